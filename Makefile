@@ -1,0 +1,64 @@
+# Every target makes the environment by itself where it is missing or out of date.
+PYTHON ?= python3
+VENV   ?= .venv
+DEMO   ?= demo-output
+# Test processes; the tests are light, but two share their caches well on small machines.
+WORKERS ?= 2
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.mixlab-setup
+FAST  := not slow and not gpu and not corpus
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format app bench wheel constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything in it (again only when pyproject.toml or constraints.txt change)
+	@echo "Environment ready in $(VENV). Next: make demo, or $(BIN)/mixlab --help"
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "constraints.txt needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	  echo "Type: make setup PYTHON=python3.11   (on 3.10, install without it: pip install -e '.[all,dev]')"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
+	  echo "Python cannot make virtual environments here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing mixlab and its libraries into $(VENV) (once; PyTorch is large, this takes some minutes) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+demo: $(STAMP) ## Make demo corpora, index them, mix, train a small model and print its report
+	$(BIN)/mixlab demo --out $(DEMO)
+
+test: $(STAMP) ## Run the fast tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(FAST)" $(ARGS)
+
+test-all: $(STAMP) ## Run all tests, also those marked slow, gpu and corpus
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: $(STAMP) ## Check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Put the code into the common format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+app: $(STAMP) ## Open the explorer in the browser
+	$(BIN)/mixlab app
+
+bench: $(STAMP) ## Measure mixing speed against the obvious way
+	$(BIN)/python -m benchmarks.run
+
+wheel: $(STAMP) ## Build the wheel and the source archive into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+constraints: ## Write constraints.txt anew from what .venv holds
+	$(BIN)/python -m pip freeze --exclude-editable --exclude mixlab > constraints.txt
+
+clean: ## Remove builds, caches and the demo's output (keeps .venv and runs)
+	rm -rf build dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find app benchmarks mixlab tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

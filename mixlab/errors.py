@@ -1,0 +1,74 @@
+"""The exceptions mixlab raises on purpose, as one tree.
+
+MixlabError
+├── MissingDependencyError   an optional package (an extra) is not installed
+├── ConfigError              a setting is out of range or contradicts another
+├── TaxonomyError            a taxonomy, label-map or label-set file is inconsistent
+│   └── UnknownLabelError    a corpus uses labels that its map does not list
+├── AudioError               a file cannot be read as audio, or written
+├── CorpusError              a corpus tree is missing, or not laid out as documented
+├── CatalogError             a catalog folder is missing, damaged or of another version
+│   └── CatalogMismatchError a recipe, a state or a run belongs to another catalog
+├── RecipeError              a recipe is malformed, or nothing can be drawn
+└── RunError                 a run folder is missing, damaged or incomplete
+
+Every message says what was expected, what was found, where, and what to do next.
+"""
+
+__all__ = [
+    "AudioError",
+    "CatalogError",
+    "CatalogMismatchError",
+    "ConfigError",
+    "CorpusError",
+    "MissingDependencyError",
+    "MixlabError",
+    "RecipeError",
+    "RunError",
+    "TaxonomyError",
+    "UnknownLabelError",
+]
+
+
+class MixlabError(Exception):
+    """Base class of every error that mixlab raises on purpose."""
+
+
+class MissingDependencyError(MixlabError):
+    """An optional package is needed and not installed; the message names the extra."""
+
+
+class ConfigError(MixlabError):
+    """A setting is out of range or contradicts another one."""
+
+
+class TaxonomyError(MixlabError):
+    """A taxonomy, label-map or label-set file is inconsistent."""
+
+
+class UnknownLabelError(TaxonomyError):
+    """A corpus uses labels that its map does not list; the message holds the rows to add."""
+
+
+class AudioError(MixlabError):
+    """A file cannot be read as audio, or audio cannot be written."""
+
+
+class CorpusError(MixlabError):
+    """A corpus tree is missing or not laid out as documented."""
+
+
+class CatalogError(MixlabError):
+    """A catalog folder is missing, damaged or written by another schema version."""
+
+
+class CatalogMismatchError(CatalogError):
+    """A recipe, a loader state or a run belongs to another catalog or configuration."""
+
+
+class RecipeError(MixlabError):
+    """A recipe is malformed, or the configuration leaves nothing to draw."""
+
+
+class RunError(MixlabError):
+    """A run folder is missing, damaged or incomplete."""

@@ -1,0 +1,72 @@
+"""Fixtures and settings that all tests share."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from mixlab.catalog import Catalog
+
+# Two test processes share the machine and their arrays are small: more threads only get in each
+# other's way. Set before any test imports torch, which reads it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Charts are drawn into files only.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+REPO = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("MIXLAB_SHARED") or REPO.parent / "shared")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked ``gpu`` where there is no CUDA device; torch is imported only if there are any."""
+    gpu_items = [item for item in items if item.get_closest_marker("gpu")]
+    if not gpu_items:
+        return
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        return
+    for item in gpu_items:
+        item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the checkout."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real corpus metadata; tests that use it are skipped without it."""
+    if not (SHARED / "datasets").is_dir():
+        pytest.skip(
+            f"real corpus metadata not found: {SHARED}/datasets is no folder. "
+            "Set MIXLAB_SHARED to the folder that holds `datasets` to run this test."
+        )
+    return SHARED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A random generator with a fixed seed, fresh for every test."""
+    return np.random.default_rng(20_231_104)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the user's own mixlab settings, so that tests see the defaults."""
+    for name in [name for name in os.environ if name.startswith("MIXLAB_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> "Catalog":
+    """A catalog of tones in two corpora, made once; see ``toy.py``."""
+    from tests.toy import make_catalog
+
+    return make_catalog(tmp_path_factory.mktemp("toy"))

@@ -1,0 +1,128 @@
+"""What travels with a release: version, commands, pins, data folders, and nothing of one machine."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import mixlab
+
+tomllib = pytest.importorskip("tomllib", reason="reading pyproject.toml needs Python 3.11")
+
+REPO = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
+PINS = (REPO / "constraints.txt").read_text(encoding="utf-8").split("\n")
+
+
+def read(name: str) -> str:
+    return (REPO / name).read_text(encoding="utf-8")
+
+
+def committed_files() -> list[Path]:
+    """List the files that are, or would be, under version control."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        run = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"not a git checkout: {error}")
+    return [REPO / name for name in run.stdout.split("\0") if name and (REPO / name).is_file()]
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), flags=re.MULTILINE))
+
+
+def test_version_is_the_changelogs_newest() -> None:
+    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", read("CHANGELOG.md"), flags=re.MULTILINE)
+    assert newest is not None
+    assert mixlab.__version__ == newest.group(1)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", ".ci/run"])
+def test_make_targets_that_documents_name_exist(document: str) -> None:
+    named = set(re.findall(r"(?:`|^\s*|&& )make ([a-z][a-z-]*)", read(document), flags=re.MULTILINE))
+    assert named
+    assert named <= make_targets()
+
+
+def test_make_help_lists_every_target() -> None:
+    listed = set(re.findall(r"^([a-z][a-z-]*):.*## ", read("Makefile"), flags=re.MULTILINE))
+    assert make_targets() == listed
+
+
+def test_the_check_script_can_be_run() -> None:
+    assert os.access(REPO / ".ci" / "run", os.X_OK)
+
+
+def test_constraints_are_plain_pins() -> None:
+    assert [pin for pin in PINS if pin and not re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!]+", pin)] == []
+
+
+def test_every_dependency_is_pinned_within_its_range() -> None:
+    pinned = {canonicalize_name(name): version for name, _, version in (pin.partition("==") for pin in PINS)}
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    wanted = [Requirement(text) for text in sum(extras, PROJECT["project"]["dependencies"])]
+    for requirement in wanted:
+        name = canonicalize_name(requirement.name)
+        if name != "mixlab":
+            assert name in pinned
+            assert requirement.specifier.contains(pinned[name]), f"{requirement}, pinned to {pinned[name]}"
+
+
+def test_every_package_that_mixlab_imports_is_declared() -> None:
+    distributions = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    declared = PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()
+    names = {canonicalize_name(Requirement(text).name) for texts in declared for text in texts}
+    for path in [*(REPO / "mixlab").rglob("*.py"), *(REPO / "app").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported = [alias.name for alias in node.names]
+            else:
+                imported = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            roots = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"app"}
+            unknown = {
+                root for root in roots if canonicalize_name(distributions.get(root, root)) not in names
+            }
+            assert not unknown, (
+                f"{path.relative_to(REPO)} imports {unknown}, which pyproject.toml does not name"
+            )
+
+
+def test_all_holds_every_extra_but_dev() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    (everything,) = (Requirement(text) for text in extras["all"])
+    assert everything.extras == set(extras) - {"all", "dev"}
+
+
+def test_data_folders_travel_in_the_wheel() -> None:
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for folder, destination in wheel["sources"].items():
+        assert folder in wheel["only-include"]
+        assert destination == f"mixlab/_data/{folder}"
+        assert any((REPO / folder).rglob("*.*")), f"{folder} is empty"
+
+
+def test_no_file_names_a_machine_or_a_package_host() -> None:
+    patterns = [
+        r"https?://[^/\s]+/simple\b",
+        r"--(?:extra-)?index-url",
+        r"--find-links",
+        r"/(?:home|Users)/\w+/",
+    ]
+    if len(REPO.parts) > 2:  # a checkout at /app would find itself in every text
+        patterns += [re.escape(str(REPO)) + r"\b", re.escape(str(REPO.parent / "shared"))]
+    forbidden = re.compile("|".join(patterns))
+    found = []
+    for path in committed_files():
+        if path == Path(__file__) or path.stat().st_size > 1_000_000:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+            if forbidden.search(line):
+                found.append(f"{path.relative_to(REPO)}:{number}: {line.strip()[:100]}")
+    assert found == []
