@@ -1,0 +1,133 @@
+"""MoisesDB: 240 songs in up to 11 stems, each made of labelled tracks.
+
+Source: https://github.com/moises-ai/moises-db (audio on request).
+Licence: CC BY-NC-SA 4.0.
+Layout: ``<root>/[<provider>/]<uuid>/data.json`` with ``<stemName>/<track id>.<extension>``
+beside it; the provider folder of the release is ``moisesdb_v0.1``.
+
+One track is one stem here, labelled ``<stemName>: <trackType>``. Traps, and what is done:
+
+* ``has_bleed`` is per track.
+* Files of one song differ in length in 50 songs; the catalog notes it, mixes are padded.
+* Some track types are lists of instruments ("banjo, mandolin, ukulele, harp etc"): one label.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mixlab.corpora._keys import artist_keys, song_keys
+from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text, truthy
+from mixlab.entries import Scan, ScanOptions, StemEntry
+
+__all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MoisesDB"]
+
+NAME = "moisesdb"
+LICENCE = "CC BY-NC-SA 4.0"
+CITATION = (
+    "I. Pereira, F. Araujo, F. Korzeniowski, R. Vogl: MoisesDB: A Dataset for Source Separation "
+    "Beyond 4-Stems. ISMIR 2023."
+)
+_LAYOUT = "<root>/<provider>/<uuid>/data.json with <stemName>/<track id>.wav"
+_MAX_DEPTH = 3
+
+
+class MoisesDB:
+    """Adapter for MoisesDB; see the module's docstring for layout and traps."""
+
+    name = NAME
+    label_map = "moisesdb"
+    licence = LICENCE
+    citation = CITATION
+    description = "MoisesDB: 240 songs, bleed known per track"
+
+    def scan(self, root: Path, options: ScanOptions) -> Scan:
+        """Walk ``root`` and return its stems and problems; ``options`` change nothing here.
+
+        Raises:
+            CorpusError: ``root`` is missing or holds no MoisesDB song.
+        """
+        root = check_root(root, NAME, _LAYOUT)
+        scan = TreeScan(NAME, root)
+        folders = [folder for folder in _find_songs(scan) if scan.claim_song(folder.name, folder)]
+        if not folders:
+            raise nothing_found(root, NAME, _LAYOUT)
+        for folder in folders:
+            data = scan.load_mapping(folder / "data.json", song=folder.name)
+            if data is not None:
+                _add_song(scan, folder, data)
+        return scan.finish()
+
+
+ADAPTER = MoisesDB()
+
+
+def _find_songs(scan: TreeScan) -> list[Path]:
+    """Return the folders with a ``data.json``, at most three levels below the root."""
+    found: list[Path] = []
+    level = [scan.root]
+    for _ in range(_MAX_DEPTH):
+        below: list[Path] = []
+        for parent in level:
+            for folder in scan.folders(parent):
+                (found if (folder / "data.json").is_file() else below).append(folder)
+        level = below
+    return sorted(found, key=lambda folder: (folder.name, folder.as_posix()))
+
+
+def _tracks(scan: TreeScan, song: str, data: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Yield (stem name, track) of every well-formed track; report the others."""
+    stems = data.get("stems")
+    if not isinstance(stems, list):
+        _complain(scan, song, f"expected a list 'stems', found {type(stems).__name__}")
+        return
+    for stem in stems:
+        stem_name = text(mapping_of(stem).get("stemName"))
+        tracks = mapping_of(stem).get("tracks")
+        if not stem_name or not isinstance(tracks, list):
+            _complain(scan, song, "a stem without 'stemName' or list 'tracks' is left out")
+            continue
+        for track in tracks:
+            if text(mapping_of(track).get("id")):
+                yield stem_name, mapping_of(track)
+            else:
+                _complain(scan, song, f"a track of stem {stem_name!r} without 'id' is left out")
+
+
+def _complain(scan: TreeScan, song: str, message: str) -> None:
+    full = f"Metadata file 'data.json': {message}. Restore the file from the corpus."
+    scan.problem("bad-metadata", full, song=song, path=f"{song}/data.json")
+
+
+def track_labels(stem_name: str, track_type: object) -> tuple[str, ...]:
+    """Return the labels ``<stem name>: <track type>`` with the stem name in words."""
+    words = stem_name.replace("_", " ")
+    types = track_type if isinstance(track_type, list) else [track_type]
+    return tuple(dict.fromkeys(f"{words}: {text(kind)}" for kind in types if text(kind)))
+
+
+def _add_song(scan: TreeScan, folder: Path, data: Mapping[Any, Any]) -> None:
+    song = folder.name
+    artist, title = text(data.get("artist")), text(data.get("song"))
+    groups = {*artist_keys(artist), *song_keys(artist, title)}
+    for stem_name, track in _tracks(scan, song, data):
+        track_id = text(track.get("id"))
+        stem = f"{stem_name}_{track_id}".replace("/", "_")
+        suffix = text(track.get("extension")).lstrip(".") or "wav"
+        path = scan.locate(folder, stem_name, f"{track_id}.{suffix}", song=song, stem=stem)
+        if path is None:
+            continue
+        scan.add(
+            StemEntry(
+                song=song,
+                stem=stem,
+                path=path,
+                labels=track_labels(stem_name, track.get("trackType")),
+                artist=artist or song,
+                title=title or song,
+                genre=text(data.get("genre")),
+                groups=tuple(sorted(groups)),
+                bleed=truthy(track.get("has_bleed")),
+                licence=LICENCE,
+            )
+        )

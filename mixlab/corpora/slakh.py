@@ -1,0 +1,199 @@
+"""Slakh2100 and BabySlakh: songs of the Lakh MIDI dataset rendered with sampled instruments.
+
+Source: https://zenodo.org/records/4599666 (Slakh2100-redux), 4603870 (BabySlakh).
+Licence: CC BY 4.0.
+Layout: ``<root>/[<archive>/][{train,validation,test,omitted}/]TrackNNNNN/`` with
+``metadata.yaml`` and ``stems/SNN.flac`` (``.wav`` in BabySlakh, which has no split folders).
+Mono, 44.1 kHz FLAC (BabySlakh: 16 kHz WAV), 16 bit.
+
+Traps, and what is done:
+
+* The General MIDI program lies, the patch tells: program "Harmonica" was rendered by an organ.
+  The label is ``plugin_name`` where the label map ``slakh`` knows it, else
+  ``program:<midi_program_name>``.
+* ``audio_rendered`` is false for every BabySlakh stem: the file system decides. A stem without
+  audio is a problem only if the metadata holds its loudness, that is, if it once had audio.
+* ``audio_dir`` and ``midi_dir`` are wrong in places and are not used.
+* 22 stems are known to be broken (white noise, wrong pitch); they are left out and reported.
+* Duplicates: the MIDI file's MD5 (``UUID``) and the track id in ``lmd_midi_dir`` are groups.
+* ``omitted`` is the redux release's bin of duplicates; its songs have no corpus split.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text, truthy
+from mixlab.entries import Scan, ScanOptions, StemEntry
+from mixlab.taxonomy import LabelMap, load_label_map
+
+__all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Slakh"]
+
+NAME = "slakh"
+LICENCE = "CC BY 4.0"
+CITATION = (
+    "E. Manilow, G. Wichern, P. Seetharaman, J. Le Roux: Cutting Music Source Separation Some Slakh: "
+    "A Dataset to Study the Impact of Training Data Quality and Quantity. WASPAA 2019."
+)
+_LAYOUT = "<root>/[train|validation|test|omitted/]TrackNNNNN/metadata.yaml with stems/SNN.flac or .wav"
+
+_TRACK = re.compile(r"Track\d{5}")
+_SPLITS = {"train": "train", "validation": "validation", "test": "test"}
+_SUFFIXES = (".flac", ".wav")
+_MSD_ID = re.compile(r"TR[A-Z0-9]{16}")
+
+_BAD_STEMS = {
+    "Track00262/S01": "short labels",
+    "Track00357/S03": "white noise",
+    "Track00377/S07": "white noise",
+    "Track00385/S00": "white noise",
+    "Track00398/S00": "white noise",
+    "Track00400/S00": "white noise",
+    "Track00404/S03": "long labels",
+    "Track00496/S01": "wrong pitch",
+    "Track00629/S01": "white noise",
+    "Track00633/S01": "white noise",
+    "Track00737/S01": "long labels",
+    "Track00749/S01": "white noise",
+    "Track00893/S01": "long labels",
+    "Track01629/S00": "white noise",
+    "Track01876/S01": "missing audio",
+    "Track01908/S05": "missing audio",
+    "Track01918/S10": "wrong pitch",
+    "Track01929/S04": "wrong octave",
+    "Track01931/S01": "wrong pitch",
+    "Track01937/S03": "wrong pitch",
+    "Track01993/S01": "missing audio",
+    "Track02024/S13": "missing audio",
+}
+
+
+class Slakh:
+    """Adapter for Slakh2100 and BabySlakh; see the module's docstring for layout and traps."""
+
+    name = NAME
+    label_map = "slakh"
+    licence = LICENCE
+    citation = CITATION
+    description = "Slakh2100 (original or redux) and BabySlakh"
+
+    def scan(self, root: Path, options: ScanOptions) -> Scan:
+        """Walk ``root`` and return its stems and problems; ``options`` change nothing here.
+
+        Raises:
+            CorpusError: ``root`` is missing or holds no Slakh track.
+        """
+        root = check_root(root, NAME, _LAYOUT)
+        scan = TreeScan(NAME, root)
+        label_map = load_label_map(self.label_map)
+        tracks = _find_tracks(scan)
+        if not tracks:
+            raise nothing_found(root, NAME, _LAYOUT)
+        for folder in tracks:
+            _add_track(scan, folder, label_map)
+        return scan.finish()
+
+
+ADAPTER = Slakh()
+
+
+def _find_tracks(scan: TreeScan) -> list[Path]:
+    """Return the track folders at most two folders below the root, each track id once."""
+    found: list[Path] = []
+    level = [scan.root]
+    for _ in range(3):
+        below: list[Path] = []
+        for parent in level:
+            for folder in scan.folders(parent):
+                (found if _TRACK.fullmatch(folder.name) else below).append(folder)
+        level = below
+    # Where BabySlakh lies beside the full set, the full-band copies in split folders win.
+    found.sort(key=lambda folder: (folder.name, folder.parent.name not in _SPLITS, folder.as_posix()))
+    return [folder for folder in found if scan.claim_song(folder.name, folder)]
+
+
+def _add_track(scan: TreeScan, folder: Path, label_map: LabelMap) -> None:
+    song = folder.name
+    data = scan.load_mapping(folder / "metadata.yaml", song=song)
+    if data is None:
+        return
+    listed = data.get("stems")
+    if not isinstance(listed, dict):
+        message = "Metadata file 'metadata.yaml' has no mapping 'stems'. Restore the file from the corpus."
+        scan.problem("bad-metadata", message, song=song, path=folder / "metadata.yaml")
+        return
+    audio = (
+        {path.stem: path for path in scan.files(folder / "stems", _SUFFIXES)} if _has_stems(folder) else {}
+    )
+    stems = {text(key): mapping_of(fields) for key, fields in listed.items()}
+    for stem, path in audio.items():
+        if stem not in stems:
+            message = f"Audio file without an entry under 'stems' in metadata.yaml: {path.name!r}; left out."
+            scan.problem("bad-metadata", message, song=song, stem=stem, path=path)
+    groups = duplicate_keys(data)
+    for stem, fields in sorted(stems.items()):
+        if _usable(scan, song, stem, fields, audio.get(stem), folder):
+            scan.add(
+                StemEntry(
+                    song=song,
+                    stem=stem,
+                    path=scan.relative(audio[stem]),
+                    labels=stem_labels(fields, label_map),
+                    artist=song,
+                    title=song,
+                    corpus_split=_SPLITS.get(folder.parent.name, ""),
+                    groups=groups,
+                    licence=LICENCE,
+                )
+            )
+
+
+def _has_stems(folder: Path) -> bool:
+    return (folder / "stems").is_dir()
+
+
+def _usable(
+    scan: TreeScan, song: str, stem: str, fields: Mapping[Any, Any], path: Path | None, folder: Path
+) -> bool:
+    """Return whether a stem has audio worth using; report the ones that should have and do not."""
+    defect = _BAD_STEMS.get(f"{song}/{stem}")
+    if defect is not None:
+        message = f"Known broken stem ({defect}); left out."
+        scan.problem("bad-stem", message, song=song, stem=stem, path=path or f"{song}/stems/{stem}")
+        return False
+    if path is not None:
+        return True
+    # Stems that were never rendered (no patch, or a silent result) have no loudness.
+    if truthy(fields.get("audio_rendered")) or fields.get("integrated_loudness") is not None:
+        message = f"Expected stems/{stem}.flac or .wav; there is none. Unpack the corpus again."
+        scan.problem("missing-file", message, song=song, stem=stem, path=folder / "stems" / f"{stem}.flac")
+    return False
+
+
+def stem_labels(fields: Mapping[Any, Any], label_map: LabelMap) -> tuple[str, ...]:
+    """Return the label of a stem: its patch if the map knows it, else its MIDI program.
+
+    A patch given as a path (``AGML2.component`` within its folder) is also tried by file name.
+    """
+    plugin = text(fields.get("plugin_name"))
+    if plugin and plugin != "None":
+        for candidate in (plugin, PurePosixPath(plugin.replace("\\", "/")).name):
+            if candidate and label_map.resolve(candidate) is not None:
+                return (candidate,)
+    program = text(fields.get("midi_program_name"))
+    if program:
+        return (f"program:{program}",)
+    return (plugin,) if plugin and plugin != "None" else ()
+
+
+def duplicate_keys(data: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the keys that tie a track to its duplicates: MIDI MD5 and Million Song track id."""
+    keys = []
+    uuid = text(data.get("UUID"))
+    if uuid:
+        keys.append(f"midi:{uuid}")
+    msd = next((part for part in text(data.get("lmd_midi_dir")).split("/") if _MSD_ID.fullmatch(part)), "")
+    if msd:
+        keys.append(f"msd:{msd}")
+    return tuple(keys)
