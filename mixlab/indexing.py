@@ -1,0 +1,582 @@
+"""Build a catalog: scan the roots, resolve the labels, measure every file once, write.
+
+Finished measurements go to a journal in the catalog folder at once, so a build that was killed goes
+on where it stopped; a finished catalog takes over the measurements of files whose size and time of
+change are the same. One bad file never stops a build: it becomes a line of ``problems.csv``.
+"""
+
+import base64
+import json
+import os
+import time
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from mixlab.activity import MEASURE_VERSION, Measurement, measure
+from mixlab.audio import FLOOR_DB, HOP_S
+from mixlab.catalog import Catalog, songs_from_columns
+from mixlab.catalog_files import ACTIVITY_DB, SCHEMA, WRITTEN_COLUMNS, write_catalog
+from mixlab.corpora import get_adapter
+from mixlab.entries import Problem, ScanOptions, StemEntry
+from mixlab.errors import CatalogError, CorpusError, UnknownLabelError
+from mixlab.parallel import Engine, default_workers, map_items
+from mixlab.splits import LeakReport, assign_splits, find_leaks
+from mixlab.taxonomy import LabelMap, load_label_map, load_taxonomy, resolve_stem
+
+__all__ = ["BuildReport", "build_catalog", "write_entries"]
+
+JOURNAL = "measured.journal"
+_SYNC_S = 2.0
+_SMALL_BYTES = 200_000_000  # below this, starting processes takes longer than it saves
+_SHORT_S, _SHORT_SHARE = 1.0, 0.01
+_RETRIED = {"unreadable", "crashed"}  # the cause may be gone although the file has not changed
+
+_SONG_LEVEL = {"silent", "short"}  # found anew on every build from the measurements
+
+_MEASURED_COLUMNS = ("sample_rate", "frames", "channels", "loudness_lufs", "peak_db")
+
+FileKey = tuple[str, str, int, int]
+"""Corpus, path below its root, size, time of change: a file that need not be measured again."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stem on its way into the catalog: what the corpus says, and what its labels mean.
+
+    Attributes:
+        corpus: Name of its corpus.
+        entry: What the adapter said.
+        nodes: Taxonomy nodes; empty when ignored.
+        ignored: Why it has none, or ''.
+        bleed_nodes: What may bleed into it.
+    """
+
+    corpus: str
+    entry: StemEntry
+    nodes: tuple[str, ...] = ()
+    ignored: str = ""
+    bleed_nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        path: The catalog folder.
+        content_hash: The catalog's content hash.
+        corpora: Number of stems by corpus.
+        songs: Number of songs.
+        stems: Number of rows.
+        drawable: Number of rows that mixes can use.
+        hours: Length of all stems.
+        active_hours: Time at or above the activity threshold.
+        measured: Files measured by this run.
+        reused: Files whose measurement was already there.
+        measured_hours: Audio measured by this run.
+        seconds: Time taken by this run.
+        problems: Number of problems by kind.
+        empty: Pairs (family, split) without any song.
+        notes: Remarks on the split.
+        leaks: What crosses splits.
+    """
+
+    path: Path
+    content_hash: str
+    corpora: Mapping[str, int]
+    songs: int
+    stems: int
+    drawable: int
+    hours: float
+    active_hours: float
+    measured: int
+    reused: int
+    measured_hours: float
+    seconds: float
+    problems: Mapping[str, int] = field(default_factory=dict)
+    empty: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    leaks: LeakReport = field(default_factory=LeakReport)
+
+
+def build_catalog(
+    out: str | Path,
+    roots: Mapping[str, str | Path],
+    *,
+    raws: bool = False,
+    metadata: Mapping[str, str | Path] | None = None,
+    labels_extra: Mapping[str, str | Path] | None = None,
+    on_unmapped: Literal["error", "ignore"] = "error",
+    split: str = "artist",
+    seed: int = 0,
+    workers: int | None = None,
+    engine: Engine = "local",
+    progress: bool = True,
+) -> BuildReport:
+    """Build or update the catalog at ``out``.
+
+    Args:
+        out: The catalog folder; made if missing. The audio is never copied.
+        roots: Folder of each corpus by its name. ``name@mine`` is a second root of the same kind, with
+            ``name@mine`` as the name of its corpus.
+        raws: Use raw recordings instead of stems, where the corpus has both.
+        metadata: Folder with the metadata by corpus, where it does not lie beside the audio.
+        labels_extra: CSV with label rows of your own, by corpus.
+        on_unmapped: Whether a label that no row maps is an error, found before anything is measured,
+            or a problem that leaves its stem out.
+        split: ``artist``, ``random`` or ``corpus``.
+        seed: Seed of the split.
+        workers: Processes; None decides by the amount of work.
+        engine: ``local`` or ``ray``.
+        progress: Show a progress bar on a terminal.
+
+    Raises:
+        CorpusError: a root is missing or not laid out as its corpus.
+        UnknownLabelError: labels are in no map; the message holds the rows to add.
+        CatalogError: another run is writing this catalog.
+        KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
+    """
+    places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
+    rows, problems = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
+    return write_entries(
+        out,
+        rows,
+        roots=places,
+        problems=problems,
+        split=split,
+        seed=seed,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+    )
+
+
+def _scan_all(
+    roots: Mapping[str, Path],
+    raws: bool,
+    metadata: Mapping[str, str | Path],
+    labels_extra: Mapping[str, str | Path],
+    on_unmapped: str,
+) -> tuple[list[Row], list[Problem]]:
+    for option, given in (("metadata", metadata), ("labels_extra", labels_extra)):
+        if unknown := sorted(set(given) - set(roots)):
+            raise CorpusError(
+                f"{option} is given for {', '.join(unknown)}, but the roots are {', '.join(roots) or 'none'}."
+            )
+    if not roots:
+        raise CorpusError("No root given. Name at least one: --root medleydb=/path/to/MedleyDB")
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    unmapped: list[str] = []
+    for name, root in sorted(roots.items()):
+        adapter = get_adapter(name.partition("@")[0])
+        folder = metadata.get(name)
+        scan = adapter.scan(root, ScanOptions(raws, Path(folder).expanduser() if folder else None))
+        problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
+        entries = _without_duplicates(name, scan.stems, problems)
+        extra = labels_extra.get(name)
+        label_map = load_label_map(adapter.label_map, Path(extra).expanduser() if extra else None)
+        missing = _unmapped(entries, label_map)
+        if missing and on_unmapped == "error":
+            unmapped.append(_unmapped_text(name, label_map, missing))
+        rows += label_rows(name, entries, label_map, problems)
+    if unmapped:
+        raise UnknownLabelError(
+            "\n".join(unmapped) + "\nCheck the guesses, write the rows to a CSV file with the header "
+            "label,nodes,ignored,note and give it: --labels-extra CORPUS=FILE. "
+            "Or leave these stems out: --unmapped ignore."
+        )
+    return rows, problems
+
+
+def _without_duplicates(
+    corpus: str, entries: Sequence[StemEntry], problems: list[Problem]
+) -> list[StemEntry]:
+    kept: dict[tuple[str, str], StemEntry] = {}
+    for entry in sorted(entries, key=lambda e: (e.song, e.stem, e.path)):
+        first = kept.setdefault((entry.song, entry.stem), entry)
+        if first is not entry:
+            message = f"Stem {entry.stem!r} of {entry.song!r} exists twice; {first.path} is used."
+            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "duplicate", message))
+    return list(kept.values())
+
+
+def _unmapped(entries: Iterable[StemEntry], label_map: LabelMap) -> dict[str, list[StemEntry]]:
+    users: dict[str, list[StemEntry]] = defaultdict(list)
+    for entry in entries:
+        for label in dict.fromkeys((*entry.labels, *entry.bleed_labels)):
+            users[label].append(entry)
+    return {label: users[label] for label in sorted(users) if label_map.resolve(label) is None}
+
+
+def _unmapped_text(corpus: str, label_map: LabelMap, missing: Mapping[str, list[StemEntry]]) -> str:
+    lines = [f"{corpus}: {len(missing)} labels are not in the map {label_map.corpus!r}. Rows to add:"]
+    for label, entries in missing.items():
+        first = entries[0]
+        count = f"{len(entries)} stem{'s' if len(entries) > 1 else ''}"
+        lines.append(f"  {label_map.row_to_add(label)}    ({count}, such as {first.song}/{first.stem})")
+    return "\n".join(lines)
+
+
+def label_rows(
+    corpus: str,
+    entries: Sequence[StemEntry],
+    label_map: LabelMap,
+    problems: list[Problem],
+) -> list[Row]:
+    """Resolve the labels of a corpus, and what may bleed into each of its stems.
+
+    Stems with an unmapped label are ignored and appended to ``problems``.
+    """
+    meanings: list[tuple[tuple[str, ...], str]] = []
+    for entry in entries:
+        try:
+            resolution = resolve_stem(label_map, entry.labels)
+            meanings.append((resolution.nodes, resolution.ignored or ""))
+        except UnknownLabelError as error:
+            bad = ", ".join(repr(label) for label in entry.labels if label_map.resolve(label) is None)
+            meanings.append(((), f"unmapped label {bad}"))
+            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "unmapped-label", str(error)))
+    songs: dict[str, list[int]] = defaultdict(list)
+    for i, entry in enumerate(entries):
+        songs[entry.song].append(i)
+    rows = []
+    for i, entry in enumerate(entries):
+        nodes, ignored = meanings[i]
+        others = [meanings[k] for k in songs[entry.song] if k != i]
+        bleed = _bleed_nodes(entry, others, label_map) if entry.bleed else ()
+        rows.append(Row(corpus, entry, nodes, ignored, bleed))
+    return rows
+
+
+def _bleed_nodes(
+    entry: StemEntry, others: Sequence[tuple[tuple[str, ...], str]], label_map: LabelMap
+) -> tuple[str, ...]:
+    """Return the nodes that may be heard in a stem besides its own; ``*`` means any."""
+    if entry.bleed_labels:
+        resolved = [label_map.resolve(label) for label in entry.bleed_labels]
+        others = [(r.nodes, r.ignored or "") if r else ((), "unmapped") for r in resolved]
+    nodes = {node for found, _ in others for node in found}
+    if not nodes or any(ignored for _, ignored in others):
+        nodes.add("*")
+    return tuple(sorted(nodes))
+
+
+class Journal:
+    """Measurements of an unfinished build, one checked line each, appended as they come.
+
+    A line that was cut off by a kill, or damaged, fails its checksum and is dropped.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL
+        folder.mkdir(parents=True, exist_ok=True)
+        self.found, good = self._read()
+        self._file = self.path.open("ab")
+        try:
+            _lock(self._file.fileno(), folder)
+        except CatalogError:
+            self._file.close()
+            raise
+        self._file.truncate(good)
+        self._synced = time.monotonic()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.sync()
+        self._file.close()
+
+    def _read(self) -> tuple[dict[FileKey, Measurement], int]:
+        """Return the measurements, and where the last complete line ends."""
+        data = self.path.read_bytes() if self.path.exists() else b""
+        good = data.rfind(b"\n") + 1
+        found = {}
+        for line in data[:good].splitlines():
+            checksum, _, text = line.partition(b" ")
+            if checksum == b"%08x" % zlib.crc32(text):
+                record = json.loads(text)
+                if record.pop("version") == MEASURE_VERSION:
+                    key = tuple(record.pop("file"))
+                    found[key] = _decode(record)
+        return found, good
+
+    def add(self, key: FileKey, measurement: Measurement) -> None:
+        """Append one measurement; it is on the disk within two seconds."""
+        record = {"version": MEASURE_VERSION, "file": key, **_encode(measurement)}
+        text = json.dumps(record).encode()
+        self._file.write(b"%08x %s\n" % (zlib.crc32(text), text))
+        self._file.flush()
+        if time.monotonic() - self._synced > _SYNC_S:
+            self.sync()
+
+    def sync(self) -> None:
+        """Make sure that everything is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    def remove(self) -> None:
+        """Delete the journal after the catalog has been written."""
+        self.path.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    """Keep a second build out of the folder; the system lets go of the lock with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two builds at once are the user's to avoid
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise CatalogError(
+            f"Another run is writing the catalog {folder}. Wait for it, or stop it."
+        ) from error
+
+
+def _encode(measurement: Measurement) -> dict[str, Any]:
+    record = asdict(measurement)
+    record["envelope"] = base64.b64encode(measurement.envelope.astype("<f2").tobytes()).decode()
+    return record
+
+
+def _decode(record: dict[str, Any]) -> Measurement:
+    envelope = np.frombuffer(base64.b64decode(record.pop("envelope")), dtype="<f2")
+    problems = tuple((kind, message) for kind, message in record.pop("problems"))
+    return Measurement(envelope=envelope, problems=problems, **record)
+
+
+def _known_measurements(folder: Path) -> dict[FileKey, Measurement]:
+    """Take over what the present catalog holds; nothing when there is none that can be used."""
+    try:
+        catalog = Catalog.open(folder)
+        messages = {(p.corpus, p.path, p.kind): p.message for p in catalog.problems()}
+    except CatalogError:
+        return {}
+    if catalog.measure_version != MEASURE_VERSION:
+        return {}
+    known = {}
+    names = ("corpus", "path", "size", "mtime_ns", "problems", *_MEASURED_COLUMNS)
+    columns = (catalog.column(name).tolist() for name in names)
+    for i, (corpus, path, size, mtime_ns, kinds, *numbers) in enumerate(zip(*columns, strict=True)):
+        own = [kind for kind in kinds if kind not in _SONG_LEVEL]
+        if _RETRIED.isdisjoint(own):
+            problems = tuple((kind, messages.get((corpus, path, kind), kind)) for kind in own)
+            known[corpus, path, size, mtime_ns] = Measurement(
+                envelope=np.array(catalog.envelope(i)),
+                problems=problems,
+                **dict(zip(_MEASURED_COLUMNS, numbers, strict=True)),
+            )
+    return known
+
+
+def _file_key(row: Row, root: Path) -> FileKey:
+    try:
+        stat = (root / row.entry.path).stat()
+    except OSError:
+        return row.corpus, row.entry.path, 0, 0
+    return row.corpus, row.entry.path, stat.st_size, stat.st_mtime_ns
+
+
+def _without_file(message: str, kind: str) -> Measurement:
+    silence = np.zeros(0, dtype=np.float16)
+    return Measurement(0, 0, 0, float("nan"), FLOOR_DB, silence, ((kind, message),))
+
+
+def _measure_all(
+    keys: Sequence[FileKey],
+    roots: Mapping[str, Path],
+    known: dict[FileKey, Measurement],
+    journal: Journal,
+    *,
+    workers: int | None,
+    engine: Engine,
+    progress: bool,
+) -> float:
+    """Measure the files that ``known`` lacks and add them to it; return the seconds of audio."""
+    todo = [key for key in dict.fromkeys(keys) if key not in known]
+    if workers is None and engine == "local":
+        small = sum(key[2] for key in todo) < _SMALL_BYTES
+        workers = 1 if small else default_workers()
+    total = sum(key[2] for key in todo)
+    audio_s = 0.0
+    begin = time.monotonic()
+    outcomes = map_items(measure, [roots[k[0]] / k[1] for k in todo], engine=engine, workers=workers)
+    with tqdm(
+        total=total, unit="B", unit_scale=True, desc="measuring", disable=None if progress else True
+    ) as bar:
+        for outcome in outcomes:
+            key = todo[outcome.index]
+            if outcome.value is None:
+                known[key] = _without_file(f"Measuring {key[1]} failed: {outcome.error}.", "crashed")
+            else:
+                known[key] = outcome.value
+                if _RETRIED.isdisjoint(kind for kind, _ in outcome.value.problems):
+                    journal.add(key, outcome.value)
+                audio_s += outcome.value.frames / max(1, outcome.value.sample_rate)
+            rate = audio_s / max(1e-9, time.monotonic() - begin)
+            bar.set_postfix_str(f"{audio_s / 3600:.1f} h of audio, {rate:.0f} x real time", refresh=False)
+            bar.update(key[2])
+    return audio_s
+
+
+def write_entries(
+    out: str | Path,
+    rows: Sequence[Row],
+    *,
+    roots: Mapping[str, Path],
+    problems: Sequence[Problem] = (),
+    split: str = "artist",
+    seed: int = 0,
+    workers: int | None = None,
+    engine: Engine = "local",
+    progress: bool = True,
+) -> BuildReport:
+    """Measure labelled rows and write them as a catalog: the second half of ``build_catalog``."""
+    folder = Path(out).expanduser().absolute()
+    begin = time.monotonic()
+    rows = sorted(rows, key=lambda row: (row.corpus, row.entry.song, row.entry.stem))
+    with Journal(folder) as journal:
+        known = _known_measurements(folder) | journal.found
+        keys = [_file_key(row, roots[row.corpus]) for row in rows]
+        reused = sum(key in known for key in keys)
+        try:
+            audio_s = _measure_all(
+                keys, roots, known, journal, workers=workers, engine=engine, progress=progress
+            )
+        except KeyboardInterrupt:
+            journal.sync()
+            raise
+        measurements = [known[key] for key in keys]
+        columns, found = _columns(rows, keys, measurements)
+        result = assign_splits(songs_from_columns(columns), split, seed)
+        columns["split"] = [result.assignment[f"{row.corpus}/{row.entry.song}"] for row in rows]
+        everything = sorted(
+            [*problems, *found], key=lambda p: (p.corpus, p.song, p.stem, p.path, p.kind, p.message)
+        )
+        content_hash = write_catalog(
+            folder,
+            columns,
+            [m.envelope for m in measurements],
+            everything,
+            roots=roots,
+            split=(split, seed),
+            measure_version=MEASURE_VERSION,
+        )
+        journal.remove()
+    songs = songs_from_columns(columns)
+    return BuildReport(
+        path=folder,
+        content_hash=content_hash,
+        corpora=Counter(columns["corpus"]),
+        songs=len(songs),
+        stems=len(rows),
+        drawable=sum(columns["drawable"]),
+        hours=sum(columns["duration_s"]) / 3600,
+        active_hours=sum(columns["active_s"]) / 3600,
+        measured=len(rows) - reused,
+        reused=reused,
+        measured_hours=audio_s / 3600,
+        seconds=time.monotonic() - begin,
+        problems=Counter(p.kind for p in everything),
+        empty=result.empty,
+        notes=result.notes,
+        leaks=find_leaks(songs, result.assignment),
+    )
+
+
+def _song_lengths(rows: Sequence[Row], measurements: Sequence[Measurement]) -> dict[tuple[str, str], float]:
+    lengths: dict[tuple[str, str], float] = defaultdict(float)
+    for row, m in zip(rows, measurements, strict=True):
+        song = row.corpus, row.entry.song
+        lengths[song] = max(lengths[song], _end_s(row, m))
+    return lengths
+
+
+def _end_s(row: Row, measurement: Measurement) -> float:
+    return row.entry.offset_s + measurement.frames / max(1, measurement.sample_rate)
+
+
+def _row_problems(row: Row, measurement: Measurement, song_s: float) -> list[tuple[str, str]]:
+    problems = list(measurement.problems)
+    if not measurement.frames:
+        return problems
+    if not (measurement.envelope >= ACTIVITY_DB).any():
+        message = f"No 100 ms of it reach {ACTIVITY_DB:g} dBFS (peak {measurement.peak_db:.1f} dBFS)."
+        problems.append(("silent", message))
+    short_s = song_s - _end_s(row, measurement)
+    if short_s > max(_SHORT_S, _SHORT_SHARE * song_s):
+        message = (
+            f"Ends {short_s:.1f} s before the longest stem of its song ({song_s:.1f} s); "
+            "it counts as silent from there on."
+        )
+        problems.append(("short", message))
+    return problems
+
+
+def _columns(
+    rows: Sequence[Row], keys: Sequence[FileKey], measurements: Sequence[Measurement]
+) -> tuple[dict[str, list[Any]], list[Problem]]:
+    """Make all columns but the split and the offsets, and list the problems of the files."""
+    taxonomy = load_taxonomy()
+    song_s = _song_lengths(rows, measurements)
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names if name not in WRITTEN_COLUMNS}
+    problems: list[Problem] = []
+    for row, key, m in zip(rows, keys, measurements, strict=True):
+        entry = row.entry
+        found = _row_problems(row, m, song_s[row.corpus, entry.song])
+        problems += [Problem(row.corpus, entry.song, entry.stem, entry.path, k, text) for k, text in found]
+        families = {taxonomy.family(node) for node in row.nodes}
+        active_s = float(np.count_nonzero(m.envelope >= ACTIVITY_DB)) * HOP_S
+        values = {
+            "key": f"{row.corpus}/{entry.song}/{entry.stem}",
+            "corpus": row.corpus,
+            "part": "|".join(sorted(row.nodes)),
+            "nodes": row.nodes,
+            "ignored": row.ignored,
+            "family": families.pop() if len(families) == 1 else "",
+            "bleed_nodes": row.bleed_nodes,
+            "duration_s": m.frames / max(1, m.sample_rate),
+            "active_s": active_s,
+            "problems": tuple(dict.fromkeys(kind for kind, _ in found)),
+            "size": key[2],
+            "mtime_ns": key[3],
+            "drawable": bool(row.nodes) and m.frames > 0 and active_s > 0,
+        }
+        for name in _MEASURED_COLUMNS:
+            values[name] = getattr(m, name)
+        for name in _ENTRY_COLUMNS:
+            values[name] = getattr(entry, name)
+        for name, value in values.items():
+            columns[name].append(value)
+    return columns, problems
+
+
+_ENTRY_COLUMNS = (
+    "song",
+    "stem",
+    "path",
+    "labels",
+    "artist",
+    "title",
+    "album",
+    "genre",
+    "corpus_split",
+    "groups",
+    "bleed",
+    "gain",
+    "offset_s",
+    "licence",
+)

@@ -1,0 +1,220 @@
+"""Apply a function to many items, over local processes or an existing ray cluster.
+
+This is the one seam through which indexing, packing, exporting and sweeps run in parallel. Results
+come back as they finish, each with its item's position, so that what a run produces never depends on
+the number of workers.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from mixlab.errors import ConfigError, MissingDependencyError, MixlabError
+
+__all__ = ["Engine", "Outcome", "default_workers", "map_items"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+Engine = Literal["local", "ray"]
+
+_AHEAD = 4  # items handed out per worker: enough to keep it busy, few enough to stop soon
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[R]):
+    """What became of one item.
+
+    Attributes:
+        index: Position of the item in the sequence that was given.
+        value: Result of the function; None when it failed.
+        error: '' when all is well, else what went wrong in words.
+    """
+
+    index: int
+    value: R | None
+    error: str = ""
+
+    def get(self) -> R:
+        """Return the result.
+
+        Raises:
+            MixlabError: the function raised, or its process died.
+        """
+        if self.error:
+            raise MixlabError(f"Item {self.index} failed: {self.error}")
+        return cast("R", self.value)
+
+
+def default_workers() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def map_items(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    *,
+    engine: Engine = "local",
+    workers: int | None = None,
+) -> Iterator[Outcome[R]]:
+    """Yield the outcome of ``function(item)`` for every item, as they finish.
+
+    An exception inside ``function`` becomes the ``error`` of that item's outcome. So does the death
+    of a worker process: the pool is started again, and only the item that killed it is given up.
+    Ctrl-C stops the workers and raises ``KeyboardInterrupt`` here.
+
+    Args:
+        function: A module-level function; it must pickle unless one worker runs it.
+        items: What to work on.
+        engine: ``local`` for processes of this machine, ``ray`` for a running ray cluster.
+        workers: Processes; 1 stays in this process, None means one per processor (local) or as many
+            as the cluster has (ray).
+
+    Raises:
+        ConfigError: ``workers`` is below 1, or the engine is unknown.
+        MissingDependencyError: the engine is ``ray`` and ray is not installed.
+        MixlabError: worker processes cannot start at all.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"Expected workers >= 1, found {workers}.")
+    if engine == "ray":
+        return _map_ray(function, items, workers)
+    if engine != "local":
+        raise ConfigError(f"Expected engine 'local' or 'ray', found {engine!r}.")
+    count = min(workers or default_workers(), max(1, len(items)))
+    if count == 1:
+        return (_call(function, i, item) for i, item in enumerate(items))
+    return _map_processes(function, items, count)
+
+
+def _call(function: Callable[[T], R], index: int, item: T) -> Outcome[R]:
+    try:
+        return Outcome(index, function(item))
+    except Exception as error:  # any failure is reported, none ends the run
+        name = "" if isinstance(error, MixlabError) else f"{type(error).__name__}: "
+        return Outcome(index, None, f"{name}{error}" or type(error).__name__)
+
+
+def _ignore_interrupt() -> None:
+    # Ctrl-C reaches the whole process group; only the parent decides what happens then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _ready() -> bool:
+    return True
+
+
+class _Pool:
+    """A process pool that can be replaced after a crash."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+
+    def stop(self) -> None:
+        """End all workers at once; their current items are lost."""
+        processes = list((getattr(self.executor, "_processes", None) or {}).values())
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(timeout=5)
+
+
+def _check_start(pool: _Pool) -> None:
+    try:
+        pool.executor.submit(_ready).result()
+    except BrokenProcessPool as error:
+        raise MixlabError(
+            "Worker processes cannot start. In a script, put the code that starts the work under "
+            "`if __name__ == '__main__':`; or use one worker (workers=1, --workers 1)."
+        ) from error
+
+
+def _map_processes(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[Outcome[R]]:
+    pool = _Pool(workers)
+    waiting = deque(range(len(items)))
+    running: dict[Future[Outcome[R]], int] = {}
+    finished = False
+    try:
+        _check_start(pool)
+        while waiting or running:
+            while waiting and len(running) < workers * _AHEAD:
+                index = waiting.popleft()
+                running[pool.executor.submit(_call, function, index, items[index])] = index
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            suspects = []
+            for future in done:
+                index = running.pop(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    suspects.append(index)
+                else:
+                    yield _outcome(future, index)
+            if suspects:
+                suspects += running.values()
+                running.clear()
+                pool.stop()
+                yield from _retry_alone(function, items, sorted(suspects))
+                pool = _Pool(workers)
+        finished = True
+    finally:
+        if finished:
+            pool.executor.shutdown()
+        else:
+            pool.stop()
+
+
+def _outcome(future: "Future[Outcome[R]]", index: int) -> Outcome[R]:
+    error = future.exception()
+    if error is not None:  # the item or its result does not pickle
+        return Outcome(index, None, f"{type(error).__name__}: {error}")
+    return future.result()
+
+
+def _retry_alone(function: Callable[[T], R], items: Sequence[T], suspects: list[int]) -> Iterator[Outcome[R]]:
+    """Run the items of a broken pool one by one, which shows the one that kills its worker."""
+    pool = _Pool(1)
+    try:
+        for index in suspects:
+            try:
+                yield pool.executor.submit(_call, function, index, items[index]).result()
+            except BrokenProcessPool:
+                yield Outcome(index, None, "the worker process died on it (killed, or out of memory)")
+                pool.stop()
+                pool = _Pool(1)
+    finally:
+        pool.stop()
+
+
+class _RayTask:
+    """Bind the function, so that ray's pool maps over pairs of position and item."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __call__(self, pair: tuple[int, Any]) -> Outcome[Any]:
+        return _call(self.function, *pair)
+
+
+def _map_ray(function: Callable[[T], R], items: Sequence[T], workers: int | None) -> Iterator[Outcome[R]]:
+    try:
+        from ray.util.multiprocessing import Pool
+    except ImportError as error:
+        raise MissingDependencyError(
+            "The engine 'ray' needs the package ray, which is not installed. "
+            "Install the extra: pip install 'mixlab[cluster]'; or use --engine local."
+        ) from error
+
+    def outcomes() -> Iterator[Outcome[R]]:
+        with Pool(workers) as pool:
+            yield from pool.imap_unordered(_RayTask(function), list(enumerate(items)))
+
+    return outcomes()

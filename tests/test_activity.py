@@ -1,0 +1,197 @@
+"""Measuring a file: known levels, the loudness standard, and everything that can be wrong with it."""
+
+from pathlib import Path
+
+import numpy as np
+import pyloudnorm
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import sosfilt
+
+from mixlab.activity import Measurement, _k_weighting, measure
+from mixlab.audio import FLOOR_DB, envelope_db
+from tests.stem_files import tone, write
+
+
+def kinds(measurement: Measurement) -> list[str]:
+    return [kind for kind, _ in measurement.problems]
+
+
+def noise(seconds: float, channels: int, rate: int, seed: int = 0) -> np.ndarray:
+    audio = np.random.default_rng(seed).standard_normal((channels, round(seconds * rate)))
+    return (0.1 * audio).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
+def test_envelope_of_a_sine_is_its_rms(tmp_path: Path, rate: int) -> None:
+    path = write(tmp_path / "a.wav", tone(2.55, amplitude=0.5, frequency_hz=100.0, rate=rate), rate, "FLOAT")
+    found = measure(path)
+    assert found.envelope.dtype == np.float16
+    assert len(found.envelope) == 26
+    assert np.abs(found.envelope[:25].astype(float) - 20 * np.log10(0.5 / np.sqrt(2))).max() < 0.05
+    assert found.peak_db == pytest.approx(20 * np.log10(0.5), abs=0.01)
+    assert found.frames == round(2.55 * rate)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (11025, 2), (44100, 2)])
+def test_streamed_envelope_equals_that_of_the_whole(tmp_path: Path, rate: int, channels: int) -> None:
+    audio = noise(5.03, channels, rate)
+    audio[:, rate : 2 * rate] = 0.0
+    found = measure(write(tmp_path / "a.wav", audio, rate, "FLOAT"))
+    whole = envelope_db(audio, rate)
+    assert found.envelope.shape == whole.shape
+    assert np.abs(found.envelope.astype(float) - whole.astype(float)).max() <= 0.032  # one step of float16
+    assert found.envelope[15] == FLOOR_DB
+
+
+def test_doubling_the_amplitude_adds_6_02_db(tmp_path: Path) -> None:
+    audio = noise(3.0, 2, 16000)
+    quiet = measure(write(tmp_path / "quiet.wav", audio, 16000, "FLOAT"))
+    loud = measure(write(tmp_path / "loud.wav", 2 * audio, 16000, "FLOAT"))
+    assert loud.loudness_lufs - quiet.loudness_lufs == pytest.approx(6.0206, abs=1e-3)
+    assert loud.peak_db - quiet.peak_db == pytest.approx(6.0206, abs=1e-3)
+    assert (loud.envelope - quiet.envelope).astype(float) == pytest.approx(6.02, abs=0.04)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_loudness_is_that_of_pyloudnorm(tmp_path: Path, rate: int, channels: int) -> None:
+    audio = noise(6.0, channels, rate) * np.linspace(0.01, 1.0, 6 * rate, dtype=np.float32)
+    audio[:, 3 * rate : 4 * rate] = 0.0
+    found = measure(write(tmp_path / "a.wav", audio, rate, "FLOAT"))
+    expected = pyloudnorm.Meter(rate).integrated_loudness(audio.T.astype(np.float64))
+    assert found.loudness_lufs == pytest.approx(expected, abs=0.01)
+
+
+def test_loudness_meets_the_reference_of_the_standard(tmp_path: Path) -> None:
+    # ITU-R BS.1770: a full-scale sine of 997 Hz in one channel reads -3.01 LKFS.
+    audio = tone(3.0, amplitude=1.0, frequency_hz=997.0, rate=48000)
+    assert measure(write(tmp_path / "a.wav", audio, 48000, "FLOAT")).loudness_lufs == pytest.approx(
+        -3.01, abs=0.1
+    )
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 96000])
+def test_weighting_filters_are_those_of_pyloudnorm(rate: int) -> None:
+    theirs = [[*f.b, *f.a[1:]] for f in pyloudnorm.Meter(rate)._filters.values()]
+    assert _k_weighting(rate) == pytest.approx(np.array(theirs), rel=1e-12)
+
+
+def test_weighted_power_is_that_of_a_plain_filter(tmp_path: Path) -> None:
+    # Carried over block borders: the reference filters the whole signal at once.
+    rate = 16000
+    audio = noise(5.0, 1, rate)
+    sections = [[*row[:3], 1.0, *row[3:]] for row in _k_weighting(rate)]
+    power = np.mean(sosfilt(sections, audio[0].astype(np.float64)) ** 2)
+    found = measure(write(tmp_path / "a.wav", audio, rate, "FLOAT"))
+    assert found.loudness_lufs == pytest.approx(-0.691 + 10 * np.log10(power), abs=0.02)
+
+
+def test_silence_has_no_loudness(tmp_path: Path) -> None:
+    found = measure(write(tmp_path / "a.wav", np.zeros((2, 16000))))
+    assert np.isnan(found.loudness_lufs)
+    assert found.peak_db == FLOOR_DB
+    assert (found.envelope == FLOOR_DB).all()
+    assert found.problems == ()
+
+
+def test_a_file_below_one_gating_block_has_no_loudness(tmp_path: Path) -> None:
+    found = measure(write(tmp_path / "a.wav", tone(0.39)))
+    assert np.isnan(found.loudness_lufs)
+    assert len(found.envelope) == 4
+
+
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
+    found = measure(tmp_path / "none.wav")
+    assert kinds(found) == ["unreadable"]
+    assert found.frames == found.channels == len(found.envelope) == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF", b"RIFF\x00\x00\x00\x00WAVEfmt ", b"fLaC" + bytes(40), b"garbage" * 99]
+)
+def test_garbage_is_unreadable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    assert kinds(measure(path)) == ["unreadable"]
+
+
+def test_a_file_without_samples_is_empty(tmp_path: Path) -> None:
+    found = measure(write(tmp_path / "a.wav", np.zeros((1, 0))))
+    assert kinds(found) == ["empty"]
+    assert found.sample_rate == 8000
+
+
+def test_a_truncated_wav_is_measured_up_to_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone(4.0))
+    data = path.read_bytes()
+    path.write_bytes(data[: 44 + 2 * 8000])
+    found = measure(path)
+    assert kinds(found) == ["truncated"]
+    assert found.frames == 8000
+    assert "Expected 32000 samples" in found.problems[0][1]
+    assert len(found.envelope) == 10
+
+
+def test_a_damaged_flac_never_raises_and_is_reported(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", noise(6.0, 1, 16000), 16000)
+    data = bytearray(path.read_bytes())
+    whole = measure(path)
+    assert whole.problems == ()
+    path.write_bytes(data[: len(data) // 2])
+    cut = measure(path)
+    assert kinds(cut)[0] in {"truncated", "unreadable"}
+    assert cut.frames < whole.frames
+    data[len(data) // 2 : len(data) // 2 + 4000] = bytes(4000)
+    path.write_bytes(data)
+    assert kinds(measure(path))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_count_as_zero(tmp_path: Path, bad: float) -> None:
+    audio = noise(3.0, 2, 16000)
+    zeroed = audio.copy()
+    audio[1, 20_000:20_100] = bad
+    zeroed[1, 20_000:20_100] = 0.0
+    found = measure(write(tmp_path / "bad.wav", audio, 16000, "FLOAT"))
+    clean = measure(write(tmp_path / "clean.wav", zeroed, 16000, "FLOAT"))
+    assert kinds(found) == ["nan"]
+    assert "100 samples" in found.problems[0][1]
+    assert (found.envelope == clean.envelope).all()
+    assert found.loudness_lufs == clean.loudness_lufs
+    assert found.peak_db == clean.peak_db
+
+
+def test_flat_tops_at_full_scale_are_clipping(tmp_path: Path) -> None:
+    over = np.clip(tone(5.0, amplitude=2.0, frequency_hz=50.0), -1, 1)
+    assert kinds(measure(write(tmp_path / "a.wav", over))) == ["clipped"]
+    assert kinds(measure(write(tmp_path / "b.wav", 0.9 * over))) == []
+
+
+def test_a_run_over_a_block_border_is_one_flat_top(tmp_path: Path) -> None:
+    audio = np.zeros((1, 5 * 8000), dtype=np.float32)
+    audio[0, 15_998:16_002] = 1.0  # blocks are two seconds long
+    assert kinds(measure(write(tmp_path / "a.wav", audio, subtype="FLOAT"))) == ["clipped"]
+    audio[0, 15_998] = 0.5
+    assert kinds(measure(write(tmp_path / "b.wav", audio, subtype="FLOAT"))) == []
+
+
+def test_a_loud_float_file_without_flat_tops_is_not_clipped(tmp_path: Path) -> None:
+    found = measure(write(tmp_path / "a.wav", tone(amplitude=3.0), subtype="FLOAT"))
+    assert found.problems == ()
+    assert found.peak_db == pytest.approx(9.54, abs=0.02)
+
+
+@settings(max_examples=15, deadline=None)
+@given(samples=st.integers(0, 5000), channels=st.integers(1, 6), rate=st.sampled_from([8000, 11025]))
+def test_any_length_and_number_of_channels_is_measured(
+    tmp_path_factory: pytest.TempPathFactory, samples: int, channels: int, rate: int
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.wav"
+    soundfile.write(path, np.full((samples, channels), 0.25), rate, subtype="FLOAT")
+    found = measure(path)
+    assert (found.frames, found.channels, found.sample_rate) == (samples, channels, rate)
+    assert len(found.envelope) == int(np.ceil(samples / (rate / 10)))
+    assert np.abs(found.envelope.astype(float) - 20 * np.log10(0.25)).max(initial=0.0) < 0.01

@@ -1,0 +1,134 @@
+"""Reading, resampling, measuring and writing plain audio."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mixlab.audio import (
+    FLOOR_DB,
+    HOP_S,
+    encode_wav,
+    envelope_db,
+    iter_blocks,
+    probe,
+    read_span,
+    resample,
+    to_channels,
+    write_wav,
+)
+from mixlab.errors import AudioError
+
+
+@pytest.fixture
+def ramp(tmp_path: Path) -> Path:
+    """A stereo FLAC file in which every sample is different."""
+    audio = np.linspace(-0.9, 0.9, 10_000)
+    soundfile.write(tmp_path / "ramp.flac", np.stack([audio, -audio], axis=1), 44100, subtype="PCM_24")
+    return tmp_path / "ramp.flac"
+
+
+def test_probe_reads_the_header(ramp: Path) -> None:
+    info = probe(ramp)
+    assert (info.sample_rate, info.frames, info.channels, info.format) == (44100, 10_000, 2, "FLAC")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(-200, 10_200), st.integers(0, 400))
+def test_a_span_is_exactly_those_samples_and_silence_outside(ramp: Path, start: int, frames: int) -> None:
+    span = read_span(ramp, start, frames)
+    assert span.shape == (2, frames)
+    padded = np.concatenate([np.zeros(400), np.linspace(-0.9, 0.9, 10_000), np.zeros(700)])
+    np.testing.assert_allclose(span[0], padded[start + 400 : start + 400 + frames], atol=2e-7)
+    np.testing.assert_allclose(span[1], -span[0], atol=2e-7)
+
+
+def test_blocks_join_to_the_whole_file(ramp: Path) -> None:
+    blocks = list(iter_blocks(ramp, 3000))
+    assert [block.shape[1] for block in blocks] == [3000, 3000, 3000, 1000]
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), read_span(ramp, 0, 10_000))
+
+
+def test_samples_that_are_not_finite_read_as_silence(tmp_path: Path) -> None:
+    audio = np.full(100, 0.5, dtype=np.float32)
+    audio[[3, 7]] = np.nan, np.inf
+    soundfile.write(tmp_path / "bad.wav", audio, 8000, subtype="FLOAT")
+    span = read_span(tmp_path / "bad.wav", 0, 100)
+    assert (span[0, [3, 7]] == 0).all()
+    assert (np.delete(span[0], [3, 7]) == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [(None, "found no file"), (b"", "a file of 0 bytes"), (b"x" * 50, "50 bytes")]
+)
+def test_what_is_no_audio_is_an_error_with_path_and_size(
+    tmp_path: Path, content: bytes | None, found: str
+) -> None:
+    path = tmp_path / "stem.wav"
+    if content is not None:
+        path.write_bytes(content)
+    for read in (probe, lambda p: read_span(p, 0, 10), lambda p: list(iter_blocks(p, 10))):
+        with pytest.raises(AudioError, match=rf"stem\.wav, .*{found}"):
+            read(path)
+
+
+def test_a_damaged_flac_is_an_error_where_the_damage_is(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "stem.flac"
+    soundfile.write(path, 0.3 * rng.standard_normal(200_000), 44100)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match=r"damage.*stem\.flac|stem\.flac.*damage"):
+        list(iter_blocks(path, 4096))
+
+
+def test_a_rate_other_than_expected_is_an_error(ramp: Path) -> None:
+    with pytest.raises(AudioError, match="at 48000 Hz as indexed, found 44100 Hz"):
+        read_span(ramp, 0, 10, sample_rate=48000)
+
+
+def test_resampling_keeps_a_tone_and_drops_what_does_not_fit() -> None:
+    t = np.arange(44100) / 44100
+    low = np.sin(2 * np.pi * 1000 * t).astype(np.float32)[None]
+    high = np.sin(2 * np.pi * 12000 * t).astype(np.float32)[None]
+    expected = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    np.testing.assert_allclose(resample(low, 44100, 16000)[0, 500:-500], expected[500:-500], atol=1e-3)
+    assert np.abs(resample(high, 44100, 16000)[0, 500:-500]).max() < 1e-4
+    assert resample(low, 44100, 44100) is low
+
+
+def test_mono_is_the_mean_of_the_channels_and_stereo_a_copy() -> None:
+    stereo = np.array([[1.0, 0.0], [0.0, 0.5]], dtype=np.float32)
+    np.testing.assert_array_equal(to_channels(stereo, 1), [[0.5, 0.25]])
+    np.testing.assert_array_equal(to_channels(stereo[:1], 2), stereo[[0, 0]])
+    assert to_channels(stereo, 2) is stereo
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 44100, 11025])
+def test_the_envelope_of_a_sine_is_its_rms_level(rate: int) -> None:
+    t = np.arange(round(1.05 * rate)) / rate
+    sine = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None]
+    envelope = envelope_db(sine, rate).astype(np.float64)
+    assert len(envelope) == 11  # ten whole hops and half of one
+    np.testing.assert_allclose(envelope, 20 * np.log10(0.5 / np.sqrt(2)), atol=0.15)
+    np.testing.assert_allclose(envelope_db(2 * sine, rate).astype(np.float64) - envelope, 6.02, atol=0.02)
+
+
+def test_the_envelope_of_silence_and_of_nothing() -> None:
+    assert (envelope_db(np.zeros((2, 4000), dtype=np.float32), 8000) == FLOOR_DB).all()
+    assert len(envelope_db(np.zeros((1, 0), dtype=np.float32), 8000)) == 0
+    assert HOP_S == 0.1
+
+
+def test_a_written_file_reads_back_and_leaves_nothing_else(tmp_path: Path) -> None:
+    audio = (0.3 * np.random.default_rng(0).standard_normal((2, 500))).clip(-1, 1).astype(np.float32)
+    write_wav(tmp_path / "a.wav", audio, 16000, subtype="PCM_24")
+    np.testing.assert_allclose(read_span(tmp_path / "a.wav", 0, 500), audio, atol=2**-22)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+    assert encode_wav(audio, 16000, subtype="PCM_24") == (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(AudioError, match="Could not write"):
+        write_wav(tmp_path / "missing" / "a.wav", audio, 16000)

@@ -1,0 +1,79 @@
+"""A small catalog of tones for tests: two corpora, silences, double tracks, bleed, sections."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from mixlab.audio import write_wav
+from mixlab.catalog import Catalog
+from mixlab.indexing import build_catalog
+
+RATE = 22050
+SECONDS = 7.0
+
+# label and frequency in Hz of the stems of song number n: chosen by n so that classes vary
+BAND = (
+    ("drum set", 90.0),
+    ("electric bass", 110.0),
+    ("piano", 330.0),
+    ("male singer", 440.0),
+    ("clean electric guitar", 550.0),
+    ("violin", 880.0),
+    ("trumpet", 660.0),
+    ("string section", 990.0),
+)
+
+
+def tone(
+    frequency_hz: float, seconds: float, rng: np.random.Generator, *, quiet: tuple[float, float]
+) -> np.ndarray:
+    """A decaying tone with a little noise, silent from ``quiet[0]`` to ``quiet[1]`` seconds."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    audio = 0.15 * np.sin(2 * np.pi * frequency_hz * t) + 0.01 * rng.standard_normal(len(t))
+    audio[round(quiet[0] * RATE) : round(quiet[1] * RATE)] = 0.0
+    return audio.astype(np.float32)
+
+
+def make_corpus(root: Path, songs: int, *, seed: int, stereo: bool = False, bleed_every: int = 5) -> None:
+    """Write a folder corpus: ``songs`` songs by half as many artists, four or five stems each."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(songs):
+        folder = root / f"song{number:02d}"
+        folder.mkdir(parents=True)
+        picks = [BAND[(number + step) % len(BAND)] for step in (0, 1, 3, 5)]
+        picks.append(picks[2])  # a double track
+        for track, (label, frequency_hz) in enumerate(picks):
+            quiet = (0.0, 0.0) if track % 2 else (1.0 + track, 2.5 + track)
+            audio = tone(frequency_hz * (1 + 0.01 * number), SECONDS, rng, quiet=quiet)
+            channels = np.stack([audio, 0.5 * audio]) if stereo else audio[None]
+            name = f"{track:02d}_{label.replace(' ', '')}.wav"
+            write_wav(folder / name, channels, RATE)
+            bleeds = number % bleed_every == bleed_every - 1 and track == 0
+            rows.append(
+                {
+                    "file": f"{folder.name}/{name}",
+                    "label": label,
+                    "song": folder.name,
+                    "artist": f"artist {seed} {number // 2}",
+                    "bleed": "yes" if bleeds else "no",
+                }
+            )
+    with (root / "stems.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def make_catalog(folder: Path) -> Catalog:
+    """Make two corpora below ``folder`` and index them."""
+    make_corpus(folder / "one", 16, seed=1)
+    make_corpus(folder / "two", 10, seed=2, stereo=True)
+    build_catalog(
+        folder / "catalog",
+        {"folder": folder / "one", "folder@two": folder / "two"},
+        workers=1,
+        progress=False,
+    )
+    return Catalog.open(folder / "catalog")
