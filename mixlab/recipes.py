@@ -1,0 +1,344 @@
+"""Recipes: the plain data that fully determines a mix, and the configuration they are drawn from.
+
+How a recipe is drawn stands in ``mixlab.drawing``; how it becomes audio in ``mixlab.rendering``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Literal, get_args
+
+from mixlab.effects import Effect, EffectsConfig, decode_effect, encode_effect
+from mixlab.errors import ConfigError, RecipeError
+from mixlab.stretch import get_engine
+
+__all__ = [
+    "RECIPE_VERSION",
+    "BleedPolicy",
+    "Kind",
+    "LabelRule",
+    "LevelPolicy",
+    "MixConfig",
+    "MixRecipe",
+    "RenderSettings",
+    "SourceRecipe",
+    "Uncertain",
+]
+
+RECIPE_VERSION = 1
+"""Grows with every change that alters what a seed draws, or what a recipe renders."""
+
+Kind = Literal["musical", "non_musical"]
+BleedPolicy = Literal["exclude", "musical_only", "allow"]
+LevelPolicy = Literal["as_recorded", "loudness"]
+LabelRule = Literal["present", "active", "audible"]
+Uncertain = Literal["mask", "absent"]
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Every knob of the mixing; the defaults follow the paper (section 2.3) where it states a value.
+
+    Attributes:
+        p_musical: Probability that a mix is musical (stems of one song at one position) rather than
+            non-musical (each stem of another song), 0 to 1. The paper found 0.4 best.
+        p_single_source: Probability of a mix of one source, 0 to 1.
+        min_sources: Fewest sources of the other mixes, 1 or more; their number is uniform.
+        max_sources: Most sources. A song with fewer parts, or a corpus with fewer songs, gives fewer.
+        full: Musical mixes take every usable stem of the song, as its recording does, whatever
+            the number of sources says.
+        duration_s: Length of a mix in seconds.
+        sample_rate: Of the mix, in Hz.
+        channels: 1 for mono (the mean of a stereo stem), 2 for stereo.
+        corpora: Names of the corpora to draw from; empty for all of the catalog.
+        corpus_weights: Relative weight per corpus name; a corpus without one has weight 1, so that
+            by default each corpus is equally likely, whatever its size.
+        cross_corpus: Non-musical mixes draw the corpus anew for each source. The paper draws it
+            once per mix.
+        balance: 0 draws songs uniformly (the paper); 1 draws the class first, uniformly over the
+            classes that the corpus holds, then a song that has it; between, with that probability.
+            A stem counts for its most specific class only. In musical mixes the class decides the
+            song and one of its parts.
+        activity_db: A stem sounds in a 100 ms hop when its RMS reaches this level, in dBFS of the
+            file itself, before any gain. Chunks are drawn where stems sound.
+        bleed: Stems flagged as holding other instruments: ``exclude`` never draws them,
+            ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` draws them.
+        level: ``as_recorded`` keeps each stem's level (times the corpus's mixing coefficient);
+            ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness.
+        target_lufs: Target of ``level: loudness``, in LUFS.
+        max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
+            blown up into an instrument.
+        effects: The four effects.
+        engine: Pitch and time engine: ``rubberband`` (in process), ``rubberband_fine``,
+            ``pyrubberband`` (the reference, slow).
+        label_set: Name of a shipped label set, or the path of a YAML file.
+        label_rule: When a drawn source counts as present: ``present`` always; ``active`` when it
+            sounds for ``min_active_s`` after effects; ``audible`` when it also comes within
+            ``audible_db`` of the mixture's level.
+        min_active_s: See ``label_rule``, in seconds; measured in hops of 0.1 s.
+        audible_db: See ``label_rule``: lowest level of a source relative to the mixture, in dB (< 0).
+        uncertain: Sources that sound, but fail the label rule: ``mask`` makes their classes
+            unknown, ``absent`` counts them as absent. A silent source is absent in both.
+        peak_limit: A mixture whose peak exceeds this is scaled down to it, all sources alike;
+            0 switches this off.
+    """
+
+    p_musical: float = 0.4
+    p_single_source: float = 0.1
+    min_sources: int = 2
+    max_sources: int = 5
+    full: bool = False
+    duration_s: float = 4.0
+    sample_rate: int = 16000
+    channels: int = 1
+    corpora: tuple[str, ...] = ()
+    corpus_weights: dict[str, float] = field(default_factory=dict)
+    cross_corpus: bool = False
+    balance: float = 0.0
+    activity_db: float = -50.0
+    bleed: BleedPolicy = "musical_only"
+    level: LevelPolicy = "as_recorded"
+    target_lufs: float = -23.0
+    max_gain_db: float = 12.0
+    effects: EffectsConfig = field(default_factory=EffectsConfig)
+    engine: str = "rubberband"
+    label_set: str = "mixtures15"
+    label_rule: LabelRule = "active"
+    min_active_s: float = 0.3
+    audible_db: float = -30.0
+    uncertain: Uncertain = "mask"
+    peak_limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            ConfigError: a value is out of its range; the message names it.
+        """
+        for name in ("p_musical", "p_single_source", "balance"):
+            _check(0.0 <= getattr(self, name) <= 1.0, name, "a number from 0 to 1", getattr(self, name))
+        sources = (self.min_sources, self.max_sources)
+        _check(
+            1 <= sources[0] <= sources[1],
+            "min_sources, max_sources",
+            "1 <= min_sources <= max_sources",
+            sources,
+        )
+        _check(0.1 <= self.duration_s <= 600, "duration_s", "0.1 to 600 seconds", self.duration_s)
+        _check(4000 <= self.sample_rate <= 192000, "sample_rate", "4000 to 192000 Hz", self.sample_rate)
+        _check(self.channels in (1, 2), "channels", "1 or 2", self.channels)
+        weights = self.corpus_weights
+        _check(all(w >= 0 for w in weights.values()), "corpus_weights", "weights of 0 or more", weights)
+        _check(-100 <= self.activity_db <= 0, "activity_db", "a level from -100 to 0 dBFS", self.activity_db)
+        _check(0 <= self.max_gain_db <= 60, "max_gain_db", "0 to 60 dB", self.max_gain_db)
+        _check(-70 <= self.target_lufs <= 0, "target_lufs", "-70 to 0 LUFS", self.target_lufs)
+        _check(self.min_active_s >= 0, "min_active_s", "0 or more seconds", self.min_active_s)
+        _check(self.min_active_s <= self.duration_s, "min_active_s", "at most duration_s", self.min_active_s)
+        _check(self.audible_db < 0, "audible_db", "a level below 0 dB", self.audible_db)
+        _check(0 <= self.peak_limit <= 1, "peak_limit", "0 (off) to 1", self.peak_limit)
+        for name, choices in _CHOICES.items():
+            _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
+        get_engine(self.engine)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """16 hex digits that change with any value."""
+        return _digest(asdict(self))
+
+    def for_evaluation(self) -> "MixConfig":
+        """Return this configuration as validation and test use it.
+
+        Musical mixes only (paper, section 2.3), and no effects: the sources as they were recorded.
+        """
+        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none())
+
+    def render_settings(self) -> "RenderSettings":
+        """Return the part of the configuration that decides how a recipe is rendered."""
+        return RenderSettings(**{f.name: getattr(self, f.name) for f in fields(RenderSettings)})
+
+
+_CHOICES = {
+    "bleed": get_args(BleedPolicy),
+    "level": get_args(LevelPolicy),
+    "label_rule": get_args(LabelRule),
+    "uncertain": get_args(Uncertain),
+}
+
+
+def _check(good: bool, name: str, expected: str, found: object) -> None:
+    if not good:
+        raise ConfigError(f"mix.{name}: expected {expected}, found {found!r}.")
+
+
+def _digest(data: object) -> str:
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a recipe is rendered and labelled; see the same names in ``MixConfig``."""
+
+    duration_s: float
+    sample_rate: int
+    channels: int
+    engine: str
+    activity_db: float
+    label_set: str
+    label_rule: LabelRule
+    min_active_s: float
+    audible_db: float
+    uncertain: Uncertain
+    peak_limit: float
+
+    @property
+    def samples(self) -> int:
+        """Samples of a mix."""
+        return round(self.duration_s * self.sample_rate)
+
+
+@dataclass(frozen=True)
+class SourceRecipe:
+    """One source of a mix.
+
+    Attributes:
+        stem: Key of the stem in the catalog, ``corpus/song/stem``.
+        start_s: Where the chunk starts in the stem's file, in seconds, a multiple of 0.02 s so that it
+            falls on a sample at every usual rate.
+        level_db: Gain that brings the stem to its level in the mix, in dB; effects come on top.
+        effects: In the order of their application.
+    """
+
+    stem: str
+    start_s: float
+    level_db: float = 0.0
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True)
+class MixRecipe:
+    """The plain data that fully determines a mix, given the catalog it names.
+
+    Attributes:
+        catalog_hash: Content hash of the catalog it was drawn from.
+        seed: Seed, with ``epoch`` and ``index`` the address of the recipe in the stream.
+        epoch: Epoch.
+        index: Item within the epoch.
+        split: Split that all sources come from.
+        corpus: Corpus that was drawn (that of the first source with ``cross_corpus``).
+        kind: ``musical`` or ``non_musical``.
+        sources: At least one.
+        render: How it is rendered and labelled.
+        version: Recipe version, see ``RECIPE_VERSION``.
+    """
+
+    catalog_hash: str
+    seed: int
+    epoch: int
+    index: int
+    split: str
+    corpus: str
+    kind: Kind
+    sources: tuple[SourceRecipe, ...]
+    render: RenderSettings
+    version: int = RECIPE_VERSION
+
+    def encode(self) -> dict[str, Any]:
+        """Return the recipe as plain data for JSON."""
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        data["render"] = asdict(self.render)
+        data["sources"] = [
+            {
+                "stem": source.stem,
+                "start_s": source.start_s,
+                "level_db": source.level_db,
+                "effects": [encode_effect(effect) for effect in source.effects],
+            }
+            for source in self.sources
+        ]
+        return data
+
+    @classmethod
+    def decode(cls, data: Mapping[str, Any]) -> "MixRecipe":
+        """Return the recipe that ``encode`` wrote.
+
+        Raises:
+            RecipeError: another version, a missing or superfluous field, or a value of a wrong type.
+        """
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"A recipe is a JSON object, found {type(data).__name__}.")
+        version = data.get("version")
+        if version != RECIPE_VERSION:
+            raise RecipeError(
+                f"This mixlab reads recipes of version {RECIPE_VERSION}, found {version!r}. "
+                "Render it with the mixlab release that wrote it, or draw it again from its seed."
+            )
+        _check_keys(data, cls, "recipe")
+        _check_keys(data["render"], RenderSettings, "recipe's 'render'")
+        sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
+        if not sources:
+            raise RecipeError("A recipe needs at least one source, found none.")
+        plain = {key: data[key] for key in data if key not in ("render", "sources")}
+        try:
+            settings = RenderSettings(**data["render"])
+            return cls(**plain, sources=sources, render=settings)
+        except TypeError as error:  # pragma: no cover - the keys are checked above
+            raise RecipeError(f"The recipe does not decode: {error}.") from error
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return the recipe as JSON text."""
+        return json.dumps(self.encode(), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> "MixRecipe":
+        """Return the recipe that ``to_json`` wrote.
+
+        Raises:
+            RecipeError: the text is no JSON, or no recipe of this version.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RecipeError(f"A recipe is JSON text; it does not parse: {error}.") from error
+        return cls.decode(data)
+
+    @property
+    def content_hash(self) -> str:
+        """16 hex digits that change with any value of the recipe."""
+        return _digest(self.encode())
+
+
+def _as_list(value: object, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise RecipeError(f"The recipe's {name!r} must be a list, found {type(value).__name__}.")
+    return value
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+
+
+def _check_keys(data: object, kind: type[Any], where: str) -> None:
+    if not isinstance(data, Mapping):
+        raise RecipeError(f"The {where} must be an object, found {type(data).__name__}.")
+    expected = {f.name: f.type for f in fields(kind)}
+    if set(data) != set(expected):
+        missing, extra = sorted(set(expected) - set(data)), sorted(set(data) - set(expected))
+        raise RecipeError(f"The {where} lacks {missing} and has unknown {extra}.")
+    for name, value in data.items():
+        wanted = _JSON_TYPES.get(_type_name(expected[name]))
+        if wanted is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+            raise RecipeError(
+                f"The {where} needs {_type_name(expected[name])} for {name!r}, found {value!r}."
+            )
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _decode_source(data: object) -> SourceRecipe:
+    _check_keys(data, SourceRecipe, "source in the recipe")
+    assert isinstance(data, Mapping)  # checked above; tells the type checker
+    effects = tuple(decode_effect(effect) for effect in _as_list(data["effects"], "effects"))
+    return SourceRecipe(data["stem"], float(data["start_s"]), float(data["level_db"]), effects)

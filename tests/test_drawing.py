@@ -1,0 +1,225 @@
+"""What recipes must be, whatever the seed: pure, of one kind, within one split, where stems sound."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixlab.audio import HOP_S
+from mixlab.catalog import Catalog
+from mixlab.drawing import POSITION_GRID_S, Drawer, draw
+from mixlab.effects import EffectsConfig, GainRange, total_rate
+from mixlab.errors import RecipeError
+from mixlab.indexing import build_catalog
+from mixlab.recipes import MixConfig, MixRecipe
+from tests.toy import make_corpus
+
+indices = st.integers(0, 10**9)
+
+
+def songs(recipe: MixRecipe) -> list[str]:
+    return [source.stem.rsplit("/", 1)[0] for source in recipe.sources]
+
+
+@settings(max_examples=40)
+@given(indices, st.integers(0, 50), st.integers(0, 2**62))
+def test_drawing_is_pure(toy: Catalog, index: int, epoch: int, seed: int) -> None:
+    again = Catalog.open(toy.path)
+    assert draw(toy, MixConfig(), seed, epoch, index) == draw(again, MixConfig(), seed, epoch, index)
+
+
+@settings(max_examples=60)
+@given(indices)
+def test_musical_means_one_song_one_position_and_different_parts(toy: Catalog, index: int) -> None:
+    recipe = draw(toy, MixConfig(p_musical=1.0), 0, 0, index)
+    assert recipe.kind == "musical"
+    assert len(set(songs(recipe))) == 1
+    assert len({source.start_s for source in recipe.sources}) == 1
+    parts = [toy.stem(toy.find(source.stem)).part for source in recipe.sources]
+    assert len(set(parts)) == len(parts)
+    names = {effect.name for source in recipe.sources for effect in source.effects}
+    assert not names & {"pitch_shift", "time_stretch"}
+
+
+@settings(max_examples=60)
+@given(indices, st.booleans(), st.floats(0, 1))
+def test_non_musical_means_never_two_sources_of_one_song(
+    toy: Catalog, index: int, cross_corpus: bool, balance: float
+) -> None:
+    config = MixConfig(p_musical=0.0, cross_corpus=cross_corpus, balance=balance, max_sources=12)
+    recipe = draw(toy, config, 0, 0, index)
+    assert recipe.kind == "non_musical"
+    assert len(set(songs(recipe))) == len(recipe.sources)
+    if not cross_corpus:
+        assert {source.stem.split("/")[0] for source in recipe.sources} == {recipe.corpus}
+
+
+@settings(max_examples=60)
+@given(indices, st.sampled_from(["train", "validation", "test"]), st.floats(0, 1))
+def test_a_mix_never_crosses_splits(toy: Catalog, index: int, split: str, p_musical: float) -> None:
+    recipe = draw(toy, MixConfig(p_musical=p_musical), 0, 0, index, split=split)
+    assert {toy.stem(toy.find(source.stem)).split for source in recipe.sources} == {split}
+
+
+@settings(max_examples=60)
+@given(indices, st.floats(0, 1), st.floats(0, 1))
+def test_p_musical_flips_each_index_at_most_once(toy: Catalog, index: int, a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    kinds = [draw(toy, MixConfig(p_musical=p), 0, 0, index).kind for p in (0.0, low, high, 1.0)]
+    assert kinds[0] == "non_musical"
+    assert kinds[-1] == "musical"
+    assert kinds == sorted(kinds, key=("non_musical", "musical").index)
+
+
+def test_switching_an_effect_off_draws_the_same_stems(toy: Catalog) -> None:
+    config = MixConfig()
+    without = replace(config, effects=EffectsConfig(gain=GainRange(p=0.0)))
+    for index in range(50):
+        one, other = draw(toy, config, 0, 0, index), draw(toy, without, 0, 0, index)
+        assert [(s.stem, s.start_s) for s in one.sources] == [(s.stem, s.start_s) for s in other.sources]
+
+
+@settings(max_examples=80)
+@given(indices, st.floats(0.1, 2.0))
+def test_chunks_start_on_the_grid_and_stems_sound_in_them(
+    toy: Catalog, index: int, min_active_s: float
+) -> None:
+    config = MixConfig(p_musical=0.0, duration_s=2.0, min_active_s=min_active_s)
+    for source in draw(toy, config, 0, 0, index).sources:
+        assert source.start_s / POSITION_GRID_S == pytest.approx(
+            round(source.start_s / POSITION_GRID_S), abs=1e-6
+        )
+        i = toy.find(source.stem)
+        read_s = config.duration_s * total_rate(source.effects)
+        assert 0 <= source.start_s <= max(toy.stem(i).duration_s - read_s, 0) + 1e-6
+        cumulative = toy.active_cumulative(i)
+        first = math.ceil(source.start_s / HOP_S - 1e-6)
+        last = min(math.floor((source.start_s + read_s) / HOP_S + 1e-6), len(cumulative) - 1)
+        needed = math.ceil(min_active_s * total_rate(source.effects) / HOP_S - 1e-9)
+        reachable = min(needed, int(cumulative[-1]), math.floor(read_s / HOP_S + 1e-9))
+        # whole hops within the chunk; one may be lost at either end to the grid
+        assert int(cumulative[last]) - int(cumulative[first]) >= reachable - 2
+
+
+@settings(max_examples=40)
+@given(indices)
+def test_musical_positions_are_those_where_most_chosen_stems_sound(toy: Catalog, index: int) -> None:
+    config = MixConfig(p_musical=1.0, duration_s=1.0, min_active_s=0.5)
+    recipe = draw(toy, config, 0, 0, index)
+
+    def sounding(start_hop: int) -> int:
+        counts = [toy.active_cumulative(toy.find(source.stem)) for source in recipe.sources]
+        return sum(int(c[min(start_hop + 10, len(c) - 1)]) - int(c[start_hop]) >= 5 for c in counts)
+
+    most = max(sounding(hop) for hop in range(60))
+    start = int(recipe.sources[0].start_s / HOP_S + 1e-6)
+    assert sounding(start) == most
+
+
+def test_bleeding_stems_stay_out_of_non_musical_mixes_unless_allowed(toy: Catalog) -> None:
+    def drawn(bleed: str, p_musical: float) -> set[bool]:
+        config = MixConfig(p_musical=p_musical, bleed=bleed)  # type: ignore[arg-type]
+        recipes = [draw(toy, config, 0, 0, index) for index in range(300)]
+        return {toy.stem(toy.find(source.stem)).bleed for recipe in recipes for source in recipe.sources}
+
+    assert drawn("musical_only", 0.0) == {False}
+    assert drawn("musical_only", 1.0) == {False, True}
+    assert drawn("exclude", 1.0) == {False}
+    assert drawn("allow", 0.0) == {False, True}
+
+
+def test_corpora_are_equally_likely_whatever_their_size_and_weights_shift_that(toy: Catalog) -> None:
+    even = Counter(draw(toy, MixConfig(), 0, 0, i).corpus for i in range(2000))
+    assert even["folder"] / 2000 == pytest.approx(0.5, abs=0.04)
+    weighted = MixConfig(corpus_weights={"folder@two": 3.0})
+    shifted = Counter(draw(toy, weighted, 0, 0, i).corpus for i in range(2000))
+    assert shifted["folder@two"] / 2000 == pytest.approx(0.75, abs=0.04)
+    only = MixConfig(corpora=("folder",))
+    assert {draw(toy, only, 0, 0, i).corpus for i in range(50)} == {"folder"}
+
+
+def test_single_sources_and_source_counts_follow_the_configuration(toy: Catalog) -> None:
+    config = MixConfig(p_musical=0.0, p_single_source=0.3, min_sources=2, max_sources=4)
+    counts = Counter(len(draw(toy, config, 0, 0, i).sources) for i in range(2000))
+    assert set(counts) == {1, 2, 3, 4}
+    assert counts[1] / 2000 == pytest.approx(0.3, abs=0.04)
+    assert counts[3] / 2000 == pytest.approx(0.7 / 3, abs=0.04)
+
+
+def test_full_takes_every_usable_stem_of_the_song(toy: Catalog) -> None:
+    recipe = draw(toy, MixConfig(p_musical=1.0, full=True), 0, 0, 0)
+    corpus, song, _ = recipe.sources[0].stem.split("/")
+    rows = (toy.column("corpus") == corpus) & (toy.column("song") == song) & toy.column("drawable")
+    assert sorted(s.stem for s in recipe.sources) == sorted(toy.column("key")[rows])
+
+
+def test_balance_moves_from_uniform_songs_to_uniform_classes(toy: Catalog) -> None:
+    def shares(balance: float) -> np.ndarray:
+        config = MixConfig(p_musical=0.0, p_single_source=1.0, balance=balance, corpora=("folder",))
+        recipes = [draw(toy, config, 0, 0, i) for i in range(2500)]
+        counts = Counter(toy.stem(toy.find(r.sources[0].stem)).part for r in recipes)
+        return np.array(sorted(counts.values())) / 2500
+
+    assert shares(1.0).std() < shares(0.0).std()
+    # eight cells, one per label of the toy band: each is drawn equally often
+    np.testing.assert_allclose(shares(1.0), 1 / 8, atol=0.03)
+
+
+def test_loudness_levels_are_capped_upwards(toy: Catalog) -> None:
+    config = MixConfig(level="loudness", target_lufs=-5.0, max_gain_db=6.0)
+    levels = {s.level_db for i in range(50) for s in draw(toy, config, 0, 0, i).sources}
+    assert levels == {6.0}
+    soft = MixConfig(level="loudness", target_lufs=-30.0)
+    recipe = draw(toy, soft, 0, 0, 0)
+    for source in recipe.sources:
+        assert source.level_db == pytest.approx(
+            -30.0 - toy.stem(toy.find(source.stem)).loudness_lufs, abs=1e-4
+        )
+
+
+def test_another_activity_threshold_is_used(toy: Catalog) -> None:
+    # At 0 dBFS nothing ever sounds, so chunks are drawn anywhere; at the default they avoid silence.
+    config = MixConfig(p_musical=0.0, duration_s=0.5, activity_db=0.0, min_active_s=0.0)
+    silent = 0
+    for index in range(300):
+        for source in draw(toy, config, 0, 0, index).sources:
+            i = toy.find(source.stem)
+            hop = int(source.start_s / HOP_S)
+            silent += bool((toy.envelope(i)[hop : hop + 4] < -60).all())
+    assert silent > 20
+
+
+def test_a_split_with_nothing_to_draw_is_an_error_that_counts(toy: Catalog) -> None:
+    with pytest.raises(RecipeError, match=r"Nothing to draw in split 'holdout' .*train: \d+"):
+        Drawer(toy, MixConfig(), "holdout")
+    with pytest.raises(RecipeError, match=r"mix\.corpora names \['medleydb'\], the catalog holds"):
+        Drawer(toy, MixConfig(corpora=("medleydb",)))
+
+
+def test_a_corpus_of_one_song_gives_single_sources_and_musical_mixes(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 1, seed=5)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    split = str(catalog.column("split")[0])
+    recipes = [draw(catalog, MixConfig(p_musical=0.0), 0, 0, i, split=split) for i in range(30)]
+    assert {len(recipe.sources) for recipe in recipes} == {1}
+    musical = [draw(catalog, MixConfig(p_musical=1.0), 0, 0, i, split=split) for i in range(30)]
+    assert max(len(recipe.sources) for recipe in musical) == 4
+
+
+def test_a_catalog_in_which_everything_bleeds_refuses_non_musical_mixes(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 4, seed=5, bleed_every=1)
+    rows = (
+        (tmp_path / "one" / "stems.csv").read_text().replace(",no\n", ",yes\n").replace(",no\r\n", ",yes\r\n")
+    )
+    (tmp_path / "one" / "stems.csv").write_text(rows)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    with pytest.raises(RecipeError, match=r"Set mix\.p_musical to 1, or mix\.bleed to 'allow'"):
+        draw(catalog, MixConfig(p_musical=0.0), 0, 0, 0)
+    assert draw(catalog, MixConfig(p_musical=1.0), 0, 0, 0).kind == "musical"

@@ -1,0 +1,252 @@
+"""What a rendered mix must be: the sum of its sources, sample-exact, labelled for what sounds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixlab.audio import HOP_S, read_span, resample
+from mixlab.catalog import Catalog
+from mixlab.drawing import draw
+from mixlab.effects import (
+    EffectsConfig,
+    FilterRange,
+    Gain,
+    GainRange,
+    PitchRange,
+    PitchShift,
+    StretchRange,
+    TimeStretch,
+)
+from mixlab.errors import AudioError, CatalogMismatchError
+from mixlab.indexing import build_catalog
+from mixlab.recipes import MixConfig, MixRecipe, SourceRecipe
+from mixlab.rendering import CatalogReader, render
+from mixlab.taxonomy import load_taxonomy
+from tests.toy import RATE, make_corpus
+
+SILENT = EffectsConfig.none()
+
+
+def recipe_of(toy: Catalog, *sources: SourceRecipe, **settings: object) -> MixRecipe:
+    """A musical recipe over given sources."""
+    base = draw(toy, MixConfig(p_musical=1.0, effects=SILENT, **settings), 0, 0, 0)  # type: ignore[arg-type]
+    return replace(base, sources=sources)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 2]))
+def test_the_mixture_is_the_sum_of_its_sources_sample_for_sample(
+    toy: Catalog, index: int, channels: int
+) -> None:
+    mix = render(draw(toy, MixConfig(channels=channels), 0, 0, index), toy)
+    total = mix.sources[0].audio.copy()
+    for source in mix.sources[1:]:
+        total += source.audio
+    np.testing.assert_array_equal(mix.mixture, total)
+    assert mix.mixture.dtype == np.float32
+    assert mix.mixture.shape == (channels, 64000)
+    assert np.abs(mix.mixture).max() <= 1.0
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6))
+def test_rendering_has_no_randomness(toy: Catalog, index: int) -> None:
+    recipe = draw(toy, MixConfig(), 0, 0, index)
+    first, second = render(recipe, toy), render(MixRecipe.from_json(recipe.to_json()), Catalog.open(toy.path))
+    assert first.mixture.tobytes() == second.mixture.tobytes()
+    np.testing.assert_array_equal(first.target, second.target)
+    np.testing.assert_array_equal(first.mask, second.mask)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6))
+def test_untouched_stems_of_one_song_sum_to_its_linear_mix(toy: Catalog, index: int) -> None:
+    config = MixConfig(p_musical=1.0, full=True, effects=SILENT, sample_rate=RATE, corpora=("folder",))
+    recipe = draw(toy, config, 0, 0, index)
+    mix = render(recipe, toy)
+    song = recipe.sources[0].stem.split("/")[1]
+    root = toy.roots["folder"] / song
+    whole = sum(soundfile.read(path, dtype="float32")[0] for path in sorted(root.glob("*.wav")))
+    start = round(recipe.sources[0].start_s * RATE)
+    expected = whole[start : start + 4 * RATE]
+    if mix.scale_db:
+        expected = expected * np.float32(10 ** (mix.scale_db / 20))
+    np.testing.assert_allclose(mix.mixture[0], expected, atol=1e-6)
+
+
+def test_a_resampled_chunk_is_the_same_as_a_slice_of_the_resampled_file(toy: Catalog) -> None:
+    stem = toy.find(str(toy.column("key")[0]))
+    path = toy.audio_path(stem)
+    whole = resample(read_span(path, 0, int(toy.column("frames")[stem])), RATE, 16000)
+    chunk = CatalogReader(toy).read(stem, 2.46, 32000, 16000, 1)
+    first = round(2.46 * 16000)
+    np.testing.assert_allclose(chunk, whole[:, first : first + 32000], atol=2e-6)
+
+
+def test_six_decibels_double_a_source(toy: Catalog) -> None:
+    key = str(toy.column("key")[1])
+    plain = render(recipe_of(toy, SourceRecipe(key, 1.0)), toy)
+    louder = render(recipe_of(toy, SourceRecipe(key, 1.0, 0.0, (Gain(6.0206),))), toy)
+    levelled = render(recipe_of(toy, SourceRecipe(key, 1.0, 6.0206)), toy)
+    np.testing.assert_allclose(louder.mixture, 2 * plain.mixture, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(levelled.mixture, 2 * plain.mixture, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "effects", [(TimeStretch(1.25),), (TimeStretch(0.8),), (PitchShift(2.0), TimeStretch(1.25))]
+)
+def test_a_stretched_source_has_no_silent_tail(toy: Catalog, effects: tuple[Gain, ...]) -> None:
+    # track 1 of every song sounds from start to end, and 7 s hold 4 s at any of these rates
+    key = str(toy.column("key")[1])
+    assert toy.stem(1).active_s == pytest.approx(7.0, abs=0.1)
+    source = render(recipe_of(toy, SourceRecipe(key, 1.0, 0.0, effects)), toy).sources[0]
+    assert source.audio.shape == (1, 64000)
+    tail = np.sqrt(np.mean(source.audio[0, -1600:] ** 2))
+    body = np.sqrt(np.mean(source.audio[0, 1600:-1600] ** 2))
+    assert tail > 0.8 * body
+    assert source.active.all()
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6))
+def test_every_recorded_effect_changes_the_audio(toy: Catalog, index: int) -> None:
+    every = EffectsConfig(GainRange(p=1.0), FilterRange(p=1.0), PitchRange(p=1.0), StretchRange(p=1.0))
+    config = MixConfig(p_musical=0.0, p_single_source=1.0, effects=every, peak_limit=0.0)
+    recipe = draw(toy, config, 0, 0, index)
+    source = recipe.sources[0]
+    assert len(source.effects) == 4
+    complete = render(recipe, toy).mixture
+    for place in range(4):
+        rest = tuple(effect for i, effect in enumerate(source.effects) if i != place)
+        without = render(replace(recipe, sources=(replace(source, effects=rest),)), toy).mixture
+        change = np.sqrt(np.mean((complete - without) ** 2)) / np.sqrt(np.mean(complete**2) + 1e-12)
+        assert change > 1e-4, source.effects[place]
+
+
+def test_a_loud_mixture_is_scaled_and_says_by_how_much(toy: Catalog) -> None:
+    keys = [str(key) for key in toy.column("key")[:4]]
+    sources = tuple(SourceRecipe(key, 0.5, 18.0) for key in keys)
+    free = render(recipe_of(toy, *sources, peak_limit=0.0), toy)
+    limited = render(recipe_of(toy, *sources), toy)
+    peak = np.abs(free.mixture).max()
+    assert peak > 1.0
+    assert free.scale_db == 0.0
+    assert np.abs(limited.mixture).max() == pytest.approx(1.0, abs=1e-5)
+    assert limited.scale_db == pytest.approx(-20 * np.log10(peak), abs=1e-3)
+
+
+def test_another_catalog_is_refused_by_its_hash(toy: Catalog) -> None:
+    recipe = draw(toy, MixConfig(), 0, 0, 0)
+    with pytest.raises(CatalogMismatchError, match=f"drawn from the catalog with hash {toy.content_hash}"):
+        render(recipe, toy.with_splits("random", seed=4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["present", "active", "audible"]))
+def test_labels_are_closed_under_parents(toy: Catalog, index: int, rule: str) -> None:
+    mix = render(draw(toy, MixConfig(label_rule=rule), 0, 0, index), toy)  # type: ignore[arg-type]
+    parents = mix.labels.parents(load_taxonomy())
+    for child, parent in enumerate(parents):
+        if parent is None:
+            continue
+        if mix.target[child] == 1:
+            assert mix.target[parent] == 1
+            assert mix.mask[parent]
+        if mix.mask[parent] and mix.target[parent] == 0:
+            assert mix.mask[child]
+            assert mix.target[child] == 0
+    assert (mix.target[~mix.mask] == 0).all()
+
+
+def states(toy: Catalog, key: str, start_s: float, **settings: object) -> dict[str, str]:
+    mix = render(recipe_of(toy, SourceRecipe(key, start_s), **settings), toy)
+    return {label.name: label.state for label in mix.explain()}
+
+
+def test_a_section_is_its_family_and_its_instrument_is_unknown(toy: Catalog) -> None:
+    key = next(
+        key
+        for key, nodes in zip(toy.column("key"), toy.column("nodes"), strict=True)
+        if nodes == ("bowed-string",)
+    )
+    found = states(toy, key, 0.0, label_rule="present")
+    assert found["bowed string"] == "present"
+    assert found["violin"] == "unknown"
+    assert found["brass"] == "absent"
+
+
+def test_the_label_rules_differ_where_they_should(toy: Catalog) -> None:
+    # track 0 is silent from 1.0 to 2.5 s
+    key = "folder/song00/00_drumset"
+    quiet = {"duration_s": 1.0, "min_active_s": 0.3}
+    assert states(toy, key, 1.3, label_rule="present", **quiet)["drums"] == "present"
+    assert states(toy, key, 1.3, label_rule="active", **quiet)["drums"] == "absent"
+    # from 0.2 s before the end of the silence on it sounds for 0.2 s only
+    assert states(toy, key, 1.7, label_rule="active", **quiet)["drums"] == "unknown"
+    assert states(toy, key, 1.7, label_rule="active", uncertain="absent", **quiet)["drums"] == "absent"
+    assert states(toy, key, 2.6, label_rule="active", **quiet)["drums"] == "present"
+
+
+def test_an_inaudible_source_is_unknown_by_the_audible_rule_and_says_so(toy: Catalog) -> None:
+    keys = ["folder/song00/01_electricbass", "folder/song00/03_violin"]
+    sources = (SourceRecipe(keys[0], 0.0), SourceRecipe(keys[1], 0.0, -40.0))
+    audible = render(recipe_of(toy, *sources, label_rule="audible"), toy)
+    active = render(recipe_of(toy, *sources, label_rule="active"), toy)
+    why = {label.name: label for label in audible.explain()}
+    assert why["violin"].state == "unknown"
+    assert "dB in the mixture" in why["violin"].reason
+    assert audible.sources[1].relative_db < -30
+    assert {label.name: label.state for label in active.explain()}["violin"] == "present"
+
+
+def test_bleed_makes_the_classes_that_could_bleed_unknown(toy: Catalog) -> None:
+    stem = int(np.flatnonzero(toy.column("bleed"))[0])
+    found = states(toy, str(toy.column("key")[stem]), 0.0, label_rule="present")
+    bleeding = set(toy.stem(stem).bleed_nodes)
+    assert bleeding
+    taxonomy = load_taxonomy()
+    own = taxonomy.closure(toy.stem(stem).nodes)
+    for name, node in (("brass", "brass"), ("voice", "voice"), ("key", "key")):
+        could = any(node in taxonomy.closure([other]) for other in bleeding)
+        expected = "present" if node in own else "unknown" if could else "absent"
+        assert found[name] == expected
+
+
+def test_frame_targets_follow_the_sources_hop_by_hop(toy: Catalog) -> None:
+    sources = (
+        SourceRecipe("folder/song00/00_drumset", 0.0),
+        SourceRecipe("folder/song00/01_electricbass", 0.0),
+    )
+    mix = render(recipe_of(toy, *sources), toy)
+    target, mask = mix.frames
+    assert target.shape == mask.shape == (15, 40)
+    drums, bass = (mix.labels.names.index(name) for name in ("drums", "electric bass"))
+    silence = slice(11, 24)  # the drum set is silent from 1.0 to 2.5 s
+    assert (target[drums, silence] == 0).all()
+    assert (target[drums, 27:] == 1).all()
+    assert (target[bass] == 1).all()
+    assert mask.all()
+    assert mix.sources[0].active_s == pytest.approx(float(mix.sources[0].active.sum()) * HOP_S)
+
+
+def test_a_file_that_changed_after_indexing_is_an_error_that_says_so(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 4, seed=9)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    recipe = draw(catalog, MixConfig(effects=SILENT), 0, 0, 0)
+    path = catalog.audio_path(catalog.find(recipe.sources[0].stem))
+    audio, _ = soundfile.read(path)
+    soundfile.write(path, audio, 48000)
+    with pytest.raises(AudioError, match="at 22050 Hz as indexed, found 48000 Hz"):
+        render(recipe, catalog)
+    path.write_bytes(b"RIFF no more")
+    with pytest.raises(AudioError, match="found a file of 12 bytes"):
+        render(recipe, catalog)
+    path.unlink()
+    with pytest.raises(AudioError, match="found no file"):
+        render(recipe, catalog)
