@@ -1,0 +1,146 @@
+"""The command line: ``mixlab COMMAND ...``.
+
+Each command is a typed function in ``mixlab.commands``; jsonargparse turns its signature and docstring
+into options, YAML configuration (``--config``, ``--print_config``) and help. A command's module is
+imported only when it is called, so that ``mixlab --help`` is quick and needs no extra.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from mixlab import __version__
+from mixlab.errors import MissingDependencyError, MixlabError
+
+__all__ = ["COMMANDS", "main"]
+
+
+class Command(NamedTuple):
+    """Where a command lives and what it is for."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "mixlab.commands.demo", "demo", "make demo corpora, index, mix, train and report: the whole tour"
+    ),
+    "demo-corpora": Command(
+        "mixlab.commands.demo_corpora", "demo_corpora", "make demo corpora in the true layouts"
+    ),
+    "index": Command("mixlab.commands.index", "index", "index corpora into a catalog"),
+    "catalog": Command("mixlab.commands.catalog", "catalog", "count what a catalog holds; problems; leakage"),
+    "taxonomy": Command(
+        "mixlab.commands.taxonomy", "taxonomy", "print the instrument tree; check a corpus's labels"
+    ),
+    "mix": Command("mixlab.commands.mix", "mix", "render mixes to files, or replay a recipe"),
+    "train": Command("mixlab.commands.train", "train", "train a tagger on the stream of mixes"),
+    "evaluate": Command(
+        "mixlab.commands.evaluate", "evaluate", "score a run on fixed musical mixes, per class"
+    ),
+    "app": Command("mixlab.commands.app", "app", "open the explorer in a browser"),
+}
+
+_USAGE_EXIT = 2
+_INTERRUPTED_EXIT = 130
+
+
+def _overview() -> str:
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: mixlab COMMAND [options]",
+            "",
+            "Turns multitrack collections into an endless, reproducible, correctly labelled stream of",
+            "training mixtures.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "'mixlab COMMAND --help' explains a command and all its settings.",
+            "New here: 'mixlab demo' runs the main job on corpora it makes itself.",
+        ]
+    )
+
+
+def _load(command: Command) -> Callable[..., Any]:
+    try:
+        function: Callable[..., Any] = getattr(import_module(command.module), command.function)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "mixlab":
+            raise
+        raise MissingDependencyError(
+            f"This command needs the package {error.name!r}, not installed here: pip install 'mixlab[all]'."
+        ) from error
+    return function
+
+
+_REPEATABLE = ("--root", "--metadata", "--labels_extra")
+"""Options that may be given several times; jsonargparse would let the last one win, silently."""
+
+
+def _tidy(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
+    """Accept what users type: dashes in names, switches without a value, options given several times."""
+    switches = {f"--{n}" for n, p in inspect.signature(function).parameters.items() if p.annotation is bool}
+    out: list[str] = []
+    for place, text in enumerate(arguments):
+        option, equals, value = text.partition("=")
+        if option.startswith("--"):
+            option = "--" + option[2:].replace("-", "_")
+            following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
+            if option in _REPEATABLE:
+                option += "+"
+            elif option in switches and not equals and following not in ("true", "false", "yes", "no"):
+                equals, value = "=", "true"
+        out.append(option + equals + value)
+    return out
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    from jsonargparse import auto_cli
+
+    function = _load(COMMANDS[name])
+    result = auto_cli(function, args=_tidy(function, arguments), prog=f"mixlab {name}", as_positional=True)
+    return result if isinstance(result, int) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 found something, 2 cannot."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"mixlab {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        import difflib
+
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        print(
+            f"mixlab: error: there is no command {name!r}.{hint} 'mixlab --help' lists them.", file=sys.stderr
+        )
+        return _USAGE_EXIT
+    try:
+        return _run(name, arguments[1:])
+    except MixlabError as error:
+        print(f"mixlab: error: {error}", file=sys.stderr)
+        return _USAGE_EXIT
+    except KeyboardInterrupt:
+        print(f"\nmixlab {name}: stopped. Finished work is kept; the same command goes on.", file=sys.stderr)
+        return _INTERRUPTED_EXIT
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has gone: nothing is wrong.
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

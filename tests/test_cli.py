@@ -1,0 +1,193 @@
+"""The command line: help without extras, clear errors, and mixes that replay to the same bytes."""
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mixlab.catalog import Catalog
+from mixlab.cli import COMMANDS, main
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"  {name} " in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert f"mixlab {name}" in out
+    summary = (
+        (import_module(COMMANDS[name].module).__dict__[COMMANDS[name].function].__doc__ or "").strip().split()
+    )
+    assert summary[0] in out
+
+
+def test_help_and_version_are_quick_to_import() -> None:
+    code = (
+        "import sys; from mixlab.cli import main; main(['--help']); "
+        "print(sorted({'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.rstrip().endswith("[]")
+
+
+def test_an_unknown_command_is_told_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["catlog"]) == 2
+    assert "Did you mean 'catalog'?" in capsys.readouterr().err
+
+
+def test_a_missing_catalog_is_one_line_and_says_what_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mix", str(tmp_path / "none")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("mixlab: error: ")
+    assert "mixlab index" in err
+    assert "Traceback" not in err
+
+
+def test_switches_need_no_value_and_names_may_have_dashes(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["mix", str(toy.path), f"--out={tmp_path}", "--index=0", "--jams", "--wav-format", "PCM_16"]
+    assert main(arguments) == 0
+    assert (tmp_path / "000000" / "mix.jams").is_file()
+    assert soundfile.info(tmp_path / "000000" / "mixture.wav").subtype == "PCM_16"
+    assert main(["catalog", str(toy.path), "--problems"]) == 0
+    assert "No problems." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", [["--root", "folder={}"], ["--root=folder={}"]])
+def test_an_option_given_twice_means_both(toy: Catalog, tmp_path: Path, form: list[str]) -> None:
+    one = [text.format(toy.roots["folder"]) for text in form]
+    other = [text.format(toy.roots["folder@two"]).replace("folder=", "folder@two=") for text in form]
+    assert main(["index", str(tmp_path / "catalog"), *one, *other, "--workers", "1"]) == 0
+    assert set(Catalog.open(tmp_path / "catalog").roots) == {"folder", "folder@two"}
+
+
+def test_a_misspelt_setting_is_refused(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["mix", str(toy.path), "--mix.p_musicall", "0.3"])
+    assert stop.value.code == 2
+    assert "p_musicall" in capsys.readouterr().err
+
+
+def test_a_misspelt_key_in_a_config_file_is_refused(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mix.yaml"
+    config.write_text("mix:\n  p_musicale: 0.3\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["mix", str(toy.path), "--config", str(config)])
+    assert stop.value.code == 2
+    assert "p_musicale" in capsys.readouterr().err
+
+
+def test_a_value_out_of_range_is_refused(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["mix", str(toy.path), "--out", str(tmp_path), "--mix.p_musical", "1.3"])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    assert code == 2
+    assert "p_musical" in capsys.readouterr().err
+
+
+def test_mixes_are_written_kept_and_replayed_to_the_same_bytes(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mixes"
+    arguments = ["mix", str(toy.path), "--out", str(out), "--index", "0:3", "--seed", "5", "--jams", "true"]
+    assert main(arguments) == 0
+    assert "3 mixes written" in capsys.readouterr().out
+    first = out / "000000"
+    mixture, rate = soundfile.read(first / "mixture.wav")
+    assert rate == 16000
+    assert len(mixture) == 64000
+    sources = [soundfile.read(path)[0] for path in sorted(first.glob("source_*.wav"))]
+    np.testing.assert_allclose(np.sum(sources, axis=0), mixture, atol=len(sources) * 2**-23)
+    before = {path.name: path.read_bytes() for path in first.iterdir()}
+    assert set(before) >= {"mixture.wav", "recipe.json", "labels.json", "mix.jams"}
+
+    assert main(arguments) == 0
+    assert "3 were there already" in capsys.readouterr().out
+
+    again = tmp_path / "again"
+    assert (
+        main(
+            [
+                "mix",
+                str(toy.path),
+                "--out",
+                str(again),
+                "--replay",
+                str(first / "recipe.json"),
+                "--jams",
+                "true",
+            ]
+        )
+        == 0
+    )
+    after = {path.name: path.read_bytes() for path in (again / "000000").iterdir()}
+    assert after == before
+
+
+def test_a_folder_with_another_mix_is_not_overwritten(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["mix", str(toy.path), "--out", str(tmp_path), "--index", "0"]
+    assert main(common) == 0
+    assert main([*common, "--seed", "9"]) == 2
+    assert "another mix's recipe" in capsys.readouterr().err
+
+
+def test_a_bad_recipe_and_a_bad_index_are_refused(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text("{}")
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--replay", str(recipe)]) == 2
+    assert "reads recipes of version" in capsys.readouterr().err
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "5:2"]) == 2
+    assert "--index takes an item" in capsys.readouterr().err
+
+
+def test_labels_hold_a_state_and_a_reason_for_every_class(toy: Catalog, tmp_path: Path) -> None:
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "0"]) == 0
+    labels = json.loads((tmp_path / "000000" / "labels.json").read_text())
+    assert len(labels["classes"]) == 15
+    assert all(
+        entry["state"] in ("present", "absent", "unknown") and entry["reason"] for entry in labels["classes"]
+    )
+
+
+def test_rates_count_what_is_drawn(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mix", str(toy.path), "--rates", "200", "--mix.p_musical", "1.0"]) == 0
+    out = capsys.readouterr().out
+    assert "musical             100.0 %" in out
+    assert "electric guitar" in out
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_jams_files_are_valid(toy: Catalog, tmp_path: Path) -> None:
+    jams = pytest.importorskip("jams")
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "1", "--jams", "true"]) == 0
+    document = jams.load(str(tmp_path / "000001" / "mix.jams"), validate=True)
+    tags = document.search(namespace="tag_open")[0]
+    labels = json.loads((tmp_path / "000001" / "labels.json").read_text())
+    present = {entry["name"] for entry in labels["classes"] if entry["state"] == "present"}
+    assert {observation.value for observation in tags.data} == present
+    assert document.sandbox.mixlab_recipe["index"] == 1
