@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "taxonomy": Command(
         "mixlab.commands.taxonomy", "taxonomy", "print the instrument tree; check a corpus's labels"
     ),
+    "pack": Command("mixlab.commands.pack", "pack", "resample all stems once, so that mixing is much faster"),
     "mix": Command("mixlab.commands.mix", "mix", "render mixes to files, or replay a recipe"),
     "train": Command("mixlab.commands.train", "train", "train a tagger on the stream of mixes"),
     "evaluate": Command(

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, envelope_db, read_span, resample, to_channels
+from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, envelope_db, fit_length, read_resampled
 from mixlab.catalog import Catalog
 from mixlab.drawing import POSITION_GRID_S
 from mixlab.effects import apply_effects, total_gain_db, total_rate
@@ -60,15 +60,8 @@ class CatalogReader:
         Raises:
             AudioError: the file is missing, damaged, or has another sample rate than when indexed.
         """
-        rate = int(self._rates[stem])
-        # One grid step more on either side, so that the resampler's edges fall outside the span.
-        margin = 0 if rate == sample_rate else round(POSITION_GRID_S * rate)
-        frames = math.ceil(samples * rate / sample_rate) + 2 * margin
-        start = round(start_s * rate) - margin
-        path, end = self._catalog.audio_path(stem), int(self._frames[stem])
-        audio = read_span(path, start, frames, sample_rate=rate, end=end)
-        audio = resample(to_channels(audio, channels), rate, sample_rate)
-        return _fit(audio[:, round(margin * sample_rate / rate) :], samples)
+        path, rate, end = self._catalog.audio_path(stem), int(self._rates[stem]), int(self._frames[stem])
+        return read_resampled(path, rate, end, start_s, samples, sample_rate, channels)
 
 
 @dataclass(frozen=True)
@@ -207,16 +200,8 @@ def _render_source(source: SourceRecipe, stem: int, settings: RenderSettings, re
         settings.channels,
     )
     audio = apply_effects(audio, settings.sample_rate, source.effects, get_engine(settings.engine))
-    audio = _fit(audio[:, round(context / rate) :], settings.samples)
+    audio = fit_length(audio[:, round(context / rate) :], settings.samples)
     return audio if source.level_db == 0.0 else audio * np.float32(amplitude(source.level_db))
-
-
-def _fit(audio: FloatArray, samples: int) -> FloatArray:
-    """Cut to ``samples``, or fill the end with silence."""
-    missing = samples - audio.shape[1]
-    if missing > 0:
-        return np.pad(audio, ((0, 0), (0, missing)))
-    return np.ascontiguousarray(audio[:, :samples])
 
 
 def _gate_db(source: SourceRecipe, settings: RenderSettings) -> float:

@@ -17,8 +17,9 @@ PACKAGE = REPO / "mixlab"
 # A module may import from the lines before its own, and a package from itself. New modules go in here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("entries", "resources", "rng", "parallel"),
+    ("entries", "resources", "rng", "parallel", "yaml_text"),
     ("taxonomy", "audio"),
+    ("vocoder",),
     ("corpora", "activity", "splits", "stretch"),
     ("catalog_files",),
     ("catalog",),
@@ -28,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("recipes",),
     ("drawing",),
     ("rendering",),
-    ("export",),
+    ("export", "pack"),
     ("datasets",),
     ("models", "runs"),
     ("evaluation",),

@@ -170,6 +170,9 @@ def test_a_wrong_tree_file_is_refused(tmp_path: Path, text: str, message: str) -
 def test_an_unreadable_tree_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaxonomyError, match="cannot be read as UTF-8"):
         load_taxonomy(tmp_path / "none.yaml")
+    (tmp_path / "deep.yaml").write_text("[" * 200_000)
+    with pytest.raises(TaxonomyError, match=r"deep\.yaml.*nested more than 64 deep"):
+        load_taxonomy(tmp_path / "deep.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"nodes: [{id: caf\xe9}]")
     with pytest.raises(TaxonomyError, match="cannot be read as UTF-8"):
         load_taxonomy(tmp_path / "latin.yaml")

@@ -18,6 +18,7 @@ import yaml
 
 from mixlab.entries import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
+from mixlab.yaml_text import load_yaml
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -34,11 +35,6 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
 
 # The largest genuine metadata file (a Mixing Secrets song with 90 stems) has 40 kB.
 _MAX_METADATA_BYTES = 16 * 2**20
-# Genuine files nest 5 deep.
-_MAX_DEPTH = 64
-
-# libyaml is about ten times faster than the pure Python loader; both build plain data only.
-_YAML_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class HasName(Protocol):
@@ -96,31 +92,9 @@ def parse_yaml(content: str) -> Any:  # noqa: ANN401 - the document is whatever 
         ValueError: the text is not YAML, or nested beyond reason.
     """
     try:
-        if _nesting_bound(content) > _MAX_DEPTH:
-            _check_depth(content)
-        # The loader is CSafeLoader or SafeLoader, never one that builds objects.
-        return yaml.load(content, Loader=_YAML_LOADER)
+        return load_yaml(content)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         raise ValueError(f"not valid YAML: {' '.join(str(error).split())[:200]}") from error
-
-
-def _nesting_bound(content: str) -> int:
-    """Return a quick upper bound of how deep the collections of a YAML text are nested."""
-    flow = content.count("[") + content.count("{")
-    block = max((len(line) - len(line.lstrip(" \t-?")) for line in content.splitlines()), default=0)
-    return flow + block
-
-
-def _check_depth(content: str) -> None:
-    """Refuse deep nesting from the flat stream of events: building it would overflow the C stack."""
-    depth = 0
-    for event in yaml.parse(content, Loader=_YAML_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise ValueError(f"collections nested more than {_MAX_DEPTH} deep")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 def _parse_json(content: str) -> Any:  # noqa: ANN401

@@ -13,6 +13,7 @@ import yaml
 
 from mixlab.errors import TaxonomyError
 from mixlab.resources import resource_path
+from mixlab.yaml_text import load_yaml
 
 __all__ = ["ANYTHING", "Node", "Taxonomy", "load_taxonomy", "read_yaml", "short_hash"]
 
@@ -185,14 +186,14 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything; callers
     except (OSError, UnicodeDecodeError) as error:
         raise TaxonomyError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return load_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not valid YAML"
         raise TaxonomyError(f"{path}{where}: not valid YAML ({problem}); correct that line.") from error
     except (ValueError, RecursionError) as error:
-        # A date such as 2014-13-45, or thousands of nested brackets, escape yaml's own errors.
+        # A date such as 2014-13-45, or deep nesting, are no errors of yaml's own.
         raise TaxonomyError(f"{path}: not valid YAML ({type(error).__name__}: {error}).") from error
 
 
