@@ -1,0 +1,357 @@
+"""Make the demo corpora: what is left to do, in parallel, each song under a temporary name first."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mixlab.demo import tagged_layout
+from mixlab.demo.instruments import FAMILIES, INSTRUMENTS
+from mixlab.demo.medley_layout import broken_medleydb_file, write_coefficients, write_medleydb_song
+from mixlab.demo.plan import SHARES, SongPlan, plan_songs
+from mixlab.demo.secrets_layout import broken_secrets_file, write_secrets_song
+from mixlab.demo.slakh_layout import broken_slakh_file, write_slakh_song
+from mixlab.demo.synth import default_soundfont, require_synthesizer
+from mixlab.demo.tagged import Clip, plan_tagged
+from mixlab.errors import ConfigError, MixlabError
+from mixlab.parallel import default_workers, map_items
+
+__all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
+
+DEFAULT_SONGS = 48
+DEFAULT_SECONDS = 14.0
+# Folder of each corpus below the output folder, by the name that mixlab's commands use for it.
+CORPORA = {
+    "medleydb": "medleydb",
+    "mixing_secrets": "mixing_secrets",
+    "slakh": "slakh2100_flac_redux",
+    "mtg_jamendo": "mtg-jamendo",
+    "irmas": "irmas",
+    "openmic2018": "openmic-2018",
+}
+_RECORD = "demo.json"
+_README = "README.txt"
+_PARTIAL = ".partial-"
+_LAYOUT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DemoCorpora:
+    """What was made.
+
+    Attributes:
+        path: The output folder.
+        roots: Root folder of each corpus by the name to index it under.
+        made: Songs and tracks rendered in this call.
+        kept: Songs and tracks found finished.
+        megabytes: Size of everything in the folder.
+    """
+
+    path: Path
+    roots: dict[str, Path]
+    made: int
+    kept: int
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One folder or file to make; ``target`` appears only when it is complete."""
+
+    target: Path
+    write: Callable[[Path], None]
+
+    def __call__(self) -> None:
+        partial_path = self.target.with_name(f"{_PARTIAL}{self.target.name}")
+        _remove(partial_path)
+        partial_path.parent.mkdir(parents=True, exist_ok=True)
+        self.write(partial_path)
+        partial_path.replace(self.target)
+
+
+def make_demo_corpora(
+    out: Path,
+    *,
+    songs: int = DEFAULT_SONGS,
+    seconds: float = DEFAULT_SECONDS,
+    seed: int = 0,
+    workers: int | None = None,
+    soundfont: Path | None = None,
+    test_soundfont: Path | None = None,
+    tagged: bool = True,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> DemoCorpora:
+    """Compose, render and lay out the demo corpora below ``out``.
+
+    The same seed, settings and library versions give the same bytes, whatever ``workers`` is. A call
+    that was interrupted is finished by the next one with the same settings.
+
+    Args:
+        out: Folder to write; made if it does not exist.
+        songs: Multitrack songs in all, over the MedleyDB, Mixing Secrets and Slakh trees; the tagged
+            corpora grow with it.
+        seconds: Length of a song.
+        seed: Seed of everything.
+        workers: Processes; None means one per processor.
+        soundfont: SoundFont file (.sf2) to render with instead of pretty_midi's TimGM6mb.
+        test_soundfont: Another one for the songs of the test split (see ``demo.json``).
+        tagged: Also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks.
+        force: Replace demo corpora in ``out`` that were made with other settings.
+        progress: Called with (done, total) whenever an item is finished.
+
+    Raises:
+        ConfigError: A setting is out of range, a SoundFont is missing, or ``out`` holds something else.
+        MissingDependencyError: symusic or pretty_midi is not installed.
+        MixlabError: Some items could not be rendered.
+    """
+    if songs < 3:
+        raise ConfigError(f"Expected at least 3 songs (one for each multitrack corpus), found songs={songs}.")
+    if not 4.0 <= seconds <= 600.0:
+        raise ConfigError(f"Expected 4 to 600 seconds a song, found seconds={seconds}.")
+    require_synthesizer()
+    fonts = {"train": _font(soundfont) or default_soundfont()}
+    fonts["test"] = _font(test_soundfont) or fonts["train"]
+    settings = _settings(songs, seconds, seed, tagged, fonts)
+    _claim(out, settings, force)
+    plans = plan_songs(songs, seed)
+    clips = plan_tagged(songs, seconds, seed) if tagged else []
+    jobs = _song_jobs(out, plans, seconds, fonts) + _clip_jobs(out, clips, fonts)
+    left = [job for job in jobs if not job.target.exists()]
+    _run(left, len(jobs), workers, progress)
+    medleydb = [plan for plan in plans if plan.corpus == "medleydb"]
+    write_coefficients(out / "medleydb" / "resources" / "mixing_coefficients_version2.yaml", medleydb)
+    if tagged:
+        tagged_layout.write_tables(out, clips, seed)
+    (out / _README).write_text(_readme(settings), encoding="utf-8")
+    _write_record(out, settings, plans, complete=True)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    roots = {name: out / folder for name, folder in CORPORA.items() if tagged or folder in SHARES}
+    return DemoCorpora(out, roots, len(left), len(jobs) - len(left), size / 1e6)
+
+
+def _font(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    if not path.is_file():
+        raise ConfigError(f"Expected a SoundFont file (.sf2) at {path}, found none. Check --soundfont.")
+    return path.resolve()
+
+
+def _settings(songs: int, seconds: float, seed: int, tagged: bool, fonts: dict[str, Path]) -> dict[str, Any]:
+    """Return what decides the bytes, for the record and for telling settings apart."""
+    described = {
+        split: {"file": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
+        for split, path in fonts.items()
+    }
+    return {
+        "layout_version": _LAYOUT_VERSION,
+        "songs": songs,
+        "seconds": float(seconds),
+        "seed": seed,
+        "tagged": tagged,
+        "soundfonts": described,
+    }
+
+
+def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
+    """Make sure that ``out`` is ours to write, and record the settings before the first song.
+
+    Raises:
+        ConfigError: it holds other files, or demo corpora of other settings without ``force``.
+    """
+    record = out / _RECORD
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"Expected a folder to write demo corpora to, found a file at {out}.")
+    if not record.is_file():
+        if out.is_dir() and any(out.iterdir()):
+            raise ConfigError(
+                f"{out} is not empty and holds no demo corpora (no {_RECORD}). Choose another folder."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+    else:
+        found = _read_record(record)
+        if found != settings:
+            if not force:
+                raise ConfigError(
+                    f"{out} holds demo corpora with other settings ({_difference(found, settings)}). "
+                    "Choose another folder, or replace them with --force true."
+                )
+            for folder in CORPORA.values():
+                _remove(out / folder)
+    for leftover in [*out.rglob(f"{_PARTIAL}*")]:
+        _remove(leftover)
+    _write_json(record, {"settings": settings, "complete": False})
+
+
+def _read_record(record: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("settings") if isinstance(content, dict) else None
+
+
+def _difference(found: Any, wanted: dict[str, Any]) -> str:  # noqa: ANN401
+    if not isinstance(found, dict):
+        return f"{_RECORD} is unreadable"
+    keys = [key for key in wanted if found.get(key) != wanted[key]]
+    shown = [f"{key}: there {found.get(key)}, asked {wanted[key]}" for key in keys if key != "soundfonts"]
+    return "; ".join([*shown, *(["another SoundFont"] if "soundfonts" in keys else [])])
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _song_jobs(out: Path, plans: list[SongPlan], seconds: float, fonts: dict[str, Path]) -> list[_Job]:
+    writers = {
+        "medleydb": write_medleydb_song,
+        "mixing_secrets": write_secrets_song,
+        "slakh2100_flac_redux": write_slakh_song,
+    }
+    jobs = []
+    for plan in plans:
+        font = fonts["test" if plan.split == "test" else "train"]
+        write = partial(_write_song, writers[plan.corpus], plan, seconds, font)
+        jobs.append(_Job(out / _song_folder(plan), write))
+    return jobs
+
+
+def _write_song(
+    writer: Callable[..., None], plan: SongPlan, seconds: float, font: Path, folder: Path
+) -> None:
+    folder.mkdir()
+    writer(plan, folder, seconds, font)
+
+
+def _song_folder(plan: SongPlan) -> str:
+    inner = {"medleydb": "Audio/", "mixing_secrets": ""}.get(plan.corpus, f"{plan.split}/")
+    return f"{plan.corpus}/{inner}{plan.id}"
+
+
+def _clip_jobs(out: Path, clips: list[Clip], fonts: dict[str, Path]) -> list[_Job]:
+    jobs = []
+    for clip in clips:
+        font = fonts["test" if clip.split == "test" else "train"]
+        jobs.append(_Job(out / clip.target, partial(tagged_layout.write_clip, clip, font)))
+    return jobs
+
+
+def _call(job: _Job) -> None:
+    job()
+
+
+def _run(
+    jobs: list[_Job], total: int, workers: int | None, progress: Callable[[int, int], None] | None
+) -> None:
+    done = total - len(jobs)
+    errors = []
+    # Rendering a song holds its stems in memory: more than a few processes gain little here.
+    count = min(workers or default_workers(), 16)
+    for outcome in map_items(_call, jobs, workers=count):
+        done += 1
+        if outcome.error:
+            errors.append(f"{jobs[outcome.index].target.name}: {outcome.error}")
+        if progress is not None:
+            progress(done, total)
+    if errors:
+        raise MixlabError(
+            f"{len(errors)} of {total} demo items could not be made; the rest is kept, and the same command "
+            f"tries again. First: {errors[0]}"
+        )
+
+
+def _broken(plans: list[SongPlan]) -> list[dict[str, str]]:
+    find = {
+        "medleydb": broken_medleydb_file,
+        "mixing_secrets": broken_secrets_file,
+        "slakh2100_flac_redux": broken_slakh_file,
+    }
+    return [
+        {"path": f"{plan.corpus}/{find[plan.corpus](plan)}", "damage": plan.broken}
+        for plan in plans
+        if plan.broken
+    ]
+
+
+def _statistics(plans: list[SongPlan]) -> dict[str, dict[str, int]]:
+    """Count songs, artists and parts of each family over the multitrack corpora."""
+    table = {}
+    for family in FAMILIES:
+        held = {
+            plan: sum(INSTRUMENTS[part.instrument].family == family for part in plan.ensemble.parts)
+            for plan in plans
+        }
+        having = [plan for plan, parts in held.items() if parts]
+        artists = {(plan.corpus, plan.artist or plan.seed) for plan in having}
+        table[family] = {"songs": len(having), "artists": len(artists), "parts": sum(held.values())}
+    return table
+
+
+def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], complete: bool) -> None:
+    songs = [
+        {
+            "corpus": plan.corpus,
+            "song": plan.id,
+            "artist": plan.artist,
+            "style": plan.ensemble.style,
+            "split": plan.split,
+            "parts": [asdict(part) for part in plan.ensemble.parts],
+        }
+        for plan in plans
+    ]
+    record = {
+        "settings": settings,
+        "complete": complete,
+        "versions": {name: version(name) for name in ("symusic", "numpy", "scipy", "soundfile")},
+        "roots": CORPORA,
+        "broken_files": _broken(plans),
+        "test_songs": [f"{plan.corpus}/{plan.id}" for plan in plans if plan.split == "test"],
+        "families": _statistics(plans),
+        "songs": songs,
+    }
+    _write_json(out / _RECORD, record)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f"{_PARTIAL}{path.name}")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _readme(settings: dict[str, Any]) -> str:
+    font = settings["soundfonts"]["train"]["file"]
+    test_font = settings["soundfonts"]["test"]["file"]
+    return f"""Demo corpora made by mixlab
+===========================
+
+Everything here was composed and rendered on this machine (seed {settings["seed"]}). No file is from MedleyDB,
+Mixing Secrets, Slakh2100, MTG-Jamendo, IRMAS or OpenMIC-2018; only their layouts are imitated, so that every
+step of mixlab can be tried on them. Scores on this material are demo numbers: they say that the steps work,
+and nothing about real music.
+
+  medleydb                MedleyDB's layout: stereo 44.1 kHz WAV stems, mix, metadata, mixing coefficients
+  mixing_secrets          Mixing Secrets' layout: mono and stereo, 16 and 24 bits, summed drums, raw file
+                          names (no mix, as in the library's downloads)
+  slakh2100_flac_redux    Slakh2100's layout (redux): mono FLAC, MIDI, metadata, train/validation/test
+  mtg-jamendo             MTG-Jamendo's layout: tagged MP3s and the top-50 split
+  irmas                   IRMAS' layout: 3 s training excerpts, annotated test excerpts
+  openmic-2018            OpenMIC's layout: 10 s clips, partial labels (the npz's VGGish features are zeros)
+  demo.json               settings, songs, damaged files, songs that stand for the test split
+
+Some files are damaged on purpose; demo.json lists them under "broken_files". Real corpora have them too.
+
+Sound: {font} (train, validation), {test_font} (test).
+TimGM6mb.sf2 is by Tim Brechbill and distributed under the GNU General Public License, version 2; it comes
+with the Python package pretty_midi. If you pass these recordings on, mention it. The compositions are
+generated and free for any use.
+"""
