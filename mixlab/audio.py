@@ -28,6 +28,7 @@ __all__ = [
     "encode_wav",
     "envelope_db",
     "fit_length",
+    "hop_edges",
     "iter_blocks",
     "probe",
     "read_resampled",

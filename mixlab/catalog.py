@@ -213,6 +213,7 @@ class Catalog:
         split_seed: Seed of the split.
         activity_db: Threshold behind ``active_cumulative``, in dBFS.
         measure_version: Version of the measuring behind its numbers.
+        derived: What others compute from this catalog and keep with it, by a name of theirs.
     """
 
     def __init__(self, files: CatalogFiles, path: Path, overrides: Mapping[str, Path]) -> None:
@@ -223,6 +224,7 @@ class Catalog:
         self._index: dict[str, int] | None = None
         self._splits: NDArray[np.int8] | None = None
         self._checked_roots: set[str] = set()
+        self.derived: dict[str, Any] = {}
         meta = files.meta
         self.path = path
         self.content_hash: str = meta["content_hash"]

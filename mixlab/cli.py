@@ -5,11 +5,12 @@ into options, YAML configuration (``--config``, ``--print_config``) and help. A 
 imported only when it is called, so that ``mixlab --help`` is quick and needs no extra.
 """
 
+import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, MixlabError
@@ -85,9 +86,18 @@ _REPEATABLE = ("--root", "--metadata", "--labels_extra")
 """Options that may be given several times; jsonargparse would let the last one win, silently."""
 
 
+def _switches(annotations: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Yield the options that are true or false, also those within configuration dataclasses."""
+    for name, kind in annotations.items():
+        if kind is bool or kind == bool | None:
+            yield f"{prefix}{name}"
+        elif dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            yield from _switches(get_type_hints(kind), f"{prefix}{name}.")
+
+
 def _tidy(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
     """Accept what users type: dashes in names, switches without a value, options given several times."""
-    switches = {f"--{n}" for n, p in inspect.signature(function).parameters.items() if p.annotation is bool}
+    switches = set(_switches(inspect.get_annotations(function, eval_str=True), "--"))
     out: list[str] = []
     for place, text in enumerate(arguments):
         option, equals, value = text.partition("=")

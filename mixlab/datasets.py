@@ -6,6 +6,7 @@ rank ``r`` takes the ``r``-th share of each batch, worker ``w`` of ``n`` makes e
 the same batches come out for any number of workers, and with a constant ``G`` for any number of ranks.
 """
 
+import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate, get_w
 from mixlab.catalog import Catalog
 from mixlab.drawing import Drawer
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
-from mixlab.recipes import MixConfig, MixRecipe
+from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, label_hash
 from mixlab.rendering import CatalogReader, Mix, Reader, render
 from mixlab.taxonomy import load_label_set
 
@@ -30,9 +31,6 @@ STATE_VERSION = 1
 
 ATTEMPTS = 5
 """How often an item is drawn anew when a file it needs cannot be read, before the error is raised."""
-
-_ATTEMPT_STRIDE = 1 << 48
-"""Distance between the indices of an item's attempts; no epoch comes near it."""
 
 
 class MixDataset(IterableDataset[Item]):
@@ -117,6 +115,11 @@ class MixDataset(IterableDataset[Item]):
         self.epoch_size, self.batch_size = epoch_size, batch_size
         self.frames, self.sources = frames, sources
         self.rank, self.world_size = rank, world_size
+        if not self.fixed and epoch_size < self.global_batch:
+            raise ConfigError(
+                f"A training epoch needs at least one whole batch: found epoch_size={epoch_size} and "
+                f"{self.global_batch} items per batch over all ranks."
+            )
         self.labels = load_label_set(self.config.label_set)
         self._reader = reader
         self._drawer: Drawer | None = Drawer(self.catalog, self.config, split)
@@ -137,19 +140,20 @@ class MixDataset(IterableDataset[Item]):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Whole batches per epoch; a fixed set keeps its last, shorter batch.
+        """Batches of this rank per epoch.
 
-        In training the items beyond the last whole batch are left out, so that every batch is full.
+        In training the items beyond the last whole batch are left out, so that every batch is full. A
+        fixed set keeps its last, shorter batch, of which the last ranks may have nothing.
         """
         whole, rest = divmod(self.epoch_size, self.global_batch)
-        return whole + (1 if rest and (self.fixed or whole == 0) else 0)
+        return whole + (1 if self.fixed and rest > self.rank * self.batch_size else 0)
 
     @property
     def content_hash(self) -> str:
-        """Changes with the catalog, the configuration, the split, and what is drawn from them."""
-        return "-".join(
-            (self.catalog.content_hash, self.config.content_hash, self.split, str(int(self.fixed)))
-        )
+        """Changes with whatever changes an item: catalog, configuration, labels, split, recipe version."""
+        kind = "fixed" if self.fixed else "endless"
+        parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
+        return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind))
 
     def recipe(self, index: int, epoch: int = 0, *, attempt: int = 0) -> MixRecipe:
         """Return the recipe of an item, without rendering it.
@@ -161,7 +165,7 @@ class MixDataset(IterableDataset[Item]):
         """
         if self._drawer is None:
             self._drawer = Drawer(self.catalog, self.config, self.split)
-        return self._drawer.draw(self.seed, 0 if self.fixed else epoch, index + attempt * _ATTEMPT_STRIDE)
+        return self._drawer.draw(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
 
     def mix(self, index: int, epoch: int = 0) -> Mix:
         """Return a rendered item with its sources and reasons."""
@@ -275,22 +279,26 @@ class MixLoader:
         self.epoch = 0
         self.redrawn: list[tuple[int, int]] = []
         self._next_batch = 0
+        self._resumed = False
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """Batches of this rank per epoch."""
         return self.dataset.batches_per_epoch
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yield the rest of the current epoch, then stand at the start of the next."""
+        if self.dataset.fixed and not self._resumed:
+            self._next_batch = 0  # a fixed set that was left early is read from its start again
+        self._resumed = False
         epoch, batch = self.epoch, self._next_batch
-        view = _EpochView(self.dataset, epoch, batch)
         loader = DataLoader(
-            view,
+            _EpochView(self.dataset, epoch, batch),
             batch_size=self.dataset.batch_size,
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             collate_fn=default_collate,
             worker_init_fn=_start_worker if self.num_workers else None,
+            generator=torch.Generator(),  # of its own: a resumed run must not draw from torch's again
         )
         for items in loader:
             batch += 1
@@ -299,8 +307,8 @@ class MixLoader:
             again = items["index"][items["attempt"] > 0]
             self.redrawn.extend((epoch, int(index)) for index in again)
             yield items
-        if batch == 0:
-            self._advance(epoch, len(self))
+        if len(self) == 0:
+            self._advance(epoch, 0)
 
     def _advance(self, epoch: int, batch: int) -> None:
         done = batch >= len(self)
@@ -341,10 +349,12 @@ class MixLoader:
                     "start a new run."
                 )
         self.epoch, self._next_batch = int(state["epoch"]), int(state["next_batch"])
+        self._resumed = True
 
 
 def _start_worker(worker: int) -> None:
-    """Keep each worker to one thread: they share the processors already."""
+    """Keep each worker to one thread, and leave Ctrl-C to the process that waits for its batches."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
 
 

@@ -7,21 +7,18 @@ own (``mixlab.rng``), so that one setting never disturbs what another one draws.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from weakref import WeakKeyDictionary
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio import HOP_S
-from mixlab.catalog import ACTIVITY_DB, Catalog
+from mixlab.catalog import Catalog
 from mixlab.effects import Effect, draw_effects, total_rate
 from mixlab.errors import RecipeError
+from mixlab.pools import Pool, PoolSong, active_counts, make_pools, usable_stems
 from mixlab.recipes import Kind, MixConfig, MixRecipe, SourceRecipe
 from mixlab.rng import Stream, open_stream
-from mixlab.taxonomy import load_label_set, load_taxonomy
 
 __all__ = ["POSITION_GRID_S", "Drawer", "draw"]
 
@@ -31,25 +28,12 @@ POSITION_GRID_S = 0.02
 
 _STEPS_PER_HOP = round(HOP_S / POSITION_GRID_S)
 
+_ATTEMPT_STRIDE = 1 << 48
+"""Distance between the random streams of an item's attempts; no index of an epoch comes near it."""
 
-@dataclass(frozen=True)
-class _Song:
-    """The stems of one song that may be drawn, by part (an instrument, maybe double-tracked)."""
+_KEPT_DRAWERS = 8
 
-    parts: tuple[tuple[int, ...], ...]
-    duration_s: float
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """What one kind of mix may draw of one corpus.
-
-    ``cells`` holds, per class cell, the (song, part) positions that belong to it; a stem is in the cell
-    of its most specific classes only, so that the cells divide the corpus.
-    """
-
-    songs: tuple[_Song, ...]
-    cells: tuple[tuple[tuple[int, int], ...], ...]
+Counts = NDArray[np.int64] | NDArray[np.uint32]
 
 
 class Drawer:
@@ -61,7 +45,8 @@ class Drawer:
         split: ``train``, ``validation`` or ``test``; a mix never crosses splits.
 
     Raises:
-        RecipeError: the split holds nothing that the configuration allows.
+        RecipeError: the split holds nothing that the configuration allows, or the configuration
+            names a corpus that the catalog does not hold.
     """
 
     def __init__(self, catalog: Catalog, config: MixConfig, split: str = "train") -> None:
@@ -76,62 +61,35 @@ class Drawer:
         self._offsets = catalog.column("offset_s")
         self._gains = catalog.column("gain")
         self._loudness = catalog.column("loudness_lufs")
-        self._pools: dict[Kind, dict[str, _Pool]] = {
-            "musical": self._make_pools(allow_bleed=config.bleed != "exclude"),
-            "non_musical": self._make_pools(allow_bleed=config.bleed == "allow"),
+        self._counts: dict[int, Counts] = {}
+        usable = usable_stems(catalog, config.activity_db)
+        self._pools: dict[Kind, dict[str, Pool]] = {
+            "musical": make_pools(catalog, config, split, usable, bleed=config.bleed != "exclude"),
+            "non_musical": make_pools(catalog, config, split, usable, bleed=config.bleed == "allow"),
         }
-        pools = self._pools["musical"]
-        self._corpora = tuple(sorted(pools))
+        self._corpora = tuple(self._pools["musical"])
         self._weights = [config.corpus_weights.get(name, 1.0) for name in self._corpora]
         self._check_pools()
 
     def _check_pools(self) -> None:
-        unknown = set(self._config.corpora) - set(self._catalog.column("corpus"))
-        if unknown:
-            known = sorted(set(self._catalog.column("corpus")))
-            raise RecipeError(f"mix.corpora names {sorted(unknown)}, the catalog holds {known}.")
+        config, known = self._config, sorted(set(self._catalog.column("corpus")))
+        for name, given in (("corpora", config.corpora), ("corpus_weights", tuple(config.corpus_weights))):
+            unknown = sorted(set(given) - set(known))
+            if unknown:
+                raise RecipeError(f"mix.{name} names {unknown}, the catalog holds {known}.")
         if not self._corpora or sum(self._weights) <= 0:
             splits, counts = np.unique(self._catalog.column("split"), return_counts=True)
             found = ", ".join(f"{s}: {c}" for s, c in zip(splits, counts, strict=True))
             raise RecipeError(
                 f"Nothing to draw in split {self._split!r} of {self._catalog.path}: the catalog has stems "
                 f"per split ({found}), of which none here is usable with corpora="
-                f"{self._config.corpora or 'all'}, bleed={self._config.bleed!r} and these corpus_weights. "
+                f"{config.corpora or 'all'}, bleed={config.bleed!r} and these corpus_weights. "
                 f"See 'mixlab catalog {self._catalog.path}'."
             )
 
-    def _make_pools(self, *, allow_bleed: bool) -> dict[str, _Pool]:
-        catalog, config = self._catalog, self._config
-        usable = catalog.column("drawable") & (catalog.column("split") == self._split)
-        if not allow_bleed:
-            usable = usable & ~catalog.column("bleed")
-        corpora, songs, parts = (catalog.column(name) for name in ("corpus", "song", "part"))
-        tree: dict[str, dict[str, dict[str, list[int]]]] = {}
-        for i in np.flatnonzero(usable).tolist():
-            if config.corpora and corpora[i] not in config.corpora:
-                continue
-            song = tree.setdefault(corpora[i], {}).setdefault(songs[i], {})
-            song.setdefault(parts[i], []).append(i)
-        cell_of = _cells_by_part(catalog, config.label_set)
-        return {name: self._make_pool(tree[name], cell_of) for name in sorted(tree)}
-
-    def _make_pool(
-        self, songs: dict[str, dict[str, list[int]]], cell_of: Mapping[str, tuple[str, ...]]
-    ) -> _Pool:
-        made: list[_Song] = []
-        cells: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for name in sorted(songs):
-            parts = songs[name]
-            order = sorted(parts)
-            stems = [i for part in order for i in parts[part]]
-            end = max(float(self._offsets[i]) + float(self._durations[i]) for i in stems)
-            for position, part in enumerate(order):
-                for cell in cell_of.get(part, ()):
-                    cells[cell].append((len(made), position))
-            made.append(_Song(tuple(tuple(parts[part]) for part in order), end))
-        return _Pool(tuple(made), tuple(tuple(cells[cell]) for cell in sorted(cells)))
-
-    def draw(self, seed: int, epoch: int, index: int, kind: Kind | None = None) -> MixRecipe:
+    def draw(
+        self, seed: int, epoch: int, index: int, kind: Kind | None = None, *, attempt: int = 0
+    ) -> MixRecipe:
         """Draw one recipe; the same arguments always give the same recipe.
 
         Args:
@@ -139,10 +97,11 @@ class Drawer:
             epoch: Epoch, 0 or more.
             index: Item within the epoch, 0 or more.
             kind: Force one kind. Everything else is drawn as for a mix of that kind.
+            attempt: Above 0: the recipe that stands in when that of ``attempt - 1`` cannot be read.
         """
 
         def streams(purpose: str) -> Stream:
-            return open_stream(seed, epoch, index, purpose)
+            return open_stream(seed, epoch, index + attempt * _ATTEMPT_STRIDE, purpose)
 
         drawn: Kind = "musical" if streams("kind").unit() < self._config.p_musical else "non_musical"
         kind = kind or drawn
@@ -151,22 +110,22 @@ class Drawer:
             corpus = self._draw_clean_corpus(streams("clean corpus"))
         count = self._draw_count(streams("sources"))
         make = self._draw_musical if kind == "musical" else self._draw_non_musical
-        sources = make(streams, corpus, count)
         return MixRecipe(
             catalog_hash=self._catalog.content_hash,
             seed=seed,
             epoch=epoch,
             index=index,
+            attempt=attempt,
             split=self._split,
             corpus=corpus,
             kind=kind,
-            sources=sources,
+            sources=make(streams, corpus, count),
             render=self._settings,
         )
 
     def _draw_clean_corpus(self, stream: Stream) -> str:
         """Draw another corpus where every stem of the drawn one bleeds: it has no non-musical mixes."""
-        names = sorted(self._pools["non_musical"])
+        names = list(self._pools["non_musical"])
         weights = [self._config.corpus_weights.get(name, 1.0) for name in names]
         if sum(weights) <= 0:
             raise RecipeError(
@@ -191,38 +150,46 @@ class Drawer:
         stream = streams("song")
         first: list[int] = []
         if stream.unit() < self._config.balance and pool.cells:
-            song_at, part_at = stream.choice(stream.choice(pool.cells))
-            first = [part_at]
+            number, parts = stream.choice(stream.choice(pool.cells))
+            first = [stream.choice(parts)]
         else:
-            song_at = stream.below(len(pool.songs))
-        song = pool.songs[song_at]
+            number = stream.below(len(pool.songs))
+        song = pool.songs[number]
         pick = streams("parts")
         if self._config.full:
             stems = [i for part in song.parts for i in part]
         else:
             others = [p for p in pick.sample(len(song.parts), len(song.parts)) if p not in first]
-            chosen = [*first, *others][:count]
-            stems = [pick.choice(song.parts[p]) for p in chosen]
+            stems = [pick.choice(song.parts[p]) for p in [*first, *others][:count]]
         position_s = self._musical_position(streams("position"), song, stems)
         sources = []
         for place, i in enumerate(stems):
             effects = self._draw_effects(streams, place, pitch_and_time=False)
-            start_s = _round_to_grid(position_s - float(self._offsets[i]))
+            # An offset need not lie on the grid; stems of one song must stay together all the same.
+            start_s = round(position_s - float(self._offsets[i]), 6)
             sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
         return tuple(sources)
 
-    def _musical_position(self, stream: Stream, song: _Song, stems: list[int]) -> float:
-        """Draw a position at which as many of the chosen stems sound as ever do together."""
+    def _musical_position(self, stream: Stream, song: PoolSong, stems: list[int]) -> float:
+        """Draw a position at which as many of the chosen stems sound as ever do together.
+
+        A whole song (``full``) keeps its entries and rests: there it is enough that one stem sounds.
+        """
         window = max(round(self._config.duration_s / HOP_S), 1)
         hops = max(math.floor((song.duration_s - self._config.duration_s) / HOP_S + 1e-6), 0) + 1
         sounding = np.zeros(hops, dtype=np.int16)
         for i in stems:
             shift = round(float(self._offsets[i]) / HOP_S)
-            sounding += _active_in_windows(self._cumulative(i), window, hops, shift) >= self._needed
-        best = np.flatnonzero(sounding == sounding.max())
+            active = _active_in_windows(self._active(i), window, hops, shift)
+            sounding += active >= max(min(self._needed, int(active.max())), 1)
+        good = sounding >= (1 if self._config.full and sounding.max() > 0 else sounding.max())
+        best = np.flatnonzero(good)
         hop = int(best[stream.below(len(best))])
+        # Between two hops only where the later one is as good, or a single hit could be missed.
+        steps = stream.below(_STEPS_PER_HOP) if hop + 1 < hops and good[hop + 1] else 0
         latest_s = max(song.duration_s - self._config.duration_s, 0.0)
-        return min(hop * HOP_S + stream.below(_STEPS_PER_HOP) * POSITION_GRID_S, _floor_to_grid(latest_s))
+        start_s = hop * HOP_S + steps * POSITION_GRID_S
+        return round(min(start_s, _floor_to_grid(latest_s)), 2)
 
     # Non-musical mixes: per source another song, its own position, all four effects.
 
@@ -236,7 +203,7 @@ class Drawer:
             stream = streams(f"source {place}")
             name = corpus
             if self._config.cross_corpus and place > 0:
-                names = sorted(n for n in pools if len(used[n]) < len(pools[n].songs))
+                names = [n for n in pools if len(used[n]) < len(pools[n].songs)]
                 weights = [self._config.corpus_weights.get(n, 1.0) for n in names]
                 if not names or sum(weights) <= 0:
                     break
@@ -244,26 +211,27 @@ class Drawer:
             pool = pools[name]
             if len(used[name]) == len(pool.songs):
                 break  # fewer songs than sources: two sources of one song are never mixed
-            i, song_at = self._draw_stem(stream, pool, used[name])
-            used[name].add(song_at)
+            i, number = self._draw_stem(stream, pool, used[name])
+            for other, twin in ((name, number), *pool.songs[number].twins):
+                used[other].add(twin)
             effects = self._draw_effects(streams, place, pitch_and_time=True)
             start_s = self._chunk_start(streams(f"chunk {place}"), i, total_rate(effects))
             sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
         return tuple(sources)
 
-    def _draw_stem(self, stream: Stream, pool: _Pool, used: set[int]) -> tuple[int, int]:
+    def _draw_stem(self, stream: Stream, pool: Pool, used: set[int]) -> tuple[int, int]:
+        """Return a row of the catalog and the number of its song, which is none of the used ones."""
         if stream.unit() < self._config.balance and pool.cells:
             cell = stream.choice(pool.cells)
-            fresh = [place for place in cell if place[0] not in used] if used else cell
+            fresh = [entry for entry in cell if entry[0] not in used] if used else cell
             if fresh:
-                song_at, part_at = stream.choice(fresh)
-                return stream.choice(pool.songs[song_at].parts[part_at]), song_at
+                number, parts = stream.choice(fresh)
+                return stream.choice(pool.songs[number].parts[stream.choice(parts)]), number
         # The k-th unused song, found by stepping over the few used ones: no rejection.
-        song_at = stream.below(len(pool.songs) - len(used))
+        number = stream.below(len(pool.songs) - len(used))
         for taken in sorted(used):
-            song_at += taken <= song_at
-        parts = pool.songs[song_at].parts
-        return stream.choice(stream.choice(parts)), song_at
+            number += taken <= number
+        return stream.choice(stream.choice(pool.songs[number].parts)), number
 
     def _chunk_start(self, stream: Stream, i: int, rate: float) -> float:
         """Draw where a chunk starts so that the stem sounds in it for ``min_active_s``.
@@ -272,26 +240,26 @@ class Drawer:
         it and the active hops that follow. Only where these lie too far apart for one chunk are all
         positions looked at, for those at which the stem sounds long enough, or else longest.
         """
-        cumulative = self._cumulative(i)
-        total = int(cumulative[-1])
+        counts = self._active(i)
+        total = int(counts[-1])
         read_s = self._config.duration_s * rate
         latest_s = _floor_to_grid(max(float(self._durations[i]) - read_s, 0.0))
-        if total == 0:
-            return _floor_to_grid(stream.uniform(0.0, latest_s))
         window = max(math.floor(read_s / HOP_S + 1e-9), 1)
         # Asked for after effects: a slower source needs less of the file.
-        needed = min(max(math.ceil(self._config.min_active_s * rate / HOP_S - 1e-9), 1), total, window)
+        asked = max(math.ceil(self._config.min_active_s * rate / HOP_S - 1e-9), 1)
+        needed = min(asked, total, window)
         rank = stream.below(total - needed + 1)
-        first = int(np.searchsorted(cumulative, rank, side="right")) - 1
-        last = int(np.searchsorted(cumulative, rank + needed - 1, side="right")) - 1
+        first = int(np.searchsorted(counts, rank, side="right")) - 1
+        last = int(np.searchsorted(counts, rank + needed - 1, side="right")) - 1
         if last - first < window:
-            step = stream.integer((last - window + 1) * _STEPS_PER_HOP, first * _STEPS_PER_HOP)
-        else:
-            hops = max(math.floor(latest_s / HOP_S + 1e-6), 0) + 1
-            active = np.minimum(_active_in_windows(cumulative, window, hops), needed)
-            best = np.flatnonzero(active == active.max())
-            step = int(best[stream.below(len(best))]) * _STEPS_PER_HOP
-        return _round_to_grid(min(max(step * POSITION_GRID_S, 0.0), latest_s))
+            # Limited to the file before drawing, so that no chunk is more likely for lying at an end.
+            high = min(first * _STEPS_PER_HOP, round(latest_s / POSITION_GRID_S))
+            low = min(max((last - window + 1) * _STEPS_PER_HOP, 0), high)
+            return _round_to_grid(stream.integer(low, high) * POSITION_GRID_S)
+        hops = max(math.floor(latest_s / HOP_S + 1e-6), 0) + 1
+        active = np.minimum(_active_in_windows(counts, window, hops), needed)
+        best = np.flatnonzero(active == active.max())
+        return _round_to_grid(int(best[stream.below(len(best))]) * HOP_S)
 
     def _draw_effects(
         self, streams: Callable[[str], Stream], place: int, *, pitch_and_time: bool
@@ -309,44 +277,22 @@ class Drawer:
             return 0.0
         return min(config.target_lufs - loudness, config.max_gain_db)
 
-    def _cumulative(self, i: int) -> NDArray[np.uint32]:
-        if self._config.activity_db == ACTIVITY_DB:
+    def _active(self, i: int) -> Counts:
+        if self._config.activity_db == self._catalog.activity_db:
             return self._catalog.active_cumulative(i)
-        return _count_active(self._catalog, i, self._config.activity_db)
+        if i not in self._counts:
+            self._counts[i] = active_counts(self._catalog, i, self._config.activity_db)
+        return self._counts[i]
 
 
-def _active_in_windows(
-    cumulative: NDArray[np.uint32], window: int, hops: int, shift: int = 0
-) -> NDArray[np.int64]:
+def _active_in_windows(counts: Counts, window: int, hops: int, shift: int = 0) -> NDArray[np.int64]:
     """Count the active hops in each of the windows that start at hop 0 to ``hops - 1``.
 
     ``shift`` is where the stem's first hop lies within the song; outside the stem there is silence.
     """
-    first = np.clip(np.arange(-shift, hops - shift), 0, len(cumulative) - 1)
-    last = np.clip(np.arange(window - shift, window + hops - shift), 0, len(cumulative) - 1)
-    return cumulative[last].astype(np.int64) - cumulative[first]
-
-
-@lru_cache(maxsize=4096)
-def _count_active(catalog: Catalog, i: int, activity_db: float) -> NDArray[np.uint32]:
-    """Count active hops as the catalog does, at another threshold than the one it stores."""
-    active = catalog.envelope(i).astype(np.float32) >= activity_db
-    return np.concatenate([[0], np.cumsum(active)]).astype(np.uint32)
-
-
-def _cells_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...]]:
-    """Return per part the names of its most specific classes; parts of no class are left out."""
-    taxonomy, labels = load_taxonomy(), load_label_set(label_set)
-    cells: dict[str, tuple[str, ...]] = {}
-    for part in set(catalog.column("part")):
-        closures = [taxonomy.closure([node]) for node in part.split("|") if node in taxonomy.nodes]
-        present = frozenset.intersection(*closures) if closures else frozenset()
-        nodes = {node: output.name for output in labels.outputs for node in output.nodes if node in present}
-        above = {ancestor for node in nodes for ancestor in taxonomy.ancestors(node)}
-        specific = tuple(sorted({name for node, name in nodes.items() if node not in above}))
-        if specific:
-            cells[part] = specific
-    return cells
+    first = np.clip(np.arange(-shift, hops - shift), 0, len(counts) - 1)
+    last = np.clip(np.arange(window - shift, window + hops - shift), 0, len(counts) - 1)
+    return counts[last].astype(np.int64) - counts[first]
 
 
 def _round_to_grid(start_s: float) -> float:
@@ -355,9 +301,6 @@ def _round_to_grid(start_s: float) -> float:
 
 def _floor_to_grid(start_s: float) -> float:
     return round(math.floor(start_s / POSITION_GRID_S + 1e-6) * POSITION_GRID_S, 2)
-
-
-_DRAWERS: "WeakKeyDictionary[Catalog, dict[tuple[str, str], Drawer]]" = WeakKeyDictionary()
 
 
 def draw(
@@ -387,8 +330,11 @@ def draw(
     Raises:
         RecipeError: the split holds nothing that the configuration allows.
     """
-    drawers = _DRAWERS.setdefault(catalog, {})
+    # Kept with the catalog, so that they go when it goes; the few latest, since sliders make many.
+    drawers: dict[tuple[str, str], Drawer] = catalog.derived.setdefault("drawers", {})
     key = (config.content_hash, split)
     if key not in drawers:
         drawers[key] = Drawer(catalog, config, split)
+        while len(drawers) > _KEPT_DRAWERS:
+            drawers.pop(next(iter(drawers)))
     return drawers[key].draw(seed, epoch, index, kind)

@@ -36,7 +36,6 @@ __all__ = [
     "decode_effect",
     "draw_effects",
     "encode_effect",
-    "total_gain_db",
     "total_rate",
 ]
 
@@ -148,8 +147,8 @@ def decode_effect(data: Mapping[str, Any]) -> Effect:
     Raises:
         RecipeError: the name is unknown, or a value is missing, superfluous or no finite number.
     """
-    name = data.get("effect")
-    if name not in EFFECTS:
+    name = data.get("effect") if isinstance(data, Mapping) else data
+    if not isinstance(name, str) or name not in EFFECTS or not isinstance(data, Mapping):
         raise RecipeError(f"Effect {name!r} in the recipe does not exist; known are {', '.join(EFFECTS)}.")
     kind = EFFECTS[name]
     expected = {f.name for f in fields(kind)}
@@ -357,11 +356,6 @@ def total_rate(effects: Sequence[Effect]) -> float:
         if isinstance(effect, TimeStretch):
             rate *= effect.rate
     return rate
-
-
-def total_gain_db(effects: Sequence[Effect]) -> float:
-    """Return the sum of the gains in dB; filters do not count."""
-    return sum(effect.gain_db for effect in effects if isinstance(effect, Gain))
 
 
 def apply_effects(

@@ -1,12 +1,15 @@
 """Mixes as files: audio, sources, recipe, labels; and JAMS for those who use it."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from mixlab import __version__
-from mixlab.audio import HOP_S, write_wav
+from mixlab.audio import HOP_S, probe, write_wav
 from mixlab.errors import MixlabError, RecipeError
 from mixlab.recipes import MixRecipe
 from mixlab.rendering import Mix
@@ -45,15 +48,27 @@ def write_mix(mix: Mix, folder: Path, *, wav_format: WavFormat = "PCM_24", jams:
     Raises:
         MixlabError: the folder holds another mix, or cannot be written.
     """
+    try:
+        return _write_mix(mix, folder, wav_format, jams)
+    except OSError as error:
+        raise MixlabError(f"Could not write a mix to {folder}: {error}. Choose another --out.") from error
+
+
+def _write_mix(mix: Mix, folder: Path, wav_format: WavFormat, jams: bool) -> list[Path]:
     _check_free(folder, mix.recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    rate = mix.recipe.render.sample_rate
-    files = [folder / NAMES.mixture]
-    write_wav(files[0], mix.mixture, rate, subtype=wav_format)
-    for number, source in enumerate(mix.sources):
-        files.append(folder / f"source_{number:02d}_{source.stem.replace('/', '_')}.wav")
-        write_wav(files[-1], source.audio, rate, subtype=wav_format)
-    texts = {NAMES.labels: json.dumps(to_labels(mix), indent=2)}
+    names = [f"source_{n:02d}_{s.stem.replace('/', '_')}.wav" for n, s in enumerate(mix.sources)]
+    audios = [mix.mixture, *(source.audio for source in mix.sources)]
+    # One factor for all, so that the files still add up where integers would clip.
+    peak = max(float(np.abs(audio).max(initial=0.0)) for audio in audios)
+    scale = np.float32(1.0 if peak <= 1.0 else (1.0 - 1e-6) / peak)
+    for stale in {*folder.glob("source_*.wav"), folder / NAMES.jams}:
+        stale.unlink(missing_ok=True)  # of a mix that was never finished here
+    files = [folder / name for name in (NAMES.mixture, *names)]
+    for path, audio in zip(files, audios, strict=True):
+        write_wav(path, audio * scale, mix.recipe.render.sample_rate, subtype=wav_format)
+    labels = to_labels(mix) | {"file_scale_db": round(20.0 * math.log10(scale), 3)}
+    texts = {NAMES.labels: json.dumps(labels, indent=2)}
     if jams:
         texts[NAMES.jams] = json.dumps(to_jams(mix), indent=2)
     texts[NAMES.recipe] = mix.recipe.to_json(indent=2)
@@ -63,10 +78,18 @@ def write_mix(mix: Mix, folder: Path, *, wav_format: WavFormat = "PCM_24", jams:
     return files
 
 
-def is_written(folder: Path, recipe: MixRecipe) -> bool:
-    """Tell whether a folder holds all of this very mix already."""
-    path = folder / NAMES.recipe
-    return path.is_file() and read_recipe(path) == recipe
+def is_written(folder: Path, recipe: MixRecipe, *, wav_format: WavFormat, jams: bool) -> bool:
+    """Tell whether a folder holds all of this very mix already, in this format.
+
+    Raises:
+        MixlabError: it holds another mix.
+    """
+    if not (folder / NAMES.recipe).is_file():
+        return False
+    _check_free(folder, recipe)
+    mixture = folder / NAMES.mixture
+    there = mixture.is_file() and probe(mixture).subtype == wav_format
+    return there and (not jams or (folder / NAMES.jams).is_file())
 
 
 def _check_free(folder: Path, recipe: MixRecipe) -> None:

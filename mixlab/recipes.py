@@ -4,7 +4,7 @@ How a recipe is drawn stands in ``mixlab.drawing``; how it becomes audio in ``mi
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from mixlab.effects import Effect, EffectsConfig, decode_effect, encode_effect
 from mixlab.errors import ConfigError, RecipeError
 from mixlab.stretch import get_engine
+from mixlab.taxonomy import load_label_set, load_taxonomy
 
 __all__ = [
     "RECIPE_VERSION",
@@ -25,6 +26,7 @@ __all__ = [
     "RenderSettings",
     "SourceRecipe",
     "Uncertain",
+    "label_hash",
 ]
 
 RECIPE_VERSION = 1
@@ -62,7 +64,9 @@ class MixConfig:
             A stem counts for its most specific class only. In musical mixes the class decides the
             song and one of its parts.
         activity_db: A stem sounds in a 100 ms hop when its RMS reaches this level, in dBFS of the
-            file itself, before any gain. Chunks are drawn where stems sound.
+            file itself, before any effect or gain. Chunks are drawn where stems sound.
+        silence_db: Below this level a stem is certainly silent; between it and ``activity_db`` it is
+            uncertain.
         bleed: Stems flagged as holding other instruments: ``exclude`` never draws them,
             ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` draws them.
         level: ``as_recorded`` keeps each stem's level (times the corpus's mixing coefficient);
@@ -79,7 +83,7 @@ class MixConfig:
             ``audible_db`` of the mixture's level.
         min_active_s: See ``label_rule``, in seconds; measured in hops of 0.1 s.
         audible_db: See ``label_rule``: lowest level of a source relative to the mixture, in dB (< 0).
-        uncertain: Sources that sound, but fail the label rule: ``mask`` makes their classes
+        uncertain: Sources that are not silent, but fail the label rule: ``mask`` makes their classes
             unknown, ``absent`` counts them as absent. A silent source is absent in both.
         peak_limit: A mixture whose peak exceeds this is scaled down to it, all sources alike;
             0 switches this off.
@@ -98,6 +102,7 @@ class MixConfig:
     cross_corpus: bool = False
     balance: float = 0.0
     activity_db: float = -50.0
+    silence_db: float = -70.0
     bleed: BleedPolicy = "musical_only"
     level: LevelPolicy = "as_recorded"
     target_lufs: float = -23.0
@@ -126,21 +131,17 @@ class MixConfig:
             "1 <= min_sources <= max_sources",
             sources,
         )
-        _check(0.1 <= self.duration_s <= 600, "duration_s", "0.1 to 600 seconds", self.duration_s)
-        _check(4000 <= self.sample_rate <= 192000, "sample_rate", "4000 to 192000 Hz", self.sample_rate)
-        _check(self.channels in (1, 2), "channels", "1 or 2", self.channels)
         weights = self.corpus_weights
-        _check(all(w >= 0 for w in weights.values()), "corpus_weights", "weights of 0 or more", weights)
-        _check(-100 <= self.activity_db <= 0, "activity_db", "a level from -100 to 0 dBFS", self.activity_db)
+        _check(
+            all(0 <= w < float("inf") for w in weights.values()),
+            "corpus_weights",
+            "weights of 0 or more",
+            weights,
+        )
         _check(0 <= self.max_gain_db <= 60, "max_gain_db", "0 to 60 dB", self.max_gain_db)
         _check(-70 <= self.target_lufs <= 0, "target_lufs", "-70 to 0 LUFS", self.target_lufs)
-        _check(self.min_active_s >= 0, "min_active_s", "0 or more seconds", self.min_active_s)
-        _check(self.min_active_s <= self.duration_s, "min_active_s", "at most duration_s", self.min_active_s)
-        _check(self.audible_db < 0, "audible_db", "a level below 0 dB", self.audible_db)
-        _check(0 <= self.peak_limit <= 1, "peak_limit", "0 (off) to 1", self.peak_limit)
-        for name, choices in _CHOICES.items():
-            _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
-        get_engine(self.engine)
+        _check_choices(self, ("bleed", "level"))
+        _check_rendering(self)
 
     @cached_property
     def content_hash(self) -> str:
@@ -155,8 +156,13 @@ class MixConfig:
         return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none())
 
     def render_settings(self) -> "RenderSettings":
-        """Return the part of the configuration that decides how a recipe is rendered."""
-        return RenderSettings(**{f.name: getattr(self, f.name) for f in fields(RenderSettings)})
+        """Return the part of the configuration that decides how a recipe is rendered.
+
+        Raises:
+            TaxonomyError: the label set cannot be read.
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(RenderSettings) if f.name != "label_hash"}
+        return RenderSettings(**own, label_hash=label_hash(self.label_set))
 
 
 _CHOICES = {
@@ -172,25 +178,67 @@ def _check(good: bool, name: str, expected: str, found: object) -> None:
         raise ConfigError(f"mix.{name}: expected {expected}, found {found!r}.")
 
 
+def _check_choices(values: object, names: Iterable[str]) -> None:
+    for name in names:
+        value, choices = getattr(values, name), _CHOICES[name]
+        _check(value in choices, name, f"one of {', '.join(choices)}", value)
+
+
+def _check_rendering(values: "MixConfig | RenderSettings") -> None:
+    """Check what decides how a recipe is rendered, whether it was configured or read from a file."""
+    _check(0.1 <= values.duration_s <= 600, "duration_s", "0.1 to 600 seconds", values.duration_s)
+    _check(4000 <= values.sample_rate <= 192000, "sample_rate", "4000 to 192000 Hz", values.sample_rate)
+    _check(values.channels in (1, 2), "channels", "1 or 2", values.channels)
+    _check(-100 <= values.activity_db <= 0, "activity_db", "a level from -100 to 0 dBFS", values.activity_db)
+    quiet = values.silence_db
+    _check(-120 <= quiet <= values.activity_db, "silence_db", "a level from -120 dBFS to activity_db", quiet)
+    _check(values.min_active_s >= 0, "min_active_s", "0 or more seconds", values.min_active_s)
+    _check(
+        values.min_active_s <= values.duration_s, "min_active_s", "at most duration_s", values.min_active_s
+    )
+    _check(-200 <= values.audible_db < 0, "audible_db", "a level below 0 dB", values.audible_db)
+    _check(0 <= values.peak_limit <= 1, "peak_limit", "0 (off) to 1", values.peak_limit)
+    _check_choices(values, ("label_rule", "uncertain"))
+    get_engine(values.engine)
+
+
+def label_hash(label_set: str) -> str:
+    """Return 16 hex digits that change with a label set or with the tree it is bound to."""
+    return _digest([load_label_set(label_set).content_hash, load_taxonomy().content_hash])
+
+
 def _digest(data: object) -> str:
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """How a recipe is rendered and labelled; see the same names in ``MixConfig``."""
+    """How a recipe is rendered and labelled; see the same names in ``MixConfig``.
+
+    ``label_hash`` holds the label set and the tree fast, so that a replay gives the same labels or fails.
+    """
 
     duration_s: float
     sample_rate: int
     channels: int
     engine: str
     activity_db: float
+    silence_db: float
     label_set: str
+    label_hash: str
     label_rule: LabelRule
     min_active_s: float
     audible_db: float
     uncertain: Uncertain
     peak_limit: float
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            ConfigError: a value is out of its range; the message names it.
+        """
+        _check_rendering(self)
 
     @property
     def samples(self) -> int:
@@ -204,8 +252,8 @@ class SourceRecipe:
 
     Attributes:
         stem: Key of the stem in the catalog, ``corpus/song/stem``.
-        start_s: Where the chunk starts in the stem's file, in seconds, a multiple of 0.02 s so that it
-            falls on a sample at every usual rate.
+        start_s: Where the chunk starts in the stem's file, in seconds. A multiple of 0.02 s, so that it
+            falls on a sample at every usual rate, but for musical stems whose own offset is none.
         level_db: Gain that brings the stem to its level in the mix, in dB; effects come on top.
         effects: In the order of their application.
     """
@@ -225,6 +273,7 @@ class MixRecipe:
         seed: Seed, with ``epoch`` and ``index`` the address of the recipe in the stream.
         epoch: Epoch.
         index: Item within the epoch.
+        attempt: 0, or how many recipes of this item could not be read before this one.
         split: Split that all sources come from.
         corpus: Corpus that was drawn (that of the first source with ``cross_corpus``).
         kind: ``musical`` or ``non_musical``.
@@ -237,6 +286,7 @@ class MixRecipe:
     seed: int
     epoch: int
     index: int
+    attempt: int
     split: str
     corpus: str
     kind: Kind
@@ -276,15 +326,16 @@ class MixRecipe:
             )
         _check_keys(data, cls, "recipe")
         _check_keys(data["render"], RenderSettings, "recipe's 'render'")
+        if data["kind"] not in get_args(Kind):
+            raise RecipeError(f"The recipe's 'kind' must be one of {get_args(Kind)}, found {data['kind']!r}.")
         sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
         if not sources:
             raise RecipeError("A recipe needs at least one source, found none.")
         plain = {key: data[key] for key in data if key not in ("render", "sources")}
         try:
-            settings = RenderSettings(**data["render"])
-            return cls(**plain, sources=sources, render=settings)
-        except TypeError as error:  # pragma: no cover - the keys are checked above
-            raise RecipeError(f"The recipe does not decode: {error}.") from error
+            return cls(**plain, sources=sources, render=RenderSettings(**data["render"]))
+        except ConfigError as error:
+            raise RecipeError(f"The recipe's 'render' holds a value that cannot be: {error}") from error
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the recipe as JSON text."""
@@ -340,5 +391,10 @@ def _type_name(annotation: object) -> str:
 def _decode_source(data: object) -> SourceRecipe:
     _check_keys(data, SourceRecipe, "source in the recipe")
     assert isinstance(data, Mapping)  # checked above; tells the type checker
+    start_s, level_db = float(data["start_s"]), float(data["level_db"])
+    if not abs(start_s) < 1e6 or not abs(level_db) <= 200:
+        raise RecipeError(
+            f"A source needs a start_s below 1e6 s and a level_db within 200 dB, found {start_s}, {level_db}."
+        )
     effects = tuple(decode_effect(effect) for effect in _as_list(data["effects"], "effects"))
-    return SourceRecipe(data["stem"], float(data["start_s"]), float(data["level_db"]), effects)
+    return SourceRecipe(data["stem"], start_s, level_db, effects)

@@ -8,18 +8,18 @@ Then it is measured, which decides the labels (design: present, active or audibl
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, envelope_db, fit_length, read_resampled
+from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, fit_length, hop_edges, read_resampled
 from mixlab.catalog import Catalog
 from mixlab.drawing import POSITION_GRID_S
-from mixlab.effects import apply_effects, total_gain_db, total_rate
+from mixlab.effects import apply_effects, total_rate
 from mixlab.errors import CatalogMismatchError
-from mixlab.recipes import MixRecipe, RenderSettings, SourceRecipe
+from mixlab.recipes import MixRecipe, RenderSettings, SourceRecipe, label_hash
 from mixlab.stretch import get_engine
 from mixlab.taxonomy import Evidence, LabelSet, combine_evidence, load_label_set, load_taxonomy, stem_evidence
 
@@ -28,9 +28,6 @@ __all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "render"]
 CONTEXT_S = 3 * POSITION_GRID_S
 """Read on both sides of a chunk and cut off at the end, so that resampling, filters and the stretch
 have begun to swing before the chunk starts."""
-
-QUIETEST_GATE_DB = -80.0
-"""However far a source is turned down, hops below this level never count as sounding."""
 
 SourceState = Literal["present", "uncertain", "silent"]
 
@@ -73,9 +70,10 @@ class Source:
         nodes: Its taxonomy nodes; with several, at least one of them sounds.
         audio: float32 ``(channels, samples)``, after effects and level, as it stands in the mixture.
         active: bool ``(hops,)``: in which hops of 100 ms it sounds.
+        silent: bool ``(hops,)``: in which it certainly does not; the hops between are uncertain.
         level_db: RMS of the source in dBFS.
         relative_db: That level less the mixture's, in dB.
-        state: ``present``, ``uncertain`` (it sounds, but fails the label rule) or ``silent``.
+        state: ``present``, ``uncertain`` (not silent, but it fails the label rule) or ``silent``.
         reason: Why, in words.
         evidence: What its labels say about the taxonomy's nodes where it sounds.
         verdict: What the label rule made of that for the whole mix.
@@ -85,6 +83,7 @@ class Source:
     nodes: tuple[str, ...]
     audio: FloatArray
     active: NDArray[np.bool_]
+    silent: NDArray[np.bool_]
     level_db: float
     relative_db: float
     state: SourceState
@@ -134,15 +133,16 @@ class Mix:
         """Targets and mask per hop of 100 ms, each ``(classes, hops)``: instrument activity.
 
         A class is present in a hop when a source that has it sounds there, unknown when only a source
-        that may have it does, else absent.
+        that may have it does, or one of which it is uncertain whether it sounds; else absent. The label
+        rule of the whole mix (too brief, inaudible) is not applied to single hops.
         """
-        hops = math.ceil(self.recipe.render.duration_s / HOP_S - 1e-9)
-        present = np.zeros((len(self.labels), hops), dtype=bool)
+        present = np.zeros((len(self.labels), len(self.sources[0].active)), dtype=bool)
         unknown = np.zeros_like(present)
         for source in self.sources:
             target, mask = self.labels.encode(source.evidence)
-            present |= (target > 0)[:, None] & source.active[None, :hops]
-            unknown |= ~mask[:, None] & source.active[None, :hops]
+            present |= (target > 0)[:, None] & source.active
+            unknown |= (target > 0)[:, None] & ~source.silent
+            unknown |= ~mask[:, None] & ~source.silent
         known = present | ~unknown
         known[[not output.nodes for output in self.labels.outputs]] = False
         return present.astype(np.float32), known
@@ -161,7 +161,7 @@ def render(recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None) ->
         reader: Where samples come from; the corpora's files by default.
 
     Raises:
-        CatalogMismatchError: the recipe was drawn from another catalog.
+        CatalogMismatchError: the recipe was drawn from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged.
     """
     if recipe.catalog_hash != catalog.content_hash:
@@ -170,47 +170,67 @@ def render(recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None) ->
             f"{catalog.content_hash}: stems, labels or splits differ, so it would be another mix. "
             "Open the catalog it was drawn from (with its split method and seed), or draw it again."
         )
+    labels = _labels(recipe.render.label_set, recipe.render.label_hash)
     reader = reader or CatalogReader(catalog)
     settings = recipe.render
     numbers = [catalog.find(source.stem) for source in recipe.sources]
-    audios = [_render_source(s, i, settings, reader) for s, i in zip(recipe.sources, numbers, strict=True)]
-    gates = [_gate_db(s, settings) for s in recipe.sources]
-    envelopes = [envelope_db(audio, settings.sample_rate).astype(np.float32) for audio in audios]
-    active = [envelope >= gate for envelope, gate in zip(envelopes, gates, strict=True)]
-    audios, mixture, scale_db = _sum(audios, settings)
+    rendered = [_render_source(s, i, settings, reader) for s, i in zip(recipe.sources, numbers, strict=True)]
+    audios, mixture, scale_db = _sum([audio for audio, _ in rendered], settings)
     mixture_db = _rms_db(mixture)
     sources = tuple(
-        _label_source(catalog, i, audio, hops, mixture_db, settings)
-        for i, audio, hops in zip(numbers, audios, active, strict=True)
+        _label_source(catalog, i, audio, own_db, mixture_db, settings)
+        for i, audio, (_, own_db) in zip(numbers, audios, rendered, strict=True)
     )
-    labels = load_label_set(settings.label_set)
     target, mask = labels.encode(combine_evidence(source.verdict for source in sources))
     return Mix(recipe, mixture, sources, target, mask, scale_db, labels)
 
 
-def _render_source(source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader) -> FloatArray:
+@lru_cache(maxsize=16)
+def _labels(name: str, expected: str) -> LabelSet:
+    """Return a label set as it was when the recipe was drawn; read once, so that it stays so."""
+    found = label_hash(name)
+    if found != expected:
+        raise CatalogMismatchError(
+            f"The recipe was drawn with the label set {name!r} of hash {expected}, now it has {found}: it "
+            "or the instrument tree has changed, so the labels would differ. Restore it, or draw again."
+        )
+    return load_label_set(name)
+
+
+@lru_cache(maxsize=4096)
+def _evidence(nodes: tuple[str, ...], bleed_nodes: tuple[str, ...]) -> Evidence:
+    return stem_evidence(load_taxonomy(), nodes, bleed_nodes)
+
+
+def _render_source(
+    source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader
+) -> tuple[FloatArray, FloatArray]:
+    """Return the source as it will stand in the mixture, and the stem's own level per hop in dBFS."""
     rate = total_rate(source.effects)
     context = round(CONTEXT_S * settings.sample_rate) if source.effects else 0
     samples = math.ceil(settings.samples * rate) + 2 * context
-    audio = reader.read(
-        stem,
-        source.start_s - context / settings.sample_rate,
-        samples,
-        settings.sample_rate,
-        settings.channels,
-    )
-    audio = apply_effects(audio, settings.sample_rate, source.effects, get_engine(settings.engine))
+    start_s = source.start_s - context / settings.sample_rate
+    raw = reader.read(stem, start_s, samples, settings.sample_rate, settings.channels)
+    own_db = _own_level_db(raw[:, context:], rate, settings)
+    audio = apply_effects(raw, settings.sample_rate, source.effects, get_engine(settings.engine))
     audio = fit_length(audio[:, round(context / rate) :], settings.samples)
-    return audio if source.level_db == 0.0 else audio * np.float32(amplitude(source.level_db))
+    level = np.float32(amplitude(source.level_db))
+    return (audio if source.level_db == 0.0 else audio * level), own_db
 
 
-def _gate_db(source: SourceRecipe, settings: RenderSettings) -> float:
-    """Return the level from which a hop counts as sounding.
+def _own_level_db(raw: FloatArray, rate: float, settings: RenderSettings) -> FloatArray:
+    """Measure the stem behind each hop of the source, before any effect, in dBFS ``(hops,)``.
 
-    The gate belongs to the stem itself, so gains move it along: a voice turned down is still a voice
-    (whether it can be heard in the mixture is what ``audible`` asks).
+    Whether an instrument plays is a question to its own recording: a filter or a gain that turns it
+    down does not silence it, and one that turns up its noise does not make it play. A hop of the source
+    stands for ``rate`` hops' worth of the file.
     """
-    return max(settings.activity_db + source.level_db + total_gain_db(source.effects), QUIETEST_GATE_DB)
+    edges = np.rint(hop_edges(settings.samples, settings.sample_rate) * rate).astype(np.int64)
+    end = min(round(settings.samples * rate), raw.shape[1])
+    power = np.einsum("cn,cn->n", raw[:, :end], raw[:, :end]) / raw.shape[0]
+    mean = np.add.reduceat(power.astype(np.float64), edges) / np.diff(np.append(edges, end))
+    level_db: FloatArray = (10.0 * np.log10(np.maximum(mean, 10.0 ** (FLOOR_DB / 10.0)))).astype(np.float32)
+    return level_db
 
 
 def _sum(audios: list[FloatArray], settings: RenderSettings) -> tuple[list[FloatArray], FloatArray, float]:
@@ -241,31 +261,37 @@ def _label_source(
     catalog: Catalog,
     stem: int,
     audio: FloatArray,
-    active: NDArray[np.bool_],
+    own_db: FloatArray,
     mixture_db: float,
     settings: RenderSettings,
 ) -> Source:
     level_db = _rms_db(audio)
     relative_db = level_db - mixture_db
-    state, reason = _judge(float(active.sum()) * HOP_S, relative_db, settings)
-    nodes, bleed = catalog.column("nodes")[stem], catalog.column("bleed_nodes")[stem]
-    evidence = stem_evidence(load_taxonomy(), nodes, bleed)
+    active, silent = own_db >= settings.activity_db, own_db < settings.silence_db
+    state, reason = _judge(active, silent, relative_db, settings)
+    nodes = catalog.column("nodes")[stem]
+    evidence = _evidence(nodes, catalog.column("bleed_nodes")[stem])
     verdict = _NOTHING
     if state == "present":
         verdict = evidence
     elif state == "uncertain" and settings.uncertain == "mask":
         verdict = Evidence(frozenset(), evidence.present | evidence.unknown)
     key = catalog.column("key")[stem]
-    return Source(key, nodes, audio, active, level_db, relative_db, state, reason, evidence, verdict)
+    return Source(key, nodes, audio, active, silent, level_db, relative_db, state, reason, evidence, verdict)
 
 
-def _judge(active_s: float, relative_db: float, settings: RenderSettings) -> tuple[SourceState, str]:
+def _judge(
+    active: NDArray[np.bool_], silent: NDArray[np.bool_], relative_db: float, settings: RenderSettings
+) -> tuple[SourceState, str]:
     """Apply the label rule to what was measured."""
+    active_s = float(active.sum()) * HOP_S
     sounds = f"sounds for {active_s:.1f} s"
     if settings.label_rule == "present":
         return "present", f"drawn (rule 'present'); {sounds}"
+    if silent.all():
+        return "silent", f"stays below {settings.silence_db:g} dBFS in the chunk"
     if active_s == 0.0:
-        return "silent", f"never reaches {settings.activity_db:g} dBFS in the chunk"
+        return "uncertain", f"is soft: between {settings.silence_db:g} and {settings.activity_db:g} dBFS"
     if active_s < settings.min_active_s - 1e-9:
         return "uncertain", f"{sounds}, less than min_active_s {settings.min_active_s:g} s"
     if settings.label_rule == "audible" and relative_db < settings.audible_db:

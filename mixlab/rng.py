@@ -47,7 +47,8 @@ class Stream:
 
     def log_uniform(self, low: float, high: float) -> float:
         """Return a number between ``low`` and ``high`` (both > 0), uniform on a logarithmic scale."""
-        return math.exp(self.uniform(math.log(low), math.log(high)))
+        value = math.exp(self.uniform(math.log(low), math.log(high)))
+        return min(max(value, low), high)  # the logarithm's rounding may lead a hair outside
 
     def below(self, n: int) -> int:
         """Return an integer in ``range(n)``; ``n`` must be 1 or more.

@@ -12,6 +12,7 @@ import soundfile
 
 from mixlab.catalog import Catalog
 from mixlab.cli import COMMANDS, main
+from mixlab.datasets import MixDataset
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +153,58 @@ def test_a_folder_with_another_mix_is_not_overwritten(
     assert main(common) == 0
     assert main([*common, "--seed", "9"]) == 2
     assert "another mix's recipe" in capsys.readouterr().err
+
+
+def test_what_was_asked_for_later_is_still_written(toy: Catalog, tmp_path: Path) -> None:
+    common = ["mix", str(toy.path), "--out", str(tmp_path), "--index", "0"]
+    assert main(common) == 0
+    assert main([*common, "--jams", "--wav_format", "PCM_16"]) == 0
+    assert (tmp_path / "000000" / "mix.jams").is_file()
+    assert soundfile.info(tmp_path / "000000" / "mixture.wav").subtype == "PCM_16"
+
+
+def test_a_folder_of_an_unfinished_mix_keeps_none_of_its_files(toy: Catalog, tmp_path: Path) -> None:
+    folder = tmp_path / "000000"
+    folder.mkdir()
+    (folder / "source_07_old.wav").write_bytes(b"old")
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "0"]) == 0
+    recipe = json.loads((folder / "recipe.json").read_text())
+    assert len(list(folder.glob("source_*.wav"))) == len(recipe["sources"])
+
+
+def test_an_out_that_is_a_file_is_one_clear_line(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["mix", str(toy.path), "--out", str(tmp_path / "file"), "--index", "0"]) == 2
+    assert "Could not write a mix to" in capsys.readouterr().err
+
+
+def test_files_of_a_mix_beyond_full_scale_still_add_up(toy: Catalog, tmp_path: Path) -> None:
+    loud = [
+        "--mix.peak_limit",
+        "0",
+        "--mix.level",
+        "loudness",
+        "--mix.target_lufs",
+        "0",
+        "--mix.max_gain_db",
+        "30",
+    ]
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "0:3", *loud]) == 0
+    scales = []
+    for folder in sorted(tmp_path.iterdir()):
+        mixture = soundfile.read(folder / "mixture.wav")[0]
+        sources = [soundfile.read(path)[0] for path in folder.glob("source_*.wav")]
+        np.testing.assert_allclose(np.sum(sources, axis=0), mixture, atol=len(sources) * 2**-23)
+        scales.append(json.loads((folder / "labels.json").read_text())["file_scale_db"])
+    assert min(scales) < -1
+
+
+def test_validation_items_are_those_that_models_are_scored_on(toy: Catalog, tmp_path: Path) -> None:
+    assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "7", "--split", "validation"]) == 0
+    written = json.loads((tmp_path / "000007" / "recipe.json").read_text())
+    assert written == MixDataset(toy, split="validation").recipe(7).encode()
 
 
 def test_a_bad_recipe_and_a_bad_index_are_refused(

@@ -140,6 +140,37 @@ def test_validation_is_finite_fixed_musical_and_without_effects(toy: Catalog) ->
     assert [len(batch["index"]) for batch in make_loader(data)] == [4, 4, 2]
 
 
+def test_ranks_of_an_uneven_fixed_set_see_each_item_once_in_every_pass(toy: Catalog) -> None:
+    loaders = [
+        make_loader(dataset(toy, split="validation", epoch_size=10, rank=rank, world_size=2))
+        for rank in (0, 1)
+    ]
+    for _ in range(3):
+        passes = [[b["index"].tolist() for b in loader] for loader in loaders]
+        assert passes == [[[0, 1, 2, 3], [8, 9]], [[4, 5, 6, 7]]]
+        assert [len(loader) for loader in loaders] == [2, 1]
+
+
+def test_a_fixed_set_that_was_left_early_is_read_from_its_start_again(toy: Catalog) -> None:
+    loader = make_loader(dataset(toy, split="validation", epoch_size=10))
+    next(iter(loader))
+    assert [b["index"].tolist()[0] for b in loader] == [0, 4, 8]
+
+
+def test_a_loader_leaves_the_global_random_numbers_alone(toy: Catalog) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    next(iter(make_loader(dataset(toy))))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_workers_that_are_spawned_make_the_same_batches(toy: Catalog) -> None:
+    data = dataset(toy)
+    loader = DataLoader(data, batch_size=4, num_workers=1, multiprocessing_context="spawn")
+    same(next(iter(loader)), next(iter(DataLoader(data, batch_size=4))))
+
+
 def test_frames_and_sources_come_on_request(toy: Catalog) -> None:
     data = MixDataset(toy, CONFIG, epoch_size=8, batch_size=4, frames=True, sources=True)
     batch = next(iter(make_loader(data)))
@@ -179,6 +210,7 @@ def test_a_state_of_another_stream_is_refused(toy: Catalog, changes: dict[str, o
         ({"batch_size": 0}, "must be 1 or more, found epoch_size=24, batch_size=0"),
         ({"rank": 2, "world_size": 2}, "found rank=2, world_size=2"),
         ({"seed": -1}, "seed must be from 0"),
+        ({"epoch_size": 3}, "needs at least one whole batch: found epoch_size=3 and 4 items"),
     ],
 )
 def test_bad_sizes_are_refused(toy: Catalog, changes: dict[str, object], message: str) -> None:

@@ -1,6 +1,8 @@
 """What recipes must be, whatever the seed: pure, of one kind, within one split, where stems sound."""
 
+import gc
 import math
+import weakref
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,8 @@ from mixlab.effects import EffectsConfig, GainRange, total_rate
 from mixlab.errors import RecipeError
 from mixlab.indexing import build_catalog
 from mixlab.recipes import MixConfig, MixRecipe
-from tests.toy import make_corpus
+from mixlab.rendering import render
+from tests.toy import RATE, make_corpus, make_own_catalog, steady
 
 indices = st.integers(0, 10**9)
 
@@ -182,16 +185,107 @@ def test_loudness_levels_are_capped_upwards(toy: Catalog) -> None:
         )
 
 
-def test_another_activity_threshold_is_used(toy: Catalog) -> None:
-    # At 0 dBFS nothing ever sounds, so chunks are drawn anywhere; at the default they avoid silence.
-    config = MixConfig(p_musical=0.0, duration_s=0.5, activity_db=0.0, min_active_s=0.0)
-    silent = 0
-    for index in range(300):
-        for source in draw(toy, config, 0, 0, index).sources:
-            i = toy.find(source.stem)
-            hop = int(source.start_s / HOP_S)
-            silent += bool((toy.envelope(i)[hop : hop + 4] < -60).all())
-    assert silent > 20
+def test_another_activity_threshold_decides_what_can_be_drawn(tmp_path: Path) -> None:
+    stems = [
+        {"song": "a", "label": "violin", "audio": steady(440, 6, -30)},
+        {"song": "b", "label": "piano", "audio": steady(440, 6, -57)},
+    ]
+    catalog = make_own_catalog(tmp_path, stems)
+
+    def drawn(activity_db: float) -> set[str]:
+        config = MixConfig(p_musical=0.0, activity_db=activity_db)
+        return {s.stem.split("/")[1] for i in range(40) for s in draw(catalog, config, 0, 0, i).sources}
+
+    assert drawn(-50.0) == {"a"}
+    assert drawn(-60.0) == {"a", "b"}
+    with pytest.raises(RecipeError, match="Nothing to draw in split 'train'"):
+        drawn(-20.0)
+
+
+def test_chunks_do_not_pile_up_at_the_ends_of_a_file(tmp_path: Path) -> None:
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": steady(440, 15)}])
+    config = MixConfig(p_musical=0.0, effects=EffectsConfig.none())
+    starts = [draw(catalog, config, 0, 0, i).sources[0].start_s for i in range(4000)]
+    # 551 positions from 0 to 11 s; a uniform draw would hit each of them 7 times
+    assert starts.count(0.0) < 120
+    assert starts.count(11.0) < 120
+    assert max(starts) <= 11.0
+
+
+def test_a_stem_with_a_single_hit_is_placed_on_it_in_both_kinds(tmp_path: Path) -> None:
+    audio = np.zeros(30 * RATE)
+    audio[20 * RATE : 20 * RATE + RATE // 20] = 0.5
+    stems = [
+        {"song": "a", "label": "crash cymbal", "audio": audio},
+        {"song": "b", "label": "violin", "audio": steady(440, 5)},
+    ]
+    catalog = make_own_catalog(tmp_path, stems)
+    for p_musical in (0.0, 1.0):
+        config = MixConfig(p_musical=p_musical, effects=EffectsConfig.none())
+        sources = [s for i in range(200) for s in draw(catalog, config, 0, 0, i).sources if "/a/" in s.stem]
+        assert len(sources) > 50
+        assert all(16.0 <= source.start_s <= 20.0 for source in sources)
+
+
+def test_stems_that_start_late_stay_together_to_the_sample(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    audio = 0.2 * rng.standard_normal(12 * RATE)
+    late = round(0.013 * RATE)
+    stems = [
+        {"song": "a", "label": "violin", "audio": audio},
+        {"song": "a", "label": "piano", "audio": -audio[late:], "offset_s": late / RATE},
+    ]
+    catalog = make_own_catalog(tmp_path, stems)
+    config = MixConfig(p_musical=1.0, effects=EffectsConfig.none(), sample_rate=RATE, full=True)
+    for index in range(10):
+        mix = render(draw(catalog, config, 0, 0, index), catalog)
+        assert len(mix.sources) == 2
+        assert np.abs(mix.mixture[0, late:]).max() < 1e-6  # they cancel
+
+
+def test_two_songs_that_are_one_piece_are_never_mixed(tmp_path: Path) -> None:
+    # The same song by the same artist in two corpora: its groups tie them together.
+    stems = [
+        {"song": f"song{n}", "label": label, "audio": steady(440, 5), "artist": "X", "title": title}
+        for n, (label, title) in enumerate([("violin", "Waltz"), ("piano", "Polka")])
+    ]
+    catalog = make_own_catalog(tmp_path / "one", stems)
+    more = [{"song": "other", "label": "trumpet", "audio": steady(330, 5), "artist": "X", "title": "Waltz"}]
+    make_own_catalog(tmp_path / "two", more)
+    roots = {"folder": catalog.roots["folder"], "folder@two": tmp_path / "two" / "own"}
+    build_catalog(tmp_path / "both", roots, split="corpus", workers=1, progress=False)
+    both = Catalog.open(tmp_path / "both")
+    keys = [set(groups) for groups in both.column("groups")]
+    assert any(key.startswith("song:") for key in keys[0] & keys[2])
+    config = MixConfig(p_musical=0.0, p_single_source=0.0, min_sources=3, max_sources=3, cross_corpus=True)
+    for index in range(60):
+        names = {source.stem.split("/")[1] for source in draw(both, config, 0, 0, index).sources}
+        assert not {"song0", "other"} <= names
+
+
+def test_a_stem_shorter_than_the_chunk_is_drawn_from_its_start(tmp_path: Path) -> None:
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": steady(440, 1.5)}])
+    for p_musical in (0.0, 1.0):
+        recipe = draw(catalog, MixConfig(p_musical=p_musical, effects=EffectsConfig.none()), 0, 0, 0)
+        assert recipe.sources[0].start_s == 0.0
+        mix = render(recipe, catalog)
+        assert mix.mixture.shape == (1, 64000)
+        assert mix.sources[0].active_s == pytest.approx(1.5, abs=0.11)
+        assert mix.sources[0].state == "present"
+
+
+def test_a_misspelt_corpus_is_refused_wherever_it_stands(toy: Catalog) -> None:
+    with pytest.raises(RecipeError, match=r"mix\.corpus_weights names \['medlydb'\], the catalog holds"):
+        draw(toy, MixConfig(corpus_weights={"medlydb": 2.0}), 0, 0, 0)
+
+
+def test_catalogs_are_freed_after_drawing(toy: Catalog) -> None:
+    catalog = Catalog.open(toy.path)
+    draw(catalog, MixConfig(), 0, 0, 0)
+    alive = weakref.ref(catalog)
+    del catalog
+    gc.collect()
+    assert alive() is None
 
 
 def test_a_split_with_nothing_to_draw_is_an_error_that_counts(toy: Catalog) -> None:

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("demo",),
     ("effects",),
     ("recipes",),
+    ("pools",),
     ("drawing",),
     ("rendering",),
     ("export", "pack"),

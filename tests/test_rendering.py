@@ -13,10 +13,13 @@ from mixlab.audio import HOP_S, read_span, resample
 from mixlab.catalog import Catalog
 from mixlab.drawing import draw
 from mixlab.effects import (
+    Effect,
     EffectsConfig,
     FilterRange,
     Gain,
     GainRange,
+    LowShelf,
+    Peak,
     PitchRange,
     PitchShift,
     StretchRange,
@@ -27,7 +30,7 @@ from mixlab.indexing import build_catalog
 from mixlab.recipes import MixConfig, MixRecipe, SourceRecipe
 from mixlab.rendering import CatalogReader, render
 from mixlab.taxonomy import load_taxonomy
-from tests.toy import RATE, make_corpus
+from tests.toy import RATE, make_corpus, make_own_catalog, steady
 
 SILENT = EffectsConfig.none()
 
@@ -215,6 +218,58 @@ def test_bleed_makes_the_classes_that_could_bleed_unknown(toy: Catalog) -> None:
         could = any(node in taxonomy.closure([other]) for other in bleeding)
         expected = "present" if node in own else "unknown" if could else "absent"
         assert found[name] == expected
+
+
+@pytest.mark.parametrize("effect", [LowShelf(600, 12, 0.7), Peak(150, 12, 0.5), Gain(15)])
+def test_noise_that_an_effect_turns_up_does_not_become_an_instrument(tmp_path: Path, effect: Effect) -> None:
+    rng = np.random.default_rng(0)
+    noise = 10 ** (-56 / 20) * rng.standard_normal(6 * RATE)
+    audio = np.concatenate([noise, steady(220, 2)])
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "clean electric guitar", "audio": audio}])
+    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    key = str(catalog.column("key")[0])
+    mix = render(replace(base, sources=(SourceRecipe(key, 0.5, 0.0, (effect,)),)), catalog)
+    assert mix.sources[0].state == "uncertain"
+    assert {e.name: e.state for e in mix.explain()}["electric guitar"] == "unknown"
+    assert not mix.frames[0].any()
+
+
+@pytest.mark.parametrize("effect", [LowShelf(300, -12, 0.7), Gain(-12)])
+def test_an_instrument_that_an_effect_turns_down_stays_one(tmp_path: Path, effect: Effect) -> None:
+    stems = [{"song": "a", "label": "electric bass", "audio": steady(60, 6, -45)}]
+    catalog = make_own_catalog(tmp_path, stems)
+    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    key = str(catalog.column("key")[0])
+    mix = render(replace(base, sources=(SourceRecipe(key, 0.5, 0.0, (effect,)),)), catalog)
+    assert mix.sources[0].state == "present"
+
+
+@pytest.mark.parametrize(("level_db", "state"), [(-40, "present"), (-57, "unknown"), (-80, "absent")])
+def test_between_sounding_and_silent_a_label_is_unknown(tmp_path: Path, level_db: float, state: str) -> None:
+    audio = np.concatenate([steady(440, 5, level_db), steady(440, 5, -20)])
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": audio}])
+    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    mix = render(replace(base, sources=(SourceRecipe(str(catalog.column("key")[0]), 0.5),)), catalog)
+    assert {e.name: e.state for e in mix.explain()}["violin"] == state
+
+
+def test_labels_that_changed_since_a_recipe_was_drawn_are_refused(toy: Catalog, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "title: Mine\noutputs:\n- name: keys\n  nodes: [key]\n- name: strings\n  nodes: [bowed-string]\n"
+    )
+    recipe = draw(toy, MixConfig(label_set=str(own)), 0, 0, 0)
+    assert len(render(recipe, toy).target) == 2
+    own.write_text(
+        "title: Mine\noutputs:\n- name: keys\n  nodes: [piano]\n- name: strings\n  nodes: [violin]\n"
+    )
+    assert draw(toy, MixConfig(label_set=str(own)), 1, 0, 0).render.label_hash == recipe.render.label_hash
+    fresh = Catalog.open(toy.path)
+    changed = draw(fresh, MixConfig(label_set=str(own)), 0, 0, 0)
+    assert changed.render.label_hash != recipe.render.label_hash
+    stale = replace(recipe, render=replace(recipe.render, label_hash="0" * 16))
+    with pytest.raises(CatalogMismatchError, match=r"label set '.*own\.yaml' of hash 0{16}, now it has"):
+        render(stale, toy)
 
 
 def test_frame_targets_follow_the_sources_hop_by_hop(toy: Catalog) -> None:

@@ -77,3 +77,33 @@ def make_catalog(folder: Path) -> Catalog:
         progress=False,
     )
     return Catalog.open(folder / "catalog")
+
+
+def make_own_catalog(folder: Path, stems: list[dict[str, object]], **extra: Path) -> Catalog:
+    """Index stems that a test makes itself.
+
+    Each has ``song``, ``label`` and ``audio`` (mono samples at ``RATE``), and may have any column of the
+    folder corpus's ``stems.csv``. All songs are put into the training split.
+    """
+    root = folder / "own"
+    rows = []
+    for number, stem in enumerate(stems):
+        place = root / str(stem["song"])
+        place.mkdir(parents=True, exist_ok=True)
+        name = f"{number:02d}_{str(stem['label']).replace(' ', '')}.wav"
+        write_wav(place / name, np.asarray(stem["audio"], dtype=np.float32)[None], RATE, subtype="PCM_24")
+        row = {key: str(value) for key, value in stem.items() if key != "audio"}
+        rows.append({"file": f"{place.name}/{name}", "split": "train", **row})
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with (root / "stems.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    build_catalog(folder / "catalog", {"folder": root, **extra}, split="corpus", workers=1, progress=False)
+    return Catalog.open(folder / "catalog")
+
+
+def steady(frequency_hz: float, seconds: float, level_db: float = -20.0) -> np.ndarray:
+    """A sine of a given RMS level in dBFS."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return np.sqrt(2) * 10 ** (level_db / 20) * np.sin(2 * np.pi * frequency_hz * t)

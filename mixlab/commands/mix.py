@@ -24,6 +24,7 @@ def mix(
     epoch: int = 0,
     split: str = "train",
     kind: Kind | None = None,
+    evaluation: bool | None = None,
     replay: Path | None = None,
     rates: int = 0,
     jams: bool = False,
@@ -44,6 +45,8 @@ def mix(
         epoch: Epoch of the stream.
         split: train, validation or test.
         kind: Force musical or non_musical mixes instead of drawing by mix.p_musical.
+        evaluation: Mix as validation and test do: musical, without effects. By default so for these splits,
+            so that the items are those that models are scored on.
         replay: Render this recipe.json again instead of drawing.
         rates: Only draw this many items and print how often kinds, corpora and classes came.
         jams: Also write each mix's labels as JAMS.
@@ -54,6 +57,8 @@ def mix(
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
     if replay is not None:
         return _replay(opened, replay, out, wav_format, jams)
+    if evaluation if evaluation is not None else split != "train":
+        mix = mix.for_evaluation()
     drawer = Drawer(opened, mix, split)
     if rates > 0:
         print(_rates_table(opened, drawer, mix, rates, seed, epoch, kind))
@@ -101,7 +106,7 @@ def _render_range(
     for item in tqdm(items, desc="mixing", unit="mix", disable=not sys.stderr.isatty()):
         recipe = drawer.draw(seed, epoch, item, kind)
         folder = out / f"{item:06d}"
-        if is_written(folder, recipe):
+        if is_written(folder, recipe, wav_format=wav_format, jams=jams):
             kept += 1
             continue
         try:
