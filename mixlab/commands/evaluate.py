@@ -1,0 +1,50 @@
+"""``mixlab evaluate``: score a run's model and print the table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mixlab.runs import Run
+    from mixlab.training import Evaluation
+
+__all__ = ["evaluate", "print_evaluation"]
+
+
+def evaluate(
+    run: Path,
+    split: Literal["test", "validation"] = "test",
+    catalog: Path | None = None,
+    num_workers: int | None = None,
+) -> int:
+    """Score a run on its fixed musical mixes; thresholds are fitted on validation only.
+
+    Args:
+        run: Folder of the run, made by 'mixlab train'.
+        split: Whose table to print; both splits are scored and stored.
+        catalog: Where the run's catalog lies now, if it has moved.
+        num_workers: Processes that mix; by default the run's own setting.
+
+    Returns:
+        Exit code 0.
+    """
+    from mixlab.runs import Run
+    from mixlab.training import evaluate_run
+
+    opened = Run.open(run)
+    print_evaluation(opened, evaluate_run(opened, catalog=catalog, num_workers=num_workers), split)
+    return 0
+
+
+def print_evaluation(run: "Run", evaluation: "Evaluation", split: str) -> None:
+    """Print the table of one split, where the results lie, and what to type next."""
+    from mixlab.reporting import format_text
+
+    scores = evaluation.splits[split]
+    other = "validation" if split == "test" else "test"
+    print(f"\n{split}: {scores.n_items} mixes from {scores.n_groups} songs")
+    if evaluation.note:
+        print(f"({evaluation.note})")
+    print(f"\n{format_text(scores)}\n")
+    print(f"Report:  {run.path}/report.md   (scores: report.json, per mix: predictions.parquet)")
+    print(f"Model:   {run.path}/model.safetensors   (card: model.json)")
+    print(f"Next:    mixlab evaluate {run.path} --split {other}")

@@ -1,0 +1,172 @@
+"""The settings of a training, and how they travel to and from YAML."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
+
+from mixlab.errors import ConfigError
+from mixlab.models import ModelConfig
+
+__all__ = ["TrainConfig", "Transfer", "from_plain"]
+
+Transfer = Literal["scratch", "frozen", "finetune"]
+Precision = Literal["auto", "fp32", "bf16"]
+Monitor = Literal["macro_ap", "loss"]
+Accelerator = Literal["auto", "cpu", "cuda"]
+
+T = TypeVar("T")
+
+_FINETUNE_LR = 0.0001
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every knob of a training; defaults follow the paper (sections 2.4 and 3.1) where it states a value.
+
+    Attributes:
+        model: The network.
+        transfer: ``scratch`` trains all weights; ``frozen`` trains the head on a pretrained backbone
+            that stays as it is, statistics included; ``finetune`` trains both, the backbone slowly.
+        pretrained: Weights to start from (``.pth``, ``.safetensors``, or a run folder); needed by
+            ``frozen`` and ``finetune``. Only front end and backbone are taken.
+        pretrained_stream: Which stream of a multi-stream checkpoint to take.
+        lr_head: Initial learning rate of the fully connected layers.
+        lr_backbone: Initial learning rate of front end and backbone. None takes the paper's: that of the
+            head from scratch, 0.0001 when fine-tuning.
+        weight_decay: Of Adam.
+        lr_step_epochs: Learning rates are multiplied by ``lr_factor`` every so many epochs.
+        lr_factor: See ``lr_step_epochs``, in (0, 1].
+        epochs: At most so many epochs.
+        epoch_size: Mixes per epoch; every epoch has other ones.
+        batch_size: Mixes per step, over all processes together.
+        val_size: Fixed musical mixes scored after every epoch.
+        test_size: Fixed musical mixes scored at the end.
+        patience: Stop after so many epochs without improvement; 0 never stops early.
+        monitor: What the best epoch is chosen by, on validation: ``macro_ap`` (higher is better) or
+            ``loss`` (lower).
+        precision: ``fp32``, ``bf16`` (mixed), or ``auto``: measure a few steps, and take bf16
+            where it is clearly faster.
+        channels_last: Keep feature maps channels-last in memory; faster on most machines.
+        accelerator: ``cpu``, ``cuda``, or ``auto``: CUDA where there is a device.
+        num_workers: Processes that mix; 0 mixes in the training process. The stream is the same.
+        threads: Threads of the training process on a CPU; 0 leaves it to torch, which takes all cores.
+            With workers on few cores, fewer threads train faster.
+        seed: Seeds weights, dropout and the training stream.
+        eval_seed: Seeds validation and test mixes; leave it, so that runs are scored on the same mixes.
+        save_every: Also save a checkpoint every so many steps; 0 only at the end of epochs.
+        tensorboard: Also write curves for TensorBoard.
+        bootstrap: Resamples behind the confidence intervals of the report.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    transfer: Transfer = "scratch"
+    pretrained: str = ""
+    pretrained_stream: int | None = None
+    lr_head: float = 0.01
+    lr_backbone: float | None = None
+    weight_decay: float = 0.0
+    lr_step_epochs: int = 20
+    lr_factor: float = 0.1
+    epochs: int = 100
+    epoch_size: int = 10_000
+    batch_size: int = 32
+    val_size: int = 1000
+    test_size: int = 1000
+    patience: int = 20
+    monitor: Monitor = "macro_ap"
+    precision: Precision = "auto"
+    channels_last: bool = True
+    accelerator: Accelerator = "auto"
+    num_workers: int = 0
+    threads: int = 0
+    seed: int = 0
+    eval_seed: int = 0
+    save_every: int = 500
+    tensorboard: bool = True
+    bootstrap: int = 1000
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            ConfigError: a value is out of its range or contradicts another; the message names it.
+        """
+        for name in ("lr_step_epochs", "epochs", "epoch_size", "val_size", "test_size"):
+            _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
+        for name in (
+            "patience",
+            "num_workers",
+            "save_every",
+            "bootstrap",
+            "weight_decay",
+            "eval_seed",
+            "seed",
+        ):
+            _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        _check(self.batch_size >= 2, "batch_size", "2 or more (batch norm needs two items)", self.batch_size)
+        _check(self.lr_head > 0, "lr_head", "a number above 0", self.lr_head)
+        backbone = self.lr_backbone
+        _check(backbone is None or backbone > 0, "lr_backbone", "a number above 0, or null", backbone)
+        _check(0 < self.lr_factor <= 1, "lr_factor", "a number in (0, 1]", self.lr_factor)
+        for name, choices in _CHOICES.items():
+            _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
+        if self.transfer != "scratch" and not self.pretrained:
+            raise ConfigError(
+                f"train.transfer={self.transfer} needs weights to start from: set train.pretrained to a file."
+            )
+        if self.transfer == "scratch" and self.pretrained:
+            raise ConfigError(
+                "train.pretrained is set, but train.transfer=scratch would not use it; "
+                "set train.transfer to frozen or finetune."
+            )
+        if self.transfer == "frozen" and backbone is not None:
+            raise ConfigError(
+                "train.lr_backbone is set, but train.transfer=frozen does not train the backbone."
+            )
+
+    @property
+    def backbone_rate(self) -> float | None:
+        """Initial learning rate of front end and backbone; None when they are frozen."""
+        if self.transfer == "frozen":
+            return None
+        if self.lr_backbone is not None:
+            return self.lr_backbone
+        return self.lr_head if self.transfer == "scratch" else _FINETUNE_LR
+
+    def learning_rates(self, epoch: int) -> dict[str, float]:
+        """Return the learning rate of ``head`` and ``backbone`` in an epoch, counted from 0."""
+        factor = self.lr_factor ** (epoch // self.lr_step_epochs)
+        rates = {"head": self.lr_head, "backbone": self.backbone_rate}
+        return {name: rate * factor for name, rate in rates.items() if rate is not None}
+
+
+_CHOICES = {
+    "transfer": get_args(Transfer),
+    "monitor": get_args(Monitor),
+    "precision": get_args(Precision),
+    "accelerator": get_args(Accelerator),
+}
+
+
+def _check(good: bool, name: str, expected: str, found: object) -> None:
+    if not good:
+        raise ConfigError(f"train.{name}: expected {expected}, found {found!r}.")
+
+
+def from_plain(kind: type[T], data: dict[str, Any]) -> T:
+    """Build a configuration dataclass from plain data, as it stands in a run's ``config.yaml``.
+
+    Raises:
+        ConfigError: an unknown key, or a value of a wrong type or out of range.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=kind)
+    try:
+        # Renamed in jsonargparse 4.49.
+        instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
+        value: T = instantiate(parser.parse_object({"value": data})).value
+    except ArgumentError as error:
+        names = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
+        raise ConfigError(f"These are no settings of {kind.__name__} ({names}): {error}") from error
+    return value

@@ -1,0 +1,70 @@
+"""Which process of how many this is: the only place that asks."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from mixlab.errors import ConfigError
+
+__all__ = ["World"]
+
+
+@dataclass(frozen=True)
+class World:
+    """A process among those that ``torchrun`` started; alone by default.
+
+    Attributes:
+        rank: Number of this process among all.
+        size: Processes altogether.
+        local_size: Processes on this machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "World":
+        """Return what ``torchrun`` says in the environment; alone without it."""
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            return cls()
+        names = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+        return cls(*(int(os.environ[name]) for name in names))
+
+    @property
+    def n_nodes(self) -> int:
+        """Machines, all with the same number of processes."""
+        return self.size // self.local_size
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> int:
+        """Return this process's part of a batch.
+
+        Raises:
+            ConfigError: the batch cannot be divided evenly, or leaves a process fewer than two items.
+        """
+        if batch_size % self.size or batch_size // self.size < 2:
+            raise ConfigError(
+                f"train.batch_size={batch_size} must be a multiple of the {self.size} processes and give "
+                "each at least 2 items."
+            )
+        return batch_size // self.size
+
+    @staticmethod
+    def accelerator(choice: str) -> str:
+        """Return ``cuda`` or ``cpu`` for a choice of ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            ConfigError: CUDA was asked for, and there is no device.
+        """
+        available = torch.cuda.is_available()
+        if choice == "cuda" and not available:
+            raise ConfigError(
+                "train.accelerator=cuda, but torch finds no CUDA device; set it to auto or cpu."
+            )
+        return "cuda" if available and choice != "cpu" else "cpu"

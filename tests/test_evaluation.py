@@ -1,0 +1,300 @@
+"""Scores agree with scikit-learn where nothing is masked, and with arithmetic by hand where something is."""
+
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    log_loss,
+    precision_recall_curve,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+from mixlab import evaluation as ev
+from mixlab.errors import ConfigError
+from mixlab.reporting import format_markdown, format_text
+
+N, C = 200, 4
+NAMES = ("voice", "brass", "singer", "piano")
+PARENTS = (None, None, 0, None)
+
+
+@pytest.fixture
+def data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    targets = (rng.random((N, C)) < [0.6, 0.1, 0.4, 0.3]).astype(np.float32)
+    # Rounded, so that there are ties.
+    scores = np.round(np.clip(0.3 * targets + 0.7 * rng.random((N, C)), 0, 1), 2).astype(np.float32)
+    return scores, targets, np.ones((N, C), bool)
+
+
+def report(scores, targets, mask, **kwargs) -> ev.SplitScores:
+    settings_ = {
+        "thresholds": ev.fit_thresholds(scores, targets, mask),
+        "prior": ev.prior_probabilities(targets, mask),
+        "groups": [f"song{i % 20}" for i in range(len(scores))],
+        "parents": PARENTS,
+        "n_resamples": 50,
+    }
+    return ev.score_split("test", NAMES, scores, targets, mask, **(settings_ | kwargs))
+
+
+def same(a: object, b: object) -> bool:
+    """Equality in which NaN equals NaN."""
+    return repr(asdict(a)) == repr(asdict(b))
+
+
+def test_unmasked_scores_are_those_of_sklearn(data) -> None:
+    scores, targets, mask = data
+    decisions = ev.decide(scores, np.full(C, 0.5))
+    p, r, f = ev.precision_recall_f1(decisions, targets, mask)
+    expected = precision_recall_fscore_support(targets, decisions, zero_division=0)
+    np.testing.assert_allclose([p, r, f], expected[:3])
+    np.testing.assert_allclose(
+        ev.average_precision(scores, targets, mask), average_precision_score(targets, scores, average=None)
+    )
+    np.testing.assert_allclose(
+        ev.roc_auc(scores, targets, mask), roc_auc_score(targets, scores, average=None)
+    )
+    expected_loss = np.mean(
+        [log_loss(targets[:, c], np.clip(scores[:, c].astype(float), 1e-7, 1 - 1e-7)) for c in range(C)]
+    )
+    assert ev.masked_bce(scores, targets, mask) == pytest.approx(expected_loss)
+    full = report(scores, targets, mask)
+    best = ev.decide(scores, [k.threshold for k in full.classes])
+    assert full.macro.f1 == pytest.approx(f1_score(targets, best, average="macro"))
+    assert full.micro.f1 == pytest.approx(f1_score(targets, best, average="micro"))
+    assert full.micro.average_precision == pytest.approx(
+        average_precision_score(targets, scores, average="micro")
+    )
+    assert full.micro.roc_auc == pytest.approx(roc_auc_score(targets, scores, average="micro"))
+    assert full.macro.roc_auc == pytest.approx(roc_auc_score(targets, scores))
+
+
+def test_masked_scores_are_those_of_the_known_items(data, rng: np.random.Generator) -> None:
+    scores, targets, _ = data
+    mask = rng.random((N, C)) < 0.7
+    ap, auc = ev.average_precision(scores, targets, mask), ev.roc_auc(scores, targets, mask)
+    for c in range(C):
+        known = mask[:, c]
+        assert ap[c] == pytest.approx(average_precision_score(targets[known, c], scores[known, c]))
+        assert auc[c] == pytest.approx(roc_auc_score(targets[known, c], scores[known, c]))
+
+
+def test_masked_targets_change_nothing(data, rng: np.random.Generator) -> None:
+    scores, targets, _ = data
+    mask = rng.random((N, C)) < 0.7
+    other = np.where(mask, targets, 1 - targets)
+    assert not np.array_equal(other, targets)
+    assert same(report(scores, targets, mask), report(scores, other, mask))
+
+
+def test_masked_scores_change_nothing_but_coherence(data, rng: np.random.Generator) -> None:
+    scores, targets, _ = data
+    mask = rng.random((N, C)) < 0.7
+    other = np.where(mask, scores, rng.random((N, C)))
+    a, b = (asdict(report(s, targets, mask, parents=None)) for s in (scores, other))
+    assert repr(a) == repr(b)
+
+
+def test_thresholds_reach_the_best_f1_there_is(data) -> None:
+    scores, targets, mask = data
+    thresholds = ev.fit_thresholds(scores, targets, mask)
+    f1 = ev.precision_recall_f1(ev.decide(scores, thresholds.values), targets, mask)[2]
+    for c in range(C):
+        p, r, _ = precision_recall_curve(targets[:, c], scores[:, c])
+        best = np.max(2 * p * r / np.maximum(p + r, 1e-12))
+        assert f1[c] == pytest.approx(best)
+    assert thresholds.fitted.all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.float64, 12, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_no_threshold_beats_the_fitted_one(scores: np.ndarray, positive: list[bool]) -> None:
+    targets = np.array(positive)[:, None]
+    mask = np.ones((12, 1), bool)
+    fitted = ev.fit_thresholds(scores[:, None], targets, mask)
+    if not any(positive):
+        assert fitted.values[0] == 0.5
+        assert not fitted.fitted[0]
+        return
+
+    def f1(threshold: float) -> float:
+        return float(ev.precision_recall_f1(ev.decide(scores[:, None], [threshold]), targets, mask)[2][0])
+
+    assert f1(fitted.values[0]) >= max(f1(t) for t in np.linspace(0, 1.01, 102)) - 1e-12
+
+
+def test_thresholds_by_hand() -> None:
+    scores = np.array([[0.9], [0.8], [0.4], [0.2]])
+    mask = np.ones((4, 1), bool)
+    assert ev.fit_thresholds(scores, [[1], [1], [0], [0]], mask).values[0] == pytest.approx(0.6)
+    assert ev.fit_thresholds(scores, [[1], [1], [1], [1]], mask).values[0] == pytest.approx(0.1)
+
+
+def test_class_without_positives_is_undefined_counted_and_left_out(data) -> None:
+    scores, targets, mask = data
+    targets = targets.copy()
+    targets[:, 1] = 0
+    full = report(scores, targets, mask)
+    brass = full.classes[1]
+    assert brass.support == 0
+    assert not brass.threshold_fitted
+    assert brass.threshold == 0.5
+    for value in (
+        brass.precision,
+        brass.recall,
+        brass.f1,
+        brass.average_precision,
+        brass.roc_auc,
+        brass.prior_f1,
+    ):
+        assert math.isnan(value)
+    assert (
+        full.macro.f1_undefined == full.macro.average_precision_undefined == full.macro.roc_auc_undefined == 1
+    )
+    others = [k.f1 for k in full.classes if k.name != "brass"]
+    assert full.macro.f1 == pytest.approx(np.mean(others))
+    text = format_text(full)
+    assert "0.500*" in text
+    assert "3 of 4 classes for F1" in text
+    assert "no positive on validation to fit it on: brass" in text
+
+
+def test_class_without_negatives_has_no_roc_auc(data) -> None:
+    scores, targets, mask = data
+    targets = targets.copy()
+    targets[:, 0] = 1
+    full = report(scores, targets, mask)
+    assert math.isnan(full.classes[0].roc_auc)
+    assert full.classes[0].f1 == 1.0
+    assert full.macro.roc_auc_undefined == 1
+    assert full.macro.f1_undefined == 0
+
+
+def test_nothing_predicted_scores_zero() -> None:
+    p, r, f = ev.precision_recall_f1([[False], [False]], [[1], [0]], [[True], [True]])
+    assert (p[0], r[0], f[0]) == (0.0, 0.0, 0.0)
+
+
+def test_prior_baseline_by_hand() -> None:
+    """At prevalence p, predicting always has F1 2p / (1 + p), average precision p and ROC-AUC 1/2."""
+    targets = np.zeros((10, 4), np.float32)
+    targets[:3, 0] = targets[:5, 1] = targets[:1, 2] = targets[:8, 3] = 1
+    mask = np.ones((10, 4), bool)
+    full = report(np.full((10, 4), 0.5), targets, mask)
+    for k, p in zip(full.classes, (0.3, 0.5, 0.1, 0.8), strict=True):
+        assert k.prior_f1 == pytest.approx(2 * p / (1 + p))
+        assert k.prior_average_precision == pytest.approx(p)
+        assert k.prior == pytest.approx((10 * p + 1) / 12)
+    assert full.prior_macro.roc_auc == pytest.approx(0.5)
+    expected = np.mean(
+        [
+            -(p * np.log((10 * p + 1) / 12) + (1 - p) * np.log(1 - (10 * p + 1) / 12))
+            for p in (0.3, 0.5, 0.1, 0.8)
+        ]
+    )
+    assert full.prior_loss == pytest.approx(expected)
+
+
+def test_hierarchical_scores_by_hand() -> None:
+    # singer (2) below voice (0): a predicted singer counts as voice too.
+    targets = np.array([[1, 0, 1, 0], [1, 0, 0, 0]], np.float32)
+    decisions = np.array([[0, 0, 1, 0], [0, 1, 1, 0]], bool)
+    mask = np.ones((2, 4), bool)
+    # closed: {voice, singer} and {voice, brass, singer}; true: {voice, singer} and {voice}
+    h = ev.hierarchical(decisions, targets, mask, PARENTS)
+    assert (h.precision, h.recall) == (pytest.approx(3 / 5), 1.0)
+    mask[1, 2] = False
+    h = ev.hierarchical(decisions, targets, mask, PARENTS)
+    assert (h.precision, h.recall) == (pytest.approx(3 / 4), 1.0)
+
+
+def test_closure_climbs_several_levels() -> None:
+    closed = ev.close_upwards([[False, False, True]], (None, 0, 1))
+    assert closed.tolist() == [[True, True, True]]
+
+
+def test_coherence_by_hand() -> None:
+    scores = np.array([[0.9, 0, 0.95, 0], [0.9, 0, 0.1, 0], [0.2, 0, 0.7, 0], [0.5, 0, 0.5, 0]])
+    c = ev.coherence(scores, scores > 0.6, PARENTS)
+    assert (c.pairs, c.score_violations, c.decision_violations) == (4, 0.5, 0.25)
+    assert ev.coherence(scores, scores > 0.6, (None,) * 4).pairs == 0
+
+
+def test_weighted_curves_are_those_of_sklearn(data, rng: np.random.Generator) -> None:
+    scores, targets, _ = data
+    s, t = scores[:, 0].astype(float), targets[:, 0] > 0.5
+    weights = rng.integers(0, 4, (5, N)).astype(float)
+    ap, auc = ev.weighted_average_precision(s, t, weights), ev.weighted_roc_auc(s, t, weights)
+    for b in range(5):
+        assert ap[b] == pytest.approx(average_precision_score(t, s, sample_weight=weights[b]))
+        assert auc[b] == pytest.approx(roc_auc_score(t, s, sample_weight=weights[b]))
+
+
+def test_bootstrap_draws_whole_songs() -> None:
+    groups = ["a", "a", "b", "c", "c", "c"]
+    weights = ev.bootstrap_weights(groups, 100, seed=3)
+    assert weights is not None
+    np.testing.assert_array_equal(weights, ev.bootstrap_weights(groups, 100, seed=3))
+    assert not np.array_equal(weights, ev.bootstrap_weights(groups, 100, seed=4))
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 3] == weights[:, 5]).all()
+    np.testing.assert_array_equal(weights[:, 0] + weights[:, 2] + weights[:, 3], 3)
+    assert ev.bootstrap_weights(["a", "a"], 100, seed=3) is None
+
+
+def test_intervals_hold_the_score_and_narrow_with_more_songs(data) -> None:
+    scores, targets, mask = data
+    few = report(scores, targets, mask, groups=[f"{i % 5}" for i in range(N)], n_resamples=300)
+    many = report(scores, targets, mask, groups=[f"{i}" for i in range(N)], n_resamples=300)
+    interval = many.macro.f1_interval
+    assert interval is not None
+    assert interval.low < many.macro.f1 < interval.high
+    for k in many.classes:
+        assert k.average_precision_interval is not None
+        assert k.average_precision_interval.low < k.average_precision < k.average_precision_interval.high
+    assert few.n_groups == 5
+    assert report(scores, targets, mask, groups=["one"] * N).macro.f1_interval is None
+
+
+def test_everything_unknown_is_undefined_not_wrong(data) -> None:
+    scores, targets, mask = data
+    full = report(scores, targets, ~mask)
+    assert math.isnan(full.loss)
+    assert math.isnan(full.macro.f1)
+    assert full.macro.f1_undefined == C
+
+
+def test_bad_arrays_are_refused(data) -> None:
+    scores, targets, mask = data
+    with pytest.raises(ConfigError, match="must share one shape"):
+        ev.masked_bce(scores, targets[:, :2], mask)
+    broken = scores.copy()
+    broken[3, 1] = np.nan
+    with pytest.raises(ConfigError, match="NaN or infinity: the model diverged"):
+        report(broken, targets, mask, thresholds=ev.Thresholds(np.full(C, 0.5), np.ones(C, bool)))
+    with pytest.raises(ConfigError, match="200 mixes, 4 names and 3 groups"):
+        report(scores, targets, mask, groups=["a", "b", "c"])
+
+
+def test_table_is_aligned_and_complete(data) -> None:
+    full = report(*data)
+    lines = format_text(full).splitlines()
+    assert [line.split()[0] for line in (lines[0], *lines[2:6], *lines[7:9])] == [
+        "class",
+        *NAMES,
+        "macro",
+        "micro",
+    ]
+    assert len({line.index(f"{k.f1:.3f}", 25) for line, k in zip(lines[2:6], full.classes, strict=True)}) == 1
+    assert f"| voice | 200 | {full.classes[0].support} |" in format_markdown(full)

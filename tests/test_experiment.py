@@ -1,0 +1,283 @@
+"""From a catalog to a scored run and back: reload, resume, evaluate again, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from mixlab.catalog import Catalog
+from mixlab.cli import main
+from mixlab.datasets import MixDataset
+from mixlab.effects import EffectsConfig
+from mixlab.errors import CatalogMismatchError, ConfigError, RunError
+from mixlab.models import ModelConfig
+from mixlab.recipes import MixConfig, MixRecipe
+from mixlab.runs import Run, plain
+from mixlab.training import Evaluation, TrainConfig, evaluate_run, load_model, train
+
+RATE = 8000
+MIX = MixConfig(duration_s=0.5, sample_rate=RATE, max_sources=3, effects=EffectsConfig.none())
+CONFIG = TrainConfig(
+    model=ModelConfig(sample_rate=RATE, f_max=4000, n_fft=256, hop=128, n_mels=16, width=4),
+    epochs=2,
+    epoch_size=32,
+    batch_size=8,
+    val_size=24,
+    test_size=20,
+    precision="fp32",
+    accelerator="cpu",
+    tensorboard=False,
+    bootstrap=20,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Evaluation]:
+    run, evaluation = train(toy.path, tmp_path_factory.mktemp("runs") / "run", MIX, CONFIG)
+    assert evaluation is not None
+    return run, evaluation
+
+
+def interrupting(epoch: int) -> Callable[[str], None]:
+    """Press Ctrl-C when an epoch's line is printed."""
+
+    def report(line: str) -> None:
+        if line.startswith(f"epoch {epoch}/"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return report
+
+
+def test_a_run_holds_everything(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+    run, evaluation = Run.open(trained[0].path), trained[1]
+    info = run.info
+    assert info["status"] == "evaluated"
+    assert info["catalog"]["content_hash"] == toy.content_hash
+    assert info["training"]["reason"] == "finished"
+    assert info["trainable"] == info["parameters"] > 0
+    assert {"spec_bn", "layer1", "dense2"} <= set(info["trainable_modules"])
+    assert len(run.metrics()) == 2
+    assert yaml.safe_load((run.path / "config.yaml").read_text())["train"]["model"]["width"] == 4
+    assert {split: s.n_items for split, s in evaluation.splits.items()} == {"validation": 24, "test": 20}
+    report = run.report()
+    assert report["splits"]["test"]["n_items"] == 20
+    assert [k["name"] for k in report["splits"]["test"]["classes"]] == list(info["labels"]["outputs"])
+    assert "## test: 20 mixes from" in (run.path / "report.md").read_text()
+    assert set(run.card["thresholds"]) == set(info["labels"]["outputs"])
+
+
+def test_predictions_are_of_musical_mixes_that_can_be_made_again(
+    trained: tuple[Run, Evaluation], toy: Catalog
+) -> None:
+    run, _ = trained
+    predictions, model = run.predictions().only("test"), load_model(run)
+    split_of = toy.split_songs()
+    dataset = MixDataset(toy, MIX, split="test", epoch_size=20, batch_size=8)
+    audio = torch.stack([dataset.item(index)["audio"] for index in range(20)])
+    with torch.inference_mode():
+        scores = torch.sigmoid(model(audio))
+    np.testing.assert_allclose(predictions.scores, scores, atol=1e-5)
+    for index, (text, group) in enumerate(zip(predictions.recipes, predictions.group, strict=True)):
+        recipe = MixRecipe.from_json(text)
+        assert recipe == dataset.recipe(index)
+        assert recipe.kind == "musical"
+        assert {source.stem.rpartition("/")[0] for source in recipe.sources} == {group}
+        assert split_of[group] == "test"
+        np.testing.assert_array_equal(predictions.targets[index], dataset.item(index)["target"])
+        np.testing.assert_array_equal(predictions.mask[index], dataset.item(index)["mask"])
+
+
+def test_evaluating_again_gives_the_same_report(trained: tuple[Run, Evaluation]) -> None:
+    run, first = trained
+    before = json.dumps(run.report())
+    again = evaluate_run(run)
+    assert repr(again) == repr(first)
+    assert json.dumps(run.report()) == before
+
+
+def test_interrupted_run_is_readable_and_goes_on_exactly(
+    trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path
+) -> None:
+    run, evaluation = train(toy.path, tmp_path / "run", MIX, CONFIG, report=interrupting(1))
+    assert evaluation is None
+    opened = Run.open(run.path)
+    assert opened.info["status"] == "interrupted"
+    assert opened.info["training"]["epochs"] == 1
+    assert len(opened.metrics()) == 1
+    assert sum(p.numel() for p in load_model(opened).parameters()) == opened.info["parameters"]
+    with pytest.raises(RunError, match="make it with 'mixlab evaluate"):
+        opened.predictions()
+    run, evaluation = train(toy.path, tmp_path / "run", MIX, CONFIG, resume=True)
+    assert repr(evaluation) == repr(trained[1])
+    state, expected = run.read_model()[0], trained[0].read_model()[0]
+    assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_workers_change_nothing(trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path) -> None:
+    run, _ = train(toy.path, tmp_path / "run", MIX, replace(CONFIG, num_workers=2))
+    state, expected = run.read_model()[0], trained[0].read_model()[0]
+    assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_a_finished_run_is_not_trained_again(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+    run, first = trained
+    checkpoint = run.last_checkpoint.stat().st_mtime_ns
+    _, again = train(toy.path, run.path, MIX, CONFIG, resume=True)
+    assert repr(again) == repr(first)
+    assert run.last_checkpoint.stat().st_mtime_ns == checkpoint
+
+
+def test_what_cannot_go_on_is_refused(trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path) -> None:
+    path = trained[0].path
+    with pytest.raises(RunError, match="already holds a run"):
+        train(toy.path, path, MIX, CONFIG)
+    with pytest.raises(ConfigError, match=r"other settings \(train\.lr_head: 0\.01 -> 0\.02\)"):
+        train(toy.path, path, MIX, replace(CONFIG, lr_head=0.02), resume=True)
+    with pytest.raises(ConfigError, match=r"mix\.p_musical: 0\.4 -> 1\.0"):
+        train(toy.path, path, replace(MIX, p_musical=1.0), CONFIG, resume=True)
+    with pytest.raises(ConfigError, match=r"has trained 2 epochs already, train\.epochs=1 is fewer"):
+        train(toy.path, path, MIX, replace(CONFIG, epochs=1), resume=True)
+    with pytest.raises(RunError, match="the folder does not exist"):
+        train(toy.path, tmp_path / "absent", MIX, CONFIG, resume=True)
+
+
+def test_another_catalog_is_refused(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+    other = toy.with_splits("random", 5)
+    assert other.content_hash != toy.content_hash
+    with pytest.raises(CatalogMismatchError, match="belongs to the catalog with hash"):
+        evaluate_run(trained[0], catalog=other)
+
+
+@pytest.mark.parametrize(
+    ("mix", "model", "message"),
+    [
+        ({"channels": 2}, {}, "Models take mono mixes"),
+        ({"sample_rate": 16000}, {}, r"mix\.sample_rate=16000 and train\.model\.sample_rate=8000"),
+        ({}, {"hop": 512}, r"need at least 0\.960 s"),
+    ],
+)
+def test_mixes_that_do_not_fit_the_model_leave_no_folder(
+    toy: Catalog, tmp_path: Path, mix: dict[str, int], model: dict[str, int], message: str
+) -> None:
+    config = replace(CONFIG, model=replace(CONFIG.model, **model))
+    with pytest.raises(ConfigError, match=message):
+        train(toy.path, tmp_path / "run", replace(MIX, **mix), config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_card_that_does_not_fit_is_named(trained: tuple[Run, Evaluation], tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", {}, {})
+    state, card = trained[0].read_model()
+    run.write_model(state, {**card, "config": {**card["config"], "width": 8}})
+    with pytest.raises(RunError, match=r"model\.json does not describe model\.safetensors"):
+        load_model(run)
+
+
+def test_demo_numbers_are_called_so(toy: Catalog, tmp_path: Path) -> None:
+    from mixlab.training.experiment import _demo_note
+
+    assert _demo_note(toy) == ""
+    marker = toy.path.parent / "demo.json"
+    marker.write_text("{}")
+    try:
+        assert "demo numbers" in _demo_note(toy)
+    finally:
+        marker.unlink()
+
+
+def test_commands_train_and_evaluate(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "tiny.yaml"
+    settings = {
+        "catalog": str(toy.path),
+        "mix": {"duration_s": 0.5, "sample_rate": RATE},
+        "train": {
+            "model": {"sample_rate": RATE, "f_max": 4000, "n_fft": 256, "hop": 128, "n_mels": 16, "width": 4},
+            "epochs": 5,
+            "epoch_size": 16,
+            "batch_size": 8,
+            "val_size": 8,
+            "test_size": 8,
+            "tensorboard": False,
+            "bootstrap": 0,
+        },
+    }
+    config.write_text(yaml.safe_dump(settings))
+    out = tmp_path / "run"
+    arguments = [
+        "train",
+        "--config",
+        str(config),
+        "--out",
+        str(out),
+        "--train.epochs",
+        "1",
+        "--mix.p_musical",
+        "0.3",
+    ]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "epoch 1/1  train loss" in printed
+    assert "test: 8 mixes from" in printed
+    assert f"Report:  {out}/report.md" in printed
+    assert Run.open(out).config["mix"]["p_musical"] == 0.3
+    assert Run.open(out).info["precision"] in ("fp32", "bf16")
+    assert main(["evaluate", str(out), "--split", "validation"]) == 0
+    assert "validation: 8 mixes from" in capsys.readouterr().out
+    assert main(["train", "--config", f"{out}/config.yaml", "--resume=true"]) == 0
+    assert main(["train", "--config", str(config), "--out", str(out)]) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "absent")]) == 2
+    assert "No run at" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_the_command_says_how_to_go_on(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mixlab.commands.train import train as command
+
+    monkeypatch.setattr("builtins.print", _printing_then_interrupting(print))
+    assert command(toy.path, tmp_path / "run", MIX, replace(CONFIG, epochs=3)) == 130
+    printed = capsys.readouterr().out
+    assert "Finishing this step and saving" in printed
+    assert f"Go on:   mixlab train --config {tmp_path}/run/config.yaml --resume=true" in printed
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_score_together(toy: Catalog, tmp_path: Path) -> None:
+    settings = {
+        "catalog": str(toy.path),
+        "out": str(tmp_path / "run"),
+        "mix": asdict(MIX),
+        "train": asdict(CONFIG),
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(plain(settings)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "mixlab.cli", "train", "--config", str(tmp_path / "config.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    run = Run.open(tmp_path / "run")
+    assert run.info["world_size"] == 2
+    assert [row["step"] for row in run.metrics()] == [4, 8]
+    predictions = run.predictions()
+    assert predictions.only("validation").index.tolist() == list(range(24))
+    assert predictions.only("test").index.tolist() == list(range(20))
+
+
+def _printing_then_interrupting(original: Callable[..., None]) -> Callable[..., None]:
+    def patched(*values: object, **options: object) -> None:
+        original(*values, **options)
+        if values and str(values[0]).startswith("epoch 1/"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return patched
