@@ -1,0 +1,284 @@
+"""Measure mixing and indexing against the obvious ways, in one process, and write a table.
+
+``make bench`` runs it. All rates are of one process on one core, medians over rounds in which the
+alternatives take turns, so that a machine that drifts drifts for all of them. What counts are the
+ratios.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+# One core, whatever the libraries would like; they read this when they are imported, so imports follow.
+# ruff: noqa: E402
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import numpy as np
+import soundfile
+import soxr
+
+from mixlab.activity import measure
+from mixlab.catalog import Catalog
+from mixlab.demo import make_demo_corpora
+from mixlab.drawing import Drawer
+from mixlab.effects import EffectsConfig, GainRange, PitchRange, PitchShift, StretchRange, TimeStretch
+from mixlab.indexing import build_catalog
+from mixlab.recipes import MixConfig, MixRecipe
+from mixlab.rendering import CatalogReader, render
+from mixlab.stretch import get_engine
+
+RESULTS = Path(__file__).parent / "results"
+
+Task = Callable[[MixRecipe], object]
+
+
+def workloads() -> dict[str, MixConfig]:
+    """The configurations measured, by name."""
+    heavy = MixConfig(p_musical=0.0, p_single_source=0.0, min_sources=4, max_sources=4)
+    return {
+        "paper": MixConfig(),
+        "W": heavy,
+        "no effects": replace(heavy, effects=EffectsConfig.none()),
+        "pitch and time always": replace(
+            heavy,
+            effects=EffectsConfig(
+                GainRange(p=0.0), pitch_shift=PitchRange(p=1.0), time_stretch=StretchRange(p=1.0)
+            ),
+        ),
+    }
+
+
+DESCRIPTIONS = {
+    "paper": "the defaults: p_musical 0.4, 1 to 5 sources of 4 s, all four effects with p = 0.5",
+    "W": "non-musical, 4 sources of 4 s; gain, a filter, pitch +-2 semitones, stretch 0.8-1.25, each p = 0.5",
+    "no effects": "non-musical, 4 sources of 4 s, decoded, resampled and summed",
+    "pitch and time always": "W with pitch and stretch on every source, one filter with p = 0.5",
+}
+
+
+def obvious(catalog: Catalog, recipe: MixRecipe) -> np.ndarray:
+    """The paper's steps as one would write them: each effect in its order, at the file's own rate.
+
+    Reads only the span that is needed, so it is not made slower than it has to be.
+    """
+    import pyrubberband
+
+    mixture = np.zeros(recipe.render.samples, dtype=np.float32)
+    for source in recipe.sources:
+        stem = catalog.find(source.stem)
+        rate = int(catalog.column("sample_rate")[stem])
+        speed = math.prod(effect.rate for effect in source.effects if isinstance(effect, TimeStretch))
+        frames = math.ceil(recipe.render.duration_s * speed * rate)
+        start = round(source.start_s * rate)
+        audio, _ = soundfile.read(
+            catalog.audio_path(stem), start=start, frames=frames, always_2d=True, dtype="float32"
+        )
+        audio = audio.mean(axis=1)
+        for effect in source.effects:
+            if isinstance(effect, PitchShift):
+                audio = pyrubberband.pitch_shift(audio, rate, effect.semitones)
+            elif isinstance(effect, TimeStretch):
+                audio = pyrubberband.time_stretch(audio, rate, effect.rate)
+            else:
+                audio = effect.apply(np.ascontiguousarray(audio, dtype=np.float32)[None], rate)[0]
+        audio = soxr.resample(audio, rate, recipe.render.sample_rate)[: len(mixture)]
+        mixture[: len(audio)] += audio * np.float32(10 ** (source.level_db / 20))
+    return mixture
+
+
+def decode_only(catalog: Catalog, recipe: MixRecipe) -> None:
+    """Read the spans of a recipe and nothing else."""
+    for source in recipe.sources:
+        stem = catalog.find(source.stem)
+        rate = int(catalog.column("sample_rate")[stem])
+        soundfile.read(
+            catalog.audio_path(stem),
+            start=round(source.start_s * rate),
+            frames=round(recipe.render.duration_s * rate),
+        )
+
+
+def rates(alternatives: dict[str, Task], recipes: Sequence[MixRecipe], rounds: int) -> dict[str, float]:
+    """Return the median rate of each alternative in mixes per second; they take turns."""
+    found: dict[str, list[float]] = {name: [] for name in alternatives}
+    for task in alternatives.values():
+        task(recipes[0])
+    for _ in range(rounds):
+        for name, task in alternatives.items():
+            begin = time.perf_counter()
+            for recipe in recipes:
+                task(recipe)
+            found[name].append(len(recipes) / (time.perf_counter() - begin))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def bench_mixing(catalog: Catalog, mixes: int, rounds: int) -> list[dict[str, object]]:
+    """Measure every workload; rows with name, workload, source, mixes_per_s and ratio."""
+    reader, rows = CatalogReader(catalog), []
+    for workload, config in workloads().items():
+        drawer = Drawer(catalog, config)
+        recipes = [drawer.draw(0, 0, index) for index in range(mixes)]
+        fine = {r.index: replace(r, render=replace(r.render, engine="rubberband_fine")) for r in recipes}
+        has_stretch = any(
+            isinstance(e, PitchShift | TimeStretch) for r in recipes for s in r.sources for e in s.effects
+        )
+        alternatives: dict[str, Task] = {"mixlab, rubberband": lambda r: render(r, catalog, reader)}
+        if has_stretch:
+            alternatives["mixlab, rubberband_fine"] = lambda r, fine=fine: render(
+                fine[r.index], catalog, reader
+            )
+        if has_stretch and shutil.which("rubberband"):
+            alternatives["obvious way, pyrubberband at the files' rate"] = lambda r: obvious(catalog, r)
+        alternatives["only decoding the same spans"] = lambda r: decode_only(catalog, r)
+        measured = rates(alternatives, recipes, rounds)
+        for name, rate in measured.items():
+            ratio = measured["mixlab, rubberband"] / rate
+            rows.append(
+                {
+                    "name": name,
+                    "workload": workload,
+                    "source": "files",
+                    "mixes_per_s": rate,
+                    "mixlab_is": ratio,
+                }
+            )
+    return rows
+
+
+def bench_drawing(catalog: Catalog, count: int = 2000) -> float:
+    """Return milliseconds per drawn recipe."""
+    drawer = Drawer(catalog, MixConfig())
+    begin = time.perf_counter()
+    for index in range(count):
+        drawer.draw(0, 0, index)
+    return (time.perf_counter() - begin) / count * 1000
+
+
+def bench_indexing(catalog: Catalog, rounds: int) -> dict[str, float]:
+    """Compare measuring stems, as indexing does, with only decoding the same files."""
+    usable = np.flatnonzero(catalog.column("drawable"))[:60]
+    paths = [catalog.audio_path(int(i)) for i in usable]
+    seconds = float(catalog.column("duration_s")[usable].sum())
+    measure(paths[0])
+    measuring, decoding = [], []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        for path in paths:
+            measure(path)
+        middle = time.perf_counter()
+        for path in paths:
+            soundfile.read(path, dtype="float32")
+        measuring.append(middle - begin)
+        decoding.append(time.perf_counter() - middle)
+    measured_s, decoded_s = statistics.median(measuring), statistics.median(decoding)
+    return {
+        "audio_s": seconds,
+        "index_x_realtime": seconds / measured_s,
+        "decode_x_realtime": seconds / decoded_s,
+        "index_time_over_decode_time": measured_s / decoded_s,
+    }
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    packages = ("numpy", "soundfile", "soxr", "pedalboard", "pyrubberband", "numba")
+    cpu = next(
+        (line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")),
+        platform.processor(),
+    )
+    return {
+        "date": date.today().isoformat(),
+        "processor": cpu,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def as_markdown(result: dict[str, object]) -> str:
+    """Return the tables for the documentation."""
+    rows, indexing, where = result["rows"], result["indexing"], result["machine"]
+    assert isinstance(rows, list)
+    assert isinstance(indexing, dict)
+    assert isinstance(where, dict)
+    lines = [
+        f"Measured on {where['date']}, one process on one core ({where['processor']}), medians of "
+        f"{result['rounds']} rounds over {result['mixes']} mixes, from the demo corpora's WAV and FLAC.",
+        "",
+        "| workload | way | mixes per second | mixlab is |",
+        "|---|---|---:|---:|",
+    ]
+    lines += [
+        f"| {row['workload']} | {row['name']} | {row['mixes_per_s']:.1f} | {row['mixlab_is']:.1f} x |"
+        for row in rows
+    ]
+    lines += ["", *(f"- **{name}**: {text}." for name, text in DESCRIPTIONS.items()), ""]
+    lines.append(
+        f"Drawing a recipe takes {result['draw_ms']:.2f} ms. Indexing measures "
+        f"{indexing['index_x_realtime']:.0f} seconds of audio per second; only decoding the same files, "
+        f"{indexing['decode_x_realtime']:.0f}: indexing takes "
+        f"{indexing['index_time_over_decode_time']:.2f} times as long as decoding."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run everything and write ``latest.json`` and ``latest.md``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--catalog", type=Path, help="a catalog to mix from; by default demo corpora are made"
+    )
+    parser.add_argument("--mixes", type=int, default=24, help="mixes per round")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for latest.json and latest.md")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        place = options.catalog or _demo_catalog(Path(folder))
+        catalog = Catalog.open(place)
+        get_engine("rubberband")
+        result: dict[str, object] = {
+            "machine": machine(),
+            "mixes": options.mixes,
+            "rounds": options.rounds,
+            "rows": bench_mixing(catalog, options.mixes, options.rounds),
+            "draw_ms": bench_drawing(catalog),
+            "indexing": bench_indexing(catalog, options.rounds),
+        }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "latest.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    text = as_markdown(result)
+    (options.out / "latest.md").write_text(text, encoding="utf-8")
+    print(text)
+    print(f"Written to {options.out}")
+
+
+def _demo_catalog(folder: Path) -> Path:
+    print("Making demo corpora to measure on ...", flush=True)
+    make_demo_corpora(folder / "corpora")
+    roots = {
+        "medleydb": folder / "corpora" / "medleydb",
+        "mixing_secrets": folder / "corpora" / "mixing_secrets",
+        "slakh": folder / "corpora" / "slakh2100_flac_redux",
+    }
+    build_catalog(folder / "catalog", roots)
+    return folder / "catalog"
+
+
+if __name__ == "__main__":
+    main()
