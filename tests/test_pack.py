@@ -1,0 +1,189 @@
+"""A pack holds what the files hold, survives interruption, and is never used for another file."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mixlab.catalog import Catalog
+from mixlab.cli import main
+from mixlab.drawing import draw
+from mixlab.effects import EffectsConfig
+from mixlab.errors import AudioError, CatalogError
+from mixlab.indexing import build_catalog
+from mixlab.pack import Pack, PackReader, PackReport, default_pack_folder, open_reader, pack_catalog
+from mixlab.recipes import MixConfig
+from mixlab.rendering import CatalogReader, render
+from tests.toy import make_corpus
+
+SMALL = 2_000_000
+
+
+def packed(catalog: Catalog, folder: Path, **settings: object) -> PackReport:
+    options: dict[str, object] = {"workers": 1, "progress": False, "shard_bytes": SMALL} | settings
+    return pack_catalog(catalog, folder, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def folder(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack of the whole toy catalog in several shards."""
+    place = tmp_path_factory.mktemp("pack") / "pack"
+    report = packed(toy, place)
+    assert report.stems == int(toy.column("drawable").sum())
+    assert report.written > 3
+    assert not report.problems
+    return place
+
+
+def test_reading_from_the_pack_is_reading_the_file_within_its_rounding(toy: Catalog, folder: Path) -> None:
+    reader, files = open_reader(toy, 16000, 1, folder), CatalogReader(toy)
+    assert isinstance(reader, PackReader)
+    assert reader.packed == int(toy.column("drawable").sum())
+    for stem in np.flatnonzero(toy.column("drawable"))[::17].tolist():
+        for start_s in (-0.5, 0.0, 1.24, 5.5, 9.0):
+            one = reader.read(stem, start_s, 32000, 16000, 1)
+            other = files.read(stem, start_s, 32000, 16000, 1)
+            assert one.dtype == np.float32
+            assert one.shape == other.shape
+            # half a step of the stem's own 16 bits; its peak is below 0.25
+            assert np.abs(one - other).max() < 0.25 / 32767 * 0.6
+
+
+def test_untouched_mixes_and_all_labels_agree(toy: Catalog, folder: Path) -> None:
+    reader, config = open_reader(toy, 16000, 1, folder), MixConfig(effects=EffectsConfig.none())
+    for index in range(12):
+        recipe = draw(toy, config, 0, 0, index)
+        one, other = render(recipe, toy, reader), render(recipe, toy)
+        np.testing.assert_allclose(one.mixture, other.mixture, atol=5 * 0.25 / 32767)
+        np.testing.assert_array_equal(one.target, other.target)
+        np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_stereo_packs_keep_both_channels(toy: Catalog, tmp_path: Path) -> None:
+    packed(toy, tmp_path / "pack", channels=2)
+    stem = int(np.flatnonzero(toy.column("corpus") == "folder@two")[0])
+    one = open_reader(toy, 16000, 2, tmp_path / "pack").read(stem, 1.0, 16000, 16000, 2)
+    other = CatalogReader(toy).read(stem, 1.0, 16000, 16000, 2)
+    np.testing.assert_allclose(one, other, atol=0.25 / 32767)
+    assert not np.allclose(one[0], one[1])
+
+
+def test_an_interrupted_pack_goes_on_with_the_shards_it_lacks(
+    toy: Catalog, folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(folder, copy)
+    whole = {path.name: path.read_bytes() for path in copy.iterdir()}
+    (copy / "shard-00001.i16").unlink()  # lost
+    os.truncate(copy / "shard-00002.i16", 1000)  # half written
+    (copy / "pack.json").unlink()
+    report = packed(toy, copy)
+    assert (report.written, report.kept) == (2, len(list(folder.glob("*.i16"))) - 2)
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == whole
+
+
+def test_a_damaged_shard_is_found_by_its_checksum(
+    toy: Catalog, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(folder, copy)
+    assert Pack(copy).verify() == []
+    with (copy / "shard-00001.i16").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"\x01\x02\x03")
+    assert main(["pack", str(toy.path), "--out", str(copy), "--verify"]) == 1
+    assert "shard-00001.i16: expected checksum" in capsys.readouterr().out
+
+
+def test_a_shard_that_was_cut_off_is_an_error_that_says_so(
+    toy: Catalog, folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(folder, copy)
+    os.truncate(copy / "shard-00000.i16", 1000)
+    reader = open_reader(toy, 16000, 1, copy)
+    with pytest.raises(AudioError, match=r"ends within folder/song00.*Run 'mixlab pack' again"):
+        reader.read(0, 0.0, 1000, 16000, 1)
+
+
+def test_the_budget_packs_what_fits_and_the_rest_is_read_from_files(toy: Catalog, tmp_path: Path) -> None:
+    report = packed(toy, tmp_path / "pack", budget_bytes=5_000_000)
+    assert report.bytes <= 5_000_000
+    assert 0 < report.stems < int(toy.column("drawable").sum())
+    assert report.left_out == int(toy.column("drawable").sum()) - report.stems
+    reader = open_reader(toy, 16000, 1, tmp_path / "pack")
+    for index in range(8):
+        recipe = draw(toy, MixConfig(effects=EffectsConfig.none()), 0, 0, index)
+        np.testing.assert_allclose(
+            render(recipe, toy, reader).mixture, render(recipe, toy).mixture, atol=5 * 0.25 / 32767
+        )
+    # the corpus with fewer songs is drawn as often, so each of its stems is worth more
+    corpora = [key.split("/")[0] for key in Pack(tmp_path / "pack").entries]
+    assert corpora.count("folder@two") > corpora.count("folder")
+
+
+def test_a_budget_too_small_for_anything_is_an_error(toy: Catalog, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="none fits into the budget of 10 bytes"):
+        packed(toy, tmp_path / "pack", budget_bytes=10)
+
+
+def test_a_file_that_changed_is_not_read_from_the_old_pack_and_is_packed_anew(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 4, seed=3)
+    roots = {"folder": tmp_path / "one"}
+    build_catalog(tmp_path / "catalog", roots, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    folder = default_pack_folder(catalog, 16000, 1)
+    packed(catalog, folder)
+    changed = tmp_path / "one" / "song01" / "01_piano.wav"
+    audio, rate = soundfile.read(changed)
+    soundfile.write(changed, np.concatenate([0.5 * audio, audio[:1000]]), rate)
+    build_catalog(tmp_path / "catalog", roots, workers=1, progress=False)
+    again = Catalog.open(tmp_path / "catalog")
+    reader = open_reader(again, 16000, 1)
+    assert isinstance(reader, PackReader)
+    assert reader.packed == len(Pack(folder)) - 1
+    stem = again.find("folder/song01/01_piano")
+    np.testing.assert_array_equal(
+        reader.read(stem, 0.0, 16000, 16000, 1), CatalogReader(again).read(stem, 0.0, 16000, 16000, 1)
+    )
+    report = packed(again, folder)
+    assert report.written >= 1
+    assert open_reader(again, 16000, 1).packed == report.stems  # type: ignore[union-attr]
+
+
+def test_a_stem_that_cannot_be_read_is_reported_and_the_rest_is_packed(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 4, seed=3)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    (tmp_path / "one" / "song01" / "01_piano.wav").write_bytes(b"")
+    report = packed(catalog, tmp_path / "pack")
+    assert len(report.problems) == 1
+    assert "song01/01_piano" in report.problems[0]
+    assert report.stems == int(catalog.column("drawable").sum()) - 1
+
+
+def test_packs_of_another_rate_or_version_or_none_are_refused(
+    toy: Catalog, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CatalogError, match=r"22050 Hz and 1 channels, the pack in .* 16000 Hz"):
+        open_reader(toy, 22050, 1, folder)
+    with pytest.raises(CatalogError, match="Make one with 'mixlab pack'"):
+        open_reader(toy, 16000, 1, tmp_path)
+    (tmp_path / "pack.json").write_text(json.dumps({"version": 99}))
+    with pytest.raises(CatalogError, match="is of version 99, this mixlab reads 1"):
+        open_reader(toy, 16000, 1, tmp_path)
+    assert isinstance(open_reader(toy, 16000, 1), CatalogReader)
+
+
+def test_the_command_packs_and_refuses_a_bad_budget(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["pack", str(toy.path), "--out", str(tmp_path / "pack"), "--workers", "1"]
+    assert main([*common, "--budget", "4MB"]) == 0
+    assert "left out by the budget" in capsys.readouterr().out
+    assert main([*common, "--budget", "much"]) == 2
+    assert "takes a size such as 20GB" in capsys.readouterr().err
