@@ -41,8 +41,10 @@ def open_catalog(path: str, modified_ns: int) -> Catalog:
 @st.cache_data(max_entries=64)
 def make_mix(path: str, modified_ns: int, p_musical: float, seed: int, index: int, split: str) -> Mix:
     """Return item ``index`` of epoch 0, as ``MixDataset`` with the same settings yields it."""
-    catalog = open_catalog(path, modified_ns)
-    return render(draw(catalog, MixConfig(p_musical=p_musical), seed, 0, index, split=split), catalog)
+    catalog, config = open_catalog(path, modified_ns), MixConfig(p_musical=p_musical)
+    if split != "train":
+        config = config.for_evaluation()
+    return render(draw(catalog, config, seed, 0, index, split=split), catalog)
 
 
 def read_controls() -> tuple[str, float, int, int, str]:

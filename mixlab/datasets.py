@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate, get_w
 from mixlab.catalog import Catalog
 from mixlab.drawing import Drawer
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.pack import PackReader, open_reader
 from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, label_hash
-from mixlab.rendering import CatalogReader, Mix, Reader, render
+from mixlab.rendering import Mix, Reader, render
 from mixlab.taxonomy import load_label_set
 
 __all__ = ["MixDataset", "MixLoader", "make_loader"]
@@ -65,7 +66,9 @@ class MixDataset(IterableDataset[Item]):
         sources: Also yield the sources.
         rank: This process's number, in distributed training.
         world_size: How many processes take part.
-        reader: Where samples come from; the corpora's files by default.
+        pack: ``auto`` reads from the catalog's pack where it has one of this rate and these channels (see
+            ``mixlab pack``), else from the corpora's files; a folder names a pack; None reads files.
+        reader: Where samples come from instead.
 
     Raises:
         ConfigError: a size is not positive, or the rank lies outside the world.
@@ -87,6 +90,7 @@ class MixDataset(IterableDataset[Item]):
         sources: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        pack: str | Path | None = "auto",
         reader: Reader | None = None,
     ) -> None:
         """Open the catalog, and check that there is something to draw."""
@@ -121,12 +125,16 @@ class MixDataset(IterableDataset[Item]):
                 f"{self.global_batch} items per batch over all ranks."
             )
         self.labels = load_label_set(self.config.label_set)
-        self._reader = reader
+        self._pack, self._own_reader = pack, reader
+        self._reader: Reader | None = reader or self._open_reader()
         self._drawer: Drawer | None = Drawer(self.catalog, self.config, split)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what a worker builds quicker than it unpickles."""
-        return {**self.__dict__, "_drawer": None}
+        return {**self.__dict__, "_drawer": None, "_reader": self._own_reader}
+
+    def _open_reader(self) -> Reader:
+        return open_reader(self.catalog, self.config.sample_rate, self.config.channels, self._pack)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -150,8 +158,12 @@ class MixDataset(IterableDataset[Item]):
 
     @property
     def content_hash(self) -> str:
-        """Changes with whatever changes an item: catalog, configuration, labels, split, recipe version."""
-        kind = "fixed" if self.fixed else "endless"
+        """Changes with whatever changes an item: catalog, configuration, labels, split, recipe version.
+
+        A training stream from a pack is another one than from files: pitch and time engines answer the
+        pack's rounding with other phases. Sets without effects agree to within that rounding.
+        """
+        kind = "fixed" if self.fixed else "packed" if isinstance(self._reader, PackReader) else "files"
         parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
         return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind))
 
@@ -174,7 +186,7 @@ class MixDataset(IterableDataset[Item]):
     def _mix(self, index: int, epoch: int) -> tuple[Mix, int]:
         """Render an item; where a file cannot be read, draw the item anew and say so."""
         if self._reader is None:
-            self._reader = CatalogReader(self.catalog)
+            self._reader = self._open_reader()
         for attempt in range(ATTEMPTS):
             recipe = self.recipe(index, epoch, attempt=attempt)
             try:

@@ -2,8 +2,9 @@
 
 A pack is a folder of shards (``shard-00000.i16``, raw little-endian 16-bit samples), one JSON file
 beside each shard (what it holds, its checksum), and ``pack.json``. Each stem is scaled to use all 16 bits;
-its scale stands in the index. A recipe renders from a pack as from the files, to within that rounding:
-half a step of 1/32767 of the stem's own peak.
+its scale stands in the index. A recipe reads from a pack what it reads from the files, to within half a
+step of 1/32767 of the stem's own peak, and so renders: but phase vocoders, Rubber Band too, answer so small
+a change with other phases, so sources with pitch and time effects agree in sound, not in samples.
 
 Shards are written under a temporary name and renamed, so a pack that was interrupted goes on with the
 shards it lacks. A stem that cannot be read is reported and left to the files.

@@ -13,7 +13,7 @@ pytest.importorskip("streamlit", reason="the app extra is not installed")
 
 from streamlit.testing.v1 import AppTest
 
-from mixlab import Catalog, MixConfig, build_catalog, draw, render
+from mixlab import Catalog, MixConfig, MixDataset, build_catalog, draw, render
 from mixlab.audio import write_wav
 from mixlab.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
@@ -75,6 +75,18 @@ def test_the_page_shows_the_mix_that_mixlab_draws(page: AppTest, catalog_path: P
     expected = [words.get((t > 0, bool(m)), "? unknown") for t, m in zip(mix.target, mix.mask, strict=True)]
     assert labels["label"] == expected
     assert all(labels["why"])
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_page_shows_the_items_that_the_dataset_yields(
+    page: AppTest, catalog_path: Path, split: str
+) -> None:
+    page.selectbox(key="split").set_value(split).run()
+    page.number_input(key="index").set_value(3).run()
+    recipe = MixDataset(catalog_path, split=split, epoch_size=100).recipe(3)
+    assert not page.exception
+    assert table(page, 0)["stem"] == [source.stem.split("/")[2] for source in recipe.sources]
+    assert kind(page) == ("Musical" if recipe.kind == "musical" else "Non-musical")
 
 
 def test_every_effect_is_said_with_its_units(page: AppTest) -> None:

@@ -3,16 +3,19 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from mixlab.catalog import Catalog
 from mixlab.cli import COMMANDS, main
 from mixlab.datasets import MixDataset
+from mixlab.recipes import MixConfig
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,3 +247,14 @@ def test_jams_files_are_valid(toy: Catalog, tmp_path: Path) -> None:
     present = {entry["name"] for entry in labels["classes"] if entry["state"] == "present"}
     assert {observation.value for observation in tags.data} == present
     assert document.sandbox.mixlab_recipe["index"] == 1
+
+
+def test_the_shipped_mix_settings_are_complete_and_the_defaults(
+    toy: Catalog, tmp_path: Path, repo: Path
+) -> None:
+    config = yaml.safe_load((repo / "configs" / "mix.yaml").read_text(encoding="utf-8"))
+    assert set(config["mix"]) == {field.name for field in fields(MixConfig)}
+    out = ["--out", str(tmp_path), "--index", "0"]
+    assert main(["mix", str(toy.path), "--config", str(repo / "configs" / "mix.yaml"), *out]) == 0
+    written = json.loads((tmp_path / "000000" / "recipe.json").read_text())
+    assert written == MixDataset(toy).recipe(0).encode()

@@ -11,9 +11,10 @@ import soundfile
 
 from mixlab.catalog import Catalog
 from mixlab.cli import main
+from mixlab.datasets import MixDataset, make_loader
 from mixlab.drawing import draw
 from mixlab.effects import EffectsConfig
-from mixlab.errors import AudioError, CatalogError
+from mixlab.errors import AudioError, CatalogError, CatalogMismatchError
 from mixlab.indexing import build_catalog
 from mixlab.pack import Pack, PackReader, PackReport, default_pack_folder, open_reader, pack_catalog
 from mixlab.recipes import MixConfig
@@ -108,6 +109,25 @@ def test_a_shard_that_was_cut_off_is_an_error_that_says_so(
     reader = open_reader(toy, 16000, 1, copy)
     with pytest.raises(AudioError, match=r"ends within folder/song00.*Run 'mixlab pack' again"):
         reader.read(0, 0.0, 1000, 16000, 1)
+
+
+def test_the_dataset_uses_the_catalogs_pack_by_itself(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 6, seed=3)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    before = MixDataset(catalog, epoch_size=8, batch_size=4, evaluation=True)
+    state = make_loader(before).state_dict()
+    items = [before.item(index)["audio"] for index in range(4)]
+    packed(catalog, default_pack_folder(catalog, 16000, 1))
+    for path in (tmp_path / "one").rglob("*.wav"):
+        path.unlink()
+    after = MixDataset(catalog, epoch_size=8, batch_size=4, evaluation=True)
+    for index in range(4):
+        np.testing.assert_allclose(after.item(index)["audio"], items[index], atol=5 * 0.25 / 32767)
+    loaded = next(iter(make_loader(after, num_workers=1)))  # a worker opens the pack for itself
+    np.testing.assert_array_equal(loaded["audio"][0], after.item(0)["audio"])
+    with pytest.raises(CatalogMismatchError, match="content_hash"):
+        make_loader(after).load_state_dict(state)
 
 
 def test_the_budget_packs_what_fits_and_the_rest_is_read_from_files(toy: Catalog, tmp_path: Path) -> None:

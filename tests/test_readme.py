@@ -25,7 +25,7 @@ def test_the_first_example_runs(readme: str, toy: Catalog) -> None:
         .replace("demo-output/catalog", str(toy.path))
         .replace("range(20)", "range(2)")
     )
-    assert len([line for line in code.splitlines() if line.strip()]) <= 14
+    assert len([line for line in code.splitlines() if line.strip()]) == 10
     scope: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), scope)
     assert scope["step"] == 1

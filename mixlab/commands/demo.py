@@ -1,6 +1,7 @@
 """``mixlab demo``: the main job from end to end, on corpora that are made on the spot."""
 
 import shlex
+import shutil
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def demo(
     seconds: float | None = None,
     epochs: int | None = None,
     seed: int = 0,
+    force: bool = False,
 ) -> int:
     """Make demo corpora, index them, render mixes, train a tagger and print its report per class.
 
@@ -28,11 +30,16 @@ def demo(
         seconds: Length of a demo song in seconds; by default as 'mixlab demo-corpora' chooses.
         epochs: Training epochs; by default as configs/demo.yaml says.
         seed: Seed of the demo songs.
+        force: Make everything anew, also what is finished in OUT; needed when mixlab itself has changed.
     """
     begin = time.monotonic()
     corpora, catalog, mixes, run = (out / name for name in ("corpora", "catalog", "mixes", "run"))
     _step("Demo corpora", "songs in the layouts of MedleyDB, Mixing Secrets and Slakh2100")
-    _command("demo-corpora", corpora, "--seed", seed, *_given(songs=songs, seconds=seconds))
+    if force:
+        for folder in (catalog, mixes, run):
+            shutil.rmtree(folder, ignore_errors=True)
+    again = ["--force"] if force else []
+    _command("demo-corpora", corpora, "--seed", seed, *again, *_given(songs=songs, seconds=seconds))
     _step("Catalog", "every stem is read once: levels, silences, problems; artists never cross splits")
     roots = {
         "medleydb": corpora / "medleydb",
@@ -82,7 +89,8 @@ def _command(*parts: object) -> None:
         raise KeyboardInterrupt
     if code != 0:
         raise MixlabError(
-            f"The demo stopped in 'mixlab {parts[0]}' (exit code {code}); its message is above."
+            f"The demo stopped in 'mixlab {parts[0]}' (exit code {code}); its message is above. If OUT was made "
+            "by another version or with other settings, 'mixlab demo --force' makes everything anew."
         )
 
 
