@@ -72,11 +72,16 @@ def describe(mix: Mix) -> str:
     )
 
 
+def said(value: float) -> str:
+    """Return a number with three figures, never in powers of ten: ``4160``, ``12.3``, ``0.712``."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
 def say_effect(effect: Effect) -> str:
     """Return an effect as text, such as ``pitch shift -1.4 semitones``."""
     values = encode_effect(effect)
     name = str(values.pop("effect")).replace("_", " ")
-    return " ".join([name, *(f"{float(value):.3g} {UNITS[key]}" for key, value in values.items())])
+    return " ".join([name, *(f"{said(float(value))} {UNITS[key]}" for key, value in values.items())])
 
 
 def source_table(mix: Mix, catalog: Catalog) -> pd.DataFrame:

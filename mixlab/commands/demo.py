@@ -89,8 +89,8 @@ def _command(*parts: object) -> None:
         raise KeyboardInterrupt
     if code != 0:
         raise MixlabError(
-            f"The demo stopped in 'mixlab {parts[0]}' (exit code {code}); its message is above. If OUT was made "
-            "by another version or with other settings, 'mixlab demo --force' makes everything anew."
+            f"The demo stopped in 'mixlab {parts[0]}' (exit code {code}); its message is above. If OUT is of "
+            "another version or has other settings, 'mixlab demo --force' makes everything anew."
         )
 
 
