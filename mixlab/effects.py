@@ -53,64 +53,51 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class LowShelf:
-    """Second-order low shelf: ``gain_db`` well below ``frequency_hz``, nothing well above it."""
+class _Filter:
+    """A second-order filter, applied from a state of rest.
 
-    name: ClassVar[str] = "low_shelf"
+    Attributes:
+        frequency_hz: Corner or centre; one above 0.45 of the sample rate is brought down to that.
+        gain_db: Gain where the filter acts, in dB.
+        q: Quality factor.
+    """
+
+    name: ClassVar[str]
+    plugin: ClassVar[str]
     frequency_hz: float
     gain_db: float
     q: float
 
     def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
-        """Return ``audio`` ``(channels, samples)``, filtered from a state of rest."""
-        from pedalboard import LowShelfFilter
+        """Return ``audio`` ``(channels, samples)``, filtered."""
+        import pedalboard
 
-        return _filter(LowShelfFilter, self.frequency_hz, self.gain_db, self.q, audio, sample_rate)
-
-
-@dataclass(frozen=True)
-class HighShelf:
-    """Second-order high shelf: ``gain_db`` well above ``frequency_hz``, nothing well below it."""
-
-    name: ClassVar[str] = "high_shelf"
-    frequency_hz: float
-    gain_db: float
-    q: float
-
-    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
-        """Return ``audio`` ``(channels, samples)``, filtered from a state of rest."""
-        from pedalboard import HighShelfFilter
-
-        return _filter(HighShelfFilter, self.frequency_hz, self.gain_db, self.q, audio, sample_rate)
+        effect = getattr(pedalboard, self.plugin)(
+            cutoff_frequency_hz=min(self.frequency_hz, 0.45 * sample_rate), gain_db=self.gain_db, q=self.q
+        )
+        out: FloatArray = effect.process(np.ascontiguousarray(audio), float(sample_rate), reset=True)
+        return out
 
 
-@dataclass(frozen=True)
-class Peak:
-    """Second-order peaking filter: ``gain_db`` at ``frequency_hz``, bandwidth by ``q``."""
+class LowShelf(_Filter):
+    """Low shelf: ``gain_db`` well below ``frequency_hz``, nothing well above it."""
 
-    name: ClassVar[str] = "peak"
-    frequency_hz: float
-    gain_db: float
-    q: float
-
-    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
-        """Return ``audio`` ``(channels, samples)``, filtered from a state of rest."""
-        from pedalboard import PeakFilter
-
-        return _filter(PeakFilter, self.frequency_hz, self.gain_db, self.q, audio, sample_rate)
+    name = "low_shelf"
+    plugin = "LowShelfFilter"
 
 
-def _filter(
-    plugin: Callable[..., Any],
-    frequency_hz: float,
-    gain_db: float,
-    q: float,
-    audio: FloatArray,
-    sample_rate: int,
-) -> FloatArray:
-    effect = plugin(cutoff_frequency_hz=min(frequency_hz, 0.45 * sample_rate), gain_db=gain_db, q=q)
-    out: FloatArray = effect.process(np.ascontiguousarray(audio), float(sample_rate), reset=True)
-    return out
+class HighShelf(_Filter):
+    """High shelf: ``gain_db`` well above ``frequency_hz``, nothing well below it."""
+
+    name = "high_shelf"
+    plugin = "HighShelfFilter"
+
+
+class Peak(_Filter):
+    """Peaking filter: ``gain_db`` at ``frequency_hz``, bandwidth by ``q``."""
+
+    name = "peak"
+    plugin = "PeakFilter"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def dataset(toy: Catalog, **changes: object) -> MixDataset:
     return MixDataset(toy, CONFIG, **settings)  # type: ignore[arg-type]
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
     assert one.keys() == other.keys()
     for name in one:
         torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
@@ -49,7 +49,7 @@ def test_batches_are_the_same_for_any_number_of_workers(toy: Catalog, workers: i
     assert [batch["index"].tolist() for batch in batches] == [list(range(i, i + 4)) for i in range(0, 24, 4)]
     for batch in batches[::2]:
         for place, index in enumerate(batch["index"].tolist()):
-            same(
+            assert_same(
                 {k: v[place] for k, v in batch.items()},
                 {k: torch.as_tensor(v) for k, v in data.item(index).items()},
             )
@@ -61,7 +61,7 @@ def test_epochs_differ_and_repeat_exactly(toy: Catalog) -> None:
     assert loader.epoch == 2
     assert not torch.equal(first[0]["audio"], second[0]["audio"])
     loader.set_epoch(0)
-    same(next(iter(loader)), first[0])
+    assert_same(next(iter(loader)), first[0])
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (4, 1)])
@@ -78,7 +78,7 @@ def test_resume_in_mid_epoch_is_exact_with_another_number_of_workers(
     rest = list(resumed) + list(resumed)
     assert len(rest) == 4 + 6
     for one, other in zip(rest, whole[2:], strict=True):
-        same(one, other)
+        assert_same(one, other)
 
 
 def _at_epoch(data: MixDataset, epoch: int) -> MixDataset:
@@ -125,7 +125,7 @@ def test_the_bare_dataset_is_endless_and_its_order_does_not_depend_on_workers(to
     alone, shared = first(0), first(2)
     assert [b["index"].tolist()[0] for b in alone] == [0, 4, 8, 12, 16, 20, 0, 4, 8]
     for one, other in zip(alone, shared, strict=True):
-        same(one, other)
+        assert_same(one, other)
     assert not torch.equal(alone[0]["audio"], alone[6]["audio"])
 
 
@@ -168,7 +168,7 @@ def test_a_loader_leaves_the_global_random_numbers_alone(toy: Catalog) -> None:
 def test_workers_that_are_spawned_make_the_same_batches(toy: Catalog) -> None:
     data = dataset(toy)
     loader = DataLoader(data, batch_size=4, num_workers=1, multiprocessing_context="spawn")
-    same(next(iter(loader)), next(iter(DataLoader(data, batch_size=4))))
+    assert_same(next(iter(loader)), next(iter(DataLoader(data, batch_size=4))))
 
 
 def test_frames_and_sources_come_on_request(toy: Catalog) -> None:
