@@ -25,7 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
 	  echo "Python cannot make virtual environments here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing mixlab and its libraries into $(VENV) (once; PyTorch is large, this takes some minutes) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@# Python compiles what is imported; compiling all of PyTorch's and others' files beforehand takes longer.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[all,dev]'
 	@touch $@
 
 demo: $(STAMP) ## Make demo corpora, index them, mix, train a small model and print its report
@@ -50,7 +51,7 @@ app: $(STAMP) ## Open the explorer in the browser
 	$(BIN)/mixlab app
 
 bench: $(STAMP) ## Measure mixing speed against the obvious way
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 wheel: $(STAMP) ## Build the wheel and the source archive into dist/
 	rm -rf dist

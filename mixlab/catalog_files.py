@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ _ACTIVITY = "activity.npy"
 _ACTIVE = "active.npy"
 PROBLEMS = "problems.csv"
 _META = "catalog.json"
+_GENERATION_DIGITS = 12  # of the name that data files carry until the last step of a commit
 _DATA_FILES = (_STEMS, _ACTIVITY, _ACTIVE, PROBLEMS)
 PROBLEM_FIELDS = ("corpus", "song", "stem", "path", "kind", "message")
 
@@ -275,7 +277,8 @@ def write_catalog(
 
     The data files are written beside the old ones under names that carry the new generation, then
     ``catalog.json`` is replaced, which is the commit, then the data files get their plain names.
-    Readers and the next writer finish that last step by themselves after a crash.
+    After a crash before that last step, readers find the data files under either name, and the next
+    writer takes the step.
 
     Args:
         folder: The catalog folder, absolute; made if missing.
@@ -292,31 +295,17 @@ def write_catalog(
     """
     folder.mkdir(parents=True, exist_ok=True)
     finish_commit(folder)
-    activity = np.concatenate([np.zeros(0, "<f2"), *envelopes]).astype("<f2")
-    n_hops = np.array([len(envelope) for envelope in envelopes], dtype=np.int64)
-    counts = [np.concatenate([[0], np.cumsum(e >= activity_db)]).astype("<u4") for e in envelopes]
-    active = np.concatenate([np.zeros(0, "<u4"), *counts]).astype("<u4")
-    offsets = np.cumsum(n_hops) - n_hops
-    rows: dict[str, Sequence[Any] | NDArray[Any]] = dict(columns)
-    rows |= {"hop_offset": offsets, "n_hops": n_hops, "active_offset": offsets + np.arange(len(n_hops))}
-    table = pa.table({f.name: pa.array(list(rows[f.name]), f.type) for f in SCHEMA}, schema=SCHEMA)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=1 << 20)
+    rows, activity, active = _lay_out(columns, envelopes, activity_db)
     data = {
-        _STEMS: buffer.getvalue(),
+        _STEMS: _parquet_bytes(rows),
         _ACTIVITY: _npy_bytes(activity),
         _ACTIVE: _npy_bytes(active),
         PROBLEMS: _problems_bytes(problems),
     }
-    digest = hashlib.sha256()
-    for name in _DATA_FILES:
-        digest.update(data[name])
-    generation = digest.hexdigest()[:12]
     base = _hash_base(rows, activity)
-    content_hash = hash_content(base, rows["split"])
     meta = {
         "schema": SCHEMA_VERSION,
-        "content_hash": content_hash,
+        "content_hash": hash_content(base, rows["split"]),
         "roots": {name: _root_entry(folder, root) for name, root in roots.items()},
         "split": {"method": split[0], "seed": split[1]},
         "activity_db": activity_db,
@@ -324,13 +313,41 @@ def write_catalog(
         "hops": len(activity),
         "active_counts": len(active),
         "base_hash": base,
-        "generation": generation,
+        "generation": _name_generation(data),
     }
     for name, content in data.items():
-        _write_synced(folder / f"{name}.{generation}", content)
+        _write_synced(folder / f"{name}.{meta['generation']}", content)
     _write_synced(folder / _META, (json.dumps(meta, indent=2) + "\n").encode())
     finish_commit(folder)
-    return content_hash
+    return str(meta["content_hash"])
+
+
+def _lay_out(
+    columns: Mapping[str, Sequence[Any]], envelopes: Sequence[NDArray[np.float16]], activity_db: float
+) -> tuple[dict[str, Sequence[Any] | NDArray[Any]], NDArray[np.float16], NDArray[np.uint32]]:
+    """Return all columns, all envelopes end to end, and all running counts of active hops end to end."""
+    activity = np.concatenate([np.zeros(0, "<f2"), *envelopes]).astype("<f2")
+    n_hops = np.array([len(envelope) for envelope in envelopes], dtype=np.int64)
+    counts = [np.concatenate([[0], np.cumsum(e >= activity_db)]).astype("<u4") for e in envelopes]
+    active = np.concatenate([np.zeros(0, "<u4"), *counts]).astype("<u4")
+    offsets = np.cumsum(n_hops) - n_hops
+    rows: dict[str, Sequence[Any] | NDArray[Any]] = dict(columns)
+    rows |= {"hop_offset": offsets, "n_hops": n_hops, "active_offset": offsets + np.arange(len(n_hops))}
+    return rows, activity, active
+
+
+def _parquet_bytes(rows: Mapping[str, Sequence[Any] | NDArray[Any]]) -> bytes:
+    table = pa.table({f.name: pa.array(list(rows[f.name]), f.type) for f in SCHEMA}, schema=SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=1 << 20)
+    return buffer.getvalue()
+
+
+def _name_generation(data: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in _DATA_FILES:
+        digest.update(data[name])
+    return digest.hexdigest()[:_GENERATION_DIGITS]
 
 
 def finish_commit(folder: Path) -> None:
@@ -340,7 +357,9 @@ def finish_commit(folder: Path) -> None:
     except CatalogError:
         generation = ""
     for name in _DATA_FILES:
-        for leftover in sorted(folder.glob(f"{name}.*")):
+        # Nothing but names of our own making: the folder may hold copies that a user made.
+        ours = re.compile(rf"{re.escape(name)}\.[0-9a-f]{{{_GENERATION_DIGITS}}}(\.tmp)?")
+        for leftover in sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)):
             if generation and leftover.name == f"{name}.{generation}":
                 leftover.replace(folder / name)
             else:

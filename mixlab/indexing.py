@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -279,13 +279,9 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
         folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._open_locked(folder)
+        # Read under the lock only: another run may have been writing until a moment ago.
         self.found, good = self._read()
-        self._file = self.path.open("ab")
-        try:
-            _lock(self._file.fileno(), folder)
-        except CatalogError:
-            self._file.close()
-            raise
         self._file.truncate(good)
         self._synced = time.monotonic()
 
@@ -297,6 +293,19 @@ class Journal:
     ) -> None:
         self.sync()
         self._file.close()
+
+    def _open_locked(self, folder: Path) -> BinaryIO:
+        while True:
+            file = self.path.open("ab")
+            try:
+                _lock(file.fileno(), folder)
+            except CatalogError:
+                file.close()
+                raise
+            # A run that finished between opening and locking has removed the file that was opened.
+            if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                return file
+            file.close()
 
     def _read(self) -> tuple[dict[FileKey, Measurement], int]:
         """Return the measurements, and where the last complete line ends."""

@@ -147,19 +147,19 @@ def _map_processes(function: Callable[[T], R], items: Sequence[T], workers: int)
     try:
         _check_start(pool)
         while waiting or running:
-            while waiting and len(running) < workers * _AHEAD:
-                index = waiting.popleft()
-                running[pool.executor.submit(_call, function, index, items[index])] = index
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            suspects = []
-            for future in done:
-                index = running.pop(future)
-                if isinstance(future.exception(), BrokenProcessPool):
-                    suspects.append(index)
-                else:
-                    yield _outcome(future, index)
-            if suspects:
-                suspects += running.values()
+            broken = False
+            while waiting and len(running) < workers * _AHEAD and not broken:
+                index = waiting[0]
+                try:
+                    running[pool.executor.submit(_call, function, index, items[index])] = index
+                    waiting.popleft()
+                except BrokenProcessPool:  # a worker died while whoever takes the outcomes was busy
+                    broken = True
+            wait(running, return_when=FIRST_COMPLETED)
+            for future in [future for future in running if future.done() and not _is_broken(future)]:
+                yield _outcome(future, running.pop(future))
+            if broken or any(future.done() and _is_broken(future) for future in running):
+                suspects = list(running.values())
                 running.clear()
                 pool.stop()
                 yield from _retry_alone(function, items, sorted(suspects))
@@ -170,6 +170,10 @@ def _map_processes(function: Callable[[T], R], items: Sequence[T], workers: int)
             pool.executor.shutdown()
         else:
             pool.stop()
+
+
+def _is_broken(future: "Future[Outcome[R]]") -> bool:
+    return isinstance(future.exception(), BrokenProcessPool)
 
 
 def _outcome(future: "Future[Outcome[R]]", index: int) -> Outcome[R]:
@@ -185,11 +189,17 @@ def _retry_alone(function: Callable[[T], R], items: Sequence[T], suspects: list[
     try:
         for index in suspects:
             try:
-                yield pool.executor.submit(_call, function, index, items[index]).result()
-            except BrokenProcessPool:
-                yield Outcome(index, None, "the worker process died on it (killed, or out of memory)")
+                future = pool.executor.submit(_call, function, index, items[index])
+            except BrokenProcessPool:  # the worker died between two items: not this one's doing
                 pool.stop()
                 pool = _Pool(1)
+                future = pool.executor.submit(_call, function, index, items[index])
+            if not _is_broken(future):
+                yield _outcome(future, index)
+                continue
+            yield Outcome(index, None, "the worker process died on it (killed, or out of memory)")
+            pool.stop()
+            pool = _Pool(1)
     finally:
         pool.stop()
 

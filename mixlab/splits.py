@@ -176,8 +176,8 @@ def assign_splits(songs: Sequence[Song], method: str = "artist", seed: int = 0) 
     ``artist`` (default) deals out clusters, balanced per corpus, rare families first so that each
     split has some where that is possible, then rare instruments as far as the shares allow. ``random``
     deals out songs uniformly within each corpus, as the paper does. ``corpus`` keeps the corpus's own
-    split; its songs without one go where their relatives are, else to train, and a corpus without any
-    split is divided as with ``artist``.
+    split. Songs without one go where their relatives of any corpus are (to test, if one of them is there),
+    and of the rest, a corpus without any split is divided as with ``artist``, others go to train.
 
     Args:
         songs: Songs with different keys; their order does not matter.
@@ -290,8 +290,17 @@ def _rarest_first(holds: Sequence[Counter[str]]) -> list[str]:
     return sorted(holders, key=lambda name: (holders[name], name))
 
 
-def _by_artist(songs: Sequence[Song], seed: int) -> dict[str, str]:
-    dealer = _Dealer(songs, clusters(songs), seed)
+def _by_artist(
+    songs: Sequence[Song],
+    seed: int,
+    groups: Sequence[Sequence[int]] | None = None,
+    placed: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Deal clusters out; a cluster with a song in ``placed`` goes to that split before all others."""
+    dealer = _Dealer(songs, clusters(songs) if groups is None else groups, seed)
+    for k, group in enumerate(dealer.groups):
+        if placed and songs[group[0]].key in placed:
+            dealer.put(k, placed[songs[group[0]].key])
     for family in _rarest_first(dealer.families):
         dealer.cover(dealer.families, dealer.in_families, family)
     for corpus in _rarest_first(dealer.corpora):
@@ -333,24 +342,27 @@ def _by_song(songs: Sequence[Song], seed: int) -> dict[str, str]:
 def _by_corpus(songs: Sequence[Song], seed: int) -> tuple[dict[str, str], list[str]]:
     own = {song.key: song.corpus_split for song in songs if song.corpus_split in SPLITS}
     with_split = {song.corpus for song in songs if song.key in own}
-    without = [song for song in songs if song.corpus not in with_split]
     assignment = dict(own)
-    assignment.update(_by_artist(without, seed))
-    notes = [
-        f"{corpus} has no split of its own; it is split by artist."
-        for corpus in sorted({song.corpus for song in without})
-    ]
     followed: Counter[str] = Counter()
     alone: Counter[str] = Counter()
+    bare: list[list[int]] = []  # by cluster, the songs of corpora without a split of their own
     for cluster in clusters(songs):
         relatives = {own[songs[i].key] for i in cluster if songs[i].key in own}
         # Nothing that is related to a test song may be trained on.
         split = next((s for s in ("test", "validation", "train") if s in relatives), "")
+        omitted = any(songs[i].corpus in with_split for i in cluster)
         for i in cluster:
-            if songs[i].key not in assignment:
+            if songs[i].key not in own and (split or omitted):
                 (followed if split else alone)[songs[i].corpus] += 1
                 assignment[songs[i].key] = split or "train"
-    for corpus in sorted(followed | alone):
+        bare.append([i for i in cluster if songs[i].corpus not in with_split])
+    assignment |= _by_artist(songs, seed, [group for group in bare if group], assignment)
+    notes = []
+    for corpus in sorted({song.corpus for song in songs} - with_split):
+        tied = followed[corpus] + alone[corpus]
+        more = f", but {tied} of its songs follow their relatives in other corpora" if tied else ""
+        notes.append(f"{corpus} has no split of its own; it is split by artist{more}.")
+    for corpus in sorted((followed | alone).keys() & with_split):
         notes.append(
             f"{followed[corpus] + alone[corpus]} songs of {corpus} are in none of its splits: "
             f"{followed[corpus]} follow their relatives, {alone[corpus]} go to train."

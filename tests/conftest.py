@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Charts are drawn into files only.
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 REPO = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MIXLAB_SHARED") or REPO.parent / "shared")
+# Where real metadata must be there, as in .ci/run, its absence is a failure instead of a skip.
+REQUIRE_SHARED = os.environ.get("MIXLAB_REQUIRE_SHARED", "") not in ("", "0")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,12 +43,20 @@ def repo() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real corpus metadata; tests that use it are skipped without it."""
-    if not (SHARED / "datasets").is_dir():
-        pytest.skip(
-            f"real corpus metadata not found: {SHARED}/datasets is no folder. "
+    return find_shared(SHARED, REQUIRE_SHARED)
+
+
+def find_shared(folder: Path, required: bool) -> Path:
+    """Return the folder if it holds real corpus metadata; else skip the test, or fail it if required."""
+    if not (folder / "datasets").is_dir():
+        message = (
+            f"real corpus metadata not found: {folder}/datasets is no folder. "
             "Set MIXLAB_SHARED to the folder that holds `datasets` to run this test."
         )
-    return SHARED
+        if required:
+            pytest.fail(f"{message} MIXLAB_REQUIRE_SHARED forbids to skip it.", pytrace=False)
+        pytest.skip(message)
+    return folder
 
 
 @pytest.fixture

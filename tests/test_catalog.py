@@ -252,6 +252,15 @@ def test_a_killed_writer_leaves_the_old_catalog(folder: Path) -> None:
     ]
 
 
+def test_files_of_the_user_in_the_catalog_folder_are_left_alone(folder: Path) -> None:
+    own = ["problems.csv.bak", "stems.parquet.old", "activity.npy.tmp", "active.npy.0123456789abc"]
+    for name in own:
+        (folder / name).write_text("mine")
+    make(folder, 21)
+    assert [(folder / name).read_text() for name in own] == ["mine"] * 4
+    assert len(Catalog.open(folder)) == 21
+
+
 @pytest.mark.parametrize("done", range(5))
 def test_a_writer_killed_after_its_commit_leaves_the_new_catalog(
     folder: Path, done: int, monkeypatch: pytest.MonkeyPatch

@@ -104,9 +104,12 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, change: dict, found: 
         make_demo_corpora(tmp_path / "out", **{**SMALL, **change})
 
 
-def test_a_missing_synthesizer_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixlab.demo.synth.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"symusic.*mixlab\[demo\]"):
+@pytest.mark.parametrize("absent", ["symusic", "pyloudnorm", "scipy"])
+def test_a_missing_synthesizer_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    monkeypatch.setattr("mixlab.demo.synth.find_spec", lambda name: None if name == absent else name)
+    with pytest.raises(MissingDependencyError, match=rf"with {absent}, .*mixlab\[demo\]"):
         make_demo_corpora(tmp_path / "out", **SMALL)
     assert not (tmp_path / "out").exists()
 
@@ -356,7 +359,18 @@ def test_another_font_plays_the_test_songs_only(tmp_path: Path) -> None:
     record = json.loads((made.path / "demo.json").read_text(encoding="utf-8"))
     assert record["settings"]["soundfonts"]["test"]["file"] == "Other.sf2"
     assert record["settings"]["soundfonts"]["train"]["file"] == "TimGM6mb.sf2"
-    assert "Other.sf2 (test)" in (made.path / "README.txt").read_text(encoding="utf-8")
+    text = (made.path / "README.txt").read_text(encoding="utf-8")
+    assert 'Other.sf2 for the songs that demo.json lists under "test_songs"' in text
+    assert "--root slakh=slakh2100_flac_redux --split corpus" in text
+
+
+def test_songs_with_the_test_sound_are_the_test_split_that_the_readme_shows(demo: Path) -> None:
+    listed = json.loads((demo / "demo.json").read_text(encoding="utf-8"))["test_songs"]
+    folder = "slakh2100_flac_redux"
+    entries = get_adapter("slakh").scan(demo / folder, ScanOptions()).stems
+    tested = {entry.song for entry in entries if entry.corpus_split == "test"}
+    assert {entry.corpus_split for entry in entries} == {"train", "validation", "test"}
+    assert {f"{folder}/{song}" for song in tested} == {key for key in listed if key.startswith(folder)}
 
 
 def test_the_command_says_where_and_what_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

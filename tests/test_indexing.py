@@ -341,6 +341,37 @@ def test_a_damaged_line_of_the_journal_costs_only_itself(tmp_path: Path) -> None
         assert (journal.found["folder", "0.wav", 0, 0].envelope == silence).all()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed")
+@pytest.mark.parametrize("removed", [False, True])
+def test_the_journal_is_read_under_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: bool
+) -> None:
+    """Between opening and locking, another run adds a line, or finishes and removes the journal."""
+    silence = np.zeros(3, dtype=np.float16)
+    with Journal(tmp_path) as journal:
+        journal.add(("folder", "0.wav", 0, 0), Measurement(8000, 2400, 1, float("nan"), -3.0, silence, ()))
+    path = tmp_path / JOURNAL
+    line = path.read_bytes()
+    path.write_bytes(b"")
+    lock, calls = mixlab.indexing._lock, []
+
+    def late(descriptor: int, folder: Path) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1 and removed:
+            path.unlink()
+        elif len(calls) == 1:
+            path.write_bytes(line)
+        lock(descriptor, folder)
+
+    monkeypatch.setattr(mixlab.indexing, "_lock", late)
+    with Journal(tmp_path) as journal:
+        assert len(journal.found) == (not removed)
+        assert os.path.samestat(os.fstat(journal._file.fileno()), path.stat())
+        with pytest.raises(CatalogError, match="Another run is writing"):
+            Journal(tmp_path)
+    assert path.read_bytes() == (b"" if removed else line)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="locks are advisory on POSIX only")
 def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
     make_corpus(tmp_path / "audio", 1)

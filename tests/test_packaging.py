@@ -1,6 +1,7 @@
 """What travels with a release: version, commands, pins, data folders, and nothing of one machine."""
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mixlab
+from tests.conftest import find_shared
 
 tomllib = pytest.importorskip("tomllib", reason="reading pyproject.toml needs Python 3.11")
 
@@ -92,6 +94,65 @@ def test_every_package_that_mixlab_imports_is_declared() -> None:
             assert not unknown, (
                 f"{path.relative_to(REPO)} imports {unknown}, which pyproject.toml does not name"
             )
+
+
+# Declared without an import: programs, plugins, and what others load by name.
+NOT_IMPORTED = {
+    "build", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-pyyaml", "types-tqdm",  # tools
+    "tensorboard",  # behind torch.utils.tensorboard
+    "torchvision",  # pinned: where it is installed at all, it has to be the one that fits torch
+    "pretty-midi",  # its SoundFont
+    "mixlab",
+}  # fmt: skip
+
+
+def test_every_package_that_is_declared_is_imported() -> None:
+    sources = [path for name in ("mixlab", "app", "tests") for path in (REPO / name).rglob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    roots = set(
+        re.findall(r"""^ *(?:import|from) (\w+)|(?:import_module|importorskip)\("(\w+)""", text, re.M)
+    )
+    imported = {canonicalize_name(name) for pair in roots for name in pair}
+    imported |= {"pyyaml"} if "yaml" in imported else set()
+    imported |= {"scikit-learn"} if "sklearn" in imported else set()
+    declared = PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()
+    names = {canonicalize_name(Requirement(text).name) for texts in declared for text in texts}
+    assert sorted(names - imported - NOT_IMPORTED) == []
+
+
+def test_no_list_names_a_package_twice() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    for wanted in (PROJECT["project"]["dependencies"], *extras.values()):
+        names = [canonicalize_name(Requirement(text).name) for text in wanted]
+        assert len(names) == len(set(names))
+
+
+def test_what_the_source_archive_lists_exists() -> None:
+    listed = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [path for path in listed if not (REPO / path.lstrip("/")).exists()] == []
+
+
+def test_ci_looks_for_commands_where_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    from mixlab.cli import main
+
+    found = re.search(r"^for command in (.+); do\n  grep -qE \"([^\"]+)\"", read(".ci/run"), re.MULTILINE)
+    assert found is not None
+    with contextlib.suppress(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for command in found[1].split():
+        pattern = found[2].replace("$command", command)
+        lines = [line for line in text.split("\n") if re.search(pattern, line)]
+        assert len(lines) == 1, (command, lines)
+
+
+def test_missing_metadata_skips_a_test_and_fails_it_where_required(tmp_path: Path) -> None:
+    with pytest.raises(pytest.skip.Exception, match="real corpus metadata not found"):
+        find_shared(tmp_path, required=False)
+    with pytest.raises(pytest.fail.Exception, match="MIXLAB_REQUIRE_SHARED forbids"):
+        find_shared(tmp_path, required=True)
+    (tmp_path / "datasets").mkdir()
+    assert find_shared(tmp_path, required=True) == tmp_path
 
 
 def test_all_holds_every_extra_but_dev() -> None:

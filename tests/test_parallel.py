@@ -44,6 +44,37 @@ def test_an_item_that_kills_its_worker_costs_only_itself() -> None:
     assert "worker process died" in outcomes[2].error
 
 
+def deadly_soon(number: int) -> int:
+    if number == 1:
+        time.sleep(0.2)
+        os._exit(1)
+    return number
+
+
+def test_a_worker_may_die_while_the_consumer_is_busy() -> None:
+    outcomes = map_items(deadly_soon, range(40), workers=2)
+    found = [next(outcomes)]
+    time.sleep(0.8)
+    found += outcomes
+    assert sorted(o.index for o in found) == list(range(40))
+    assert {o.index: o.error for o in found if o.error}.keys() == {1}
+    assert all(o.value == o.index for o in found if not o.error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_result_that_does_not_pickle_among_suspects_is_an_error() -> None:
+    outcomes = sorted(map_items(_deadly_or_unpicklable, range(4), workers=2), key=lambda o: o.index)
+    assert [o.index for o in outcomes] == [0, 1, 2, 3]
+    assert "worker process died" in outcomes[0].error
+    assert all("pickle" in o.error.lower() for o in outcomes[1:])
+
+
+def _deadly_or_unpicklable(number: int) -> object:
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return lambda: number
+
+
 def test_results_that_do_not_pickle_are_errors() -> None:
     outcomes = list(map_items(_unpicklable, range(2), workers=2))
     assert len(outcomes) == 2

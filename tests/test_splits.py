@@ -187,6 +187,32 @@ def test_a_corpus_without_a_split_of_its_own_is_split_by_artist() -> None:
     assert "bare has no split of its own" in result.notes[0]
 
 
+def test_a_corpus_without_a_split_follows_its_relatives_in_others() -> None:
+    fixed = [song(n, f"artist {n}", "split", corpus_split=SPLITS[n % 3]) for n in range(30)]
+    bare = [song(n, f"artist {n}", "bare") for n in range(60)]
+    result = assign_splits([*fixed, *bare], "corpus")
+    assert find_leaks([*fixed, *bare], result.assignment).clean
+    assert [result.assignment[s.key] for s in bare[:30]] == [s.corpus_split for s in fixed]
+    # The shares are those of the whole corpus, so the rest makes up for what was given.
+    count = Counter(result.assignment[s.key] for s in bare)
+    assert count["train"] == 39
+    assert result.notes == (
+        "bare has no split of its own; it is split by artist, but 30 of its songs follow their relatives "
+        "in other corpora.",
+    )
+
+
+@given(songs=song_graphs(), seed=st.integers(0, 99))
+def test_corpus_split_leaks_only_where_the_corpora_do(songs: list[Song], seed: int) -> None:
+    placed = assign_splits(songs, "corpus", seed).assignment
+    for cluster in clusters(songs):
+        own = {songs[i].corpus_split for i in cluster} & set(SPLITS)
+        others = {placed[songs[i].key] for i in cluster if songs[i].corpus_split not in SPLITS}
+        assert len(others) <= 1
+        if own and others:
+            assert others == {next(s for s in ("test", "validation", "train") if s in own)}
+
+
 def test_unknown_method_is_refused() -> None:
     with pytest.raises(ConfigError, match="Expected a split of artist, random, corpus; found 'song'"):
         assign_splits([song(1)], "song")

@@ -33,7 +33,8 @@ def demo_corpora(
         seed: another seed gives other songs; the same one gives the same files, byte for byte
         workers: processes; by default one per processor
         soundfont: SoundFont (.sf2) to play with instead of TimGM6mb, which comes with pretty_midi
-        test_soundfont: another SoundFont for the songs of the test split, which makes scores more honest
+        test_soundfont: another SoundFont for the songs that demo.json lists as test_songs; a catalog tests on
+            exactly these if it holds the Slakh tree only, indexed with '--split corpus' (see README.txt)
         tagged: also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks
         force: replace demo corpora in OUT that were made with other settings
     """
@@ -62,7 +63,7 @@ def demo_corpora(
         print(f"  {name:<{width}}  {root}")
     print("Damaged files are there on purpose; demo.json lists them. Licences: README.txt.")
     multitrack = ("medleydb", "mixing_secrets", "slakh")
-    roots = " ".join(f"--root+ {name}={made.roots[name]}" for name in multitrack)
+    roots = " ".join(f"--root {name}={made.roots[name]}" for name in multitrack)
     print(f"\nNext: mixlab index {out}/catalog {roots}")
 
 

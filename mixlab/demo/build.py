@@ -100,7 +100,10 @@ def make_demo_corpora(
         seed: Seed of everything.
         workers: Processes; None means one per processor.
         soundfont: SoundFont file (.sf2) to render with instead of pretty_midi's TimGM6mb.
-        test_soundfont: Another one for the songs of the test split (see ``demo.json``).
+        test_soundfont: Another one for the songs that ``demo.json`` lists as ``test_songs``: whole artists,
+            and in the Slakh tree the corpus's own test split. A catalog's split by artist does not know
+            them; with ``split="corpus"``, a catalog of the Slakh tree tests on them and on nothing else.
+            The test tracks of the tagged corpora are played with it, too.
         tagged: Also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks.
         force: Replace demo corpora in ``out`` that were made with other settings.
         progress: Called with (done, total) whenever an item is finished.
@@ -346,11 +349,18 @@ and nothing about real music.
   mtg-jamendo             MTG-Jamendo's layout: tagged MP3s and the top-50 split
   irmas                   IRMAS' layout: 3 s training excerpts, annotated test excerpts
   openmic-2018            OpenMIC's layout: 10 s clips, partial labels (the npz's VGGish features are zeros)
-  demo.json               settings, songs, damaged files, songs that stand for the test split
+  demo.json               settings, songs, damaged files, songs with the test sound
 
 Some files are damaged on purpose; demo.json lists them under "broken_files". Real corpora have them too.
 
-Sound: {font} (train, validation), {test_font} (test).
+Sound: {test_font} for the songs that demo.json lists under "test_songs" and for the test tracks of the
+tagged corpora, {font} for everything else. Where the two differ: "test_songs" are whole artists, but
+"mixlab index" does not know the list, and its default split by artist may put some of them into training.
+In the Slakh tree they are the corpus's own test split. So, typed in this folder, this makes a catalog whose
+test split has a sound of its own:
+
+  mixlab index CATALOG --root slakh=slakh2100_flac_redux --split corpus
+
 TimGM6mb.sf2 is by Tim Brechbill and distributed under the GNU General Public License, version 2; it comes
 with the Python package pretty_midi. If you pass these recordings on, mention it. The compositions are
 generated and free for any use.

@@ -45,8 +45,9 @@ class SongPlan:
         sounds: One per part.
         room: The room of the song.
         seed: Key of the random streams that compose and mix it.
-        split: The split it belongs to, if the corpus has splits; else the one it stands for: songs
-            of ``test`` are rendered with the test SoundFont.
+        split: The split it belongs to, if the corpus has splits; else ``test`` for the last artists and
+            ``train`` for the others, which says nothing but that songs of ``test`` are rendered with the
+            test SoundFont: a catalog divides these songs by itself.
         broken: What is done to one of its files afterwards (``truncated``, ``empty``, ``corrupt``), or ''.
         raws: Raw recordings are written too.
     """

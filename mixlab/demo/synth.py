@@ -54,14 +54,15 @@ class Sound:
 
 
 def require_synthesizer() -> None:
-    """Make sure that symusic is installed.
+    """Make sure that symusic and what else the rendering needs is installed.
 
     Raises:
-        MissingDependencyError: it is not; the message names the extra.
+        MissingDependencyError: something is not; the message names it and the extra.
     """
-    if find_spec("symusic") is None:
+    missing = [name for name in ("symusic", "scipy", "pyloudnorm") if find_spec(name) is None]
+    if missing:
         raise MissingDependencyError(
-            f"Demo corpora are rendered by symusic, which is not installed: {_EXTRA}."
+            f"Demo corpora are rendered with {', '.join(missing)}, which is not installed: {_EXTRA}."
         )
 
 
