@@ -2,7 +2,8 @@
 
 Shapes: ``scores``, ``targets`` and ``mask`` are ``(N, C)``: N mixes, C classes. Scores are
 probabilities in [0, 1], targets 0 or 1, and ``mask`` is True where a target is known. Unknown cells never
-count, for or against. What cannot be computed is NaN, is left out of macro averages, and is counted.
+count, for or against, in any score. What cannot be computed is NaN, is left out of macro averages, and
+is counted.
 """
 
 import math
@@ -47,6 +48,9 @@ SCORE_EPSILON = 1e-7
 
 DEFAULT_THRESHOLD = 0.5
 
+MIN_SONGS = 3
+"""Songs with positives that a class needs for an interval: resamples of fewer tell next to nothing."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -77,6 +81,7 @@ class ClassScores:
         name: Output of the label set.
         known: Mixes whose target is known.
         support: Known positives.
+        songs: Songs with known positives.
         predicted: Predicted positives among the known.
         precision: TP / (TP + FP); 0 when nothing was predicted; NaN without known positives.
         recall: TP / (TP + FN); NaN without known positives.
@@ -88,13 +93,14 @@ class ClassScores:
         prior: The class's frequency on validation, which the baseline predicts for every mix.
         prior_f1: F1 of the baseline at its best threshold, which is to predict always.
         prior_average_precision: Average precision of the baseline: the prevalence in this split.
-        f1_interval: Bootstrap interval over songs, or None.
-        average_precision_interval: Bootstrap interval over songs, or None.
+        f1_interval: Bootstrap interval over songs; None where fewer than ``MIN_SONGS`` songs hold positives.
+        average_precision_interval: As ``f1_interval``.
     """
 
     name: str
     known: int
     support: int
+    songs: int
     predicted: int
     precision: float
     recall: float
@@ -115,7 +121,9 @@ class Averages:
     """Macro (mean over the defined classes) or micro (all known cells pooled) scores.
 
     ``f1_undefined``, ``average_precision_undefined`` and ``roc_auc_undefined`` count the classes that a
-    macro mean leaves out; they are 0 in a micro average.
+    macro mean leaves out; they are 0 in a micro average. Each resample behind an interval of a macro mean
+    averages the classes that the mean itself does; ``f1_dropped``, ``average_precision_dropped`` and
+    ``roc_auc_dropped`` count the resamples that were left out because one of these was undefined in them.
     """
 
     precision: float
@@ -126,6 +134,9 @@ class Averages:
     f1_undefined: int = 0
     average_precision_undefined: int = 0
     roc_auc_undefined: int = 0
+    f1_dropped: int = 0
+    average_precision_dropped: int = 0
+    roc_auc_dropped: int = 0
     f1_interval: Interval | None = None
     average_precision_interval: Interval | None = None
     roc_auc_interval: Interval | None = None
@@ -133,7 +144,10 @@ class Averages:
 
 @dataclass(frozen=True)
 class Hierarchical:
-    """Hierarchical precision, recall and F1 (Kiritchenko et al.): micro over sets closed under ancestors."""
+    """Hierarchical precision, recall and F1 (Kiritchenko et al.): micro over sets closed under ancestors.
+
+    An unknown cell neither counts nor brings in its ancestors.
+    """
 
     precision: float
     recall: float
@@ -142,7 +156,7 @@ class Hierarchical:
 
 @dataclass(frozen=True)
 class Coherence:
-    """How often predictions contradict the tree, over all (mix, child, parent) triples.
+    """How often predictions contradict the tree, over all (mix, child, parent) triples with both known.
 
     Attributes:
         pairs: Number of triples.
@@ -157,11 +171,15 @@ class Coherence:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """Everything computed for one split, beside the prior baseline."""
+    """Everything computed for one split, beside the prior baseline.
+
+    ``n_resamples`` counts the bootstrap resamples that were drawn: 0 for a single song.
+    """
 
     split: str
     n_items: int
     n_groups: int
+    n_resamples: int
     loss: float
     classes: tuple[ClassScores, ...]
     macro: Averages
@@ -312,23 +330,27 @@ def close_upwards(decisions: ArrayLike, parents: Sequence[int | None]) -> Bools:
 def hierarchical(
     decisions: ArrayLike, targets: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
 ) -> Hierarchical:
-    """Return hierarchical precision, recall and F1: micro over sets closed under ancestors."""
+    """Return hierarchical precision, recall and F1: micro over sets of known cells closed under ancestors."""
     m = np.asarray(mask, np.bool_)
-    closed, t = close_upwards(decisions, parents), close_upwards((np.asarray(targets) > 0.5) & m, parents)
+    closed = close_upwards(np.asarray(decisions, np.bool_) & m, parents)
+    t = close_upwards((np.asarray(targets) > 0.5) & m, parents)
     p, r, f = _prf((closed & t & m).sum(), (closed & m).sum(), (t & m).sum())
     return Hierarchical(float(p), float(r), float(f))
 
 
-def coherence(scores: ArrayLike, decisions: ArrayLike, parents: Sequence[int | None]) -> Coherence:
-    """Count contradictions between children and their parents, before any repair."""
-    s, d = np.asarray(scores, np.float64), np.asarray(decisions, np.bool_)
+def coherence(
+    scores: ArrayLike, decisions: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
+) -> Coherence:
+    """Count contradictions between children and their parents where both are known, before any repair."""
+    s, d, m = np.asarray(scores, np.float64), np.asarray(decisions, np.bool_), np.asarray(mask, np.bool_)
     pairs = [(child, parent) for child, parent in enumerate(parents) if parent is not None]
-    total = len(pairs) * len(s)
+    children, parents_ = [child for child, _ in pairs], [parent for _, parent in pairs]
+    known = m[:, children] & m[:, parents_]
+    total = int(known.sum())
     if not total:
         return Coherence(0, math.nan, math.nan)
-    children, parents_ = (list(x) for x in zip(*pairs, strict=True))
-    above = s[:, children] > s[:, parents_]
-    alone = d[:, children] & ~d[:, parents_]
+    above = (s[:, children] > s[:, parents_]) & known
+    alone = d[:, children] & ~d[:, parents_] & known
     return Coherence(total, float(above.sum() / total), float(alone.sum() / total))
 
 
@@ -376,10 +398,24 @@ def _interval(samples: Floats, level: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def _row_means(samples: Floats) -> Floats:
-    """Mean over defined classes (columns) of each resample (row)."""
-    defined = np.isfinite(samples)
-    return _divide(np.where(defined, samples, 0.0).sum(axis=1), defined.sum(axis=1))
+def _macro_interval(samples: Floats, values: Floats, level: float) -> tuple[Interval | None, int]:
+    """Return the interval of the mean over the classes defined in ``values``, and how many rows it drops.
+
+    A row in which one of them is undefined is left out: its mean would be of another quantity.
+    """
+    means = samples[:, np.isfinite(values)]
+    if not means.size:
+        return None, 0
+    means = means.mean(axis=1)
+    return _interval(means, level), _undefined(means)
+
+
+def _songs(cells: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
+    """Return in how many songs each class (column) of ``cells`` occurs."""
+    unique, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    hit = np.zeros((len(unique), cells.shape[1]), np.bool_)
+    np.logical_or.at(hit, member, cells)
+    return np.asarray(hit.sum(axis=0), np.int64)
 
 
 @dataclass(frozen=True)
@@ -431,11 +467,17 @@ def _macro(values: _PerClass, drawn: _Resampled | None, level: float) -> Average
     )
     if drawn is None:
         return averages
+    f1, f1_dropped = _macro_interval(drawn.f1, values.f1, level)
+    ap, ap_dropped = _macro_interval(drawn.average_precision, values.average_precision, level)
+    auc, auc_dropped = _macro_interval(drawn.roc_auc, values.roc_auc, level)
     return replace(
         averages,
-        f1_interval=_interval(_row_means(drawn.f1), level),
-        average_precision_interval=_interval(_row_means(drawn.average_precision), level),
-        roc_auc_interval=_interval(_row_means(drawn.roc_auc), level),
+        f1_dropped=f1_dropped,
+        average_precision_dropped=ap_dropped,
+        roc_auc_dropped=auc_dropped,
+        f1_interval=f1,
+        average_precision_interval=ap,
+        roc_auc_interval=auc,
     )
 
 
@@ -500,11 +542,12 @@ def score_split(
     weights = bootstrap_weights(groups, n_resamples, seed)
     drawn = None if weights is None else _resample(s, d, t, m, weights)
     values, baseline = _per_class(s, d, t, m), _per_class(prior_s, always, t, m)
-    counts = np.stack([m.sum(0), (t & m).sum(0), (d & m).sum(0)], axis=1)
+    counts = np.stack([m.sum(0), (t & m).sum(0), (d & m).sum(0), _songs(t & m, groups)], axis=1)
     return SplitScores(
         split=split,
         n_items=len(s),
         n_groups=len(set(groups)),
+        n_resamples=0 if weights is None else len(weights),
         loss=masked_bce(s, t, m),
         classes=tuple(
             _class_scores(
@@ -518,7 +561,7 @@ def score_split(
         prior_macro=_macro(baseline, None, level),
         prior_micro=_micro(prior_s, always, t, m, None, level),
         hierarchical=None if parents is None else hierarchical(d, t, m, parents),
-        coherence=None if parents is None else coherence(s, d, parents),
+        coherence=None if parents is None else coherence(s, d, m, parents),
     )
 
 
@@ -533,11 +576,13 @@ def _class_scores(
     drawn: _Resampled | None,
     level: float,
 ) -> ClassScores:
-    known, support, predicted = (int(n) for n in counts)
+    known, support, predicted, songs = (int(n) for n in counts)
+    drawn = drawn if songs >= MIN_SONGS else None
     return ClassScores(
         name=name,
         known=known,
         support=support,
+        songs=songs,
         predicted=predicted,
         precision=float(values.precision[c]),
         recall=float(values.recall[c]),

@@ -2,7 +2,7 @@
 
 import math
 
-from mixlab.evaluation import Interval, SplitScores
+from mixlab.evaluation import MIN_SONGS, Interval, SplitScores
 
 __all__ = ["format_markdown", "format_text", "summary_lines", "table_rows"]
 
@@ -12,13 +12,14 @@ def _number(value: float, digits: int = 3) -> str:
 
 
 def _range(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
+    return "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
 
 
 _HEADER = (
     "class",
     "known",
     "positive",
+    "songs",
     "P",
     "R",
     "F1",
@@ -34,13 +35,14 @@ _HEADER = (
 def table_rows(scores: SplitScores) -> list[tuple[str, ...]]:
     """Return the report's table as text cells: a header, one row per class, macro and micro.
 
-    ``-`` is an undefined value; a threshold with ``*`` had no positive on validation to be fitted on.
+    ``songs`` counts those with positives. ``-`` is an undefined value, or no interval; a threshold with
+    ``*`` had no positive on validation to be fitted on.
     """
     rows: list[tuple[str, ...]] = [_HEADER]
     for k in scores.classes:
         threshold = _number(k.threshold) + ("" if k.threshold_fitted else "*")
         figures = (k.prior_f1, k.average_precision, k.prior_average_precision, k.roc_auc)
-        start = (k.name, str(k.known), str(k.support), _number(k.precision), _number(k.recall))
+        start = (k.name, str(k.known), str(k.support), str(k.songs), _number(k.precision), _number(k.recall))
         f1 = (_number(k.f1), _range(k.f1_interval))
         rows.append((*start, *f1, *map(_number, figures), threshold))
     for name, a, prior in (
@@ -48,13 +50,13 @@ def table_rows(scores: SplitScores) -> list[tuple[str, ...]]:
         ("micro", scores.micro, scores.prior_micro),
     ):
         figures = (prior.f1, a.average_precision, prior.average_precision, a.roc_auc)
-        start = (name, "", "", _number(a.precision), _number(a.recall))
+        start = (name, "", "", "", _number(a.precision), _number(a.recall))
         rows.append((*start, _number(a.f1), _range(a.f1_interval), *map(_number, figures), ""))
     return rows
 
 
 def summary_lines(scores: SplitScores) -> list[str]:
-    """Return what the table leaves to say: loss, undefined classes, thresholds not fitted, hierarchy."""
+    """Return what the table leaves to say: loss, undefined classes, intervals, thresholds, hierarchy."""
     macro, n_classes = scores.macro, len(scores.classes)
     lines = [f"loss {_number(scores.loss)} (prior {_number(scores.prior_loss)}), over known targets only"]
     lines.append(
@@ -62,10 +64,20 @@ def summary_lines(scores: SplitScores) -> list[str]:
         f"{n_classes - macro.average_precision_undefined} for AP, {n_classes - macro.roc_auc_undefined} for "
         "ROC-AUC; the others are undefined here (-) and left out"
     )
+    if scores.n_resamples:
+        lines.append(
+            f"95 % intervals from {scores.n_resamples} resamples of songs; none (-) where fewer than "
+            f"{MIN_SONGS} songs hold positives"
+        )
+        lines.append(
+            f"macro intervals drop resamples in which one of their classes is undefined: {macro.f1_dropped} "
+            f"for F1, {macro.average_precision_dropped} for AP, {macro.roc_auc_dropped} for ROC-AUC"
+        )
     unfitted = [k.name for k in scores.classes if not k.threshold_fitted]
     if unfitted:
         lines.append(f"* threshold 0.5, no positive on validation to fit it on: {', '.join(unfitted)}")
-    if scores.hierarchical is not None and scores.coherence is not None:
+    # A label set without parents has no hierarchy to speak of.
+    if scores.hierarchical is not None and scores.coherence is not None and scores.coherence.pairs:
         h, c = scores.hierarchical, scores.coherence
         lines.append(f"hierarchical P {_number(h.precision)}, R {_number(h.recall)}, F1 {_number(h.f1)}")
         lines.append(

@@ -59,7 +59,10 @@ METRIC_COLUMNS = (
     "seconds",
     "best",
 )
-"""Columns of ``metrics.csv``. ``seconds`` counts training and validation of the epoch."""
+"""Columns of ``metrics.csv``.
+
+``seconds`` counts training and validation of the epoch, ``items_per_s`` only training.
+"""
 
 STATUSES = ("training", "interrupted", "trained", "evaluated")
 
@@ -276,7 +279,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration: ``catalog``, ``out``, ``mix``, ``train``.
+        """The resolved configuration: ``catalog`` and ``out`` (absolute), ``mix``, ``train``.
 
         Raises:
             RunError: the file is missing or damaged.
@@ -380,8 +383,13 @@ class Run:
         """
         return self._read_json("model.json", f"a finished epoch; {self._resume_hint()}")
 
+    @property
+    def resume_command(self) -> str:
+        """What to type for the training to go on."""
+        return f"mixlab train --config {self.path}/config.yaml --resume=true"
+
     def _resume_hint(self) -> str:
-        return f"go on with 'mixlab train --config {self.path}/config.yaml --resume=true'"
+        return f"go on with '{self.resume_command}'"
 
     def read_model(self) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
         """Return the weights of the best epoch and their card.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +19,11 @@ from mixlab.catalog import Catalog
 from mixlab.cli import main
 from mixlab.datasets import MixDataset
 from mixlab.effects import EffectsConfig
-from mixlab.errors import CatalogMismatchError, ConfigError, RunError
+from mixlab.errors import AudioError, CatalogError, CatalogMismatchError, ConfigError, RunError
 from mixlab.models import ModelConfig
 from mixlab.recipes import MixConfig, MixRecipe
 from mixlab.runs import Run, plain
-from mixlab.training import Evaluation, TrainConfig, evaluate_run, load_model, train
+from mixlab.training import Evaluation, TrainConfig, evaluate_run, load_model, open_catalog, train
 
 RATE = 8000
 MIX = MixConfig(duration_s=0.5, sample_rate=RATE, max_sources=3, effects=EffectsConfig.none())
@@ -138,6 +139,7 @@ def test_a_finished_run_is_not_trained_again(trained: tuple[Run, Evaluation], to
 
 def test_what_cannot_go_on_is_refused(trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path) -> None:
     path = trained[0].path
+    before = {name: (path / name).read_bytes() for name in ("config.yaml", "run.json")}
     with pytest.raises(RunError, match="already holds a run"):
         train(toy.path, path, MIX, CONFIG)
     with pytest.raises(ConfigError, match=r"other settings \(train\.lr_head: 0\.01 -> 0\.02\)"):
@@ -148,6 +150,7 @@ def test_what_cannot_go_on_is_refused(trained: tuple[Run, Evaluation], toy: Cata
         train(toy.path, path, MIX, replace(CONFIG, epochs=1), resume=True)
     with pytest.raises(RunError, match="the folder does not exist"):
         train(toy.path, tmp_path / "absent", MIX, CONFIG, resume=True)
+    assert {name: (path / name).read_bytes() for name in before} == before
 
 
 def test_another_catalog_is_refused(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
@@ -244,13 +247,237 @@ def test_commands_train_and_evaluate(
 def test_ctrl_c_in_the_command_says_how_to_go_on(
     toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mixlab.commands.train import RunFolder
     from mixlab.commands.train import train as command
 
     monkeypatch.setattr("builtins.print", _printing_then_interrupting(print))
-    assert command(toy.path, tmp_path / "run", MIX, replace(CONFIG, epochs=3)) == 130
+    out = RunFolder(tmp_path / "run")
+    assert command(toy.path, out, mix=MIX, train=replace(CONFIG, epochs=3)) == 130
     printed = capsys.readouterr().out
     assert "Finishing this step and saving" in printed
     assert f"Go on:   mixlab train --config {tmp_path}/run/config.yaml --resume=true" in printed
+
+
+@pytest.fixture
+def copied(trained: tuple[Run, Evaluation], tmp_path: Path) -> Run:
+    """A copy of the trained run that a test may change."""
+    shutil.copytree(trained[0].path, tmp_path / "copy")
+    return Run.open(tmp_path / "copy")
+
+
+def settings_file(folder: Path, toy: Catalog) -> Path:
+    """Write the settings of the tests' runs as a configuration file."""
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(plain({"catalog": toy.path, "mix": asdict(MIX), "train": asdict(CONFIG)})))
+    return file
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_is_scored_with_its_best_epoch_so_far(toy: Catalog, tmp_path: Path) -> None:
+    def die(line: str) -> None:
+        if line.startswith("epoch 1/"):
+            raise KilledError("killed")
+
+    with pytest.raises(KilledError, match="killed"):
+        train(toy.path, tmp_path / "run", MIX, CONFIG, report=die)
+    run = Run.open(tmp_path / "run")
+    assert "training" not in run.info
+    assert evaluate_run(run).splits["test"].n_items == 20
+    assert "best epoch 1 of 1" in (run.path / "report.md").read_text()
+
+
+def test_paths_are_stored_so_that_the_working_folder_does_not_matter(
+    trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(toy.path.parent)
+    train(toy.path.name, os.path.relpath(tmp_path / "run"), MIX, replace(CONFIG, epochs=1))
+    opened = Run.open(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert Path(opened.config["catalog"]) == toy.path
+    assert Path(opened.config["out"]).resolve() == (tmp_path / "run").resolve()
+    assert (opened.path / opened.info["catalog"]["relative"]).resolve() == toy.path.resolve()
+    assert evaluate_run(opened).splits["test"].n_items == 20
+
+
+def test_run_and_catalog_move_together(
+    trained: tuple[Run, Evaluation], copied: Run, toy: Catalog, tmp_path: Path
+) -> None:
+    places = {**copied.config, "catalog": str(tmp_path / "gone")}
+    copied.write_config(places)
+    entry = {**copied.info["catalog"], "relative": "../moved"}
+    copied.update(catalog=entry)
+    with pytest.raises(CatalogError, match=r"is not at .*gone nor at .*moved\. Say where it lies now"):
+        evaluate_run(copied)
+    shutil.copytree(toy.path, tmp_path / "moved")
+    roots = {name: toy.roots[name] for name in toy.roots}
+    assert repr(evaluate_run(copied, roots=roots)) == repr(trained[1])
+    run, again = train(tmp_path / "gone", copied.path, MIX, CONFIG, resume=True, roots=roots)
+    assert repr(again) == repr(trained[1])
+    assert Path(run.config["catalog"]) == tmp_path / "moved"
+    with pytest.raises(CatalogError, match="other"):
+        evaluate_run(copied, catalog=tmp_path / "other")
+
+
+def test_a_moved_run_goes_on_where_it_lies_now(
+    trained: tuple[Run, Evaluation], copied: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = trained[0]
+    assert copied.config["out"] == str(original.path)
+    before = (original.path / "run.json").read_bytes()
+    assert main(["train", "--config", f"{copied.path}/config.yaml", "--resume=true"]) == 0
+    assert f"going on in {copied.path}, not in {original.path}" in capsys.readouterr().out
+    assert (original.path / "run.json").read_bytes() == before
+    assert copied.config["out"] == str(copied.path)
+
+
+def test_audio_that_moved_is_found_by_root(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Roots are kept with the run, so that scoring and going on need not be told again."""
+    name, folder = next(iter(toy.roots.items()))
+    shutil.copytree(folder, tmp_path / "audio")
+    moved = f"{name}={tmp_path / 'audio'}"
+    config = settings_file(tmp_path, toy)
+    out = tmp_path / "run"
+    arguments = ["train", "--config", str(config), "--out", str(out), "--train.epochs", "1"]
+    assert main([*arguments, "--root", moved]) == 0
+    assert Run.open(out).info["catalog"]["roots"] == {name: str(tmp_path / "audio")}
+    kept = open_catalog(Run.open(out)).roots
+    assert kept == {**toy.roots, name: tmp_path / "audio"}
+    assert main(["evaluate", str(out), "--root", moved]) == 0
+    assert main(["evaluate", str(out), "--root", "nosuch=/x"]) == 2
+    assert "Roots given for nosuch" in capsys.readouterr().err
+    assert main(["train", "--config", f"{out}/config.yaml", "--resume=true", "--root", moved]) == 0
+    shutil.rmtree(tmp_path / "audio")
+    assert open_catalog(Run.open(out)).roots == toy.roots
+
+
+def test_an_open_catalog_is_taken_as_it_is(
+    trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path
+) -> None:
+    run, again = train(toy, tmp_path / "run", MIX, CONFIG)
+    assert repr(again) == repr(trained[1])
+    assert repr(evaluate_run(run, catalog=toy)) == repr(again)
+    with pytest.raises(ConfigError, match="Roots go with a catalog's folder"):
+        train(toy, tmp_path / "other", MIX, CONFIG, roots={"x": "y"})
+
+
+def test_mixes_that_were_drawn_anew_are_reported(
+    trained: tuple[Run, Evaluation],
+    copied: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert trained[1].redrawn == {"validation": 0, "test": 0}
+    assert "drawn anew" not in (copied.path / "report.md").read_text()
+    from mixlab import datasets
+
+    render = datasets.render
+
+    def failing(recipe: MixRecipe, *arguments: object) -> object:
+        if recipe.split == "test" and recipe.index in (3, 7) and recipe.attempt == 0:
+            raise AudioError("no such file")
+        return render(recipe, *arguments)
+
+    monkeypatch.setattr(datasets, "render", failing)
+    with pytest.warns(RuntimeWarning, match="drawn anew: no such file"):
+        assert main(["evaluate", str(copied.path)]) == 0
+    note = "2 of 20 test mixes were drawn anew"
+    assert note in capsys.readouterr().out
+    assert note in (copied.path / "report.md").read_text()
+    assert copied.report()["redrawn"] == {"validation": 0, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("where", "advice"),
+    [("_fixed_batches", "Go on:   mixlab train --config"), ("predict", "score it:   mixlab evaluate")],
+)
+def test_ctrl_c_outside_the_epochs_gives_the_right_advice(
+    toy: Catalog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    where: str,
+    advice: str,
+) -> None:
+    arguments = ["--config", str(settings_file(tmp_path, toy)), "--out", str(tmp_path / "run")]
+    with monkeypatch.context() as patch:
+        patch.setattr(f"mixlab.training.experiment.{where}", interrupt)
+        assert main(["train", *arguments, "--train.epochs", "1"]) == 130
+    printed = capsys.readouterr().out
+    assert f"{advice} {tmp_path / 'run'}" in printed
+    assert ("--resume=true" in printed) == (where == "_fixed_batches")
+    command = printed.partition("mixlab ")[2].split()
+    if where == "predict":
+        with monkeypatch.context() as patch:
+            patch.setattr("mixlab.training.experiment.predict", interrupt)
+            assert main(command) == 130
+        assert f"Score it:  mixlab evaluate {tmp_path / 'run'}" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "test: 20 mixes from" in capsys.readouterr().out
+
+
+def test_ctrl_c_before_there_is_a_run_touches_no_other(
+    copied: Run,
+    toy: Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mixlab.training.experiment._new_model", interrupt)
+    config = settings_file(tmp_path, toy)
+    assert main(["train", "--config", str(config), "--out", str(copied.path)]) == 130
+    assert "mixlab evaluate" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_training_that_nobody_listens_to_shows_no_bar(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    from mixlab.training import loop
+
+    bars, tqdm = [], loop.tqdm
+
+    def counted(**options: object) -> object:
+        bars.append(options)
+        return tqdm(**options)
+
+    monkeypatch.setattr(loop, "tqdm", counted)
+    lines: list[str] = []
+    train(toy.path, tmp_path / "run", MIX, replace(CONFIG, epochs=1), report=lines.append if heard else None)
+    assert bool(bars) == bool(lines) == heard
+
+
+def as_second_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+    for name, value in zip(names, ("x", "1", "2", "2"), strict=True):
+        monkeypatch.setenv(name, value)
+
+
+def test_several_processes_need_a_folder(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_second_of_two(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--config", str(settings_file(tmp_path, toy))]) == 2
+    assert "2 processes must share one run folder" in capsys.readouterr().err
+
+
+def test_only_the_first_process_writes_settings(
+    copied: Run, toy: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_second_of_two(monkeypatch)
+    before = {name: (copied.path / name).read_bytes() for name in ("config.yaml", "run.json")}
+    result = train(toy.path, copied.path, MIX, replace(CONFIG, num_workers=0, bootstrap=5), resume=True)
+    assert result[1] is None
+    assert {name: (copied.path / name).read_bytes() for name in before} == before
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -274,17 +275,77 @@ def test_periodic_checkpoints_serve_as_well(tmp_path: Path) -> None:
     assert_same_weights(whole, resumed)
 
 
-def test_early_stop_waits_for_its_patience(tmp_path: Path) -> None:
+@pytest.mark.parametrize("monitor", ["loss", "macro_ap"])
+def test_early_stop_waits_for_its_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str
+) -> None:
+    """Without any improvement after the first epoch, training ends after ``patience`` further ones."""
+    same = {"loss": 0.5, "macro_ap": 0.5, "macro_roc_auc": 0.5}
+    monkeypatch.setattr("mixlab.training.loop._validation_scores", lambda parts: dict(same))
     run = new_run(tmp_path / "run")
-    config = replace(CONFIG, epochs=9, patience=2, lr_head=1e-12, lr_backbone=1e-12, monitor="loss")
+    result, _, _ = train(run, replace(CONFIG, epochs=9, patience=2, monitor=monitor))
+    assert result == FitResult("patience", 3, 1, 0.5)
+    assert [row["best"] for row in run.metrics()] == [1, 0, 0]
+    result, _, _ = train(new_run(tmp_path / "endless"), replace(CONFIG, epochs=4, patience=0))
+    assert result == FitResult("finished", 4, 1, 0.5)
 
-    result, _, _ = train(run, config)
-    values = [row["validation_loss"] for row in run.metrics()]
-    # Weights hardly move but batch norm's statistics do, so the best epoch may be any.
-    best = int(np.argmin(values))
-    assert result.best_epoch == best + 1
-    assert result.reason in ("patience", "finished")
-    assert len(values) == (best + 3 if result.reason == "patience" else 9)
+
+def test_mixes_per_second_are_those_of_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("mixlab.training.loop.time", SimpleNamespace(perf_counter=lambda: clock.now))
+
+    class Ticking(ToneLoader):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            for batch in super().__iter__():
+                clock.now += 2.0
+                yield batch
+
+    class SlowValidation:
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            clock.now += 100.0
+            yield from VALIDATION
+
+    run, lines = new_run(tmp_path / "run"), []
+    model = build_model(TINY, CLASSES)
+    fit(
+        run,
+        model,
+        Ticking(),
+        SlowValidation(),
+        CONFIG,
+        precision="fp32",
+        card={},
+        report=lines.append,
+    )
+    assert [row["items_per_s"] for row in run.metrics()] == [BATCH / 2, BATCH / 2]
+    assert [row["seconds"] for row in run.metrics()] == [108, 108]
+    assert "108 s  4 mixes/s" in lines[0]
+
+
+def test_a_second_interrupt_leaves_as_an_interrupt(tmp_path: Path) -> None:
+    """Lightning would end the process; the caller is to say how to go on."""
+
+    class Interrupted(ToneLoader):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            yield make_batch(0)
+            raise KeyboardInterrupt("pressed again")
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="ended the training within a step"):
+            fit(
+                new_run(tmp_path / "run"),
+                build_model(TINY, CLASSES),
+                Interrupted(),
+                VALIDATION,
+                CONFIG,
+                precision="fp32",
+                card={},
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_rates_step_down_as_scheduled(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         prepare_model,
         set_training_mode,
     )
+    from mixlab.training.places import open_catalog
     from mixlab.training.world import World
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "load_model",
     "masked_bce_with_logits",
     "measure_precision",
+    "open_catalog",
     "parameter_groups",
     "predict",
     "prepare_model",
@@ -47,6 +49,7 @@ _HOMES = {
         "prepare_model",
         "set_training_mode",
     ),
+    "places": ("open_catalog",),
     "world": ("World",),
 }
 _EXPORTS = {name: home for home, names in _HOMES.items() for name in names}

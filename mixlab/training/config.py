@@ -37,7 +37,9 @@ class TrainConfig:
         lr_factor: See ``lr_step_epochs``, in (0, 1].
         epochs: At most so many epochs.
         epoch_size: Mixes per epoch; every epoch has other ones.
-        batch_size: Mixes per step, over all processes together.
+        batch_size: Mixes per step, over all processes together. Each process normalizes the loss, and
+            batch norm its features, over its own part: with several, training is not bit for bit that
+            of one.
         val_size: Fixed musical mixes scored after every epoch.
         test_size: Fixed musical mixes scored at the end.
         patience: Stop after so many epochs without improvement; 0 never stops early.

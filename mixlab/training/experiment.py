@@ -1,5 +1,6 @@
 """From a catalog to a scored run: what ``mixlab train`` and ``mixlab evaluate`` do."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset, make_loader
-from mixlab.errors import CatalogMismatchError, ConfigError, RunError
+from mixlab.errors import ConfigError, RunError
 from mixlab.evaluation import SplitScores, fit_thresholds, prior_probabilities, score_split
 from mixlab.models import ModelConfig, build_model, n_parameters
 from mixlab.recipes import MixConfig
@@ -22,6 +23,7 @@ from mixlab.runs import Predictions, Run, plain
 from mixlab.taxonomy import LabelSet, load_taxonomy
 from mixlab.training.config import TrainConfig, from_plain
 from mixlab.training.objective import faster_precision, measure_precision, prepare_model
+from mixlab.training.places import as_catalog, catalog_entry, open_catalog
 from mixlab.training.world import World
 
 __all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
@@ -57,10 +59,23 @@ class Evaluation:
     Attributes:
         splits: Scores of ``validation`` and ``test``.
         note: A remark that must stand beside the numbers, or ''.
+        redrawn: Mixes of each split that are not those meant: files could not be read, and others were
+            drawn instead.
     """
 
     splits: dict[str, SplitScores]
     note: str
+    redrawn: dict[str, int]
+
+    def redrawn_note(self, split: str) -> str:
+        """Return what must be said of a split's redrawn mixes, or ''."""
+        count = self.redrawn[split]
+        if not count:
+            return ""
+        return (
+            f"{count} of {self.splits[split].n_items} {split} mixes were drawn anew, as files could not be "
+            "read: these scores are not those of the intact corpora"
+        )
 
 
 def _demo_note(catalog: Catalog) -> str:
@@ -160,10 +175,11 @@ def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _reopen(out: Path, config: Mapping[str, Any], catalog: Catalog) -> Run:
-    """Open a run to go on with, after checking that it is the same training."""
-    run = Run.open(out)
-    stored, given = _flatten(run.config), _flatten(plain(config))
+def _reopen(
+    run: Run, settings: Mapping[str, Any], catalog: Catalog, config: TrainConfig, world: World
+) -> str | None:
+    """Check that a run can go on, take over what may differ, and return how it ended if it did."""
+    stored, given = _flatten(run.config), _flatten(plain(settings))
     changed = [
         f"{name}: {stored.get(name)!r} -> {given.get(name)!r}"
         for name in sorted(stored.keys() | given.keys())
@@ -171,28 +187,23 @@ def _reopen(out: Path, config: Mapping[str, Any], catalog: Catalog) -> Run:
     ]
     if changed:
         raise ConfigError(
-            f"{out} was started with other settings ({'; '.join(changed[:5])}). Go on with "
-            f"'mixlab train --config {out}/config.yaml --resume=true', or start a new run in another --out."
+            f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with "
+            f"'{run.resume_command}', or start a new run in another --out."
         )
-    _check_catalog(run, catalog)
-    run.write_config(config)
-    return run
+    ended = _finished(run, config)
+    if world.is_first:
+        run.write_config(settings)
+        run.update(catalog=catalog_entry(catalog, run.path))
+    return ended
 
 
-def _check_catalog(run: Run, catalog: Catalog) -> None:
-    expected = run.info.get("catalog", {}).get("content_hash")
-    if expected != catalog.content_hash:
-        raise CatalogMismatchError(
-            f"{run.path} belongs to the catalog with hash {expected}, {catalog.path} has "
-            f"{catalog.content_hash}. Give the catalog it was trained with (--catalog)."
-        )
-
-
-def _run_info(catalog: Catalog, mix: MixConfig, train: TrainConfig, labels: LabelSet) -> dict[str, Any]:
+def _run_info(
+    out: Path, catalog: Catalog, mix: MixConfig, train: TrainConfig, labels: LabelSet
+) -> dict[str, Any]:
     return {
         "seed": train.seed,
         "eval_seed": train.eval_seed,
-        "catalog": {"path": str(catalog.path), "content_hash": catalog.content_hash},
+        "catalog": catalog_entry(catalog, out),
         "note": _demo_note(catalog),
         "labels": _label_info(labels),
         "mix_hash": mix.content_hash,
@@ -219,24 +230,29 @@ def _model_card(
 
 
 def train(
-    catalog: str | Path,
+    catalog: Catalog | str | Path,
     out: str | Path,
     mix: MixConfig | None = None,
     config: TrainConfig | None = None,
     *,
     resume: bool = False,
+    roots: Mapping[str, str | Path] | None = None,
     report: Report | None = None,
 ) -> tuple[Run, Evaluation | None]:
     """Train a tagger on the stream of mixes, then score it on fixed musical ones.
 
+    Under several processes (``torchrun``) each mixes and trains on its part of every batch; the loss is
+    normalized, and batch norm takes its statistics, per process.
+
     Args:
-        catalog: Catalog folder.
+        catalog: A catalog or its folder. A run that goes on also finds a catalog that moved with it.
         out: Folder of the run; new or empty, unless ``resume``.
         mix: Settings of the mixing; validation and test use ``mix.for_evaluation()``.
         config: Settings of the training.
         resume: Go on with the run in ``out`` from its last checkpoint. The result is the same as if
             it had never been stopped.
-        report: Called with lines of progress.
+        roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
+        report: Called with lines of progress; None says nothing and shows no progress bar.
 
     Returns:
         The run, and its scores; None instead of scores when the training was interrupted, and in all
@@ -248,12 +264,14 @@ def train(
     """
     mix, config = mix or MixConfig(), config or TrainConfig()
     _check_together(mix, config)
+    if resume:
+        run = Run.open(out)
+        opened = open_catalog(run, catalog, roots)
+    else:
+        run = Run(Path(out))
+        opened = as_catalog(catalog, roots)
     with _threads(config.threads):
-        return _train(Catalog.open(catalog), catalog, Path(out), mix, config, resume, report or _silent)
-
-
-def _silent(line: str) -> None:
-    """Say nothing."""
+        return _train(opened, run, mix, config, resume, report)
 
 
 @contextmanager
@@ -268,13 +286,7 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _train(
-    opened: Catalog,
-    catalog: str | Path,
-    out: Path,
-    mix: MixConfig,
-    config: TrainConfig,
-    resume: bool,
-    say: Report,
+    opened: Catalog, run: Run, mix: MixConfig, config: TrainConfig, resume: bool, report: Report | None
 ) -> tuple[Run, Evaluation | None]:
     world = World.from_environment()
     stream = MixDataset(
@@ -287,26 +299,32 @@ def _train(
         world_size=world.size,
     )
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
-    n_samples = mix.render_settings().samples
-    model = _new_model(config, stream.labels, n_samples)
-    settings = {"catalog": str(catalog), "out": str(out), "mix": asdict(mix), "train": asdict(config)}
+    model = _new_model(config, stream.labels, mix.render_settings().samples)
+    places = {"catalog": str(opened.path), "out": str(run.path.absolute())}
+    settings = {**places, "mix": asdict(mix), "train": asdict(config)}
+    ended = None
     if resume:
-        run = _reopen(out, settings, opened)
+        ended = _reopen(run, settings, opened, config, world)
     elif world.is_first:
-        run = Run.create(out, settings, _run_info(opened, mix, config, stream.labels))
-    else:
-        run = Run(out)
-    say(f"mixing {config.val_size} fixed musical mixes for validation")
+        Run.create(run.path, settings, _run_info(run.path, opened, mix, config, stream.labels))
+    if ended is None and world.is_first:
+        # Also when an earlier part of the training was scored: how to go on depends on it.
+        run.update(status="training")
+    _say(report, f"mixing {config.val_size} fixed musical mixes for validation")
     batches = {"validation": _fixed_batches(fixed["validation"], config.num_workers)}
-    ended = _finished(run, config) if resume else None
     if ended is None:
-        ended = _fit(run, model, stream, batches["validation"], config, world, resume=resume, say=say)
+        ended = _fit(run, model, stream, batches["validation"], config, world, resume=resume, report=report)
     if not world.is_first or ended == "interrupted":
         return run, None
     if world.size > 1:
         batches = {}
-    say(f"scoring the best epoch on validation and on {config.test_size} fixed musical test mixes")
+    _say(report, f"scoring the best epoch on validation and on {config.test_size} fixed musical test mixes")
     return run, evaluate_run(run, catalog=opened, batches=batches)
+
+
+def _say(report: Report | None, line: str) -> None:
+    if report is not None:
+        report(line)
 
 
 def _finished(run: Run, config: TrainConfig) -> str | None:
@@ -330,7 +348,7 @@ def _fit(
     world: World,
     *,
     resume: bool,
-    say: Report,
+    report: Report | None,
 ) -> str:
     from mixlab.training.loop import StopRequest, fit
 
@@ -342,9 +360,10 @@ def _fit(
         moved = {"parameters": n_parameters(model), "trainable": n_parameters(model, trainable=True)}
         run.update(trainable_modules=list(modules))
         run.update(status="training", precision=precision, device=accelerator, world_size=world.size, **moved)
-        say(
+        _say(
+            report,
             f"{config.model.architecture}: {moved['parameters']:,} parameters, {moved['trainable']:,} of "
-            f"them trainable ({config.transfer}); {precision} on {accelerator}"
+            f"them trainable ({config.transfer}); {precision} on {accelerator}",
         )
     begin = time.perf_counter()
     with StopRequest().on_interrupt() as stop:
@@ -358,7 +377,7 @@ def _fit(
             card=_model_card(run, stream.config, config, labels, model) if world.is_first else {},
             world=world,
             stop=stop,
-            report=say,
+            report=report,
         )
     if world.is_first:
         seconds = run.info.get("training", {}).get("seconds", 0.0) + time.perf_counter() - begin
@@ -430,6 +449,7 @@ def evaluate_run(
     run: Run,
     *,
     catalog: Catalog | str | Path | None = None,
+    roots: Mapping[str, str | Path] | None = None,
     num_workers: int | None = None,
     batches: Mapping[str, Iterable[Batch]] | None = None,
 ) -> Evaluation:
@@ -439,19 +459,21 @@ def evaluate_run(
 
     Args:
         run: A run with a model.
-        catalog: Where the run's catalog lies now; None takes the path in its configuration.
+        catalog: The run's catalog or its folder; None takes the path in its configuration, or, where the
+            catalog is not there, its old place in relation to the run.
+        roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
         num_workers: Processes that mix; None takes the run's setting.
         batches: Batches of a split that are at hand already.
 
     Raises:
         RunError: the run has no model yet, or is damaged.
+        CatalogError: the catalog is not where it was.
         CatalogMismatchError: the catalog is not the one the run was trained with.
     """
     stored = run.config
     mix, config = from_plain(MixConfig, stored["mix"]), from_plain(TrainConfig, stored["train"])
     model = load_model(run)
-    opened = catalog if isinstance(catalog, Catalog) else Catalog.open(catalog or stored["catalog"])
-    _check_catalog(run, opened)
+    opened = open_catalog(run, catalog, roots)
     workers = config.num_workers if num_workers is None else num_workers
     world = World()
     parts = []
@@ -487,7 +509,11 @@ def _score(run: Run, predictions: Predictions, config: TrainConfig) -> Evaluatio
             n_resamples=config.bootstrap,
             seed=config.eval_seed,
         )
-    evaluation = Evaluation(splits, str(run.info.get("note", "")))
+    redrawn = {
+        split: sum(json.loads(recipe)["attempt"] > 0 for recipe in predictions.only(split).recipes)
+        for split in SPLITS
+    }
+    evaluation = Evaluation(splits, str(run.info.get("note", "")), redrawn)
     named = dict(zip(predictions.labels, thresholds.values.tolist(), strict=True))
     run.update_card(thresholds=named)
     run.write_report({"schema": 1, **asdict(evaluation)}, _markdown(run, evaluation))
@@ -504,8 +530,8 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
         f"- catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
         f"`{info['labels']['content_hash']}`, seed {info['seed']}",
         f"- trained {info['parameters']:,} parameters, {info['trainable']:,} of them trainable, in "
-        f"{info['precision']} on {info['device']}; best epoch {info['training']['best_epoch']} of "
-        f"{info['training']['epochs']}",
+        f"{info['precision']} on {info['device']}; best epoch {run.card['trained']['epoch']} of "
+        f"{len(run.metrics())}",
         "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
         "- the prior predicts each class's validation frequency for every mix; at its best threshold that "
         "is to predict it always",
@@ -513,5 +539,7 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
     for split in reversed(SPLITS):
         scores = evaluation.splits[split]
         lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
+        if evaluation.redrawn[split]:
+            lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
         lines.append(format_markdown(scores))
     return "\n".join(lines) + "\n"

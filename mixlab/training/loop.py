@@ -217,7 +217,7 @@ class _Keeper(pl.Callback):
         self.out_of_patience = False
         self.bar: Any = None
         self.writer: Any = None
-        self.begin, self.first_batch = 0.0, 0
+        self.begin, self.first_batch, self.training_s = 0.0, 0, math.nan
 
     def state_dict(self) -> dict[str, Any]:
         # Lightning saves the loader's position too, but leaves it unused when all epochs were done.
@@ -268,6 +268,7 @@ class _Keeper(pl.Callback):
             self.writer.add_scalar("train/loss", _loss(outputs), trainer.global_step)
         if batch_idx + 1 >= trainer.num_training_batches:
             # Validation comes next and belongs to the epoch: ``on_train_epoch_end`` saves, and stops.
+            self.training_s = time.perf_counter() - self.begin
             return
         if self._must_stop(trainer):
             self._save(trainer)
@@ -329,7 +330,7 @@ class _Keeper(pl.Callback):
             "train_loss": loss,
             **{f"validation_{name}": value for name, value in validation.items()},
             **rates,
-            "items_per_s": round(items / seconds, 2),
+            "items_per_s": round(items / self.training_s, 2),
             "seconds": round(seconds, 2),
             "best": int(improved),
         }
@@ -343,7 +344,8 @@ class _Keeper(pl.Callback):
             self.report(
                 f"epoch {self.epochs:>{len(str(self.config.epochs))}}/{self.config.epochs}"
                 f"  train loss {loss:.4f}  validation loss {validation['loss']:.4f}"
-                f"  macro AP {validation['macro_ap']:.4f}  {seconds:.0f} s  {items / seconds:.0f} mixes/s"
+                f"  macro AP {validation['macro_ap']:.4f}  {seconds:.0f} s"
+                f"  {items / self.training_s:.0f} mixes/s"
                 f"{'  best' if improved else ''}"
             )
 
@@ -428,10 +430,14 @@ def fit(
         card: What goes into ``model.json`` beside the weights.
         world: Which process of how many this is.
         stop: A request that ends the training after the step in hand.
-        report: Called with one line per epoch.
+        report: Called with one line per epoch; None says nothing and shows no progress bar.
+
+    Under several processes each normalizes its loss by the known targets of its own part of a batch, and
+    batch norm takes its statistics from that part; gradients are averaged over the processes.
 
     Raises:
         ConfigError: the training diverged.
+        KeyboardInterrupt: a second Ctrl-C did not wait for the step in hand.
     """
     world = world or World()
     stop = stop or StopRequest()
@@ -459,4 +465,9 @@ def fit(
             reason = "patience" if keeper.out_of_patience else "finished"
         except _Stopped:
             reason = "interrupted"
+        except SystemExit as error:
+            # Lightning ends the process on Ctrl-C; how to end it is for the caller to say.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt("Ctrl-C ended the training within a step.") from error
+            raise
     return FitResult(reason, keeper.epochs, keeper.best_epoch, keeper.best_value)

@@ -34,7 +34,8 @@ def masked_bce_with_logits(logits: Tensor, targets: Tensor, mask: Tensor) -> Ten
     """Return the mean binary cross-entropy over the known targets, as a scalar.
 
     Unknown targets (``mask`` False) have no influence, whatever value they hold; where nothing is known
-    the loss is 0.
+    the loss is 0. Under several processes the mean is over each one's own known targets, and the averaged
+    gradients are not weighted by how many these are.
 
     Args:
         logits: ``(B, C)`` model outputs, before the sigmoid.
