@@ -75,8 +75,8 @@ class MixConfig:
         max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
             blown up into an instrument.
         effects: The four effects.
-        engine: Pitch and time engine: ``rubberband`` (in process), ``rubberband_fine``,
-            ``pyrubberband`` (the reference, slow).
+        engine: Pitch and time engine: ``rubberband`` (in process), ``rubberband_fine`` (slower, sharper
+            attacks), ``vocoder`` (ours, many times faster), ``pyrubberband`` (the reference, slowest).
         label_set: Name of a shipped label set, or the path of a YAML file.
         label_rule: When a drawn source counts as present: ``present`` always; ``active`` when it
             sounds for ``min_active_s`` after effects; ``audible`` when it also comes within

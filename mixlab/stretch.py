@@ -14,6 +14,7 @@ import numpy as np
 
 from mixlab.audio import FloatArray
 from mixlab.errors import ConfigError, MissingDependencyError
+from mixlab.vocoder import Vocoder
 
 __all__ = ["ENGINES", "StretchEngine", "get_engine"]
 
@@ -114,6 +115,7 @@ ENGINES: dict[str, StretchEngine] = {
     "rubberband": RubberBand(fine=False),
     "rubberband_fine": RubberBand(fine=True),
     "pyrubberband": PyRubberBand(),
+    "vocoder": Vocoder(),
 }
 
 

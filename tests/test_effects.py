@@ -43,7 +43,7 @@ EXAMPLES: dict[str, Effect] = {
     "time_stretch": TimeStretch(1.2),
 }
 
-in_process = pytest.mark.parametrize("engine", ["rubberband", "rubberband_fine"])
+in_process = pytest.mark.parametrize("engine", ["rubberband", "rubberband_fine", "vocoder"])
 
 
 def tone(frequency_hz: float, duration_s: float = 2.0, amplitude: float = 0.3) -> np.ndarray:

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("entries", "resources", "rng", "parallel", "yaml_text"),
     ("taxonomy", "audio"),
+    ("vocoder_kernels",),
     ("vocoder",),
     ("corpora", "activity", "splits", "stretch"),
     ("catalog_files",),
