@@ -262,6 +262,7 @@ class _Keeper(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
+        """Count the step: progress bar, curves, and the time spent on training alone."""
         if self.bar is not None:
             self.bar.update()
         if self.writer is not None and trainer.global_step % 10 == 0:
@@ -282,6 +283,11 @@ class _Keeper(pl.Callback):
         return bool(trainer.strategy.reduce_boolean_decision(self.stop.requested, all=False))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the best model, write the epoch's numbers, and stop a training that got nowhere.
+
+        Raises:
+            ConfigError: the loss is no longer a finite number.
+        """
         assert isinstance(pl_module, _Tagger)
         self.epochs = trainer.current_epoch + 1
         loss, validation = pl_module.train_loss(), pl_module.validation
