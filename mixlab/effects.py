@@ -15,12 +15,14 @@ import numpy as np
 
 from mixlab.audio import FloatArray, amplitude
 from mixlab.errors import ConfigError, RecipeError
+from mixlab.filters import FilterKind, Section, cascade, section
 from mixlab.rng import Stream
 from mixlab.stretch import FASTEST_RATE, LONGEST_SEMITONES, SLOWEST_RATE, StretchEngine
 
 __all__ = [
     "EFFECTS",
     "Effect",
+    "EffectPlan",
     "EffectsConfig",
     "FilterRange",
     "Gain",
@@ -33,9 +35,11 @@ __all__ = [
     "StretchRange",
     "TimeStretch",
     "apply_effects",
+    "apply_plan",
     "decode_effect",
     "draw_effects",
     "encode_effect",
+    "plan_effects",
     "total_rate",
 ]
 
@@ -62,42 +66,36 @@ class _Filter:
         q: Quality factor.
     """
 
-    name: ClassVar[str]
-    plugin: ClassVar[str]
+    name: ClassVar[FilterKind]
     frequency_hz: float
     gain_db: float
     q: float
 
+    def section(self, sample_rate: int) -> Section:
+        """Return the filter's coefficients at a sample rate in Hz."""
+        return section(self.name, self.frequency_hz, self.gain_db, self.q, sample_rate)
+
     def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
         """Return ``audio`` ``(channels, samples)``, filtered."""
-        import pedalboard
-
-        effect = getattr(pedalboard, self.plugin)(
-            cutoff_frequency_hz=min(self.frequency_hz, 0.45 * sample_rate), gain_db=self.gain_db, q=self.q
-        )
-        out: FloatArray = effect.process(np.ascontiguousarray(audio), float(sample_rate), reset=True)
-        return out
+        return cascade(audio, [self.section(sample_rate)])
 
 
 class LowShelf(_Filter):
     """Low shelf: ``gain_db`` well below ``frequency_hz``, nothing well above it."""
 
     name = "low_shelf"
-    plugin = "LowShelfFilter"
 
 
 class HighShelf(_Filter):
     """High shelf: ``gain_db`` well above ``frequency_hz``, nothing well below it."""
 
     name = "high_shelf"
-    plugin = "HighShelfFilter"
 
 
 class Peak(_Filter):
     """Peaking filter: ``gain_db`` at ``frequency_hz``, bandwidth by ``q``."""
 
     name = "peak"
-    plugin = "PeakFilter"
 
 
 @dataclass(frozen=True)
@@ -345,13 +343,56 @@ def total_rate(effects: Sequence[Effect]) -> float:
     return rate
 
 
+@dataclass(frozen=True)
+class EffectPlan:
+    """Effects sorted into what has to be computed: filters, one pass of pitch and time, filters, a gain.
+
+    The pass stands where the first pitch shift stands. A time stretch moves no frequency and a gain
+    commutes with everything, so only the order of filters and pitch matters, and is kept.
+
+    Attributes:
+        before: Coefficients of the filters before the pass, in order.
+        semitones: Pitch change of the pass.
+        rate: Tempo change of the pass.
+        after: Coefficients of the filters after it.
+        gain: Factor on amplitude.
+    """
+
+    before: tuple[Section, ...]
+    semitones: float
+    rate: float
+    after: tuple[Section, ...]
+    gain: float
+
+    @property
+    def stretches(self) -> bool:
+        """Whether pitch or time change at all."""
+        return self.rate != 1.0 or self.semitones != 0.0
+
+
+def plan_effects(effects: Sequence[Effect], sample_rate: int) -> EffectPlan:
+    """Sort effects, as drawn and in their order, for a sample rate in Hz."""
+    before: list[Section] = []
+    after: list[Section] = []
+    semitones, rate, gain = 0.0, 1.0, 1.0
+    place = before
+    for effect in effects:
+        if isinstance(effect, PitchShift):
+            semitones += effect.semitones
+            place = after
+        elif isinstance(effect, TimeStretch):
+            rate *= effect.rate
+        elif isinstance(effect, Gain):
+            gain *= amplitude(effect.gain_db)
+        else:
+            place.append(effect.section(sample_rate))
+    return EffectPlan(tuple(before), semitones, rate, tuple(after), gain)
+
+
 def apply_effects(
     audio: FloatArray, sample_rate: int, effects: Sequence[Effect], engine: StretchEngine
 ) -> FloatArray:
     """Apply effects in their order; all pitch and time changes cost one pass together.
-
-    The pass stands where the first pitch shift stands. A time stretch moves no frequency, so a filter
-    or a gain may trade places with it; only the order of filters and pitch matters, and is kept.
 
     Args:
         audio: float32 ``(channels, samples)``.
@@ -362,14 +403,14 @@ def apply_effects(
     Returns:
         float32 ``(channels, about samples / total rate)``; not the array passed in when changed.
     """
-    rate = total_rate(effects)
-    semitones = sum(effect.semitones for effect in effects if isinstance(effect, PitchShift))
-    pending = rate != 1.0 or semitones != 0.0
-    for effect in effects:
-        if isinstance(effect, PitchShift):
-            if pending:
-                audio = engine.process(audio, sample_rate, semitones, rate)
-                pending = False
-        elif not isinstance(effect, TimeStretch):
-            audio = effect.apply(audio, sample_rate)
-    return engine.process(audio, sample_rate, semitones, rate) if pending else audio
+    return apply_plan(audio, sample_rate, plan_effects(effects, sample_rate), engine)
+
+
+def apply_plan(audio: FloatArray, sample_rate: int, plan: EffectPlan, engine: StretchEngine) -> FloatArray:
+    """Apply sorted effects; see ``apply_effects``."""
+    if not plan.stretches:
+        return cascade(audio, plan.before + plan.after, plan.gain)
+    # The gain goes with a filter where there is one, and costs nothing there.
+    audio = cascade(audio, plan.before, 1.0 if plan.after else plan.gain)
+    audio = engine.process(audio, sample_rate, plan.semitones, plan.rate)
+    return cascade(audio, plan.after, plan.gain) if plan.after else audio

@@ -29,9 +29,8 @@ __all__ = ["Vocoder"]
 FRAME_S = 0.064
 OVERLAP = 4
 
-# Resampling: length of the filter (a multiple of 16), places between two samples that it is known for,
-# the shape of its window, and where it falls to a half, as a part of half the sample rate.
-_TAPS = 32
+# Resampling: places between two samples that the filter is known for, the shape of its window, and where it
+# falls to a half, as a part of half the sample rate.
 _STEPS = 2048
 _KAISER_BETA = 5.5
 _CUTOFF = 0.93
@@ -55,8 +54,9 @@ def _aligned(*shape: int) -> FloatArray:
 def _filters() -> FloatArray:
     """Return the windowed sinc for every place between two samples, ``(places + 1, taps)``."""
     place = np.arange(_STEPS + 1)[:, None] / _STEPS
-    t = np.arange(_TAPS) - (_TAPS // 2 - 1) - place
-    window = np.i0(_KAISER_BETA * np.sqrt(np.clip(1.0 - (t / (_TAPS // 2)) ** 2, 0.0, None)))
+    taps = _kernels().TAPS
+    t = np.arange(taps) - (taps // 2 - 1) - place
+    window = np.i0(_KAISER_BETA * np.sqrt(np.clip(1.0 - (t / (taps // 2)) ** 2, 0.0, None)))
     rows = np.sinc(_CUTOFF * t) * window
     filters = _aligned(*rows.shape)
     filters[:] = rows / rows.sum(axis=1, keepdims=True)
@@ -65,12 +65,16 @@ def _filters() -> FloatArray:
 
 def _play(audio: FloatArray, ratio: float) -> FloatArray:
     """Play ``(channels, samples)`` ``ratio`` times as fast; leaves the low-pass to the stretch."""
+    kernels = _kernels()
     channels, samples = audio.shape
-    padded = np.zeros((channels, samples + 2 * _TAPS), np.float32)
-    padded[:, _TAPS // 2 - 1 : _TAPS // 2 - 1 + samples] = audio
-    out = np.empty((channels, math.ceil(samples / ratio)), np.float32)
-    _kernels().resample(padded, ratio, _filters(), out)
-    return out
+    wanted = math.ceil(samples / ratio)
+    made = -(-wanted // 4) * 4
+    head = kernels.TAPS // 2 - 1
+    padded = np.zeros((channels, samples + 2 * kernels.TAPS + math.ceil(4 * ratio)), np.float32)
+    padded[:, head : head + samples] = audio
+    out = np.empty((channels, made), np.float32)
+    kernels.resample(padded, ratio, _filters(), out)
+    return out[:, :wanted]
 
 
 # --- Engine ----------------------------------------------------------------------------------------------

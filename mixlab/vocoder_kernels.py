@@ -14,25 +14,19 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-__all__ = ["fourier", "resample", "stretch"]
+from mixlab.lanes import LANES, Emitter, instructions
+
+__all__ = ["TAPS", "fourier", "resample", "stretch"]
+
+TAPS = 32
+"""Length of a resampling filter."""
 
 # A region has an attack when its peak gained this much power within one synthesis hop (6 dB).
 ATTACK_RISE = 4.0
 # For so many frames after an attack every bin carries on its own phase: a click is a straight line of
 # phases over frequency, which one rotation for a whole region would break into steps.
 ATTACK_FRAMES = 2
-
-_LANES = 16
-
-
-def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of LLVM instructions callable from compiled code."""
-    made: Callable[..., Any] = intrinsic(function)
-    return made
-
 
 # --- Fourier transform -----------------------------------------------------------------------------------
 #
@@ -49,14 +43,14 @@ def _make_butterfly(kind: str) -> Callable[..., Any]:
             factor per lane; ``wide`` has one twiddle factor for all lanes; ``last`` needs none.
     """
 
-    @_intrinsic
+    @instructions
     def butterfly(_, xr, xi, yr, yi, w, quarter, stride, start, twiddle, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             arrays = zip(signature.args[:5], args[:5], strict=True)
             pointers = [
                 context.make_array(kind)(context, builder, value=value).data for kind, value in arrays
             ]
-            _emit(_Emitter(builder), kind, pointers, *args[5:])
+            _emit(Emitter(builder), kind, pointers, *args[5:])
             return context.get_dummy_value()
 
         return types.void(xr, xi, yr, yi, w, quarter, stride, start, twiddle, out), generate
@@ -64,55 +58,8 @@ def _make_butterfly(kind: str) -> Callable[..., Any]:
     return butterfly
 
 
-class _Emitter:
-    """Writes LLVM instructions on sixteen floats at a time."""
-
-    vector = ir.VectorType(ir.FloatType(), _LANES)
-
-    def __init__(self, builder: ir.IRBuilder) -> None:
-        self.builder = builder
-
-    def load(self, pointer: ir.Value, offset: ir.Value) -> ir.Value:
-        address = self.builder.bitcast(self.builder.gep(pointer, [offset]), self.vector.as_pointer())
-        return self.builder.load(address, align=4)
-
-    def store(self, value: ir.Value, pointer: ir.Value, offset: ir.Value) -> None:
-        address = self.builder.bitcast(self.builder.gep(pointer, [offset]), self.vector.as_pointer())
-        self.builder.store(value, address, align=4)
-
-    def splat(self, pointer: ir.Value, offset: ir.Value) -> ir.Value:
-        return self.spread(self.builder.load(self.builder.gep(pointer, [offset])))
-
-    def spread(self, value: ir.Value) -> ir.Value:
-        nothing = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
-        return self.shuffle(one, nothing, [0] * _LANES)
-
-    def shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
-        return self.builder.shuffle_vector(a, b, mask)
-
-    def add(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.builder.fadd(a, b, flags=("contract",))
-
-    def sub(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.builder.fsub(a, b, flags=("contract",))
-
-    def mul(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.builder.fmul(a, b, flags=("contract",))
-
-    def sum(self, vector: ir.Value) -> ir.Value:
-        lanes = _LANES
-        while lanes > 1:
-            lanes //= 2
-            vector = self.add(
-                vector, self.shuffle(vector, vector, [(n + lanes) % _LANES for n in range(_LANES)])
-            )
-        return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
-
-
 def _emit(
-    e: _Emitter,
+    e: Emitter,
     kind: str,
     p: list[ir.Value],
     quarter: ir.Value,
@@ -156,12 +103,12 @@ def _emit(
             offset = step(offset, stride)
 
 
-def _interleave(e: _Emitter, vectors: list[ir.Value], group: int) -> list[ir.Value]:
+def _interleave(e: Emitter, vectors: list[ir.Value], group: int) -> list[ir.Value]:
     """Merge four vectors, taking ``group`` lanes from each in turn."""
-    both = list(range(2 * _LANES))
+    both = list(range(2 * LANES))
     low, high = e.shuffle(vectors[0], vectors[1], both), e.shuffle(vectors[2], vectors[3], both)
-    lanes = [n // group % 4 * _LANES + n // group // 4 * group + n % group for n in range(4 * _LANES)]
-    return [e.shuffle(low, high, lanes[n : n + _LANES]) for n in range(0, 4 * _LANES, _LANES)]
+    lanes = [n // group % 4 * LANES + n // group // 4 * group + n % group for n in range(4 * LANES)]
+    return [e.shuffle(low, high, lanes[n : n + LANES]) for n in range(0, 4 * LANES, LANES)]
 
 
 _first, _second, _wide, _last = (_make_butterfly(kind) for kind in ("first", "second", "wide", "last"))
@@ -207,13 +154,13 @@ def fourier(xr, xi, yr, yi, twiddles):  # type: ignore[no-untyped-def]  # noqa: 
     return yr, yi
 
 
-@_intrinsic
+@instructions
 def _spread(_, array, start, value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Write one value to sixteen places."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         pointer = context.make_array(signature.args[0])(context, builder, value=args[0]).data
-        e = _Emitter(builder)
+        e = Emitter(builder)
         e.store(e.spread(args[2]), pointer, args[1])
         return context.get_dummy_value()
 
@@ -313,9 +260,18 @@ def _find_regions(power, flags, peaks, edges):  # type: ignore[no-untyped-def]  
     return count
 
 
+@njit(nogil=True, fastmath={"contract"})
+def _rises(power, before, rise):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write by how much the power over five bins exceeds what makes an attack."""
+    for k in range(len(rise)):
+        now = power[k] + power[k + 1] + power[k + 2] + power[k + 3] + power[k + 4]
+        past = before[k] + before[k + 1] + before[k + 2] + before[k + 3] + before[k + 4]
+        rise[k] = now - np.float32(ATTACK_RISE) * past
+
+
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp"})
-def _turn(earlier, previous, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the rotation that carries the phase of bin ``k`` on, as cosine and sine, over all channels."""
+def _products(earlier, previous, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the product of the previous output with the conjugate of the earlier frame at bin ``k``."""
     mirrored = np.uintp(earlier.shape[2]) - k if k > 0 else k
     real, imag = np.float32(0.0), np.float32(0.0)
     for c in range(len(earlier)):
@@ -324,39 +280,54 @@ def _turn(earlier, previous, k):  # type: ignore[no-untyped-def]  # noqa: ANN001
         yr, yi = previous[c, 0, k], previous[c, 1, k]
         real += yr * br + yi * bi
         imag += yi * br - yr * bi
-    size = real * real + imag * imag
-    if size > np.float32(1e-37):
-        scale = np.float32(1.0) / np.sqrt(size)
-        return real * scale, imag * scale
-    return np.float32(1.0), np.float32(0.0)
+    return real, imag
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp"})
-def _turns(power, before, earlier, previous, peaks, edges, count, fresh, turn):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Find the rotation of every region and write it to all of its bins; bins above the last get 0."""
+def _normalize(products, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Turn products into rotations, cosine and sine; one where there was no sound."""
+    real, imag = products[0], products[1]
+    for i in range(count):
+        size = real[i] * real[i] + imag[i] * imag[i]
+        sounds = size > np.float32(1e-37)
+        scale = np.float32(1.0) / np.sqrt(size if sounds else np.float32(1.0))
+        real[i] = real[i] * scale if sounds else np.float32(1.0)
+        imag[i] = imag[i] * scale if sounds else np.float32(0.0)
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp"})
+def _turns(rise, earlier, previous, peaks, edges, count, fresh, products, own, turn):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Find the rotation of every region and write it to all of its bins; bins above the last get 0.
+
+    ``products`` and ``own`` are room for the rotation of each peak, and of each bin of one region.
+    """
     if count == 0:
         turn[0] = 1.0
         turn[1] = 0.0
+    # All peaks in one go, without a branch, so that roots and divisions are taken sixteen at a time.
     for i in range(count):
-        k = np.uintp(peaks[i])
-        now, past = np.float32(0.0), np.float32(0.0)
-        for j in range(5):
-            now += power[k + np.uintp(j)]
-            past += before[k + np.uintp(j)]
-        if now >= np.float32(ATTACK_RISE) * past:
-            for j in range(edges[i], edges[i + 1]):
+        products[0, i], products[1, i] = _products(earlier, previous, np.uintp(peaks[i]))
+    _normalize(products, count)
+    for i in range(count):
+        k = peaks[i]
+        first, size = edges[i], edges[i + 1] - edges[i]
+        if rise[k] >= np.float32(0.0):
+            for j in range(first, first + size):
                 turn[0, j] = 1.0
                 turn[1, j] = 0.0
                 fresh[j] = ATTACK_FRAMES
         elif fresh[k] > 0:
-            for j in range(edges[i], edges[i + 1]):
-                turn[0, j], turn[1, j] = _turn(earlier, previous, np.uintp(j))
-                fresh[j] -= 1
+            for j in range(size):
+                own[0, j], own[1, j] = _products(earlier, previous, np.uintp(first + j))
+                fresh[first + j] -= 1
+            _normalize(own, size)
+            for j in range(size):
+                turn[0, first + j] = own[0, j]
+                turn[1, first + j] = own[1, j]
         else:
-            cos, sin = _turn(earlier, previous, k)
-            for j in range(edges[i], edges[i + 1], 16):
-                _spread(turn, j, cos)
-                _spread(turn, j + turn.shape[1], sin)
+            for j in range(first, first + size, LANES):
+                _spread(turn, j, products[0, i])
+                _spread(turn, j + turn.shape[1], products[1, i])
     for j in range(edges[count], turn.shape[1]):
         turn[0, j] = 0.0
         turn[1, j] = 0.0
@@ -384,9 +355,12 @@ def stretch(audio, starts, hop, bins, windows, twiddles, scratch, out):  # type:
     before = np.zeros(half + 4, np.float32)
     turn = np.zeros((2, half + 15), np.float32)
     flags = np.empty(bins, np.uint8)
+    rise = np.empty(half, np.float32)
     peaks = np.empty(half + 1, np.int64)
     edges = np.empty(half + 1, np.int64)
     fresh = np.zeros(half, np.int8)
+    products = np.empty((2, half), np.float32)
+    own = np.empty((2, half), np.float32)
     for i in range(len(starts)):
         now, previous = frames[i % 2], frames[1 - i % 2]
         power[:] = 0.0
@@ -399,7 +373,8 @@ def stretch(audio, starts, hop, bins, windows, twiddles, scratch, out):  # type:
             _copy(zr, spectrum[c, 0])
             _copy(zi, spectrum[c, 1])
         count = _find_regions(power, flags, peaks, edges)
-        _turns(power, before, spectrum, previous, peaks, edges, count, fresh, turn)
+        _rises(power, before, rise)
+        _turns(rise, spectrum, previous, peaks, edges, count, fresh, products, own, turn)
         for c in range(channels):
             _rotate(signal[c, 0], signal[c, 1], turn, now[c])
             if i % 2 == 1:
@@ -413,35 +388,53 @@ def stretch(audio, starts, hop, bins, windows, twiddles, scratch, out):  # type:
 # --- Resampling ------------------------------------------------------------------------------------------
 
 
-@_intrinsic
-def _filter(_, audio, start, rows, row, taps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Sum ``audio`` from ``start`` times ``rows`` from ``row``, over ``taps``, a multiple of sixteen."""
+@instructions
+def _filter_four(_, audio, rows, position, step, half, shift, out, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write four neighbouring samples: each the product of a row with the input around its position.
+
+    Positions are in units of 2**-32 samples; a row is chosen by the fraction, after adding ``half`` a step.
+    """
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        a, b = (context.make_array(signature.args[n])(context, builder, value=args[n]).data for n in (0, 2))
-        e = _Emitter(builder)
-        total = cgutils.alloca_once_value(builder, ir.Constant(e.vector, None))  # type: ignore[no-untyped-call]
-        lanes = ir.Constant(args[4].type, _LANES)
-        with cgutils.for_range(builder, builder.sdiv(args[4], lanes)) as loop:
-            k = builder.mul(loop.index, lanes)
-            product = e.mul(e.load(a, builder.add(args[1], k)), e.load(b, builder.add(args[3], k)))
-            builder.store(e.add(builder.load(total), product), total)
-        return e.sum(builder.load(total))
+        a, r, o = (
+            context.make_array(signature.args[n])(context, builder, value=args[n]).data for n in (0, 1, 6)
+        )
+        position, step, half, shift = args[2:6]
+        e = Emitter(builder)
+        long = ir.IntType(64)
+        totals = []
+        for _n in range(4):
+            start = builder.lshr(position, ir.Constant(long, 32))
+            fraction = builder.and_(position, ir.Constant(long, 0xFFFFFFFF))
+            row = builder.mul(builder.lshr(builder.add(fraction, half), shift), ir.Constant(long, TAPS))
+            total = e.mul(e.load(a, start), e.load(r, row))
+            for k in range(LANES, TAPS, LANES):
+                more = ir.Constant(long, k)
+                product = e.mul(e.load(a, builder.add(start, more)), e.load(r, builder.add(row, more)))
+                total = e.add(total, product)
+            totals.append(total)
+            position = builder.add(position, step)
+        e.store_four(e.sum_four(totals), o, args[7])
+        return context.get_dummy_value()
 
-    return types.float32(audio, start, rows, row, taps), generate
+    return types.void(audio, rows, position, step, half, shift, out, place), generate
 
 
 @njit(f"void({_ARRAY}, float64, {_ARRAY}, {_ARRAY})", nogil=True, cache=True)
 def resample(audio, ratio, rows, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Read ``audio`` (padded by half a row on both sides) ``ratio`` times as fast.
 
-    Row ``i`` is the filter for a place ``i / (rows - 1)`` of the way from one sample to the next.
+    Row ``i`` is the filter for a place ``i / (rows - 1)`` of the way from one sample to the next, and their
+    number is a power of two, plus one. The number of samples in ``out`` is a multiple of four.
     """
-    steps = len(rows) - 1
-    taps = rows.shape[1]
-    for n in range(out.shape[1]):
-        position = n * ratio
-        start = int(position)
-        row = int((position - start) * steps + 0.5)
-        for c in range(len(audio)):
-            out[c, n] = _filter(audio, c * audio.shape[1] + start, rows, row * taps, taps)
+    step = np.int64(np.rint(ratio * 4294967296.0))
+    half = np.int64(4294967296 // (2 * (len(rows) - 1)))
+    shift = np.int64(0)
+    while half << np.int64(1) > np.int64(1) << shift:
+        shift += 1
+    length = audio.shape[1]
+    for c in range(len(audio)):
+        position = np.int64(c * length) << np.int64(32)
+        for n in range(0, out.shape[1], 4):
+            _filter_four(audio, rows, position, step, half, shift, out, c * out.shape[1] + n)
+            position += 4 * step
