@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio import FloatArray, read_resampled
+from mixlab.audio import FloatArray
 from mixlab.catalog import Catalog
 from mixlab.errors import AudioError, CatalogError
 from mixlab.parallel import Engine, map_items
-from mixlab.rendering import CatalogReader
+from mixlab.reading import CatalogReader
+from mixlab.resampling import read_resampled
 
 __all__ = ["Pack", "PackReader", "PackReport", "default_pack_folder", "open_reader", "pack_catalog"]
 
-PACK_VERSION = 1
+PACK_VERSION = 2
 SHARD_BYTES = 128 * 1024 * 1024
 _INDEX = "pack.json"
 _PEAK = 32767.0
@@ -364,7 +365,8 @@ class Pack:
         if number not in self._shards:
             path = self.folder / f"shard-{number:05d}.i16"
             try:
-                self._shards[number] = np.memmap(path, dtype="<i2", mode="r")
+                # Without the class memmap, which is slow to slice; the base keeps the file mapped.
+                self._shards[number] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
             except (OSError, ValueError) as error:
                 raise AudioError(
                     f"Expected shard {path} of the pack, found: {error}. Run 'mixlab pack' again."
@@ -421,19 +423,53 @@ class PackReader:
 
     def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
         """See ``Reader.read``."""
+        out = np.empty((channels, samples), dtype=np.float32)
+        self.read_into(out, stem, start_s, sample_rate, 1.0)
+        return out
+
+    def read_into(self, out: FloatArray, stem: int, start_s: float, sample_rate: int, gain: float) -> None:
+        """See ``Reader.read_into``."""
+        channels, samples = out.shape
+        found = self.integers(stem, start_s, samples, sample_rate, channels)
+        if found is None:
+            self._files.read_into(out, stem, start_s, sample_rate, gain)
+            return
+        from mixlab import mix_kernels
+
+        integers, head, scale = found
+        end = head + integers.shape[1]
+        out[:, :head] = 0.0
+        out[:, end:] = 0.0
+        for channel, row in zip(integers, out, strict=True):
+            mix_kernels.scale_integers(channel, scale * gain, row[head:end])
+
+    def integers(
+        self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int
+    ) -> tuple[NDArray[np.int16], int, float] | None:
+        """Return a chunk as it lies in the pack, without copying it.
+
+        Args:
+            stem: Number of the stem in the catalog.
+            start_s: Where the chunk starts, in seconds; may be negative.
+            samples: Its length.
+            sample_rate: Its rate in Hz.
+            channels: Its channels.
+
+        Returns:
+            int16 ``(channels, n)``, mapped and read-only: the part of the chunk that lies within the
+            stem; how many of ``samples`` come before it (silence, as what comes after it); and the factor
+            from integers to samples. None where the stem is not in the pack, or at another rate or number of
+            channels.
+        """
         key = self._keys[stem]
         pack = self._pack
         if key not in self._current or (sample_rate, channels) != (pack.sample_rate, pack.channels):
-            return self._files.read(stem, start_s, samples, sample_rate, channels)
+            return None
         integers, scale = pack.integers(key)
         start = round(start_s * sample_rate)
-        first, last = max(start, 0), min(start + samples, integers.shape[1])
-        if first == start and last == start + samples:
-            return integers[:, first:last] * np.float32(scale)
-        out = np.zeros((channels, samples), dtype=np.float32)
-        if last > first:
-            np.multiply(integers[:, first:last], np.float32(scale), out=out[:, first - start : last - start])
-        return out
+        first = min(max(start, 0), integers.shape[1])
+        last = max(min(start + samples, integers.shape[1]), first)
+        return integers[:, first:last], min(first - start, samples) if start < 0 else 0, scale
 
 
 def _place(catalog: Catalog, key: str) -> int | None:

@@ -29,7 +29,7 @@ __all__ = [
     "label_hash",
 ]
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Grows with every change that alters what a seed draws, or what a recipe renders."""
 
 Kind = Literal["musical", "non_musical"]
@@ -75,8 +75,8 @@ class MixConfig:
         max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
             blown up into an instrument.
         effects: The four effects.
-        engine: Pitch and time engine: ``rubberband`` (in process), ``rubberband_fine`` (slower, sharper
-            attacks), ``vocoder`` (ours, many times faster), ``pyrubberband`` (the reference, slowest).
+        engine: Pitch and time engine: ``vocoder`` (ours, many times faster), ``rubberband`` (Rubber Band
+            R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
         label_set: Name of a shipped label set, or the path of a YAML file.
         label_rule: When a drawn source counts as present: ``present`` always; ``active`` when it
             sounds for ``min_active_s`` after effects; ``audible`` when it also comes within
@@ -108,7 +108,7 @@ class MixConfig:
     target_lufs: float = -23.0
     max_gain_db: float = 12.0
     effects: EffectsConfig = field(default_factory=EffectsConfig)
-    engine: str = "rubberband"
+    engine: str = "vocoder"
     label_set: str = "mixtures15"
     label_rule: LabelRule = "active"
     min_active_s: float = 0.3

@@ -7,23 +7,24 @@ Then it is measured, which decides the labels (design: present, active or audibl
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, fit_length, hop_edges, read_resampled
+from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, hop_edges
 from mixlab.catalog import Catalog
 from mixlab.drawing import POSITION_GRID_S
-from mixlab.effects import apply_effects, total_rate
+from mixlab.effects import apply_plan, plan_effects, total_rate
 from mixlab.errors import CatalogMismatchError
+from mixlab.reading import CatalogReader, Reader
 from mixlab.recipes import MixRecipe, RenderSettings, SourceRecipe, label_hash
 from mixlab.stretch import get_engine
-from mixlab.taxonomy import Evidence, LabelSet, combine_evidence, load_label_set, load_taxonomy, stem_evidence
+from mixlab.taxonomy import Evidence, LabelSet, load_label_set, load_taxonomy, stem_evidence
 
-__all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "render"]
+__all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "needed_span", "own_level_db", "render"]
 
 CONTEXT_S = 3 * POSITION_GRID_S
 """Read on both sides of a chunk and cut off at the end, so that resampling, filters and the stretch
@@ -32,33 +33,7 @@ have begun to swing before the chunk starts."""
 SourceState = Literal["present", "uncertain", "silent"]
 
 _NOTHING = Evidence(frozenset(), frozenset())
-
-
-class Reader(Protocol):
-    """Reads chunks of a catalog's stems at the mix's rate; files and packs are the two ways to do it."""
-
-    def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
-        """Return ``(channels, samples)`` of stem number ``stem`` from ``start_s`` on, silence outside."""
-        ...
-
-
-class CatalogReader:
-    """Reads from the corpora's own files: seek, decode the span alone, resample once."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        """Read stems of ``catalog``."""
-        self._catalog = catalog
-        self._rates = catalog.column("sample_rate")
-        self._frames = catalog.column("frames")
-
-    def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
-        """See ``Reader.read``.
-
-        Raises:
-            AudioError: the file is missing, damaged, or has another sample rate than when indexed.
-        """
-        path, rate, end = self._catalog.audio_path(stem), int(self._rates[stem]), int(self._frames[stem])
-        return read_resampled(path, rate, end, start_s, samples, sample_rate, channels)
+_FLOOR_POWER = 10.0 ** (FLOOR_DB / 10.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +49,7 @@ class Source:
         level_db: RMS of the source in dBFS.
         relative_db: That level less the mixture's, in dB.
         state: ``present``, ``uncertain`` (not silent, but it fails the label rule) or ``silent``.
-        reason: Why, in words.
+        settings: How it was rendered and judged.
         evidence: What its labels say about the taxonomy's nodes where it sounds.
         verdict: What the label rule made of that for the whole mix.
     """
@@ -87,7 +62,7 @@ class Source:
     level_db: float
     relative_db: float
     state: SourceState
-    reason: str
+    settings: RenderSettings
     evidence: Evidence
     verdict: Evidence
 
@@ -95,6 +70,11 @@ class Source:
     def active_s(self) -> float:
         """Seconds in which the source sounds."""
         return float(self.active.sum()) * HOP_S
+
+    @property
+    def reason(self) -> str:
+        """Why it has its state, in words."""
+        return _why(self)
 
 
 @dataclass(frozen=True)
@@ -152,13 +132,17 @@ class Mix:
         return tuple(_explain(self, i) for i in range(len(self.labels)))
 
 
-def render(recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None) -> Mix:
+def render(
+    recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None, *, out: FloatArray | None = None
+) -> Mix:
     """Render a recipe.
 
     Args:
         recipe: As drawn, or replayed.
         catalog: The catalog that the recipe names.
         reader: Where samples come from; the corpora's files by default.
+        out: Where to write the mixture: float32 ``(channels, samples)``, C-contiguous, such as a row
+            of a batch; by default a new array.
 
     Raises:
         CatalogMismatchError: the recipe was drawn from another catalog, label set or instrument tree.
@@ -173,16 +157,21 @@ def render(recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None) ->
     labels = _labels(recipe.render.label_set, recipe.render.label_hash)
     reader = reader or CatalogReader(catalog)
     settings = recipe.render
-    numbers = [catalog.find(source.stem) for source in recipe.sources]
-    rendered = [_render_source(s, i, settings, reader) for s, i in zip(recipe.sources, numbers, strict=True)]
-    audios, mixture, scale_db = _sum([audio for audio, _ in rendered], settings)
-    mixture_db = _rms_db(mixture)
+    stems = [catalog.find(source.stem) for source in recipe.sources]
+    audios = np.empty((len(stems), settings.channels, settings.samples), dtype=np.float32)
+    own_db = [
+        _render_source(source, stem, settings, reader, audio)
+        for source, stem, audio in zip(recipe.sources, stems, audios, strict=True)
+    ]
+    if out is None:
+        out = np.empty(audios.shape[1:], dtype=np.float32)
+    levels_db, scale_db = _sum(audios, out, settings.peak_limit)
     sources = tuple(
-        _label_source(catalog, i, audio, own_db, mixture_db, settings)
-        for i, audio, (_, own_db) in zip(numbers, audios, rendered, strict=True)
+        _label_source(catalog, stem, audio, own, levels_db[i], levels_db[-1], settings)
+        for i, (stem, audio, own) in enumerate(zip(stems, audios, own_db, strict=True))
     )
-    target, mask = labels.encode(combine_evidence(source.verdict for source in sources))
-    return Mix(recipe, mixture, sources, target, mask, scale_db, labels)
+    target, mask = _targets(catalog, stems, sources, settings)
+    return Mix(recipe, out, sources, target, mask, scale_db, labels)
 
 
 @lru_cache(maxsize=16)
@@ -202,59 +191,90 @@ def _evidence(nodes: tuple[str, ...], bleed_nodes: tuple[str, ...]) -> Evidence:
     return stem_evidence(load_taxonomy(), nodes, bleed_nodes)
 
 
-def _render_source(
-    source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader
-) -> tuple[FloatArray, FloatArray]:
-    """Return the source as it will stand in the mixture, and the stem's own level per hop in dBFS."""
-    rate = total_rate(source.effects)
+def needed_span(source: SourceRecipe, settings: RenderSettings) -> tuple[float, int, int]:
+    """Return what is read for a source: start in seconds, samples at the mix's rate, samples of context.
+
+    The context is read on both sides of the chunk.
+    """
     context = round(CONTEXT_S * settings.sample_rate) if source.effects else 0
-    samples = math.ceil(settings.samples * rate) + 2 * context
-    start_s = source.start_s - context / settings.sample_rate
-    raw = reader.read(stem, start_s, samples, settings.sample_rate, settings.channels)
-    own_db = _own_level_db(raw[:, context:], rate, settings)
-    audio = apply_effects(raw, settings.sample_rate, source.effects, get_engine(settings.engine))
-    audio = fit_length(audio[:, round(context / rate) :], settings.samples)
-    level = np.float32(amplitude(source.level_db))
-    return (audio if source.level_db == 0.0 else audio * level), own_db
+    samples = math.ceil(settings.samples * total_rate(source.effects)) + 2 * context
+    return source.start_s - context / settings.sample_rate, samples, context
 
 
-def _own_level_db(raw: FloatArray, rate: float, settings: RenderSettings) -> FloatArray:
-    """Measure the stem behind each hop of the source, before any effect, in dBFS ``(hops,)``.
+def _render_source(
+    source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader, out: FloatArray
+) -> FloatArray:
+    """Write the source as it will stand in the mixture; return the stem's own level per hop in dBFS."""
+    plan = plan_effects(source.effects, settings.sample_rate)
+    gain = plan.gain * amplitude(source.level_db)
+    start_s, samples, context = needed_span(source, settings)
+    if not plan.stretches and not plan.before and not plan.after and not context:
+        reader.read_into(out, stem, start_s, settings.sample_rate, gain)
+        return own_level_db(out, 0, 1.0, settings, gain)
+    raw = np.empty((settings.channels, samples), dtype=np.float32)
+    reader.read_into(raw, stem, start_s, settings.sample_rate, gain)
+    own_db = own_level_db(raw, context, plan.rate, settings, gain)
+    plan = replace(plan, gain=1.0)
+    audio = apply_plan(raw, settings.sample_rate, plan, get_engine(settings.engine))
+    head = round(context / plan.rate)
+    found = min(audio.shape[1] - head, settings.samples)
+    out[:, :found] = audio[:, head : head + found]
+    out[:, found:] = 0.0
+    return own_db
+
+
+def own_level_db(
+    raw: FloatArray, first: int, rate: float, settings: RenderSettings, gain: float = 1.0
+) -> FloatArray:
+    """Measure the stem behind each hop of a source, before any effect, in dBFS.
 
     Whether an instrument plays is a question to its own recording: a filter or a gain that turns it
     down does not silence it, and one that turns up its noise does not make it play. A hop of the source
     stands for ``rate`` hops' worth of the file.
+
+    Args:
+        raw: float32 ``(channels, samples)`` as read.
+        first: Sample of ``raw`` at which the source begins.
+        rate: Tempo change of the source.
+        settings: Length and rate of the source.
+        gain: Factor that ``raw`` has been multiplied with since it was recorded.
+
+    Returns:
+        float32 ``(hops,)``, at least ``FLOOR_DB``.
     """
-    edges = np.rint(hop_edges(settings.samples, settings.sample_rate) * rate).astype(np.int64)
-    end = min(round(settings.samples * rate), raw.shape[1])
-    power = np.einsum("cn,cn->n", raw[:, :end], raw[:, :end]) / raw.shape[0]
-    mean = np.add.reduceat(power.astype(np.float64), edges) / np.diff(np.append(edges, end))
-    level_db: FloatArray = (10.0 * np.log10(np.maximum(mean, 10.0 ** (FLOOR_DB / 10.0)))).astype(np.float32)
+    from mixlab import mix_kernels
+
+    power = np.empty(_hops(settings.samples, settings.sample_rate), dtype=np.float64)
+    end = min(first + round(settings.samples * rate), raw.shape[1])
+    mix_kernels.hop_power(raw, first, settings.sample_rate * HOP_S * rate, end, power)
+    power *= gain**-2
+    level_db: FloatArray = (10.0 * np.log10(np.maximum(power, _FLOOR_POWER))).astype(np.float32)
     return level_db
 
 
-def _sum(audios: list[FloatArray], settings: RenderSettings) -> tuple[list[FloatArray], FloatArray, float]:
-    """Add up the sources; scale them all when the sum would exceed the peak limit."""
-    mixture = _add(audios)
-    peak = float(np.abs(mixture).max(initial=0.0))
-    if settings.peak_limit == 0.0 or peak <= settings.peak_limit:
-        return audios, mixture, 0.0
-    # A hair below the limit, so that rounding in the sum cannot carry it over.
-    scale = np.float32(settings.peak_limit / peak * (1.0 - 1e-6))
-    scaled = [audio * scale for audio in audios]
-    return scaled, _add(scaled), 20.0 * math.log10(float(scale))
+@lru_cache(maxsize=16)
+def _hops(samples: int, sample_rate: int) -> int:
+    return len(hop_edges(samples, sample_rate))
 
 
-def _add(audios: Sequence[FloatArray]) -> FloatArray:
-    mixture = audios[0].copy()
-    for audio in audios[1:]:
-        mixture += audio
-    return mixture
+def _sum(audios: FloatArray, mixture: FloatArray, peak_limit: float) -> tuple[list[float], float]:
+    """Write the sum of the sources; scale them all, in place, when it would exceed the peak limit.
 
+    Returns:
+        Levels of the sources and, last, of the mixture, in dBFS; and by how much they were scaled, in dB.
+    """
+    from mixlab import mix_kernels
 
-def _rms_db(audio: FloatArray) -> float:
-    power = float(np.mean(np.square(audio, dtype=np.float64))) if audio.size else 0.0
-    return max(10.0 * math.log10(power), FLOOR_DB) if power > 0 else FLOOR_DB
+    powers = np.empty(len(audios) + 1, dtype=np.float64)
+    peak, scale_db = float(mix_kernels.add_up(audios, mixture, powers)), 0.0
+    if 0.0 < peak_limit < peak:
+        # A hair below the limit, so that rounding in the sum cannot carry it over.
+        scale = np.float32(peak_limit / peak * (1.0 - 1e-6))
+        audios *= scale
+        mix_kernels.add_up(audios, mixture, powers)
+        scale_db = 20.0 * math.log10(float(scale))
+    levels_db = 10.0 * np.log10(np.maximum(powers / max(mixture.size, 1), _FLOOR_POWER))
+    return levels_db.tolist(), scale_db
 
 
 def _label_source(
@@ -262,44 +282,94 @@ def _label_source(
     stem: int,
     audio: FloatArray,
     own_db: FloatArray,
+    level_db: float,
     mixture_db: float,
     settings: RenderSettings,
 ) -> Source:
-    level_db = _rms_db(audio)
     relative_db = level_db - mixture_db
     active, silent = own_db >= settings.activity_db, own_db < settings.silence_db
-    state, reason = _judge(active, silent, relative_db, settings)
+    state = _judge(active, silent, relative_db, settings)
     nodes = catalog.column("nodes")[stem]
     evidence = _evidence(nodes, catalog.column("bleed_nodes")[stem])
     verdict = _NOTHING
     if state == "present":
         verdict = evidence
     elif state == "uncertain" and settings.uncertain == "mask":
-        verdict = Evidence(frozenset(), evidence.present | evidence.unknown)
+        verdict = _doubted(evidence)
     key = catalog.column("key")[stem]
-    return Source(key, nodes, audio, active, silent, level_db, relative_db, state, reason, evidence, verdict)
+    return Source(
+        key, nodes, audio, active, silent, level_db, relative_db, state, settings, evidence, verdict
+    )
 
 
 def _judge(
     active: NDArray[np.bool_], silent: NDArray[np.bool_], relative_db: float, settings: RenderSettings
-) -> tuple[SourceState, str]:
+) -> SourceState:
     """Apply the label rule to what was measured."""
-    active_s = float(active.sum()) * HOP_S
+    if settings.label_rule == "present":
+        return "present"
+    active_s = np.count_nonzero(active) * HOP_S
+    if active_s == 0.0 and silent.all():
+        return "silent"
+    if active_s == 0.0 or active_s < settings.min_active_s - 1e-9:
+        return "uncertain"
+    if settings.label_rule == "audible" and relative_db < settings.audible_db:
+        return "uncertain"
+    return "present"
+
+
+def _why(source: Source) -> str:
+    settings, active_s = source.settings, source.active_s
     sounds = f"sounds for {active_s:.1f} s"
     if settings.label_rule == "present":
-        return "present", f"drawn (rule 'present'); {sounds}"
-    if silent.all():
-        return "silent", f"stays below {settings.silence_db:g} dBFS in the chunk"
+        return f"drawn (rule 'present'); {sounds}"
+    if source.state == "silent":
+        return f"stays below {settings.silence_db:g} dBFS in the chunk"
+    if source.state == "present":
+        return sounds
     if active_s == 0.0:
-        return "uncertain", f"is soft: between {settings.silence_db:g} and {settings.activity_db:g} dBFS"
+        return f"is soft: between {settings.silence_db:g} and {settings.activity_db:g} dBFS"
     if active_s < settings.min_active_s - 1e-9:
-        return "uncertain", f"{sounds}, less than min_active_s {settings.min_active_s:g} s"
-    if settings.label_rule == "audible" and relative_db < settings.audible_db:
-        return (
-            "uncertain",
-            f"{sounds}, but {relative_db:.0f} dB in the mixture (audible_db {settings.audible_db:g})",
-        )
-    return "present", sounds
+        return f"{sounds}, less than min_active_s {settings.min_active_s:g} s"
+    return f"{sounds}, but {source.relative_db:.0f} dB in the mixture (audible_db {settings.audible_db:g})"
+
+
+@lru_cache(maxsize=4096)
+def _doubted(evidence: Evidence) -> Evidence:
+    """Return what a source proves of which it is uncertain whether it sounds."""
+    return Evidence(frozenset(), evidence.present | evidence.unknown)
+
+
+@lru_cache(maxsize=16)
+def _never_known(label_set: str, expected: str) -> NDArray[np.bool_]:
+    """Tell which classes are no instruments: mixes say nothing about them."""
+    return ~_labels(label_set, expected).encode(_NOTHING)[1]
+
+
+@lru_cache(maxsize=4096)
+def _votes(
+    label_set: str, label_hash: str, nodes: tuple[str, ...], bleed_nodes: tuple[str, ...], doubted: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return for which classes a source alone makes the label present, and for which unknown."""
+    evidence = _evidence(nodes, bleed_nodes)
+    target, mask = _labels(label_set, label_hash).encode(_doubted(evidence) if doubted else evidence)
+    return target > 0, ~mask
+
+
+def _targets(
+    catalog: Catalog, stems: Sequence[int], sources: Sequence[Source], settings: RenderSettings
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return target and mask: what ``LabelSet.encode`` makes of all verdicts combined, from votes kept."""
+    unknown = _never_known(settings.label_set, settings.label_hash)
+    present = np.zeros(len(unknown), dtype=np.bool_)
+    bleed = catalog.column("bleed_nodes")
+    for stem, source in zip(stems, sources, strict=True):
+        doubted = source.state == "uncertain"
+        if source.state == "silent" or (doubted and settings.uncertain == "absent"):
+            continue
+        votes = _votes(settings.label_set, settings.label_hash, source.nodes, bleed[stem], doubted)
+        present, unknown = present | votes[0], unknown | votes[1]
+    return present.astype(np.float32), present | ~unknown
 
 
 def _explain(mix: Mix, place: int) -> Explanation:
