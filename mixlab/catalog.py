@@ -122,21 +122,26 @@ class Stem:
 
 
 def _array(column: pa.ChunkedArray) -> NDArray[Any]:
-    """Turn a column into NumPy: numbers as they are, texts as objects, lists as tuples; read-only."""
+    """Turn a column into NumPy: numbers as they are, texts as objects, lists as tuples; read-only.
+
+    Equal texts and equal lists are one object: most columns repeat a few values thousands of times.
+    """
     kind = column.type
+    known: dict[Any, Any] = {}
     if pa.types.is_list(kind):
         rows = column.combine_chunks()
         if isinstance(rows, pa.ChunkedArray):  # a column without rows keeps its chunks
             rows = pa.concat_arrays(rows.chunks) if rows.num_chunks else pa.array([], kind)
-        values = rows.flatten().to_pylist()
+        values = [known.setdefault(value, value) for value in rows.flatten().to_pylist()]
         offsets = rows.offsets.to_pylist()
         first = offsets[0] if offsets else 0
         out = np.empty(len(rows), dtype=object)
         for i in range(len(rows)):
-            out[i] = tuple(values[offsets[i] - first : offsets[i + 1] - first])
+            row = tuple(values[offsets[i] - first : offsets[i + 1] - first])
+            out[i] = known.setdefault(row, row)
     elif pa.types.is_string(kind):
         out = np.empty(len(column), dtype=object)
-        out[:] = column.to_pylist()
+        out[:] = [known.setdefault(value, value) for value in column.to_pylist()]
     else:
         out = np.array(column.to_numpy())
     out.flags.writeable = False

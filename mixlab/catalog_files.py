@@ -159,7 +159,8 @@ def data_file(folder: Path, name: str, generation: str) -> Path:
 
 def _load_array(path: Path, dtype: str, expected: int) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r") if expected else np.load(path)
+        # Without the class memmap, whose slices take microseconds; the base keeps the file mapped.
+        array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray) if expected else np.load(path)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError) as error:

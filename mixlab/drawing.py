@@ -18,7 +18,7 @@ from mixlab.effects import Effect, draw_effects, total_rate
 from mixlab.errors import RecipeError
 from mixlab.pools import Pool, PoolSong, active_counts, make_pools, usable_stems
 from mixlab.recipes import Kind, MixConfig, MixRecipe, SourceRecipe
-from mixlab.rng import Stream, open_stream
+from mixlab.rng import Stream, open_streams
 
 __all__ = ["POSITION_GRID_S", "Drawer", "draw"]
 
@@ -99,10 +99,7 @@ class Drawer:
             kind: Force one kind. Everything else is drawn as for a mix of that kind.
             attempt: Above 0: the recipe that stands in when that of ``attempt - 1`` cannot be read.
         """
-
-        def streams(purpose: str) -> Stream:
-            return open_stream(seed, epoch, index + attempt * _ATTEMPT_STRIDE, purpose)
-
+        streams = open_streams(seed, epoch, index + attempt * _ATTEMPT_STRIDE)
         drawn: Kind = "musical" if streams("kind").unit() < self._config.p_musical else "non_musical"
         kind = kind or drawn
         corpus = self._corpora[streams("corpus").weighted(self._weights)]
@@ -249,8 +246,10 @@ class Drawer:
         asked = max(math.ceil(self._config.min_active_s * rate / HOP_S - 1e-9), 1)
         needed = min(asked, total, window)
         rank = stream.below(total - needed + 1)
-        first = int(np.searchsorted(counts, rank, side="right")) - 1
-        last = int(np.searchsorted(counts, rank + needed - 1, side="right")) - 1
+        # Looked up as the counts' own type: any other would have all of them converted first.
+        kind = counts.dtype.type
+        first = int(counts.searchsorted(kind(rank), side="right")) - 1
+        last = int(counts.searchsorted(kind(rank + needed - 1), side="right")) - 1
         if last - first < window:
             # Limited to the file before drawing, so that no chunk is more likely for lying at an end.
             high = min(first * _STEPS_PER_HOP, round(latest_s / POSITION_GRID_S))

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# How long an example takes says more about what else the machine is doing than about the code.
+hypothesis.settings.register_profile("mixlab", deadline=None)
+hypothesis.settings.load_profile("mixlab")
 
 REPO = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MIXLAB_SHARED") or REPO.parent / "shared")

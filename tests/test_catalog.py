@@ -1,6 +1,7 @@
 """The catalog on disk: opening, views, pickles, moved roots, damage, and commits that die half-way."""
 
 import json
+import mmap
 import os
 import pickle
 import shutil
@@ -87,7 +88,10 @@ def test_envelopes_and_running_counts_agree(folder: Path) -> None:
         counts = catalog.active_cumulative(i)
         assert counts[0] == 0
         assert (np.diff(counts) == (expected >= ACTIVITY_DB)).all()
-    assert isinstance(catalog.envelope(3).base, np.memmap)
+    base: object = catalog.envelope(3)
+    while isinstance(base, np.ndarray):
+        base = base.base
+    assert isinstance(base, mmap.mmap)
 
 
 def test_columns_are_read_only_and_cached(folder: Path) -> None:
