@@ -6,32 +6,48 @@ rank ``r`` takes the ``r``-th share of each batch, worker ``w`` of ``n`` makes e
 the same batches come out for any number of workers, and with a constant ``G`` for any number of ranks.
 """
 
+import gc
+import importlib
+import math
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from mixlab.audio import hop_edges
 from mixlab.catalog import Catalog
 from mixlab.drawing import Drawer
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.pack import PackReader, open_reader
-from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, label_hash
-from mixlab.rendering import Mix, Reader, render
+from mixlab.reading import CatalogReader, Reader
+from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, RenderSettings, label_hash
+from mixlab.rendering import Mix, needed_span, render
+from mixlab.stretch import get_engine
 from mixlab.taxonomy import load_label_set
 
-__all__ = ["MixDataset", "MixLoader", "make_loader"]
+__all__ = ["MixDataset", "MixLoader", "make_loader", "warm_up"]
 
 Item = dict[str, Any]
+Batch = dict[str, torch.Tensor]
+Layout = dict[str, tuple[torch.dtype, tuple[int, ...], int]]
+"""Type, shape and first byte of each tensor of a batch, within one buffer."""
 
 STATE_VERSION = 1
 
 ATTEMPTS = 5
 """How often an item is drawn anew when a file it needs cannot be read, before the error is raised."""
+
+AHEAD = 32
+"""Mixes that a worker is ahead at least: their costs differ by a factor of ten and should even out."""
+
+_LARGE = ("audio", "sources")
+_ALIGNMENT = 64
 
 
 class MixDataset(IterableDataset[Item]):
@@ -181,16 +197,23 @@ class MixDataset(IterableDataset[Item]):
 
     def mix(self, index: int, epoch: int = 0) -> Mix:
         """Return a rendered item with its sources and reasons."""
-        return self._mix(index, epoch)[0]
+        return self._render(self.recipe(index, epoch), self._find_reader())[0]
 
-    def _mix(self, index: int, epoch: int) -> tuple[Mix, int]:
-        """Render an item; where a file cannot be read, draw the item anew and say so."""
+    def _find_reader(self) -> Reader:
         if self._reader is None:
             self._reader = self._open_reader()
+        return self._reader
+
+    def _render(
+        self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None = None
+    ) -> tuple[Mix, int]:
+        """Render an item; where a file cannot be read, draw the item anew and say so."""
+        index, epoch = recipe.index, recipe.epoch
         for attempt in range(ATTEMPTS):
-            recipe = self.recipe(index, epoch, attempt=attempt)
+            if attempt:
+                recipe = self.recipe(index, epoch, attempt=attempt)
             try:
-                return render(recipe, self.catalog, self._reader), attempt
+                return render(recipe, self.catalog, reader, out=out), attempt
             except AudioError as error:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -203,35 +226,82 @@ class MixDataset(IterableDataset[Item]):
 
     def item(self, index: int, epoch: int = 0) -> Item:
         """Return one item as iterating yields it."""
-        mix, attempt = self._mix(index, epoch)
-        item: Item = {
-            "audio": torch.from_numpy(mix.mixture),
-            "target": torch.from_numpy(mix.target),
-            "mask": torch.from_numpy(mix.mask),
-            "index": index,
-            "attempt": attempt,
+        item = self._make([index], epoch)[1]
+        return {name: int(x[0]) if name in ("index", "attempt") else x[0] for name, x in item.items()}
+
+    def batch(self, batch: int, epoch: int = 0) -> Batch:
+        """Return this rank's share of a batch of an epoch: its items, stacked."""
+        return self._make(self.batch_indices(batch), epoch)[1]
+
+    def _make(
+        self, indices: Sequence[int], epoch: int, buffer: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Batch]:
+        """Render items into the rows of a batch; return its one buffer, and the tensors that lie in it."""
+        layout, size = self._layout(len(indices))
+        if buffer is None:
+            buffer = torch.empty(size, dtype=torch.uint8)
+        batch = _split(buffer, layout)
+        rows = {name: tensor.numpy() for name, tensor in batch.items()}
+        recipes = [self.recipe(index, epoch) for index in indices]
+        reader = self._sharing_reader(recipes)
+        for row, recipe in enumerate(recipes):
+            mix, attempt = self._render(recipe, reader, rows["audio"][row])
+            self._write({name: values[row : row + 1] for name, values in rows.items()}, mix)
+            rows["index"][row], rows["attempt"][row] = indices[row], attempt
+        return buffer, batch
+
+    def _sharing_reader(self, recipes: Sequence[MixRecipe]) -> Reader:
+        """Return a reader that decodes once what several sources of a batch have in common."""
+        reader = self._find_reader()
+        if not isinstance(reader, CatalogReader):
+            return reader
+        spans = []
+        for recipe in recipes:
+            for source in recipe.sources:
+                start_s, samples, _ = needed_span(source, recipe.render)
+                spans.append((self.catalog.find(source.stem), start_s, samples / recipe.render.sample_rate))
+        return reader.sharing(spans)
+
+    def _write(self, row: Mapping[str, NDArray[Any]], mix: Mix) -> None:
+        """Write all of a mix but its mixture, which is there, to a row of a batch."""
+        row["target"][0], row["mask"][0] = mix.target, mix.mask
+        if self.frames:
+            row["frame_target"][0], row["frame_mask"][0] = mix.frames
+        if self.sources:
+            for name in ("sources", "source_target", "source_mask"):
+                row[name][0, len(mix.sources) :] = 0
+            for place, source in enumerate(mix.sources):
+                row["sources"][0, place] = source.audio
+                encoded = self.labels.encode(source.verdict)
+                row["source_target"][0, place], row["source_mask"][0, place] = encoded
+
+    def _layout(self, items: int) -> tuple[Layout, int]:
+        """Lay out the tensors of a batch one after another; return where each lies, and the bytes of all."""
+        config, classes = self.config, len(self.labels)
+        mixture = (config.channels, round(config.duration_s * config.sample_rate))
+        shapes: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
+            "audio": (torch.float32, mixture),
+            "target": (torch.float32, (classes,)),
+            "mask": (torch.bool, (classes,)),
+            "index": (torch.int64, ()),
+            "attempt": (torch.int64, ()),
         }
         if self.frames:
-            frame_target, frame_mask = mix.frames
-            item["frame_target"] = torch.from_numpy(frame_target)
-            item["frame_mask"] = torch.from_numpy(frame_mask)
+            hops = len(hop_edges(mixture[1], config.sample_rate))
+            shapes["frame_target"] = (torch.float32, (classes, hops))
+            shapes["frame_mask"] = (torch.bool, (classes, hops))
         if self.sources:
-            item |= self._stack_sources(mix)
-        return item
-
-    def _stack_sources(self, mix: Mix) -> Item:
-        most, classes = self.config.max_sources, len(self.labels)
-        audio = np.zeros((most, *mix.mixture.shape), dtype=np.float32)
-        target = np.zeros((most, classes), dtype=np.float32)
-        mask = np.zeros((most, classes), dtype=bool)
-        for place, source in enumerate(mix.sources):
-            audio[place] = source.audio
-            target[place], mask[place] = self.labels.encode(source.verdict)
-        return {
-            "sources": torch.from_numpy(audio),
-            "source_target": torch.from_numpy(target),
-            "source_mask": torch.from_numpy(mask),
-        }
+            most = config.max_sources
+            shapes["sources"] = (torch.float32, (most, *mixture))
+            shapes["source_target"] = (torch.float32, (most, classes))
+            shapes["source_mask"] = (torch.bool, (most, classes))
+        layout: Layout = {}
+        size = 0
+        for name, (dtype, shape) in shapes.items():
+            layout[name] = (dtype, (items, *shape), size)
+            size += math.prod((items, *shape)) * dtype.itemsize
+            size = -(-size // _ALIGNMENT) * _ALIGNMENT
+        return layout, size
 
     def batch_indices(self, batch: int) -> range:
         """Return the items of this rank's share of batch number ``batch`` of an epoch."""
@@ -243,13 +313,17 @@ class MixDataset(IterableDataset[Item]):
         position, step = _worker()
         while not (self.fixed and position >= self.batches_per_epoch):
             epoch, batch = divmod(position, self.batches_per_epoch)
-            yield from self.iter_batch(epoch, batch)
+            for index in self.batch_indices(batch):
+                yield self.item(index, epoch)
             position += step
 
-    def iter_batch(self, epoch: int, batch: int) -> Iterator[Item]:
-        """Yield the items of this rank's share of one batch."""
-        for index in self.batch_indices(batch):
-            yield self.item(index, epoch)
+
+def _split(buffer: torch.Tensor, layout: Layout) -> Batch:
+    """Return the tensors that lie in a buffer of bytes, as views."""
+    return {
+        name: buffer[first : first + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)
+        for name, (dtype, shape, first) in layout.items()
+    }
 
 
 def _worker() -> tuple[int, int]:
@@ -258,17 +332,69 @@ def _worker() -> tuple[int, int]:
     return (info.id, info.num_workers) if info else (0, 1)
 
 
-class _EpochView(IterableDataset[Item]):
-    """The rest of one epoch of a dataset: what a loader sends to its workers."""
+class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
+    """Batches from a position on, each as its number of items and the buffer that holds it.
 
-    def __init__(self, dataset: MixDataset, epoch: int, first_batch: int) -> None:
+    Workers write into shared memory that was set up before they started, and hand over the number of the
+    place: no pickled tensors, no file handles, and no fresh pages, which cost more than the mixing of
+    simple mixes. They take turns in their places; see ``_places``.
+
+    Args:
+        dataset: The dataset.
+        epoch: Where to begin.
+        first_batch: Where to begin.
+        shared: Places for batches, uint8 ``(workers, places, bytes)``, of which there are none where no
+            worker is: then the buffer itself is handed over.
+    """
+
+    def __init__(self, dataset: MixDataset, epoch: int, first_batch: int, shared: torch.Tensor) -> None:
         super().__init__()
         self._dataset, self._epoch, self._first_batch = dataset, epoch, first_batch
+        self._shared = shared
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[tuple[int, int | torch.Tensor]]:
+        """Yield a fixed set to its end; go on to the next epochs in training."""
         number, step = _worker()
-        for batch in range(self._first_batch + number, self._dataset.batches_per_epoch, step):
-            yield from self._dataset.iter_batch(self._epoch, batch)
+        dataset, per_epoch = self._dataset, self._dataset.batches_per_epoch
+        places = self._shared.shape[1]
+        position, turn = self._first_batch + number, 0
+        while position < per_epoch or not dataset.fixed:
+            later, batch = divmod(position, per_epoch)
+            indices = dataset.batch_indices(batch)
+            mine = self._shared[number, turn % places] if places else None
+            buffer, _ = dataset._make(indices, self._epoch + later, mine)
+            yield len(indices), number * places + turn % places if places else buffer
+            position, turn = position + step, turn + 1
+
+    def fetch(self, place: int | torch.Tensor, pin_memory: bool) -> torch.Tensor:
+        """Return a buffer of one's own with what a worker has put into a place."""
+        if isinstance(place, torch.Tensor):
+            return place.pin_memory() if pin_memory else place
+        found = self._shared.flatten(0, 1)[place]
+        buffer = torch.empty(found.shape, dtype=torch.uint8, pin_memory=pin_memory)
+        buffer.numpy()[:] = found.numpy()  # by one thread: torch's would wait for processors that mix
+        return buffer
+
+
+def _places(prefetch: int) -> int:
+    """Return how many places a worker needs, so that none is written to before it was fetched.
+
+    The loader has at most ``prefetch`` batches of a worker on order, and orders one more just before the
+    batch that it received is fetched; one place is to spare.
+    """
+    return prefetch + 2
+
+
+def _shared_memory(*shape: int) -> torch.Tensor:
+    memory = torch.empty(shape, dtype=torch.uint8)
+    try:
+        memory.share_memory_()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ConfigError(
+            f"Batches of {shape[0]} workers need {memory.nbytes / 1e6:.0f} MB of shared memory on their way, "
+            f"found: {error}. Give more of it (Docker: --shm-size), or take fewer workers or smaller batches."
+        ) from error
+    return memory
 
 
 class MixLoader:
@@ -277,6 +403,9 @@ class MixLoader:
     Iterating yields one epoch of dictionaries of stacked tensors; the next iteration is the next epoch.
     ``state_dict`` says how many batches have been handed out; a loader with any number of workers, or
     of ranks with the same global batch, goes on from there.
+
+    Workers start with the first batch. In training they go on into the next epoch by themselves, so that
+    it begins without a wait; they end with the loader, or with ``close``.
 
     Make it with ``make_loader``.
     """
@@ -292,6 +421,9 @@ class MixLoader:
         self.redrawn: list[tuple[int, int]] = []
         self._next_batch = 0
         self._resumed = False
+        self._stream: Iterator[tuple[int, int | torch.Tensor]] | None = None
+        self._buffers: _Buffers | None = None
+        self._stream_at = (0, 0)
 
     def __len__(self) -> int:
         """Batches of this rank per epoch."""
@@ -303,24 +435,61 @@ class MixLoader:
             self._next_batch = 0  # a fixed set that was left early is read from its start again
         self._resumed = False
         epoch, batch = self.epoch, self._next_batch
-        loader = DataLoader(
-            _EpochView(self.dataset, epoch, batch),
-            batch_size=self.dataset.batch_size,
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-            collate_fn=default_collate,
-            worker_init_fn=_start_worker if self.num_workers else None,
-            generator=torch.Generator(),  # of its own: a resumed run must not draw from torch's again
-        )
-        for items in loader:
-            batch += 1
-            # Counted before it is handed out: a state taken while the batch is in use goes on after it.
-            self._advance(epoch, batch)
-            again = items["index"][items["attempt"] > 0]
-            self.redrawn.extend((epoch, int(index)) for index in again)
-            yield items
+        try:
+            while batch < len(self):
+                items = self._take(epoch, batch)
+                batch += 1
+                # Counted before it is handed out: a state taken while it is in use goes on after it.
+                self._advance(epoch, batch)
+                again = items["index"][items["attempt"] > 0]
+                self.redrawn.extend((epoch, int(index)) for index in again)
+                yield items
+        finally:
+            if self.dataset.fixed:
+                self.close()
         if len(self) == 0:
             self._advance(epoch, 0)
+
+    def _take(self, epoch: int, batch: int) -> Batch:
+        """Return a batch from the running stream; start one there if it stands elsewhere."""
+        if self._stream is None or self._buffers is None or self._stream_at != (epoch, batch):
+            self.close()
+            self._buffers, self._stream = self._start(epoch, batch)
+        try:
+            count, place = next(self._stream)
+            buffer = self._buffers.fetch(place, self.pin_memory)
+        except BaseException:
+            self.close()
+            raise
+        last = batch + 1 == len(self)
+        self._stream_at = (epoch + 1, 0) if last else (epoch, batch + 1)
+        found = _split(buffer, self.dataset._layout(count)[0])
+        # Copies of what is small: who keeps the targets should not keep the sound in memory with them.
+        return {name: x if name in _LARGE else x.clone() for name, x in found.items()}
+
+    def _start(self, epoch: int, batch: int) -> tuple[_Buffers, Iterator[tuple[int, int | torch.Tensor]]]:
+        options: dict[str, Any] = {}
+        shared = torch.empty((0, 0, 0), dtype=torch.uint8)
+        if self.num_workers:
+            warm_up(self.dataset.config.render_settings())
+            prefetch = max(2, math.ceil(AHEAD / self.dataset.batch_size))
+            options = {"worker_init_fn": _start_worker, "prefetch_factor": prefetch}
+            size = self.dataset._layout(self.dataset.batch_size)[1]
+            shared = _shared_memory(self.num_workers, _places(prefetch), size)
+        buffers = _Buffers(self.dataset, epoch, batch, shared)
+        loader = DataLoader(
+            buffers,
+            batch_size=None,
+            num_workers=self.num_workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # of its own: a resumed run must not draw from torch's again
+            **options,
+        )
+        return buffers, iter(loader)
+
+    def close(self) -> None:
+        """End the workers; iterating starts them again where it stands."""
+        self._stream = self._buffers = None
 
     def _advance(self, epoch: int, batch: int) -> None:
         done = batch >= len(self)
@@ -364,8 +533,26 @@ class MixLoader:
         self._resumed = True
 
 
+def _as_it_is(batch: Any) -> Any:  # noqa: ANN401 - torch asks for a function of a list
+    return batch
+
+
+def warm_up(settings: RenderSettings) -> None:
+    """Load what rendering needs before workers are forked, so that not each of them has to.
+
+    Above all the compiled kernels, which a new installation compiles once and then loads from its cache.
+    """
+    for name in ("filter_kernels", "mix_kernels", "resampling_kernels"):
+        importlib.import_module(f"mixlab.{name}")
+    if settings.engine == "vocoder":
+        silence = np.zeros((settings.channels, settings.sample_rate // 10), dtype=np.float32)
+        get_engine(settings.engine).process(silence, settings.sample_rate, 1.0, 1.1)
+
+
 def _start_worker(worker: int) -> None:
     """Keep each worker to one thread, and leave Ctrl-C to the process that waits for its batches."""
+    # What a forked worker inherits is not garbage; to look through it for some would copy all of it.
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
 
