@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixlab.catalog import Catalog, Stem
     from mixlab.datasets import MixDataset, MixLoader, make_loader
+    from mixlab.device import make_device_loader, prepare_batch, render_batch
     from mixlab.drawing import draw
     from mixlab.errors import MixlabError
     from mixlab.indexing import build_catalog
@@ -32,8 +33,11 @@ _EXPORTS = {
     "draw": "mixlab.drawing",
     "load_label_set": "mixlab.taxonomy",
     "load_taxonomy": "mixlab.taxonomy",
+    "make_device_loader": "mixlab.device",
     "make_loader": "mixlab.datasets",
+    "prepare_batch": "mixlab.device",
     "render": "mixlab.rendering",
+    "render_batch": "mixlab.device",
 }
 
 __all__ = [
@@ -50,8 +54,11 @@ __all__ = [
     "draw",
     "load_label_set",
     "load_taxonomy",
+    "make_device_loader",
     "make_loader",
+    "prepare_batch",
     "render",
+    "render_batch",
 ]
 
 
