@@ -4,10 +4,11 @@
 ``run.json``            schema, status, seeds, versions, git commit, catalog, label set, parameters
 ``config.yaml``         the resolved configuration; ``mixlab train --config`` takes it back
 ``metrics.csv``         one row per epoch
-``checkpoints/``        ``last.ckpt``, from which training goes on
+``checkpoints/``        ``last.ckpt``, from which training goes on; embeddings of ``train.cached_items``
 ``model.safetensors``   weights of the best epoch so far
 ``model.json``          their card: architecture, classes, input, where they come from, thresholds
-``predictions.parquet`` per mix of validation and test: scores, targets, mask, recipe
+``predictions.parquet`` per mix of validation and test: scores, targets, mask, recipe; the recipes are
+                        the fixed test set, complete: each renders to its mix and its stored target again
 ``report.json``, ``.md``  the scores
 ``tensorboard/``        the same curves for TensorBoard
 ======================  =================================================================================
@@ -41,6 +42,8 @@ from mixlab.errors import MissingDependencyError, RunError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mixlab.recipes import MixRecipe
 
 __all__ = ["METRIC_COLUMNS", "Predictions", "Run", "plain", "provenance"]
 
@@ -81,7 +84,8 @@ class Predictions:
         scores: ``(N, C)`` probabilities, float32.
         targets: ``(N, C)`` 1 present, 0 absent, float32.
         mask: ``(N, C)`` True where the target is known.
-        recipes: ``(N,)`` recipes as JSON text.
+        recipes: ``(N,)`` recipes as JSON text. They fix the test set: with the catalog that they name,
+            ``mixlab.rendering.render`` gives each mix again, with the target and mask of its row.
     """
 
     labels: tuple[str, ...]
@@ -109,6 +113,16 @@ class Predictions:
             self.mask[rows],
             self.recipes[rows],
         )
+
+    def mix_recipes(self) -> tuple["MixRecipe", ...]:
+        """Return the recipes decoded, ready for ``mixlab.rendering.render``.
+
+        Raises:
+            RecipeError: they were written with another version of the recipes.
+        """
+        from mixlab.recipes import MixRecipe
+
+        return tuple(MixRecipe.from_json(str(text)) for text in self.recipes)
 
     @classmethod
     def join(cls, parts: Sequence["Predictions"]) -> "Predictions":
@@ -386,7 +400,7 @@ class Run:
     @property
     def resume_command(self) -> str:
         """What to type for the training to go on."""
-        return f"mixlab train --config {self.path}/config.yaml --resume=true"
+        return f"mixlab {self.info.get('command', 'train')} --config {self.path}/config.yaml --resume=true"
 
     def _resume_hint(self) -> str:
         return f"go on with '{self.resume_command}'"
@@ -404,6 +418,16 @@ class Run:
         if sha256(data).hexdigest() != card.get("sha256"):
             raise RunError(f"{file} is damaged: its checksum differs from that in model.json.")
         return dict(_safetensors().load(data)), card
+
+    def write_embeddings(self, items: Mapping[str, "Tensor"]) -> None:
+        """Write the embeddings of the mixes that a frozen backbone is trained behind."""
+        data = _safetensors().save({k: v.contiguous() for k, v in items.items()})
+        _write(self.checkpoints / "embeddings.safetensors", data)
+
+    def read_embeddings(self) -> dict[str, "Tensor"] | None:
+        """Return what ``write_embeddings`` wrote; None when nothing was written."""
+        file = self.checkpoints / "embeddings.safetensors"
+        return dict(_safetensors().load(file.read_bytes())) if file.is_file() else None
 
     def write_predictions(self, predictions: Predictions) -> None:
         """Write ``predictions.parquet``."""

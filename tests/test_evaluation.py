@@ -1,15 +1,17 @@
 """Scores agree with scikit-learn where nothing is masked, and with arithmetic by hand where something is."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     average_precision_score,
+    brier_score_loss,
     f1_score,
     log_loss,
     precision_recall_curve,
@@ -19,7 +21,8 @@ from sklearn.metrics import (
 
 from mixlab import evaluation as ev
 from mixlab.errors import ConfigError
-from mixlab.reporting import format_markdown, format_text, table_rows
+from mixlab.reporting import format_markdown, format_text, score_tables
+from mixlab.runs import Predictions
 
 N, C = 200, 4
 NAMES = ("voice", "brass", "singer", "piano")
@@ -102,7 +105,10 @@ def test_masked_scores_change_nothing(data, rng: np.random.Generator) -> None:
     first = report(scores, targets, mask)
     assert first.coherence is not None
     assert 0 < first.coherence.pairs < N
-    assert same(first, report(other, targets, mask))
+    # Made coherent, a class answers for its descendants also where their targets are unknown.
+    second = report(other, targets, mask)
+    assert not same(first.coherent, second.coherent)
+    assert same(replace(first, coherent=None), replace(second, coherent=None))
 
 
 def test_thresholds_reach_the_best_f1_there_is(data) -> None:
@@ -301,9 +307,9 @@ def test_classes_in_fewer_than_three_songs_have_no_interval(data) -> None:
     assert [k.songs for k in full.classes] == [20, 2, 3, 20]
     assert [k.f1_interval is None for k in full.classes] == [False, True, False, False]
     assert [k.average_precision_interval is None for k in full.classes] == [False, True, False, False]
-    row = next(row for row in table_rows(full) if row[0] == "brass")
-    assert row[3] == "2"
-    assert row[7] == "-"
+    row = next(row for row in score_tables(full)[0].rows if row[0] == "brass")
+    assert row[2] == "2"
+    assert row[6] == "-"
     mask[song == 2, 2] = False
     assert report(scores, targets, mask).classes[2].songs == 2
 
@@ -357,14 +363,142 @@ def test_bad_arrays_are_refused(data) -> None:
         report(scores, targets, mask, groups=["a", "b", "c"])
 
 
-def test_table_is_aligned_and_complete(data) -> None:
+def test_oracle_thresholds_are_an_upper_bound_and_decide_nothing(data, rng: np.random.Generator) -> None:
+    scores, targets, mask = data
+    honest = ev.Thresholds(rng.random(C), np.ones(C, bool))
+    full = report(scores, targets, mask, thresholds=honest)
+    oracle = ev.fit_thresholds(scores, targets, mask)
+    f1 = ev.precision_recall_f1(ev.decide(scores, honest.values), targets, mask)[2]
+    for c, k in enumerate(full.classes):
+        assert k.oracle_threshold == oracle.values[c]
+        assert k.oracle_f1 >= k.f1 == f1[c]
+    assert full.oracle_f1 == pytest.approx(np.mean([k.oracle_f1 for k in full.classes]))
+    assert full.macro.f1 == pytest.approx(f1.mean())
+    assert [k.threshold for k in full.classes] == honest.values.tolist()
+
+
+def test_levels_are_means_over_their_classes(data) -> None:
     full = report(*data)
-    lines = format_text(full).splitlines()
-    assert [line.split()[0] for line in (lines[0], *lines[2:6], *lines[7:9])] == [
-        "class",
-        *NAMES,
-        "macro",
-        "micro",
-    ]
-    assert len({line.index(f"{k.f1:.3f}", 25) for line, k in zip(lines[2:6], full.classes, strict=True)}) == 1
-    assert f"| voice | 200 | {full.classes[0].support} |" in format_markdown(full)
+    families, instruments = full.levels
+    assert (families.name, instruments.name) == ("families", "instruments")
+    own = {"families": (0, 1, 3), "instruments": (2,)}
+    for level in full.levels:
+        classes = [full.classes[c] for c in own[level.name]]
+        assert level.n_classes == len(classes)
+        assert level.macro.f1 == pytest.approx(np.mean([k.f1 for k in classes]))
+        assert level.macro.average_precision == pytest.approx(np.mean([k.average_precision for k in classes]))
+        assert level.prior_macro.f1 == pytest.approx(np.mean([k.prior_f1 for k in classes]))
+        assert level.oracle_f1 == pytest.approx(np.mean([k.oracle_f1 for k in classes]))
+        assert level.calibration.brier == pytest.approx(np.mean([k.brier for k in classes]))
+    assert instruments.macro.average_precision_interval == full.classes[2].average_precision_interval
+    flat = report(*data, parents=(None,) * C)
+    assert flat.levels == ()
+    assert flat.coherent is None
+
+
+def test_an_undefined_class_is_left_out_of_its_level_only(data) -> None:
+    scores, targets, mask = data
+    targets = targets.copy()
+    targets[:, 1] = 0
+    families, instruments = report(scores, targets, mask).levels
+    assert (families.macro.f1_undefined, instruments.macro.f1_undefined) == (1, 0)
+
+
+def test_made_coherent_nothing_contradicts_the_tree(data) -> None:
+    full = report(*data)
+    assert full.coherence is not None
+    assert full.coherent is not None
+    assert full.coherence.score_violations > 0
+    assert full.coherent.coherence.pairs == full.coherence.pairs
+    assert full.coherent.coherence.score_violations == 0
+    assert full.coherent.coherence.decision_violations == 0
+    scores, targets, mask = data
+    lifted = scores.copy()
+    lifted[:, 0] = np.maximum(scores[:, 0], scores[:, 2])
+    again = report(lifted, targets, mask, thresholds=ev.fit_thresholds(*data))
+    assert full.coherent.macro.average_precision == pytest.approx(again.macro.average_precision)
+    fitted = ev.coherent_thresholds(scores, targets, mask, PARENTS)
+    direct = report(lifted, targets, mask, thresholds=fitted)
+    full = report(scores, targets, mask, coherent=fitted)
+    assert full.coherent.macro.average_precision_interval == direct.macro.average_precision_interval
+    assert full.coherent.macro.roc_auc_interval == direct.macro.roc_auc_interval
+    np.testing.assert_array_equal(fitted.values, ev.fit_thresholds(lifted, targets, mask).values)
+
+
+def test_calibration_by_hand() -> None:
+    scores = np.array([[0.05], [0.06], [0.95], [0.95]])
+    targets, mask = np.array([[0], [1], [1], [1]]), np.ones((4, 1), bool)
+    # Two bins are used: one says 0.055 and holds a half, one says 0.95 and holds only positives.
+    assert ev.expected_calibration_error(scores, targets, mask)[0] == pytest.approx(
+        0.5 * abs(0.5 - 0.055) + 0.5 * 0.05
+    )
+    assert ev.brier_score(scores, targets, mask)[0] == pytest.approx((0.05**2 + 0.94**2 + 2 * 0.05**2) / 4)
+    # A score on an edge belongs to the bin below it, 0 and 1 to the outermost.
+    edges = np.array([[0.0], [1 / 15], [1.0]])
+    assert ev.expected_calibration_error(edges, [[0], [0], [1]], np.ones((3, 1), bool))[0] == pytest.approx(
+        1 / 45
+    )
+
+
+def test_calibration_is_that_of_sklearn(data, rng: np.random.Generator) -> None:
+    scores, targets, _ = data
+    scores, mask = rng.random((N, C)), rng.random((N, C)) < 0.7
+    ece, brier = ev.expected_calibration_error(scores, targets, mask), ev.brier_score(scores, targets, mask)
+    for c in range(C):
+        s, t = scores[mask[:, c], c], targets[mask[:, c], c]
+        share, said = calibration_curve(t, s, n_bins=ev.N_BINS)
+        filled = np.histogram(s, bins=ev.N_BINS, range=(0, 1))[0]
+        assert ece[c] == pytest.approx(np.abs(share - said) @ filled[filled > 0] / len(s))
+        assert brier[c] == pytest.approx(brier_score_loss(t, s))
+
+
+def test_calibration_of_the_prior_and_of_the_unknown(data) -> None:
+    scores, targets, mask = data
+    mask = mask.copy()
+    mask[:, 3] = False
+    full = report(scores, targets, mask, prior=[0.5, 0.5, 0.5, 0.5])
+    share = targets[:, 1].mean()
+    assert full.classes[1].prior_ece == pytest.approx(abs(share - 0.5))
+    assert full.classes[1].prior_brier == pytest.approx(0.25)
+    assert math.isnan(full.classes[3].ece)
+    assert full.calibration is not None
+    assert full.calibration.undefined == 1
+    assert full.calibration.ece == pytest.approx(np.mean([k.ece for k in full.classes[:3]]))
+    # A class without positives is undefined in F1, but its calibration is not.
+    none = report(scores, np.zeros_like(targets), mask)
+    assert math.isfinite(none.classes[0].ece)
+    assert math.isnan(none.classes[0].oracle_threshold)
+
+
+def test_all_splits_are_scored_with_what_validation_fitted(data) -> None:
+    scores, targets, mask = data
+    half = N // 2
+    predictions = Predictions(
+        labels=NAMES,
+        split=np.array(["validation"] * half + ["test"] * half, dtype=object),
+        index=np.arange(N) % half,
+        group=np.array([f"song{i % 20}" for i in range(N)], dtype=object),
+        scores=scores,
+        targets=targets,
+        mask=mask,
+        recipes=np.array([""] * N, dtype=object),
+    )
+    scored = ev.score_splits(predictions, PARENTS, n_resamples=50)
+    validation = scores[:half], targets[:half], mask[:half]
+    thresholds = ev.fit_thresholds(*validation)
+    expected = report(
+        scores[half:],
+        targets[half:],
+        mask[half:],
+        thresholds=thresholds,
+        prior=ev.prior_probabilities(*validation[1:]),
+        groups=[f"song{i % 20}" for i in range(half, N)],
+        coherent=ev.coherent_thresholds(*validation, PARENTS),
+    )
+    assert same(scored.splits["test"], expected)
+    card = scored.card()
+    assert card["thresholds"] == dict(zip(NAMES, thresholds.values.tolist(), strict=True))
+    assert set(card["coherent_thresholds"]) == set(NAMES)
+    flat = ev.score_splits(predictions, (None,) * C, n_resamples=0)
+    assert flat.coherent is None
+    assert flat.card()["coherent_thresholds"] == flat.card()["thresholds"]

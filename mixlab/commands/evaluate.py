@@ -60,3 +60,4 @@ def print_evaluation(run: "Run", evaluation: "Evaluation", split: str) -> None:
     print(f"Report:  {run.path}/report.md   (scores: report.json, per mix: predictions.parquet)")
     print(f"Model:   {run.path}/model.safetensors   (card: model.json)")
     print(f"Next:    mixlab evaluate {run.path} --split {other}")
+    print(f"         mixlab tag FILE --run {run.path}")

@@ -1,0 +1,391 @@
+"""From arrays to everything that a report says of a split."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixlab.errors import ConfigError
+from mixlab.evaluation.arrays import Bools, Floats, check_arrays, count_undefined, mean_defined
+from mixlab.evaluation.bootstrap import (
+    MIN_SONGS,
+    Resampled,
+    bootstrap_weights,
+    interval_of,
+    interval_of_mean,
+    resample,
+    songs_with,
+)
+from mixlab.evaluation.calibration import Calibration, brier_score, calibration, expected_calibration_error
+from mixlab.evaluation.metrics import (
+    Thresholds,
+    average_precision,
+    close_upwards,
+    coherence,
+    decide,
+    fit_thresholds,
+    hierarchical,
+    masked_bce,
+    precision_recall_f1,
+    prf,
+    prior_probabilities,
+    roc_auc,
+)
+from mixlab.evaluation.results import Averages, ClassScores, CoherentScores, LevelScores, SplitScores
+from mixlab.hierarchy import ancestry_from_parents, coherent_max, output_levels
+from mixlab.runs import Predictions
+
+__all__ = ["ScoredSplits", "coherent_thresholds", "score_split", "score_splits"]
+
+
+@dataclass(frozen=True)
+class ScoredSplits:
+    """Scores of every split of some predictions, and what was fitted on validation for them.
+
+    Attributes:
+        splits: Scores by split.
+        thresholds: For the model's scores as they are.
+        coherent: For its scores after ``coherent_max``; None where the label set has one level.
+    """
+
+    splits: dict[str, SplitScores]
+    thresholds: Thresholds
+    coherent: Thresholds | None
+
+    def card(self) -> dict[str, dict[str, float]]:
+        """Return what a model's card keeps: ``thresholds`` and ``coherent_thresholds`` by class.
+
+        The latter are for scores after ``coherent_max``; where the label set has one level they are equal.
+        """
+        names = [k.name for k in next(iter(self.splits.values())).classes]
+        kinds = {"thresholds": self.thresholds, "coherent_thresholds": self.coherent or self.thresholds}
+        return {kind: dict(zip(names, fitted.values.tolist(), strict=True)) for kind, fitted in kinds.items()}
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Checked scores, decisions, targets and mask, ``(N, C)``."""
+
+    s: Floats
+    d: Bools
+    t: Bools
+    m: Bools
+
+
+@dataclass(frozen=True)
+class _PerClass:
+    """One value per class in each array ``(C,)``."""
+
+    precision: Floats
+    recall: Floats
+    f1: Floats
+    average_precision: Floats
+    roc_auc: Floats
+    ece: Floats
+    brier: Floats
+
+    def only(self, columns: NDArray[np.int64]) -> "_PerClass":
+        return _PerClass(*(getattr(self, field.name)[columns] for field in fields(self)))
+
+
+def _per_class(cells: _Cells) -> _PerClass:
+    s, t, m = cells.s, cells.t, cells.m
+    return _PerClass(
+        *precision_recall_f1(cells.d, t, m),
+        average_precision(s, t, m),
+        roc_auc(s, t, m),
+        expected_calibration_error(s, t, m),
+        brier_score(s, t, m),
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What is computed once and goes into several tables; ``weights`` and ``drawn`` are the bootstrap's."""
+
+    cells: _Cells
+    always: _Cells
+    values: _PerClass
+    baseline: _PerClass
+    oracle: Thresholds
+    oracle_f1: Floats
+    weights: Floats | None
+    drawn: Resampled | None
+    level: float
+
+
+def _measure(
+    cells: _Cells, prior: ArrayLike, groups: Sequence[str], n_resamples: int, seed: int, level: float
+) -> _Measured:
+    prior_s = np.broadcast_to(np.asarray(prior, np.float64), cells.s.shape)
+    always = replace(cells, s=prior_s, d=np.ones(prior_s.shape, np.bool_))
+    oracle = fit_thresholds(cells.s, cells.t, cells.m)
+    weights = bootstrap_weights(groups, n_resamples, seed)
+    return _Measured(
+        cells=cells,
+        always=always,
+        values=_per_class(cells),
+        baseline=_per_class(always),
+        oracle=oracle,
+        oracle_f1=precision_recall_f1(decide(cells.s, oracle.values), cells.t, cells.m)[2],
+        weights=weights,
+        drawn=None if weights is None else resample(cells.s, cells.d, cells.t, cells.m, weights),
+        level=level,
+    )
+
+
+def _macro(values: _PerClass, drawn: Resampled | None, level: float) -> Averages:
+    averages = Averages(
+        precision=mean_defined(values.precision),
+        recall=mean_defined(values.recall),
+        f1=mean_defined(values.f1),
+        average_precision=mean_defined(values.average_precision),
+        roc_auc=mean_defined(values.roc_auc),
+        f1_undefined=count_undefined(values.f1),
+        average_precision_undefined=count_undefined(values.average_precision),
+        roc_auc_undefined=count_undefined(values.roc_auc),
+    )
+    if drawn is None:
+        return averages
+    f1, f1_dropped = interval_of_mean(drawn.f1, values.f1, level)
+    ap, ap_dropped = interval_of_mean(drawn.average_precision, values.average_precision, level)
+    auc, auc_dropped = interval_of_mean(drawn.roc_auc, values.roc_auc, level)
+    return replace(
+        averages,
+        f1_dropped=f1_dropped,
+        average_precision_dropped=ap_dropped,
+        roc_auc_dropped=auc_dropped,
+        f1_interval=f1,
+        average_precision_interval=ap,
+        roc_auc_interval=auc,
+    )
+
+
+def _micro(cells: _Cells, drawn: Resampled | None, level: float) -> Averages:
+    s, d, t, m = cells.s, cells.d, cells.t, cells.m
+    p, r, f = prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())
+    flat = s[m][:, None], t[m][:, None], np.ones((int(m.sum()), 1), np.bool_)
+    return Averages(
+        precision=float(p),
+        recall=float(r),
+        f1=float(f),
+        average_precision=float(average_precision(*flat)[0]),
+        roc_auc=float(roc_auc(*flat)[0]),
+        f1_interval=None if drawn is None else interval_of(drawn.micro_f1, level),
+    )
+
+
+def score_split(
+    split: str,
+    names: Sequence[str],
+    scores: ArrayLike,
+    targets: ArrayLike,
+    mask: ArrayLike,
+    *,
+    thresholds: Thresholds,
+    prior: ArrayLike,
+    groups: Sequence[str],
+    parents: Sequence[int | None] | None = None,
+    coherent: Thresholds | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> SplitScores:
+    """Compute every score of one split, and those of the prior baseline beside them.
+
+    The baseline gives every mix each class's validation frequency; at its best threshold it predicts the
+    class always, so its F1 is ``2p / (1 + p)`` and its average precision ``p`` at prevalence ``p``.
+
+    Args:
+        split: Name of the split, for the report.
+        names: The C class names.
+        scores: ``(N, C)`` probabilities.
+        targets: ``(N, C)`` targets.
+        mask: ``(N, C)`` True where known.
+        thresholds: Fitted on validation (``fit_thresholds``).
+        prior: ``(C,)`` frequencies on validation (``prior_probabilities``).
+        groups: N song ids; bootstrap intervals draw songs.
+        parents: Parent output of each class, for the hierarchical scores; None leaves them out.
+        coherent: Fitted on validation (``coherent_thresholds``); None takes ``thresholds``.
+        n_resamples: Bootstrap resamples; 0 leaves intervals out.
+        seed: Seed of the bootstrap.
+        level: Coverage of the intervals.
+
+    Raises:
+        ConfigError: shapes differ, nothing is there to score, or scores are not finite.
+    """
+    s, t, m = check_arrays(scores, targets, mask)
+    if s.shape[1] != len(names) or len(groups) != len(s) or len(s) == 0:
+        raise ConfigError(
+            f"Expected at least one mix, {s.shape[1]} names and {len(s)} groups; got {len(s)} mixes, "
+            f"{len(names)} names and {len(groups)} groups."
+        )
+    known = _measure(_Cells(s, decide(s, thresholds.values), t, m), prior, groups, n_resamples, seed, level)
+    return SplitScores(
+        split=split,
+        n_items=len(s),
+        n_groups=len(set(groups)),
+        n_resamples=0 if known.weights is None else len(known.weights),
+        loss=masked_bce(s, t, m),
+        classes=_classes(known, names, thresholds, groups),
+        macro=_macro(known.values, known.drawn, level),
+        micro=_micro(known.cells, known.drawn, level),
+        prior_loss=masked_bce(known.always.s, t, m),
+        prior_macro=_macro(known.baseline, None, level),
+        prior_micro=_micro(known.always, None, level),
+        hierarchical=None if parents is None else hierarchical(known.cells.d, t, m, parents),
+        coherence=None if parents is None else coherence(s, known.cells.d, m, parents),
+        oracle_f1=mean_defined(known.oracle_f1),
+        calibration=_calibration(known.values, known.baseline),
+        levels=_levels(known, parents),
+        coherent=_coherent(known, parents, coherent or thresholds),
+    )
+
+
+def _classes(
+    known: _Measured, names: Sequence[str], thresholds: Thresholds, groups: Sequence[str]
+) -> tuple[ClassScores, ...]:
+    d, t, m = known.cells.d, known.cells.t, known.cells.m
+    counts = np.stack([m.sum(0), (t & m).sum(0), (d & m).sum(0), songs_with(t & m, groups)], axis=1)
+    return tuple(
+        _class_scores(known, c, name, thresholds, [int(n) for n in counts[c]]) for c, name in enumerate(names)
+    )
+
+
+def _class_scores(
+    known: _Measured, c: int, name: str, thresholds: Thresholds, counts: Sequence[int]
+) -> ClassScores:
+    values, baseline, level = known.values, known.baseline, known.level
+    n_known, support, predicted, songs = counts
+    drawn = known.drawn if songs >= MIN_SONGS else None
+    return ClassScores(
+        name=name,
+        known=n_known,
+        support=support,
+        songs=songs,
+        predicted=predicted,
+        precision=float(values.precision[c]),
+        recall=float(values.recall[c]),
+        f1=float(values.f1[c]),
+        average_precision=float(values.average_precision[c]),
+        roc_auc=float(values.roc_auc[c]),
+        threshold=float(thresholds.values[c]),
+        threshold_fitted=bool(thresholds.fitted[c]),
+        prior=float(known.always.s[0, c]),
+        prior_f1=float(baseline.f1[c]),
+        prior_average_precision=float(baseline.average_precision[c]),
+        f1_interval=None if drawn is None else interval_of(drawn.f1[:, c], level),
+        average_precision_interval=None
+        if drawn is None
+        else interval_of(drawn.average_precision[:, c], level),
+        oracle_threshold=float(known.oracle.values[c]) if support else math.nan,
+        oracle_f1=float(known.oracle_f1[c]),
+        ece=float(values.ece[c]),
+        brier=float(values.brier[c]),
+        prior_ece=float(baseline.ece[c]),
+        prior_brier=float(baseline.brier[c]),
+    )
+
+
+def _calibration(values: _PerClass, baseline: _PerClass) -> Calibration:
+    return calibration(values.ece, values.brier, baseline.ece, baseline.brier)
+
+
+def _levels(known: _Measured, parents: Sequence[int | None] | None) -> tuple[LevelScores, ...]:
+    """Return families and instruments apart; nothing where there is only one level."""
+    if parents is None or all(parent is None for parent in parents):
+        return ()
+    below = output_levels(ancestry_from_parents(parents)) > 0
+    return tuple(
+        _level(known, name, np.flatnonzero(columns))
+        for name, columns in (("families", ~below), ("instruments", below))
+    )
+
+
+def _level(known: _Measured, name: str, columns: NDArray[np.int64]) -> LevelScores:
+    values, baseline = known.values.only(columns), known.baseline.only(columns)
+    drawn = None if known.drawn is None else known.drawn.only(columns)
+    return LevelScores(
+        name=name,
+        n_classes=len(columns),
+        macro=_macro(values, drawn, known.level),
+        prior_macro=_macro(baseline, None, known.level),
+        oracle_f1=mean_defined(known.oracle_f1[columns]),
+        calibration=_calibration(values, baseline),
+    )
+
+
+def _coherent(
+    known: _Measured, parents: Sequence[int | None] | None, thresholds: Thresholds
+) -> CoherentScores | None:
+    """Score the same model made coherent; None where there is only one level."""
+    if parents is None or all(parent is None for parent in parents):
+        return None
+    t, m = known.cells.t, known.cells.m
+    s = coherent_max(known.cells.s, ancestry_from_parents(parents))
+    d = close_upwards(decide(s, thresholds.values), parents)
+    drawn = None
+    if known.weights is not None:
+        changed = np.any(s != known.cells.s, axis=0)
+        drawn = resample(s, d, t, m, known.weights, like=known.drawn, changed=changed)
+    cells = _Cells(s, d, t, m)
+    return CoherentScores(
+        macro=_macro(_per_class(cells), drawn, known.level),
+        micro=_micro(cells, drawn, known.level),
+        hierarchical=hierarchical(d, t, m, parents),
+        coherence=coherence(s, d, m, parents),
+    )
+
+
+def coherent_thresholds(
+    scores: ArrayLike, targets: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
+) -> Thresholds:
+    """Fit thresholds as ``fit_thresholds`` does, on the scores after ``coherent_max``."""
+    s, t, m = check_arrays(scores, targets, mask)
+    return fit_thresholds(coherent_max(s, ancestry_from_parents(parents)), t, m)
+
+
+def score_splits(
+    predictions: Predictions,
+    parents: Sequence[int | None],
+    *,
+    splits: Sequence[str] = ("validation", "test"),
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> ScoredSplits:
+    """Fit thresholds and prior on the validation rows, and score every split with them.
+
+    Args:
+        predictions: Of validation and of every split to score.
+        parents: Parent output of each class.
+        splits: What to score.
+        n_resamples: Bootstrap resamples; 0 leaves intervals out.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        ConfigError: a split has no rows, or scores are not finite.
+    """
+    fitted_on = predictions.only("validation")
+    validation = fitted_on.scores, fitted_on.targets, fitted_on.mask
+    thresholds = fit_thresholds(*validation)
+    coherent = coherent_thresholds(*validation, parents) if any(p is not None for p in parents) else None
+    prior, scored = prior_probabilities(fitted_on.targets, fitted_on.mask), {}
+    for split in splits:
+        part = predictions.only(split)
+        scored[split] = score_split(
+            split,
+            part.labels,
+            part.scores,
+            part.targets,
+            part.mask,
+            thresholds=thresholds,
+            prior=prior,
+            groups=[str(group) for group in part.group],
+            parents=parents,
+            coherent=coherent,
+            n_resamples=n_resamples,
+            seed=seed,
+        )
+    return ScoredSplits(scored, thresholds, coherent)
