@@ -10,7 +10,8 @@ MixlabError
 ├── CatalogError             a catalog folder is missing, damaged or of another version
 │   └── CatalogMismatchError a recipe, a state or a run belongs to another catalog
 ├── RecipeError              a recipe is malformed, or nothing can be drawn
-└── RunError                 a run folder is missing, damaged or incomplete
+├── RunError                 a run folder is missing, damaged or incomplete
+└── WeightsError             published weights are missing, not fetched, or not those meant
 
 Every message says what was expected, what was found, where, and what to do next.
 """
@@ -27,6 +28,7 @@ __all__ = [
     "RunError",
     "TaxonomyError",
     "UnknownLabelError",
+    "WeightsError",
 ]
 
 
@@ -72,3 +74,7 @@ class RecipeError(MixlabError):
 
 class RunError(MixlabError):
     """A run folder is missing, damaged or incomplete."""
+
+
+class WeightsError(MixlabError):
+    """Published weights are missing, could not be fetched, or are another file than the one meant."""

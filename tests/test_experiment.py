@@ -22,6 +22,7 @@ from mixlab.effects import EffectsConfig
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError, ConfigError, RunError
 from mixlab.models import ModelConfig
 from mixlab.recipes import MixConfig, MixRecipe
+from mixlab.rendering import render
 from mixlab.runs import Run, plain
 from mixlab.training import Evaluation, TrainConfig, evaluate_run, load_model, open_catalog, train
 
@@ -97,6 +98,20 @@ def test_predictions_are_of_musical_mixes_that_can_be_made_again(
         np.testing.assert_array_equal(predictions.mask[index], dataset.item(index)["mask"])
 
 
+def test_the_stored_recipes_are_the_whole_test_set(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+    stored = Run.open(trained[0].path).predictions()
+    recipes, model = stored.mix_recipes(), load_model(trained[0])
+    assert len(recipes) == len(stored) == 24 + 20
+    for row, recipe in enumerate(recipes):
+        mix = render(recipe, toy)
+        np.testing.assert_array_equal(mix.target, stored.targets[row])
+        np.testing.assert_array_equal(mix.mask, stored.mask[row])
+        assert (recipe.split, recipe.index) == (stored.split[row], stored.index[row])
+        with torch.inference_mode():
+            scores = torch.sigmoid(model(torch.from_numpy(mix.mixture)[None]))[0]
+        np.testing.assert_allclose(stored.scores[row], scores, atol=1e-5)
+
+
 def test_evaluating_again_gives_the_same_report(trained: tuple[Run, Evaluation]) -> None:
     run, first = trained
     before = json.dumps(run.report())
@@ -165,7 +180,7 @@ def test_another_catalog_is_refused(trained: tuple[Run, Evaluation], toy: Catalo
     [
         ({"channels": 2}, {}, "Models take mono mixes"),
         ({"sample_rate": 16000}, {}, r"mix\.sample_rate=16000 and train\.model\.sample_rate=8000"),
-        ({}, {"hop": 512}, r"need at least 0\.960 s"),
+        ({}, {"hop": 512}, r"needs at least 0\.960 s"),
     ],
 )
 def test_mixes_that_do_not_fit_the_model_leave_no_folder(
@@ -381,10 +396,10 @@ def test_mixes_that_were_drawn_anew_are_reported(
 
     render = datasets.render
 
-    def failing(recipe: MixRecipe, *arguments: object) -> object:
+    def failing(recipe: MixRecipe, *arguments: object, **options: object) -> object:
         if recipe.split == "test" and recipe.index in (3, 7) and recipe.attempt == 0:
             raise AudioError("no such file")
-        return render(recipe, *arguments)
+        return render(recipe, *arguments, **options)
 
     monkeypatch.setattr(datasets, "render", failing)
     with pytest.warns(RuntimeWarning, match="drawn anew: no such file"):

@@ -1,4 +1,4 @@
-"""The network is the published one: its size, its keys, its front end, and its limits."""
+"""The networks are the published ones: their sizes, their keys, their front end, and their limits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,16 @@ from safetensors.torch import save_file
 
 from mixlab.errors import ConfigError
 from mixlab.models import (
+    ARCHITECTURES,
     MODELS,
     ModelConfig,
     ShortChunkCNN,
     backbone_parameters,
     build_model,
     head_parameters,
+    last_parameters,
     load_backbone,
+    load_weights,
     n_blocks,
     n_parameters,
     read_weights,
@@ -24,6 +27,12 @@ from mixlab.models import (
 )
 
 TINY = ModelConfig(sample_rate=8000, f_max=4000, n_fft=256, hop=128, n_mels=16, width=4)
+
+
+def tiny_config(name: str) -> ModelConfig:
+    """A small network of any architecture, for 8 kHz audio."""
+    n_mels = 0 if ARCHITECTURES[name].fixed_mels else 16
+    return replace(TINY, architecture=name, n_mels=n_mels, hop=16 if name == "fcn" else 64)
 
 
 def tiny(n_classes: int = 3) -> ShortChunkCNN:
@@ -44,21 +53,113 @@ def test_full_width_is_the_published_network() -> None:
     assert model.min_samples == 32512  # 2.032 s
 
 
-@pytest.mark.parametrize(("n_mels", "blocks"), [(128, 7), (96, 6), (64, 6), (16, 4), (256, 7)])
+@pytest.mark.parametrize(("n_mels", "blocks"), [(0, 7), (128, 7), (96, 6), (64, 6), (16, 4), (256, 7)])
 def test_blocks_follow_the_mel_bands(n_mels: int, blocks: int) -> None:
     assert n_blocks(ModelConfig(n_mels=n_mels)) == blocks
 
 
+@pytest.mark.parametrize(
+    ("name", "n_parameters_published", "embedding_size", "shortest"),
+    [
+        ("short_chunk_cnn", 3_687_348, 512, 32_512),
+        ("short_chunk_cnn_res", 12_104_244, 512, 257),
+        ("musicnn", 784_300, 1506, 257),
+        ("crnn", 394_100, 32, 24_320),
+        ("fcn", 447_732, 64, 327_424),
+    ],
+)
+def test_published_sizes(name: str, n_parameters_published: int, embedding_size: int, shortest: int) -> None:
+    model = build_model(ModelConfig(architecture=name), 50)
+    assert n_parameters(model) == n_parameters_published
+    assert (model.embedding_size, model.min_samples) == (embedding_size, shortest)
+    assert model.config.n_mels == ARCHITECTURES[name].n_mels
+
+
+def test_every_architecture_has_a_network() -> None:
+    assert MODELS.keys() == ARCHITECTURES.keys()
+
+
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_every_model_maps_audio_to_finite_logits(name: str) -> None:
-    model = build_model(replace(TINY, architecture=name), 3).eval()
-    audio = torch.randn(2, 1, 8000)
+def test_every_model_keeps_its_promises(name: str) -> None:
+    """Finite logits, items that do not see each other, embedding plus head, and a shortest input."""
+    torch.manual_seed(1)
+    model = build_model(tiny_config(name), 3).eval()
+    audio = torch.randn(2, 1, 24000)
     with torch.inference_mode():
-        logits = model(audio)
+        logits, embedding = model(audio), model.embed(audio)
         assert logits.shape == (2, 3)
         assert torch.isfinite(logits).all()
         torch.testing.assert_close(model(audio[:1]), logits[:1], rtol=1e-4, atol=1e-5)
-    assert len(head_parameters(model)) + len(backbone_parameters(model)) == len(list(model.parameters()))
+        assert embedding.shape == (2, model.embedding_size)
+        torch.testing.assert_close(model.classify(embedding), logits)
+        torch.testing.assert_close(model.encode(model.features(audio)), embedding)
+        assert model(audio[..., : model.min_samples]).shape == (2, 3)
+        with pytest.raises(ConfigError, match=f"{name} at hop .* is too short|too short: {name} at hop"):
+            model(audio[..., : model.min_samples - 1])
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_model_knows_its_head(name: str) -> None:
+    model = build_model(tiny_config(name), 3)
+    head, backbone = head_parameters(model), backbone_parameters(model)
+    assert {id(p) for p in head} | {id(p) for p in backbone} == {id(p) for p in model.parameters()}
+    assert len(head) + len(backbone) == len(list(model.parameters()))
+    assert {id(p) for p in last_parameters(model)} <= {id(p) for p in head}
+    assert [tuple(p.shape) for p in last_parameters(model)][-1] == (3,)
+    model.eval()
+    embedding = torch.randn(2, model.embedding_size)
+    torch.autograd.backward(model.classify(embedding).sum())
+    assert all(p.grad is not None for p in head)
+    assert all(p.grad is None for p in backbone)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_weights_travel_between_equal_models(name: str, tmp_path: Path) -> None:
+    """All of them, or all but the last layer, or the backbone alone; a file may lack the front end."""
+    source = build_model(tiny_config(name), 5)
+    torch.save(
+        {k: v for k, v in source.state_dict().items() if not k.startswith("spec.")}, tmp_path / "w.pth"
+    )
+    state = read_weights(tmp_path / "w.pth")
+    for parts, n_classes in (("all", 5), ("all_but_last", 3), ("backbone", 3)):
+        target = build_model(tiny_config(name), n_classes)
+        before = {k: v.clone() for k, v in target.state_dict().items()}
+        load_weights(target, state, parts=parts)  # type: ignore[arg-type]
+        kept = {"all": (), "all_but_last": (target.last_name,), "backbone": target.head_names}[parts]
+        for key, value in target.state_dict().items():
+            expected = before if key.split(".")[0] in kept else source.state_dict()
+            assert torch.equal(value, expected[key]), (parts, key)
+    with pytest.raises(ConfigError, match=r"do not fit this model .*the number of classes"):
+        load_weights(build_model(tiny_config(name), 4), state)
+
+
+def test_a_backbone_has_no_head_to_give() -> None:
+    state = {k: v for k, v in tiny().state_dict().items() if not k.startswith(("dense", "bn"))}
+    load_backbone(tiny(), state)
+    with pytest.raises(
+        ConfigError, match=r"lack .* entries: dense1\.weight.*frozen and finetune give a new head"
+    ):
+        load_weights(tiny(), state, parts="all_but_last")
+
+
+def test_weights_of_another_front_end_are_refused() -> None:
+    state = build_model(replace(TINY, n_fft=512), 3).state_dict()
+    with pytest.raises(ConfigError, match=r"spec\.spectrogram\.window is \(512,\), expected \(256,\)"):
+        load_backbone(tiny(), state)
+    state["spec.spectrogram.window"] = state["spec.mel_scale.fb"] = torch.zeros(0)
+    load_backbone(tiny(), state)
+
+
+def test_musicnn_hears_a_pattern_wherever_it_stands() -> None:
+    """Time is pooled by maximum and mean: a sound in the middle of silence may come earlier or later."""
+    torch.manual_seed(0)
+    model = build_model(tiny_config("musicnn"), 3).eval()
+    tone = 0.1 * torch.sin(2 * torch.pi * 1000 * torch.arange(4000) / 8000)
+    audio = torch.zeros(2, 1, 40000)
+    audio[0, 0, 16000:20000], audio[1, 0, 19200:23200] = tone, tone
+    with torch.inference_mode():
+        one, other = model.embed(audio)
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_embedding_and_head_make_the_model() -> None:
@@ -99,7 +200,7 @@ def test_too_short_audio_names_the_shortest() -> None:
     model = tiny()
     with torch.inference_mode():
         model(torch.zeros(1, 1, model.min_samples))
-        with pytest.raises(ConfigError, match=r"need at least 0\.240 s \(1920 samples at 8000 Hz\)"):
+        with pytest.raises(ConfigError, match=r"needs at least 0\.240 s \(1920 samples at 8000 Hz\)"):
             model(torch.zeros(1, 1, model.min_samples - 1))
 
 
@@ -112,11 +213,18 @@ def test_stereo_is_refused() -> None:
     ("change", "message"),
     [
         ({"architecture": "resnet9000"}, "Unknown model.architecture 'resnet9000'"),
-        ({"width": 0}, "model.width must be at least 1"),
+        ({"width": -1}, "model.width must be at least 1, or 0 for the published value, got -1"),
         ({"dropout": 1.0}, r"model.dropout must lie in \[0, 1\)"),
         ({"f_max": 5000}, r"model.f_max must lie in \(0, 4000\] Hz"),
         ({"n_mels": 2}, "model.n_mels must be at least 4"),
         ({"n_layers": 5}, "between 2 and 4 for 16 mel bands"),
+        (
+            {"architecture": "crnn"},
+            "crnn pools 96 mel bands down to one: set model.n_mels to 0 or 96, got 16",
+        ),
+        ({"architecture": "musicnn", "n_layers": 3}, "musicnn has a fixed depth"),
+        ({"architecture": "fcn", "n_mels": 0, "dense": 9}, "fcn has no hidden fully connected layer"),
+        ({"architecture": "crnn", "n_mels": 96, "width": 5}, "it must be even, got 5"),
     ],
 )
 def test_bad_shapes_are_refused(change: dict[str, object], message: str) -> None:

@@ -11,25 +11,35 @@ if TYPE_CHECKING:
     from mixlab.training.config import TrainConfig
     from mixlab.training.experiment import Evaluation, evaluate_run, load_model, predict, train
     from mixlab.training.objective import (
-        freeze_backbone,
+        balanced_weights,
+        make_loss,
         masked_bce_with_logits,
         measure_precision,
+    )
+    from mixlab.training.places import open_catalog
+    from mixlab.training.transfer import (
+        calibrate_batch_norm,
+        freeze_backbone,
+        movement,
         parameter_groups,
         prepare_model,
         set_training_mode,
     )
-    from mixlab.training.places import open_catalog
     from mixlab.training.world import World
 
 __all__ = [
     "Evaluation",
     "TrainConfig",
     "World",
+    "balanced_weights",
+    "calibrate_batch_norm",
     "evaluate_run",
     "freeze_backbone",
     "load_model",
+    "make_loss",
     "masked_bce_with_logits",
     "measure_precision",
+    "movement",
     "open_catalog",
     "parameter_groups",
     "predict",
@@ -41,15 +51,16 @@ __all__ = [
 _HOMES = {
     "config": ("TrainConfig",),
     "experiment": ("Evaluation", "evaluate_run", "load_model", "predict", "train"),
-    "objective": (
+    "objective": ("balanced_weights", "make_loss", "masked_bce_with_logits", "measure_precision"),
+    "places": ("open_catalog",),
+    "transfer": (
+        "calibrate_batch_norm",
         "freeze_backbone",
-        "masked_bce_with_logits",
-        "measure_precision",
+        "movement",
         "parameter_groups",
         "prepare_model",
         "set_training_mode",
     ),
-    "places": ("open_catalog",),
     "world": ("World",),
 }
 _EXPORTS = {name: home for home, names in _HOMES.items() for name in names}

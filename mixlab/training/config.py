@@ -6,9 +6,11 @@ from typing import Any, Literal, TypeVar, get_args
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
 
-__all__ = ["TrainConfig", "Transfer", "from_plain"]
+__all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "from_plain"]
 
-Transfer = Literal["scratch", "frozen", "finetune"]
+Transfer = Literal["scratch", "frozen", "finetune", "last", "random_frozen"]
+Loss = Literal["bce", "mcm"]
+ClassWeights = Literal["none", "balanced"]
 Precision = Literal["auto", "fp32", "bf16"]
 Monitor = Literal["macro_ap", "loss"]
 Accelerator = Literal["auto", "cpu", "cuda"]
@@ -16,6 +18,10 @@ Accelerator = Literal["auto", "cpu", "cuda"]
 T = TypeVar("T")
 
 _FINETUNE_LR = 0.0001
+PRETRAINED = ("frozen", "finetune", "last")
+"""Ways of transfer that start from given weights."""
+FROZEN = ("frozen", "last", "random_frozen")
+"""Ways of transfer that leave front end and backbone as they start."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +30,30 @@ class TrainConfig:
 
     Attributes:
         model: The network.
-        transfer: ``scratch`` trains all weights; ``frozen`` trains the head on a pretrained backbone
-            that stays as it is, statistics included; ``finetune`` trains both, the backbone slowly.
-        pretrained: Weights to start from (``.pth``, ``.safetensors``, or a run folder); needed by
-            ``frozen`` and ``finetune``. Only front end and backbone are taken.
+        transfer: ``scratch`` trains all weights; ``frozen`` trains a new head on a pretrained backbone
+            that stays as it is, statistics included; ``finetune`` trains both, the backbone slowly;
+            ``last`` takes the pretrained head too and trains only a new last layer; ``random_frozen``
+            trains the head on a random backbone, the control of what pretraining is worth.
+        pretrained: Weights to start from: a file (``.pth``, ``.safetensors``), a run folder, or a name
+            that 'mixlab weights' lists; needed by ``frozen``, ``finetune`` and ``last``.
         pretrained_stream: Which stream of a multi-stream checkpoint to take.
         lr_head: Initial learning rate of the fully connected layers.
         lr_backbone: Initial learning rate of front end and backbone. None takes the paper's: that of the
             head from scratch, 0.0001 when fine-tuning.
+        loss: ``bce``, binary cross-entropy over the known targets; or ``mcm``, the max constraint loss
+            over the label tree (a family is as present as its most present instrument), whose model
+            also predicts so.
+        class_weights: ``none``, or ``balanced``: in every class, positives together weigh as much as
+            negatives together, by how often the class is heard in the training stream.
         weight_decay: Of Adam.
         lr_step_epochs: Learning rates are multiplied by ``lr_factor`` every so many epochs.
         lr_factor: See ``lr_step_epochs``, in (0, 1].
         epochs: At most so many epochs.
         epoch_size: Mixes per epoch; every epoch has other ones.
+        cached_items: With a frozen backbone (``frozen``, ``last``, ``random_frozen``): mix and embed the
+            first so many mixes of the stream once, keep them in the run folder, and train on these in
+            every epoch, in changing order, instead of on ever new mixes; an epoch is then one pass over
+            them, whatever ``epoch_size`` says. 0 mixes anew.
         batch_size: Mixes per step, over all processes together. Each process normalizes the loss, and
             batch norm its features, over its own part: with several, training is not bit for bit that
             of one.
@@ -63,6 +80,8 @@ class TrainConfig:
     transfer: Transfer = "scratch"
     pretrained: str = ""
     pretrained_stream: int | None = None
+    loss: Loss = "bce"
+    class_weights: ClassWeights = "none"
     lr_head: float = 0.01
     lr_backbone: float | None = None
     weight_decay: float = 0.0
@@ -70,6 +89,7 @@ class TrainConfig:
     lr_factor: float = 0.1
     epochs: int = 100
     epoch_size: int = 10_000
+    cached_items: int = 0
     batch_size: int = 32
     val_size: int = 1000
     test_size: int = 1000
@@ -96,6 +116,7 @@ class TrainConfig:
             _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
         for name in (
             "patience",
+            "cached_items",
             "num_workers",
             "save_every",
             "bootstrap",
@@ -111,24 +132,42 @@ class TrainConfig:
         _check(0 < self.lr_factor <= 1, "lr_factor", "a number in (0, 1]", self.lr_factor)
         for name, choices in _CHOICES.items():
             _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
-        if self.transfer != "scratch" and not self.pretrained:
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.transfer in PRETRAINED and not self.pretrained:
             raise ConfigError(
-                f"train.transfer={self.transfer} needs weights to start from: set train.pretrained to a file."
+                f"train.transfer={self.transfer} needs weights to start from: set train.pretrained to a "
+                "file, a run folder, or a name that 'mixlab weights' lists."
             )
-        if self.transfer == "scratch" and self.pretrained:
+        if self.transfer not in PRETRAINED and self.pretrained:
             raise ConfigError(
-                "train.pretrained is set, but train.transfer=scratch would not use it; "
-                "set train.transfer to frozen or finetune."
+                f"train.pretrained is set, but train.transfer={self.transfer} would not use it; "
+                f"set train.transfer to {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}."
             )
-        if self.transfer == "frozen" and backbone is not None:
+        if self.transfer in FROZEN and self.lr_backbone is not None:
             raise ConfigError(
-                "train.lr_backbone is set, but train.transfer=frozen does not train the backbone."
+                f"train.lr_backbone is set, but train.transfer={self.transfer} does not train the backbone."
+            )
+        if self.cached_items and self.transfer not in FROZEN:
+            raise ConfigError(
+                f"train.cached_items keeps embeddings, which train.transfer={self.transfer} would change "
+                f"with every step; set it to 0, or train.transfer to one of {', '.join(FROZEN)}."
+            )
+        if self.cached_items and self.cached_items < self.batch_size:
+            raise ConfigError(
+                f"train.cached_items={self.cached_items} does not fill one batch of {self.batch_size}."
+            )
+        if self.loss == "mcm" and self.class_weights != "none":
+            raise ConfigError(
+                "train.class_weights belongs to train.loss=bce: in the max constraint loss one class stands "
+                "in for another, so a weight per class has no meaning there. Set it to none."
             )
 
     @property
     def backbone_rate(self) -> float | None:
         """Initial learning rate of front end and backbone; None when they are frozen."""
-        if self.transfer == "frozen":
+        if self.transfer in FROZEN:
             return None
         if self.lr_backbone is not None:
             return self.lr_backbone
@@ -143,6 +182,8 @@ class TrainConfig:
 
 _CHOICES = {
     "transfer": get_args(Transfer),
+    "loss": get_args(Loss),
+    "class_weights": get_args(ClassWeights),
     "monitor": get_args(Monitor),
     "precision": get_args(Precision),
     "accelerator": get_args(Accelerator),

@@ -10,20 +10,24 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset, make_loader
 from mixlab.errors import ConfigError, RunError
-from mixlab.evaluation import SplitScores, fit_thresholds, prior_probabilities, score_split
-from mixlab.models import ModelConfig, build_model, n_parameters
+from mixlab.evaluation import SplitScores, score_splits
+from mixlab.hierarchy import coherent_max
+from mixlab.models import ModelConfig, TaggingModel, build_model, n_parameters
 from mixlab.recipes import MixConfig
 from mixlab.reporting import format_markdown
 from mixlab.runs import Predictions, Run, plain
 from mixlab.taxonomy import LabelSet, load_taxonomy
 from mixlab.training.config import TrainConfig, from_plain
-from mixlab.training.objective import faster_precision, measure_precision, prepare_model
+from mixlab.training.objective import faster_precision, measure_precision
 from mixlab.training.places import as_catalog, catalog_entry, open_catalog
+from mixlab.training.preparation import calibrate, related_classes, training_batches, training_loss
+from mixlab.training.transfer import prepare_model, pretrained_facts
 from mixlab.training.world import World
 
 __all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
@@ -129,13 +133,13 @@ def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
     return list(loader) if size <= MEMORY_LIMIT else loader
 
 
-def _new_model(train: TrainConfig, labels: LabelSet, n_samples: int) -> nn.Module:
+def _new_model(train: TrainConfig, labels: LabelSet, n_samples: int) -> TaggingModel:
     torch.manual_seed(train.seed)
     model = build_model(train.model, len(labels))
     prepare_model(model, train)
     if train.channels_last:
         # torch's own annotation of Module.to lacks memory_format.
-        model = cast(nn.Module, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        model = cast(TaggingModel, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     with torch.no_grad():
         model.eval()(torch.zeros(1, 1, n_samples))
     model.train()
@@ -158,6 +162,9 @@ def _choose_precision(
         return str(stored)
     if train.precision != "auto":
         return train.precision
+    if train.cached_items:
+        # What is left to train is a few dense layers.
+        return "fp32"
     device = torch.device(world.accelerator(train.accelerator))
     if world.size > 1:
         # Processes that measured for themselves could disagree.
@@ -211,18 +218,22 @@ def _run_info(
 
 
 def _model_card(
-    run: Run, mix: MixConfig, train: TrainConfig, labels: LabelSet, model: nn.Module
+    run: Run, mix: MixConfig, train: TrainConfig, labels: LabelSet, model: TaggingModel
 ) -> dict[str, Any]:
     info = run.info
+    through_tree = "; then the largest among a class and its descendants" if train.loss == "mcm" else ""
     return {
         "schema": 1,
-        "config": asdict(train.model),
+        "config": asdict(model.config),
         "labels": _label_info(labels),
         "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
-        "output": "logits; apply a sigmoid for scores",
+        "output": f"logits; apply a sigmoid for scores{through_tree}",
         "parameters": n_parameters(model),
         "transfer": train.transfer,
+        "loss": train.loss,
+        "class_weights": train.class_weights,
         "pretrained": train.pretrained,
+        "pretrained_file": pretrained_facts(train),
         "catalog_hash": info["catalog"]["content_hash"],
         "note": info["note"],
         "versions": info["versions"],
@@ -289,6 +300,8 @@ def _train(
     opened: Catalog, run: Run, mix: MixConfig, config: TrainConfig, resume: bool, report: Report | None
 ) -> tuple[Run, Evaluation | None]:
     world = World.from_environment()
+    if config.cached_items and world.size > 1:
+        raise ConfigError("train.cached_items trains in one process: start mixlab without torchrun.")
     stream = MixDataset(
         opened,
         mix,
@@ -341,7 +354,7 @@ def _finished(run: Run, config: TrainConfig) -> str | None:
 
 def _fit(
     run: Run,
-    model: nn.Module,
+    model: TaggingModel,
     stream: MixDataset,
     validation: Iterable[Batch],
     config: TrainConfig,
@@ -353,6 +366,10 @@ def _fit(
     from mixlab.training.loop import StopRequest, fit
 
     n_samples, labels = stream.config.render_settings().samples, stream.labels
+    if config.transfer == "random_frozen":
+        _say(report, "measuring the random backbone's batch norm statistics on the first training mixes")
+        calibrate(model, stream, num_workers=config.num_workers)
+    loss = training_loss(run, stream, config, first=world.is_first, resume=resume, report=report)
     precision = _choose_precision(run, model, config, n_samples, len(labels), world, resume=resume)
     accelerator = world.accelerator(config.accelerator)
     if world.is_first:
@@ -365,15 +382,18 @@ def _fit(
             f"{config.model.architecture}: {moved['parameters']:,} parameters, {moved['trainable']:,} of "
             f"them trainable ({config.transfer}); {precision} on {accelerator}",
         )
+    batches = training_batches(run, model, stream, config, accelerator, report)
     begin = time.perf_counter()
     with StopRequest().on_interrupt() as stop:
         result = fit(
             run,
             model,
-            make_loader(stream, num_workers=config.num_workers, pin_memory=accelerator == "cuda"),
+            batches,
             validation,
             config,
             precision=precision,
+            loss=loss,
+            related=related_classes(config, labels),
             card=_model_card(run, stream.config, config, labels, model) if world.is_first else {},
             world=world,
             stop=stop,
@@ -386,7 +406,7 @@ def _fit(
     return result.reason
 
 
-def load_model(run: Run) -> nn.Module:
+def load_model(run: Run) -> TaggingModel:
     """Return a run's model, the best epoch's, ready for inference on the CPU.
 
     Raises:
@@ -403,7 +423,11 @@ def load_model(run: Run) -> nn.Module:
 
 
 def predict(
-    model: nn.Module, batches: Iterable[Batch], *, device: torch.device | str = "cpu"
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    device: torch.device | str = "cpu",
+    related: NDArray[np.bool_] | None = None,
 ) -> dict[str, np.ndarray]:
     """Score batches in float32.
 
@@ -414,6 +438,7 @@ def predict(
         model: Audio ``(B, 1, T)`` to logits ``(B, C)``.
         batches: As ``MixLoader`` yields them.
         device: Where to compute.
+        related: Ancestry of the classes, ``(C, C)``, for a model that predicts through it.
 
     Returns:
         ``scores`` (probabilities), ``target`` and ``mask`` ``(N, C)``, ``index`` and ``attempt`` ``(N,)``.
@@ -423,8 +448,8 @@ def predict(
     collected: dict[str, list[np.ndarray]] = {name: [] for name in ("scores", *names)}
     with torch.inference_mode():
         for batch in batches:
-            scores = torch.sigmoid(model(batch["audio"].to(device)).float())
-            collected["scores"].append(scores.cpu().numpy())
+            scores = torch.sigmoid(model(batch["audio"].to(device)).float()).cpu().numpy()
+            collected["scores"].append(scores if related is None else coherent_max(scores, related))
             for name in names:
                 collected[name].append(batch[name].numpy())
     return {name: np.concatenate(parts) for name, parts in collected.items()}
@@ -481,7 +506,8 @@ def evaluate_run(
         for split in SPLITS:
             dataset = _fixed_set(opened, mix, config, split, world)
             given = (batches or {}).get(split) or make_loader(dataset, num_workers=workers)
-            scored = predict(model, given, device=world.accelerator(config.accelerator))
+            device = world.accelerator(config.accelerator)
+            scored = predict(model, given, device=device, related=related_classes(config, dataset.labels))
             parts.append(_as_predictions(dataset, scored))
     predictions = Predictions.join(parts)
     run.write_predictions(predictions)
@@ -490,32 +516,19 @@ def evaluate_run(
 
 def _score(run: Run, predictions: Predictions, config: TrainConfig) -> Evaluation:
     """Compute, store and return the scores of predictions."""
-    validation = predictions.only("validation")
-    thresholds = fit_thresholds(validation.scores, validation.targets, validation.mask)
-    prior = prior_probabilities(validation.targets, validation.mask)
-    splits = {}
-    for split in SPLITS:
-        part = predictions.only(split)
-        splits[split] = score_split(
-            split,
-            part.labels,
-            part.scores,
-            part.targets,
-            part.mask,
-            thresholds=thresholds,
-            prior=prior,
-            groups=[str(group) for group in part.group],
-            parents=run.info["labels"]["parents"],
-            n_resamples=config.bootstrap,
-            seed=config.eval_seed,
-        )
+    scored = score_splits(
+        predictions,
+        run.info["labels"]["parents"],
+        splits=SPLITS,
+        n_resamples=config.bootstrap,
+        seed=config.eval_seed,
+    )
     redrawn = {
         split: sum(json.loads(recipe)["attempt"] > 0 for recipe in predictions.only(split).recipes)
         for split in SPLITS
     }
-    evaluation = Evaluation(splits, str(run.info.get("note", "")), redrawn)
-    named = dict(zip(predictions.labels, thresholds.values.tolist(), strict=True))
-    run.update_card(thresholds=named)
+    evaluation = Evaluation(scored.splits, str(run.info.get("note", "")), redrawn)
+    run.update_card(**scored.card())
     run.write_report({"schema": 1, **asdict(evaluation)}, _markdown(run, evaluation))
     run.update(status="evaluated")
     return evaluation
@@ -532,6 +545,8 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
         f"- trained {info['parameters']:,} parameters, {info['trainable']:,} of them trainable, in "
         f"{info['precision']} on {info['device']}; best epoch {run.card['trained']['epoch']} of "
         f"{len(run.metrics())}",
+        f"- {_started(run.card)}",
+        "- relative change of each module's weights since the start: " + _moved(run.card),
         "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
         "- the prior predicts each class's validation frequency for every mix; at its best threshold that "
         "is to predict it always",
@@ -543,3 +558,24 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
             lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
         lines.append(format_markdown(scores))
     return "\n".join(lines) + "\n"
+
+
+def _started(card: Mapping[str, Any]) -> str:
+    """Say what a training started from and what it minimised."""
+    file = card.get("pretrained_file")
+    if not file:
+        start = "random weights"
+    elif file["known_as"]:
+        start = f"{file['known_as']} ({file['trained_on']})"
+    else:
+        start = f"{card['pretrained']} (SHA-256 {file['sha256'][:16]}...)"
+    weighted = ", classes balanced" if card.get("class_weights") == "balanced" else ""
+    return f"transfer: {card['transfer']}, started from {start}; loss {card.get('loss', 'bce')}{weighted}"
+
+
+def _moved(card: Mapping[str, Any]) -> str:
+    """List how far each module went, frozen ones as such."""
+    return ", ".join(
+        f"{name} {entry['weights']:.3g}" if entry["trainable"] else f"{name} frozen ({entry['weights']:.3g})"
+        for name, entry in card["moved"].items()
+    )

@@ -11,20 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.evaluation import average_precision, masked_bce, roc_auc
+from mixlab.hierarchy import coherent_max
+from mixlab.models import TaggingModel
 from mixlab.runs import Run
-from mixlab.training.config import TrainConfig
-from mixlab.training.objective import masked_bce_with_logits, parameter_groups, set_training_mode, step_seed
+from mixlab.training.config import FROZEN, TrainConfig
+from mixlab.training.objective import LossFunction, masked_bce_with_logits, step_seed
+from mixlab.training.preparation import embed
+from mixlab.training.transfer import movement, parameter_groups, set_training_mode
 from mixlab.training.world import World
 
 __all__ = ["FitResult", "StopRequest", "fit"]
@@ -110,13 +115,49 @@ class _Stream(_Batches):
         self.loader.load_state_dict(state)
 
 
-class _Tagger(pl.LightningModule):
-    """The model as Lightning wants it."""
+class _Validation(_Batches):
+    """The fixed batches that are scored after every epoch.
 
-    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
+    Behind a frozen backbone their embeddings are kept, and take the place of the audio from the second
+    epoch on: neither mixing nor the backbone is needed again.
+    """
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        super().__init__(batches)
+        self.kept: list[Batch] = []
+        self.complete = False
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.complete:
+            return iter(self.kept)
+        self.kept = []
+        return iter(self.batches)
+
+
+class _Tagger(pl.LightningModule):
+    """The model as Lightning wants it.
+
+    Args:
+        model: The model.
+        config: Settings.
+        loss: Of logits, targets and mask.
+        related: Ancestry of the classes for a model that predicts through it; None for others.
+        fixed: The validation batches.
+    """
+
+    def __init__(
+        self,
+        model: TaggingModel,
+        config: TrainConfig,
+        loss: LossFunction,
+        related: NDArray[np.bool_] | None,
+        fixed: _Validation,
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = config
+        self.loss, self.related, self.fixed = loss, related, fixed
+        self.frozen = config.transfer in FROZEN
         self.collected: list[tuple[np.ndarray, ...]] = []
         self.validation: dict[str, float] = {}
         self.loss_sum: Tensor | float = 0.0
@@ -134,16 +175,27 @@ class _Tagger(pl.LightningModule):
         torch.manual_seed(step_seed(self.config.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = masked_bce_with_logits(self.model(batch["audio"]), batch["target"], batch["mask"])
+        loss = self.loss(self._logits(batch), batch["target"], batch["mask"])
         self.loss_sum = self.loss_sum + loss.detach().double()
         self.loss_count += 1
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        scores = torch.sigmoid(self.model(batch["audio"]).float())
+        if self.frozen and not self.fixed.complete:
+            batch = {**batch, "embedding": embed(self.model, batch["audio"])}
+            self.fixed.kept.append({name: batch[name].cpu() for name in ("embedding", "target", "mask")})
+        scores = torch.sigmoid(self._logits(batch).float())
+        if self.related is not None:
+            scores = coherent_max(scores, self.related)
         self.collected.append(tuple(x.cpu().numpy() for x in (scores, batch["target"], batch["mask"])))
 
+    def _logits(self, batch: Batch) -> Tensor:
+        if "embedding" in batch:
+            return self.model.classify(batch["embedding"])
+        return cast(Tensor, self.model(batch["audio"]))
+
     def on_validation_epoch_end(self) -> None:
+        self.fixed.complete = self.frozen
         parts, self.collected = self.collected, []
         if self.trainer.world_size > 1:
             gathered: list[Any] = [None] * self.trainer.world_size
@@ -208,11 +260,12 @@ class _Keeper(pl.Callback):
         loader: _Stream,
         config: TrainConfig,
         card: Mapping[str, Any],
+        start: Mapping[str, Tensor],
         stop: StopRequest,
         report: Callable[[str], None] | None,
     ) -> None:
         self.run, self.loader, self.config = run, loader, config
-        self.card, self.stop, self.report = card, stop, report
+        self.card, self.start, self.stop, self.report = card, start, stop, report
         self.best_value, self.best_epoch, self.epochs, self.impatience = math.nan, 0, 0, 0
         self.out_of_patience = False
         self.bar: Any = None
@@ -322,7 +375,9 @@ class _Keeper(pl.Callback):
 
     def _write_best(self, module: "_Tagger") -> None:
         trained = {"epoch": self.epochs, "monitor": self.config.monitor, "value": self.best_value}
-        self.run.write_model(module.model.state_dict(), {**self.card, "trained": trained})
+        state = module.model.state_dict()
+        moved = movement(module.model, self.start, state)
+        self.run.write_model(state, {**self.card, "trained": trained, "moved": moved})
 
     def _write_curves(
         self, trainer: pl.Trainer, loss: float, validation: Mapping[str, float], improved: bool
@@ -412,13 +467,15 @@ def _quiet_lightning() -> Iterator[None]:
 
 def fit(
     run: Run,
-    model: nn.Module,
+    model: TaggingModel,
     train_batches: Any,  # noqa: ANN401 - any sized iterable of batches with a state_dict
     validation_batches: Iterable[Batch],
     config: TrainConfig,
     *,
     precision: str,
     card: Mapping[str, Any],
+    loss: LossFunction = masked_bce_with_logits,
+    related: NDArray[np.bool_] | None = None,
     world: World | None = None,
     stop: StopRequest | None = None,
     report: Callable[[str], None] | None = None,
@@ -428,12 +485,15 @@ def fit(
     Args:
         run: Where checkpoints, curves and the best epoch's weights go.
         model: In the state to start from; a checkpoint overrides it.
-        train_batches: Iterating gives one epoch of batches (``audio``, ``target``, ``mask``); has a
-            length, ``state_dict`` and ``load_state_dict``, as ``mixlab.datasets.MixLoader``.
+        train_batches: Iterating gives one epoch of batches (``audio``, or ``embedding`` behind a frozen
+            backbone; ``target``, ``mask``); has a length, ``state_dict`` and ``load_state_dict``, as
+            ``mixlab.datasets.MixLoader``.
         validation_batches: The fixed batches that are scored after every epoch.
         config: Settings.
         precision: ``fp32`` or ``bf16``.
-        card: What goes into ``model.json`` beside the weights.
+        card: What goes into ``model.json`` beside the weights and how far they moved.
+        loss: Of logits, targets and mask, all ``(B, C)``.
+        related: Ancestry of the classes, ``(C, C)``, for a model that predicts through it (``loss=mcm``).
         world: Which process of how many this is.
         stop: A request that ends the training after the step in hand.
         report: Called with one line per epoch; None says nothing and shows no progress bar.
@@ -447,8 +507,12 @@ def fit(
     """
     world = world or World()
     stop = stop or StopRequest()
-    tagger, stream = _Tagger(model, config), _Stream(train_batches)
-    keeper = _Keeper(run, stream, config, card, stop, report)
+    # Lightning warns of modules in evaluation mode; ``set_training_mode`` puts frozen ones there later.
+    model.train()
+    stream, fixed = _Stream(train_batches), _Validation(validation_batches)
+    tagger = _Tagger(model, config, loss, related, fixed)
+    start = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    keeper = _Keeper(run, stream, config, card, start, stop, report)
     with _quiet_lightning():
         trainer = pl.Trainer(
             accelerator=world.accelerator(config.accelerator),
@@ -467,7 +531,7 @@ def fit(
         )
         checkpoint = run.last_checkpoint if run.last_checkpoint.is_file() else None
         try:
-            trainer.fit(tagger, stream, _Batches(validation_batches), ckpt_path=checkpoint)
+            trainer.fit(tagger, stream, fixed, ckpt_path=checkpoint)
             reason = "patience" if keeper.out_of_patience else "finished"
         except _Stopped:
             reason = "interrupted"

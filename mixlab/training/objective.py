@@ -1,36 +1,45 @@
-"""What a training minimises and which weights it moves: pure functions around a model."""
+"""What a training minimises, and in which precision: pure functions around a model."""
 
 import copy
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixlab.models import HEAD_NAMES, backbone_parameters, head_parameters, load_backbone, read_weights
-from mixlab.training.config import TrainConfig
+from mixlab.errors import ConfigError
+from mixlab.hierarchy import mcm_loss_with_logits
+from mixlab.training.transfer import set_training_mode
 
 __all__ = [
+    "LossFunction",
+    "balanced_weights",
     "faster_precision",
-    "freeze_backbone",
+    "make_loss",
     "masked_bce_with_logits",
     "measure_precision",
-    "parameter_groups",
-    "prepare_model",
-    "set_training_mode",
+    "smoothed_rates",
     "step_seed",
 ]
 
+LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of logits, targets and mask, all ``(B, C)``; returns a scalar."""
+
 PRECISIONS = ("fp32", "bf16")
+
+MAX_WEIGHT = 10.0
+"""Most that one target counts under balanced class weights."""
 
 BF16_GAIN = 1.2
 """How many times faster bf16 must be to be taken."""
 
 
-def masked_bce_with_logits(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+def masked_bce_with_logits(
+    logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Return the mean binary cross-entropy over the known targets, as a scalar.
 
     Unknown targets (``mask`` False) have no influence, whatever value they hold; where nothing is known
@@ -41,54 +50,73 @@ def masked_bce_with_logits(logits: Tensor, targets: Tensor, mask: Tensor) -> Ten
         logits: ``(B, C)`` model outputs, before the sigmoid.
         targets: ``(B, C)`` 0 or 1.
         mask: ``(B, C)`` bool, True where the target is known.
+        weights: ``(2, C)`` what a negative and a positive of each class counts; None counts all alike. The
+            sum is still divided by the number of known targets, so that the step's size does not depend
+            on which classes a batch happens to hold.
     """
     # Computed in float32 also under autocast: bfloat16 sums lose small differences.
     known = mask.to(torch.float32)
     safe = torch.where(mask, targets.to(torch.float32), torch.zeros_like(known))
     losses = functional.binary_cross_entropy_with_logits(logits.float(), safe, reduction="none")
+    if weights is not None:
+        weights = weights.to(losses.device)
+        losses = losses * torch.where(safe > 0.5, weights[1], weights[0])
     return (losses * known).sum() / known.sum().clamp(min=1.0)
 
 
-def prepare_model(model: nn.Module, config: TrainConfig) -> None:
-    """Load pretrained weights and freeze what ``config.transfer`` says, in place.
+def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
+    """Return the weights of negatives and positives per class, float32 ``(2, C)``, for given rates.
+
+    With the rate r of a class among its known targets, a positive weighs ``1 / (2 r)`` and a negative
+    ``1 / (2 (1 - r))``: both halves of every class weigh the same, and the mean weight of a class is 1.
+    No weight exceeds ``MAX_WEIGHT``, or a class heard once would decide over all others; those of classes
+    rarer than one in twenty are thus held back.
+
+    Args:
+        rates: ``(C,)`` in (0, 1), as ``smoothed_rates`` returns them.
 
     Raises:
-        ConfigError: the weights are missing or do not fit.
+        ConfigError: a rate outside (0, 1).
     """
-    if config.transfer == "scratch":
-        return
-    load_backbone(model, read_weights(Path(config.pretrained), stream=config.pretrained_stream))
-    if config.transfer == "frozen":
-        freeze_backbone(model)
+    if not ((rates > 0) & (rates < 1)).all():
+        raise ConfigError(f"Class weights need rates between 0 and 1, got {rates.tolist()}.")
+    weights = np.stack([0.5 / (1.0 - rates), 0.5 / rates]).clip(max=MAX_WEIGHT)
+    return torch.from_numpy(weights.astype(np.float32))
 
 
-def freeze_backbone(model: nn.Module) -> None:
-    """Exclude front end and backbone from training, in place; ``set_training_mode`` does the rest."""
-    for parameter in backbone_parameters(model):
-        parameter.requires_grad_(False)
+def smoothed_rates(targets: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return ``(C,)`` how often each class is present where it is known, never quite 0 or 1.
 
+    One present and one absent item are added to every class (Laplace's rule), so that a class which is
+    not among the items, or is never known, has a rate too.
 
-def set_training_mode(model: nn.Module) -> None:
-    """Put the model in training mode, its frozen modules in evaluation mode.
-
-    A frozen backbone in training mode would still drift: batch norm moves its running statistics
-    without any gradient.
+    Args:
+        targets: ``(N, C)`` 0 or 1.
+        mask: ``(N, C)`` True where known.
     """
-    model.train()
-    if any(p.requires_grad for p in backbone_parameters(model)):
-        return
-    for name, module in model.named_children():
-        if name not in (*HEAD_NAMES, "dropout"):
-            module.eval()
+    positives = ((targets > 0.5) & mask).sum(axis=0)
+    return np.asarray((positives + 1.0) / (mask.sum(axis=0) + 2.0), np.float64)
 
 
-def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Return optimizer groups ``head`` and, unless it is frozen, ``backbone``, each with its rate."""
-    groups: list[dict[str, Any]] = [{"name": "head", "params": head_parameters(model), "lr": config.lr_head}]
-    rate = config.backbone_rate
-    if rate is not None:
-        groups.append({"name": "backbone", "params": backbone_parameters(model), "lr": rate})
-    return groups
+def make_loss(
+    kind: str, *, related: NDArray[np.bool_] | None = None, weights: Tensor | None = None
+) -> LossFunction:
+    """Return the loss of a configuration as a function of logits, targets and mask, all ``(B, C)``.
+
+    Args:
+        kind: ``bce`` or ``mcm``.
+        related: For ``mcm``, the ancestry of the classes, ``(C, C)``.
+        weights: For ``bce``, float32 ``(2, C)`` from ``balanced_weights``, or None.
+
+    Raises:
+        ConfigError: ``mcm`` without an ancestry.
+    """
+    if kind == "mcm":
+        if related is None:
+            raise ConfigError("The max constraint loss needs the ancestry of the classes.")
+        tree = related
+        return lambda logits, targets, mask: mcm_loss_with_logits(logits, targets, mask, tree)
+    return lambda logits, targets, mask: masked_bce_with_logits(logits, targets, mask, weights)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -1,0 +1,188 @@
+"""Which weights a training starts from, which it moves and how fast, and how far they went."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mixlab.errors import ConfigError
+from mixlab.models import (
+    TaggingModel,
+    backbone_parameters,
+    head_parameters,
+    last_parameters,
+    load_weights,
+    read_weights,
+)
+from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig
+from mixlab.weights import checksum, find_weights, identify, misfits
+
+__all__ = [
+    "calibrate_batch_norm",
+    "freeze_backbone",
+    "movement",
+    "parameter_groups",
+    "prepare_model",
+    "pretrained_facts",
+    "set_training_mode",
+]
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def prepare_model(model: TaggingModel, config: TrainConfig) -> None:
+    """Load pretrained weights and freeze what ``config.transfer`` says, in place.
+
+    ``frozen`` and ``finetune`` take front end and backbone and leave the head random (paper, section 2.4);
+    ``last`` takes everything but the last fully connected layer.
+
+    Raises:
+        ConfigError: the weights do not fit.
+        WeightsError: there are none where ``config.pretrained`` says.
+    """
+    if config.transfer in PRETRAINED:
+        _load_pretrained(model, config)
+    if config.transfer in FROZEN:
+        freeze_backbone(model)
+    if config.transfer == "last":
+        kept = {id(p) for p in last_parameters(model)}
+        for parameter in head_parameters(model):
+            parameter.requires_grad_(id(parameter) in kept)
+
+
+def _load_pretrained(model: TaggingModel, config: TrainConfig) -> None:
+    file = find_weights(config.pretrained)
+    known = identify(file)
+    needed = [] if known is None else misfits(known, config.model)
+    if known is not None and needed:
+        raise ConfigError(
+            f"train.pretrained is {known.name}, whose backbone needs "
+            f"{', '.join(f'train.{setting}' for setting in needed)}; set these, or "
+            "choose other weights ('mixlab weights' lists them)."
+        )
+    state = read_weights(file, stream=config.pretrained_stream)
+    load_weights(model, state, parts="all_but_last" if config.transfer == "last" else "backbone")
+
+
+def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
+    """Return what a run's card says of the weights it started from: file, checksum, name, licences.
+
+    None for a training that starts from random weights; name and licences are None for a file that
+    'mixlab weights' does not know.
+    """
+    if config.transfer not in PRETRAINED:
+        return None
+    path = find_weights(config.pretrained)
+    file = path / "model.safetensors" if path.is_dir() else path
+    known = identify(file)
+    return {
+        "path": str(path.absolute()),
+        "stream": config.pretrained_stream,
+        "sha256": checksum(file),
+        "known_as": known.name if known else None,
+        "project": known.project if known else None,
+        "licence_code": known.licence_code if known else None,
+        "licence_weights": known.licence_weights if known else None,
+        "trained_on": known.trained_on if known else None,
+    }
+
+
+def freeze_backbone(model: TaggingModel) -> None:
+    """Exclude front end and backbone from training, in place; ``set_training_mode`` does the rest."""
+    for parameter in backbone_parameters(model):
+        parameter.requires_grad_(False)
+
+
+def set_training_mode(model: nn.Module) -> None:
+    """Put the model in training mode, its frozen modules in evaluation mode.
+
+    A frozen module in training mode would still drift: batch norm moves its running statistics without
+    any gradient. Dropout stays on: it belongs to the layer behind it.
+    """
+    model.train()
+    if all(p.requires_grad for p in model.parameters()):
+        return
+    for module in model.children():
+        if not isinstance(module, nn.Dropout) and not any(p.requires_grad for p in module.parameters()):
+            module.eval()
+
+
+def parameter_groups(model: TaggingModel, config: TrainConfig) -> list[dict[str, Any]]:
+    """Return optimizer groups ``head`` and, unless it is frozen, ``backbone``, each with its rate.
+
+    With ``transfer=last`` the group ``head`` holds the last fully connected layer alone.
+    """
+    head = last_parameters(model) if config.transfer == "last" else head_parameters(model)
+    groups: list[dict[str, Any]] = [{"name": "head", "params": head, "lr": config.lr_head}]
+    rate = config.backbone_rate
+    if rate is not None:
+        groups.append({"name": "backbone", "params": backbone_parameters(model), "lr": rate})
+    return groups
+
+
+def calibrate_batch_norm(model: TaggingModel, audio: Iterable[Tensor]) -> None:
+    """Measure the statistics of the backbone's batch norms on real mixes, in place; weights stay.
+
+    A random backbone that is to be frozen has never seen a mix: with its statistics at zero mean and unit
+    variance, a map of -60 dB saturates the first layers, and the control would be worse than random weights
+    are. Each statistic becomes the mean over the batches, all counted alike.
+
+    Args:
+        model: Its frozen front end and backbone.
+        audio: Batches ``(B, 1, T)``, the same for every process of a training.
+    """
+    backbone = [m for name, m in model.named_children() if name not in model.head_names]
+    norms = [m for part in backbone for m in part.modules() if isinstance(m, _BATCH_NORMS)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        # None: a cumulative mean instead of one that forgets.
+        norm.momentum = None
+        norm.train()
+    try:
+        with torch.no_grad():
+            for batch in audio:
+                model.embed(batch)
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+
+def movement(
+    model: nn.Module, start: Mapping[str, Tensor], state: Mapping[str, Tensor]
+) -> dict[str, dict[str, float | bool | None]]:
+    """Return how far each top module went from where it started.
+
+    Args:
+        model: For the order of its modules and for which of their weights a gradient may move.
+        start: State dict before training.
+        state: State dict after it.
+
+    Returns:
+        By top module that has weights: ``trainable``; ``weights``, the relative L2 change of its
+        parameters, ``|after - before| / |before|`` over all of them together; and ``statistics``, the
+        same of batch norm's running means and variances, None where there are none. 0 is exactly 0: not
+        one bit moved.
+    """
+    parameters = {name for name, _ in model.named_parameters()}
+    result: dict[str, dict[str, float | bool | None]] = {}
+    for name, module in model.named_children():
+        keys = [key for key in start if key.startswith(f"{name}.") and start[key].is_floating_point()]
+        weights = [key for key in keys if key in parameters]
+        statistics = [key for key in keys if key.endswith(("running_mean", "running_var"))]
+        if weights:
+            result[name] = {
+                "trainable": any(p.requires_grad for p in module.parameters()),
+                "weights": _relative_change(start, state, weights),
+                "statistics": _relative_change(start, state, statistics) if statistics else None,
+            }
+    return result
+
+
+def _relative_change(start: Mapping[str, Tensor], state: Mapping[str, Tensor], keys: list[str]) -> float:
+    before = torch.cat([start[key].detach().cpu().double().flatten() for key in keys])
+    after = torch.cat([state[key].detach().cpu().double().flatten() for key in keys])
+    change, size = float((after - before).norm()), float(before.norm())
+    return change if size == 0 else change / size
