@@ -1,0 +1,235 @@
+"""From a catalog to a scored baseline: what ``mixlab baseline`` does."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixlab.baselines.classifiers import Classifier, fit_forest, fit_linear
+from mixlab.baselines.config import BaselineConfig
+from mixlab.baselines.features import Descriptors, Extractor, Features, Mixes, compute_features
+from mixlab.catalog import Catalog
+from mixlab.datasets import MixDataset
+from mixlab.errors import ConfigError, RunError
+from mixlab.evaluation import score_splits
+from mixlab.recipes import MixConfig
+from mixlab.reporting import format_markdown
+from mixlab.runs import Predictions, Run
+from mixlab.taxonomy import LabelSet, load_taxonomy
+from mixlab.training import Evaluation
+from mixlab.training.experiment import DEMO_NOTE
+from mixlab.training.places import as_catalog, catalog_entry
+
+__all__ = ["run_baseline"]
+
+Report = Callable[[str], None]
+
+SPLITS = ("validation", "test")
+
+
+def run_baseline(
+    catalog: Catalog | str | Path,
+    out: str | Path,
+    mix: MixConfig | None = None,
+    config: BaselineConfig | None = None,
+    *,
+    cache: str | Path | None = None,
+    roots: Mapping[str, str | Path] | None = None,
+    report: Report | None = None,
+) -> tuple[Run, Evaluation]:
+    """Fit a classical baseline on the stream's first mixes, and score it on the fixed mixes of runs.
+
+    The run folder is begun once all features are there: after a stop, the same call goes on with what the
+    cache holds.
+
+    Args:
+        catalog: A catalog or its folder.
+        out: Folder of the run; new or empty.
+        mix: Settings of the mixing; validation and test use ``mix.for_evaluation()``.
+        config: Settings of the baseline.
+        cache: Folder where features are kept; None takes ``features`` beside ``out``.
+        roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
+        report: Called with lines of progress; None says nothing and shows no progress bar.
+
+    Returns:
+        The run, with predictions and report, and its scores.
+
+    Raises:
+        ConfigError: settings contradict each other.
+        RunError: ``out`` is in use.
+        MixlabError: features could not be computed.
+    """
+    mix, config, out = mix or MixConfig(), config or BaselineConfig(), Path(out)
+    if mix.channels != 1:
+        raise ConfigError(f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} is not an empty folder. Choose another --out, or remove it.")
+    opened = as_catalog(catalog, roots)
+    folder = Path(cache) if cache is not None else out.absolute().parent / "features"
+    begin = time.perf_counter()
+    streams = _streams(opened, mix, config)
+    extractor = _extractor(config, streams["train"], folder)
+    _say(report, f"features: {_title(config, extractor)}, kept in {folder}")
+    features = {
+        split: compute_features(mixes, extractor, folder, workers=config.workers, show=report is not None)
+        for split, mixes in streams.items()
+    }
+    computed_s = time.perf_counter() - begin
+    n_values = features["train"].values.shape[1]
+    _say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
+    classifier = _fit(config, features)
+    fixed = {split: streams[split].open() for split in SPLITS}
+    labels = fixed["test"].labels
+    settings = {
+        "catalog": str(opened.path),
+        "out": str(out.absolute()),
+        "mix": asdict(mix),
+        "baseline": asdict(config),
+    }
+    info = _info(out, opened, mix, config, labels)
+    constant = [labels.names[c] for c in classifier.constant]
+    fitted = {"strength": classifier.strength, "constant_classes": constant, "values": n_values}
+    seconds = {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)}
+    run = Run.create(
+        out, settings, {**info, "features": _title(config, extractor), "fitted": fitted, "seconds": seconds}
+    )
+    run.write_predictions(
+        Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
+    )
+    return run, _score(run, features, config)
+
+
+def _say(report: Report | None, line: str) -> None:
+    if report is not None:
+        report(line)
+
+
+def _streams(catalog: Catalog, mix: MixConfig, config: BaselineConfig) -> dict[str, Mixes]:
+    roots = tuple((name, str(root)) for name, root in catalog.roots.items())
+    training = Mixes(str(catalog.path), roots, mix, "train", config.seed, config.items)
+    return {
+        "train": training,
+        "validation": replace(training, split="validation", seed=config.eval_seed, n_items=config.val_size),
+        "test": replace(training, split="test", seed=config.eval_seed, n_items=config.test_size),
+    }
+
+
+def _extractor(config: BaselineConfig, training: Mixes, cache: Path) -> Extractor:
+    if config.features == "descriptors":
+        return Descriptors(training.mix.sample_rate)
+    # Networks are imported only where they are needed.
+    from mixlab.baselines.embeddings import find_embeddings
+
+    return find_embeddings(config, training, cache)
+
+
+def _title(config: BaselineConfig, extractor: Extractor) -> str:
+    if config.features == "descriptors":
+        return "MFCC with deltas and spectral statistics (librosa)"
+    level = ", mixes scaled to full scale" if getattr(extractor, "peak", False) else ""
+    return f"frozen embeddings of {getattr(extractor, 'title', config.weights)}{level}"
+
+
+def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier:
+    if config.classifier == "forest":
+        return fit_forest(
+            features["train"],
+            trees=config.trees,
+            min_leaf=config.min_leaf,
+            balanced=config.balanced,
+            seed=config.seed,
+            workers=config.workers or -1,
+        )
+    return fit_linear(
+        features["train"],
+        features["validation"],
+        kind=config.classifier,
+        strengths=config.strengths,
+        balanced=config.balanced,
+        seed=config.seed,
+    )
+
+
+def _info(
+    out: Path, catalog: Catalog, mix: MixConfig, config: BaselineConfig, labels: LabelSet
+) -> dict[str, Any]:
+    taxonomy = load_taxonomy()
+    folders = [catalog.path.resolve(), *(Path(root).resolve() for root in catalog.roots.values())]
+    demo = any((place / "demo.json").is_file() for folder in folders for place in (folder, *folder.parents))
+    return {
+        "command": "baseline",
+        "seed": config.seed,
+        "eval_seed": config.eval_seed,
+        "catalog": catalog_entry(catalog, out),
+        "note": DEMO_NOTE if demo else "",
+        "labels": {
+            "name": labels.name,
+            "outputs": list(labels.names),
+            "parents": list(labels.parents(taxonomy)),
+            "content_hash": labels.content_hash,
+            "taxonomy_hash": taxonomy.content_hash,
+        },
+        "mix_hash": mix.content_hash,
+        "classifier": config.classifier,
+    }
+
+
+def _predict(dataset: MixDataset, features: Features, classifier: Classifier) -> Predictions:
+    recipes = [
+        dataset.recipe(index, attempt=attempt) for index, attempt in enumerate(features.attempt.tolist())
+    ]
+    return Predictions(
+        labels=dataset.label_names,
+        split=np.array([dataset.split] * len(recipes), dtype=object),
+        index=np.arange(len(recipes), dtype=np.int64),
+        group=np.array([recipe.sources[0].stem.rpartition("/")[0] for recipe in recipes], dtype=object),
+        scores=classifier.scores(features.values),
+        targets=features.targets,
+        mask=features.mask,
+        recipes=np.array([recipe.to_json() for recipe in recipes], dtype=object),
+    )
+
+
+def _score(run: Run, features: Mapping[str, Features], config: BaselineConfig) -> Evaluation:
+    predictions, info = run.predictions(), run.info
+    scored = score_splits(
+        predictions,
+        info["labels"]["parents"],
+        splits=SPLITS,
+        n_resamples=config.bootstrap,
+        seed=config.eval_seed,
+    )
+    redrawn = {split: int((features[split].attempt > 0).sum()) for split in SPLITS}
+    evaluation = Evaluation(scored.splits, str(info["note"]), redrawn)
+    run.write_report({"schema": 1, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
+    run.update(status="evaluated")
+    return evaluation
+
+
+def _markdown(run: Run, evaluation: Evaluation) -> str:
+    info, fitted = run.info, run.info["fitted"]
+    lines = [f"# {run.path.name}", ""]
+    if evaluation.note:
+        lines += [f"**{evaluation.note[0].upper()}{evaluation.note[1:]}.**", ""]
+    strength = "" if fitted["strength"] is None else f" (C = {fitted['strength']:g}, chosen on validation)"
+    settings = run.config["baseline"]
+    lines += [
+        f"- {info['features']}, {fitted['values']} values; {info['classifier']}{strength} per class, fitted "
+        f"on {settings['items']} mixes, seed {info['seed']}; unknown targets left out",
+        f"- catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
+        f"`{info['labels']['content_hash']}`",
+        "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
+    ]
+    if fitted["constant_classes"]:
+        names = ", ".join(fitted["constant_classes"])
+        lines.append(f"- always or never present in training, so given a constant score: {names}")
+    for split in reversed(SPLITS):
+        scores = evaluation.splits[split]
+        lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
+        if evaluation.redrawn[split]:
+            lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
+        lines.append(format_markdown(scores))
+    return "\n".join(lines) + "\n"
