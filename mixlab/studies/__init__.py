@@ -1,0 +1,47 @@
+"""Many trainings as one experiment: a grid or a list of cells, several seeds, one table and one figure.
+
+A study is data: cells (each some settings that differ from a common base) and a reporter. Every cell is
+trained with the same seeds and scored on the same fixed mixes; each training is a normal run folder, so
+that all else of mixlab works on it. ``mixlab sweep`` and ``mixlab study`` are its command lines.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixlab.studies.definitions import STUDIES, StudyRequest, build_study
+    from mixlab.studies.engine import run_study
+    from mixlab.studies.folder import StudyFolder
+    from mixlab.studies.plan import Cell, Job, Plan, grid_cells
+    from mixlab.studies.reports import write_study_report
+
+__all__ = [
+    "STUDIES",
+    "Cell",
+    "Job",
+    "Plan",
+    "StudyFolder",
+    "StudyRequest",
+    "build_study",
+    "grid_cells",
+    "run_study",
+    "write_study_report",
+]
+
+_HOMES = {
+    "definitions": ("STUDIES", "StudyRequest", "build_study"),
+    "engine": ("run_study",),
+    "folder": ("StudyFolder",),
+    "plan": ("Cell", "Job", "Plan", "grid_cells"),
+    "reports": ("write_study_report",),
+}
+_EXPORTS = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module attribute is cannot be typed closer
+    """Load a public name on first use (PEP 562)."""
+    if name not in _EXPORTS:
+        raise AttributeError(
+            f"module 'mixlab.studies' has no attribute {name!r}; it offers {', '.join(__all__)}"
+        )
+    return getattr(import_module(f"mixlab.studies.{_EXPORTS[name]}"), name)

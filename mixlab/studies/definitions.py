@@ -1,0 +1,242 @@
+"""The studies as data: which cells each trains. What they report stands in ``reports``."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from mixlab.errors import ConfigError
+from mixlab.recipes import MixConfig
+from mixlab.runs import Run, plain
+from mixlab.studies.plan import Cell, Plan, grid_cells
+from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig
+
+__all__ = ["P_GRID", "STUDIES", "StudyName", "StudyRequest", "build_study", "parse_also"]
+
+StudyName = Literal["p_musical", "transfer", "per_class", "rare_classes", "leakage"]
+
+P_GRID = tuple(round(0.1 * k, 1) for k in range(11))
+"""The paper's Fig. 2: from only non-musical to only musical mixes."""
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What a study is built from.
+
+    Attributes:
+        mix: What all cells have in common.
+        train: What all cells have in common; ways of transfer and weights come from the study.
+        seeds: Of every cell.
+        grid: Values of p_musical.
+        pretrained: Weights that the study of transfer starts from, as ``train.pretrained``.
+        pretrained_stream: Which stream of a multi-stream checkpoint.
+        cached_items: With a frozen backbone, as ``train.cached_items``; 0 mixes anew.
+        baselines: Whether the study of transfer has the classical baselines.
+        baseline_items: Training mixes of a baseline.
+        balance: The share of class-balanced draws where a study switches it on.
+        also: Runs made elsewhere by label; each label becomes a cell.
+    """
+
+    mix: MixConfig
+    train: TrainConfig
+    seeds: tuple[int, ...]
+    grid: tuple[float, ...] = P_GRID
+    pretrained: str = ""
+    pretrained_stream: int | None = None
+    cached_items: int = 0
+    baselines: bool = True
+    baseline_items: int = 4000
+    balance: float = 1.0
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def build_study(name: str, request: StudyRequest) -> Plan:
+    """Return the plan of a study.
+
+    Raises:
+        ConfigError: there is no such study, or it lacks something.
+    """
+    if name not in STUDIES:
+        raise ConfigError(f"There is no study {name!r}; there are {', '.join(STUDIES)}.")
+    plan = STUDIES[name](request)
+    extra = tuple(
+        Cell(name=f"also{number}", label=label, runs=runs)
+        for number, (label, runs) in enumerate(request.also.items(), start=1)
+    )
+    # Only runs made elsewhere: nothing is trained.
+    cells = extra if name == "per_class" and extra else (*plan.cells, *extra)
+    return replace(plan, cells=cells)
+
+
+def parse_also(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Turn ``LABEL=RUN[,RUN...]`` options into run folders by label; a folder of runs stands for all in it.
+
+    Raises:
+        ConfigError: no label, or no run where one is named.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        label, equals, listed = text.partition("=")
+        if not equals or not label or label in found:
+            raise ConfigError(f"--also takes LABEL=RUN[,RUN...], every label once; found {text!r}.")
+        runs: list[str] = []
+        for part in listed.split(","):
+            below = [str(run.path) for run in Run.find(Path(part).expanduser())]
+            if not below:
+                raise ConfigError(f"--also {label}: there is no run at or below {part!r}.")
+            runs += [str(Path(path).absolute()) for path in below]
+        found[label] = tuple(runs)
+    return found
+
+
+def _p_musical(request: StudyRequest) -> Plan:
+    vary = {"mix.p_musical": tuple(float(p) for p in request.grid)}
+    cells = tuple(replace(cell, name=f"p{cell.values['mix.p_musical']:g}") for cell in grid_cells(vary))
+    return Plan(
+        "p_musical",
+        "How many mixes should be musical? (the paper's Fig. 2)",
+        cells,
+        request.seeds,
+        request.mix,
+        request.train,
+        vary,
+    )
+
+
+TRANSFER_LABELS = {
+    "scratch": "from scratch",
+    "frozen": "frozen backbone",
+    "finetune": "fine-tuned",
+    "last": "only the last layer",
+    "random_frozen": "random frozen backbone",
+}
+
+
+def _transfer(request: StudyRequest) -> Plan:
+    pretrained = request.pretrained or request.train.pretrained
+    if not pretrained:
+        raise ConfigError(
+            "The study of transfer needs weights to start from: --pretrained FILE, a run folder, or a name "
+            "that 'mixlab weights' lists."
+        )
+    stream = request.pretrained_stream
+    stream = request.train.pretrained_stream if stream is None else stream
+    base = replace(
+        request.train,
+        transfer="scratch",
+        pretrained="",
+        pretrained_stream=None,
+        lr_backbone=None,
+        cached_items=0,
+    )
+    cells = []
+    for way, label in TRANSFER_LABELS.items():
+        overrides: dict[str, Any] = {"train.transfer": way}
+        if way in PRETRAINED:
+            overrides |= {"train.pretrained": pretrained, "train.pretrained_stream": stream}
+        if way in FROZEN and request.cached_items:
+            overrides["train.cached_items"] = request.cached_items
+        if way == "finetune" and request.train.transfer == "finetune":
+            overrides["train.lr_backbone"] = request.train.lr_backbone
+        cells.append(Cell(name=way, label=label, overrides=overrides))
+    if request.baselines:
+        cells += _baselines(request, pretrained, stream)
+    return Plan(
+        "transfer",
+        f"What is pretraining worth? (the paper's Table 1), from {pretrained}",
+        tuple(cells),
+        request.seeds,
+        request.mix,
+        base,
+    )
+
+
+def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> list[Cell]:
+    shared = {"baseline.items": request.baseline_items, "baseline.model": plain(request.train.model)}
+    linear = {"baseline.features": "embeddings", "baseline.classifier": "logistic"}
+    rows: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        (
+            "forest",
+            "audio features + random forest",
+            {"baseline.features": "descriptors", "baseline.classifier": "forest"},
+        ),
+        (
+            "embeddings",
+            "pretrained embeddings + logistic regression",
+            {**linear, "baseline.weights": pretrained, "baseline.pretrained_stream": stream},
+        ),
+        (
+            "random_embeddings",
+            "random embeddings + logistic regression",
+            {**linear, "baseline.weights": "random"},
+        ),
+    )
+    return [
+        Cell(name=name, label=label, overrides={**shared, **own}, command="baseline")
+        for name, label, own in rows
+    ]
+
+
+def _per_class(request: StudyRequest) -> Plan:
+    return Plan(
+        "per_class",
+        "Which classes are heard? (the paper's Fig. 3)",
+        (Cell(name="model", label="the configuration"),),
+        request.seeds,
+        request.mix,
+        request.train,
+    )
+
+
+def _rare_classes(request: StudyRequest) -> Plan:
+    paper = {"mix.balance": 0.0, "mix.uncertain": "absent"}
+    balanced = {"mix.balance": request.balance}
+    cells = (
+        Cell(name="base", label="base: as the paper trains", overrides=paper, threshold="half"),
+        Cell(name="balance", label="+ balance", overrides={**paper, **balanced}, threshold="half"),
+        Cell(
+            name="masked",
+            label="+ masked labels",
+            overrides={**paper, "mix.uncertain": "mask"},
+            threshold="half",
+        ),
+        Cell(name="thresholds", label="+ fitted thresholds", same_runs_as="base"),
+        Cell(name="all", label="all three", overrides={**balanced, "mix.uncertain": "mask"}),
+        Cell(
+            name="random", label="base on random splits", overrides=paper, threshold="half", splits="random"
+        ),
+    )
+    return Plan(
+        "rare_classes",
+        "What brings the rare classes up? One factor at a time",
+        cells,
+        request.seeds,
+        # Targets of the test are the same for all: what is uncertain does not count.
+        replace(request.mix, uncertain="mask", balance=0.0),
+        request.train,
+    )
+
+
+def _leakage(request: StudyRequest) -> Plan:
+    cells = (
+        Cell(name="artist", label="artist-safe splits", splits="artist"),
+        Cell(name="random", label="random splits", splits="random"),
+    )
+    return Plan(
+        "leakage",
+        "What do random splits flatter?",
+        cells,
+        request.seeds,
+        request.mix,
+        request.train,
+    )
+
+
+STUDIES: dict[str, Callable[[StudyRequest], Plan]] = {
+    "p_musical": _p_musical,
+    "transfer": _transfer,
+    "per_class": _per_class,
+    "rare_classes": _rare_classes,
+    "leakage": _leakage,
+}
+"""How each study is built."""

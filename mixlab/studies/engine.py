@@ -1,0 +1,305 @@
+"""Train everything that a study lacks: one process per run, what fails never stops the rest."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from mixlab.catalog import Catalog
+from mixlab.errors import ConfigError, MixlabError
+from mixlab.models import build_model
+from mixlab.parallel import default_workers
+from mixlab.studies.display import Display, plain_seconds
+from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.plan import Job, Plan
+from mixlab.training.config import TrainConfig
+from mixlab.training.objective import faster_precision, measure_precision
+from mixlab.training.world import World
+
+__all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study"]
+
+_LOOK_S = 2.0
+"""How often the table is drawn anew and the state is written."""
+
+
+class Launcher(Protocol):
+    """How a training is carried out."""
+
+    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
+        """Train and score a job to the end; return '' or what went wrong."""
+
+    def stop(self) -> None:
+        """Ask what is running to save and end; asked again, end it at once."""
+
+
+class ProcessLauncher:
+    """Trains each job in a process of its own, as ``mixlab train`` in a terminal would.
+
+    Args:
+        threads: Threads of each process, where its configuration leaves that open.
+        lock: Descriptor of the study's lock, which the processes hold as long as they live.
+        program: What to start, before ``train --config ...``.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        lock: int | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "mixlab.cli"),
+    ) -> None:
+        self.threads, self.lock, self.program = threads, lock, tuple(program)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._guard = threading.Lock()
+        self._stops = 0
+
+    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
+        """Train a job; what it says goes to its log."""
+        settings = folder.run_path(job.name) / "config.yaml" if resume else folder.plan_path(job.name)
+        command = [*self.program, job.command, "--config", str(settings)]
+        if resume:
+            command += ["--out", str(folder.run_path(job.name).absolute()), "--resume=true"]
+        with folder.log_path(job.name).open("ab") as log:
+            process = self._start(command, log.fileno())
+            try:
+                code = process.wait()
+            finally:
+                with self._guard:
+                    self._running.discard(process)
+        if code == 0:
+            return ""
+        if self._stops:
+            return ""
+        said = folder.last_words(job.name)
+        died = (
+            f"its process was ended by signal {-code} (out of memory?)" if code < 0 else f"exit code {code}"
+        )
+        return said if code == 2 and said else f"{died}. {said} See {folder.log_path(job.name)}"
+
+    def _start(self, command: Sequence[str], log: int) -> "subprocess.Popen[bytes]":
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **dict.fromkeys(names, str(self.threads))}
+        with self._guard:
+            # A session of its own: Ctrl-C reaches this process only, which passes it on once.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+                pass_fds=() if self.lock is None or os.name == "nt" else (self.lock,),
+            )
+            self._running.add(process)
+        return process
+
+    def stop(self) -> None:
+        """Pass Ctrl-C on; the second time, end the processes."""
+        self._stops += 1
+        with self._guard:
+            for process in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGINT if self._stops == 1 else signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """How a study stands when its trainings have ended.
+
+    Attributes:
+        states: Of every job.
+        interrupted: Ctrl-C ended it early.
+        seconds: What this call took.
+    """
+
+    states: tuple[JobState, ...]
+    interrupted: bool
+    seconds: float
+
+    @property
+    def unfinished(self) -> tuple[JobState, ...]:
+        """The jobs that are not done."""
+        return tuple(state for state in self.states if state.status != "done")
+
+
+def resolve_precision(folder: StudyFolder, train: TrainConfig, n_samples: int, n_classes: int) -> TrainConfig:
+    """Return settings in which ``precision: auto`` is decided, once for all runs of a study.
+
+    Runs that measured for themselves could choose differently, and cells would differ in that too.
+    """
+    if train.precision != "auto":
+        return train
+    try:
+        stored = folder.read_state().get("precision")
+    except MixlabError:
+        stored = None
+    if stored not in ("fp32", "bf16"):
+        device = torch.device(World().accelerator(train.accelerator))
+        model = build_model(train.model, n_classes)
+        rates = measure_precision(model, n_samples, n_classes, batch_size=train.batch_size, device=device)
+        stored = faster_precision(rates)
+    return replace(train, precision="bf16" if stored == "bf16" else "fp32")
+
+
+def run_study(
+    folder: StudyFolder,
+    plan: Plan,
+    catalog: Catalog,
+    *,
+    parallel: int = 1,
+    threads: int = 0,
+    roots: Sequence[str] = (),
+    launcher: Launcher | None = None,
+    say: Callable[[str], None] | None = None,
+) -> StudyResult:
+    """Train what is missing; finished runs are kept, interrupted ones go on, failed ones are tried again.
+
+    Args:
+        folder: Where it all lies.
+        plan: What to run.
+        catalog: What to train on.
+        parallel: Trainings at a time.
+        threads: Threads of each; 0 shares the processors among them.
+        roots: ``NAME=FOLDER`` of corpora that have moved.
+        launcher: How to train; None takes a process for each run.
+        say: Called with lines of progress; None says nothing.
+
+    Raises:
+        ConfigError: the study cannot be, or is being worked on; nothing was started.
+    """
+    if parallel < 1:
+        raise ConfigError(f"--parallel takes 1 or more trainings at a time, found {parallel}.")
+    folder.check_usable()
+    jobs = plan.jobs()
+    threads = threads or max(1, default_workers() // parallel)
+    with folder.lock() as lock:
+        folder.prepare(plan, jobs, catalog, threads=threads, roots=roots)
+        work = _Work(folder, plan, catalog, jobs, parallel, say)
+        return work.carry_out(launcher or ProcessLauncher(threads, lock))
+
+
+class _Work:
+    """The trainings of one study while they run."""
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        plan: Plan,
+        catalog: Catalog,
+        jobs: Sequence[Job],
+        parallel: int,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self.folder, self.plan, self.catalog, self.jobs = folder, plan, catalog, jobs
+        self.parallel, self.say = parallel, say
+        self.running: dict[Future[str], Job] = {}
+        self.errors: dict[str, str] = {}
+        self.begun: dict[str, float] = {}
+        self.walls: list[float] = []
+        self.done: dict[str, JobState] = {}
+
+    def states(self) -> tuple[JobState, ...]:
+        return tuple(self._state(job) for job in self.jobs)
+
+    def _state(self, job: Job) -> JobState:
+        """Look at a run, unless it is known to be done."""
+        if job.name not in self.done:
+            at_work = any(other.name == job.name for other in self.running.values())
+            state = self.folder.state(job, running=at_work, error=self.errors.get(job.name, ""))
+            if state.status != "done" or at_work:
+                return state
+            self.done[job.name] = state
+        return self.done[job.name]
+
+    def carry_out(self, launcher: Launcher) -> StudyResult:
+        begin, interrupted = time.monotonic(), False
+        states = self.states()
+        waiting = deque(j for j, s in zip(self.jobs, states, strict=True) if s.status != "done")
+        self._announce(states)
+        display = Display(self.plan, enabled=self.say is not None and bool(waiting))
+        with ThreadPoolExecutor(self.parallel) as pool, display:
+            while waiting or self.running:
+                try:
+                    while waiting and len(self.running) < self.parallel:
+                        self._start(pool, launcher, waiting.popleft())
+                    display.show(self._save(), self._left(len(waiting)))
+                    done, _ = wait(self.running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._end(future, display, len(waiting))
+                except KeyboardInterrupt:
+                    waiting.clear()
+                    launcher.stop()
+                    if not interrupted:
+                        display.line("Stopping: the trainings save and end; Ctrl-C again ends them at once.")
+                    interrupted = True
+            states = self._save()
+            display.show(states, None)
+        return StudyResult(states, interrupted, time.monotonic() - begin)
+
+    def _announce(self, states: Sequence[JobState]) -> None:
+        if self.say is None:
+            return
+        count = {status: sum(s.status == status for s in states) for status in ("done", "interrupted")}
+        cells = sum(cell.trains for cell in self.plan.cells)
+        left = len(states) - count["done"]
+        at_a_time = f", {self.parallel} at a time" if self.parallel > 1 else ""
+        self.say(
+            f"{len(states)} runs: {cells} cells x {len(self.plan.seeds)} seeds; {count['done']} done, "
+            f"{count['interrupted']} to go on with, {left} to train{at_a_time}"
+        )
+        known = [s.seconds for s in states if s.status == "done" and s.seconds]
+        if left and known:
+            estimate = left * sum(known) / len(known) / self.parallel
+            self.say(f"about {plain_seconds(estimate)} of training, by the runs that are done")
+        elif left:
+            self.say("how long it takes is said after the first run")
+
+    def _start(self, pool: ThreadPoolExecutor, launcher: Launcher, job: Job) -> None:
+        self.folder.clear_leftovers(job.name)
+        resume = (self.folder.run_path(job.name) / "run.json").is_file()
+        if resume and job.command != "train":
+            # A baseline is not trained step by step; what it computed is kept apart from its run.
+            self.folder.clear_run(job.name)
+            resume = False
+        self.begun[job.name] = time.monotonic()
+        self.running[pool.submit(launcher.run, self.folder, job, resume=resume)] = job
+
+    def _end(self, future: "Future[str]", display: Display, n_waiting: int) -> None:
+        job = self.running.pop(future)
+        fault = future.exception()
+        error = future.result() if fault is None else f"{type(fault).__name__}: {fault}"
+        if error:
+            self.errors[job.name] = error
+        state = self._state(job)
+        wall = time.monotonic() - self.begun[job.name]
+        if state.status == "done":
+            self.walls.append(wall)
+        left = self._left(n_waiting)
+        rest = "" if left is None else f"; about {plain_seconds(left)} left"
+        done = f"[{len(self.done)}/{len(self.jobs)}]"
+        text = f"{done} {job.name}: {state.status} after {plain_seconds(wall)}{rest}"
+        display.line(text + (f"\n    {error}" if error else ""))
+
+    def _left(self, n_waiting: int) -> float | None:
+        """Return an estimate of the seconds left; None before the first run is done."""
+        if not self.walls:
+            return None
+        mean, now = sum(self.walls) / len(self.walls), time.monotonic()
+        at_work = sum(max(0.0, mean - (now - self.begun[job.name])) for job in self.running.values())
+        return (n_waiting * mean + at_work) / self.parallel
+
+    def _save(self) -> tuple[JobState, ...]:
+        states = self.states()
+        self.folder.write_state(
+            self.plan, self.catalog, states, precision=self.plan.train.precision, parallel=self.parallel
+        )
+        return states

@@ -1,0 +1,380 @@
+"""The folder of a study: plans, runs, logs, and what of it is done; alone reads and writes ``study.json``.
+
+================  ====================================================================================
+``study.json``    grid, cells, and of every run: status, the command that fills it, what went wrong
+``plans/``        the complete configuration of each run, for ``mixlab train --config``
+``runs/``         one run folder per cell and seed
+``logs/``         what each training said
+``catalogs/``     the catalog with songs divided anew, where cells ask for that
+``report.md`` ... tables and figures
+================  ====================================================================================
+"""
+
+import json
+import os
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mixlab.catalog import Catalog
+from mixlab.catalog_files import SCHEMA, WRITTEN_COLUMNS, write_catalog
+from mixlab.errors import CatalogError, ConfigError, RunError
+from mixlab.runs import Run, plain
+from mixlab.studies.plan import Cell, Job, Plan
+
+__all__ = ["STATUSES", "JobState", "StudyFolder", "resplit"]
+
+SCHEMA_VERSION = 1
+
+STATUSES = ("done", "running", "interrupted", "failed", "missing")
+
+NEUTRAL = (
+    "train.num_workers",
+    "train.threads",
+    "train.save_every",
+    "train.tensorboard",
+    "train.bootstrap",
+    "baseline.workers",
+    "baseline.bootstrap",
+)
+"""Settings of a run that its numbers do not depend on."""
+
+_STATE = "study.json"
+_LOG_LINES = 3
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What became of one training.
+
+    Attributes:
+        name: Of the run.
+        cell: Its cell.
+        seed: Its seed.
+        kind: ``train`` or ``baseline``.
+        status: One of ``STATUSES``.
+        command: What to type to fill it; '' when it is done.
+        seconds: What its training took so far; None when unknown.
+        progress: Where a started one stands, in words; '' otherwise.
+        error: What went wrong in the last attempt, or ''.
+        epochs: Most epochs of its training; 0 for a baseline.
+    """
+
+    name: str
+    cell: str
+    seed: int
+    kind: str
+    status: str
+    command: str = ""
+    seconds: float | None = None
+    progress: str = ""
+    error: str = ""
+    epochs: int = 0
+
+
+class StudyFolder:
+    """One study on the disk.
+
+    Args:
+        path: The folder; made when something is written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def run_path(self, name: str) -> Path:
+        """Return the run folder of a job."""
+        return self.path / "runs" / name
+
+    def plan_path(self, name: str) -> Path:
+        """Return the configuration file of a job."""
+        return self.path / "plans" / f"{name}.yaml"
+
+    def log_path(self, name: str) -> Path:
+        """Return the file with what a job's training said."""
+        return self.path / "logs" / f"{name}.log"
+
+    def check_usable(self) -> None:
+        """Refuse a folder that is something else.
+
+        Raises:
+            ConfigError: it is a run, a catalog, or holds files that no study made.
+        """
+        # A study that was killed in its first second has a lock or plans, and nothing else yet.
+        begun = any((self.path / name).exists() for name in (_STATE, ".lock", "plans"))
+        if self.path.is_dir() and not begun and any(self.path.iterdir()):
+            raise ConfigError(f"{self.path} is neither empty nor a study's folder. Choose another --out.")
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path} is a file; a study needs a folder. Choose another --out.")
+
+    def prepare(
+        self, plan: Plan, jobs: Sequence[Job], catalog: Catalog, *, threads: int, roots: Sequence[str] = ()
+    ) -> None:
+        """Write the plan of every job, and the catalogs that they need.
+
+        Args:
+            plan: The study.
+            jobs: Its trainings.
+            catalog: What they train on.
+            threads: Of each training, where its settings leave that open.
+            roots: ``NAME=FOLDER`` of corpora that have moved.
+
+        Raises:
+            ConfigError: a run that is there was made with other settings or from another catalog.
+        """
+        for folder in ("plans", "runs", "logs"):
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+        faults = []
+        for job in jobs:
+            opened = self.catalog_for(job, catalog)
+            fault = self._differs(job, opened)
+            if fault:
+                faults.append(f"{self.run_path(job.name)}: {fault}")
+            places = {"catalog": str(opened.path), "out": str(self.run_path(job.name).absolute())}
+            own = dict(job.settings)
+            if job.command == "train":
+                own["threads"] = own["threads"] or threads
+            else:
+                own["workers"] = own["workers"] or threads
+                places["cache"] = str(self.path.absolute() / "features")
+            given = {"root": list(roots)} if roots else {}
+            text = yaml.safe_dump({**places, **given, "mix": job.mix, job.command: own}, sort_keys=False)
+            self.plan_path(job.name).write_text(text, encoding="utf-8")
+        if faults:
+            raise ConfigError(
+                f"{len(faults)} runs of {self.path} were made otherwise than this study asks. Choose another "
+                f"--out, or the settings they were made with. {faults[0]}"
+            )
+
+    def catalog_for(self, job: Job, catalog: Catalog) -> Catalog:
+        """Return the catalog that a job trains on, written here first where its songs are divided anew."""
+        if not job.splits:
+            return catalog
+        folder = self.path.absolute() / "catalogs" / f"{job.splits}-{job.seed}"
+        wanted = catalog.with_splits(job.splits, job.seed)
+        if not (folder / "catalog.json").is_file() or (
+            Catalog.open(folder).content_hash != wanted.content_hash
+        ):
+            resplit(wanted, folder)
+        return Catalog.open(folder)
+
+    def _differs(self, job: Job, catalog: Catalog) -> str:
+        """Say in what a run that is there differs from what is asked for; '' when in nothing."""
+        if not (self.run_path(job.name) / "run.json").is_file():
+            return ""
+        run = Run.open(self.run_path(job.name))
+        found = run.info.get("catalog", {}).get("content_hash")
+        if found != catalog.content_hash:
+            return f"catalog {found} instead of {catalog.content_hash}"
+        stored = _flatten({key: run.config.get(key, {}) for key in ("mix", job.command)})
+        asked = _flatten({"mix": job.mix, job.command: job.settings})
+        changed = [
+            f"{name} is {stored.get(name)!r} instead of {asked.get(name)!r}"
+            for name in sorted(stored.keys() | asked.keys())
+            if name not in NEUTRAL and stored.get(name) != asked.get(name)
+        ]
+        return "; ".join(changed[:4])
+
+    def state(self, job: Job | Mapping[str, Any], *, running: bool = False, error: str = "") -> JobState:
+        """Return what became of a job, as its run folder says."""
+        if isinstance(job, Job):
+            name, cell, seed, kind = job.name, job.cell, job.seed, job.command
+            epochs = int(job.settings.get("epochs", 0))
+        else:
+            name, cell, seed = str(job["name"]), str(job["cell"]), int(job["seed"])
+            kind, epochs = str(job["kind"]), int(job["epochs"])
+        fresh = f"mixlab {kind} --config {shlex.quote(str(self.plan_path(name)))}"
+        if not (self.run_path(name) / "run.json").is_file():
+            status = "running" if running else "failed" if error else "missing"
+            return JobState(name, cell, seed, kind, status, fresh, error=error, epochs=epochs)
+        try:
+            run = Run.open(self.run_path(name))
+            info, rows = run.info, run.metrics()
+        except RunError as fault:
+            return JobState(name, cell, seed, kind, "failed", fresh, error=error or str(fault), epochs=epochs)
+        seconds = info.get("training", {}).get("seconds")
+        if info.get("status") == "evaluated":
+            return JobState(name, cell, seed, kind, "done", seconds=seconds, epochs=epochs)
+        progress = f"epoch {len(rows)}/{epochs}" if kind == "train" else "at work"
+        if rows:
+            progress += f", validation AP {rows[-1]['validation_macro_ap']:.3f}"
+        status = "running" if running else "failed" if error else "interrupted"
+        command = run.resume_command if kind == "train" else fresh
+        return JobState(name, cell, seed, kind, status, command, seconds, progress, error, epochs)
+
+    def clear_leftovers(self, name: str) -> None:
+        """Remove a run folder that a killed process left before it held a run."""
+        folder = self.run_path(name)
+        if folder.is_dir() and not (folder / "run.json").is_file():
+            shutil.rmtree(folder)
+
+    def clear_run(self, name: str) -> None:
+        """Remove a run that cannot go on where it stopped, to begin it anew."""
+        shutil.rmtree(self.run_path(name))
+
+    def last_words(self, name: str) -> str:
+        """Return the end of a job's log."""
+        try:
+            text = self.log_path(name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        wanted = [line for line in lines if line.startswith("mixlab: error: ")] or lines[-_LOG_LINES:]
+        return " ".join(wanted[-_LOG_LINES:]).removeprefix("mixlab: error: ")
+
+    def write_state(
+        self,
+        plan: Plan,
+        catalog: Catalog,
+        states: Sequence[JobState],
+        **entries: Any,  # noqa: ANN401
+    ) -> None:
+        """Write ``study.json``: all that a page or a second terminal needs to show the study."""
+        stored = self.read_state() if (self.path / _STATE).is_file() else {}
+        counts = Counter(state.status for state in states)
+        data = {
+            **stored,
+            "schema": SCHEMA_VERSION,
+            "kind": plan.kind,
+            "title": plan.title,
+            "updated": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "catalog": {"path": str(catalog.path), "content_hash": catalog.content_hash},
+            "vary": plan.vary,
+            "seeds": plan.seeds,
+            "base": {"mix": plan.mix, "train": plan.train},
+            "cells": [asdict(cell) for cell in plan.cells],
+            "counts": {status: counts[status] for status in STATUSES},
+            "runs": [{**asdict(s), "path": f"runs/{s.name}"} for s in states],
+            **entries,
+        }
+        self.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.path / f".{_STATE}.{os.getpid()}.tmp"
+        temporary.write_text(
+            json.dumps(_deep_plain(data), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        temporary.replace(self.path / _STATE)
+
+    def read_state(self) -> dict[str, Any]:
+        """Return ``study.json``.
+
+        Raises:
+            RunError: there is none, or it is damaged or of another schema.
+        """
+        file = self.path / _STATE
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(
+                f"No study at {self.path}: it has no {_STATE}. 'mixlab sweep' and 'mixlab study' make them."
+            ) from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise RunError(f"{file} is damaged: {error}.") from error
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA_VERSION:
+            raise RunError(f"{file} is of another schema; use the mixlab release that wrote it.")
+        return data
+
+    def states(self) -> tuple[JobState, ...]:
+        """Return what became of every job by now; also while another process works on the study.
+
+        Raises:
+            RunError: see ``read_state``.
+        """
+        at_work = self.is_locked()
+        return tuple(
+            self.state(entry, running=at_work and entry["status"] == "running", error=str(entry["error"]))
+            for entry in self.read_state()["runs"]
+        )
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return the cells of the stored study."""
+        return tuple(Cell(**{**entry, "runs": tuple(entry["runs"])}) for entry in self.read_state()["cells"])
+
+    def is_locked(self) -> bool:
+        """Whether a process works on the study right now; unknown, so False, on Windows."""
+        file = self.path / ".lock"
+        if not file.is_file():
+            return False
+        with file.open("ab") as handle:
+            return not _take(handle.fileno())
+
+    @contextmanager
+    def lock(self) -> Iterator[int]:
+        """Keep other processes from working on the study; yields a descriptor to hand to children.
+
+        A child that outlives this process keeps the lock, so that no run is ever trained twice at once.
+
+        Raises:
+            ConfigError: the study is being worked on.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("ab") as handle:
+            if not _take(handle.fileno()):
+                raise ConfigError(
+                    f"Another process works on the study {self.path}, or trainings it started still run. "
+                    f"Wait for them, or look: mixlab sweep --watch {self.path}"
+                )
+            yield handle.fileno()
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two at once are the user's to avoid
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _deep_plain(value: Any) -> Any:  # noqa: ANN401 - any settings
+    if isinstance(value, Mapping):
+        return {str(k): _deep_plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_deep_plain(v) for v in value]
+    return plain(value)
+
+
+def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return flat
+
+
+def resplit(view: Catalog, folder: Path) -> None:
+    """Write a view with other splits (``Catalog.with_splits``) as a catalog of its own; audio stays.
+
+    Raises:
+        CatalogError: what was written does not have the view's content.
+    """
+    columns = {
+        name: view.column(name).tolist()
+        for name in SCHEMA.names
+        if name == "split" or name not in WRITTEN_COLUMNS
+    }
+    written = write_catalog(
+        folder.absolute(),
+        columns,
+        [view.envelope(i) for i in range(len(view))],
+        view.problems(),
+        roots=view.roots,
+        split=(view.split_method, view.split_seed),
+        measure_version=view.measure_version,
+        activity_db=view.activity_db,
+    )
+    if written != view.content_hash:
+        raise CatalogError(
+            f"The catalog written to {folder} has content {written} instead of {view.content_hash}. "
+            "Remove the folder and try again."
+        )

@@ -1,0 +1,245 @@
+"""From a study's run folders to scores: the same mixes, the same targets, and what is missing."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixlab.errors import MixlabError, RunError
+from mixlab.recipes import MixConfig
+from mixlab.rendering import render
+from mixlab.runs import Predictions, Run
+from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.plan import Cell
+from mixlab.studies.statistics import CellScores, RunScores, score_run
+from mixlab.training import open_catalog
+from mixlab.training.config import from_plain
+
+__all__ = ["LABEL_FIELDS", "CellResult", "StudyResults", "class_values", "load_results", "mixes_id"]
+
+LABEL_FIELDS = ("label_rule", "min_active_s", "audible_db", "uncertain")
+"""What of a recipe decides its target alone: neither its audio nor which stems are drawn."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell and its scores.
+
+    Attributes:
+        cell: The cell.
+        test: Scores on the test mixes.
+        validation: Scores on the validation mixes, without intervals: for choices, not for reports.
+        runs: Folder of each seed's run.
+        mixes: Names of the sets of test mixes of its seeds; cells with the same ones are paired.
+    """
+
+    cell: Cell
+    test: CellScores
+    validation: CellScores
+    runs: Mapping[int, Path]
+    mixes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything that a report of a study needs.
+
+    Attributes:
+        kind: ``sweep`` or the study's name.
+        title: One line for people.
+        vary: Varied settings and their values, for a grid.
+        seeds: Seeds of every cell.
+        labels: Class names.
+        parents: Parent output of each class.
+        cells: In the order of the plan.
+        states: What became of every training.
+        note: A remark that must stand beside the numbers, or ''.
+        catalog_hash: Of the catalog the study was started with.
+        problems: Runs that could not be read, and why.
+        n_resamples: Bootstrap resamples behind the intervals over songs.
+    """
+
+    kind: str
+    title: str
+    vary: Mapping[str, tuple[Any, ...]]
+    seeds: tuple[int, ...]
+    labels: tuple[str, ...]
+    parents: tuple[int | None, ...]
+    cells: tuple[CellResult, ...]
+    states: tuple[JobState, ...]
+    note: str
+    catalog_hash: str
+    problems: tuple[str, ...]
+    n_resamples: int
+
+    def cell(self, name: str) -> CellResult | None:
+        """Return a cell by its name; None where the study has none, or no run of it."""
+        found = next((c for c in self.cells if c.cell.name == name), None)
+        return found if found is not None and found.test.runs else None
+
+    @property
+    def done(self) -> tuple[CellResult, ...]:
+        """The cells that have a run at least."""
+        return tuple(c for c in self.cells if c.test.runs)
+
+    @property
+    def unfinished(self) -> tuple[JobState, ...]:
+        """Trainings that are not done."""
+        return tuple(s for s in self.states if s.status != "done")
+
+    def paired(self, a: CellResult, b: CellResult) -> bool:
+        """Whether two cells were scored on the same mixes with the same targets."""
+        return set(a.mixes) == set(b.mixes)
+
+
+def mixes_id(predictions: Predictions) -> str:
+    """Return a name of the mixes that predictions are of, whatever their targets are."""
+    digest = hashlib.sha256()
+    for text in predictions.recipes:
+        try:
+            recipe = json.loads(str(text))
+        except json.JSONDecodeError:
+            recipe = str(text)
+        if isinstance(recipe, dict) and isinstance(recipe.get("render"), dict):
+            recipe["render"] = {k: v for k, v in recipe["render"].items() if k not in LABEL_FIELDS}
+        digest.update(json.dumps(recipe, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+class _Targets:
+    """Gives all runs on the same mixes the same targets, those of the study's own settings.
+
+    A cell that varies how sources are labelled was scored by its own run against its own labels; to compare
+    cells, all are scored against the base's.
+    """
+
+    def __init__(self, folder: StudyFolder, mix: MixConfig) -> None:
+        self.folder, self.mix = folder, mix
+        self.known: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def apply(self, run: Run, predictions: Predictions) -> Predictions:
+        wanted = {name: getattr(self.mix, name) for name in LABEL_FIELDS}
+        try:
+            own = json.loads(str(predictions.recipes[0]))["render"]
+        except (json.JSONDecodeError, KeyError, TypeError, IndexError):
+            return predictions
+        if all(own.get(name) == value for name, value in wanted.items()):
+            return predictions
+        name = f"{mixes_id(predictions)}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]}"
+        if name not in self.known:
+            self.known[name] = self._stored(name) or self._render(name, run, predictions, wanted)
+        targets, mask = self.known[name]
+        # The recipes say what the targets are by now, so that runs on the same mixes are known as such.
+        recipes = [json.loads(str(text)) for text in predictions.recipes]
+        texts = [json.dumps({**recipe, "render": {**recipe["render"], **wanted}}) for recipe in recipes]
+        return replace(predictions, targets=targets, mask=mask, recipes=np.array(texts, dtype=object))
+
+    def _file(self, name: str) -> Path:
+        return self.folder.path / "targets" / f"{name}.npz"
+
+    def _stored(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        if not self._file(name).is_file():
+            return None
+        with np.load(self._file(name)) as data:
+            return data["targets"], data["mask"]
+
+    def _render(
+        self, name: str, run: Run, predictions: Predictions, wanted: Mapping[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        catalog = open_catalog(run)
+        targets, mask = np.empty_like(predictions.targets), np.empty_like(predictions.mask)
+        for row, recipe in enumerate(predictions.mix_recipes()):
+            mix = render(replace(recipe, render=replace(recipe.render, **wanted)), catalog)
+            targets[row], mask[row] = mix.target, mix.mask
+        self._file(name).parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(self._file(name), targets=targets, mask=mask)
+        return targets, mask
+
+
+def load_results(folder: StudyFolder, *, n_resamples: int = 1000, seed: int = 0) -> StudyResults:
+    """Score every finished run of a study on common targets.
+
+    Args:
+        folder: The study.
+        n_resamples: Bootstrap resamples of songs.
+        seed: Of the bootstrap.
+
+    Raises:
+        RunError: there is no study, or none of its runs is done.
+    """
+    stored = folder.read_state()
+    targets = _Targets(folder, from_plain(MixConfig, stored["base"]["mix"]))
+    problems: list[str] = []
+    cells, notes, outputs = [], set(), []
+    all_cells = {cell.name: cell for cell in folder.cells()}
+    for cell in all_cells.values():
+        runs = _runs(folder, all_cells.get(cell.same_runs_as, cell), stored["seeds"], problems)
+        test, validation, mixes = {}, {}, set()
+        for number, run in runs.items():
+            try:
+                predictions = targets.apply(run, run.predictions())
+                test[number] = score_run(
+                    predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed
+                )
+                validation[number] = score_run(predictions, split="validation", n_resamples=0)
+            except MixlabError as error:
+                problems.append(f"{run.path}: {error}")
+                continue
+            mixes.add(test[number].test_set)
+            notes.add(str(run.info.get("note", "")))
+            outputs.append((tuple(run.info["labels"]["outputs"]), tuple(run.info["labels"]["parents"])))
+        wanted = len(stored["seeds"]) if not cell.runs else len(cell.runs)
+        scores = (CellScores(test, wanted), CellScores(validation, wanted))
+        cells.append(CellResult(cell, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes))))
+    if not outputs:
+        raise RunError(f"No run of {folder.path} is done, so there is nothing to report." + _first(problems))
+    if len({names for names, _ in outputs}) > 1:
+        raise RunError(f"The runs of {folder.path} have different classes and cannot stand in one table.")
+    return StudyResults(
+        kind=stored["kind"],
+        title=stored["title"],
+        vary={name: tuple(values) for name, values in stored["vary"].items()},
+        seeds=tuple(stored["seeds"]),
+        labels=outputs[0][0],
+        parents=outputs[0][1],
+        cells=tuple(cells),
+        states=folder.states(),
+        note="; ".join(sorted(notes - {""})),
+        catalog_hash=stored["catalog"]["content_hash"],
+        problems=tuple(problems),
+        n_resamples=n_resamples,
+    )
+
+
+def _first(problems: Sequence[str]) -> str:
+    return f" {problems[0]}" if problems else ""
+
+
+def _runs(folder: StudyFolder, cell: Cell, seeds: Sequence[int], problems: list[str]) -> dict[int, Run]:
+    """Return the scored runs of a cell by seed; those made elsewhere by their own seed where it is unique."""
+    if not cell.runs:
+        found = {}
+        for seed in seeds:
+            path = folder.run_path(f"{cell.name}-seed{seed}")
+            if (path / "run.json").is_file() and Run.open(path).info.get("status") == "evaluated":
+                found[seed] = Run.open(path)
+        return found
+    opened = []
+    for text in cell.runs:
+        try:
+            opened.append(Run.open(text))
+        except RunError as error:
+            problems.append(str(error))
+    own = [run.info.get("seed") for run in opened]
+    unique = len(set(own)) == len(own) and all(isinstance(seed, int) for seed in own)
+    return {(int(run.info["seed"]) if unique else k): run for k, run in enumerate(opened)}
+
+
+def class_values(runs: Mapping[int, RunScores], name: str) -> np.ndarray:
+    """Return ``(C,)`` a count or frequency of the test set, averaged over runs on different sets."""
+    rows = np.stack([np.asarray(getattr(run, name), np.float64) for run in runs.values()])
+    return np.asarray(rows.mean(axis=0))

@@ -1,0 +1,222 @@
+"""The tables of a study: text for people, CSV with every number for programs."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mixlab.evaluation import Interval
+from mixlab.reporting import Table
+from mixlab.studies.results import CellResult, StudyResults
+from mixlab.studies.statistics import CLASS_METRICS, METRICS, Estimate, difference
+
+__all__ = [
+    "NAMES",
+    "class_table",
+    "differences_csv",
+    "differences_table",
+    "estimates_csv",
+    "runs_csv",
+    "score_text",
+    "summary_table",
+]
+
+NAMES = {
+    "roc_auc": "ROC-AUC",
+    "average_precision": "PR-AUC (macro AP)",
+    "loss": "loss",
+    "f1": "macro F1",
+    "micro_f1": "micro F1",
+}
+"""What tables call the metrics: macro means over the classes, but for loss and micro F1."""
+
+
+def score_text(e: Estimate, digits: int = 3, *, sign: bool = False) -> str:
+    """Return ``0.812 (0.790-0.834) ±0.004``: mean, 95 % over songs, standard deviation over seeds."""
+    if not math.isfinite(e.value):
+        return "-"
+    plus = "+" if sign else ""
+    text = f"{e.value:{plus}.{digits}f}"
+    if e.songs is not None:
+        to = " to " if sign else "-"
+        text += f" ({e.songs.low:{plus}.{digits}f}{to}{e.songs.high:{plus}.{digits}f})"
+    if math.isfinite(e.spread):
+        text += f" ±{e.spread:.{digits}f}"
+    return text
+
+
+def _seeds(result: CellResult) -> str:
+    wanted = result.test.wanted
+    return str(wanted) if len(result.test.runs) == wanted else f"{len(result.test.runs)} of {wanted}"
+
+
+def summary_table(
+    results: StudyResults, metrics: Sequence[str] = METRICS, *, title: str = "test scores"
+) -> Table:
+    """Return a row per cell: mean over seeds, 95 % over songs in brackets, standard deviation over seeds."""
+    rows = [
+        (c.cell.label, _seeds(c), *(score_text(c.test.of(metric)) for metric in metrics))
+        for c in results.cells
+    ]
+    header = ("cell", "seeds", *(NAMES[metric] for metric in metrics))
+    return Table(f"{title}: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0)
+
+
+def _mark(e: Estimate) -> str:
+    return ("*" if e.beyond_songs else "") + ("+" if e.beyond_seeds else "")
+
+
+def differences_table(
+    results: StudyResults, reference: CellResult, metrics: Sequence[str], *, title: str = ""
+) -> Table:
+    """Return each cell minus the reference; ``*`` beyond the interval over songs, ``+`` over seeds."""
+    rows = []
+    for c in results.cells:
+        if c is reference:
+            continue
+        found = [
+            difference(reference.test, c.test, metric, by_seed=not (c.cell.runs or reference.cell.runs))
+            for metric in metrics
+        ]
+        note = "" if results.paired(reference, c) or not c.test.runs else " (other mixes)"
+        cells = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
+        rows.append((c.cell.label + note, *cells))
+    head = title or f"differences to '{reference.cell.label}', by paired resamples of songs"
+    header = ("cell", *(NAMES[metric] for metric in metrics))
+    return Table(f"{head}; * beyond the 95 % interval over songs, + over seeds", header, tuple(rows), 0)
+
+
+def class_table(
+    results: StudyResults, cells: Sequence[CellResult], metric: str, columns: Sequence[int] | None = None
+) -> Table:
+    """Return a row per class: support, prior, and a column per cell."""
+    if not cells:
+        return Table(f"{metric} per class", ("class",), (), 0)
+    first = cells[0].test.runs
+    rows = []
+    for c in range(len(results.labels)) if columns is None else columns:
+        runs = list(first.values())
+        support = sum(int(r.support[c]) for r in runs) / len(runs)
+        songs = sum(int(r.songs[c]) for r in runs) / len(runs)
+        prior = sum(float(r.prior_f1[c] if metric == "f1" else r.prior[c]) for r in runs) / len(runs)
+        rows.append(
+            (
+                results.labels[c],
+                f"{support:.0f}",
+                f"{songs:.0f}",
+                f"{prior:.3f}" if math.isfinite(prior) else "-",
+                *(score_text(cell.test.of(metric, c)) for cell in cells),
+            )
+        )
+    named = {"f1": "F1", "average_precision": "average precision (AP)", "roc_auc": "ROC-AUC"}[metric]
+    prior_name = "F1 of the prior" if metric == "f1" else "prior"
+    header = ("class", "positive mixes", "songs", prior_name, *(cell.cell.label for cell in cells))
+    return Table(
+        f"{named} per class: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0
+    )
+
+
+def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _plain_cell(row.get(name, "")) for name in header})
+    return text.getvalue()
+
+
+def _plain_cell(value: Any) -> Any:  # noqa: ANN401 - a cell of a table
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return value
+
+
+_ESTIMATE = (
+    "mean",
+    "songs_low",
+    "songs_high",
+    "seeds_low",
+    "seeds_high",
+    "seeds_sd",
+    "lowest_seed",
+    "highest_seed",
+    "n_seeds",
+    "missing_seeds",
+    "resamples_dropped",
+)
+
+
+def _ends(prefix: str, interval: Interval | None) -> dict[str, float]:
+    low, high = (math.nan, math.nan) if interval is None else (interval.low, interval.high)
+    return {f"{prefix}_low": low, f"{prefix}_high": high}
+
+
+def _entries(e: Estimate) -> dict[str, Any]:
+    return {
+        "mean": e.value,
+        **_ends("songs", e.songs),
+        **_ends("seeds", e.seeds),
+        "seeds_sd": e.spread,
+        "lowest_seed": e.low,
+        "highest_seed": e.high,
+        "n_seeds": e.n_seeds,
+        "missing_seeds": e.missing,
+        "resamples_dropped": e.dropped,
+    }
+
+
+def _kinds(results: StudyResults) -> list[tuple[str, str, int | None]]:
+    """Return (metric, class, column) of everything that is scored."""
+    whole: list[tuple[str, str, int | None]] = [(metric, "", None) for metric in METRICS]
+    return whole + [(metric, name, c) for metric in CLASS_METRICS for c, name in enumerate(results.labels)]
+
+
+def estimates_csv(results: StudyResults) -> str:
+    """Return a row per cell, metric and class; an empty field is undefined, or has no interval."""
+    rows = []
+    for c in results.cells:
+        for metric, name, column in _kinds(results):
+            e = c.test.of(metric, column)
+            rows.append(
+                {"cell": c.cell.name, "label": c.cell.label, **c.cell.values, "metric": metric, "class": name}
+                | _entries(e)
+            )
+    return _csv(("cell", "label", *results.vary, "metric", "class", *_ESTIMATE), rows)
+
+
+def differences_csv(results: StudyResults, references: Sequence[CellResult]) -> str:
+    """Return every cell minus each reference, as ``estimates_csv``."""
+    rows = []
+    for reference in references:
+        for c in results.cells:
+            if c is reference:
+                continue
+            by_seed = not (c.cell.runs or reference.cell.runs)
+            for metric, name, column in _kinds(results):
+                e = difference(reference.test, c.test, metric, column, by_seed=by_seed)
+                rows.append(
+                    {
+                        "against": reference.cell.name,
+                        "cell": c.cell.name,
+                        "same_mixes": results.paired(reference, c),
+                        "metric": metric,
+                        "class": name,
+                    }
+                    | _entries(e)
+                )
+    return _csv(("against", "cell", "same_mixes", "metric", "class", *_ESTIMATE), rows)
+
+
+def runs_csv(results: StudyResults) -> str:
+    """Return a row per run: its own scores, on the study's common targets."""
+    rows = [
+        {"cell": c.cell.name, **c.cell.values, "seed": seed, "run": str(c.runs[seed])}
+        | {metric: scores.values[metric] for metric in METRICS}
+        | {f"validation_{metric}": c.validation.runs[seed].values[metric] for metric in METRICS}
+        | {"test_mixes": scores.n_items, "test_songs": scores.n_songs, "test_set": scores.test_set}
+        for c in results.cells
+        for seed, scores in c.test.runs.items()
+    ]
+    scored = (*METRICS, *(f"validation_{metric}" for metric in METRICS))
+    return _csv(("cell", *results.vary, "seed", "run", *scored, "test_mixes", "test_songs", "test_set"), rows)

@@ -1,0 +1,176 @@
+"""What a study says in words: verdicts that follow from the numbers by fixed rules."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mixlab.studies.results import CellResult, StudyResults, class_values
+from mixlab.studies.statistics import Estimate, difference
+from mixlab.studies.tables import score_text
+
+__all__ = [
+    "best_cell",
+    "beyond",
+    "difference_line",
+    "leakage_lines",
+    "optimum_lines",
+    "rare_columns",
+    "rare_lines",
+    "share_best",
+]
+
+RARE_PRIOR = 0.15
+"""A class heard in fewer of the validation mixes than this counts as rare."""
+
+MIN_RARE = 3
+
+
+def beyond(e: Estimate) -> str:
+    """Say whether a difference is more than the choice of songs, and of seeds, explains."""
+    if not math.isfinite(e.value):
+        return "undefined"
+    if e.songs is None:
+        return "without an interval over songs"
+    if e.seeds is None:
+        over = "beyond the interval over songs" if e.beyond_songs else "within the interval over songs"
+        return f"{over}; one seed cannot tell of others"
+    if e.beyond_songs and e.beyond_seeds:
+        return "beyond both intervals, over songs and over seeds"
+    if e.beyond_songs:
+        return "beyond the interval over songs, but not over seeds"
+    if e.beyond_seeds:
+        return "beyond the interval over seeds, but not over songs"
+    return "within both intervals, so not to be told apart"
+
+
+def _sure(e: Estimate) -> bool:
+    return e.value > 0 and e.beyond_songs and (e.seeds is None or e.beyond_seeds)
+
+
+def difference_line(name: str, e: Estimate) -> str:
+    """Return a difference with both intervals and the verdict."""
+    seeds = "" if e.seeds is None else f", over seeds {e.seeds.low:+.3f} to {e.seeds.high:+.3f}"
+    songs = "" if e.songs is None else f" (over songs {e.songs.low:+.3f} to {e.songs.high:+.3f}{seeds})"
+    value = f"{e.value:+.3f}" if math.isfinite(e.value) else "-"
+    return f"{name}: {value}{songs}: {beyond(e)}"
+
+
+def best_cell(cells: Sequence[CellResult], metric: str, *, on: str = "validation") -> CellResult | None:
+    """Return the cell with the best mean over seeds; for the loss the lowest. None without any."""
+    sign = -1 if metric == "loss" else 1
+    scored = [(sign * getattr(c, on).of(metric).value, -k, c) for k, c in enumerate(cells)]
+    scored = [row for row in scored if math.isfinite(row[0])]
+    return max(scored, key=lambda row: row[:2])[2] if scored else None
+
+
+def share_best(cells: Sequence[CellResult], metric: str = "average_precision") -> list[float]:
+    """Return in which share of the resamples of songs each cell has the best mean over its seeds.
+
+    NaN for all where cells were scored on different mixes, or without resamples.
+    """
+    undefined = [math.nan] * len(cells)
+    if len({c.mixes for c in cells}) != 1 or not all(
+        metric in r.drawn for c in cells for r in c.test.runs.values()
+    ):
+        return undefined
+    means = np.stack(
+        [np.mean([r.drawn[metric] for r in c.test.runs.values()], axis=0) for c in cells], axis=1
+    )
+    defined = means[np.isfinite(means).all(axis=1)]
+    if not len(defined):
+        return undefined
+    best = np.argmin(defined, axis=1) if metric == "loss" else np.argmax(defined, axis=1)
+    return [float((best == k).mean()) for k in range(len(cells))]
+
+
+def optimum_lines(cells: Sequence[CellResult], axis: str, metric: str = "average_precision") -> list[str]:
+    """Say where along an axis the optimum lies, and whether it differs from the ends.
+
+    The optimum is chosen on validation and judged on test: the highest of several test scores would be
+    higher than its worth.
+
+    Args:
+        cells: With runs, in the order of the axis.
+        axis: The varied setting.
+        metric: To judge by, higher is better.
+    """
+    if len(cells) < 2:
+        return ["too few points are done to speak of an optimum"]
+    chosen, on_test = best_cell(cells, metric), best_cell(cells, metric, on="test")
+    if chosen is None or on_test is None:
+        return ["no score is defined, so there is no optimum to speak of"]
+    at = chosen.cell.values[axis]
+    lines = [
+        f"chosen on validation, the best {axis} is {at:g}; its test score is "
+        f"{score_text(chosen.test.of(metric))}"
+        + ("" if on_test is chosen else f" (the highest on test itself is at {on_test.cell.values[axis]:g})")
+    ]
+    ends = [c for c in (cells[0], cells[-1]) if c is not chosen]
+    found = [(c.cell.values[axis], difference(c.test, chosen.test, metric)) for c in ends]
+    lines += [difference_line(f"{axis}={at:g} against the end {end:g}", e) for end, e in found]
+    shares = share_best(cells, metric)
+    if all(map(math.isfinite, shares)):
+        listed = ", ".join(
+            f"{c.cell.values[axis]:g}: {100 * s:.0f} %" for c, s in zip(cells, shares, strict=True)
+        )
+        lines.append(f"share of the resamples of songs in which each value is best: {listed}")
+    return [*lines, _verdict(axis, at, [e for _, e in found])]
+
+
+def _verdict(axis: str, at: float, found: Sequence[Estimate]) -> str:
+    if len(found) < 2:
+        sure = bool(found) and _sure(found[0])
+        more = (
+            "it is better than the other end" if sure else "not even the other end can be told apart from it"
+        )
+        return f"verdict: the optimum, {axis}={at:g}, is an end of the range, not inside it; {more}"
+    if all(map(_sure, found)):
+        return f"verdict: there is an optimum inside the range, {axis}={at:g}, better than both ends"
+    if any(map(_sure, found)):
+        return f"verdict: {axis}={at:g} lies inside the range, but is told apart from one end only"
+    return f"verdict: {axis}={at:g} lies inside the range, but is not told apart from either end"
+
+
+def rare_columns(results: StudyResults, cell: CellResult) -> list[int]:
+    """Return the rare classes, rarest first: a prior below ``RARE_PRIOR``, and the ``MIN_RARE`` rarest."""
+    prior = class_values(cell.test.runs, "prior")
+    order = [int(c) for c in np.argsort(prior, kind="stable")]
+    return [c for k, c in enumerate(order) if k < MIN_RARE or prior[c] < RARE_PRIOR]
+
+
+def rare_lines(results: StudyResults, reference: CellResult, columns: Sequence[int]) -> list[str]:
+    """Say for every factor what it brings every rare class, in F1, where that can be told."""
+    lines = []
+    for c in results.done:
+        if c is reference or not results.paired(reference, c):
+            continue
+        parts = []
+        for column in columns:
+            e = difference(reference.test, c.test, "f1", column)
+            if not math.isfinite(e.value):
+                parts.append(f"{results.labels[column]} undefined")
+                continue
+            sure = e.beyond_songs and (e.seeds is None or e.beyond_seeds)
+            parts.append(f"{results.labels[column]} {e.value:+.3f}{' (sure)' if sure else ''}")
+        lines.append(f"{c.cell.label}, F1 against '{reference.cell.label}': {', '.join(parts)}")
+    lines.append(
+        "'(sure)' stands where the difference is beyond the 95 % intervals over songs and over seeds; with "
+        f"{len(columns)} classes and several factors, some differences are so by chance"
+    )
+    return lines
+
+
+def leakage_lines(
+    safe: CellResult, leaky: CellResult, name: str = "random minus artist-safe splits"
+) -> list[str]:
+    """Say how much higher random splits score."""
+    lines = []
+    for metric, score in (("average_precision", "macro AP"), ("f1", "macro F1"), ("roc_auc", "ROC-AUC")):
+        e = difference(safe.test, leaky.test, metric)
+        lines.append(difference_line(f"{name}, {score}", e))
+    lines.append(
+        "the two are scored on different songs, so the difference holds the songs' difficulty as well; every "
+        "seed divides the songs anew, which evens that out only in the mean"
+    )
+    return lines

@@ -1,0 +1,386 @@
+"""What studies say, on made-up runs whose truth is known: tables, figures, verdicts, commands."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mixlab.catalog import Catalog
+from mixlab.cli import main
+from mixlab.errors import ConfigError, RunError
+from mixlab.evaluation import Interval
+from mixlab.recipes import MixConfig
+from mixlab.runs import Predictions, Run
+from mixlab.studies import figures
+from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
+from mixlab.studies.engine import run_study
+from mixlab.studies.folder import StudyFolder
+from mixlab.studies.paper import TABLE_1, paper_row
+from mixlab.studies.plan import Job, Plan
+from mixlab.studies.reports import REPORTERS, write_study_report
+from mixlab.studies.results import load_results
+from mixlab.studies.statistics import Estimate
+from mixlab.studies.tables import score_text
+from mixlab.studies.words import beyond, optimum_lines, rare_columns, share_best
+from mixlab.training import TrainConfig
+
+NAMES = ("voice", "brass", "singer", "piano", "theremin")
+PARENTS = (None, None, 0, None, None)
+N = 240
+NOTE = "demo numbers: made on synthetic demo corpora, never results"
+
+
+def predictions(noise: float, seed: int, *, groups: list[str], world: int = 0) -> Predictions:
+    """A model that hears through so much noise; no mix of the test holds a theremin."""
+    rng = np.random.default_rng(world)
+    targets = (rng.random((N, 5)) < [0.5, 0.1, 0.4, 0.3, 0.0]).astype(np.float32)
+    heard = targets + noise * np.random.default_rng([seed, 7]).standard_normal((N, 5))
+    return Predictions(
+        labels=NAMES,
+        split=np.array(["validation", "test"] * (N // 2), dtype=object),
+        index=np.arange(N) // 2,
+        group=np.array([groups[i // 2 % len(groups)] for i in range(N)], dtype=object),
+        scores=(1 / (1 + np.exp(-heard))).astype(np.float32),
+        targets=targets,
+        mask=np.ones((N, 5), np.bool_),
+        recipes=np.array([json.dumps({"index": i // 2, "world": world}) for i in range(N)], dtype=object),
+    )
+
+
+class Pretender:
+    """Makes run folders up: how much noise a cell hears through is given by its name."""
+
+    def __init__(self, noise: dict[str, float], *, fail: tuple[str, ...] = ()) -> None:
+        self.noise, self.fail = noise, fail
+
+    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
+        if job.name in self.fail:
+            return "it was told to fail"
+        data = yaml.safe_load(folder.plan_path(job.name).read_text())
+        catalog = Catalog.open(data["catalog"])
+        test = sorted(song for song, split in catalog.split_songs().items() if split == "test")
+        labels = {"outputs": list(NAMES), "parents": list(PARENTS)}
+        info = {"seed": job.seed, "note": NOTE, "labels": labels}
+        info["catalog"] = {"content_hash": catalog.content_hash, "path": data["catalog"]}
+        run = Run.create(folder.run_path(job.name), data, info)
+        world = {"": 0, "artist": 100 + job.seed, "random": 200 + job.seed}[job.splits]
+        noise = self.noise[job.cell]
+        run.write_predictions(predictions(noise, 10 * job.seed + len(job.cell), groups=test * 3, world=world))
+        run.update(status="evaluated", training={"seconds": 60.0})
+        return ""
+
+    def stop(self) -> None:
+        raise AssertionError("nobody pressed Ctrl-C")
+
+
+def request(**changes: object) -> StudyRequest:
+    base = StudyRequest(mix=MixConfig(), train=TrainConfig(precision="fp32"), seeds=(0, 1, 2))
+    return replace(base, **changes)
+
+
+def made_up(
+    name: str,
+    toy: Catalog,
+    path: Path,
+    noise: dict[str, float],
+    *,
+    fail: tuple[str, ...] = (),
+    **changes: object,
+) -> StudyFolder:
+    folder = StudyFolder(path / name)
+    plan = build_study(name, request(**changes))
+    run_study(folder, plan, toy, launcher=Pretender(noise, fail=fail))
+    return folder
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+INSIDE = {"p0": 1.6, "p0.4": 0.5, "p1": 1.5}
+
+
+@pytest.fixture(scope="module")
+def curve(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """A study in which 0.4 is clearly best."""
+    folder = made_up("p_musical", toy, tmp_path_factory.mktemp("studies"), INSIDE, grid=(0.0, 0.4, 1.0))
+    write_study_report(folder, n_resamples=60)
+    return folder
+
+
+def test_every_study_has_a_reporter() -> None:
+    assert set(STUDIES) | {"sweep"} == set(REPORTERS)
+    with pytest.raises(ConfigError, match="no study 'p_musicale'"):
+        build_study("p_musicale", request())
+
+
+def test_the_papers_numbers_are_those_of_its_table() -> None:
+    assert [(r.roc_auc, r.average_precision, r.loss) for r in TABLE_1.values()] == [
+        (0.8488, 0.6812, 0.4459),
+        (0.8908, 0.7623, 0.4160),
+        (0.9429, 0.8334, 0.3618),
+    ]
+    assert paper_row("last") is None
+
+
+def test_an_optimum_inside_is_found_and_told_from_the_ends(curve: StudyFolder) -> None:
+    results = load_results(curve, n_resamples=60)
+    lines = optimum_lines(results.done, "mix.p_musical")
+    assert "the best mix.p_musical is 0.4" in lines[0]
+    assert (
+        lines[-1] == "verdict: there is an optimum inside the range, mix.p_musical=0.4, better than both ends"
+    )
+    assert sum("beyond both intervals" in line for line in lines) == 2
+    assert share_best(results.done) == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("noise", "verdict"),
+    [
+        ({"p0": 0.4, "p0.4": 1.2, "p1": 2.0}, "is an end of the range"),
+        ({"p0": 2.0, "p0.4": 0.7, "p1": 0.7001}, "told apart from one end only|is an end of the range"),
+        ({"p0": 0.8, "p0.4": 0.8, "p1": 0.8}, "not told apart from either|not even the other end"),
+    ],
+)
+def test_other_verdicts(toy: Catalog, tmp_path: Path, noise: dict[str, float], verdict: str) -> None:
+    folder = made_up("p_musical", toy, tmp_path, noise, grid=(0.0, 0.4, 1.0))
+    import re
+
+    line = optimum_lines(load_results(folder, n_resamples=60).done, "mix.p_musical")[-1]
+    assert re.search(verdict, line)
+
+
+@pytest.mark.parametrize(
+    ("songs", "seeds", "words"),
+    [
+        ((0.1, 0.2), (0.1, 0.2), "beyond both"),
+        ((0.1, 0.2), (-0.1, 0.2), "but not over seeds"),
+        ((-0.1, 0.2), (0.1, 0.2), "but not over songs"),
+        ((-0.1, 0.2), (-0.1, 0.2), "not to be told apart"),
+        ((0.1, 0.2), None, "one seed cannot tell"),
+        (None, None, "without an interval"),
+    ],
+)
+def test_words_for_a_difference(
+    songs: tuple[float, float] | None, seeds: tuple[float, float] | None, words: str
+) -> None:
+    e = Estimate(0.1, 3, songs=songs and Interval(*songs), seeds=seeds and Interval(*seeds))
+    assert words in beyond(e)
+    assert beyond(Estimate(math.nan, 0)) == "undefined"
+
+
+def test_a_score_shows_both_kinds_of_doubt() -> None:
+    e = Estimate(0.8123, 3, songs=Interval(0.79, 0.83), spread=0.0042)
+    assert score_text(e) == "0.812 (0.790-0.830) ±0.004"
+    assert score_text(Estimate(-0.1, 1, songs=Interval(-0.2, 0.1)), sign=True) == "-0.100 (-0.200 to +0.100)"
+    assert score_text(Estimate(math.nan, 0)) == "-"
+
+
+def test_the_report_holds_numbers_doubts_and_the_papers_words(curve: StudyFolder) -> None:
+    text = (curve.path / "report.md").read_text()
+    assert f"**{NOTE[0].upper()}{NOTE[1:]}.**" in text
+    assert "optimum at p_musical = 0.4" in text
+    assert "seeds 0, 1, 2" in text
+    assert "verdict: " in text
+    assert "theremin" in text.split("undefined (-)")[1].splitlines()[0]
+    assert "runs are missing" not in text
+    for name in ("figure.png", "figure.svg", "classes.png", "classes.svg"):
+        assert f"![How many mixes should be musical? (the paper's Fig. 2)]({name})" in text or "svg" in name
+        assert (curve.path / name).stat().st_size > 1000
+
+
+def test_the_files_for_programs_hold_every_number(curve: StudyFolder) -> None:
+    rows = read_csv(curve.path / "table.csv")
+    results = load_results(curve, n_resamples=60)
+    assert len(rows) == 3 * (5 + 3 * 5)
+    by_hand = results.cell("p0.4").test.of("average_precision")
+    row = next(r for r in rows if (r["cell"], r["metric"], r["class"]) == ("p0.4", "average_precision", ""))
+    assert float(row["mean"]) == pytest.approx(by_hand.value, rel=1e-5)
+    assert float(row["songs_low"]) == pytest.approx(by_hand.songs.low, rel=1e-5)
+    assert float(row["seeds_high"]) == pytest.approx(by_hand.seeds.high, rel=1e-5)
+    assert row["mix.p_musical"] == "0.4"
+    nothing = next(r for r in rows if (r["cell"], r["metric"], r["class"]) == ("p0", "f1", "theremin"))
+    assert (nothing["mean"], nothing["n_seeds"], nothing["missing_seeds"]) == ("", "0", "3")
+    runs = read_csv(curve.path / "runs.csv")
+    assert len(runs) == 9
+    assert len({r["test_set"] for r in runs}) == 1
+    mean = np.mean([float(r["average_precision"]) for r in runs if r["cell"] == "p0.4"])
+    assert mean == pytest.approx(by_hand.value, rel=1e-5)
+    differences = read_csv(curve.path / "differences.csv")
+    assert {(r["against"], r["cell"], r["same_mixes"]) for r in differences} == {
+        ("p0", "p0.4", "True"),
+        ("p0", "p1", "True"),
+    }
+
+
+def test_the_same_study_gives_the_same_files(curve: StudyFolder) -> None:
+    names = ("report.md", "table.csv", "differences.csv", "runs.csv", "figure.svg")
+    before = {name: (curve.path / name).read_bytes() for name in names}
+    write_study_report(curve, n_resamples=60)
+    assert {name: (curve.path / name).read_bytes() for name in names} == before
+
+
+def test_transfer_compares_with_scratch_and_stands_beside_the_paper(toy: Catalog, tmp_path: Path) -> None:
+    noise = {"scratch": 1.4, "frozen": 1.0, "finetune": 0.5, "last": 1.2, "random_frozen": 2.0}
+    folder = made_up("transfer", toy, tmp_path, noise, pretrained="weights.pth", baselines=False)
+    _, results = write_study_report(folder, n_resamples=40)
+    text = (folder.path / "report.md").read_text()
+    assert [c.cell.name for c in results.cells] == list(noise)
+    assert "differences to 'from scratch'" in text
+    assert "| Fine-tuned | 0.9429 | 0.8334 | 0.3618 |" in text
+    rows = [r for r in read_csv(folder.path / "differences.csv") if r["metric"] == "f1" and not r["class"]]
+    against = {r["cell"]: float(r["mean"]) for r in rows}
+    assert against["finetune"] > 0.05 > -0.02 > against["random_frozen"]
+
+
+def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
+    with pytest.raises(ConfigError, match="needs weights"):
+        build_study("transfer", request())
+    base = TrainConfig(transfer="finetune", pretrained="other.pth", lr_backbone=0.001, precision="fp32")
+    plan = build_study("transfer", request(train=base, pretrained="w.pth", cached_items=500))
+    jobs = {job.cell: job for job in plan.jobs()}
+    assert {name: job.settings["pretrained"] for name, job in jobs.items() if job.command == "train"} == {
+        "scratch": "", "frozen": "w.pth", "finetune": "w.pth", "last": "w.pth", "random_frozen": ""
+    }  # fmt: skip
+    assert {name for name, job in jobs.items() if job.settings.get("cached_items")} == {
+        "frozen", "last", "random_frozen"
+    }  # fmt: skip
+    assert jobs["finetune"].settings["lr_backbone"] == 0.001
+    assert jobs["scratch"].settings["lr_backbone"] is None
+    baselines = {name: job.settings for name, job in jobs.items() if job.command == "baseline"}
+    assert set(baselines) == {"forest", "embeddings", "random_embeddings"}
+    assert baselines["embeddings"]["weights"] == "w.pth"
+    for settings in baselines.values():
+        assert settings["test_size"] == base.test_size
+        assert settings["eval_seed"] == base.eval_seed
+
+
+def test_rare_classes_change_one_factor_at_a_time(toy: Catalog, tmp_path: Path) -> None:
+    noise = {"base": 1.5, "balance": 0.6, "masked": 1.5, "all": 0.5, "random": 1.2}
+    folder = made_up("rare_classes", toy, tmp_path, noise)
+    report, results = write_study_report(folder, n_resamples=40)
+    base = results.cell("base")
+    assert [NAMES[c] for c in rare_columns(results, base)] == ["theremin", "brass", "piano"]
+    line = next(line for line in report.findings if line.startswith("+ balance"))
+    assert "brass +" in line
+    assert "theremin undefined" in line
+    half, fitted = results.cell("base"), results.cell("thresholds")
+    assert half.runs == fitted.runs
+    assert half.test.of("average_precision").value == fitted.test.of("average_precision").value
+    assert half.test.of("f1").value != fitted.test.of("f1").value
+    assert not results.paired(base, results.cell("random"))
+    plan = build_study("rare_classes", request())
+    cells = {cell.name: cell for cell in plan.cells}
+    for name, changed in (("balance", {"mix.balance"}), ("masked", {"mix.uncertain"}), ("random", set())):
+        overrides = cells[name].overrides
+        assert {k for k, v in overrides.items() if cells["base"].overrides[k] != v} == changed
+    assert len(plan.jobs()) == 5 * 3
+
+
+def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None:
+    folder = made_up("leakage", toy, tmp_path, {"artist": 1.5, "random": 0.4})
+    report, results = write_study_report(folder, n_resamples=40)
+    assert not results.paired(*results.cells)
+    assert "random minus artist-safe splits, macro AP: +" in report.findings[0]
+    text = (folder.path / "report.md").read_text()
+    assert "test songs whose artist or group is elsewhere too" in text
+    assert "(other mixes)" in text
+    assert len(list((folder.path / "catalogs").iterdir())) == 6
+
+
+def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, tmp_path: Path) -> None:
+    texts = [
+        f"good={curve.run_path('p0.4-seed0')},{curve.run_path('p0.4-seed1')}",
+        f"all={curve.path / 'runs'}",
+    ]
+    also = parse_also(texts)
+    assert [len(runs) for runs in also.values()] == [2, 9]
+    folder = StudyFolder(tmp_path / "out")
+    plan: Plan = build_study("per_class", request(also=also))
+    assert plan.jobs() == ()
+    assert run_study(folder, plan, toy, launcher=Pretender({})).states == ()
+    report, results = write_study_report(folder, n_resamples=20)
+    assert [c.cell.label for c in results.cells] == ["good", "all"]
+    assert {name: len(c.runs) for name, c in zip(also, results.cells, strict=True)} == {"good": 2, "all": 9}
+    assert results.cells[0].runs.keys() == {0, 1}
+    assert "brass" in {row[0] for row in report.lead.rows}
+    assert "the F1 of 0 for brass" in report.paper[0] or "F1 of 0 for brass" in report.paper[0]
+    for wrong, match in ((["x"], "takes LABEL=RUN"), ([f"x={tmp_path / 'none'}"], "there is no run")):
+        with pytest.raises(ConfigError, match=match):
+            parse_also(wrong)
+
+
+def test_missing_cells_are_nan_counted_and_have_their_command(toy: Catalog, tmp_path: Path) -> None:
+    failing = ("p0-seed1", "p1-seed0", "p1-seed1", "p1-seed2")
+    folder = made_up("p_musical", toy, tmp_path, INSIDE, fail=failing, grid=(0.0, 0.4, 1.0))
+    _, results = write_study_report(folder, n_resamples=20)
+    assert {state.name for state in results.unfinished} == set(failing)
+    assert results.cells[0].test.of("f1").missing == 1
+    assert math.isnan(results.cells[2].test.of("f1").value)
+    assert results.cell("p1") is None
+    text = (folder.path / "report.md").read_text()
+    assert "4 of 9 runs are missing" in text
+    for name in failing:
+        assert f"mixlab train --config {folder.plan_path(name)}" in text
+        assert f"- {name}: it was told to fail" in text
+    assert "| mix.p_musical=0 | 2 of 3 |" in text
+    assert "| mix.p_musical=1 | 0 of 3 | - | - | - | - |" in text
+
+
+def test_nothing_done_is_nothing_to_report(toy: Catalog, tmp_path: Path) -> None:
+    names = tuple(f"p0.4-seed{s}" for s in range(3))
+    folder = made_up("p_musical", toy, tmp_path, INSIDE, fail=names, grid=(0.4,))
+    with pytest.raises(RunError, match="nothing to report"):
+        write_study_report(folder)
+
+
+def test_figures_are_left_out_without_matplotlib(
+    curve: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(figures, "have_matplotlib", lambda: False)
+    assert main(["sweep", "--report", str(curve.path), "--resamples", "10"]) == 0
+    assert "pip install 'mixlab[plot]'" in capsys.readouterr().out
+
+
+def test_the_command_builds_a_study(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mixlab.studies.engine.ProcessLauncher", lambda *a: Pretender(INSIDE))
+    out = tmp_path / "out"
+    arguments = ["study", "p_musical", "--catalog", str(toy.path), "--out", str(out), "--grid", "0,0.4,1"]
+    arguments += ["--train.precision", "fp32", "--resamples", "20"]
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "9 runs" in capsys.readouterr().out
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert f"({NOTE})" in said
+    assert "verdict: there is an optimum inside the range" in said
+    assert main([*arguments, "--grid", "a"]) == 2
+    assert "--grid takes numbers" in capsys.readouterr().err
+
+
+def test_all_shipped_configurations_are_read(
+    repo: Path, toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted((repo / "configs").glob("study*.yaml"))
+    assert files
+    for file in files:
+        for name in STUDIES:
+            words = [
+                "study",
+                name,
+                "--config",
+                str(file),
+                "--catalog",
+                str(toy.path),
+                "--pretrained",
+                "w.pth",
+            ]
+            assert main([*words, "--out", str(tmp_path / "out"), "--dry-run"]) == 0
+            assert "runs in" in capsys.readouterr().out
