@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mixlab.audio import FLOOR_DB, HOP_S, hop_edges, iter_blocks, probe, read_span
 from mixlab.errors import AudioError
 
-__all__ = ["MEASURE_VERSION", "Measurement", "measure"]
+__all__ = ["MEASURE_VERSION", "Measurement", "loudness_lufs", "measure"]
 
 MEASURE_VERSION = 1
 """Raised when the same file would measure differently; older measurements are then not reused."""
@@ -237,6 +237,16 @@ class _Pass:
         """Return integrated loudness in LUFS."""
         powers = np.concatenate([np.zeros(0), *self._weighted])
         return integrated_loudness(powers, self.sample_rate * HOP_S, self.frames)
+
+
+def loudness_lufs(audio: NDArray[np.float32], sample_rate: int) -> float:
+    """Measure the integrated loudness of ``(channels, samples)`` in LUFS, as ``measure`` does for files.
+
+    NaN when silent or shorter than 0.4 s.
+    """
+    run = _Pass(sample_rate, len(audio))
+    run.add(audio)
+    return run.loudness()
 
 
 def _promised_wav_frames(path: Path) -> int | None:

@@ -56,6 +56,9 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        "theme.light.primaryColor": "#0f6b8f",
+        "theme.dark.primaryColor": "#5bb8dc",
+        "theme.headingFontSizes": '["2rem"]',
     }
     main = resource_path("app", "main.py")
     return [sys.executable, "-m", "streamlit", "run", str(main), *(f"--{k}={v}" for k, v in options.items())]

@@ -1,0 +1,1 @@
+"""The explorer: a Streamlit app over mixlab. Its pages compute nothing themselves."""

@@ -1,0 +1,43 @@
+"""Register the components' files with Streamlit; each is a folder of one HTML, one CSS and one JS file."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+__all__ = ["copy_link", "play", "show_strip"]
+
+_FOLDER = Path(__file__).resolve().parent
+
+
+def _component(name: str) -> Any:  # noqa: ANN401 - a callable whose keywords are its events
+    def text(kind: str) -> str:
+        return (_FOLDER / name / f"{name}.{kind}").read_text(encoding="utf-8")
+
+    return st.components.v2.component(f"mixlab_{name}", html=text("html"), css=text("css"), js=text("js"))
+
+
+_PLAYER = _component("player")
+_STRIP = _component("strip")
+_COPY_LINK = _component("copy_link")
+
+
+def play(payload: bytes) -> None:
+    """Show the multitrack player; ``payload`` is what ``app.components.payload`` packs."""
+    _PLAYER(data=payload, key="player")
+
+
+def show_strip(data: dict[str, Any], index_key: str) -> None:
+    """Show the strip of neighbouring indices; a click writes its index into ``st.session_state``."""
+
+    def go() -> None:
+        chosen = st.session_state["strip"].go
+        if chosen is not None:
+            st.session_state[index_key] = int(chosen)
+
+    _STRIP(data=data, key="strip", on_go_change=go)
+
+
+def copy_link(query: str) -> None:
+    """Show a button that copies the address of this page with ``query``."""
+    _COPY_LINK(data={"query": query}, key="copy_link", width="content")

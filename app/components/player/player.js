@@ -1,0 +1,632 @@
+// A multitrack player on the Web Audio clock. One blob comes in: the length of a JSON header (uint32,
+// little-endian), the header padded to a multiple of 4 bytes, float32 samples (every source, then every
+// further take, channel after channel), and at the end one byte per cell of each take's spectrogram.
+// The mixer lives here alone: nothing is sent back, so solo, mute and gain cause no rerun.
+
+const COLUMNS = 600; // of a waveform
+const SMOOTH_S = 0.006; // time constant of gain changes: no clicks, yet at once
+const LEAD_S = 0.03; // all sources are started together this far ahead of the clock
+const STEP_S = 0.25;
+const CEILING = 10 ** (-1 / 20); // full scale comes out at -1 dBFS
+const LOWEST_DB = -60; // the lower end of a gain slider is silence
+// Dark to bright in even steps of lightness (after viridis), so that it also reads in grey.
+const COLOURS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+
+const amplitude = (db) => (db <= LOWEST_DB ? 0 : 10 ** (db / 20));
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const said = (db) => (db <= LOWEST_DB ? "−∞ dB" : `${db > 0 ? "+" : ""}${db.toFixed(1).replace("-", "−")} dB`);
+
+function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in node && name !== "role") node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function readHeader(blob) {
+  const length = new DataView(blob.buffer, blob.byteOffset).getUint32(0, true);
+  return { header: JSON.parse(new TextDecoder().decode(blob.subarray(4, 4 + length))), offset: 4 + length };
+}
+
+function readAudio(blob, header, offset) {
+  // Copied once: a message's bytes need not lie on a multiple of four, as floats must.
+  const bytes = blob.slice(offset);
+  const size = header.channels * header.samples;
+  const count = header.lanes.length + header.takes.filter((take) => take.audio).length;
+  const floats = new Float32Array(bytes.buffer, 0, count * size);
+  const signals = Array.from({ length: count }, (_, i) =>
+    Array.from({ length: header.channels }, (_, c) =>
+      floats.subarray(i * size + c * header.samples, i * size + (c + 1) * header.samples)));
+  const cells = header.mel.bands * header.mel.frames;
+  const mel = (i) => bytes.subarray(count * size * 4 + i * cells, count * size * 4 + (i + 1) * cells);
+  return { signals, mel };
+}
+
+function sumOf(signals) {
+  return signals[0].map((_, c) => {
+    const out = new Float32Array(signals[0][c].length);
+    for (const signal of signals) signal[c].forEach((value, n) => { out[n] += value; });
+    return out;
+  });
+}
+
+function outline(channels, scale) {
+  const samples = channels[0].length;
+  const top = [], bottom = [];
+  for (let column = 0; column < COLUMNS; column++) {
+    const from = Math.floor((column * samples) / COLUMNS);
+    const to = Math.max(Math.floor(((column + 1) * samples) / COLUMNS), from + 1);
+    let low = 0, high = 0;
+    for (const channel of channels) {
+      for (let n = from; n < to && n < samples; n++) {
+        if (channel[n] < low) low = channel[n];
+        else if (channel[n] > high) high = channel[n];
+      }
+    }
+    top.push(`${column},${(-Math.max(high * scale, 0.006)).toFixed(3)}`);
+    bottom.push(`${column},${(-Math.min(low * scale, -0.006)).toFixed(3)}`);
+  }
+  return `M${top.join("L")}L${bottom.reverse().join("L")}Z`;
+}
+
+function waveform(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", `0 -1 ${COLUMNS} 2`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", name);
+  const path = document.createElementNS(space, "path");
+  svg.append(path);
+  return { svg, path };
+}
+
+class Player {
+  constructor(root) {
+    this.root = root;
+    this.position = 0;
+    this.loop = false;
+    this.region = null; // [start, end] in seconds, or null for all of it
+    this.matched = true;
+    this.nodes = null; // of what is playing now
+    this.onKey = (event) => this.pressed(event);
+    // Keys work in the player, and anywhere while nothing else has the focus.
+    this.onPageKey = (event) => document.activeElement === document.body && this.pressed(event);
+    root.addEventListener("keydown", this.onKey);
+    document.addEventListener("keydown", this.onPageKey);
+  }
+
+  destroy() {
+    this.halt();
+    cancelAnimationFrame(this.frame);
+    this.root.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("keydown", this.onPageKey);
+    this.context?.close();
+    this.context = null;
+  }
+
+  load(blob) {
+    const { header, offset } = readHeader(blob);
+    if (header.id === this.header?.id) return;
+    const sameItem = header.item === this.header?.item;
+    const wasPlaying = this.playing, position = this.time, focus = this.focused();
+    const mixer = sameItem ? this.mixer : null;
+    this.halt();
+    if (header.sample_rate !== this.header?.sample_rate) {
+      this.context?.close();
+      this.context = null;
+    }
+    const { signals, mel } = readAudio(blob, header, offset);
+    this.header = header;
+    this.duration = header.samples / header.sample_rate;
+    this.sources = signals.slice(0, header.lanes.length);
+    this.takes = header.takes.map((take) => ({ ...take }));
+    let next = header.lanes.length, picture = 0;
+    for (const take of this.takes) {
+      take.signal = take.audio ? signals[next++] : take.missing ? null : sumOf(this.sources);
+      take.mel = take.signal ? mel(picture++) : null;
+    }
+    this.buffers = null;
+    this.mixer = mixer ?? {
+      take: 0, main: { db: 0, mute: false },
+      lanes: header.lanes.map(() => ({ db: 0, mute: false, solo: false })),
+    };
+    if (!this.takes[this.mixer.take]?.signal) this.mixer.take = 0;
+    this.position = sameItem ? Math.min(position, this.duration) : 0;
+    if (!sameItem) this.region = null;
+    this.build();
+    this.apply();
+    this.show();
+    this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
+    if (sameItem && wasPlaying) this.play();
+  }
+
+  focused() {
+    return this.root.getRootNode().activeElement?.dataset?.focus;
+  }
+
+  // ---- what is seen ----
+
+  build() {
+    // One scale for the mixture and its sources, so that their heights compare; none for other takes.
+    let peak = Math.max(this.takes[0].peak, 1e-3);
+    for (const channel of this.sources.flat()) for (const value of channel) peak = Math.max(peak, Math.abs(value));
+    this.scale = 0.96 / peak;
+    this.laneViews = this.header.lanes.map((lane, i) => this.buildLane(lane, i));
+    this.mainView = this.buildMain();
+    this.keys = make("p", { className: "keys" }, this.header.keys);
+    this.status = make("p", { className: "hidden", role: "status" });
+    this.root.replaceChildren(
+      this.buildBar(),
+      make("div", { className: "grid" }, this.buildRuler(), this.mainView.row,
+        ...this.laneViews.map((view) => view.row), this.buildSpectrogram()),
+      this.keys, this.status,
+    );
+    this.drawTake();
+  }
+
+  buildBar() {
+    const button = (name, className, text, click) =>
+      make("button", { type: "button", className, onclick: click, "data-focus": name }, text);
+    this.playButton = button("play", "play", "▶ Play", () => this.toggle());
+    this.loopButton = button("loop", "loop", "Loop", () => this.setLoop(!this.loop));
+    this.clock = make("span", { className: "clock", role: "timer", "aria-live": "off" });
+    this.takeButtons = this.takes.map((take, i) => {
+      const one = button(`take${i}`, "take", take.name, () => this.choose(i));
+      one.disabled = !take.signal;
+      one.title = take.missing || take.about;
+      return one;
+    });
+    this.matchBox = make("input", { type: "checkbox", checked: this.matched, "data-focus": "match",
+      onchange: () => { this.matched = this.matchBox.checked; this.apply(); this.show(); } });
+    this.loudness = make("span", { className: "loudness" });
+    return make("div", { className: "bar" },
+      make("div", { className: "group", role: "group", "aria-label": "Transport" },
+        this.playButton, this.loopButton, this.clock),
+      make("div", { className: "group", role: "group", "aria-label": "Compare at the same position" },
+        make("div", { className: "takes" }, ...this.takeButtons), this.loudness),
+      make("div", { className: "group end" },
+        make("label", { title: "The others are brought to the loudness of this mix" },
+          this.matchBox, " match loudness"),
+        button("reset", "reset", "Reset mixer", () => this.reset())));
+  }
+
+  buildRuler() {
+    const step = [0.5, 1, 2, 5, 10, 30, 60].find((s) => this.duration / s <= 8) ?? 120;
+    this.ruler = make("div", { className: "ruler", role: "slider", tabIndex: 0, "aria-label": "Position",
+      "aria-valuemin": 0, "aria-valuemax": this.duration, "data-focus": "ruler" });
+    for (let t = 0; t <= this.duration + 1e-6; t += step) {
+      const tick = make("span", {}, `${+t.toFixed(1)}`);
+      tick.style.left = `${(100 * t) / this.duration}%`;
+      this.ruler.append(tick);
+    }
+    this.listenTo(this.ruler);
+    return make("div", { className: "row ruler-row" }, make("div", { className: "head" }, "seconds"), this.ruler);
+  }
+
+  buildLane(lane, i) {
+    const view = this.buildRow(`lane${i}`, `${i + 1}`, lane.name, lane.detail);
+    const state = () => this.mixer.lanes[i];
+    view.mute.onclick = () => { state().mute = !state().mute; this.changed(); };
+    view.solo.onclick = (event) => this.solo(i, event.shiftKey);
+    view.solo.title = `Solo ${lane.name} (key ${i + 1}; with Shift: this one only)`;
+    view.gain.oninput = () => { state().db = +view.gain.value; this.changed(); };
+    for (const [start, end] of lane.spans) {
+      const span = make("div", { className: "span" });
+      span.style.left = `${(100 * start) / this.duration}%`;
+      span.style.width = `${(100 * (end - start)) / this.duration}%`;
+      view.wave.prepend(span);
+    }
+    view.path.setAttribute("d", outline(this.sources[i], this.scale));
+    view.svg.setAttribute("aria-label", `Waveform of ${lane.name}. ${lane.spoken}`);
+    return view;
+  }
+
+  buildMain() {
+    const view = this.buildRow("main", "Σ", "Mixture", "");
+    view.row.classList.add("main");
+    view.mute.onclick = () => { this.mixer.main.mute = !this.mixer.main.mute; this.changed(); };
+    view.solo.onclick = () => this.unsolo();
+    view.solo.title = "Hear every source again: switches all solos off (key 0)";
+    view.solo.textContent = "All";
+    view.solo.setAttribute("aria-label", "Hear every source: switch all solos off");
+    view.gain.oninput = () => { this.mixer.main.db = +view.gain.value; this.changed(); };
+    view.clip = make("span", { className: "clip", hidden: true }, "clip");
+    view.wave.append(view.clip);
+    return view;
+  }
+
+  buildRow(id, number, name, detail) {
+    const { svg, path } = waveform(name);
+    const mute = make("button", { type: "button", className: "mute", "aria-label": `Mute ${name}`,
+      title: `Mute ${name}`, "data-focus": `${id}-mute` }, "M");
+    const solo = make("button", { type: "button", className: "solo", "aria-label": `Solo ${name}`,
+      "data-focus": `${id}-solo` }, "S");
+    const gain = make("input", { type: "range", min: LOWEST_DB, max: 12, step: 0.5, value: 0,
+      "aria-label": `Gain of ${name}`, "data-focus": `${id}-gain` });
+    const output = make("output", {});
+    const title = make("strong", {}, name), small = make("small", { title: detail }, detail);
+    const note = make("em", {});
+    const meter = make("i", {});
+    const wave = make("div", { className: "wave" }, svg, make("div", { className: "region" }),
+      make("div", { className: "cursor" }));
+    const head = make("div", { className: "head" },
+      make("div", { className: "name" }, make("span", { className: "number" }, number),
+        make("span", { className: "text" }, make("span", {}, title, note), small)),
+      make("div", { className: "mixer" }, mute, solo, gain, output));
+    const row = make("div", { className: "row", role: "group", "aria-label": name, "data-lane": id }, head, wave,
+      make("div", { className: "meter", "aria-hidden": true }, meter));
+    this.listenTo(wave);
+    return { row, title, small, note, mute, solo, gain, output, wave, svg, path, meter };
+  }
+
+  buildSpectrogram() {
+    this.canvas = make("canvas", { role: "img" });
+    const { bands, low_hz: low, high_hz: high } = this.header.mel;
+    const labels = make("div", { className: "hertz", "aria-hidden": true });
+    const mel = (hertz) => 2595 * Math.log10(1 + hertz / 700);
+    for (const hertz of [500, 1000, 2000, 4000, 8000, 16000].filter((f) => f <= high * 0.95)) {
+      const label = make("span", {}, hertz >= 1000 ? `${hertz / 1000}k` : `${hertz}`);
+      label.style.bottom = `${(100 * (mel(hertz) - mel(low))) / (mel(high) - mel(low))}%`;
+      labels.append(label);
+    }
+    const wave = make("div", { className: "wave picture" }, this.canvas, labels,
+      make("div", { className: "region" }), make("div", { className: "cursor" }));
+    this.listenTo(wave);
+    this.canvasText = `Mel spectrogram, ${bands} bands from ${low} to ${Math.round(high)} Hz`;
+    return make("div", { className: "row" },
+      make("div", { className: "head" }, make("div", { className: "name" }, make("span", { className: "text" },
+        make("strong", {}, "Mel spectrogram"), make("small", {}, `${low} Hz to ${(high / 1000).toFixed(0)} kHz, 80 dB deep`)))),
+      wave);
+  }
+
+  drawTake() {
+    const take = this.takes[this.mixer.take];
+    const scale = this.mixer.take === 0 ? this.scale : 0.96 / Math.max(take.peak, 1e-3);
+    this.mainView.path.setAttribute("d", outline(take.signal, scale));
+    this.mainView.title.textContent = this.mixer.take === 0 ? "Mixture" : take.name;
+    this.mainView.small.textContent = take.about;
+    this.mainView.svg.setAttribute("aria-label", `Waveform: ${take.name}, ${take.about}`);
+    this.canvas.setAttribute("aria-label", `${this.canvasText}: ${take.name}`);
+    const { bands, frames } = this.header.mel;
+    this.canvas.width = frames;
+    this.canvas.height = bands;
+    const picture = this.canvas.getContext("2d");
+    const image = picture.createImageData(frames, bands);
+    for (let band = 0; band < bands; band++) {
+      for (let frame = 0; frame < frames; frame++) {
+        const place = (take.mel[band * frames + frame] / 255) * (COLOURS.length - 1);
+        const first = Math.min(Math.floor(place), COLOURS.length - 2);
+        const at = 4 * ((bands - 1 - band) * frames + frame);
+        for (let c = 0; c < 3; c++) {
+          image.data[at + c] = COLOURS[first][c] + (place - first) * (COLOURS[first + 1][c] - COLOURS[first][c]);
+        }
+        image.data[at + 3] = 255;
+      }
+    }
+    picture.putImageData(image, 0, 0);
+  }
+
+  show() {
+    const { lanes, main, take } = this.mixer;
+    const soloed = lanes.some((lane) => lane.solo);
+    this.laneViews.forEach((view, i) => {
+      const lane = lanes[i];
+      const silent = take !== 0 || main.mute || lane.mute || (soloed && !lane.solo);
+      this.showRow(view, lane, silent);
+      view.solo.setAttribute("aria-pressed", lane.solo);
+      view.note.textContent = take !== 0 ? "not in this take" : lane.mute ? "muted"
+        : soloed ? (lane.solo ? "solo" : "silenced by solo") : main.mute ? "mixture muted" : "";
+    });
+    this.showRow(this.mainView, main, main.mute);
+    this.mainView.solo.disabled = !soloed;
+    this.mainView.note.textContent = main.mute ? "muted" : soloed && take === 0 ? "solo on" : "";
+    this.takeButtons.forEach((button, i) => button.setAttribute("aria-pressed", i === take));
+    this.loudness.textContent = this.loudnessText();
+    this.loopButton.setAttribute("aria-pressed", this.loop);
+    const [start, end] = this.region ?? [0, 0];
+    this.root.style.setProperty("--from", start / this.duration);
+    this.root.style.setProperty("--to", end / this.duration);
+    this.showTransport();
+  }
+
+  showRow(view, state, silent) {
+    view.row.classList.toggle("silent", silent);
+    view.mute.setAttribute("aria-pressed", state.mute);
+    view.gain.value = state.db;
+    view.gain.setAttribute("aria-valuetext", said(state.db));
+    view.output.textContent = said(state.db);
+  }
+
+  showTransport() {
+    this.playButton.textContent = this.playing ? "❚❚ Pause" : "▶ Play";
+    this.showTime();
+  }
+
+  showTime() {
+    const time = this.time;
+    this.root.style.setProperty("--at", time / this.duration);
+    const text = `${time.toFixed(2)} / ${this.duration.toFixed(2)} s`;
+    this.clock.textContent = this.region
+      ? `${text} · loop ${this.region[0].toFixed(2)}–${this.region[1].toFixed(2)}` : text;
+    const now = time.toFixed(1);
+    if (this.ruler.getAttribute("aria-valuenow") !== now) {
+      this.ruler.setAttribute("aria-valuenow", now);
+      this.ruler.setAttribute("aria-valuetext", `${now} of ${this.duration.toFixed(1)} seconds`);
+    }
+  }
+
+  loudnessText() {
+    const text = (take) => (take.lufs === null ? "silent" : `${take.lufs.toFixed(1).replace("-", "−")} LUFS`);
+    const take = this.takes[this.mixer.take];
+    const change = this.mixer.take > 0 && this.matched && Math.abs(take.match_db) >= 0.05 ? `, played ${said(take.match_db)}` : "";
+    return text(take) + change;
+  }
+
+  meter() {
+    if (!this.graph) return;
+    const size = (analyser) => {
+      analyser.getFloatTimeDomainData(this.scratch);
+      let peak = 0;
+      for (const value of this.scratch) peak = Math.max(peak, Math.abs(value));
+      return peak;
+    };
+    // A meter covers 48 dB; linear amplitude would hide all but the loudest.
+    const height = (peak) => (peak > 0 ? clamp(1 + (20 * Math.log10(peak)) / 48, 0, 1) : 0);
+    this.levels = { lanes: this.graph.lanes.map((lane) => size(lane.analyser)), master: size(this.graph.meter) };
+    this.laneViews.forEach((view, i) => view.meter.style.setProperty("--level", height(this.levels.lanes[i])));
+    this.mainView.meter.style.setProperty("--level", height(this.levels.master));
+    if (this.levels.master > 1.0005) this.clippedAt = performance.now();
+    this.mainView.clip.hidden = !(performance.now() - this.clippedAt < 1500);
+  }
+
+  // ---- what is heard ----
+
+  get playing() {
+    return this.nodes !== null;
+  }
+
+  get time() {
+    if (!this.nodes) return this.position;
+    const elapsed = Math.max(this.context.currentTime - this.startedAt, 0);
+    const at = this.position + elapsed;
+    if (!this.loop) return Math.min(at, this.duration);
+    const [start, end] = this.region ?? [0, this.duration];
+    return at < end ? at : start + ((at - end) % (end - start));
+  }
+
+  prepare() {
+    if (!this.context) {
+      // At the mix's own rate: between rates a buffer source only interpolates linearly, which is heard.
+      this.context = new AudioContext({ sampleRate: this.header.sample_rate, latencyHint: "interactive" });
+      this.graph = null;
+      this.buffers = null;
+    }
+    if (this.buffers) return;
+    const buffer = (channels) => {
+      const made = this.context.createBuffer(channels.length, this.header.samples, this.header.sample_rate);
+      channels.forEach((channel, c) => made.copyToChannel(channel, c));
+      return made;
+    };
+    this.buffers = {
+      lanes: this.sources.map(buffer),
+      takes: this.takes.map((take, i) => (i > 0 && take.signal ? buffer(take.signal) : null)),
+    };
+    this.graph?.out.disconnect();
+    this.graph = this.buildGraph();
+    this.scratch = new Float32Array(this.graph.meter.fftSize);
+    this.apply(true);
+  }
+
+  buildGraph() {
+    const context = this.context;
+    const out = context.createGain(), meter = context.createAnalyser(), limit = context.createWaveShaper();
+    meter.fftSize = 2048;
+    // Straight within full scale and flat beyond it: nothing louder than the ceiling leaves the player.
+    limit.curve = new Float32Array([-CEILING, 0, CEILING]);
+    out.connect(meter).connect(limit).connect(context.destination);
+    const bus = context.createGain();
+    bus.connect(out);
+    const lanes = this.sources.map(() => {
+      const gain = context.createGain(), analyser = context.createAnalyser();
+      analyser.fftSize = 2048;
+      gain.connect(analyser).connect(bus);
+      return { gain, analyser };
+    });
+    const takes = this.takes.map(() => context.createGain());
+    takes.forEach((gain) => gain.connect(out));
+    return { out, meter, bus, lanes, takes };
+  }
+
+  apply(atOnce = false) {
+    if (!this.graph) return;
+    const now = this.context.currentTime;
+    const set = (node, value) => {
+      if (atOnce) node.gain.setValueAtTime(value, now);
+      else node.gain.setTargetAtTime(value, now, SMOOTH_S);
+    };
+    const { lanes, main, take } = this.mixer;
+    const soloed = lanes.some((lane) => lane.solo);
+    const whole = main.mute ? 0 : amplitude(main.db);
+    lanes.forEach((lane, i) =>
+      set(this.graph.lanes[i].gain, lane.mute || (soloed && !lane.solo) ? 0 : amplitude(lane.db)));
+    set(this.graph.bus, take === 0 ? whole : 0);
+    this.takes.forEach((one, i) => {
+      if (i > 0) set(this.graph.takes[i], take === i ? whole * (this.matched ? 10 ** (one.match_db / 20) : 1) : 0);
+    });
+  }
+
+  async play() {
+    this.prepare();
+    if (this.context.state !== "running") await this.context.resume();
+    this.halt();
+    const [start, end] = this.region ?? [0, this.duration];
+    if (this.position >= this.duration - 0.005) this.position = 0;
+    if (this.loop && (this.position < start || this.position >= end)) this.position = start;
+    this.startedAt = this.context.currentTime + LEAD_S;
+    const begin = (buffer, gain) => {
+      const node = this.context.createBufferSource();
+      node.buffer = buffer;
+      node.loop = this.loop;
+      [node.loopStart, node.loopEnd] = [start, end];
+      node.connect(gain);
+      node.start(this.startedAt, this.position);
+      return node;
+    };
+    this.nodes = this.buffers.lanes.map((buffer, i) => begin(buffer, this.graph.lanes[i].gain));
+    this.buffers.takes.forEach((buffer, i) => buffer && this.nodes.push(begin(buffer, this.graph.takes[i])));
+    const volume = this.graph.out.gain;
+    volume.cancelScheduledValues(0);
+    volume.setValueAtTime(1, this.startedAt);
+    this.showTransport();
+    this.tick();
+  }
+
+  halt() {
+    if (!this.nodes) return;
+    this.position = this.time;
+    const now = this.context.currentTime;
+    this.graph.out.gain.setTargetAtTime(0, now, SMOOTH_S / 2);
+    this.nodes.forEach((node) => node.stop(now + 0.02));
+    this.nodes = null;
+  }
+
+  tick() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => {
+      if (!this.root.isConnected) return this.destroy();
+      if (this.nodes && !this.loop && this.time >= this.duration) {
+        this.halt();
+        this.position = 0;
+        this.showTransport();
+      }
+      this.showTime();
+      this.meter();
+      const sounds = this.levels && Math.max(this.levels.master, ...this.levels.lanes) > 1e-3;
+      if (this.nodes || sounds) this.tick();
+      return undefined;
+    });
+  }
+
+  // ---- what people do ----
+
+  toggle() {
+    if (this.playing) {
+      this.halt();
+      this.showTransport();
+    } else {
+      this.play();
+    }
+  }
+
+  seek(time) {
+    const playing = this.playing;
+    this.halt();
+    this.position = clamp(time, 0, this.duration);
+    if (playing) this.play();
+    this.showTransport();
+  }
+
+  setLoop(on, region = null) {
+    const playing = this.playing;
+    this.halt();
+    this.loop = on;
+    this.region = on ? region : null;
+    if (playing) this.play();
+    this.show();
+  }
+
+  changed(words = "") {
+    this.apply();
+    this.show();
+    if (words) this.status.textContent = words;
+  }
+
+  solo(i, exclusive) {
+    const { lanes } = this.mixer;
+    const on = exclusive ? !(lanes[i].solo && lanes.filter((lane) => lane.solo).length === 1) : !lanes[i].solo;
+    if (exclusive) lanes.forEach((lane) => { lane.solo = false; });
+    lanes[i].solo = on;
+    const names = this.header.lanes.filter((_, n) => lanes[n].solo).map((lane) => lane.name);
+    this.changed(names.length ? `Solo: ${names.join(", ")}` : "All sources");
+  }
+
+  unsolo() {
+    this.mixer.lanes.forEach((lane) => { lane.solo = false; });
+    this.changed("All sources");
+  }
+
+  choose(i) {
+    if (!this.takes[i]?.signal || i === this.mixer.take) return;
+    this.before = this.mixer.take;
+    this.mixer.take = i;
+    this.drawTake();
+    this.changed(`Now: ${this.takes[i].name}`);
+  }
+
+  reset() {
+    this.mixer.main = { db: 0, mute: false };
+    this.mixer.lanes.forEach((lane) => Object.assign(lane, { db: 0, mute: false, solo: false }));
+    this.changed("Mixer reset");
+  }
+
+  listenTo(element) {
+    // Click to seek, drag to loop; a finger still scrolls the page up and down.
+    let from = null, dragged = false;
+    const at = (event) => {
+      const box = element.getBoundingClientRect();
+      return clamp((event.clientX - box.left) / box.width, 0, 1) * this.duration;
+    };
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      [from, dragged] = [at(event), false];
+      element.setPointerCapture(event.pointerId);
+    });
+    element.addEventListener("pointermove", (event) => {
+      if (from === null) return;
+      const to = at(event);
+      dragged ||= Math.abs(to - from) * element.clientWidth > 6 * this.duration;
+      if (!dragged) return;
+      this.root.style.setProperty("--from", Math.min(from, to) / this.duration);
+      this.root.style.setProperty("--to", Math.max(from, to) / this.duration);
+    });
+    element.addEventListener("pointerup", (event) => {
+      if (from === null) return;
+      const region = [Math.min(from, at(event)), Math.max(from, at(event))];
+      from = null;
+      if (dragged && region[1] - region[0] >= 0.05) this.setLoop(true, region);
+      else this.seek(region[0]);
+    });
+    element.addEventListener("pointercancel", () => { from = null; this.show(); });
+  }
+
+  pressed(event) {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.composedPath()[0];
+    const range = target.type === "range";
+    const digit = /^Digit([0-9])$/.exec(event.code)?.[1];
+    // Buttons and boxes keep their space bar, sliders their arrows.
+    if (event.code === "Space" && !["BUTTON", "INPUT"].includes(target.tagName)) this.toggle();
+    else if (event.key === "ArrowLeft" && !range) this.seek(this.time - (event.shiftKey ? 4 : 1) * STEP_S);
+    else if (event.key === "ArrowRight" && !range) this.seek(this.time + (event.shiftKey ? 4 : 1) * STEP_S);
+    else if (event.key === "Home" && !range) this.seek(0);
+    else if (event.key === "Escape" && this.loop) this.setLoop(false);
+    else if (digit === "0") this.unsolo();
+    else if (digit && +digit <= this.laneViews.length) this.solo(+digit - 1, event.shiftKey);
+    else if (event.key === "b") this.choose(this.mixer.take === 0 ? this.before || 1 : 0);
+    else if (event.key === "l") this.setLoop(!this.loop);
+    else return;
+    event.preventDefault();
+  }
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".player");
+  // Called again after every rerun of the page, mostly with the same bytes.
+  root.player ??= new Player(root);
+  root.player.load(data);
+  return () => root.player.destroy();
+}

@@ -1,0 +1,76 @@
+"""Links: a query that reopens exactly one mix, and what a page checks when it is opened by one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+__all__ = ["BY_P", "DRAWS", "SPLITS", "Item", "Link", "bypass_pairs", "make_query", "read_link"]
+
+BY_P = "by p_musical"
+DRAWS = (BY_P, "musical", "non-musical")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Item:
+    """What decides a mix, in plain values: they key the caches and travel in links.
+
+    Attributes:
+        p: ``p_musical``.
+        seed: Seed of the stream.
+        index: Item of its epoch 0.
+        split: One of ``SPLITS``.
+        draw: One of ``DRAWS``: by ``p``, or the kind that is forced.
+        bypass: Effects left out, as pairs of source and effect, counted from 0.
+    """
+
+    p: float
+    seed: int
+    index: int
+    split: str
+    draw: str = BY_P
+    bypass: tuple[tuple[int, int], ...] = ()
+
+
+class Link(NamedTuple):
+    """What a link says beyond the controls: hashes of the catalog and of the recipe; '' when it does not."""
+
+    catalog: str = ""
+    mix: str = ""
+
+
+def make_query(item: Item, contains: str, bypass: Sequence[str], catalog_hash: str, mix_hash: str) -> str:
+    """Return the query of a link, values that are defaults today included, since defaults may change.
+
+    Args:
+        item: What is looked at.
+        contains: Class that is looked for, or ''.
+        bypass: Names of the effects left out, as their buttons have them.
+        catalog_hash: Hash of the catalog, so that no other one answers the link.
+        mix_hash: Hash of the recipe, so that another one is noticed.
+    """
+    values: dict[str, object] = {
+        "p": f"{item.p:g}",
+        "seed": item.seed,
+        "index": item.index,
+        "split": item.split,
+        "draw": item.draw,
+    }
+    if contains:
+        values["contains"] = contains
+    if bypass:
+        values["bypass"] = list(bypass)
+    return urlencode(values | {"catalog": catalog_hash, "mix": mix_hash}, doseq=True)
+
+
+def read_link(query: Mapping[str, str]) -> Link:
+    """Return what a query says about catalog and recipe."""
+    return Link(query.get("catalog", ""), query.get("mix", ""))
+
+
+def bypass_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return source and effect, counted from 0, of buttons such as ``1.2 piano: gain 3 dB``."""
+    found = (re.match(r"(\d+)\.(\d+) ", name) for name in names)
+    return tuple(sorted((int(m[1]) - 1, int(m[2]) - 1) for m in found if m))

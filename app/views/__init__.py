@@ -1,0 +1,1 @@
+"""The pages, one module each: read the controls, ask ``app.data``, draw."""

@@ -1,0 +1,270 @@
+"""Audition: hear one mix of the stream, source by source, beside its effects, labels and recipe."""
+
+from dataclasses import replace
+from random import randrange
+
+import streamlit as st
+
+from app import data, words
+from app.components.mount import copy_link, play, show_strip
+from app.data import Place
+from app.links import BY_P, DRAWS, SPLITS, Item, Link, bypass_pairs, make_query, read_link
+from app.views import chooser
+from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
+from mixlab.audio import encode_wav
+from mixlab.audition import label_tree
+
+__all__ = ["show"]
+
+ANY = "any class"
+DOWNLOAD = ":material/download:"
+LAST_INDEX = 2**31 - 1
+RANDOM_BELOW = 100_000
+
+
+def show(place: Place) -> None:
+    """Show the page for a catalog."""
+    try:
+        catalog = data.get_catalog(place)
+        link = _remember_link(catalog)
+        head = st.container(horizontal=True, vertical_alignment="center")
+        head.title("Audition", width="content")
+        with head.popover("Catalog", icon=":material/folder_open:"):
+            chooser.show()
+        item, contains = _controls(place)
+        if _is_foreign(link, catalog):
+            return
+        with st.spinner("Mixing …", show_time=False):
+            _show_item(place, catalog, item, contains, link, head)
+    except MixlabError as error:
+        st.error(words.escape(str(error)))
+
+
+# ---- links ----
+
+
+def _remember_link(catalog: Catalog) -> Link:
+    """Return what the link said that opened this session; from then on the address names the open catalog."""
+    if "link" not in st.session_state:
+        link = read_link(st.query_params.to_dict())
+        st.session_state["link"] = tuple(link)
+        st.query_params.pop("mix", None)
+        if link.catalog:
+            return link  # kept in the address until it is accepted
+    link = Link(*st.session_state["link"])
+    if not link.catalog and st.query_params.get("catalog") != catalog.content_hash:
+        st.query_params["catalog"] = catalog.content_hash
+    return link
+
+
+def _accept() -> None:
+    st.session_state["link"] = tuple(Link())
+
+
+def _is_foreign(link: Link, catalog: Catalog) -> bool:
+    """Warn when the link was made on another catalog, instead of playing something else."""
+    if link.catalog in ("", catalog.content_hash):
+        return False
+    st.warning(
+        f"This link was made on another catalog (hash `{words.escape(link.catalog[:16])}`). The one that is "
+        f"open has hash `{catalog.content_hash}`, so seed and index would give **another mix**. Open the "
+        "catalog that the link was made on: write its folder into the field under Catalog.",
+        icon=":material/link_off:",
+    )
+    st.button("Show what this address gives here", on_click=_accept)
+    return True
+
+
+def _check_mix(link: Link, recipe: MixRecipe) -> None:
+    """Warn when the link named another recipe than the one drawn; once, since then the user moves on."""
+    if link.mix and link.mix != recipe.content_hash:
+        st.warning(
+            f"The link names the mix `{words.escape(link.mix[:16])}`, this mixlab draws "
+            f"`{recipe.content_hash}` from the same address: it was made with another release or other "
+            "settings. The recipe file, where it was saved, still gives the old one."
+        )
+    _accept()
+
+
+# ---- controls ----
+
+
+def _controls(place: Place) -> tuple[Item, str]:
+    """Show what decides the mix; all of it stands in the address."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    split = str(
+        row.selectbox("Split", SPLITS, key="split", bind="query-params", width=140,
+                      help="Validation and test are drawn as models are scored on them: musical, no effects.")
+    )  # fmt: skip
+    draw = row.segmented_control(
+        "Kind of mix", DRAWS, default=BY_P, key="draw", bind="query-params", required=True, width="content"
+    )
+    seed = row.number_input("Seed", 0, LAST_INDEX, 0, key="seed", bind="query-params", width=130)
+    index = row.number_input("Index", 0, LAST_INDEX, 0, key="index", bind="query-params", width=150)
+    steps = row.container(horizontal=True, width="content", vertical_alignment="bottom")
+    second = st.container(horizontal=True, vertical_alignment="bottom")
+    contains = second.selectbox(
+        "Must contain", [ANY, *data.class_names()], key="contains", bind="query-params", width=180,
+        help="Previous, next and random then go to the nearest index that draws this class.",
+    )  # fmt: skip
+    wanted = "" if contains == ANY else str(contains)
+    p = second.slider(
+        "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params",
+        disabled=split != "train" or draw != BY_P,
+        help="Share of musical mixes. The number that decides is drawn first and alone, so moving the slider "
+             "flips each index at most once and leaves its musical and its non-musical form as they are.",
+    )  # fmt: skip
+    item = Item(round(float(p), 4), int(seed), int(index), split, str(draw or BY_P))
+    _step_buttons(steps, place, item, wanted)
+    show_strip(
+        {
+            "items": data.get_strip(place, item),
+            "current": item.index,
+            "stream": f"{place.path} {item.seed} {item.split}",
+            "note": _strip_note(item),
+        },
+        "index",
+    )
+    if wanted and not data.has_class(place, item, wanted):
+        st.info(f"This mix draws no source of class **{words.escape(wanted)}**. Next goes to one that does.")
+    return item, wanted
+
+
+def _strip_note(item: Item) -> str:
+    if item.draw != BY_P:
+        return f"All are forced to be {item.draw}."
+    if item.split != "train":
+        return "Models are scored on musical mixes only."
+    return "Choose one to hear it."
+
+
+def _step_buttons(row: "st.delta_generator.DeltaGenerator", place: Place, item: Item, wanted: str) -> None:
+    for name, icon, index, step in (
+        ("Previous", ":material/skip_previous:", item.index - 1, -1),
+        ("Next", ":material/skip_next:", item.index + 1, 1),
+        ("Random", ":material/shuffle:", None, 1),
+    ):
+        row.button(
+            name, icon=icon, on_click=_go, args=(place, item, index, step, wanted), key=f"go_{name}",
+            disabled=index is not None and not 0 <= index <= LAST_INDEX,
+        )  # fmt: skip
+
+
+def _go(place: Place, item: Item, index: int | None, step: int, wanted: str) -> None:
+    """Go to an index, or on from it to the nearest that holds the class."""
+    # Any index will do here: what is drawn there is still decided by seed and index alone.
+    target: int | None = randrange(RANDOM_BELOW) if index is None else index
+    try:
+        if wanted:
+            target = data.find_index(place, replace(item, index=int(target or 0)), wanted, step)
+    except MixlabError as error:
+        st.toast(str(error), icon=":material/error:")
+        return
+    if target is None:
+        st.toast(
+            f"No {wanted} among the nearest 1000 mixes of this split and kind.", icon=":material/search_off:"
+        )
+    else:
+        st.session_state["index"] = target
+
+
+# ---- the mix ----
+
+
+def _show_item(
+    place: Place,
+    catalog: Catalog,
+    item: Item,
+    contains: str,
+    link: Link,
+    head: "st.delta_generator.DeltaGenerator",
+) -> None:
+    """Show player, tabs and downloads of one item."""
+    about, player = st.container(), st.container()
+    tabs = st.tabs(["Sources", "Effects", "Labels", "Recipe"])
+    drawn = data.get_recipe(place, item)
+    names = data.source_names(drawn, catalog)
+    with tabs[1]:
+        chosen = _bypass(drawn, names)
+    item = replace(item, bypass=bypass_pairs(chosen))
+    mix = data.get_mix(place, item)
+    with about:
+        _check_mix(link, mix.recipe)
+        scaled = f" Scaled by {mix.scale_db:.1f} dB, so that it does not clip." if mix.scale_db < 0 else ""
+        st.markdown(words.describe(mix) + scaled)
+    with player:
+        play(data.get_payload(place, item))
+    with tabs[0]:
+        st.dataframe(words.source_table(mix, catalog, data.get_lufs(place, item)), hide_index=True)
+    with tabs[1]:
+        _effects(drawn, names)
+    with tabs[2]:
+        _labels(mix)
+    with tabs[3]:
+        _recipe(mix, item, catalog)
+    _downloads(place, item, mix)
+    with head:
+        st.space("stretch")
+        copy_link(make_query(item, contains, chosen, catalog.content_hash, mix.recipe.content_hash))
+    st.caption(
+        f"Catalog {words.escape(str(catalog.path))} · {len(catalog)} stems · hash {catalog.content_hash} · "
+        f"mix {mix.recipe.content_hash}. This page answers on this machine only, and reads no audio but the "
+        "catalog's."
+    )
+
+
+def _bypass(recipe: MixRecipe, names: list[tuple[str, str]]) -> list[str]:
+    """Show one button per effect and return those that are switched off."""
+    if st.session_state.get("bypass_of") not in (None, recipe.content_hash):
+        st.session_state["bypass"] = []  # of another mix
+    st.session_state["bypass_of"] = recipe.content_hash
+    options = words.effect_names(recipe, names)
+    return list(
+        st.pills(
+            "Leave out (bypass): the player goes on at the same place without them",
+            options, selection_mode="multi", key="bypass", bind="query-params",
+            label_visibility="visible" if options else "collapsed",
+        )
+    )  # fmt: skip
+
+
+def _effects(recipe: MixRecipe, names: list[tuple[str, str]]) -> None:
+    table = words.effect_table(recipe, names)
+    if table.empty:
+        st.info("No source of this mix has an effect.")
+    else:
+        st.dataframe(table, hide_index=True, height="content")
+
+
+def _labels(mix: Mix) -> None:
+    st.caption(
+        f"Bold: the classes of label set {mix.labels.name}, on which models are trained; italic: other nodes "
+        "of the instrument tree that were drawn. Unknown classes enter neither the loss nor a score."
+    )
+    st.markdown(words.label_markdown(label_tree(mix)))
+
+
+def _recipe(mix: Mix, item: Item, catalog: Catalog) -> None:
+    st.caption("Three lines that make this very mix:")
+    st.code(words.snippet(mix, item, catalog.path), language="python", wrap_lines=True)
+    st.caption("The recipe: plain data that fully determines it, given the catalog.")
+    st.code(mix.recipe.to_json(indent=2), language="json", height=380)
+
+
+def _downloads(place: Place, item: Item, mix: Mix) -> None:
+    rate = mix.recipe.render.sample_rate
+    row = st.container(horizontal=True)
+    row.download_button(
+        "Mixture (WAV)", lambda: encode_wav(mix.mixture, rate, subtype="PCM_24"),
+        words.file_name(mix, item, ".wav"), "audio/wav", icon=DOWNLOAD, on_click="ignore",
+    )  # fmt: skip
+    row.download_button(
+        "Sources (ZIP)", lambda: data.get_zip(place, item),
+        words.file_name(mix, item, ".zip"), "application/zip", icon=DOWNLOAD, on_click="ignore",
+        help="Mixture, every source as it stands in it, recipe and labels.",
+    )  # fmt: skip
+    row.download_button(
+        "Recipe (JSON)", mix.recipe.to_json(indent=2),
+        words.file_name(mix, item, ".json"), "application/json", icon=DOWNLOAD, on_click="ignore",
+        help="`mixlab mix CATALOG --replay FILE` makes the mix again.",
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""A server with the explorer on a catalog of tones, and pages of a real browser on it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mixlab import Catalog
+from mixlab.commands.app import server_command
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Where a browser must be there, as in a full check, its absence is a failure instead of a skip.
+REQUIRE_BROWSER = os.environ.get("MIXLAB_REQUIRE_BROWSER", "") not in ("", "0")
+PATIENCE_S = 60.0
+OWN = ("http://localhost:", "blob:", "data:")
+
+
+def missing(message: str) -> None:
+    """Skip the test, or fail it where a browser is required."""
+    if REQUIRE_BROWSER:
+        pytest.fail(f"{message} MIXLAB_REQUIRE_BROWSER forbids to skip it.", pytrace=False)
+    pytest.skip(message)
+
+
+def find_program() -> str | None:
+    """Return the path of a browser that the system has."""
+    return next((found for found in map(shutil.which, NAMES) if found), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium as the system has it; Playwright's own download is not needed."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed: type pip install playwright, or make setup.")
+    program = find_program()
+    if program is None:
+        missing("no chromium here: type apt-get install chromium to run the tests in a real browser.")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=program, args=["--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+        )
+        yield started
+        started.close()
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(catalog: Path, folder: Path) -> Generator[str, None, None]:
+    """Run the explorer's server, yield its address, and end it."""
+    port = free_port()
+    address = f"http://localhost:{port}"
+    environment = {**os.environ, "MIXLAB_CATALOG": str(catalog)}
+    log = folder / "server.log"
+    with log.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            server_command(port, browser=False), env=environment, cwd=folder, stdout=out, stderr=out
+        )
+        try:
+            wait_for(address, process, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the server answers."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"The explorer did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def address(browser: "Browser", toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an explorer on the catalog of tones."""
+    yield from serve(toy.path, tmp_path_factory.mktemp("server"))
+
+
+OpenPage = Callable[..., "Page"]
+
+
+@pytest.fixture
+def open_page(browser: "Browser", address: str) -> Iterator[OpenPage]:
+    """Open a page in a browser context of its own; errors and foreign requests fail the test."""
+    contexts, errors = [], []
+
+    def opened(query: str = "", *, width: int = 1280, dark: bool = False) -> "Page":
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_S * 1000)
+        page = context.new_page()
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        # The page must work without a network, and tell nobody that it is open.
+        page.on("request", lambda r: None if r.url.startswith(OWN) else errors.append(f"asked for {r.url}"))
+        page.on("requestfailed", lambda r: errors.append(f"{r.url}: {r.failure}"))
+        page.goto(query if query.startswith("http") else f"{address}/?{query}")
+        return page
+
+    yield opened
+    found = list(errors)  # closing a page cuts its own connections
+    for context in contexts:
+        context.close()
+    assert found == []

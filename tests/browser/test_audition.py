@@ -1,0 +1,292 @@
+"""The audition page in a real browser: what is heard, what moves, and what a link reopens."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mixlab import Catalog, MixConfig, draw
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+# Highest level of every lane and of the output, looked at for some time.
+LISTEN = """async (root) => {
+  const top = { lanes: root.player.sources.map(() => 0), master: 0 };
+  const end = performance.now() + 900;
+  while (performance.now() < end) {
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    const now = root.player.levels;
+    if (!now) continue;
+    top.lanes = top.lanes.map((level, i) => Math.max(level, now.lanes[i]));
+    top.master = Math.max(top.master, now.master);
+  }
+  return top;
+}"""
+
+
+@pytest.fixture(scope="module")
+def busy(toy: Catalog) -> str:
+    """Query of a mix of three sources or more, with effects, and with many of its neighbours drawn by p."""
+    for index in range(200):
+        recipe = draw(toy, MixConfig(), 0, 0, index, kind="non_musical")
+        if len(recipe.sources) >= 3 and all(source.effects for source in recipe.sources):
+            return f"index={index}&draw=non-musical"
+    raise AssertionError("the catalog of tones has no such mix")
+
+
+def player(page: "Page") -> "Locator":
+    page.locator(".player [data-lane=lane0]").wait_for()
+    return page.locator(".player")
+
+
+def playing(page: "Page") -> "Locator":
+    """Start the player in a loop, so that it does not end while it is looked at."""
+    root = player(page)
+    page.get_by_role("button", name="Loop", exact=True).click()
+    page.get_by_role("button", name="▶ Play").click()
+    page.wait_for_function("(root) => root.player.time > 0.2", arg=root.element_handle())
+    return root
+
+
+def mix_hash(page: "Page") -> str:
+    text = page.get_by_text(re.compile(r"mix [0-9a-f]{16}")).first.inner_text()
+    found = re.search(r"mix ([0-9a-f]{16})", text)
+    assert found
+    return found[1]
+
+
+def wait_for_another(page: "Page", before: str) -> None:
+    """Wait until the page shows another mix, the player and the line below it alike."""
+    changed = "([root, id]) => root.player.header.id !== id"
+    page.wait_for_function(changed, arg=[player(page).element_handle(), before])
+    page.get_by_text(f"mix {before}").wait_for(state="detached")
+
+
+def kinds(page: "Page") -> dict[int, str]:
+    page.locator(".strip button").first.wait_for()
+    pairs = page.locator(".strip button").evaluate_all(
+        "all => all.map(b => [b.dataset.index, b.dataset.kind])"
+    )
+    return {int(index): kind for index, kind in pairs}
+
+
+def test_it_plays_and_pauses_on_the_audio_clock(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    before = root.evaluate("root => [root.player.context.currentTime, root.player.time]")
+    assert root.evaluate(LISTEN)["master"] > 0.01
+    after = root.evaluate("root => [root.player.context.currentTime, root.player.time]")
+    assert after[0] > before[0] + 0.5
+    assert after[1] != before[1]
+    page.get_by_role("button", name="Pause").click()
+    held = root.evaluate("root => root.player.time")
+    page.wait_for_timeout(300)
+    assert root.evaluate("root => root.player.time") == held
+
+
+def test_nothing_plays_before_it_is_asked_to(open_page: "OpenPage") -> None:
+    root = player(open_page())
+    assert root.evaluate("root => [root.player.playing, root.player.context ?? null]") == [False, None]
+
+
+def test_solo_and_mute_silence_lanes_without_a_rerun(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    whole = root.evaluate(LISTEN)
+    assert min(whole["lanes"]) > 1e-3
+    page.evaluate("""() => {
+      const send = WebSocket.prototype.send;
+      window.sent = 0;
+      WebSocket.prototype.send = function (...all) { window.sent += 1; return send.apply(this, all); };
+    }""")
+    page.get_by_role("button", name=re.compile("^Solo ")).nth(1).click()
+    page.wait_for_timeout(250)
+    solo = root.evaluate(LISTEN)
+    assert solo["lanes"][1] > 1e-3
+    assert max(level for i, level in enumerate(solo["lanes"]) if i != 1) < 1e-4
+    assert page.locator("[data-lane=lane0]").get_by_text("silenced by solo").is_visible()
+    page.get_by_role("button", name=re.compile("^Mute ")).nth(2).click()
+    page.wait_for_timeout(250)
+    assert root.evaluate(LISTEN)["lanes"][1] < 1e-4
+    assert page.evaluate("window.sent") == 0
+
+
+def test_shift_solos_one_source_alone(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = player(page)
+    solo = page.get_by_role("button", name=re.compile("^Solo "))
+    solo.nth(0).click()
+    solo.nth(1).click()
+    state = "root => root.player.mixer.lanes.map(lane => lane.solo)"
+    assert root.evaluate(state)[:3] == [True, True, False]
+    solo.nth(2).click(modifiers=["Shift"])
+    assert root.evaluate(state)[:3] == [False, False, True]
+    assert solo.nth(2).get_attribute("aria-pressed") == "true"
+
+
+def test_keys_play_seek_and_solo(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = player(page)
+    page.locator(".ruler").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert root.evaluate("root => root.player.time") == pytest.approx(0.5)
+    assert page.locator(".ruler").get_attribute("aria-valuenow") == "0.5"
+    page.keyboard.press("2")
+    assert root.evaluate("root => root.player.mixer.lanes.map(lane => lane.solo)")[:2] == [False, True]
+    page.keyboard.press("0")
+    assert not any(root.evaluate("root => root.player.mixer.lanes.map(lane => lane.solo)"))
+    page.keyboard.press("Space")
+    page.wait_for_function("(root) => root.player.time > 0.6", arg=root.element_handle())
+    page.keyboard.press("Space")
+    assert root.evaluate("root => root.player.playing") is False
+
+
+def test_a_click_seeks_and_a_drag_loops(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = player(page)
+    wave = page.locator("[data-lane=main] .wave")
+    wave.scroll_into_view_if_needed()
+    box = wave.bounding_box()
+    assert box
+    wave.click(position={"x": box["width"] * 0.5, "y": 20})
+    assert root.evaluate("root => root.player.time") == pytest.approx(2.0, abs=0.05)
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 20, steps=5)
+    page.mouse.up()
+    start, end = root.evaluate("root => root.player.region")
+    assert (start, end) == pytest.approx((1.0, 1.6), abs=0.05)
+    page.get_by_role("button", name="▶ Play").click()
+    times = [
+        root.evaluate("root => root.player.time") for _ in range(12) if page.wait_for_timeout(120) is None
+    ]
+    assert start - 0.01 <= min(times)
+    assert max(times) <= end + 0.01
+    assert times != sorted(times)
+
+
+def test_comparing_goes_on_at_the_same_position(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    for name in ("Musical twin", "Dry", "This mix"):
+        page.get_by_role("button", name=name, exact=True).click()
+        assert root.evaluate("root => root.player.playing") is True
+        page.wait_for_timeout(200)
+        assert root.evaluate(LISTEN)["master"] > 1e-3
+    page.locator(".ruler").focus()
+    page.keyboard.press("b")
+    assert page.get_by_role("button", name="Dry", exact=True).get_attribute("aria-pressed") == "true"
+
+
+def test_an_effect_is_bypassed_while_listening(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    page.get_by_role("button", name=re.compile("^Solo ")).nth(0).click()
+    before = mix_hash(page)
+    page.get_by_role("tab", name="Effects").click()
+    page.locator("[data-testid=stButtonGroup] button").filter(has_text=re.compile(r"^1\.1 ")).click()
+    page.wait_for_function(
+        "([root, id]) => root.player.header.id !== id", arg=[root.element_handle(), before]
+    )
+    assert root.evaluate("root => [root.player.playing, root.player.mixer.lanes[0].solo]") == [True, True]
+    assert "bypass=1.1" in page.url
+
+
+def drag_p(page: "Page", start: float, end: float) -> None:
+    """Drag the thumb of the p_musical slider from one value to another."""
+    box = page.locator("[data-testid=stSlider] [role=group]").bounding_box()
+    assert box
+    thumb = page.locator("[data-testid=stSlider] input[type=range]").locator("xpath=../..").bounding_box()
+    assert thumb
+    y = thumb["y"] + thumb["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], y, steps=6)
+    page.mouse.up()
+
+
+def test_moving_p_musical_flips_each_neighbour_at_most_once(open_page: "OpenPage") -> None:
+    page = open_page()
+    seen = [kinds(page)]
+    player(page)
+    for start, end in ((0.4, 0.6), (0.6, 0.85)):
+        drag_p(page, start, end)
+        page.wait_for_function(
+            "([strip, old]) => Object.values(strip.kinds).join() !== old",
+            arg=[page.locator(".strip").element_handle(), ",".join(seen[-1].values())],
+        )
+        seen.append(kinds(page))
+    musical = [{index for index, kind in one.items() if kind == "musical"} for one in seen]
+    assert musical[0] < musical[1] < musical[2]
+    page.wait_for_function("() => location.search.includes('p=0.85')")
+
+
+def test_the_strip_and_the_steps_go_to_an_index(open_page: "OpenPage") -> None:
+    page = open_page("index=3")
+    player(page)
+    before = mix_hash(page)
+    page.locator(".strip button[data-index='9']").click()
+    wait_for_another(page, before)
+    assert "index=9" in page.url
+    before = mix_hash(page)
+    page.get_by_role("button", name="Next").click()
+    wait_for_another(page, before)
+    assert "index=10" in page.url
+    assert page.locator(".strip button[data-index='10'][aria-current=true]").is_visible()
+
+
+def test_a_copied_link_reopens_this_very_mix_in_a_fresh_browser(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(f"{busy}&seed=5&p=0.7")
+    player(page)
+    before = mix_hash(page)
+    page.get_by_role("button", name="Next").click()
+    wait_for_another(page, before)
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_text("Copied").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "catalog=" in link
+    fresh = open_page(link)
+    player(fresh)
+    assert mix_hash(fresh) == mix_hash(page)
+    assert fresh.locator("[data-testid=stAlert]").count() == 0
+    shown = "root => root.player.header.id"
+    assert player(fresh).evaluate(shown) == player(page).evaluate(shown) == mix_hash(page)
+
+
+def test_a_link_of_another_catalog_warns_instead_of_playing(open_page: "OpenPage") -> None:
+    page = open_page("index=3&catalog=0123456789abcdef")
+    page.get_by_text("made on another catalog").wait_for()
+    assert page.locator(".player").count() == 0
+    page.get_by_role("button", name="Show what this address gives here").click()
+    assert player(page).is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_lies_beyond_the_edge(open_page: "OpenPage", busy: str, width: int, dark: bool) -> None:
+    page = open_page(busy, width=width, dark=dark)
+    root = player(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert root.evaluate("root => root.scrollWidth <= root.clientWidth")
+    for name in ("mute", "solo"):
+        for button in page.locator(f".player .{name}").all():
+            box = button.bounding_box()
+            assert box
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+
+
+def test_every_control_of_the_player_has_a_name(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = player(page)
+    named = root.evaluate("""root => [...root.querySelectorAll("button, input, [role]")].map(node =>
+      node.getAttribute("aria-label") || node.textContent.trim() ||
+      node.closest("label")?.textContent.trim() || node.getAttribute("role") === "status")""")
+    assert len(named) > 20
+    assert all(named)
