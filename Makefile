@@ -7,10 +7,11 @@ WORKERS ?= 2
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.mixlab-setup
-FAST  := not slow and not gpu and not corpus
+BENCH := $(VENV)/.mixlab-bench
+FAST  := not slow and not gpu and not corpus and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format app bench wheel constraints clean
+.PHONY: help setup demo test test-all test-browser check format app bench wheel constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +36,11 @@ demo: $(STAMP) ## Make demo corpora, index them, mix, train a small model and pr
 test: $(STAMP) ## Run the fast tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(FAST)" $(ARGS)
 
-test-all: $(STAMP) ## Run all tests, also those marked slow, gpu and corpus
+test-all: $(STAMP) ## Run all tests, also those marked slow, gpu, corpus and browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-browser: $(STAMP) ## Try the explorer in a real browser (needs chromium: apt-get install chromium)
+	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)
 
 check: $(STAMP) ## Check format, style and types
 	$(BIN)/ruff format --check .
@@ -50,8 +54,14 @@ format: $(STAMP) ## Put the code into the common format
 app: $(STAMP) ## Open the explorer in the browser
 	$(BIN)/mixlab app
 
-bench: $(STAMP) ## Measure mixing speed against the obvious way
+bench: $(BENCH) ## Measure mixing speed against what one would take instead
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+$(BENCH): $(STAMP) benchmarks/alternatives.txt
+	@echo "Installing what to compare with into $(VENV) ..."
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[bench]' \
+	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r benchmarks/alternatives.txt; \
+	then touch $@; else echo "NOTICE: not all of it can be installed here; what is missing will have no figure"; fi
 
 wheel: $(STAMP) ## Build the wheel and the source archive into dist/
 	rm -rf dist

@@ -7,10 +7,12 @@ imported only when it is called, so that ``mixlab --help`` is quick and needs no
 
 import dataclasses
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, get_type_hints
+from itertools import takewhile
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, MixlabError
@@ -19,11 +21,12 @@ __all__ = ["COMMANDS", "main"]
 
 
 class Command(NamedTuple):
-    """Where a command lives and what it is for."""
+    """Where a command lives and what it is for; ``words`` are options that bare first words stand for."""
 
     module: str
     function: str
     summary: str
+    words: tuple[str, ...] = ()
 
 
 COMMANDS: dict[str, Command] = {
@@ -41,8 +44,31 @@ COMMANDS: dict[str, Command] = {
     "pack": Command("mixlab.commands.pack", "pack", "resample all stems once, so that mixing is much faster"),
     "mix": Command("mixlab.commands.mix", "mix", "render mixes to files, or replay a recipe"),
     "train": Command("mixlab.commands.train", "train", "train a tagger on the stream of mixes"),
+    "pretrain": Command(
+        "mixlab.commands.pretrain", "pretrain", "train a tagger on MTG-Jamendo, to start from when training"
+    ),
+    "baseline": Command(
+        "mixlab.commands.baseline", "baseline", "fit a classical classifier on mixes, to compare runs with"
+    ),
     "evaluate": Command(
         "mixlab.commands.evaluate", "evaluate", "score a run on fixed musical mixes, per class"
+    ),
+    "evaluate-on": Command(
+        "mixlab.commands.evaluate_on", "evaluate_on", "score a run on IRMAS, OpenMIC-2018 or MTG-Jamendo"
+    ),
+    "compare": Command(
+        "mixlab.commands.compare", "compare", "compare two runs on the same mixes, with paired intervals"
+    ),
+    "sweep": Command(
+        "mixlab.commands.sweep", "sweep", "train a grid of settings with several seeds; one table, one figure"
+    ),
+    "study": Command("mixlab.commands.study", "study", "run one of the paper's experiments, with intervals"),
+    "tag": Command("mixlab.commands.tag", "tag", "say which instruments sound in audio files, and where"),
+    "weights": Command(
+        "mixlab.commands.weights",
+        "weights",
+        "list published weights to start from; fetch one",
+        words=("action", "name"),
     ),
     "app": Command("mixlab.commands.app", "app", "open the explorer in a browser"),
 }
@@ -82,7 +108,7 @@ def _load(command: Command) -> Callable[..., Any]:
     return function
 
 
-_REPEATABLE = ("--root", "--metadata", "--labels_extra")
+_REPEATABLE = ("--root", "--metadata", "--labels_extra", "--vary", "--also")
 """Options that may be given several times; jsonargparse would let the last one win, silently."""
 
 
@@ -98,13 +124,14 @@ def _switches(annotations: Mapping[str, Any], prefix: str) -> Iterator[str]:
 def _tidy(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
     """Accept what users type: dashes in names, switches without a value, options given several times."""
     switches = set(_switches(inspect.get_annotations(function, eval_str=True), "--"))
+    arguments = _gather(function, arguments, switches)
     out: list[str] = []
     for place, text in enumerate(arguments):
         option, equals, value = text.partition("=")
         if option.startswith("--"):
             option = "--" + option[2:].replace("-", "_")
             following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
-            if option in _REPEATABLE:
+            if option in _REPEATABLE and _takes_list(function, option):
                 option += "+"
             elif option in switches and not equals and following not in ("true", "false", "yes", "no"):
                 equals, value = "=", "true"
@@ -112,10 +139,47 @@ def _tidy(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
     return out
 
 
+def _takes_list(function: Callable[..., Any], option: str) -> bool:
+    kind = inspect.get_annotations(function, eval_str=True).get(option[2:])
+    return list in {get_origin(part) for part in (kind, *get_args(kind))}
+
+
+def _gather(function: Callable[..., Any], arguments: Sequence[str], switches: set[str]) -> list[str]:
+    """Join the words that belong to no option for a command that takes a list of files.
+
+    jsonargparse would want the list in brackets.
+    """
+    first = next(iter(inspect.signature(function, eval_str=True).parameters.values()), None)
+    if first is None or first.default is not first.empty or get_origin(first.annotation) is not list:
+        return list(arguments)
+    words: list[str] = []
+    options: list[str] = []
+    awaits_value = False
+    for text in arguments:
+        if awaits_value or text.startswith("-"):
+            options.append(text)
+            alone = text in ("-h", "--help") or text.startswith("--print_config") or text in switches
+            awaits_value = not awaits_value and text.startswith("--") and "=" not in text and not alone
+        else:
+            words.append(text)
+    return [json.dumps(words), *options] if words else options
+
+
+def _named(words: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Give the first bare words the names of the options they stand for: ``get X`` is ``--action=get ...``."""
+    named = [f"--{word}={text}" for word, text in zip(words, takewhile(_is_bare, arguments), strict=False)]
+    return [*named, *arguments[len(named) :]]
+
+
+def _is_bare(text: str) -> bool:
+    return not text.startswith("-")
+
+
 def _run(name: str, arguments: Sequence[str]) -> int:
     from jsonargparse import auto_cli
 
     function = _load(COMMANDS[name])
+    arguments = _named(COMMANDS[name].words, arguments)
     result = auto_cli(function, args=_tidy(function, arguments), prog=f"mixlab {name}", as_positional=True)
     return result if isinstance(result, int) else 0
 

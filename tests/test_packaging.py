@@ -107,7 +107,8 @@ NOT_IMPORTED = {
 
 
 def test_every_package_that_is_declared_is_imported() -> None:
-    sources = [path for name in ("mixlab", "app", "tests") for path in (REPO / name).rglob("*.py")]
+    folders = ("app", "benchmarks", "mixlab", "tests")
+    sources = [path for name in folders for path in (REPO / name).rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     roots = set(
         re.findall(r"""^ *(?:import|from) (\w+)|(?:import_module|importorskip)\("(\w+)""", text, re.M)
@@ -155,10 +156,10 @@ def test_missing_metadata_skips_a_test_and_fails_it_where_required(tmp_path: Pat
     assert find_shared(tmp_path, required=True) == tmp_path
 
 
-def test_all_holds_every_extra_but_dev() -> None:
+def test_all_holds_every_extra_but_those_for_developers() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     (everything,) = (Requirement(text) for text in extras["all"])
-    assert everything.extras == set(extras) - {"all", "dev"}
+    assert everything.extras == set(extras) - {"all", "bench", "dev"}
 
 
 def test_data_folders_travel_in_the_wheel() -> None:
