@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.settings import Settings
 from mixlab.audio import FloatArray
 from mixlab.catalog import Catalog
-from mixlab.catalog_files import SCHEMA, write_catalog
+from mixlab.catalog_files import SCHEMA, SCHEMA_VERSION, write_catalog
 from mixlab.datasets import MixDataset
 from mixlab.drawing import Drawer
 from mixlab.recipes import MixConfig
@@ -56,7 +56,7 @@ class Silence:
 
 def make_big_catalog(stems: int) -> Path:
     """Write a catalog of three corpora whose stems play and rest like those of songs; kept between runs."""
-    folder = Path(tempfile.gettempdir()) / f"mixlab-benchmark-big-{stems}"
+    folder = Path(tempfile.gettempdir()) / f"mixlab-benchmark-big-{stems}-{SCHEMA_VERSION}"
     if (folder / "catalog.json").is_file():
         return folder
     print(f"Making a catalog of {stems} stems in {folder} (once) ...", flush=True)

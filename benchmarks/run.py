@@ -1,7 +1,7 @@
 """Measure how fast mixes are made, against what one would write or take instead, and write tables and a plot.
 
     make bench                                  # everything, about ten minutes
-    make bench ARGS="--only mixing --rounds 3"  # some parts: mixing workers training big indexing profile
+    make bench ARGS="--only mixing --out FOLDER"  # some parts: mixing workers training big indexing profile
     make bench ARGS="--quick --out FOLDER"      # every part in a minute or two; figures mean nothing
 
 All rates are of one process on one core, medians over rounds in which the ways take turns, so that a
@@ -85,9 +85,15 @@ def main() -> None:
     parser.add_argument("--catalog", type=Path, help="a catalog to mix from; by default a corpus is made")
     parser.add_argument("--mixes", type=int, help="mixes per round")
     parser.add_argument("--rounds", type=int, help="rounds; the median counts")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of latest.json, .md, .png and .svg")
+    parser.add_argument("--out", type=Path, help="folder of latest.json, .md, .png and .svg")
     parser.add_argument("--quick", action="store_true", help="only see that every part works")
     options = parser.parse_args()
+    whole = len(set(options.only)) == len(PARTS) and not options.quick and options.catalog is None
+    if options.out is None and not whole:
+        parser.error(
+            f"only a whole run goes to {RESULTS}: with --only, --quick or --catalog say --out FOLDER"
+        )
+    out = options.out or RESULTS
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -95,8 +101,8 @@ def main() -> None:
         given = {name: getattr(options, name) for name in ("catalog", "mixes", "rounds")}
         settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         result = measure(settings, [part for part in PARTS if part in options.only])
-        text = write({**result, "quick": options.quick}, options.out)
-    print(f"\n{text}\nWritten to {options.out}: latest.json, latest.md, latest.svg and latest.png")
+        text = write({**result, "quick": options.quick}, out)
+    print(f"\n{text}\nWritten to {out}: {', '.join(sorted(path.name for path in out.glob('latest.*')))}")
 
 
 if __name__ == "__main__":

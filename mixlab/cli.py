@@ -166,7 +166,7 @@ def _gather(function: Callable[..., Any], arguments: Sequence[str], switches: se
 
 
 def _named(words: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Give the first bare words the names of the options they stand for: ``get X`` is ``--action=get ...``."""
+    """Name the options that the first bare words stand for: ``get X`` is ``--action=get ...``."""
     named = [f"--{word}={text}" for word, text in zip(words, takewhile(_is_bare, arguments), strict=False)]
     return [*named, *arguments[len(named) :]]
 

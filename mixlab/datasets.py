@@ -179,7 +179,7 @@ class MixDataset(IterableDataset[Item]):
         A training stream from a pack is another one than from files: pitch and time engines answer the
         pack's rounding with other phases. Sets without effects agree to within that rounding.
         """
-        kind = "fixed" if self.fixed else "packed" if isinstance(self._reader, PackReader) else "files"
+        kind = "fixed" if self.fixed else "packed" if isinstance(self._find_reader(), PackReader) else "files"
         parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
         return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind))
 
@@ -526,8 +526,8 @@ class MixLoader:
             if state.get(name) != mine[name]:
                 raise CatalogMismatchError(
                     f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
-                    f"{mine[name]!r}. Resume with the catalog and configuration it was started with, or "
-                    "start a new run."
+                    f"{mine[name]!r}. Resume with the catalog, configuration and pack it was started "
+                    "with, or start a new run."
                 )
         self.epoch, self._next_batch = int(state["epoch"]), int(state["next_batch"])
         self._resumed = True

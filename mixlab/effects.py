@@ -7,6 +7,7 @@ order. The paper leaves ranges and probabilities open; the defaults here are our
 A range (``GainRange``) is configuration and draws; an effect (``Gain``) is a value and is applied.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
@@ -121,6 +122,10 @@ EFFECTS: dict[str, type[Effect]] = {
 }
 
 
+_LIMITS = {"gain_db": (-200.0, 200.0), "frequency_hz": (1.0, 1e6), "q": (0.01, 100.0)}
+"""What a recipe may hold, far beyond what is drawn: outside, filters are none, or unstable."""
+
+
 def encode_effect(effect: Effect) -> dict[str, float | str]:
     """Return an effect as plain data: its stable name and its values."""
     return {"effect": effect.name, **asdict(effect)}
@@ -130,7 +135,7 @@ def decode_effect(data: Mapping[str, Any]) -> Effect:
     """Return the effect that ``encode_effect`` wrote.
 
     Raises:
-        RecipeError: the name is unknown, or a value is missing, superfluous or no finite number.
+        RecipeError: the name is unknown, or a value is missing, superfluous, not finite or out of range.
     """
     name = data.get("effect") if isinstance(data, Mapping) else data
     if not isinstance(name, str) or name not in EFFECTS or not isinstance(data, Mapping):
@@ -146,6 +151,11 @@ def decode_effect(data: Mapping[str, Any]) -> Effect:
         value = data[key]
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
             raise RecipeError(f"Effect {name!r} needs a finite number for {key}, the recipe has {value!r}.")
+        low, high = _LIMITS.get(key, (-math.inf, math.inf))
+        if not low <= value <= high:
+            raise RecipeError(
+                f"Effect {name!r} needs {key} from {low:g} to {high:g}, the recipe has {value!r}."
+            )
     effect = kind(**{key: float(data[key]) for key in expected})
     if isinstance(effect, TimeStretch) and not SLOWEST_RATE <= effect.rate <= FASTEST_RATE:
         raise RecipeError(

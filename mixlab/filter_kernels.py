@@ -15,6 +15,9 @@ from mixlab.lanes import LANES, Emitter, instructions
 
 __all__ = ["cascade"]
 
+LANES_HASH = "0ccd692dc809d297"
+"""Of ``lanes.py``: changes this file, and so has numba compile anew, when that one changes."""
+
 
 @instructions
 def _block(_, audio, start, response, echoes, feeds, state, order, out, place, fed):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202

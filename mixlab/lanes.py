@@ -1,7 +1,7 @@
 """Sixteen floats at a time: LLVM instructions for loops of the kernels that LLVM does not vectorise itself.
 
-LLVM splits the vectors on machines with narrower registers. Kernels that use this keep their compiled form
-on disk by the date of their own file: after a change here, touch them.
+LLVM splits the vectors on machines with narrower registers. numba keeps compiled kernels for as long as their
+own file stays the same, so every kernel file that uses this one names its hash (``LANES_HASH``).
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Packs: every stem at the model's rate as 16-bit integers, memory-mapped, so that reading is free.
 
-A pack is a folder of shards (``shard-00000.i16``, raw little-endian 16-bit samples), one JSON file
+A pack is a folder of shards (``shard-*.i16``, raw little-endian 16-bit samples), one JSON file
 beside each shard (what it holds, its checksum), and ``pack.json``. Each stem is scaled to use all 16 bits;
 its scale stands in the index. A recipe reads from a pack what it reads from the files, to within half a
 step of 1/32767 of the stem's own peak, and so renders: but phase vocoders, Rubber Band too, answer so small
@@ -44,7 +44,7 @@ class _Entry:
     Attributes:
         key: Key of the stem.
         fingerprint: Of the file it was made from; another one means that the pack is out of date.
-        shard: Number of the shard.
+        shard: File name of the shard.
         offset: First sample of its first channel in the shard.
         samples: Samples per channel; the channels follow one another.
         scale: Factor from integers to samples.
@@ -52,7 +52,7 @@ class _Entry:
 
     key: str
     fingerprint: str
-    shard: int
+    shard: str
     offset: int
     samples: int
     scale: float
@@ -99,7 +99,7 @@ def fingerprint(catalog: Catalog, stem: int) -> str:
 class _Task:
     """One shard to write; plain data, so that it travels to a worker."""
 
-    path: Path
+    folder: Path
     number: int
     sample_rate: int
     channels: int
@@ -112,6 +112,11 @@ class _Task:
         names = [(key, mark) for key, mark, *_ in self.stems]
         text = json.dumps([PACK_VERSION, self.sample_rate, self.channels, names])
         return blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """Where it lies: named by what it holds, so that no shard takes the place of one that is in use."""
+        return self.folder / f"shard-{self.number:05d}-{self.identity}.i16"
 
 
 def _packed_samples(frames: int, rate: int, sample_rate: int) -> int:
@@ -142,7 +147,7 @@ def _write_shard(task: _Task) -> list[str]:
             data = integers.tobytes()
             file.write(data)
             digest.update(data)
-            entries.append(_Entry(key, mark, task.number, offset, integers.shape[1], scale))
+            entries.append(_Entry(key, mark, task.path.name, offset, integers.shape[1], scale))
             offset += integers.size
     temporary.replace(task.path)
     document = {
@@ -239,7 +244,7 @@ def _task(
         (str(keys[i]), fingerprint(catalog, i), catalog.audio_path(i), int(frames[i]), int(rates[i]))
         for i in stems
     )
-    return _Task(folder / f"shard-{number:05d}.i16", number, sample_rate, channels, rows)
+    return _Task(folder, number, sample_rate, channels, rows)
 
 
 def pack_catalog(
@@ -313,7 +318,7 @@ def _collect(folder: Path, tasks: Iterable[_Task]) -> tuple[list[_Entry], int]:
 
 
 def _remove_others(folder: Path, tasks: Iterable[_Task]) -> None:
-    """Remove shards of an earlier, larger pack, which the new index does not name."""
+    """Remove shards of an earlier pack, which the new index does not name; who has them open keeps them."""
     names = {task.path.stem for task in tasks}
     for path in folder.glob("shard-*"):
         if path.stem.partition(".")[0] not in names:
@@ -351,7 +356,7 @@ class Pack:
         self.sample_rate: int = document["sample_rate"]
         self.channels: int = document["channels"]
         self.entries = {entry["key"]: _Entry(**entry) for entry in document["entries"]}
-        self._shards: dict[int, NDArray[np.int16]] = {}
+        self._shards: dict[str, NDArray[np.int16]] = {}
 
     def __len__(self) -> int:
         """Stems in the pack."""
@@ -361,17 +366,17 @@ class Pack:
         """Leave the open maps out: a worker opens its own, and the pages are shared anyway."""
         return {**self.__dict__, "_shards": {}}
 
-    def _shard(self, number: int) -> NDArray[np.int16]:
-        if number not in self._shards:
-            path = self.folder / f"shard-{number:05d}.i16"
+    def _shard(self, name: str) -> NDArray[np.int16]:
+        if name not in self._shards:
+            path = self.folder / name
             try:
                 # Without the class memmap, which is slow to slice; the base keeps the file mapped.
-                self._shards[number] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
+                self._shards[name] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
             except (OSError, ValueError) as error:
                 raise AudioError(
                     f"Expected shard {path} of the pack, found: {error}. Run 'mixlab pack' again."
                 ) from error
-        return self._shards[number]
+        return self._shards[name]
 
     def integers(self, key: str) -> tuple[NDArray[np.int16], float]:
         """Return all of a stem as ``(channels, samples)`` integers, mapped, and its scale."""
@@ -380,17 +385,20 @@ class Pack:
         flat = shard[entry.offset : entry.offset + entry.samples * self.channels]
         if len(flat) != entry.samples * self.channels:
             raise AudioError(
-                f"Shard {entry.shard} of {self.folder} ends within {key}: it was cut off. "
-                "Run 'mixlab pack' again."
+                f"{entry.shard} of {self.folder} ends within {key}: it was cut off. Run 'mixlab pack' again."
             )
         return flat.reshape(self.channels, entry.samples), entry.scale
 
     def verify(self) -> list[str]:
         """Read every shard and compare its checksum; return what is wrong, nothing if all is well."""
         wrong = []
-        for number in sorted({entry.shard for entry in self.entries.values()}):
-            path = self.folder / f"shard-{number:05d}.i16"
-            expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["checksum"]
+        for name in sorted({entry.shard for entry in self.entries.values()}):
+            path = self.folder / name
+            try:
+                expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["checksum"]
+            except (OSError, ValueError, KeyError) as error:
+                wrong.append(f"{path}: its checksum cannot be read: {error}")
+                continue
             digest = blake2b(digest_size=16)
             if path.is_file():
                 with path.open("rb") as file:

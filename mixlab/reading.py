@@ -163,8 +163,9 @@ class CatalogReader:
             for first_s, last_s, uses in _merge(found) if len(found) > 1 else ():
                 rate = int(self._rates[stem])
                 first, last = round((first_s - _MARGIN_S) * rate), round((last_s + _MARGIN_S) * rate)
-                room -= 4 * int(channels[stem]) * (last - first)
-                if room >= 0:
+                size = 4 * int(channels[stem]) * (last - first)
+                if size <= room:
+                    room -= size
                     shared.setdefault(stem, []).append(_Block(first, last, uses))
         return _SharingReader(self, self._catalog, shared) if shared else self
 

@@ -78,8 +78,8 @@ class MixConfig:
         engine: Pitch and time engine: ``vocoder`` (ours, many times faster), ``rubberband`` (Rubber Band
             R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
         label_set: Name of a shipped label set, or the path of a YAML file.
-        label_rule: When a drawn source counts as present: ``present`` always; ``active`` when it
-            sounds for ``min_active_s`` after effects; ``audible`` when it also comes within
+        label_rule: When a drawn source counts as present: ``present`` always; ``active`` when its
+            recording sounds for ``min_active_s`` in the chunk; ``audible`` when it also comes within
             ``audible_db`` of the mixture's level.
         min_active_s: See ``label_rule``, in seconds; measured in hops of 0.1 s.
         audible_db: See ``label_rule``: lowest level of a source relative to the mixture, in dB (< 0).

@@ -18,7 +18,7 @@ from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, hop_edges
 from mixlab.catalog import Catalog
 from mixlab.drawing import POSITION_GRID_S
 from mixlab.effects import apply_plan, plan_effects, total_rate
-from mixlab.errors import CatalogMismatchError
+from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.reading import CatalogReader, Reader
 from mixlab.recipes import MixRecipe, RenderSettings, SourceRecipe, label_hash
 from mixlab.stretch import get_engine
@@ -147,6 +147,7 @@ def render(
     Raises:
         CatalogMismatchError: the recipe was drawn from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged.
+        ConfigError: ``out`` has another shape, type or order.
     """
     if recipe.catalog_hash != catalog.content_hash:
         raise CatalogMismatchError(
@@ -165,6 +166,11 @@ def render(
     ]
     if out is None:
         out = np.empty(audios.shape[1:], dtype=np.float32)
+    elif out.shape != audios.shape[1:] or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ConfigError(
+            f"render(out=) needs a C-contiguous float32 array of shape {audios.shape[1:]}, found "
+            f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}."
+        )
     levels_db, scale_db = _sum(audios, out, settings.peak_limit)
     sources = tuple(
         _label_source(catalog, stem, audio, own, levels_db[i], levels_db[-1], settings)

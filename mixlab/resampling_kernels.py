@@ -9,6 +9,9 @@ from mixlab.lanes import LANES, Emitter, instructions
 
 __all__ = ["mono", "polyphase"]
 
+LANES_HASH = "0ccd692dc809d297"
+"""Of ``lanes.py``: changes this file, and so has numba compile anew, when that one changes."""
+
 # Output samples of one row that are made together, sharing what is read of the row.
 _TOGETHER = 4
 # So many of each row are made before the next row: the row, and the input that they need (441 samples apart

@@ -5,7 +5,7 @@ result on disk) and free of the GIL. The stretch goes frame by frame, so that al
 the first-level cache, and gets two transforms for one: two real signals go in as the real and the
 imaginary part of one complex signal.
 
-All of them share one file because numba renews what it keeps by the date of the caller's file alone.
+All of them share one file because numba renews what it keeps only when the caller's own file changes.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,9 @@ from numba import njit, types
 from mixlab.lanes import LANES, Emitter, instructions
 
 __all__ = ["TAPS", "fourier", "resample", "stretch"]
+
+LANES_HASH = "0ccd692dc809d297"
+"""Of ``lanes.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 TAPS = 32
 """Length of a resampling filter."""

@@ -266,3 +266,18 @@ def test_bad_ranges_are_refused(make: Callable[[], object], message: str) -> Non
 def test_bad_effects_in_a_recipe_are_refused(data: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         decode_effect(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("gain", "gain_db", -7000.0),
+        ("peak", "q", 0.0),
+        ("peak", "q", -1.0),
+        ("low_shelf", "frequency_hz", -5.0),
+    ],
+)
+def test_values_that_make_no_filter_are_refused(name: str, key: str, value: float) -> None:
+    data = {**encode_effect(EXAMPLES[name]), key: value}
+    with pytest.raises(RecipeError, match=f"needs {key} from"):
+        decode_effect(data)

@@ -1,10 +1,14 @@
 """Filters: the responses asked for, any number in one pass, the same as pedalboard's and SciPy's."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pedalboard
 import pytest
 from scipy.signal import sosfilt
 
+from mixlab import filter_kernels, lanes, resampling_kernels, vocoder_kernels
 from mixlab.filters import HIGHEST_CORNER, Section, cascade, section
 
 RATE = 16000
@@ -83,3 +87,10 @@ def test_a_gain_alone_is_a_product() -> None:
     audio = noise(100)
     np.testing.assert_array_equal(cascade(audio, [], 0.25), audio * np.float32(0.25))
     assert cascade(audio, []) is audio
+
+
+def test_kernels_are_compiled_anew_when_what_they_are_made_of_changes() -> None:
+    made_of = Path(lanes.__file__).read_bytes()
+    digest = hashlib.sha256(made_of).hexdigest()[:16]
+    for kernels in (filter_kernels, resampling_kernels, vocoder_kernels):
+        assert digest == kernels.LANES_HASH, f"lanes.py has changed: put its hash into {kernels.__file__}"

@@ -25,7 +25,7 @@ from mixlab.effects import (
     StretchRange,
     TimeStretch,
 )
-from mixlab.errors import AudioError, CatalogMismatchError
+from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.indexing import build_catalog
 from mixlab.reading import CatalogReader
 from mixlab.recipes import MixConfig, MixRecipe, SourceRecipe
@@ -308,3 +308,17 @@ def test_a_file_that_changed_after_indexing_is_an_error_that_says_so(tmp_path: P
     path.unlink()
     with pytest.raises(AudioError, match="found no file"):
         render(recipe, catalog)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((2, 64000), np.float32),
+        np.empty((1, 1000), np.float32),
+        np.empty((1, 64000)),
+        np.empty((1, 128000), np.float32)[:, ::2],
+    ],
+)
+def test_an_array_that_does_not_fit_is_not_written_to(toy: Catalog, out: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match=r"needs a C-contiguous float32 array of shape \(1, 64000\)"):
+        render(draw(toy, MixConfig(), 0, 0, 0), toy, out=out)

@@ -72,10 +72,10 @@ def test_it_sounds_like_soxr() -> None:
 
 
 def test_rates_without_a_small_fraction_have_no_bank() -> None:
-    assert find_bank(44100, 15991) is None
+    assert find_bank(44101, 16000) is None
 
 
-@pytest.mark.parametrize("rate", [16000, 44100, 22050, 15991])
+@pytest.mark.parametrize("rate", [16000, 44100, 22050, 44101])
 @pytest.mark.parametrize(("channels", "wanted"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_files_read_in_parts_as_in_one(tmp_path: Path, rate: int, channels: int, wanted: int) -> None:
     path = tmp_path / "a.wav"
@@ -87,7 +87,7 @@ def test_files_read_in_parts_as_in_one(tmp_path: Path, rate: int, channels: int,
         part = resample_file(file, rate, rate, 0.3, 4000, 16000, wanted)
         again = resample_file(file, rate, rate, 0.1, 400, 16000, wanted)
     # Only the rate that goes through soxr depends on where reading began.
-    tolerance = 1e-6 if rate == 15991 else 0.0
+    tolerance = 1e-5 if rate == 44101 else 0.0
     assert np.abs(part - all_of_it[:, 4800:8800]).max() <= tolerance
     assert np.abs(again - all_of_it[:, 1600:2000]).max() <= tolerance
 

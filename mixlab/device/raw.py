@@ -182,10 +182,14 @@ def _read_source(
     return _RawSource(integers, scale, samples, head, context, plan, own_db, nodes, bleed_nodes)
 
 
+_SILENCE = 1e-30
+"""Chunks that stay below are silence: float files can end in numbers too small to be divided by."""
+
+
 def _round_to_integers(audio: FloatArray) -> tuple[NDArray[np.int16], float]:
     """Return a chunk as integers of its own peak, and the factor back."""
     peak = max(float(audio.max()), -float(audio.min()))
-    if peak == 0.0:
+    if peak < _SILENCE:
         return np.zeros(audio.shape, dtype=np.int16), 1.0
     return np.rint(audio * np.float32(_PEAK / peak)).astype(np.int16), peak / _PEAK
 
