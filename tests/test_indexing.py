@@ -281,6 +281,8 @@ def count_down(path):
     left[0] -= 1
     return measure(path)
 mixlab.indexing.measure = count_down
+# Started in the background, shells have their children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 mixlab.indexing.build_catalog(sys.argv[1], {"folder": Path(sys.argv[2])}, workers=1, progress=False)
 """
 
