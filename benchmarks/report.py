@@ -11,7 +11,6 @@ from benchmarks.targets import find, ratio
 from benchmarks.workloads import DESCRIPTIONS
 
 Result = dict[str, Any]
-WORDS = {True: "met", False: "**not met**", None: "not measured"}
 
 
 def add_ratios(rows: Sequence[Result]) -> None:
@@ -69,7 +68,7 @@ def _targets(targets: Sequence[Result]) -> list[str]:
         sign = "≥" if target["at_least"] else "<"
         value = "" if target["value"] is None else f"{_short(target['value'])} {target['unit']}"
         aim = f"{sign} {target['aim']:g} {target['unit']}"
-        lines.append(f"| {target['name']} | {aim} | {value} | {WORDS[target['met']]} |")
+        lines.append(f"| {target['name']} | {aim} | {value} | {target['verdict']} |")
     return lines
 
 

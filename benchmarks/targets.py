@@ -23,6 +23,7 @@ class Target:
         at_least: Whether the value must reach the limit, or stay under it.
         unit: Behind the value.
         value: As measured; None where a part of it was not.
+        error: Standard error of the value, where it is known.
     """
 
     name: str
@@ -30,11 +31,21 @@ class Target:
     at_least: bool
     unit: str
     value: float | None
+    error: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """Whether it was reached, as far as the measurement can tell."""
+        if self.value is None:
+            return "not measured"
+        if abs(self.value - self.aim) <= 2 * self.error:
+            return f"**not shown**: ± {self.error:.1f} {self.unit}"
+        return "met" if self.met else "**not met**"
 
     @property
     def met(self) -> bool | None:
-        """Whether it was reached; None where not measured."""
-        if self.value is None:
+        """Whether it was reached; None where not measured, or not to tell from the error."""
+        if self.value is None or abs(self.value - self.aim) <= 2 * self.error:
             return None
         return self.value >= self.aim if self.at_least else self.value < self.aim
 
@@ -88,9 +99,10 @@ def judge(result: Result) -> list[dict[str, Any]]:
             False,
             "%",
             stall,
+            next((run["stall_error"] for run in runs if run["workers"] == 1), 0.0),
         ),
         Target("opening a catalog of 25,000 stems", 500, False, "ms", big.get("open_ms", {}).get("big")),
         Target("memory that it adds per worker", 50, False, "MB", big.get("adds_mb_per_worker")),
         Target("drawing a recipe from it", 0.3, False, "ms", big.get("draw_ms", {}).get("big")),
     ]
-    return [{**asdict(target), "met": target.met} for target in targets]
+    return [{**asdict(target), "met": target.met, "verdict": target.verdict} for target in targets]

@@ -11,9 +11,9 @@ import importlib
 import math
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from mixlab.taxonomy import load_label_set
 
 __all__ = ["MixDataset", "MixLoader", "make_loader", "warm_up"]
 
+T = TypeVar("T")
 Item = dict[str, Any]
 Batch = dict[str, torch.Tensor]
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...], int]]
@@ -207,13 +208,18 @@ class MixDataset(IterableDataset[Item]):
     def _render(
         self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None = None
     ) -> tuple[Mix, int]:
-        """Render an item; where a file cannot be read, draw the item anew and say so."""
+        """Render an item, drawn anew where a file cannot be read; return which attempt it is, too."""
+        mix = self._try(recipe, lambda drawn: render(drawn, self.catalog, reader, out=out))
+        return mix, mix.recipe.attempt
+
+    def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
+        """Make an item of its recipe; where a file cannot be read, draw the item anew and say so."""
         index, epoch = recipe.index, recipe.epoch
         for attempt in range(ATTEMPTS):
             if attempt:
                 recipe = self.recipe(index, epoch, attempt=attempt)
             try:
-                return render(recipe, self.catalog, reader, out=out), attempt
+                return make(recipe)
             except AudioError as error:
                 if attempt == ATTEMPTS - 1:
                     raise

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,15 +28,15 @@ from mixlab.jamendo import (
     even_starts,
     open_jamendo,
 )
-from mixlab.models import TaggingModel, build_model, n_parameters
+from mixlab.models import TaggingModel, n_parameters
 from mixlab.reporting import format_markdown
 from mixlab.rng import open_stream
 from mixlab.runs import Predictions, Run, plain
 from mixlab.taxonomy import LabelSet, load_taxonomy
-from mixlab.training import Evaluation, TrainConfig, World, load_model, predict, prepare_model
+from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
 from mixlab.training.objective import faster_precision, measure_precision
-from mixlab.training.transfer import pretrained_facts
+from mixlab.training.transfer import new_model, pretrained_facts
 
 __all__ = ["chosen_tracks", "evaluate_pretrained", "pretrain"]
 
@@ -252,19 +252,6 @@ def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Ite
     return list(batches) if size <= MEMORY_LIMIT else batches
 
 
-def _new_model(config: TrainConfig, labels: LabelSet, n_samples: int) -> TaggingModel:
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, len(labels))
-    prepare_model(model, config)
-    if config.channels_last:
-        # torch's own annotation of Module.to lacks memory_format.
-        model = cast(TaggingModel, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-    with torch.no_grad():
-        # Refuses chunks that are too short before anything is trained.
-        model.eval()(torch.zeros(1, 1, n_samples))
-    return model.train()
-
-
 def _precision(
     run: Run, model: TaggingModel, config: TrainConfig, n_samples: int, n_classes: int, world: World
 ) -> str:
@@ -320,7 +307,7 @@ def _fit(
         world_size=world.size,
     )
     n_samples, n_classes = stream.tagged.samples, len(corpus.labels)
-    model = _new_model(config, corpus.labels, n_samples)
+    model = new_model(config, n_classes, n_samples)
     _say(report, "decoding validation chunks")
     validation = _validation(corpus, config, world)
     precision = _precision(run, model, config, n_samples, n_classes, world)

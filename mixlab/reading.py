@@ -219,6 +219,7 @@ class _SharingReader:
         self._rates, self._frames = catalog.column("sample_rate"), catalog.column("frames")
 
     def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
+        """See ``Reader.read``; each shared block goes when its last span was read."""
         rate, end = int(self._rates[stem]), int(self._frames[stem])
         first = math.floor((start_s - _MARGIN_S / 2) * rate)
         last = math.ceil((start_s + samples / sample_rate + _MARGIN_S / 2) * rate)

@@ -446,7 +446,7 @@ def test_ctrl_c_before_there_is_a_run_touches_no_other(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("mixlab.training.experiment._new_model", interrupt)
+    monkeypatch.setattr("mixlab.training.experiment.new_model", interrupt)
     config = settings_file(tmp_path, toy)
     assert main(["train", "--config", str(config), "--out", str(copied.path)]) == 130
     assert "mixlab evaluate" not in capsys.readouterr().out

@@ -1,19 +1,16 @@
 """A loader whose workers read and whose consumer renders on the device, item for item as ``MixLoader``."""
 
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from mixlab.datasets import AHEAD, ATTEMPTS, MixDataset, MixLoader, _as_it_is, _start_worker, _worker, warm_up
-from mixlab.device.raw import RawBatch, RawItem, join_items, prepare_item
+from mixlab.datasets import AHEAD, MixDataset, MixLoader, _as_it_is, _start_worker, _worker, warm_up
+from mixlab.device.raw import RawBatch, join_items, prepare_item
 from mixlab.device.rendering import render_batch
-from mixlab.errors import AudioError, ConfigError
-from mixlab.reading import Reader
-from mixlab.recipes import MixRecipe
+from mixlab.errors import ConfigError
 
 __all__ = ["DeviceLoader", "make_device_loader"]
 
@@ -38,26 +35,12 @@ class _RawBatches(IterableDataset[RawBatch]):
 def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
     recipes = [dataset.recipe(index, epoch) for index in indices]
     reader = dataset._sharing_reader(recipes)
-    return join_items([_prepare_item(dataset, recipe, reader) for recipe in recipes])
-
-
-def _prepare_item(dataset: MixDataset, recipe: MixRecipe, reader: Reader) -> RawItem:
-    """Read an item; where a file cannot be read, draw the item anew and say so, as ``MixDataset`` does."""
-    index, epoch = recipe.index, recipe.epoch
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            recipe = dataset.recipe(index, epoch, attempt=attempt)
-        try:
-            return prepare_item(recipe, dataset.catalog, reader)
-        except AudioError as error:
-            if attempt == ATTEMPTS - 1:
-                raise
-            warnings.warn(
-                f"Item {index} of epoch {epoch} is drawn anew: {error}",
-                category=RuntimeWarning,
-                stacklevel=2,
-            )
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    return join_items(
+        [
+            dataset._try(recipe, lambda drawn: prepare_item(drawn, dataset.catalog, reader))
+            for recipe in recipes
+        ]
+    )
 
 
 class DeviceLoader(MixLoader):

@@ -221,6 +221,7 @@ class _Work:
         return self.done[job.name]
 
     def carry_out(self, launcher: Launcher) -> StudyResult:
+        """Start what is not done, ``parallel`` jobs at a time, until all ended or Ctrl-C was pressed."""
         begin, interrupted = time.monotonic(), False
         states = self.states()
         waiting = deque(j for j, s in zip(self.jobs, states, strict=True) if s.status != "done")

@@ -122,6 +122,7 @@ class _Targets:
         self.known: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def apply(self, run: Run, predictions: Predictions) -> Predictions:
+        """Return the predictions with the base's targets and mask; its stored mixes are rendered once."""
         wanted = {name: getattr(self.mix, name) for name in LABEL_FIELDS}
         try:
             own = json.loads(str(predictions.recipes[0]))["render"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from mixlab.training.config import TrainConfig, from_plain
 from mixlab.training.objective import faster_precision, measure_precision
 from mixlab.training.places import as_catalog, catalog_entry, open_catalog
 from mixlab.training.preparation import calibrate, related_classes, training_batches, training_loss
-from mixlab.training.transfer import prepare_model, pretrained_facts
+from mixlab.training.transfer import new_model, pretrained_facts
 from mixlab.training.world import World
 
 __all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
@@ -131,19 +131,6 @@ def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
     size = 4 * dataset.epoch_size * round(settings.duration_s * settings.sample_rate) // dataset.world_size
     loader = make_loader(dataset, num_workers=num_workers)
     return list(loader) if size <= MEMORY_LIMIT else loader
-
-
-def _new_model(train: TrainConfig, labels: LabelSet, n_samples: int) -> TaggingModel:
-    torch.manual_seed(train.seed)
-    model = build_model(train.model, len(labels))
-    prepare_model(model, train)
-    if train.channels_last:
-        # torch's own annotation of Module.to lacks memory_format.
-        model = cast(TaggingModel, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, 1, n_samples))
-    model.train()
-    return model
 
 
 def _choose_precision(
@@ -312,7 +299,7 @@ def _train(
         world_size=world.size,
     )
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
-    model = _new_model(config, stream.labels, mix.render_settings().samples)
+    model = new_model(config, len(stream.labels), mix.render_settings().samples)
     places = {"catalog": str(opened.path), "out": str(run.path.absolute())}
     settings = {**places, "mix": asdict(mix), "train": asdict(config)}
     ended = None

@@ -1,7 +1,7 @@
 """Which weights a training starts from, which it moves and how fast, and how far they went."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from mixlab.errors import ConfigError
 from mixlab.models import (
     TaggingModel,
     backbone_parameters,
+    build_model,
     head_parameters,
     last_parameters,
     load_weights,
@@ -22,6 +23,7 @@ __all__ = [
     "calibrate_batch_norm",
     "freeze_backbone",
     "movement",
+    "new_model",
     "parameter_groups",
     "prepare_model",
     "pretrained_facts",
@@ -29,6 +31,28 @@ __all__ = [
 ]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def new_model(config: TrainConfig, n_classes: int, n_samples: int) -> TaggingModel:
+    """Build the model of a training: seeded, filled and frozen as the settings say, in training mode.
+
+    Args:
+        config: Settings.
+        n_classes: Outputs.
+        n_samples: Samples of the chunks it will be given; too short ones are refused here.
+
+    Raises:
+        ConfigError: the weights are missing or do not fit, or the chunks are too short for the network.
+    """
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, n_classes)
+    prepare_model(model, config)
+    if config.channels_last:
+        # torch's own annotation of Module.to lacks memory_format.
+        model = cast(TaggingModel, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 1, n_samples))
+    return model.train()
 
 
 def prepare_model(model: TaggingModel, config: TrainConfig) -> None:
