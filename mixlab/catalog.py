@@ -11,6 +11,7 @@ import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +225,9 @@ class Catalog:
     def __init__(self, files: CatalogFiles, path: Path, overrides: Mapping[str, Path]) -> None:
         """Wrap what ``Catalog.open`` has read; use that to get one."""
         self._files = files
+        self._n_rows = int(files.table.num_rows)
+        # The same memory map as a plain array: slicing a ``memmap`` costs several times as much.
+        self._active = np.asarray(files.active)
         self._overrides = dict(overrides)
         self._columns: dict[str, NDArray[Any]] = {}
         self._index: dict[str, int] | None = None
@@ -276,7 +280,7 @@ class Catalog:
     @property
     def n_stems(self) -> int:
         """Number of rows."""
-        return int(self._files.table.num_rows)
+        return self._n_rows
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -379,9 +383,16 @@ class Catalog:
 
     def active_cumulative(self, i: int) -> NDArray[np.uint32]:
         """Return how many hops before each hop are active, uint32 ``(n_hops + 1,)``, memory-mapped."""
-        i = self._check_row(i)
-        start = int(self.column("active_offset")[i])
-        return self._files.active[start : start + int(self.column("n_hops")[i]) + 1]
+        if not 0 <= i < self._n_rows:
+            self._check_row(i)
+        starts, hops = self._active_places
+        return self._active[starts[i] : starts[i] + hops[i] + 1]
+
+    @cached_property
+    def _active_places(self) -> tuple[memoryview, memoryview]:
+        """Where each row's running counts begin, and its hops; indexing gives Python's own integers."""
+        begin, hops = (np.ascontiguousarray(self.column(name)) for name in ("active_offset", "n_hops"))
+        return begin.data, hops.data
 
     def problems(self) -> list[Problem]:
         """Read ``problems.csv``.

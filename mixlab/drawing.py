@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog
+from mixlab.drawing_kernels import add_sounding
 from mixlab.effects import Effect, draw_effects, total_rate
 from mixlab.errors import RecipeError
 from mixlab.pools import Pool, PoolSong, active_counts, make_pools, usable_stems
@@ -57,10 +58,10 @@ class Drawer:
         self._settings = config.render_settings()
         self._needed = max(math.ceil(config.min_active_s / HOP_S - 1e-9), 1)
         self._keys = catalog.column("key")
-        self._durations = catalog.column("duration_s")
-        self._offsets = catalog.column("offset_s")
-        self._gains = catalog.column("gain")
-        self._loudness = catalog.column("loudness_lufs")
+        self._durations = _values(catalog, "duration_s")
+        self._offsets = _values(catalog, "offset_s")
+        self._gains = _values(catalog, "gain")
+        self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
         usable = usable_stems(catalog, config.activity_db)
         self._pools: dict[Kind, dict[str, Pool]] = {
@@ -163,7 +164,7 @@ class Drawer:
         for place, i in enumerate(stems):
             effects = self._draw_effects(streams, place, pitch_and_time=False)
             # An offset need not lie on the grid; stems of one song must stay together all the same.
-            start_s = round(position_s - float(self._offsets[i]), 6)
+            start_s = round(position_s - self._offsets[i], 6)
             sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
         return tuple(sources)
 
@@ -176,9 +177,8 @@ class Drawer:
         hops = max(math.floor((song.duration_s - self._config.duration_s) / HOP_S + 1e-6), 0) + 1
         sounding = np.zeros(hops, dtype=np.int16)
         for i in stems:
-            shift = round(float(self._offsets[i]) / HOP_S)
-            active = _active_in_windows(self._active(i), window, hops, shift)
-            sounding += active >= max(min(self._needed, int(active.max())), 1)
+            shift = round(self._offsets[i] / HOP_S)
+            add_sounding(self._active(i), window, shift, self._needed, sounding)
         good = sounding >= (1 if self._config.full and sounding.max() > 0 else sounding.max())
         best = np.flatnonzero(good)
         hop = int(best[stream.below(len(best))])
@@ -240,7 +240,7 @@ class Drawer:
         counts = self._active(i)
         total = int(counts[-1])
         read_s = self._config.duration_s * rate
-        latest_s = _floor_to_grid(max(float(self._durations[i]) - read_s, 0.0))
+        latest_s = _floor_to_grid(max(self._durations[i] - read_s, 0.0))
         window = max(math.floor(read_s / HOP_S + 1e-9), 1)
         # Asked for after effects: a slower source needs less of the file.
         asked = max(math.ceil(self._config.min_active_s * rate / HOP_S - 1e-9), 1)
@@ -270,8 +270,8 @@ class Drawer:
     def _level_db(self, i: int) -> float:
         config = self._config
         if config.level == "as_recorded":
-            return 20.0 * math.log10(max(float(self._gains[i]), 1e-6))
-        loudness = float(self._loudness[i])
+            return 20.0 * math.log10(max(self._gains[i], 1e-6))
+        loudness = self._loudness[i]
         if not math.isfinite(loudness):
             return 0.0
         return min(config.target_lufs - loudness, config.max_gain_db)
@@ -284,13 +284,15 @@ class Drawer:
         return self._counts[i]
 
 
-def _active_in_windows(counts: Counts, window: int, hops: int, shift: int = 0) -> NDArray[np.int64]:
-    """Count the active hops in each of the windows that start at hop 0 to ``hops - 1``.
+def _values(catalog: Catalog, name: str) -> memoryview:
+    """Return a column of numbers such that an index gives a Python number: several times as fast."""
+    return np.ascontiguousarray(catalog.column(name)).data
 
-    ``shift`` is where the stem's first hop lies within the song; outside the stem there is silence.
-    """
-    first = np.clip(np.arange(-shift, hops - shift), 0, len(counts) - 1)
-    last = np.clip(np.arange(window - shift, window + hops - shift), 0, len(counts) - 1)
+
+def _active_in_windows(counts: Counts, window: int, hops: int) -> NDArray[np.int64]:
+    """Count the active hops in each of the windows that start at hop 0 to ``hops - 1``."""
+    first = np.clip(np.arange(hops), 0, len(counts) - 1)
+    last = np.clip(np.arange(window, window + hops), 0, len(counts) - 1)
     return counts[last].astype(np.int64) - counts[first]
 
 

@@ -10,6 +10,8 @@ A range (``GainRange``) is configuration and draws; an effect (``Gain``) is a va
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -312,10 +314,19 @@ class EffectsConfig:
     pitch_shift: PitchRange = field(default_factory=PitchRange)
     time_stretch: StretchRange = field(default_factory=StretchRange)
 
+    @cached_property
+    def ranges(self) -> tuple[tuple[str, Any], ...]:
+        """The four by name, those of musical mixes first."""
+        names = ("gain", "filter", "pitch_shift", "time_stretch")
+        return tuple((name, getattr(self, name)) for name in names)
+
     @classmethod
     def none(cls) -> "EffectsConfig":
         """Return a configuration in which no source is ever changed."""
         return cls(GainRange(p=0.0), FilterRange(p=0.0), PitchRange(p=0.0), StretchRange(p=0.0))
+
+
+_place = itemgetter(0)
 
 
 def draw_effects(
@@ -329,19 +340,18 @@ def draw_effects(
             switching off one leaves the values of the others as they were.
         pitch_and_time: False for musical mixes, whose sources must keep key and tempo.
     """
-    ranges: dict[str, Any] = {"gain": config.gain, "filter": config.filter}
-    if pitch_and_time:
-        ranges |= {"pitch_shift": config.pitch_shift, "time_stretch": config.time_stretch}
     drawn: list[tuple[float, Effect]] = []
-    for purpose, choice in ranges.items():
-        if choice.p == 0.0:
+    for purpose, choice in config.ranges if pitch_and_time else config.ranges[:2]:
+        p = choice.p
+        if p == 0.0:
             continue
         stream = streams(purpose)
         place = stream.unit()
-        if stream.unit() < choice.p:
+        if stream.unit() < p:
             drawn.append((place, choice.sample(stream)))
-    drawn.sort(key=lambda pair: pair[0])
-    return tuple(effect for _, effect in drawn)
+    if len(drawn) > 1:
+        drawn.sort(key=_place)
+    return tuple([effect for _, effect in drawn])
 
 
 def total_rate(effects: Sequence[Effect]) -> float:
