@@ -108,7 +108,7 @@ def _load(command: Command) -> Callable[..., Any]:
     return function
 
 
-_REPEATABLE = ("--root", "--metadata", "--labels_extra", "--vary", "--also")
+_REPEATABLE = ("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also")
 """Options that may be given several times; jsonargparse would let the last one win, silently."""
 
 

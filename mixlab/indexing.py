@@ -26,9 +26,9 @@ from mixlab.catalog import Catalog, songs_from_columns
 from mixlab.catalog_files import ACTIVITY_DB, SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.corpora import get_adapter
 from mixlab.entries import Problem, ScanOptions, StemEntry
-from mixlab.errors import CatalogError, CorpusError, UnknownLabelError
+from mixlab.errors import CatalogError, ConfigError, CorpusError, UnknownLabelError
 from mixlab.parallel import Engine, default_workers, map_items
-from mixlab.splits import LeakReport, assign_splits, find_leaks
+from mixlab.splits import LeakReport, assign_splits, find_leaks, read_splits
 from mixlab.taxonomy import LabelMap, load_label_map, load_taxonomy, resolve_stem
 
 __all__ = ["BuildReport", "build_catalog", "write_entries"]
@@ -117,6 +117,7 @@ def build_catalog(
     on_unmapped: Literal["error", "ignore"] = "error",
     split: str = "artist",
     seed: int = 0,
+    splits: str | Path | None = None,
     workers: int | None = None,
     engine: Engine = "local",
     progress: bool = True,
@@ -134,18 +135,27 @@ def build_catalog(
             or a problem that leaves its stem out.
         split: ``artist``, ``random`` or ``corpus``.
         seed: Seed of the split.
+        splits: CSV file with the splits of some songs (``mixlab.splits.read_splits``); ``split`` divides the
+            rest.
         workers: Processes; None decides by the amount of work.
         engine: ``local`` or ``ray``.
         progress: Show a progress bar on a terminal.
 
     Raises:
+        ConfigError: the file of splits is none, or names no song of these corpora.
         CorpusError: a root is missing or not laid out as its corpus.
         UnknownLabelError: labels are in no map; the message holds the rows to add.
         CatalogError: another run is writing this catalog.
         KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
     """
     places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
+    given = None if splits is None else read_splits(Path(splits).expanduser())
     rows, problems = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
+    if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
+        raise ConfigError(
+            f"{splits} names no song of these corpora: it has {next(iter(given))!r}, the corpora have songs "
+            f"such as {f'{rows[0].corpus}/{rows[0].entry.song}' if rows else 'none'!r}."
+        )
     return write_entries(
         out,
         rows,
@@ -153,6 +163,7 @@ def build_catalog(
         problems=problems,
         split=split,
         seed=seed,
+        given=given,
         workers=workers,
         engine=engine,
         progress=progress,
@@ -449,6 +460,7 @@ def write_entries(
     problems: Sequence[Problem] = (),
     split: str = "artist",
     seed: int = 0,
+    given: Mapping[str, str] | None = None,
     workers: int | None = None,
     engine: Engine = "local",
     progress: bool = True,
@@ -470,7 +482,7 @@ def write_entries(
             raise
         measurements = [known[key] for key in keys]
         columns, found = _columns(rows, keys, measurements)
-        result = assign_splits(songs_from_columns(columns), split, seed)
+        result = assign_splits(songs_from_columns(columns), split, seed, given)
         columns["split"] = [result.assignment[f"{row.corpus}/{row.entry.song}"] for row in rows]
         everything = sorted(
             [*problems, *found], key=lambda p: (p.corpus, p.song, p.stem, p.path, p.kind, p.message)
@@ -481,7 +493,7 @@ def write_entries(
             [m.envelope for m in measurements],
             everything,
             roots=roots,
-            split=(split, seed),
+            split=(split if given is None else f"a list, then {split}", seed),
             measure_version=MEASURE_VERSION,
         )
         journal.remove()

@@ -1,13 +1,15 @@
 """Divide songs into training, validation and test, and find what leaks between them.
 
-Pure functions over songs; nothing here knows about files. Songs that must stay together (the same
-artist, the same MIDI file, the same work) form a *cluster*, and clusters are what is dealt out.
+Pure functions over songs, but for ``read_splits``, which reads a list. Songs that must stay together (the
+same artist, the same MIDI file, the same work) form a *cluster*, and clusters are what is dealt out.
 """
 
+import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from mixlab.errors import ConfigError
@@ -25,6 +27,8 @@ __all__ = [
     "clusters",
     "empty_cells",
     "find_leaks",
+    "plain_name",
+    "read_splits",
 ]
 
 SPLITS = ("train", "validation", "test")
@@ -38,6 +42,7 @@ SplitMethod = Literal["artist", "random", "corpus"]
 _COVER_ORDER = ("train", "test", "validation")
 # Rarer instruments would take one cluster after another out of training only to be heard once.
 _COVERED_HOLDERS = 5
+_NUMBERS = {1: "one", 2: "two", 3: "three"}
 _FITS = 0.5  # songs by which a split may exceed its share
 _FAMILY_WEIGHT = 0.3  # balance of families against balance of songs
 
@@ -131,13 +136,14 @@ class LeakReport:
         )
 
 
-def _plain(text: str) -> str:
+def plain_name(text: str) -> str:
+    """Return a name as artists are compared: without case, spaces and punctuation."""
     kept = "".join(c for c in text.casefold() if c.isalnum())
     return kept or text
 
 
 def _keys(song: Song) -> list[tuple[str, str]]:
-    keys = [("artist", _plain(song.artist))]
+    keys = [("artist", plain_name(song.artist))]
     for group in song.groups:
         kind, _, value = group.partition(":")
         keys.append((kind, value) if value else ("group", kind))
@@ -170,7 +176,9 @@ def clusters(songs: Sequence[Song]) -> list[tuple[int, ...]]:
     return [tuple(cluster) for cluster in members.values()]
 
 
-def assign_splits(songs: Sequence[Song], method: str = "artist", seed: int = 0) -> SplitResult:
+def assign_splits(
+    songs: Sequence[Song], method: str = "artist", seed: int = 0, given: Mapping[str, str] | None = None
+) -> SplitResult:
     """Divide songs 65 / 17.5 / 17.5.
 
     ``artist`` (default) deals out clusters, balanced per corpus, rare families first so that each
@@ -183,22 +191,91 @@ def assign_splits(songs: Sequence[Song], method: str = "artist", seed: int = 0) 
         songs: Songs with different keys; their order does not matter.
         method: ``artist``, ``random`` or ``corpus``.
         seed: Names one of the possible divisions; the same seed gives the same one everywhere.
+        given: Splits of some songs by key, which stay as they are. A split that is given any song gets no
+            others but their relatives (same artist or group); the method divides the rest between the
+            splits that are given none, or puts it into train where all are. Songs that are not among
+            ``songs`` are passed over, with a note.
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: there is no such method or split.
     """
     ordered = sorted(songs, key=lambda song: song.key)
-    if method == "artist":
-        assignment = _by_artist(ordered, seed)
-        notes = _artist_notes(ordered)
-    elif method == "random":
-        assignment = _by_song(ordered, seed)
-        notes = []
-    elif method == "corpus":
-        assignment, notes = _by_corpus(ordered, seed)
-    else:
-        raise ConfigError(f"Expected a split of {', '.join(get_args(SplitMethod))}; found {method!r}.")
+    if given:
+        return _after_given(ordered, method, seed, given)
+    assignment, notes = _divide(ordered, method, seed)
     return SplitResult(assignment, empty_cells(ordered, assignment), tuple(notes))
+
+
+def _after_given(songs: Sequence[Song], method: str, seed: int, given: Mapping[str, str]) -> SplitResult:
+    """Place the given songs and their relatives, then the rest; see ``assign_splits``."""
+    wrong = sorted(set(given.values()) - set(SPLITS))
+    if wrong:
+        raise ConfigError(f"Expected splits of {', '.join(SPLITS)}; given are {wrong}.")
+    missing = sorted(given.keys() - {song.key for song in songs})
+    given = {key: split for key, split in given.items() if key not in missing}
+    assignment, tied = dict(given), 0
+    for cluster in clusters(songs):
+        placed = {given[songs[i].key] for i in cluster if songs[i].key in given}
+        # Nothing that is related to a test song may be trained on.
+        split = next((s for s in ("test", "validation", "train") if s in placed), "")
+        for i in cluster if split else ():
+            tied += songs[i].key not in assignment
+            assignment.setdefault(songs[i].key, split)
+    rest = [song for song in songs if song.key not in assignment]
+    free = {split: SHARES[split] for split in SPLITS if split not in given.values()} or {"train": 1.0}
+    shares = {split: share / sum(free.values()) for split, share in free.items()}
+    divided, notes = _divide(rest, method, seed, shares)
+    found = [f"{len(given)} songs are where the list puts them, and {tied} relatives of theirs with them."]
+    if missing:
+        found.append(f"{len(missing)} songs of the list are not in the corpora, such as {missing[0]!r}.")
+    assignment |= divided
+    return SplitResult(assignment, empty_cells(songs, assignment), (*found, *notes))
+
+
+def _divide(
+    songs: Sequence[Song], method: str, seed: int, shares: Mapping[str, float] = SHARES
+) -> tuple[dict[str, str], list[str]]:
+    """Divide songs by a method between the splits that have a share."""
+    if method == "artist":
+        return _by_artist(songs, seed, shares=shares), _artist_notes(songs, len(shares))
+    if method == "random":
+        return _by_song(songs, seed, shares), []
+    if method == "corpus":
+        found, notes = _by_corpus(songs, seed)
+        return {key: split if split in shares else next(iter(shares)) for key, split in found.items()}, notes
+    raise ConfigError(f"Expected a split of {', '.join(get_args(SplitMethod))}; found {method!r}.")
+
+
+def read_splits(path: Path) -> dict[str, str]:
+    """Read a table of songs and their splits: CSV with the columns ``song`` (``corpus/song``) and ``split``.
+
+    Returns:
+        Split of each song, in the file's order.
+
+    Raises:
+        ConfigError: the file is missing or no such table, names a song twice or an unknown split.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            columns, rows = table.fieldnames or [], list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"Cannot read the splits of {path}: {error}.") from error
+    if not {"song", "split"} <= set(columns):
+        raise ConfigError(f"{path} needs the columns song and split in its first line, found {columns}.")
+    found: dict[str, str] = {}
+    for line, row in enumerate(rows, start=2):
+        song, split = row["song"] or "", row["split"] or ""
+        if split not in SPLITS:
+            raise ConfigError(
+                f"{path}, line {line}: expected a split of {', '.join(SPLITS)}, found {split!r}."
+            )
+        if song in found:
+            raise ConfigError(f"{path}, line {line}: {song!r} stands there twice.")
+        found[song] = split
+    if not found:
+        raise ConfigError(f"{path} lists no song.")
+    return found
 
 
 def empty_cells(songs: Iterable[Song], assignment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -211,7 +288,10 @@ def empty_cells(songs: Iterable[Song], assignment: Mapping[str, str]) -> tuple[t
 class _Dealer:
     """Deals clusters out, keeping count of songs per split, corpus and family."""
 
-    def __init__(self, songs: Sequence[Song], groups: Sequence[Sequence[int]], seed: int) -> None:
+    def __init__(
+        self, songs: Sequence[Song], groups: Sequence[Sequence[int]], seed: int, shares: Mapping[str, float]
+    ) -> None:
+        self.shares = shares
         order = open_stream(seed, 0, 0, "split clusters").shuffled(range(len(groups)))
         self.groups = [groups[i] for i in order]
         self.corpora = [Counter(songs[i].corpus for i in g if songs[i].usable) for g in self.groups]
@@ -235,7 +315,10 @@ class _Dealer:
         """By how many songs the split would exceed its share of the corpora concerned."""
         have = self.in_corpora[split]
         return max(
-            (have[c] + n - SHARES[split] * self.total_corpora[c] for c, n in self.corpora[cluster].items()),
+            (
+                have[c] + n - self.shares[split] * self.total_corpora[c]
+                for c, n in self.corpora[cluster].items()
+            ),
             default=0.0,
         )
 
@@ -252,7 +335,7 @@ class _Dealer:
         one that keeps the balance best.
         """
         for split in _COVER_ORDER:
-            if have[split][name]:
+            if split not in self.shares or have[split][name]:
                 continue
             free = [k for k, held in enumerate(holds) if held[name] and not self.split[k]]
             if not needed:
@@ -274,7 +357,7 @@ class _Dealer:
             (_FAMILY_WEIGHT, self.families[cluster], self.in_families[split], self.total_families),
         ):
             for name, n in held.items():
-                gap = have[name] - SHARES[split] * total[name]
+                gap = have[name] - self.shares[split] * total[name]
                 cost += weight * n * (2 * gap + n) / total[name] ** 2
         return cost
 
@@ -282,7 +365,7 @@ class _Dealer:
         """Deal out what is left, big clusters first, each to where it is missed most."""
         rest = [k for k in range(len(self.groups)) if not self.split[k]]
         for k in sorted(rest, key=lambda k: -sum(self.corpora[k].values())):
-            self.put(k, min(SPLITS, key=lambda split: self._cost(k, split)))
+            self.put(k, min(self.shares, key=lambda split: self._cost(k, split)))
 
 
 def _rarest_first(holds: Sequence[Counter[str]]) -> list[str]:
@@ -295,9 +378,10 @@ def _by_artist(
     seed: int,
     groups: Sequence[Sequence[int]] | None = None,
     placed: Mapping[str, str] | None = None,
+    shares: Mapping[str, float] = SHARES,
 ) -> dict[str, str]:
     """Deal clusters out; a cluster with a song in ``placed`` goes to that split before all others."""
-    dealer = _Dealer(songs, clusters(songs) if groups is None else groups, seed)
+    dealer = _Dealer(songs, clusters(songs) if groups is None else groups, seed, shares)
     for k, group in enumerate(dealer.groups):
         if placed and songs[group[0]].key in placed:
             dealer.put(k, placed[songs[group[0]].key])
@@ -313,29 +397,32 @@ def _by_artist(
     return {songs[i].key: split for group, split in pairs for i in group}
 
 
-def _artist_notes(songs: Sequence[Song]) -> list[str]:
+def _artist_notes(songs: Sequence[Song], splits: int) -> list[str]:
     count: Counter[str] = Counter()
     for cluster in clusters(songs):
         count.update({songs[i].corpus for i in cluster})
     return [
-        f"{corpus} has only {n} artist group{'s' if n > 1 else ''}, too few for three splits; "
+        f"{corpus} has only {n} artist group{'s' if n > 1 else ''}, too few for {_NUMBERS[splits]} splits; "
         "add songs by others, or split by song (random), which lets the artist leak."
         for corpus, n in sorted(count.items())
-        if n < len(SPLITS)
+        if n < splits
     ]
 
 
-def _by_song(songs: Sequence[Song], seed: int) -> dict[str, str]:
+def _by_song(songs: Sequence[Song], seed: int, shares: Mapping[str, float]) -> dict[str, str]:
     assignment = {}
     for corpus in sorted({song.corpus for song in songs}):
         # One stream per corpus: adding a corpus leaves the others' division as it was.
         stream = open_stream(seed, 0, 0, f"split songs {corpus}")
         for usable in (True, False):
             keys = stream.shuffled([s.key for s in songs if s.corpus == corpus and s.usable is usable])
-            first = math.floor(SHARES["train"] * len(keys) + 0.5)
-            second = math.floor((SHARES["train"] + SHARES["validation"]) * len(keys) + 0.5)
+            # The split in which a position lies is decided by where the shares' borders are rounded to.
+            ends = [
+                math.floor(sum(list(shares.values())[: n + 1]) * len(keys) + 0.5) for n in range(len(shares))
+            ]
             for position, key in enumerate(keys):
-                assignment[key] = SPLITS[(position >= first) + (position >= second)]
+                number = sum(position >= end for end in ends[:-1])
+                assignment[key] = list(shares)[number]
     return assignment
 
 

@@ -261,7 +261,7 @@ class TestRendering:
         from mixlab.errors import ConfigError
 
         with pytest.raises(ConfigError, match=r"Expected a SoundFont file .*none\.sf2, found none"):
-            make_demo_corpora(tmp_path / "out", soundfont=tmp_path / "none.sf2")
+            make_demo_corpora(tmp_path / "out", soundfonts=[tmp_path / "none.sf2"])
 
     def test_a_file_that_is_no_font_is_named(self, tmp_path: Path) -> None:
         from mixlab.demo.synth import Room, Sound, render_part

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import yaml
 
+from mixlab.catalog import Catalog
 from mixlab.corpora import get_adapter
 from mixlab.demo import make_demo_corpora
 from mixlab.demo.build import CORPORA
@@ -17,6 +18,8 @@ from mixlab.demo.medley_layout import mixing_weights
 from mixlab.demo.plan import plan_songs
 from mixlab.entries import ScanOptions
 from mixlab.errors import ConfigError, MissingDependencyError
+from mixlab.indexing import build_catalog
+from mixlab.splits import read_splits
 from mixlab.taxonomy import load_label_map, resolve_stem
 
 pytest.importorskip("symusic")
@@ -349,28 +352,38 @@ def test_record_and_licence_are_there(demo: Path) -> None:
     assert "demo numbers" in text
 
 
-def test_another_font_plays_the_test_songs_only(tmp_path: Path) -> None:
+def test_other_fonts_are_recorded_and_the_test_songs_listed(tmp_path: Path) -> None:
     from mixlab.demo.synth import default_soundfont
 
-    # The same font under another name: what is rendered must not change, but the record must tell.
-    other = tmp_path / "Other.sf2"
-    other.write_bytes(default_soundfont().read_bytes() + b"\0\0")
-    made = make_demo_corpora(tmp_path / "out", workers=1, test_soundfont=other, **SMALL)
+    # The same font under other names: what is rendered must not change, but the record must tell.
+    others = [tmp_path / f"{name}.sf2" for name in ("One", "Two", "Other")]
+    for other in others:
+        other.write_bytes(default_soundfont().read_bytes() + b"\0\0")
+    made = make_demo_corpora(
+        tmp_path / "out", workers=1, soundfonts=others[:2], test_soundfont=others[2], **SMALL
+    )
     record = json.loads((made.path / "demo.json").read_text(encoding="utf-8"))
-    assert record["settings"]["soundfonts"]["test"]["file"] == "Other.sf2"
-    assert record["settings"]["soundfonts"]["train"]["file"] == "TimGM6mb.sf2"
+    fonts = record["settings"]["soundfonts"]
+    assert [font["file"] for font in fonts["train"]] == ["One.sf2", "Two.sf2"]
+    assert fonts["test"]["file"] == "Other.sf2"
+    tested = {f"{song['corpus']}/{song['song']}" for song in record["songs"] if song["split"] == "test"}
+    assert tested == set(record["test_songs"])
+    for song in record["songs"]:
+        expected = {"Other.sf2"} if song["split"] == "test" else {"One.sf2", "Two.sf2"}
+        assert song["soundfont"] in expected
     text = (made.path / "README.txt").read_text(encoding="utf-8")
-    assert 'Other.sf2 for the songs that demo.json lists under "test_songs"' in text
-    assert "--root slakh=slakh2100_flac_redux --split corpus" in text
+    assert "Other.sf2 for the songs of splits.csv" in text
+    assert "One.sf2 or Two.sf2 for everything else" in text
 
 
-def test_songs_with_the_test_sound_are_the_test_split_that_the_readme_shows(demo: Path) -> None:
-    listed = json.loads((demo / "demo.json").read_text(encoding="utf-8"))["test_songs"]
-    folder = "slakh2100_flac_redux"
-    entries = get_adapter("slakh").scan(demo / folder, ScanOptions()).stems
-    tested = {entry.song for entry in entries if entry.corpus_split == "test"}
-    assert {entry.corpus_split for entry in entries} == {"train", "validation", "test"}
-    assert {f"{folder}/{song}" for song in tested} == {key for key in listed if key.startswith(folder)}
+def test_a_catalog_made_with_the_list_tests_on_exactly_its_songs(demo: Path, tmp_path: Path) -> None:
+    listed = read_splits(demo / "splits.csv")
+    roots = {name: demo / CORPORA[name] for name in ("medleydb", "mixing_secrets", "slakh")}
+    report = build_catalog(tmp_path / "catalog", roots, splits=demo / "splits.csv", progress=False)
+    found = Catalog.open(tmp_path / "catalog").split_songs()
+    assert {key for key, split in found.items() if split == "test"} == set(listed) & set(found)
+    assert set(found.values()) == {"train", "validation", "test"}
+    assert report.leaks.clean
 
 
 def test_the_command_says_where_and_what_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

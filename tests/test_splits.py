@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixlab.errors import ConfigError
-from mixlab.splits import SHARES, SPLITS, Song, assign_splits, clusters, empty_cells, find_leaks
+from mixlab.splits import (
+    SHARES,
+    SPLITS,
+    Song,
+    assign_splits,
+    clusters,
+    empty_cells,
+    find_leaks,
+    read_splits,
+)
 from mixlab.taxonomy import load_label_map, load_taxonomy
 
 FAMILIES = ("voice", "percussion", "brass")
@@ -278,3 +287,67 @@ def test_real_corpora_have_every_family_in_every_split(shared: Path) -> None:
             count = Counter(result.assignment[s.key] for s in songs if s.corpus == corpus and s.usable)
             for split in SPLITS:
                 assert count[split] / count.total() == pytest.approx(SHARES[split], abs=0.03)
+
+
+def given_songs() -> list[Song]:
+    return [
+        Song(f"c/{i}", "c", f"artist {i // 2}", families=frozenset({"voice" if i % 3 else "brass"}))
+        for i in range(40)
+    ]
+
+
+@pytest.mark.parametrize("method", ["artist", "random", "corpus"])
+def test_given_splits_hold_exactly_their_songs_and_relatives(method: str) -> None:
+    songs = given_songs()
+    found = assign_splits(songs, method, 3, {"c/0": "test", "c/5": "test"}).assignment
+    assert {key for key, split in found.items() if split == "test"} == {"c/0", "c/1", "c/4", "c/5"}
+    assert set(found) == {song.key for song in songs}
+    assert {"train", "validation"} <= set(found.values())
+
+
+def test_given_splits_leak_nothing_and_keep_the_shares_of_the_rest() -> None:
+    songs = given_songs()
+    found = assign_splits(songs, "artist", 0, {f"c/{i}": "test" for i in range(8)}).assignment
+    assert find_leaks(songs, found).clean
+    validation = sum(split == "validation" for split in found.values())
+    assert abs(validation - 32 * SHARES["validation"] / (1 - SHARES["test"])) <= 2
+
+
+def test_songs_given_to_all_splits_leave_the_rest_to_train() -> None:
+    given = {"c/0": "test", "c/2": "validation", "c/4": "train"}
+    found = assign_splits(given_songs(), "artist", 0, given).assignment
+    assert {key for key, split in found.items() if split != "train"} == {"c/0", "c/1", "c/2", "c/3"}
+
+
+def test_given_songs_that_are_not_there_are_counted_and_unknown_splits_refused() -> None:
+    result = assign_splits(given_songs(), "artist", 0, {"c/0": "test", "c/99": "test"})
+    assert any("1 songs of the list are not in the corpora" in note for note in result.notes)
+    with pytest.raises(ConfigError, match="given are \\['testing'\\]"):
+        assign_splits(given_songs(), "artist", 0, {"c/0": "testing"})
+
+
+def test_splits_are_read_from_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "splits.csv"
+    path.write_text("song,split\nc/0,test\nc/1,train\n")
+    assert read_splits(path) == {"c/0": "test", "c/1": "train"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("song\nc/0\n", "needs the columns song and split"),
+        ("song,split\nc/0,eval\n", "line 2: expected a split of train, validation, test, found 'eval'"),
+        ("song,split\nc/0,test\nc/0,train\n", "line 3: 'c/0' stands there twice"),
+        ("song,split\n", "lists no song"),
+    ],
+)
+def test_a_bad_table_of_splits_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "splits.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_splits(path)
+
+
+def test_a_missing_table_of_splits_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Cannot read the splits of"):
+        read_splits(tmp_path / "none.csv")

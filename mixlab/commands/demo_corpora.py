@@ -15,7 +15,7 @@ def demo_corpora(
     seconds: float = DEFAULT_SECONDS,
     seed: int = 0,
     workers: int | None = None,
-    soundfont: Path | None = None,
+    soundfont: list[Path] | None = None,
     test_soundfont: Path | None = None,
     tagged: bool = True,
     force: bool = False,
@@ -32,9 +32,10 @@ def demo_corpora(
         seconds: length of a song
         seed: another seed gives other songs; the same one gives the same files, byte for byte
         workers: processes; by default one per processor
-        soundfont: SoundFont (.sf2) to play with instead of TimGM6mb, which comes with pretty_midi
-        test_soundfont: another SoundFont for the songs that demo.json lists as test_songs; a catalog tests on
-            exactly these if it holds the Slakh tree only, indexed with '--split corpus' (see README.txt)
+        soundfont: SoundFont (.sf2) to play with instead of TimGM6mb, which comes with pretty_midi; given
+            several times, each artist gets one of them
+        test_soundfont: another SoundFont for the songs of OUT/splits.csv; a catalog made with '--splits
+            OUT/splits.csv' tests on exactly these
         tagged: also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks
         force: replace demo corpora in OUT that were made with other settings
     """
@@ -46,7 +47,7 @@ def demo_corpora(
             seconds=seconds,
             seed=seed,
             workers=workers,
-            soundfont=soundfont,
+            soundfonts=soundfont or (),
             test_soundfont=test_soundfont,
             tagged=tagged,
             force=force,

@@ -18,6 +18,7 @@ def index(
     root: list[str] | None = None,
     split: SplitMethod = "artist",
     seed: int = 0,
+    splits: Path | None = None,
     raws: bool = False,
     metadata: list[str] | None = None,
     labels_extra: list[str] | None = None,
@@ -37,6 +38,8 @@ def index(
         split: How songs are split 65/17.5/17.5: 'artist' (no artist in two splits), 'random' (by song)
             or 'corpus' (the corpus's own).
         seed: Seed of the split.
+        splits: CSV file with the columns song (corpus/song) and split for songs whose split you decide;
+            the rest is split by '--split' between the splits that the file leaves without a song.
         raws: Use the raw recordings instead of the stems (MedleyDB layouts).
         metadata: Folder with a corpus's metadata as NAME=FOLDER, if it is not beside the audio.
         labels_extra: CSV with label rows of your own (label,nodes,ignored,note) as NAME=FILE.
@@ -56,6 +59,7 @@ def index(
         on_unmapped=unmapped,
         split=split,
         seed=seed,
+        splits=splits,
         workers=workers,
         engine=engine,
     )

@@ -2,13 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from mixlab.demo import tagged_layout
 from mixlab.demo.instruments import FAMILIES, INSTRUMENTS
@@ -36,6 +37,7 @@ CORPORA = {
 }
 _RECORD = "demo.json"
 _README = "README.txt"
+_SPLITS = "splits.csv"
 _PARTIAL = ".partial-"
 _LAYOUT_VERSION = 1
 
@@ -81,7 +83,7 @@ def make_demo_corpora(
     seconds: float = DEFAULT_SECONDS,
     seed: int = 0,
     workers: int | None = None,
-    soundfont: Path | None = None,
+    soundfonts: Sequence[Path] = (),
     test_soundfont: Path | None = None,
     tagged: bool = True,
     force: bool = False,
@@ -99,10 +101,11 @@ def make_demo_corpora(
         seconds: Length of a song.
         seed: Seed of everything.
         workers: Processes; None means one per processor.
-        soundfont: SoundFont file (.sf2) to render with instead of pretty_midi's TimGM6mb.
+        soundfonts: SoundFont files (.sf2) to render with instead of pretty_midi's TimGM6mb; of several,
+            each artist (in the Slakh tree each song) gets one.
         test_soundfont: Another one for the songs that ``demo.json`` lists as ``test_songs``: whole artists,
-            and in the Slakh tree the corpus's own test split. A catalog's split by artist does not know
-            them; with ``split="corpus"``, a catalog of the Slakh tree tests on them and on nothing else.
+            and in the Slakh tree the corpus's own test split. ``splits.csv`` names them for
+            ``mixlab index --splits``, so that a catalog tests on them and on nothing else.
             The test tracks of the tagged corpora are played with it, too.
         tagged: Also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks.
         force: Replace demo corpora in ``out`` that were made with other settings.
@@ -118,8 +121,8 @@ def make_demo_corpora(
     if not 4.0 <= seconds <= 600.0:
         raise ConfigError(f"Expected 4 to 600 seconds a song, found seconds={seconds}.")
     require_synthesizer()
-    fonts = {"train": _font(soundfont) or default_soundfont()}
-    fonts["test"] = _font(test_soundfont) or fonts["train"]
+    found = tuple(_font(path) for path in soundfonts) or (default_soundfont(),)
+    fonts = _Fonts(found, None if test_soundfont is None else _font(test_soundfont))
     settings = _settings(songs, seconds, seed, tagged, fonts)
     _claim(out, settings, force)
     plans = plan_songs(songs, seed)
@@ -132,33 +135,56 @@ def make_demo_corpora(
     if tagged:
         tagged_layout.write_tables(out, clips, seed)
     (out / _README).write_text(_readme(settings), encoding="utf-8")
-    _write_record(out, settings, plans, complete=True)
+    _write_splits(out / _SPLITS, plans)
+    _write_record(out, settings, plans, fonts)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     roots = {name: out / folder for name, folder in CORPORA.items() if tagged or folder in SHARES}
     return DemoCorpora(out, roots, len(left), len(jobs) - len(left), size / 1e6)
 
 
-def _font(path: Path | None) -> Path | None:
-    if path is None:
-        return None
+@dataclass(frozen=True)
+class _Fonts:
+    """What songs are played with: one of ``train`` each, those of ``test_songs`` with ``test``, if given."""
+
+    train: tuple[Path, ...]
+    test: Path | None = None
+
+    def of(self, name: str, split: str) -> Path:
+        """Return the SoundFont of whatever ``name`` holds together: an artist, a song, a clip."""
+        if split == "test" and self.test is not None:
+            return self.test
+        return self.train[crc32(name.encode()) % len(self.train)]
+
+    def of_song(self, plan: SongPlan) -> Path:
+        """Return the SoundFont of a song."""
+        return self.of(f"{plan.corpus}/{plan.artist or plan.id}", plan.split)
+
+    def describe(self) -> dict[str, Any]:
+        """Return names and hashes for the record; a single file as such, several as a list."""
+        train = [_describe_font(path) for path in self.train]
+        one = train[0] if len(train) == 1 else train
+        return {"train": one, "test": one if self.test is None else _describe_font(self.test)}
+
+
+def _describe_font(path: Path) -> dict[str, str]:
+    return {"file": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
+
+
+def _font(path: Path) -> Path:
     if not path.is_file():
         raise ConfigError(f"Expected a SoundFont file (.sf2) at {path}, found none. Check --soundfont.")
     return path.resolve()
 
 
-def _settings(songs: int, seconds: float, seed: int, tagged: bool, fonts: dict[str, Path]) -> dict[str, Any]:
+def _settings(songs: int, seconds: float, seed: int, tagged: bool, fonts: _Fonts) -> dict[str, Any]:
     """Return what decides the bytes, for the record and for telling settings apart."""
-    described = {
-        split: {"file": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
-        for split, path in fonts.items()
-    }
     return {
         "layout_version": _LAYOUT_VERSION,
         "songs": songs,
         "seconds": float(seconds),
         "seed": seed,
         "tagged": tagged,
-        "soundfonts": described,
+        "soundfonts": fonts.describe(),
     }
 
 
@@ -215,7 +241,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _song_jobs(out: Path, plans: list[SongPlan], seconds: float, fonts: dict[str, Path]) -> list[_Job]:
+def _song_jobs(out: Path, plans: list[SongPlan], seconds: float, fonts: _Fonts) -> list[_Job]:
     writers = {
         "medleydb": write_medleydb_song,
         "mixing_secrets": write_secrets_song,
@@ -223,8 +249,7 @@ def _song_jobs(out: Path, plans: list[SongPlan], seconds: float, fonts: dict[str
     }
     jobs = []
     for plan in plans:
-        font = fonts["test" if plan.split == "test" else "train"]
-        write = partial(_write_song, writers[plan.corpus], plan, seconds, font)
+        write = partial(_write_song, writers[plan.corpus], plan, seconds, fonts.of_song(plan))
         jobs.append(_Job(out / _song_folder(plan), write))
     return jobs
 
@@ -241,12 +266,13 @@ def _song_folder(plan: SongPlan) -> str:
     return f"{plan.corpus}/{inner}{plan.id}"
 
 
-def _clip_jobs(out: Path, clips: list[Clip], fonts: dict[str, Path]) -> list[_Job]:
-    jobs = []
-    for clip in clips:
-        font = fonts["test" if clip.split == "test" else "train"]
-        jobs.append(_Job(out / clip.target, partial(tagged_layout.write_clip, clip, font)))
-    return jobs
+def _clip_jobs(out: Path, clips: list[Clip], fonts: _Fonts) -> list[_Job]:
+    return [
+        _Job(
+            out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(str(clip.target), clip.split))
+        )
+        for clip in clips
+    ]
 
 
 def _call(job: _Job) -> None:
@@ -300,7 +326,19 @@ def _statistics(plans: list[SongPlan]) -> dict[str, dict[str, int]]:
     return table
 
 
-def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], complete: bool) -> None:
+def _catalog_key(plan: SongPlan) -> str:
+    """Return the song's key in a catalog that names the corpora as mixlab's commands do."""
+    name = next(name for name, folder in CORPORA.items() if folder == plan.corpus)
+    return f"{name}/{plan.id}"
+
+
+def _write_splits(path: Path, plans: list[SongPlan]) -> None:
+    """List the test songs, and only these, as ``mixlab index --splits`` reads it."""
+    rows = [f"{_catalog_key(plan)},test" for plan in plans if plan.split == "test"]
+    _write_text(path, "\n".join(["song,split", *rows]) + "\n")
+
+
+def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], fonts: _Fonts) -> None:
     songs = [
         {
             "corpus": plan.corpus,
@@ -308,13 +346,14 @@ def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], co
             "artist": plan.artist,
             "style": plan.ensemble.style,
             "split": plan.split,
+            "soundfont": fonts.of_song(plan).name,
             "parts": [asdict(part) for part in plan.ensemble.parts],
         }
         for plan in plans
     ]
     record = {
         "settings": settings,
-        "complete": complete,
+        "complete": True,
         "versions": {name: version(name) for name in ("symusic", "numpy", "scipy", "soundfile")},
         "roots": CORPORA,
         "broken_files": _broken(plans),
@@ -326,14 +365,19 @@ def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], co
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
+    _write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f"{_PARTIAL}{path.name}")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def _readme(settings: dict[str, Any]) -> str:
-    font = settings["soundfonts"]["train"]["file"]
-    test_font = settings["soundfonts"]["test"]["file"]
+    fonts, test = settings["soundfonts"]["train"], settings["soundfonts"]["test"]
+    shown = " or ".join(font["file"] for font in (fonts if isinstance(fonts, list) else [fonts]))
+    test_shown = " or ".join(font["file"] for font in (test if isinstance(test, list) else [test]))
     return f"""Demo corpora made by mixlab
 ===========================
 
@@ -349,17 +393,17 @@ and nothing about real music.
   mtg-jamendo             MTG-Jamendo's layout: tagged MP3s and the top-50 split
   irmas                   IRMAS' layout: 3 s training excerpts, annotated test excerpts
   openmic-2018            OpenMIC's layout: 10 s clips, partial labels (the npz's VGGish features are zeros)
-  demo.json               settings, songs, damaged files, songs with the test sound
+  demo.json               settings, songs, damaged files, what each song is played with
+  splits.csv              the test songs, for "mixlab index --splits"
 
 Some files are damaged on purpose; demo.json lists them under "broken_files". Real corpora have them too.
 
-Sound: {test_font} for the songs that demo.json lists under "test_songs" and for the test tracks of the
-tagged corpora, {font} for everything else. Where the two differ: "test_songs" are whole artists, but
-"mixlab index" does not know the list, and its default split by artist may put some of them into training.
-In the Slakh tree they are the corpus's own test split. So, typed in this folder, this makes a catalog whose
+Sound: {test_shown} for the songs of splits.csv (whole artists) and for the test tracks of the tagged
+corpora, {shown} for everything else. Where these differ, this, typed in this folder, makes a catalog whose
 test split has a sound of its own:
 
-  mixlab index CATALOG --root slakh=slakh2100_flac_redux --split corpus
+  mixlab index CATALOG --splits splits.csv --root medleydb=medleydb \\
+      --root mixing_secrets=mixing_secrets --root slakh=slakh2100_flac_redux
 
 TimGM6mb.sf2 is by Tim Brechbill and distributed under the GNU General Public License, version 2; it comes
 with the Python package pretty_midi. If you pass these recordings on, mention it. The compositions are
