@@ -17,7 +17,7 @@ class Settings:
         songs: Songs of the corpus that is made.
         seconds: Their length.
         steady_mixes: Mixes that count per number of workers, after those that do not.
-        steps: Training steps that count, with the loader and without.
+        steps: Pairs of training steps that count, one with the loader and one without.
         width: Channels of the network that is trained.
         big_stems: Stems of the big catalog.
         draws: Recipes drawn to time drawing.
@@ -31,7 +31,7 @@ class Settings:
     songs: int = 14
     seconds: float = 75.0
     steady_mixes: int = 800
-    steps: int = 8
+    steps: int = 72
     width: int = 128
     big_stems: int = 25_000
     draws: int = 2000

@@ -1,5 +1,6 @@
 """The networks are the published ones: their sizes, their keys, their front end, and their limits."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from mixlab.models import (
     read_weights,
     stream_state,
 )
+from mixlab.models.musicnn import TimbreFilter
 
 TINY = ModelConfig(sample_rate=8000, f_max=4000, n_fft=256, hop=128, n_mels=16, width=4)
 
@@ -182,6 +184,21 @@ def test_front_end_measures_power_in_decibels() -> None:
     np.testing.assert_allclose((high - low)[loud], 20 * np.log10(2), atol=1e-3)
 
 
+def test_level_peak_hears_the_same_at_any_level() -> None:
+    """As mixed, 24 dB less is 24 dB less in the map; with ``peak`` a gain of a chunk changes nothing."""
+    torch.manual_seed(0)
+    audio = 0.5 * torch.randn(3, 1, 16000) * torch.tensor([1.0, 0.25, 0.05])[:, None, None]
+    config = ModelConfig(n_mels=16, hop=512, width=4, n_layers=3)
+    for level, same in (("as_mixed", False), ("peak", True)):
+        model = build_model(replace(config, level=level), 3).eval()
+        loud, quiet = model.features(audio), model.features(0.06 * audio)
+        assert torch.allclose(loud, quiet, atol=1e-3) is same
+        assert torch.isfinite(model(torch.zeros(1, 1, 16000))).all()
+    # What is not there is not lifted: noise 100 dB down stays far below one at full scale.
+    model = build_model(replace(config, level="peak"), 3).eval()
+    assert (model.features(audio) - model.features(1e-5 * audio)).mean() > 30
+
+
 def test_silence_meets_the_floor() -> None:
     model = tiny()
     torch.nn.init.constant_(model.spec_bn.running_var, 1.0 - model.spec_bn.eps)
@@ -254,6 +271,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load_backbone(tiny(), state)
     with pytest.raises(ConfigError, match="No weights at"):
         read_weights(tmp_path / "absent.pth")
+    torch.save(tiny().state_dict(), tmp_path / "one.pth")
+    with pytest.raises(ConfigError, match=r"holds one stream only: leave pretrained_stream out.*found 2"):
+        read_weights(tmp_path / "one.pth", stream=2)
     (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(ConfigError, match="is not a readable state dict"):
         read_weights(tmp_path / "broken.pth")
@@ -286,3 +306,27 @@ def test_published_stream_fits_a_narrow_backbone(shared: Path) -> None:
         assert model.embed(0.1 * torch.randn(1, 1, 64000)).std() > 0
     with pytest.raises(ConfigError, match=r"pretrained_stream must lie in 0\.\.3, got 4"):
         stream_state(torch.load(file, map_location="cpu", weights_only=True), 4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_timbre_filter_is_convolution_batch_norm_and_maximum(training: bool) -> None:
+    torch.manual_seed(0)
+    fast = TimbreFilter(6, 11)
+    torch.nn.init.normal_(fast.bn.weight)  # some rise, some fall
+    torch.nn.init.normal_(fast.bn.bias)
+    fast.bn.running_mean.normal_()
+    fast.train(training)
+    plain = copy.deepcopy(fast)
+    x = torch.randn(3, 1, 30, 25, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    found = fast(x)
+    expected = torch.relu(plain.bn(plain.conv(y))).amax(dim=2)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    weight = torch.randn_like(found)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad, rtol=1e-3, atol=1e-4)
+    for (name, a), (_, b) in zip(fast.named_parameters(), plain.named_parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=2e-4, msg=name)
+    for (name, a), (_, b) in zip(fast.named_buffers(), plain.named_buffers(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=name)
