@@ -6,17 +6,16 @@ is scored per tag, each test track by evenly spaced chunks whose scores are aver
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mixlab.errors import ConfigError
+from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.evaluation import score_splits
 from mixlab.jamendo import (
     JamendoConfig,
@@ -31,29 +30,30 @@ from mixlab.jamendo import (
 from mixlab.models import TaggingModel, n_parameters
 from mixlab.reporting import format_markdown
 from mixlab.rng import open_stream
-from mixlab.runs import Predictions, Run, plain
-from mixlab.taxonomy import LabelSet, load_taxonomy
+from mixlab.runs import Predictions, Run
 from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
-from mixlab.training.objective import faster_precision, measure_precision
+from mixlab.training.records import (
+    CHANGEABLE,
+    Report,
+    changed_settings,
+    choose_precision,
+    demo_note,
+    how_it_ended,
+    label_info,
+    moved,
+    note_end,
+    note_start,
+    say,
+    started,
+    torch_threads,
+)
+from mixlab.training.run_kinds import check_command
 from mixlab.training.transfer import new_model, pretrained_facts
 
 __all__ = ["chosen_tracks", "evaluate_pretrained", "pretrain"]
 
-Report = Callable[[str], None]
-
 SPLITS = ("validation", "test")
-CHANGEABLE = (
-    "root",
-    "out",
-    "metadata",
-    *(
-        f"train.{name}"
-        for name in ("epochs", "patience", "num_workers", "threads", "save_every", "tensorboard", "bootstrap")
-    ),
-)
-"""Settings that may differ when a run goes on: none of them changes what an epoch computes."""
-
 MEMORY_LIMIT = 1 << 30
 """Validation chunks are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
 
@@ -107,16 +107,12 @@ def pretrain(
         ended = _reopen(Run.open(out), settings, config, corpus, first=world.is_first)
     elif world.is_first:
         Run.create(run.path, settings, _run_info(corpus, config))
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.threads or before)
-    try:
+    with torch_threads(config.threads):
         if ended is None:
             ended = _fit(run, corpus, config, world, resume=resume, report=report)
-        if not world.is_first or ended == "interrupted":
-            return run, None
-        return run, evaluate_pretrained(run, corpus, report=report)
-    finally:
-        torch.set_num_threads(before)
+    if not world.is_first or ended == "interrupted":
+        return run, None
+    return run, evaluate_pretrained(run, corpus, report=report)
 
 
 def _check(config: TrainConfig) -> None:
@@ -131,36 +127,18 @@ def _check(config: TrainConfig) -> None:
         )
 
 
-def _say(report: Report | None, line: str) -> None:
-    if report is not None:
-        report(line)
-
-
 def _say_what_is_there(corpus: JamendoCorpus, report: Report | None) -> None:
     counts = ", ".join(f"{len(tracks)} {split}" for split, tracks in corpus.tracks.items())
-    _say(report, f"MTG-Jamendo {corpus.labels.name}, split {corpus.config.split}: {counts} tracks")
+    say(report, f"MTG-Jamendo {corpus.labels.name}, split {corpus.config.split}: {counts} tracks")
     lacking = {split: len(ids) for split, ids in corpus.missing.items() if ids}
     if lacking:
         counts = ", ".join(f"{count} {split}" for split, count in lacking.items())
-        _say(report, f"no audio for {counts} tracks: they are left out, and scores are not the official ones")
+        say(report, f"no audio for {counts} tracks: they are left out, and scores are not the official ones")
 
 
-def _label_info(labels: LabelSet) -> dict[str, Any]:
-    return {
-        "name": labels.name,
-        "outputs": list(labels.names),
-        # Artists tag as they like: 'violin' without 'strings' is no contradiction.
-        "parents": [None] * len(labels),
-        "content_hash": labels.content_hash,
-        "taxonomy_hash": load_taxonomy().content_hash,
-    }
-
-
-def _note(corpus: JamendoCorpus) -> str:
-    root = corpus.root.resolve()
-    if any((folder / "demo.json").is_file() for folder in (root, *root.parents)):
-        return "demo numbers: made on synthetic demo corpora, never results"
-    return ""
+def _outputs(corpus: JamendoCorpus) -> dict[str, Any]:
+    # Artists tag as they like: 'violin' without 'strings' is no contradiction.
+    return label_info(corpus.labels, [None] * len(corpus.labels))
 
 
 def _run_info(corpus: JamendoCorpus, config: TrainConfig) -> dict[str, Any]:
@@ -169,31 +147,19 @@ def _run_info(corpus: JamendoCorpus, config: TrainConfig) -> dict[str, Any]:
         "seed": config.seed,
         "eval_seed": config.eval_seed,
         "catalog": {"path": str(corpus.root.absolute()), "content_hash": corpus.content_hash},
-        "note": _note(corpus),
-        "labels": _label_info(corpus.labels),
+        "note": demo_note(corpus.root),
+        "labels": _outputs(corpus),
         "tracks": {split: len(tracks) for split, tracks in corpus.tracks.items()},
         "missing_tracks": {split: len(ids) for split, ids in corpus.missing.items()},
     }
-
-
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
-    return flat
 
 
 def _reopen(
     run: Run, settings: Mapping[str, Any], config: TrainConfig, corpus: JamendoCorpus, *, first: bool
 ) -> str | None:
     """Check that a run can go on; return how it ended if there is nothing left to train."""
-    stored, given = _flatten(run.config), _flatten(plain(settings))
-    changed = [
-        f"{name}: {stored.get(name)!r} -> {given.get(name)!r}"
-        for name in sorted(stored.keys() | given.keys())
-        if name not in CHANGEABLE and stored.get(name) != given.get(name)
-    ]
+    kinds = {"jamendo": JamendoConfig, "train": TrainConfig}
+    changed = changed_settings(run.config, settings, kinds, ("root", "metadata", *CHANGEABLE))
     if run.info["catalog"]["content_hash"] != corpus.content_hash:
         changed.append("the tracks that are there, or their tags")
     if changed:
@@ -201,16 +167,10 @@ def _reopen(
             f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with those "
             f"(mixlab pretrain --config {run.path}/config.yaml --resume), or choose another --out."
         )
+    ended = how_it_ended(run, config)
     if first:
         run.write_config(settings)
-    ended = run.info.get("training", {})
-    if config.epochs < ended.get("epochs", 0):
-        raise ConfigError(
-            f"{run.path} has trained {ended['epochs']} epochs already, train.epochs={config.epochs} is fewer."
-        )
-    waited_out = ended.get("reason") == "patience" and config.patience == ended.get("patience")
-    done = ended.get("reason") == "finished" and ended.get("epochs") == config.epochs
-    return str(ended["reason"]) if waited_out or done else None
+    return ended
 
 
 def chosen_tracks(tracks: Sequence[JamendoTrack], most: int, seed: int) -> list[JamendoTrack]:
@@ -252,30 +212,13 @@ def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Ite
     return list(batches) if size <= MEMORY_LIMIT else batches
 
 
-def _precision(
-    run: Run, model: TaggingModel, config: TrainConfig, n_samples: int, n_classes: int, world: World
-) -> str:
-    stored = run.info.get("precision")
-    if stored in ("fp32", "bf16"):
-        return str(stored)
-    if config.precision != "auto":
-        return config.precision
-    device = torch.device(world.accelerator(config.accelerator))
-    if world.size > 1:
-        # Processes that measured for themselves could disagree.
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    return faster_precision(
-        measure_precision(model, n_samples, n_classes, batch_size=config.batch_size, device=device)
-    )
-
-
 def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: TaggingModel) -> dict[str, Any]:
     info = run.info
     duration_s = corpus.config.duration_s
     return {
         "schema": 1,
         "config": asdict(model.config),
-        "labels": _label_info(corpus.labels),
+        "labels": _outputs(corpus),
         "input": {"sample_rate": config.model.sample_rate, "duration_s": duration_s, "channels": 1},
         "output": "logits; apply a sigmoid for scores; average the scores of a track's chunks",
         "parameters": n_parameters(model),
@@ -308,20 +251,12 @@ def _fit(
     )
     n_samples, n_classes = stream.tagged.samples, len(corpus.labels)
     model = new_model(config, n_classes, n_samples)
-    _say(report, "decoding validation chunks")
+    say(report, "decoding validation chunks")
     validation = _validation(corpus, config, world)
-    precision = _precision(run, model, config, n_samples, n_classes, world)
+    precision = choose_precision(run, model, config, n_samples, n_classes, world, resume=resume)
     accelerator = world.accelerator(config.accelerator)
-    counts = {"parameters": n_parameters(model), "trainable": n_parameters(model, trainable=True)}
     if world.is_first:
-        run.update(
-            status="training", precision=precision, device=accelerator, world_size=world.size, **counts
-        )
-    _say(
-        report,
-        f"{config.model.architecture}: {counts['parameters']:,} parameters, {counts['trainable']:,} of them "
-        f"trainable ({config.transfer}); {precision} on {accelerator}",
-    )
+        note_start(run, model, config, precision, world, report)
     begin = time.perf_counter()
     loader = TrackLoader(stream, num_workers=config.num_workers, pin_memory=accelerator == "cuda")
     with StopRequest().on_interrupt() as stop:
@@ -338,11 +273,9 @@ def _fit(
             report=report,
         )
     if loader.redrawn:
-        _say(report, f"{loader.redrawn} chunks were taken from other tracks, as theirs could not be read")
+        say(report, f"{loader.redrawn} chunks were taken from other tracks, as theirs could not be read")
     if world.is_first:
-        seconds = run.info.get("training", {}).get("seconds", 0.0) + time.perf_counter() - begin
-        ended = {**asdict(result), "patience": config.patience, "seconds": round(seconds, 1)}
-        run.update(status="interrupted" if result.reason == "interrupted" else "trained", training=ended)
+        note_end(run, result, config, time.perf_counter() - begin)
     return result.reason
 
 
@@ -387,7 +320,12 @@ def _recipe(track: JamendoTrack, chunks: TrackChunks) -> str:
 
 
 def evaluate_pretrained(
-    run: Run, corpus: JamendoCorpus | None = None, *, report: Report | None = None
+    run: Run,
+    corpus: JamendoCorpus | None = None,
+    *,
+    root: str | Path | None = None,
+    num_workers: int | None = None,
+    report: Report | None = None,
 ) -> Evaluation:
     """Score a pretrained run's model per tag, and write predictions and report.
 
@@ -396,22 +334,29 @@ def evaluate_pretrained(
     Args:
         run: A run that ``pretrain`` made.
         corpus: Its corpus; None opens the one in its configuration.
+        root: Where that lies now, if it has moved.
+        num_workers: Processes that decode; None takes the run's setting.
         report: Called with lines of progress.
 
     Raises:
-        RunError: the run has no model yet.
+        RunError: the run has no model yet, or is none of pretraining.
         CorpusError: the corpus is not where it was.
+        CatalogMismatchError: other tracks are there than those the run was made with, or other tags.
     """
+    check_command(run, "pretrain")
     stored = run.config
     config = from_plain(TrainConfig, stored["train"])
+    if num_workers is not None:
+        config = replace(config, num_workers=num_workers)
     jamendo = from_plain(JamendoConfig, stored["jamendo"])
-    corpus = corpus or open_jamendo(stored["root"], jamendo, metadata=stored["metadata"])
+    corpus = corpus or _open_again(run, jamendo, root)
     model = load_model(run)
-    _say(report, f"scoring the best epoch, {jamendo.eval_chunks} chunks per track")
+    say(report, f"scoring the best epoch, {jamendo.eval_chunks} chunks per track")
     parts, unread = [], {}
-    for split in SPLITS:
-        predictions, unread[split] = _predict_split(model, corpus, split, config, show=report is not None)
-        parts.append(predictions)
+    with torch_threads(config.threads):
+        for split in SPLITS:
+            predictions, unread[split] = _predict_split(model, corpus, split, config, show=report is not None)
+            parts.append(predictions)
     joined = Predictions.join(parts)
     run.write_predictions(joined)
     scored = score_splits(
@@ -429,8 +374,23 @@ def evaluate_pretrained(
     run.update(status="evaluated")
     for split, count in unread.items():
         if count:
-            _say(report, f"{count} {split} tracks could not be read and are left out")
+            say(report, f"{count} {split} tracks could not be read and are left out")
     return evaluation
+
+
+def _open_again(run: Run, jamendo: JamendoConfig, root: str | Path | None) -> JamendoCorpus:
+    """Open a run's corpus, and refuse another one."""
+    stored = run.config
+    # Where the tables lay with the audio, they have moved with it.
+    corpus = open_jamendo(root or stored["root"], jamendo, metadata=stored["metadata"])
+    expected = run.info["catalog"]["content_hash"]
+    if corpus.content_hash != expected:
+        raise CatalogMismatchError(
+            f"{run.path} was made with other tracks or tags than those at {corpus.root} (hash {expected}, "
+            f"found {corpus.content_hash}): its scores would be of other tracks. Say where its tracks lie "
+            "(--root mtg_jamendo=FOLDER)."
+        )
+    return corpus
 
 
 def _markdown(run: Run, evaluation: Evaluation, unread: Mapping[str, int]) -> str:
@@ -444,6 +404,8 @@ def _markdown(run: Run, evaluation: Evaluation, unread: Mapping[str, int]) -> st
         f"{len(run.metrics())}",
         f"- each track: mean score of {run.config['jamendo']['eval_chunks']} evenly spaced chunks of "
         f"{card['input']['duration_s']:g} s; intervals draw artists",
+        f"- {started(card)}",
+        "- relative change of each module's weights since the start: " + moved(card),
         "- published figures on this task are macro ROC-AUC and macro PR-AUC (here AP) over all 50 tags",
         "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
         "- 'mixes' and 'songs' below are tracks and artists",

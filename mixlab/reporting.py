@@ -4,7 +4,15 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mixlab.evaluation import MIN_SONGS, Averages, Comparison, Difference, Interval, SplitScores
+from mixlab.evaluation import (
+    MAX_UNDEFINED,
+    MIN_SONGS,
+    Averages,
+    Comparison,
+    Difference,
+    Interval,
+    SplitScores,
+)
 
 __all__ = [
     "Table",
@@ -151,7 +159,8 @@ def summary_lines(scores: SplitScores) -> list[str]:
         )
         lines.append(
             f"macro intervals drop resamples in which one of their classes is undefined: {macro.f1_dropped} "
-            f"for F1, {macro.average_precision_dropped} for AP, {macro.roc_auc_dropped} for ROC-AUC"
+            f"for F1, {macro.average_precision_dropped} for AP, {macro.roc_auc_dropped} for ROC-AUC; no "
+            f"interval (-) where that is more than {100 * MAX_UNDEFINED:.0f} %"
         )
     unfitted = [k.name for k in scores.classes if not k.threshold_fitted]
     if unfitted:

@@ -7,10 +7,11 @@ path that a user gives is taken as it is.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 from mixlab.errors import WeightsError
@@ -91,6 +92,16 @@ class Checkpoint:
     def tags(self) -> tuple[str, ...]:
         """What the outputs are called, in their order."""
         return load_label_set(self.label_set).names if self.label_set else tuple(self.own_tags.split(","))
+
+    def facts(self) -> dict[str, Any]:
+        """Return all that is known as plain data, with sizes and tags written out."""
+        known = asdict(self)
+        return {
+            **{name: known[name] for name in known if name != "own_tags"},
+            "model": asdict(self.model.resolved()),
+            "native_s": round(self.native_samples / self.model.sample_rate, 3),
+            "tags": list(self.tags),
+        }
 
     @property
     def file_name(self) -> str:
@@ -263,20 +274,21 @@ def find_weights(name_or_path: str) -> Path:
     return file
 
 
-def misfits(entry: Checkpoint, config: ModelConfig) -> list[str]:
-    """Return the settings, as ``model.name=value``, that a network needs to take a checkpoint's backbone.
+def misfits(trained: ModelConfig, config: ModelConfig) -> list[str]:
+    """Return the settings, as ``model.name=value``, that a network needs to take the backbone of another.
 
     The hop is left to the user: a longer one costs less and changes what a filter's length means.
+
+    Args:
+        trained: The network that the weights are of.
+        config: The network that is to take them.
     """
-    wanted, found = entry.model.resolved(), config.resolved()
+    wanted, found = trained.resolved(), config.resolved()
     names = ("architecture", "sample_rate", "n_fft", "n_mels", "f_max", "width", "n_layers")
     if found.architecture != wanted.architecture:
         # The published sizes of another architecture are not this one's: 0 takes the right ones.
-        return [
-            f"model.architecture={wanted.architecture}",
-            f"model.width={entry.model.width}",
-            "model.n_mels=0",
-        ]
+        chosen = ("architecture", "width", "n_mels")
+        return [f"model.{name}={getattr(trained, name)}" for name in chosen]
     return [f"model.{n}={getattr(wanted, n)}" for n in names if getattr(found, n) != getattr(wanted, n)]
 
 

@@ -254,3 +254,37 @@ def test_the_command(toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "test: 12 mixes" in text
     assert f"mixlab compare {out} RUN" in text
     assert (tmp_path / "kept").is_dir()
+
+
+def test_the_command_scores_a_baseline_again(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, evaluation = run_baseline(toy.path, tmp_path / "run", MIX, CONFIG)
+    before = (run.path / "report.md").read_text()
+    for name in ("report.md", "report.json"):
+        (run.path / name).unlink()
+    assert main(["evaluate", str(run.path)]) == 0
+    assert (run.path / "report.md").read_text() == before
+    assert run.report()["redrawn"] == evaluation.redrawn == {"validation": 0, "test": 0}
+    text = capsys.readouterr().out
+    assert "test: 20 mixes from" in text
+    assert "mixlab tag" not in text
+    assert main(["evaluate", str(run.path), "--num_workers", "2"]) == 2
+    assert "by the predictions that it holds" in capsys.readouterr().err
+
+
+def test_a_baseline_has_no_network_for_files(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = run_baseline(toy.path, tmp_path / "run", MIX, CONFIG)
+    (tmp_path / "a.wav").write_bytes(b"")
+    for arguments in (
+        ["tag", str(tmp_path / "a.wav")],
+        ["train", "--catalog", str(toy.path), "--train.transfer", "finetune", "--train.pretrained"],
+    ):
+        end = ["--run"] if arguments[0] == "tag" else ["--out", str(tmp_path / "other")]
+        tail = [*end, str(run.path)] if arguments[0] == "tag" else [str(run.path), *end]
+        assert main([*arguments, *tail]) == 2
+        said = capsys.readouterr().err
+        assert "is a classical baseline and holds no network" in said
+        assert "'mixlab evaluate' and 'mixlab compare' take it" in said

@@ -314,33 +314,49 @@ def test_classes_in_fewer_than_three_songs_have_no_interval(data) -> None:
     assert report(scores, targets, mask).classes[2].songs == 2
 
 
-def test_macro_intervals_average_the_same_classes_in_every_resample() -> None:
-    """A class in one song of six is missing in a third of the resamples, whose mean is of something else."""
-    groups = [str(i) for i in range(6)]
-    targets = np.array([[i < 5, i == 0] for i in range(6)], np.float32)
-    mask = np.ones((6, 2), bool)
-    # The common class is found always, the rare one never: the macro F1 is 0.5 wherever both are defined.
+def scored_with_a_rare_class(rare_songs: int) -> tuple[ev.SplitScores, np.ndarray]:
+    """Eight songs of a mix each: a class in seven of them is found always, one in few of them never."""
+    groups = [str(i) for i in range(8)]
+    targets = np.array([[i < 7, i < rare_songs] for i in range(8)], np.float32)
     scores = np.stack([targets[:, 0], 0.1 * (1 - targets[:, 1])], axis=1)
-    thresholds = ev.Thresholds(np.full(2, 0.5), np.ones(2, bool))
+    weights = ev.bootstrap_weights(groups, 400, 0)
+    assert weights is not None
     full = ev.score_split(
         "test",
         ("common", "rare"),
         scores,
         targets,
-        mask,
-        thresholds=thresholds,
+        np.ones((8, 2), bool),
+        thresholds=ev.Thresholds(np.full(2, 0.5), np.ones(2, bool)),
         prior=[0.5, 0.5],
         groups=groups,
         n_resamples=400,
     )
+    return full, weights
+
+
+def test_macro_intervals_average_the_same_classes_in_every_resample() -> None:
+    """Where a class in two songs of eight is missing, the mean of a resample is of something else."""
+    full, weights = scored_with_a_rare_class(2)
+    # Wherever both classes are defined the macro F1 is 0.5.
     assert full.macro.f1 == 0.5
     assert full.macro.f1_interval == ev.Interval(0.5, 0.5)
-    weights = ev.bootstrap_weights(groups, 400, 0)
-    assert weights is not None
-    without = int(((weights[:, 0] == 0) | (weights[:, :5].sum(axis=1) == 0)).sum())
-    assert full.macro.f1_dropped == full.macro.average_precision_dropped == without > 80
+    without = int(((weights[:, :2].sum(axis=1) == 0) | (weights[:, :7].sum(axis=1) == 0)).sum())
+    assert full.macro.f1_dropped == full.macro.average_precision_dropped == without
+    assert 20 < without < 100
     assert full.n_resamples == 400
-    assert f"is undefined: {without} for F1, {without} for AP" in format_text(full)
+    text = " ".join(format_text(full).split())
+    assert f"is undefined: {without} for F1, {without} for AP" in text
+    assert "no interval (-) where that is more than 25 %" in text
+
+
+def test_a_mean_whose_resamples_mostly_lack_a_class_has_no_interval() -> None:
+    """A class in one song alone: what is left is a third too few, and all of it holds that song."""
+    full, weights = scored_with_a_rare_class(1)
+    assert full.macro.f1_dropped >= int((weights[:, 0] == 0).sum()) > 0.25 * 400
+    assert full.macro.f1 == 0.5
+    assert full.macro.f1_interval is None
+    assert full.micro.f1_interval is not None
 
 
 def test_everything_unknown_is_undefined_not_wrong(data) -> None:

@@ -201,13 +201,13 @@ def test_a_card_that_does_not_fit_is_named(trained: tuple[Run, Evaluation], tmp_
 
 
 def test_demo_numbers_are_called_so(toy: Catalog, tmp_path: Path) -> None:
-    from mixlab.training.experiment import _demo_note
+    from mixlab.training.records import demo_note
 
-    assert _demo_note(toy) == ""
+    assert demo_note(toy.path) == ""
     marker = toy.path.parent / "demo.json"
     marker.write_text("{}")
     try:
-        assert "demo numbers" in _demo_note(toy)
+        assert "demo numbers" in demo_note(toy.path)
     finally:
         marker.unlink()
 

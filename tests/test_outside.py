@@ -303,6 +303,36 @@ def test_the_command_writes_into_the_run(tmp_path: Path, capsys: pytest.CaptureF
     assert "--root FOLDER" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "split", "part", "heard"),
+    [("pretrain", 0, "test", False), ("pretrain", 1, "test", True), ("pretrain", 0, "train", True),
+     ("train", 0, "train", False)],
+)  # fmt: skip
+def test_tracks_that_a_run_was_pretrained_on_are_not_scored(
+    tmp_path: Path, command: str, split: int, part: str, heard: bool
+) -> None:
+    make_jamendo(tmp_path / "jamendo")
+    run = make_run(tmp_path / "run", "jamendo50")
+    run.update(command=command)
+    run.write_config({"root": "none", "jamendo": {"split": split}})
+    clips = load_benchmark("jamendo", tmp_path / "jamendo", part)
+    if heard:
+        with pytest.raises(
+            ConfigError, match=rf"pretrained on split {split} of MTG-Jamendo.*mixlab evaluate"
+        ):
+            evaluate_on(run, clips, device="cpu", n_resamples=0)
+    else:
+        assert evaluate_on(run, clips, device="cpu", n_resamples=0).n_clips == len(clips)
+
+
+def test_a_baseline_cannot_be_scored_on_files(tmp_path: Path) -> None:
+    make_irmas(tmp_path)
+    run = make_run(tmp_path / "run")
+    run.update(command="baseline")
+    with pytest.raises(RunError, match="is a classical baseline and holds no network"):
+        evaluate_on(run, load_irmas(tmp_path), device="cpu")
+
+
 def test_runs_with_unknown_outputs_are_refused(tmp_path: Path, run: Run) -> None:
     with pytest.raises(ConfigError, match="Expected one of irmas, openmic, jamendo"):
         load_benchmark("musicnet", tmp_path)

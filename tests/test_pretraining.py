@@ -1,6 +1,7 @@
 """Pretraining on a tiny tree in MTG-Jamendo's layout: a run like any other, which training can start from."""
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,15 @@ import pytest
 from mixlab.catalog import Catalog
 from mixlab.cli import main
 from mixlab.effects import EffectsConfig
-from mixlab.errors import ConfigError
+from mixlab.errors import CatalogMismatchError, ConfigError, RunError
 from mixlab.jamendo import JamendoConfig, open_jamendo
 from mixlab.models import ModelConfig
-from mixlab.pretraining import chosen_tracks, pretrain
+from mixlab.pretraining import chosen_tracks, evaluate_pretrained, pretrain
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run
 from mixlab.tagging import Tagger
-from mixlab.training import TrainConfig, load_model, train
+from mixlab.training import TrainConfig, evaluate_run, load_model, train
+from mixlab.training.transfer import new_model
 from tests.tagged_trees import make_jamendo
 
 RATE = 8000
@@ -113,6 +115,10 @@ def test_training_starts_from_it(pretrained: Run, toy: Catalog, tmp_path: Path) 
     np.testing.assert_allclose(after["layer1.conv.weight"], before["layer1.conv.weight"], atol=1e-6)
     assert after["dense2.weight"].shape[0] == 15
     assert run.card["transfer"] == "finetune"
+    start = run.card["pretrained_file"]
+    assert start["trained_on"] == "MTG-Jamendo, jamendo50, split 0"
+    assert "CC BY-NC-SA 4.0" in start["licence_data"]
+    assert "MTG-Jamendo, jamendo50, split 0" in (run.path / "report.md").read_text()
 
 
 def test_resume_gives_what_an_unbroken_training_gives(root: Path, pretrained: Run, tmp_path: Path) -> None:
@@ -167,3 +173,51 @@ def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["pretrain", "--config", str(out / "config.yaml"), "--resume"]) == 0
     assert main(["pretrain"]) == 2
     assert "--root FOLDER" in capsys.readouterr().err
+
+
+def test_the_command_scores_a_pretrained_run_again(
+    pretrained: Run, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.open(shutil.copytree(pretrained.path, tmp_path / "run"))
+    (run.path / "report.json").unlink()
+    (run.path / "predictions.parquet").unlink()
+    assert main(["evaluate", str(run.path)]) == 0
+    assert run.report() == pretrained.report()
+    np.testing.assert_array_equal(run.predictions().scores, pretrained.predictions().scores)
+    text = capsys.readouterr().out
+    assert "test: 4 tracks from 4 artists" in text
+    assert f"--train.pretrained {run.path}" in text
+    assert main(["evaluate", str(run.path), "--catalog", str(root)]) == 2
+    assert "--root mtg_jamendo=FOLDER" in capsys.readouterr().err
+    with pytest.raises(RunError, match=r"made by 'mixlab pretrain'.*takes a run of mixlab train"):
+        evaluate_run(run)
+
+
+def test_tracks_that_moved_are_named_and_others_refused(pretrained: Run, root: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(root, tmp_path / "moved")
+    found = evaluate_pretrained(pretrained, root=moved)
+    assert found.splits["test"].n_items == 4
+    next((moved / "raw_30s" / "audio-low").rglob("*.mp3")).unlink()
+    with pytest.raises(CatalogMismatchError, match=r"other tracks or tags.*mtg_jamendo=FOLDER"):
+        evaluate_pretrained(pretrained, root=moved)
+
+
+def test_the_report_says_what_was_trained_and_how_far_it_went(pretrained: Run) -> None:
+    text = (pretrained.path / "report.md").read_text()
+    assert "transfer: scratch, started from random weights" in text
+    assert "relative change of each module's weights since the start: spec_bn " in text
+    assert {"spec_bn", "layer1", "dense2"} <= set(pretrained.info["trainable_modules"])
+
+
+def test_a_network_that_does_not_fit_a_run_is_told_what_it_needs(pretrained: Run, toy: Catalog) -> None:
+    """Another rate or upper edge has tensors of the same sizes, so only the card can tell."""
+    start = replace(CONFIG, transfer="frozen", pretrained=str(pretrained.path))
+    for change, needed in (
+        ({"sample_rate": 16000}, r"train\.model\.sample_rate=8000"),
+        ({"f_max": 3000.0}, r"train\.model\.f_max=4000"),
+        ({"architecture": "musicnn", "n_mels": 0, "width": 0}, r"train\.model\.architecture=short_chunk_cnn"),
+    ):
+        config = replace(start, model=replace(MODEL, **change))  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=needed):
+            new_model(config, 15, 8000)
+    assert new_model(start, 15, 4000).config.hop == 128

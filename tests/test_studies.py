@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,11 +21,14 @@ from mixlab.cli import main
 from mixlab.effects import EffectsConfig
 from mixlab.errors import ConfigError, RunError
 from mixlab.models import ModelConfig
+from mixlab.pack import Pack, PackReader, default_pack_folder, open_reader, pack_catalog
+from mixlab.reading import CatalogReader
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run
 from mixlab.studies.display import Display, plain_seconds, status_table
 from mixlab.studies.engine import ProcessLauncher, resolve_precision, run_study
 from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.forecast import seconds_left
 from mixlab.studies.plan import (
     Cell,
     Job,
@@ -183,6 +187,15 @@ def test_cells_share_seeds_and_all_but_what_they_name() -> None:
         assert job.settings["seed"] == job.seed
 
 
+def test_settings_that_change_the_scored_mixes_are_named() -> None:
+    """Training alone hears p_musical, balance and effects; the number of sources is that of the test, too."""
+    alike = {"mix.p_musical": (0.0, 1.0), "mix.balance": (0.0, 1.0), "mix.uncertain": ("mask", "absent")}
+    alike |= {"mix.effects.gain.p": (0.1, 0.2), "train.lr_head": (0.1, 0.2)}
+    assert plan_of(alike).scored_apart() == ()
+    for name, values in (("mix.max_sources", (3, 5)), ("mix.p_single_source", (0.1, 0.9))):
+        assert plan_of({name: values}).scored_apart() == (f"{name}={values[1]}",)
+
+
 def test_every_cell_is_scored_on_the_same_mixes(swept: StudyFolder) -> None:
     runs = Run.find(swept.path / "runs")
     assert len(runs) == 4
@@ -244,7 +257,7 @@ def test_a_failing_cell_stops_no_other_and_is_reported(toy: Catalog, tmp_path: P
     assert main(words[1:]) == 0
     assert [s.status for s in folder.states()] == ["done", "done"]
     assert lines[0] == "2 runs: 2 cells x 1 seeds; 0 done, 0 to go on with, 2 to train"
-    assert lines[1] == "how long it takes is said after the first run"
+    assert lines[1] == "how long it takes is said after the first epoch"
 
 
 def test_a_run_that_a_kill_left_behind_goes_on(toy: Catalog, tmp_path: Path) -> None:
@@ -406,6 +419,70 @@ def test_songs_divided_anew_are_a_catalog_of_their_own(toy: Catalog, tmp_path: P
         assert catalog.audio_path(0) == toy.audio_path(0)
         np.testing.assert_array_equal(catalog.envelope(3), toy.envelope(3))
         np.testing.assert_array_equal(catalog.active_cumulative(3), toy.active_cumulative(3))
+
+
+def test_songs_divided_anew_read_the_pack_of_the_catalog(toy: Catalog, tmp_path: Path) -> None:
+    """The audio is the same, so a pack of it serves; but never a run that began on the files."""
+    copied = shutil.copytree(toy.path, tmp_path / "catalog")
+    catalog = Catalog.open(copied, toy.roots)
+    plan = Plan("leakage", "Leakage", (Cell("random", "random", splits="random"),), (0,), MIX, CONFIG)
+    folder, job = StudyFolder(tmp_path / "out"), plan.jobs()[0]
+    without = folder.catalog_for(job, catalog)
+    assert isinstance(open_reader(without, RATE, 1), CatalogReader)
+    begun = Run.create(folder.run_path(job.name), {"catalog": str(without.path)}, {})
+    pack_catalog(catalog, sample_rate=RATE, workers=1, progress=False)
+    assert isinstance(open_reader(folder.catalog_for(job, catalog), RATE, 1), CatalogReader)
+    shutil.rmtree(begun.path)
+    found = open_reader(folder.catalog_for(job, catalog), RATE, 1)
+    assert isinstance(found, PackReader)
+    assert found.packed == len(Pack(default_pack_folder(catalog, RATE, 1)))
+    # A catalog that was moved away leaves a link to nothing: then files are read.
+    shutil.rmtree(copied / "packs")
+    assert isinstance(open_reader(folder.catalog_for(job, catalog), RATE, 1), CatalogReader)
+
+
+def test_settings_that_are_new_do_not_part_a_study_from_its_runs(swept: StudyFolder, toy: Catalog) -> None:
+    """A run that was made before a setting existed was made with its default."""
+    file = next((swept.path / "runs").glob("*/config.yaml"))
+    before = file.read_text()
+    data = yaml.safe_load(before)
+    del data["train"]["channels_last"], data["mix"]["balance"]
+    file.write_text(yaml.safe_dump(data))
+    try:
+        assert run_study(swept, GRID, toy, launcher=HereLauncher()).unfinished == ()
+    finally:
+        file.write_text(before)
+
+
+def state_of(
+    name: str, status: str, done: int = 0, epoch_s: float | None = None, age_s: float = 0
+) -> JobState:
+    return JobState(
+        name, name[0], 0, "train", status, epochs=10, items=100, epochs_done=done, epoch_s=epoch_s,
+        epoch_age_s=age_s,
+    )  # fmt: skip
+
+
+def test_the_time_left_is_told_from_the_first_epoch_on() -> None:
+    running, waiting = state_of("a0", "running", 1, 60.0), state_of("b0", "missing")
+    assert seconds_left([state_of("a0", "running"), waiting], {}) is None
+    assert seconds_left([running, waiting], {}) == pytest.approx((9 + 10) * 60)
+    assert seconds_left([running, waiting], {}, parallel=2) == pytest.approx((9 + 10) * 30)
+    # A running epoch counts as it goes, and never for more than itself.
+    assert seconds_left([replace(running, epoch_age_s=20.0)], {}) == pytest.approx(9 * 60 - 20)
+    assert seconds_left([replace(running, epoch_age_s=900.0)], {}) == pytest.approx(8 * 60)
+    # Twice the mixes take twice as long, and a cell's own rate goes before that of others.
+    assert seconds_left([running, replace(waiting, items=200)], {}) == pytest.approx((9 + 20) * 60)
+    fast = state_of("b1", "done", 10, 6.0)
+    assert seconds_left([running, waiting, fast], {}) == pytest.approx(9 * 60 + 10 * 6)
+    # What training takes beside its epochs is known once one has ended.
+    assert seconds_left([waiting, fast], {"b1": 75.0}) == pytest.approx(10 * 6 + 15)
+    forest = JobState("f0", "f", 0, "baseline", "running")
+    assert seconds_left([waiting, fast, forest], {"b1": 75.0}) == pytest.approx(75 + 75)
+    done = JobState("f1", "f", 1, "baseline", "done")
+    both = [forest, done]
+    assert seconds_left(both, {"f1": 40.0}, since={"f0": 30.0}) == pytest.approx(10)
+    assert seconds_left([running, state_of("b0", "failed")], {}) == pytest.approx(9 * 60)
 
 
 def test_cells_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, tmp_path: Path) -> None:

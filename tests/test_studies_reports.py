@@ -29,6 +29,7 @@ from mixlab.studies.statistics import Estimate
 from mixlab.studies.tables import score_text
 from mixlab.studies.words import beyond, optimum_lines, rare_columns, share_best
 from mixlab.training import TrainConfig
+from mixlab.weights import CHECKPOINTS
 
 NAMES = ("voice", "brass", "singer", "piano", "theremin")
 PARENTS = (None, None, 0, None, None)
@@ -239,6 +240,36 @@ def test_transfer_compares_with_scratch_and_stands_beside_the_paper(toy: Catalog
     assert against["finetune"] > 0.05 > -0.02 > against["random_frozen"]
 
 
+def test_transfer_says_what_pretraining_is_worth(toy: Catalog, tmp_path: Path) -> None:
+    noise = {"scratch": 1.4, "frozen": 1.0, "finetune": 0.3, "last": 1.2, "random_frozen": 2.0}
+    classical = {"forest": 2.5, "embeddings": 1.1, "random_embeddings": 3.0}
+    folder = made_up("transfer", toy, tmp_path, noise | classical, pretrained="weights.pth")
+    findings = write_study_report(folder, n_resamples=40)[0].findings
+    assert findings[0].startswith("'fine-tuned' minus 'from scratch', macro AP: +")
+    assert "beyond both intervals" in findings[0]
+    worth = next(line for line in findings if "the same head" in line)
+    assert worth.startswith("'frozen backbone' minus 'random frozen backbone', macro AP: +")
+    best = next(line for line in findings if "best of its kind" in line)
+    assert best.startswith("'fine-tuned' minus 'pretrained embeddings + logistic regression', macro AP: +")
+    assert findings[-1].endswith("ROC-AUC yes, PR-AUC (macro AP) yes, loss yes")
+    assert not any("no head" in line for line in findings)
+
+
+def test_weights_without_a_head_have_no_row_for_the_last_layer(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of several parallel streams brings a backbone alone: its run would only fail."""
+    streams = CHECKPOINTS["mtat_short_multi_32"]
+    monkeypatch.setattr("mixlab.studies.definitions.find_weights", lambda name: Path(name))
+    monkeypatch.setattr("mixlab.studies.definitions.identify", lambda file: streams)
+    noise = {"scratch": 1.4, "frozen": 3.0, "finetune": 0.3, "random_frozen": 3.5}
+    folder = made_up("transfer", toy, tmp_path, noise, pretrained="w.pth", baselines=False)
+    report, results = write_study_report(folder, n_resamples=20)
+    assert [c.cell.name for c in results.cells] == list(noise)
+    assert "no row trains the last layer alone: these weights bring no head of their own" in report.findings
+    assert report.findings[-1].endswith("ROC-AUC no, PR-AUC (macro AP) no, loss no")
+
+
 def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
     with pytest.raises(ConfigError, match="needs weights"):
         build_study("transfer", request())
@@ -363,6 +394,36 @@ def test_the_command_builds_a_study(
     assert "verdict: there is an optimum inside the range" in said
     assert main([*arguments, "--grid", "a"]) == 2
     assert "--grid takes numbers" in capsys.readouterr().err
+
+
+def test_the_command_looks_at_the_weights_before_it_trains(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["study", "transfer", "--catalog", str(toy.path), "--out", str(tmp_path / "out")]
+    words += ["--train.precision", "fp32", "--pretrained"]
+    assert main([*words, "nowhere.pth"]) == 2
+    assert "No weights at nowhere.pth" in capsys.readouterr().err
+    (tmp_path / "w.pth").write_bytes(b"")
+    monkeypatch.setattr("mixlab.studies.definitions.identify", lambda file: None)
+    for name, needed in (
+        ("jamendo_musicnn", r"train.model.architecture=musicnn"),
+        ("mtat_short_multi_32", r"train.pretrained_stream=0 (to 3: bass, drums, other, vocals)"),
+    ):
+        monkeypatch.setattr("mixlab.training.transfer.identify", lambda file, name=name: CHECKPOINTS[name])
+        assert main([*words, str(tmp_path / "w.pth"), "--train.model.width=32"]) == 2
+        assert needed in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_of_another_study_are_named(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["study", "leakage", "--catalog", str(toy.path), "--out", str(tmp_path / "out"), "--dry-run"]
+    assert main(words) == 0
+    assert "no effect" not in capsys.readouterr().out
+    assert main([*words, "--pretrained", "w.pth", "--balance", "0.5"]) == 0
+    expected = "no effect on the study leakage: --pretrained (of transfer), --balance (of rare_classes)"
+    assert expected in capsys.readouterr().out
 
 
 def test_all_shipped_configurations_are_read(

@@ -138,10 +138,15 @@ def test_undefined_seeds_are_left_out_and_counted() -> None:
 
 
 def test_undefined_resamples_are_dropped_and_counted() -> None:
-    found = estimate(np.array([0.5, 0.7]), np.array([[0.4, math.nan, 0.6], [0.6, 0.7, 0.8]]))
+    drawn = np.array([[0.4, math.nan, 0.6, 0.5], [0.6, 0.7, 0.8, 0.7]])
+    found = estimate(np.array([0.5, 0.7]), drawn)
     assert found.dropped == 1
     assert found.songs.low >= 0.5
     assert found.songs.high <= 0.7
+    # One of three is too many to go by the rest.
+    few = estimate(np.array([0.5, 0.7]), drawn[:, :3])
+    assert (few.dropped, few.songs) == (1, None)
+    assert few.value == found.value
 
 
 def test_a_class_with_too_few_songs_has_no_interval_over_songs() -> None:

@@ -29,6 +29,7 @@ from mixlab.training import (
     masked_bce_with_logits,
     movement,
     parameter_groups,
+    predict,
     prepare_model,
     set_training_mode,
     train,
@@ -243,6 +244,20 @@ def test_a_frozen_backbone_embeds_validation_once(transfer: str, passes: int, tm
     logits, targets, mask = (torch.cat(x) for x in zip(*parts, strict=True))
     loss = masked_bce_with_logits(logits, targets, mask)
     assert run.metrics()[-1]["validation_loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_scores_and_embeddings_are_full_float32_also_on_a_gpu() -> None:
+    """cuDNN's default for float32 convolutions keeps ten bits: scores would depend on the hardware."""
+    seen = []
+    model = build_model(tiny(), 3).eval()
+    model.spec_bn.register_forward_hook(lambda *a: seen.append(torch.backends.cudnn.allow_tf32))
+    before, audio = torch.backends.cudnn.allow_tf32, torch.zeros(2, 1, 4000)
+    embed(model, audio)
+    known = {"target": torch.zeros(2, 3), "mask": torch.ones(2, 3, dtype=torch.bool)}
+    places = {"index": torch.arange(2), "attempt": torch.zeros(2, dtype=torch.int64)}
+    predict(model, [{"audio": audio, **known, **places}])
+    assert seen == [False, False]
+    assert torch.backends.cudnn.allow_tf32 is before
 
 
 def test_calibration_measures_what_the_backbone_sees() -> None:

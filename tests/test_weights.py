@@ -1,5 +1,6 @@
 """Published weights: found by name or path, fetched only when asked, refused when they are others."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -147,14 +148,14 @@ def test_unknown_names_and_unknown_checksums_are_explained(tmp_path: Path) -> No
 
 
 def test_misfits_name_the_settings() -> None:
-    entry = CHECKPOINTS["mtat_short_multi_32"]
+    entry = CHECKPOINTS["mtat_short_multi_32"].model
     assert misfits(entry, ModelConfig(width=32, hop=512)) == []
     assert misfits(entry, ModelConfig(width=64, n_mels=64)) == [
         "model.n_mels=128",
         "model.width=32",
         "model.n_layers=7",
     ]
-    assert "model.architecture=crnn" in misfits(CHECKPOINTS["jamendo_crnn"], ModelConfig())
+    assert "model.architecture=crnn" in misfits(CHECKPOINTS["jamendo_crnn"].model, ModelConfig())
 
 
 def test_the_cache_lies_where_caches_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -192,6 +193,33 @@ def test_the_command_lists_shows_and_gets(
     ):
         assert main(["weights", *words]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_all_facts_are_told_to_people_and_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list", "--as-json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries.keys() == CHECKPOINTS.keys()
+    for entry in entries.values():
+        assert len(entry["tags"]) == len(set(entry["tags"])) == entry["n_classes"]
+        assert entry["native_s"] * entry["model"]["sample_rate"] == pytest.approx(
+            entry["native_samples"], abs=16
+        )
+        facts = ("project", "trained_on", "licence_code", "licence_weights", "sha256", "published")
+        assert set(facts) <= entry.keys()
+    assert entries["jamendo_musicnn"]["tags"] == sorted(entries["jamendo_musicnn"]["tags"])
+    assert main(["weights", "show", "jamendo_musicnn"]) == 0
+    text = capsys.readouterr().out
+    assert all(len(line) <= 100 or len(line.split()) <= 2 for line in text.splitlines())
+    joined = " ".join(text.split())
+    for fact in (
+        "mood/theme---emotional",
+        "CC BY-NC-SA 4.0",
+        ".8226 / .2713",
+        "16000 Hz mono, trained on 3.00 s",
+    ):
+        assert fact in joined
+    assert main(["weights", "get", "jamendo_musicnn", "--as_json"]) == 2
+    assert "goes with 'mixlab weights list'" in capsys.readouterr().err
 
 
 def test_importing_and_building_reach_for_no_network(monkeypatch: pytest.MonkeyPatch) -> None:

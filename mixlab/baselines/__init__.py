@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mixlab.baselines.classifiers import Classifier, fit_forest, fit_linear
     from mixlab.baselines.config import BaselineConfig
     from mixlab.baselines.descriptors import DescriptorConfig, describe, descriptor_names
-    from mixlab.baselines.experiment import run_baseline
+    from mixlab.baselines.experiment import evaluate_baseline, run_baseline
     from mixlab.baselines.features import Descriptors, Features, Mixes, compute_features
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "compute_features",
     "describe",
     "descriptor_names",
+    "evaluate_baseline",
     "fit_forest",
     "fit_linear",
     "run_baseline",
@@ -33,7 +34,7 @@ _HOMES = {
     "classifiers": ("Classifier", "fit_forest", "fit_linear"),
     "config": ("BaselineConfig",),
     "descriptors": ("DescriptorConfig", "describe", "descriptor_names"),
-    "experiment": ("run_baseline",),
+    "experiment": ("evaluate_baseline", "run_baseline"),
     "features": ("Descriptors", "Features", "Mixes", "compute_features"),
 }
 _EXPORTS = {name: home for home, names in _HOMES.items() for name in names}

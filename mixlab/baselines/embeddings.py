@@ -51,7 +51,7 @@ class Embeddings:
     @property
     def content_hash(self) -> str:
         """Changes with weights, network and level."""
-        parts = ["embeddings 1", self.sha256, asdict(self.model.resolved()), self.stream, self.peak]
+        parts = ["embeddings 1", self.sha256, _shape(self.model), self.stream, self.peak]
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
     def load(self) -> Extract:
@@ -68,6 +68,12 @@ class Embeddings:
             return values
 
         return extract
+
+
+def _shape(config: ModelConfig) -> dict[str, Any]:
+    """Return a network's settings; one with its default in it keeps what older caches hold."""
+    shape = asdict(config.resolved())
+    return {name: value for name, value in shape.items() if (name, value) != ("level", "as_mixed")}
 
 
 def _to_peak(audio: FloatArray) -> FloatArray:
@@ -138,7 +144,7 @@ def _random_weights(config: BaselineConfig, training: Mixes, cache: Path) -> Pat
     weights are.
     """
     dataset = training.open()
-    parts = [asdict(config.model.resolved()), config.seed, dataset.content_hash, training.seed]
+    parts = [_shape(config.model), config.seed, dataset.content_hash, training.seed]
     name = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
     file = cache / f"random-{name}.safetensors"
     if file.is_file():

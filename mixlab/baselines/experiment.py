@@ -1,7 +1,8 @@
 """From a catalog to a scored baseline: what ``mixlab baseline`` does."""
 
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ from mixlab.evaluation import score_splits
 from mixlab.recipes import MixConfig
 from mixlab.reporting import format_markdown
 from mixlab.runs import Predictions, Run
-from mixlab.taxonomy import LabelSet, load_taxonomy
+from mixlab.taxonomy import LabelSet
 from mixlab.training import Evaluation
-from mixlab.training.experiment import DEMO_NOTE
+from mixlab.training.config import from_plain
 from mixlab.training.places import as_catalog, catalog_entry
+from mixlab.training.records import Report, demo_note, label_info, say
+from mixlab.training.run_kinds import check_command
 
-__all__ = ["run_baseline"]
-
-Report = Callable[[str], None]
+__all__ = ["evaluate_baseline", "run_baseline"]
 
 SPLITS = ("validation", "test")
 
@@ -72,14 +73,14 @@ def run_baseline(
     begin = time.perf_counter()
     streams = _streams(opened, mix, config)
     extractor = _extractor(config, streams["train"], folder)
-    _say(report, f"features: {_title(config, extractor)}, kept in {folder}")
+    say(report, f"features: {_title(config, extractor)}, kept in {folder}")
     features = {
         split: compute_features(mixes, extractor, folder, workers=config.workers, show=report is not None)
         for split, mixes in streams.items()
     }
     computed_s = time.perf_counter() - begin
     n_values = features["train"].values.shape[1]
-    _say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
+    say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
     classifier = _fit(config, features)
     fixed = {split: streams[split].open() for split in SPLITS}
     labels = fixed["test"].labels
@@ -99,12 +100,7 @@ def run_baseline(
     run.write_predictions(
         Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
     )
-    return run, _score(run, features, config)
-
-
-def _say(report: Report | None, line: str) -> None:
-    if report is not None:
-        report(line)
+    return run, evaluate_baseline(run)
 
 
 def _streams(catalog: Catalog, mix: MixConfig, config: BaselineConfig) -> dict[str, Mixes]:
@@ -156,22 +152,13 @@ def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier
 def _info(
     out: Path, catalog: Catalog, mix: MixConfig, config: BaselineConfig, labels: LabelSet
 ) -> dict[str, Any]:
-    taxonomy = load_taxonomy()
-    folders = [catalog.path.resolve(), *(Path(root).resolve() for root in catalog.roots.values())]
-    demo = any((place / "demo.json").is_file() for folder in folders for place in (folder, *folder.parents))
     return {
         "command": "baseline",
         "seed": config.seed,
         "eval_seed": config.eval_seed,
         "catalog": catalog_entry(catalog, out),
-        "note": DEMO_NOTE if demo else "",
-        "labels": {
-            "name": labels.name,
-            "outputs": list(labels.names),
-            "parents": list(labels.parents(taxonomy)),
-            "content_hash": labels.content_hash,
-            "taxonomy_hash": taxonomy.content_hash,
-        },
+        "note": demo_note(catalog.path, *catalog.roots.values()),
+        "labels": label_info(labels),
         "mix_hash": mix.content_hash,
         "classifier": config.classifier,
     }
@@ -193,7 +180,16 @@ def _predict(dataset: MixDataset, features: Features, classifier: Classifier) ->
     )
 
 
-def _score(run: Run, features: Mapping[str, Features], config: BaselineConfig) -> Evaluation:
+def evaluate_baseline(run: Run) -> Evaluation:
+    """Score a baseline's stored predictions again, and write its report; nothing is mixed or fitted.
+
+    Thresholds are fitted on validation, as for every run.
+
+    Raises:
+        RunError: it is no run of a baseline, or holds no predictions.
+    """
+    check_command(run, "baseline")
+    config = from_plain(BaselineConfig, run.config["baseline"])
     predictions, info = run.predictions(), run.info
     scored = score_splits(
         predictions,
@@ -202,7 +198,10 @@ def _score(run: Run, features: Mapping[str, Features], config: BaselineConfig) -
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    redrawn = {split: int((features[split].attempt > 0).sum()) for split in SPLITS}
+    redrawn = {
+        split: sum(json.loads(str(recipe))["attempt"] > 0 for recipe in predictions.only(split).recipes)
+        for split in SPLITS
+    }
     evaluation = Evaluation(scored.splits, str(info["note"]), redrawn)
     run.write_report({"schema": 1, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
     run.update(status="evaluated")

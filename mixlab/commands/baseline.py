@@ -36,8 +36,8 @@ def baseline(
         Exit code: 0 when the baseline is scored.
     """
     from mixlab.baselines.experiment import run_baseline
+    from mixlab.commands.evaluate import print_evaluation
     from mixlab.commands.options import parse_pairs
-    from mixlab.reporting import format_text
 
     folder = out or Path("runs") / datetime.now().strftime("baseline-%Y%m%d-%H%M%S")
     run, evaluation = run_baseline(
@@ -49,13 +49,5 @@ def baseline(
         roots=parse_pairs(root, "--root"),
         report=lambda line: print(line, flush=True),
     )
-    scores = evaluation.splits["test"]
-    print(f"\ntest: {scores.n_items} mixes from {scores.n_groups} songs")
-    if evaluation.note:
-        print(f"({evaluation.note})")
-    if evaluation.redrawn["test"]:
-        print(f"({evaluation.redrawn_note('test')})")
-    print(f"\n{format_text(scores)}\n")
-    print(f"Report:  {run.path}/report.md   (scores: report.json, per mix: predictions.parquet)")
-    print(f"Next:    mixlab compare {run.path} RUN")
+    print_evaluation(run, evaluation, "test")
     return 0

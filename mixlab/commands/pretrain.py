@@ -37,10 +37,9 @@ def pretrain(
     Returns:
         Exit code: 0 when the run is scored, 130 when it was interrupted.
     """
+    from mixlab.commands.evaluate import print_evaluation
     from mixlab.errors import ConfigError
     from mixlab.pretraining import pretrain as run_pretraining
-    from mixlab.reporting import format_text
-    from mixlab.runs import Run
     from mixlab.training import World
 
     if root is None:
@@ -60,12 +59,5 @@ def pretrain(
         print(f"\nInterrupted; everything so far is in {run.path}.")
         print(f"Go on:   mixlab pretrain --config {run.path}/config.yaml --resume")
         return 130
-    scores = evaluation.splits["test"]
-    print(f"\ntest: {scores.n_items} tracks of {scores.n_groups} artists")
-    if evaluation.note:
-        print(f"({evaluation.note})")
-    print(f"\n{format_text(scores)}\n")
-    print(f"Report:  {Run(run.path).path}/report.md   (scores: report.json, per track: predictions.parquet)")
-    print(f"Model:   {run.path}/model.safetensors   (card: model.json)")
-    print(f"Next:    mixlab train --train.transfer finetune --train.pretrained {run.path} ...")
+    print_evaluation(run, evaluation, "test")
     return 0

@@ -1,11 +1,16 @@
 """``mixlab study``: the paper's experiments, and two more, as commands."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mixlab.commands.sweep import carry_out
 from mixlab.recipes import MixConfig
 from mixlab.studies.definitions import StudyName
 from mixlab.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from mixlab.studies.definitions import StudyRequest
+    from mixlab.studies.plan import Plan
 
 __all__ = ["study"]
 
@@ -87,8 +92,12 @@ def study(
         balance=balance,
         also=parse_also(also or []),
     )
+    plan = build_study(name, request)
+    _say_what_has_no_effect(name, request)
+    if name == "transfer" and not dry_run:
+        _check_start(plan)
     return carry_out(
-        build_study(name, request),
+        plan,
         catalog,
         out or Path("studies") / name,
         root=root,
@@ -97,3 +106,38 @@ def study(
         resamples=resamples,
         dry_run=dry_run,
     )
+
+
+_OWN = {
+    "grid": "p_musical",
+    "pretrained": "transfer",
+    "pretrained_stream": "transfer",
+    "cached_items": "transfer",
+    "baselines": "transfer",
+    "baseline_items": "transfer",
+    "balance": "rare_classes",
+}
+"""Options that belong to one study alone."""
+
+
+def _say_what_has_no_effect(name: str, request: "StudyRequest") -> None:
+    """Name the options that were set and that this study does not look at: a typo else goes unseen."""
+    from mixlab.studies.definitions import StudyRequest
+
+    plain = StudyRequest(mix=request.mix, train=request.train, seeds=request.seeds)
+    ignored = [
+        f"--{option} (of {study})"
+        for option, study in _OWN.items()
+        if study != name and getattr(request, option) != getattr(plain, option)
+    ]
+    if ignored:
+        print(f"no effect on the study {name}: {', '.join(ignored)}")
+
+
+def _check_start(plan: "Plan") -> None:
+    """Refuse weights that the study's network cannot take before anything is trained."""
+    from mixlab.studies.plan import settings_of
+    from mixlab.training.transfer import check_pretrained
+
+    cell = next(cell for cell in plan.cells if cell.name == "finetune")
+    check_pretrained(settings_of(plan.mix, plan.train, cell.overrides)[1])

@@ -186,8 +186,9 @@ def report_again(out: Path, resamples: int) -> int:
 
 def watch_study(out: Path) -> int:
     """Show how a study stands; on a terminal until it ends or Ctrl-C."""
-    from mixlab.studies.display import status_table
+    from mixlab.studies.display import plain_seconds, status_table
     from mixlab.studies.folder import STATUSES, StudyFolder
+    from mixlab.studies.forecast import seconds_left
 
     folder = StudyFolder(out)
     labels = {cell.name: cell.label for cell in folder.cells()}
@@ -197,7 +198,9 @@ def watch_study(out: Path) -> int:
         counts = {status: sum(s.status == status for s in states) for status in STATUSES}
         lines = status_table(labels, states).text().splitlines()
         lines.append(", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to train")
-        lines.append("at work" if at_work else "nobody is at work on it")
+        left = seconds_left(states, {}, parallel=folder.read_state().get("parallel", 1)) if at_work else None
+        rest = f", about {plain_seconds(left)} left" if left is not None else ""
+        lines.append(f"at work{rest}" if at_work else "nobody is at work on it")
         if drawn:
             sys.stdout.write(f"\x1b[{drawn}F\x1b[J")
         print("\n".join(line[:118] for line in lines), flush=True)

@@ -1,5 +1,7 @@
 """``mixlab weights``: which published checkpoints are known, and fetch one."""
 
+import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,7 +15,11 @@ __all__ = ["weights"]
 
 
 def weights(
-    action: Literal["list", "show", "get"] = "list", name: str = "", to: Path | None = None, url: str = ""
+    action: Literal["list", "show", "get"] = "list",
+    name: str = "",
+    to: Path | None = None,
+    url: str = "",
+    as_json: bool = False,
 ) -> int:
     """List the published checkpoints that models can start from, show one, or fetch one.
 
@@ -26,6 +32,7 @@ def weights(
         name: Which checkpoint; may be given as the second bare word.
         to: With get, the file or folder to write to; by default the cache folder, where names are found
             (the environment variable MIXLAB_WEIGHTS, else ~/.cache/mixlab/weights).
+        as_json: With list and show, give everything that is known as JSON, for programs.
         url: With get, a mirror to take the file from; its checksum must be the same.
 
     Returns:
@@ -39,7 +46,7 @@ def weights(
             raise WeightsError(
                 "'mixlab weights list' takes no NAME, --to or --url; did you mean get or show?"
             )
-        print("\n".join(_list_lines()))
+        print(_as_json(list(CHECKPOINTS.values())) if as_json else "\n".join(_list_lines()))
         return 0
     if not name:
         raise WeightsError(f"'mixlab weights {action}' needs a NAME; 'mixlab weights' lists them.")
@@ -47,8 +54,10 @@ def weights(
     if action == "show":
         if to is not None or url:
             raise WeightsError("--to and --url go with 'mixlab weights get NAME'.")
-        print("\n".join(_show_lines(entry)))
+        print(_as_json([entry]) if as_json else "\n".join(_show_lines(entry)))
         return 0
+    if as_json:
+        raise WeightsError("--as_json goes with 'mixlab weights list' and 'mixlab weights show NAME'.")
     with tqdm(total=entry.size, desc=name, unit="B", unit_scale=True, disable=None) as bar:
         file = fetch(name, to, url=url, progress=bar.update)
     print(f"{name} is at {file}; its checksum is right.")
@@ -56,6 +65,10 @@ def weights(
     start = name if file.parent == weights_folder() and file.name == entry.file_name else str(file)
     print(f"Next:     mixlab train --train.transfer finetune --train.pretrained {start} {_settings(entry)}")
     return 0
+
+
+def _as_json(entries: Sequence[Checkpoint]) -> str:
+    return json.dumps([{**entry.facts(), "copy": _state(entry)} for entry in entries], indent=2)
 
 
 def _settings(entry: Checkpoint) -> str:
@@ -82,17 +95,21 @@ def _state(entry: Checkpoint) -> str:
 
 
 def _list_lines() -> list[str]:
-    rows = [("name", "architecture", "chunk", "trained on", "size", "copy")]
+    rows = [("name", "architecture", "rate", "chunk", "trained on", "ROC-AUC / PR-AUC", "size", "copy")]
     for entry in CHECKPOINTS.values():
-        seconds = entry.native_samples / entry.model.sample_rate
+        rate = entry.model.sample_rate
         size = f"{entry.size / 1e6:.1f} MB" if entry.size else "-"
-        data = entry.trained_on.partition(":")[0]
-        rows.append((entry.name, entry.model.architecture, f"{seconds:.2f} s", data, size, _state(entry)))
+        data, scores = entry.trained_on.partition(":")[0], entry.published.rpartition(": ")[2] or "-"
+        chunk = f"{entry.native_samples / rate:.2f} s"
+        rows.append(
+            (entry.name, entry.model.architecture, f"{rate} Hz", chunk, data, scores, size, _state(entry))
+        )
     return [
         *_aligned(rows),
         "",
-        f"Copies lie in {weights_folder()}.",
-        "All about one:  mixlab weights show NAME      fetch it:  mixlab weights get NAME",
+        "Scores are the authors' own, on the test part of the data they were trained on. Licences of code,",
+        "files and data, checksum, source, tags: mixlab weights show NAME, or mixlab weights list --as-json",
+        f"Copies lie in {weights_folder()}; fetch one: mixlab weights get NAME",
     ]
 
 
@@ -105,10 +122,10 @@ def _show_lines(entry: Checkpoint) -> list[str]:
             "input",
             f"{model.sample_rate} Hz mono, trained on {entry.native_samples / model.sample_rate:.2f} s",
         ),
-        ("outputs", f"{entry.n_classes} tags: {', '.join(entry.tags[:3])}, ... {entry.tags[-1]}"),
+        ("outputs", f"{entry.n_classes} tags, in this order: {', '.join(entry.tags)}"),
         ("label set", entry.label_set),
         ("streams", ", ".join(f"{i} {stream}" for i, stream in enumerate(entry.streams))),
-        ("trained on", entry.trained_on),
+        ("data", entry.trained_on),
         ("scores", entry.published or "none published"),
         ("code", entry.licence_code),
         ("weights", entry.licence_weights),
@@ -119,4 +136,17 @@ def _show_lines(entry: Checkpoint) -> list[str]:
         ("note", entry.note),
         ("use", f"--train.pretrained {entry.name if entry.sha256 else 'PATH'} {_settings(entry)}"),
     ]
-    return _aligned((name, text) for name, text in facts if text)
+    width = max(len(name) for name, _ in facts) + 2
+    return [
+        line
+        for name, text in facts
+        if text
+        for line in textwrap.wrap(
+            text,
+            100,
+            initial_indent=name.ljust(width),
+            subsequent_indent=" " * width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]

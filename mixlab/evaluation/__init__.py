@@ -7,6 +7,7 @@ is counted. ``docs/evaluation.md`` defines every number of a report.
 """
 
 from mixlab.evaluation.bootstrap import (
+    MAX_UNDEFINED,
     MIN_SONGS,
     Interval,
     bootstrap_weights,
@@ -34,6 +35,7 @@ from mixlab.evaluation.results import Averages, ClassScores, CoherentScores, Lev
 from mixlab.evaluation.scoring import ScoredSplits, coherent_thresholds, score_split, score_splits
 
 __all__ = [
+    "MAX_UNDEFINED",
     "MIN_SONGS",
     "N_BINS",
     "Averages",

@@ -11,6 +11,7 @@ from mixlab.evaluation.arrays import Bools, Floats, count_undefined, divide
 from mixlab.evaluation.metrics import prf
 
 __all__ = [
+    "MAX_UNDEFINED",
     "MIN_SONGS",
     "Interval",
     "Resampled",
@@ -25,6 +26,10 @@ __all__ = [
 
 MIN_SONGS = 3
 """Songs with positives that a class needs for an interval: resamples of fewer tell next to nothing."""
+
+MAX_UNDEFINED = 0.25
+"""Share of undefined resamples above which there is no interval: a class in one song alone is missing from
+more than a third, one in two songs from a seventh."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,13 @@ def weighted_roc_auc(scores: Floats, positive: Bools, weights: Floats) -> Floats
 
 
 def interval_of(samples: Floats, level: float) -> Interval | None:
-    """Return the percentile interval of the defined values of ``(B,)``; None without any."""
+    """Return the percentile interval of the defined values of ``(B,)``.
+
+    None without any, and where more than ``MAX_UNDEFINED`` of them are undefined: those that are left are
+    the resamples in which the rare songs happen to be, which are too much alike.
+    """
     defined = samples[np.isfinite(samples)]
-    if defined.size == 0:
+    if defined.size == 0 or defined.size < (1 - MAX_UNDEFINED) * samples.size:
         return None
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))

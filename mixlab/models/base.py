@@ -15,6 +15,9 @@ __all__ = ["DECIBEL_FLOOR", "TaggingModel", "mel_spectrogram"]
 DECIBEL_FLOOR = 1e-10
 """Smallest power before the logarithm, as in the published front end (-100 dB)."""
 
+LEAST_PEAK = 1e-3
+"""Peak below which ``level: peak`` lifts no further: what lies 60 dB down is no music."""
+
 
 def mel_spectrogram(config: ModelConfig) -> torchaudio.transforms.MelSpectrogram:
     """Return the published front end: Hann window, power, HTK mel bands from 0 Hz without area norm."""
@@ -93,9 +96,15 @@ class TaggingModel(nn.Module):
         if audio.shape[-1] < self.min_samples:
             raise ConfigError(self._too_short(audio.shape[-1]))
         with torch.autocast(audio.device.type, enabled=False):
-            power = cast(Tensor, self.spec(audio.float()))
+            power = cast(Tensor, self.spec(self._leveled(audio.float())))
             decibels = 10.0 * torch.log10(torch.clamp(power, min=DECIBEL_FLOOR))
             return cast(Tensor, self.spec_bn(decibels))
+
+    def _leveled(self, audio: Tensor) -> Tensor:
+        """Return audio at the level that the configuration asks for; silence stays."""
+        if self.config.level == "as_mixed":
+            return audio
+        return audio / audio.abs().amax(dim=-1, keepdim=True).clamp(min=LEAST_PEAK)
 
     def _too_short(self, n_samples: int) -> str:
         rate = self.config.sample_rate

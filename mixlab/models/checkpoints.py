@@ -31,7 +31,8 @@ def read_weights(path: Path, *, stream: int | None = None) -> dict[str, Tensor]:
         stream: For a checkpoint of parallel streams (``layer1.0.conv.weight``): the stream to take.
 
     Raises:
-        ConfigError: the file is missing, is not a state dict, or holds several streams and none is chosen.
+        ConfigError: the file is missing, is not a state dict, or holds several streams and none is chosen, or
+            one stream where one of several is.
     """
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
@@ -43,6 +44,10 @@ def read_weights(path: Path, *, stream: int | None = None) -> dict[str, Tensor]:
                 f"{file} holds several parallel streams; choose one with pretrained_stream (0, 1, ...)."
             )
         return stream_state(state, stream)
+    if stream is not None:
+        raise ConfigError(
+            f"{file} holds one stream only: leave pretrained_stream out (null), found {stream}."
+        )
     return state
 
 

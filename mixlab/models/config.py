@@ -1,13 +1,15 @@
 """The shape of a network as plain values: what goes into YAML and into a model's card."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from mixlab.errors import ConfigError
 
 __all__ = ["ARCHITECTURES", "Architecture", "ModelConfig", "n_blocks"]
 
 MAX_BLOCKS = 7
+
+Level = Literal["as_mixed", "peak"]
 
 
 class Architecture(NamedTuple):
@@ -78,6 +80,8 @@ class ModelConfig:
         dense: Units of the hidden fully connected layer. 0 takes ``4 * width`` for the short-chunk
             networks, 200 for musicnn; crnn and fcn have none.
         dropout: Dropout probability in the head, in [0, 1).
+        level: ``as_mixed`` hears audio at the level it has; ``peak`` scales every input to full scale first,
+            by 60 dB at most. Published networks heard mastered music, at full scale.
     """
 
     architecture: str = "short_chunk_cnn"
@@ -90,6 +94,7 @@ class ModelConfig:
     n_layers: int = 0
     dense: int = 0
     dropout: float = 0.5
+    level: Level = "as_mixed"
 
     def __post_init__(self) -> None:
         """Refuse settings no network can be built from.
@@ -104,6 +109,8 @@ class ModelConfig:
             if getattr(self, name) < least:
                 choice = "or 0 for the published value, " if least == 0 else ""
                 raise ConfigError(f"model.{name} must be at least 1, {choice}got {getattr(self, name)}.")
+        if self.level not in get_args(Level):
+            raise ConfigError(f"model.level must be one of {', '.join(get_args(Level))}, got {self.level!r}.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"model.dropout must lie in [0, 1), got {self.dropout}.")
         if not 0 < self.f_max <= self.sample_rate / 2:

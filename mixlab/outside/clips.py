@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from mixlab.taxonomy import LabelSet
 
-__all__ = ["Clip", "ClipSet"]
+__all__ = ["JAMENDO_SPLIT", "Clip", "ClipSet"]
+
+JAMENDO_SPLIT = 0
+"""The official split of MTG-Jamendo that is scored, as in what is published."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.evaluation import SplitScores, Thresholds, prior_probabilities, score_split
 from mixlab.hierarchy import ancestry_from_parents, coherent_max
 from mixlab.jamendo import even_starts, read_chunk
-from mixlab.outside.clips import ClipSet
+from mixlab.outside.clips import JAMENDO_SPLIT, ClipSet
 from mixlab.outside.mapping import Match, any_of, match_classes, roll_up, run_outputs
 from mixlab.runs import Run
 from mixlab.tagging import Tagger
 from mixlab.taxonomy import Output
+from mixlab.training.preparation import full_float32
+from mixlab.training.run_kinds import check_command
 
 __all__ = ["OutsideReport", "align", "evaluate_on", "score_clips", "window_starts"]
 
@@ -185,7 +187,7 @@ def _batches(
 
 
 def _model_scores(tagger: Tagger, audio: torch.Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode():
+    with torch.inference_mode(), full_float32():
         scores = torch.sigmoid(tagger.model(audio.to(tagger.device)).float()).cpu().numpy()
     return coherent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))
 
@@ -258,8 +260,10 @@ def evaluate_on(
 
     Raises:
         RunError: the run has no model, or outputs that are not known here.
-        ConfigError: no clip can be read.
+        ConfigError: no clip can be read, or the run was pretrained on clips of this part.
     """
+    check_command(run, "train", "pretrain")
+    _check_unheard(run, clips)
     outputs = run_outputs(run, label_set)
     tagger = Tagger.load(run, device=device)
     scores, problems = score_clips(clips, tagger, num_workers=num_workers, progress=progress)
@@ -294,6 +298,19 @@ def evaluate_on(
         missing=clips.missing,
         problems=tuple(f"{clips.clips[row].key}: {text}" for row, text in problems.items()),
     )
+
+
+def _check_unheard(run: Run, clips: ClipSet) -> None:
+    """Refuse to score a run on the tracks that it was pretrained on; each official split has its own."""
+    if clips.benchmark != "jamendo" or run.info.get("command") != "pretrain":
+        return
+    split = run.config["jamendo"]["split"]
+    if split != JAMENDO_SPLIT or clips.part == "train":
+        raise ConfigError(
+            f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
+            f"among those of part {clips.part!r} of split {JAMENDO_SPLIT}: the scores would flatter it. Its "
+            f"own test split is scored by 'mixlab evaluate {run.path}'."
+        )
 
 
 def _columns(

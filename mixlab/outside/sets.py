@@ -8,7 +8,7 @@ import numpy as np
 
 from mixlab.errors import ConfigError
 from mixlab.jamendo import JamendoConfig, Subset, open_jamendo
-from mixlab.outside.clips import Clip, ClipSet
+from mixlab.outside.clips import JAMENDO_SPLIT, Clip, ClipSet
 from mixlab.outside.irmas import load_irmas
 from mixlab.outside.openmic import load_openmic
 
@@ -26,7 +26,7 @@ def load_jamendo(
     root: str | Path, part: Part = "test", subset: Subset = "top50tags", metadata: Path | None = None
 ) -> ClipSet:
     """Read the tracks of official split 0 of MTG-Jamendo, grouped by artist."""
-    corpus = open_jamendo(root, JamendoConfig(subset=subset), metadata=metadata)
+    corpus = open_jamendo(root, JamendoConfig(subset=subset, split=JAMENDO_SPLIT), metadata=metadata)
     tracks = [track for track in corpus.tracks[part] if track.audio is not None]
     place = {name: column for column, name in enumerate(corpus.labels.names)}
     targets = np.zeros((len(tracks), len(place)), np.float32)

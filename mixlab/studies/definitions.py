@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, WeightsError
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run, plain
 from mixlab.studies.plan import Cell, Plan, grid_cells
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig
+from mixlab.weights import find_weights, identify
 
 __all__ = ["P_GRID", "STUDIES", "StudyName", "StudyRequest", "build_study", "parse_also"]
 
@@ -131,6 +132,8 @@ def _transfer(request: StudyRequest) -> Plan:
     )
     cells = []
     for way, label in TRANSFER_LABELS.items():
+        if way == "last" and not _has_head(pretrained):
+            continue
         overrides: dict[str, Any] = {"train.transfer": way}
         if way in PRETRAINED:
             overrides |= {"train.pretrained": pretrained, "train.pretrained_stream": stream}
@@ -149,6 +152,16 @@ def _transfer(request: StudyRequest) -> Plan:
         request.mix,
         base,
     )
+
+
+def _has_head(pretrained: str) -> bool:
+    """Whether weights bring a head of their own; those of one of several streams do not."""
+    try:
+        known = identify(find_weights(pretrained))
+    except WeightsError:
+        # Said when they are needed, with what to do.
+        return True
+    return known is None or not known.streams
 
 
 def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> list[Cell]:

@@ -21,6 +21,7 @@ from mixlab.models import build_model
 from mixlab.parallel import default_workers
 from mixlab.studies.display import Display, plain_seconds
 from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.forecast import seconds_left
 from mixlab.studies.plan import Job, Plan
 from mixlab.training.config import TrainConfig
 from mixlab.training.objective import faster_precision, measure_precision
@@ -204,7 +205,9 @@ class _Work:
         self.running: dict[Future[str], Job] = {}
         self.errors: dict[str, str] = {}
         self.begun: dict[str, float] = {}
-        self.walls: list[float] = []
+        self.resumed: dict[str, bool] = {}
+        self.walls: dict[str, float] = {}
+        self.estimated = False
         self.done: dict[str, JobState] = {}
 
     def states(self) -> tuple[JobState, ...]:
@@ -232,10 +235,11 @@ class _Work:
                 try:
                     while waiting and len(self.running) < self.parallel:
                         self._start(pool, launcher, waiting.popleft())
-                    display.show(self._save(), self._left(len(waiting)))
+                    states = self._save()
+                    self._show(display, states)
                     done, _ = wait(self.running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
                     for future in done:
-                        self._end(future, display, len(waiting))
+                        self._end(future, display)
                 except KeyboardInterrupt:
                     waiting.clear()
                     launcher.stop()
@@ -245,6 +249,14 @@ class _Work:
             states = self._save()
             display.show(states, None)
         return StudyResult(states, interrupted, time.monotonic() - begin)
+
+    def _show(self, display: Display, states: Sequence[JobState]) -> None:
+        """Draw the table; say how long it will take as soon as that can be told."""
+        left = self._left(states)
+        if left is not None and not self.estimated:
+            self.estimated = True
+            display.line(f"about {plain_seconds(left)} left, by the mixes per second so far")
+        display.show(states, left)
 
     def _announce(self, states: Sequence[JobState]) -> None:
         if self.say is None:
@@ -257,12 +269,18 @@ class _Work:
             f"{len(states)} runs: {cells} cells x {len(self.plan.seeds)} seeds; {count['done']} done, "
             f"{count['interrupted']} to go on with, {left} to train{at_a_time}"
         )
-        known = [s.seconds for s in states if s.status == "done" and s.seconds]
-        if left and known:
-            estimate = left * sum(known) / len(known) / self.parallel
-            self.say(f"about {plain_seconds(estimate)} of training, by the runs that are done")
+        apart = self.plan.scored_apart()
+        if apart:
+            self.say(
+                "scored on other mixes, as their settings change validation and test too; differences to "
+                f"them are not paired: {', '.join(apart)}"
+            )
+        estimate = seconds_left(states, {}, parallel=self.parallel) if left else None
+        if estimate is not None:
+            self.estimated = True
+            self.say(f"about {plain_seconds(estimate)} left, by the epochs that are done")
         elif left:
-            self.say("how long it takes is said after the first run")
+            self.say("how long it takes is said after the first epoch")
 
     def _start(self, pool: ThreadPoolExecutor, launcher: Launcher, job: Job) -> None:
         self.folder.clear_leftovers(job.name)
@@ -271,10 +289,10 @@ class _Work:
             # A baseline is not trained step by step; what it computed is kept apart from its run.
             self.folder.clear_run(job.name)
             resume = False
-        self.begun[job.name] = time.monotonic()
+        self.begun[job.name], self.resumed[job.name] = time.monotonic(), resume
         self.running[pool.submit(launcher.run, self.folder, job, resume=resume)] = job
 
-    def _end(self, future: "Future[str]", display: Display, n_waiting: int) -> None:
+    def _end(self, future: "Future[str]", display: Display) -> None:
         job = self.running.pop(future)
         fault = future.exception()
         error = future.result() if fault is None else f"{type(fault).__name__}: {fault}"
@@ -282,21 +300,19 @@ class _Work:
             self.errors[job.name] = error
         state = self._state(job)
         wall = time.monotonic() - self.begun[job.name]
-        if state.status == "done":
-            self.walls.append(wall)
-        left = self._left(n_waiting)
-        rest = "" if left is None else f"; about {plain_seconds(left)} left"
+        if state.status == "done" and not self.resumed[job.name]:
+            self.walls[job.name] = wall
+        left = self._left(self.states())
+        rest = f"; about {plain_seconds(left)} left" if left else ""
         done = f"[{len(self.done)}/{len(self.jobs)}]"
         text = f"{done} {job.name}: {state.status} after {plain_seconds(wall)}{rest}"
         display.line(text + (f"\n    {error}" if error else ""))
 
-    def _left(self, n_waiting: int) -> float | None:
-        """Return an estimate of the seconds left; None before the first run is done."""
-        if not self.walls:
-            return None
-        mean, now = sum(self.walls) / len(self.walls), time.monotonic()
-        at_work = sum(max(0.0, mean - (now - self.begun[job.name])) for job in self.running.values())
-        return (n_waiting * mean + at_work) / self.parallel
+    def _left(self, states: Sequence[JobState]) -> float | None:
+        """Return an estimate of the seconds left; None before the first epoch is done."""
+        now = time.monotonic()
+        since = {job.name: now - self.begun[job.name] for job in self.running.values()}
+        return seconds_left(states, self.walls, parallel=self.parallel, since=since)
 
     def _save(self) -> tuple[JobState, ...]:
         states = self.states()

@@ -10,14 +10,16 @@
 ================  ====================================================================================
 """
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,10 @@ import yaml
 from mixlab.catalog import Catalog
 from mixlab.catalog_files import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
+from mixlab.recipes import MixConfig
 from mixlab.runs import Run, plain
 from mixlab.studies.plan import Cell, Job, Plan
+from mixlab.training.config import TrainConfig, flatten, with_defaults
 
 __all__ = ["STATUSES", "JobState", "StudyFolder", "resplit"]
 
@@ -66,6 +70,10 @@ class JobState:
         progress: Where a started one stands, in words; '' otherwise.
         error: What went wrong in the last attempt, or ''.
         epochs: Most epochs of its training; 0 for a baseline.
+        items: Mixes per epoch; 0 for a baseline.
+        epochs_done: Epochs that it has behind it.
+        epoch_s: Mean seconds of these, validation included; None before the first.
+        epoch_age_s: Seconds since the last of them ended; 0 unless it is running.
     """
 
     name: str
@@ -78,6 +86,10 @@ class JobState:
     progress: str = ""
     error: str = ""
     epochs: int = 0
+    items: int = 0
+    epochs_done: int = 0
+    epoch_s: float | None = None
+    epoch_age_s: float = 0.0
 
 
 class StudyFolder:
@@ -164,7 +176,24 @@ class StudyFolder:
             Catalog.open(folder).content_hash != wanted.content_hash
         ):
             resplit(wanted, folder)
+        self._share_packs(catalog, folder)
         return Catalog.open(folder)
+
+    def _share_packs(self, catalog: Catalog, folder: Path) -> None:
+        """Let a catalog of other splits read the packs of the one it was made from: the audio is the same.
+
+        Not once a run on it has begun: a stream from a pack is another one than from files, and what was
+        begun goes on as it began. A pack is only ever read where it fits the stems, file by file.
+        """
+        link, packs = folder / "packs", catalog.path.absolute() / "packs"
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+        if not packs.is_dir() or link.exists():
+            return
+        if not any(run.config.get("catalog") == str(folder) for run in Run.find(self.path / "runs")):
+            # Where links are not allowed (Windows), stems are read from their files: slower, not other.
+            with contextlib.suppress(OSError):
+                link.symlink_to(packs, target_is_directory=True)
 
     def _differs(self, job: Job, catalog: Catalog) -> str:
         """Say in what a run that is there differs from what is asked for; '' when in nothing."""
@@ -174,8 +203,11 @@ class StudyFolder:
         found = run.info.get("catalog", {}).get("content_hash")
         if found != catalog.content_hash:
             return f"catalog {found} instead of {catalog.content_hash}"
-        stored = _flatten({key: run.config.get(key, {}) for key in ("mix", job.command)})
-        asked = _flatten({"mix": job.mix, job.command: job.settings})
+        kinds = _kinds(job.command)
+        asked = flatten({"mix": job.mix, job.command: job.settings})
+        stored = flatten({key: run.config.get(key, {}) for key in kinds})
+        if asked.keys() - stored.keys():
+            stored = flatten({k: with_defaults(kind, run.config.get(k, {})) for k, kind in kinds.items()})
         changed = [
             f"{name} is {stored.get(name)!r} instead of {asked.get(name)!r}"
             for name in sorted(stored.keys() | asked.keys())
@@ -185,30 +217,32 @@ class StudyFolder:
 
     def state(self, job: Job | Mapping[str, Any], *, running: bool = False, error: str = "") -> JobState:
         """Return what became of a job, as its run folder says."""
-        if isinstance(job, Job):
-            name, cell, seed, kind = job.name, job.cell, job.seed, job.command
-            epochs = int(job.settings.get("epochs", 0))
-        else:
-            name, cell, seed = str(job["name"]), str(job["cell"]), int(job["seed"])
-            kind, epochs = str(job["kind"]), int(job["epochs"])
+        about = _about(job)
+        name, kind = about.name, about.kind
         fresh = f"mixlab {kind} --config {shlex.quote(str(self.plan_path(name)))}"
+        about = replace(about, command=fresh, error=error)
         if not (self.run_path(name) / "run.json").is_file():
-            status = "running" if running else "failed" if error else "missing"
-            return JobState(name, cell, seed, kind, status, fresh, error=error, epochs=epochs)
+            return replace(about, status="running" if running else "failed" if error else "missing")
         try:
             run = Run.open(self.run_path(name))
             info, rows = run.info, run.metrics()
         except RunError as fault:
-            return JobState(name, cell, seed, kind, "failed", fresh, error=error or str(fault), epochs=epochs)
-        seconds = info.get("training", {}).get("seconds")
+            return replace(about, status="failed", error=error or str(fault))
+        about = replace(about, seconds=info.get("training", {}).get("seconds"), epochs_done=len(rows))
+        if rows:
+            about = replace(about, epoch_s=sum(row["seconds"] for row in rows) / len(rows))
         if info.get("status") == "evaluated":
-            return JobState(name, cell, seed, kind, "done", seconds=seconds, epochs=epochs)
-        progress = f"epoch {len(rows)}/{epochs}" if kind == "train" else "at work"
+            return replace(about, status="done", command="", error="")
+        progress = f"epoch {len(rows)}/{about.epochs}" if kind == "train" else "at work"
         if rows:
             progress += f", validation AP {rows[-1]['validation_macro_ap']:.3f}"
-        status = "running" if running else "failed" if error else "interrupted"
-        command = run.resume_command if kind == "train" else fresh
-        return JobState(name, cell, seed, kind, status, command, seconds, progress, error, epochs)
+        return replace(
+            about,
+            status="running" if running else "failed" if error else "interrupted",
+            command=run.resume_command if kind == "train" else fresh,
+            progress=progress,
+            epoch_age_s=_age_s(run.path / "metrics.csv") if running else 0.0,
+        )
 
     def clear_leftovers(self, name: str) -> None:
         """Remove a run folder that a killed process left before it held a run."""
@@ -324,6 +358,33 @@ class StudyFolder:
             yield handle.fileno()
 
 
+def _about(job: Job | Mapping[str, Any]) -> JobState:
+    """Return what is known of a job without a look at its run."""
+    if isinstance(job, Job):
+        settings = job.settings
+        # With kept embeddings an epoch is a pass over these.
+        items = int(settings.get("cached_items") or settings.get("epoch_size", 0))
+        epochs = int(settings.get("epochs", 0))
+        return JobState(job.name, job.cell, job.seed, job.command, "missing", epochs=epochs, items=items)
+    return JobState(
+        str(job["name"]),
+        str(job["cell"]),
+        int(job["seed"]),
+        str(job["kind"]),
+        "missing",
+        epochs=int(job["epochs"]),
+        items=int(job.get("items", 0)),
+    )
+
+
+def _age_s(file: Path) -> float:
+    """Return the seconds since a file was written; 0 where there is none."""
+    try:
+        return max(0.0, time.time() - file.stat().st_mtime)
+    except OSError:
+        return 0.0
+
+
 def _take(descriptor: int) -> bool:
     try:
         import fcntl
@@ -344,12 +405,14 @@ def _deep_plain(value: Any) -> Any:  # noqa: ANN401 - any settings
     return plain(value)
 
 
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
-    return flat
+def _kinds(command: str) -> dict[str, type]:
+    """Return the dataclass of each section of a job's settings."""
+    if command == "train":
+        return {"mix": MixConfig, "train": TrainConfig}
+    # Only here: studies without baselines do not wait for what these need.
+    from mixlab.baselines import BaselineConfig
+
+    return {"mix": MixConfig, command: BaselineConfig}
 
 
 def resplit(view: Catalog, folder: Path) -> None:

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -15,7 +15,17 @@ from mixlab.recipes import MixConfig
 from mixlab.runs import plain
 from mixlab.training.config import TrainConfig, from_plain
 
-__all__ = ["Cell", "Job", "Plan", "check_settings", "grid_cells", "parse_seeds", "parse_vary", "settings_of"]
+__all__ = [
+    "LABEL_FIELDS",
+    "Cell",
+    "Job",
+    "Plan",
+    "check_settings",
+    "grid_cells",
+    "parse_seeds",
+    "parse_vary",
+    "settings_of",
+]
 
 FIXED = {
     "train.seed": "--seeds sets the seeds, the same for every cell",
@@ -25,6 +35,9 @@ FIXED = {
     "train.bootstrap": "the intervals are the study's",
 }
 """Settings that no cell may change, and why."""
+
+LABEL_FIELDS = ("label_rule", "min_active_s", "audible_db", "uncertain")
+"""Settings that decide targets alone: neither the audio of a mix nor which stems are drawn."""
 
 _OPEN_KEYS = ("mix.corpus_weights",)
 """Settings whose keys are the user's own."""
@@ -153,6 +166,20 @@ class Plan:
             for cell in self.cells
             if cell.trains
         )
+
+    def scored_apart(self) -> tuple[str, ...]:
+        """Return labels of the cells whose settings also change the mixes of validation and test.
+
+        Their scores are those of other mixes, so no difference to the other cells is paired. What decides
+        labels alone does not count: all cells are scored against the base's.
+        """
+        base = self._scored_on(self.mix)
+        trained = (cell for cell in self.cells if cell.trains)
+        return tuple(cell.label for cell in trained if self._scored_on(self._settings(cell)[0]) != base)
+
+    def _scored_on(self, mix: MixConfig) -> MixConfig:
+        labels = {name: getattr(self.mix, name) for name in LABEL_FIELDS}
+        return replace(mix.for_evaluation(), **labels)
 
     def _settings(self, cell: Cell) -> tuple[MixConfig, Any]:
         """Return the settings of a cell's mixing, and of its training or baseline."""

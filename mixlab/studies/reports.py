@@ -24,7 +24,7 @@ from mixlab.studies.tables import (
     score_text,
     summary_table,
 )
-from mixlab.studies.words import leakage_lines, optimum_lines, rare_columns, rare_lines
+from mixlab.studies.words import leakage_lines, optimum_lines, rare_columns, rare_lines, transfer_lines
 from mixlab.training import open_catalog
 
 __all__ = ["REPORTERS", "Report", "build_report", "write_study_report"]
@@ -126,15 +126,12 @@ def _transfer(folder: StudyFolder, results: StudyResults) -> Report:
         0,
     )
     lead, tables = summary_table(results, _MAIN), [beside]
-    findings = []
-    if scratch is None:
-        findings.append("training from scratch is not done, so there is nothing to compare with yet")
-    else:
+    if scratch is not None:
         tables.insert(0, differences_table(results, scratch, _MAIN))
     note = _note(results, "Diamonds: the paper's Table 1 (its corpora).")
     return Report(
         lead=lead,
-        findings=tuple(findings),
+        findings=tuple(transfer_lines(results)),
         paper=("Its order is scratch, frozen, fine-tuned, from worst to best in all three figures.",),
         tables=(*tables, class_table(results, results.done, "f1")),
         references=() if scratch is None else (scratch,),
@@ -147,10 +144,13 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
     f1 = [first.test.of("f1", c).value for c in range(len(results.labels))]
     prior = np.mean([r.prior_f1 for r in first.test.runs.values()], axis=0)
     below = [n for n, f, p in zip(results.labels, f1, prior, strict=True) if f <= p]
+    sure = [c for c in range(len(f1)) if _above_prior(first, c, float(prior[c]))]
     undefined = [n for n, f in zip(results.labels, f1, strict=True) if not np.isfinite(f)]
     findings = [
         f"'{first.cell.label}': {len(f1) - len(below) - len(undefined)} of {len(f1)} classes have an F1 "
-        "above that of the prior" + (f"; not so: {', '.join(below)}" if below else "")
+        "above that of the prior" + (f"; not so: {', '.join(below)}" if below else ""),
+        f"{len(sure)} of them with their whole interval over songs and with every seed"
+        + ("" if len(sure) == len(f1) else f": {', '.join(results.labels[c] for c in sure) or 'none'}"),
     ]
     if undefined:
         findings.append(f"undefined, as the test mixes hold none: {', '.join(undefined)}")
@@ -162,6 +162,12 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
         references=(first,),
         figures=_drawn(("figure", lambda: figures.class_bars(results, results.done, note=note))),
     )
+
+
+def _above_prior(cell: CellResult, column: int, prior: float) -> bool:
+    """Whether the F1 of a class is above that of the prior for other songs, and for every seed, too."""
+    e = cell.test.of("f1", column)
+    return e.songs is not None and e.songs.low > prior and e.low > prior
 
 
 def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:

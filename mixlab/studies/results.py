@@ -14,15 +14,12 @@ from mixlab.recipes import MixConfig
 from mixlab.rendering import render
 from mixlab.runs import Predictions, Run
 from mixlab.studies.folder import JobState, StudyFolder
-from mixlab.studies.plan import Cell
+from mixlab.studies.plan import LABEL_FIELDS, Cell
 from mixlab.studies.statistics import CellScores, RunScores, score_run
 from mixlab.training import open_catalog
 from mixlab.training.config import from_plain
 
-__all__ = ["LABEL_FIELDS", "CellResult", "StudyResults", "class_values", "load_results", "mixes_id"]
-
-LABEL_FIELDS = ("label_rule", "min_active_s", "audible_db", "uncertain")
-"""What of a recipe decides its target alone: neither its audio nor which stems are drawn."""
+__all__ = ["CellResult", "StudyResults", "class_values", "load_results", "mixes_id"]
 
 
 @dataclass(frozen=True)

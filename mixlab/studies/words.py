@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mixlab.studies.paper import TABLE_1
 from mixlab.studies.results import CellResult, StudyResults, class_values
 from mixlab.studies.statistics import Estimate, difference
-from mixlab.studies.tables import score_text
+from mixlab.studies.tables import NAMES, score_text
 
 __all__ = [
     "best_cell",
@@ -18,6 +19,7 @@ __all__ = [
     "rare_columns",
     "rare_lines",
     "share_best",
+    "transfer_lines",
 ]
 
 RARE_PRIOR = 0.15
@@ -159,6 +161,44 @@ def rare_lines(results: StudyResults, reference: CellResult, columns: Sequence[i
         f"{len(columns)} classes and several factors, some differences are so by chance"
     )
     return lines
+
+
+def transfer_lines(results: StudyResults) -> list[str]:
+    """Say what pretraining is worth: against scratch, a random backbone, and the best classical baseline."""
+    scratch = results.cell("scratch")
+    if scratch is None:
+        return ["training from scratch is not done, so there is nothing to compare with yet"]
+    ways = [c for name in ("finetune", "frozen", "last") if (c := results.cell(name)) is not None]
+    lines = [_ap_line(c, scratch) for c in ways]
+    frozen, random = results.cell("frozen"), results.cell("random_frozen")
+    if frozen is not None and random is not None:
+        lines.append(_ap_line(frozen, random) + " (the same head: what the pretrained weights are worth)")
+    classical = best_cell([c for c in results.done if c.cell.command == "baseline"], "average_precision")
+    best = best_cell([*ways, scratch], "average_precision")
+    if classical is not None and best is not None:
+        lines.append(_ap_line(best, classical) + " (each the best of its kind on validation)")
+    if "last" not in {c.cell.name for c in results.cells}:
+        lines.append("no row trains the last layer alone: these weights bring no head of their own")
+    return [*lines, *_paper_order(results)]
+
+
+def _ap_line(cell: CellResult, reference: CellResult) -> str:
+    e = difference(reference.test, cell.test, "average_precision")
+    return difference_line(f"'{cell.cell.label}' minus '{reference.cell.label}', macro AP", e)
+
+
+def _paper_order(results: StudyResults) -> list[str]:
+    """Say whether the means stand in the order of the paper's Table 1."""
+    rows = [results.cell(name) for name in TABLE_1]
+    found = [c for c in rows if c is not None]
+    if len(found) < len(rows):
+        return []
+    lines = []
+    for metric in ("roc_auc", "average_precision", "loss"):
+        sign = -1 if metric == "loss" else 1
+        means = [sign * c.test.of(metric).value for c in found]
+        lines.append(f"{NAMES[metric]} {'yes' if means == sorted(means) else 'no'}")
+    return [f"in the paper's order, scratch, frozen, fine-tuned, from worst to best: {', '.join(lines)}"]
 
 
 def leakage_lines(

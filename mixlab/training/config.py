@@ -1,12 +1,13 @@
 """The settings of a training, and how they travel to and from YAML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
 
-__all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "from_plain"]
+__all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
 
 Transfer = Literal["scratch", "frozen", "finetune", "last", "random_frozen"]
 Loss = Literal["bce", "mcm"]
@@ -213,3 +214,27 @@ def from_plain(kind: type[T], data: dict[str, Any]) -> T:
         names = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
         raise ConfigError(f"These are no settings of {kind.__name__} ({names}): {error}") from error
     return value
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return flat
+
+
+def with_defaults(kind: type[T], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings with the default of every setting that did not exist when they were written.
+
+    As they are where they cannot be read: then they differ from any that can.
+    """
+    # Only here: a command line that only needs the settings for its help does not wait for it.
+    from mixlab.runs import plain
+
+    try:
+        found: dict[str, Any] = plain(from_plain(kind, dict(data)))
+    except ConfigError:
+        return dict(data)
+    return found

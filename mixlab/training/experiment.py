@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,39 +20,44 @@ from mixlab.hierarchy import coherent_max
 from mixlab.models import ModelConfig, TaggingModel, build_model, n_parameters
 from mixlab.recipes import MixConfig
 from mixlab.reporting import format_markdown
-from mixlab.runs import Predictions, Run, plain
-from mixlab.taxonomy import LabelSet, load_taxonomy
+from mixlab.runs import Predictions, Run
+from mixlab.taxonomy import LabelSet
 from mixlab.training.config import TrainConfig, from_plain
-from mixlab.training.objective import faster_precision, measure_precision
 from mixlab.training.places import as_catalog, catalog_entry, open_catalog
-from mixlab.training.preparation import calibrate, related_classes, training_batches, training_loss
+from mixlab.training.preparation import (
+    calibrate,
+    full_float32,
+    related_classes,
+    training_batches,
+    training_loss,
+)
+from mixlab.training.records import (
+    CHANGEABLE,
+    Report,
+    changed_settings,
+    choose_precision,
+    demo_note,
+    how_it_ended,
+    label_info,
+    moved,
+    note_end,
+    note_start,
+    say,
+    started,
+    torch_threads,
+)
+from mixlab.training.run_kinds import check_command
 from mixlab.training.transfer import new_model, pretrained_facts
 from mixlab.training.world import World
 
 __all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
 
 Batch = Mapping[str, Tensor]
-Report = Callable[[str], None]
 
 SPLITS = ("validation", "test")
 
 MEMORY_LIMIT = 2 << 30
 """Validation mixes are kept in memory up to so many bytes, and mixed anew every epoch beyond."""
-
-CHANGEABLE = (
-    "catalog",
-    "out",
-    "train.epochs",
-    "train.patience",
-    "train.num_workers",
-    "train.threads",
-    "train.save_every",
-    "train.tensorboard",
-    "train.bootstrap",
-)
-"""Settings that may differ when a run goes on: none of them changes what an epoch computes."""
-
-DEMO_NOTE = "demo numbers: made on synthetic demo corpora, never results"
 
 
 @dataclass(frozen=True)
@@ -80,25 +84,6 @@ class Evaluation:
             f"{count} of {self.splits[split].n_items} {split} mixes were drawn anew, as files could not be "
             "read: these scores are not those of the intact corpora"
         )
-
-
-def _demo_note(catalog: Catalog) -> str:
-    folders = [catalog.path.resolve(), *(Path(root).resolve() for root in catalog.roots.values())]
-    marked = any(
-        (parent / "demo.json").is_file() for folder in folders for parent in (folder, *folder.parents)
-    )
-    return DEMO_NOTE if marked else ""
-
-
-def _label_info(labels: LabelSet) -> dict[str, Any]:
-    taxonomy = load_taxonomy()
-    return {
-        "name": labels.name,
-        "outputs": list(labels.names),
-        "parents": list(labels.parents(taxonomy)),
-        "content_hash": labels.content_hash,
-        "taxonomy_hash": taxonomy.content_hash,
-    }
 
 
 def _check_together(mix: MixConfig, train: TrainConfig) -> None:
@@ -133,58 +118,18 @@ def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
     return list(loader) if size <= MEMORY_LIMIT else loader
 
 
-def _choose_precision(
-    run: Run,
-    model: nn.Module,
-    train: TrainConfig,
-    n_samples: int,
-    n_classes: int,
-    world: World,
-    *,
-    resume: bool,
-) -> str:
-    """Return ``fp32`` or ``bf16``; a run that goes on keeps what it began with."""
-    stored = run.info.get("precision") if resume else None
-    if stored in ("fp32", "bf16"):
-        return str(stored)
-    if train.precision != "auto":
-        return train.precision
-    if train.cached_items:
-        # What is left to train is a few dense layers.
-        return "fp32"
-    device = torch.device(world.accelerator(train.accelerator))
-    if world.size > 1:
-        # Processes that measured for themselves could disagree.
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    rates = measure_precision(model, n_samples, n_classes, batch_size=train.batch_size, device=device)
-    run.update(measured_items_per_s={name: round(rate, 2) for name, rate in rates.items()})
-    return faster_precision(rates)
-
-
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
-    return flat
-
-
 def _reopen(
     run: Run, settings: Mapping[str, Any], catalog: Catalog, config: TrainConfig, world: World
 ) -> str | None:
     """Check that a run can go on, take over what may differ, and return how it ended if it did."""
-    stored, given = _flatten(run.config), _flatten(plain(settings))
-    changed = [
-        f"{name}: {stored.get(name)!r} -> {given.get(name)!r}"
-        for name in sorted(stored.keys() | given.keys())
-        if name not in CHANGEABLE and stored.get(name) != given.get(name)
-    ]
+    kinds = {"mix": MixConfig, "train": TrainConfig}
+    changed = changed_settings(run.config, settings, kinds, ("catalog", *CHANGEABLE))
     if changed:
         raise ConfigError(
             f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with "
             f"'{run.resume_command}', or start a new run in another --out."
         )
-    ended = _finished(run, config)
+    ended = how_it_ended(run, config)
     if world.is_first:
         run.write_config(settings)
         run.update(catalog=catalog_entry(catalog, run.path))
@@ -198,8 +143,8 @@ def _run_info(
         "seed": train.seed,
         "eval_seed": train.eval_seed,
         "catalog": catalog_entry(catalog, out),
-        "note": _demo_note(catalog),
-        "labels": _label_info(labels),
+        "note": demo_note(catalog.path, *catalog.roots.values()),
+        "labels": label_info(labels),
         "mix_hash": mix.content_hash,
     }
 
@@ -212,7 +157,7 @@ def _model_card(
     return {
         "schema": 1,
         "config": asdict(model.config),
-        "labels": _label_info(labels),
+        "labels": label_info(labels),
         "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
         "output": f"logits; apply a sigmoid for scores{through_tree}",
         "parameters": n_parameters(model),
@@ -268,19 +213,8 @@ def train(
     else:
         run = Run(Path(out))
         opened = as_catalog(catalog, roots)
-    with _threads(config.threads):
+    with torch_threads(config.threads):
         return _train(opened, run, mix, config, resume, report)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads; 0 leaves it as it is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(
@@ -310,7 +244,7 @@ def _train(
     if ended is None and world.is_first:
         # Also when an earlier part of the training was scored: how to go on depends on it.
         run.update(status="training")
-    _say(report, f"mixing {config.val_size} fixed musical mixes for validation")
+    say(report, f"mixing {config.val_size} fixed musical mixes for validation")
     batches = {"validation": _fixed_batches(fixed["validation"], config.num_workers)}
     if ended is None:
         ended = _fit(run, model, stream, batches["validation"], config, world, resume=resume, report=report)
@@ -318,25 +252,8 @@ def _train(
         return run, None
     if world.size > 1:
         batches = {}
-    _say(report, f"scoring the best epoch on validation and on {config.test_size} fixed musical test mixes")
+    say(report, f"scoring the best epoch on validation and on {config.test_size} fixed musical test mixes")
     return run, evaluate_run(run, catalog=opened, batches=batches)
-
-
-def _say(report: Report | None, line: str) -> None:
-    if report is not None:
-        report(line)
-
-
-def _finished(run: Run, config: TrainConfig) -> str | None:
-    """Return how a run ended, or None when there is something left to train."""
-    stored = run.info.get("training", {})
-    epochs, reason = stored.get("epochs", 0), stored.get("reason")
-    if config.epochs < epochs:
-        raise ConfigError(
-            f"{run.path} has trained {epochs} epochs already, train.epochs={config.epochs} is fewer."
-        )
-    waited_out = reason == "patience" and config.patience == stored.get("patience")
-    return reason if waited_out or (reason == "finished" and epochs == config.epochs) else None
 
 
 def _fit(
@@ -354,21 +271,13 @@ def _fit(
 
     n_samples, labels = stream.config.render_settings().samples, stream.labels
     if config.transfer == "random_frozen":
-        _say(report, "measuring the random backbone's batch norm statistics on the first training mixes")
+        say(report, "measuring the random backbone's batch norm statistics on the first training mixes")
         calibrate(model, stream, num_workers=config.num_workers)
     loss = training_loss(run, stream, config, first=world.is_first, resume=resume, report=report)
-    precision = _choose_precision(run, model, config, n_samples, len(labels), world, resume=resume)
+    precision = choose_precision(run, model, config, n_samples, len(labels), world, resume=resume)
     accelerator = world.accelerator(config.accelerator)
     if world.is_first:
-        modules = {name.split(".")[0]: None for name, p in model.named_parameters() if p.requires_grad}
-        moved = {"parameters": n_parameters(model), "trainable": n_parameters(model, trainable=True)}
-        run.update(trainable_modules=list(modules))
-        run.update(status="training", precision=precision, device=accelerator, world_size=world.size, **moved)
-        _say(
-            report,
-            f"{config.model.architecture}: {moved['parameters']:,} parameters, {moved['trainable']:,} of "
-            f"them trainable ({config.transfer}); {precision} on {accelerator}",
-        )
+        note_start(run, model, config, precision, world, report)
     batches = training_batches(run, model, stream, config, accelerator, report)
     begin = time.perf_counter()
     with StopRequest().on_interrupt() as stop:
@@ -387,9 +296,7 @@ def _fit(
             report=report,
         )
     if world.is_first:
-        seconds = run.info.get("training", {}).get("seconds", 0.0) + time.perf_counter() - begin
-        ended = {**asdict(result), "patience": config.patience, "seconds": round(seconds, 1)}
-        run.update(status="interrupted" if result.reason == "interrupted" else "trained", training=ended)
+        note_end(run, result, config, time.perf_counter() - begin)
     return result.reason
 
 
@@ -397,8 +304,9 @@ def load_model(run: Run) -> TaggingModel:
     """Return a run's model, the best epoch's, ready for inference on the CPU.
 
     Raises:
-        RunError: no epoch was finished, or the files are damaged.
+        RunError: no epoch was finished, the files are damaged, or it is a baseline's run.
     """
+    check_command(run, "train", "pretrain")
     state, card = run.read_model()
     try:
         config = from_plain(ModelConfig, card["config"])
@@ -433,7 +341,7 @@ def predict(
     model = model.to(device).eval()
     names = ("target", "mask", "index", "attempt")
     collected: dict[str, list[np.ndarray]] = {name: [] for name in ("scores", *names)}
-    with torch.inference_mode():
+    with torch.inference_mode(), full_float32():
         for batch in batches:
             scores = torch.sigmoid(model(batch["audio"].to(device)).float()).cpu().numpy()
             collected["scores"].append(scores if related is None else coherent_max(scores, related))
@@ -478,10 +386,12 @@ def evaluate_run(
         batches: Batches of a split that are at hand already.
 
     Raises:
-        RunError: the run has no model yet, or is damaged.
+        RunError: the run has no model yet, is damaged, or was not made by ``train``: for others there are
+            ``mixlab.pretraining.evaluate_pretrained`` and ``mixlab.baselines.evaluate_baseline``.
         CatalogError: the catalog is not where it was.
         CatalogMismatchError: the catalog is not the one the run was trained with.
     """
+    check_command(run, "train")
     stored = run.config
     mix, config = from_plain(MixConfig, stored["mix"]), from_plain(TrainConfig, stored["train"])
     model = load_model(run)
@@ -489,7 +399,7 @@ def evaluate_run(
     workers = config.num_workers if num_workers is None else num_workers
     world = World()
     parts = []
-    with _threads(config.threads):
+    with torch_threads(config.threads):
         for split in SPLITS:
             dataset = _fixed_set(opened, mix, config, split, world)
             given = (batches or {}).get(split) or make_loader(dataset, num_workers=workers)
@@ -532,8 +442,8 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
         f"- trained {info['parameters']:,} parameters, {info['trainable']:,} of them trainable, in "
         f"{info['precision']} on {info['device']}; best epoch {run.card['trained']['epoch']} of "
         f"{len(run.metrics())}",
-        f"- {_started(run.card)}",
-        "- relative change of each module's weights since the start: " + _moved(run.card),
+        f"- {started(run.card)}",
+        "- relative change of each module's weights since the start: " + moved(run.card),
         "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
         "- the prior predicts each class's validation frequency for every mix; at its best threshold that "
         "is to predict it always",
@@ -545,24 +455,3 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
             lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
         lines.append(format_markdown(scores))
     return "\n".join(lines) + "\n"
-
-
-def _started(card: Mapping[str, Any]) -> str:
-    """Say what a training started from and what it minimised."""
-    file = card.get("pretrained_file")
-    if not file:
-        start = "random weights"
-    elif file["known_as"]:
-        start = f"{file['known_as']} ({file['trained_on']})"
-    else:
-        start = f"{card['pretrained']} (SHA-256 {file['sha256'][:16]}...)"
-    weighted = ", classes balanced" if card.get("class_weights") == "balanced" else ""
-    return f"transfer: {card['transfer']}, started from {start}; loss {card.get('loss', 'bce')}{weighted}"
-
-
-def _moved(card: Mapping[str, Any]) -> str:
-    """List how far each module went, frozen ones as such."""
-    return ", ".join(
-        f"{name} {entry['weights']:.3g}" if entry["trainable"] else f"{name} frozen ({entry['weights']:.3g})"
-        for name, entry in card["moved"].items()
-    )

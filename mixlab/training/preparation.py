@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "class_rates",
     "embed",
     "embedded_stream",
+    "full_float32",
     "related_classes",
     "training_batches",
     "training_loss",
@@ -84,8 +86,16 @@ def embed(model: TaggingModel, audio: Tensor) -> Tensor:
 
     Embeddings are kept and compared: they must not depend on which precision was faster.
     """
-    with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
+    with torch.no_grad(), full_float32(), torch.autocast(audio.device.type, enabled=False):
         return model.embed(audio).float()
+
+
+def full_float32() -> AbstractContextManager[None]:
+    """Keep cuDNN from computing float32 convolutions in TF32, which keeps ten bits and is its default."""
+    found: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return found
 
 
 class EmbeddingLoader:

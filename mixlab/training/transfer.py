@@ -1,13 +1,15 @@
 """Which weights a training starts from, which it moves and how fast, and how far they went."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, RunError
 from mixlab.models import (
+    ModelConfig,
     TaggingModel,
     backbone_parameters,
     build_model,
@@ -16,11 +18,14 @@ from mixlab.models import (
     load_weights,
     read_weights,
 )
-from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig
+from mixlab.runs import Run
+from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
+from mixlab.training.run_kinds import check_command
 from mixlab.weights import checksum, find_weights, identify, misfits
 
 __all__ = [
     "calibrate_batch_norm",
+    "check_pretrained",
     "freeze_backbone",
     "movement",
     "new_model",
@@ -75,31 +80,59 @@ def prepare_model(model: TaggingModel, config: TrainConfig) -> None:
             parameter.requires_grad_(id(parameter) in kept)
 
 
-def _load_pretrained(model: TaggingModel, config: TrainConfig) -> None:
+def check_pretrained(config: TrainConfig) -> Path:
+    """Return where the weights lie that a training starts from, once it is sure that its network takes them.
+
+    Raises:
+        ConfigError: another network is needed, or one of several streams must be chosen; the message names
+            the settings.
+        RunError: the weights are those of a run that holds no network.
+        WeightsError: there are none where ``config.pretrained`` says.
+    """
     file = find_weights(config.pretrained)
     known = identify(file)
-    needed = [] if known is None else misfits(known, config.model)
-    if known is not None and needed:
+    needed, name = [], ""
+    if known is not None:
+        needed, name = misfits(known.model, config.model), known.name
+        if known.streams and config.pretrained_stream is None:
+            needed.append(f"pretrained_stream=0 (to {len(known.streams) - 1}: {', '.join(known.streams)})")
+    elif (file / "run.json").is_file():
+        needed, name = misfits(_model_of(Run.open(file)), config.model), str(file)
+    if needed:
         raise ConfigError(
-            f"train.pretrained is {known.name}, whose backbone needs "
+            f"train.pretrained is {name}, whose backbone needs "
             f"{', '.join(f'train.{setting}' for setting in needed)}; set these, or "
             "choose other weights ('mixlab weights' lists them)."
         )
-    state = read_weights(file, stream=config.pretrained_stream)
+    return file
+
+
+def _load_pretrained(model: TaggingModel, config: TrainConfig) -> None:
+    state = read_weights(check_pretrained(config), stream=config.pretrained_stream)
     load_weights(model, state, parts="all_but_last" if config.transfer == "last" else "backbone")
 
 
-def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
-    """Return what a run's card says of the weights it started from: file, checksum, name, licences.
+def _model_of(run: Run) -> ModelConfig:
+    """Return the network of a run, without its weights."""
+    check_command(run, "train", "pretrain")
+    try:
+        return from_plain(ModelConfig, run.card["config"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise RunError(f"{run.path}/model.json does not describe its network: {error}") from error
 
-    None for a training that starts from random weights; name and licences are None for a file that
-    'mixlab weights' does not know.
+
+def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
+    """Return what a run's card says of the weights it started from: file, checksum, name, licences, data.
+
+    None for a training that starts from random weights. Name and licences are None for a file that 'mixlab
+    weights' does not know; of another run, its own card says what it was trained on and started from.
     """
     if config.transfer not in PRETRAINED:
         return None
     path = find_weights(config.pretrained)
     file = path / "model.safetensors" if path.is_dir() else path
     known = identify(file)
+    card = Run.open(path).card if (path / "run.json").is_file() else {}
     return {
         "path": str(path.absolute()),
         "stream": config.pretrained_stream,
@@ -108,7 +141,9 @@ def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
         "project": known.project if known else None,
         "licence_code": known.licence_code if known else None,
         "licence_weights": known.licence_weights if known else None,
-        "trained_on": known.trained_on if known else None,
+        "licence_data": card.get("licence_data"),
+        "trained_on": known.trained_on if known else card.get("trained_on"),
+        "started_from": card.get("pretrained_file"),
     }
 
 

@@ -1,0 +1,30 @@
+"""Which command made a run, and what works with it."""
+
+from mixlab.errors import RunError
+from mixlab.runs import Run
+
+__all__ = ["check_command"]
+
+_MADE_BY = {
+    "train": "holds a network trained on mixes",
+    "pretrain": "holds a network trained on tagged tracks",
+    "baseline": "is a classical baseline and holds no network",
+}
+
+
+def check_command(run: Run, *wanted: str) -> None:
+    """Refuse a run that another command made than those that are ``wanted``.
+
+    Raises:
+        RunError: the message says what the run is and what works with it.
+    """
+    made_by = str(run.info.get("command", "train"))
+    if made_by in wanted:
+        return
+    works = "'mixlab evaluate' and 'mixlab compare' take it"
+    if made_by != "baseline":
+        works += ", as do 'mixlab tag', 'mixlab evaluate-on' and train.pretrained"
+    raise RunError(
+        f"{run.path} was made by 'mixlab {made_by}' and {_MADE_BY.get(made_by, 'is of another kind')}; this "
+        f"takes a run of {' or '.join(f'mixlab {name}' for name in wanted)}. {works[0].upper()}{works[1:]}."
+    )
