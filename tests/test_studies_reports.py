@@ -242,7 +242,7 @@ def test_transfer_compares_with_scratch_and_stands_beside_the_paper(toy: Catalog
 
 def test_transfer_says_what_pretraining_is_worth(toy: Catalog, tmp_path: Path) -> None:
     noise = {"scratch": 1.4, "frozen": 1.0, "finetune": 0.3, "last": 1.2, "random_frozen": 2.0}
-    classical = {"forest": 2.5, "embeddings": 1.1, "random_embeddings": 3.0}
+    classical = {"forest": 2.5, "embeddings": 1.1, "embeddings_svm": 1.2, "random_embeddings": 3.0}
     folder = made_up("transfer", toy, tmp_path, noise | classical, pretrained="weights.pth")
     findings = write_study_report(folder, n_resamples=40)[0].findings
     assert findings[0].startswith("'fine-tuned' minus 'from scratch', macro AP: +")
@@ -285,11 +285,18 @@ def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
     assert jobs["finetune"].settings["lr_backbone"] == 0.001
     assert jobs["scratch"].settings["lr_backbone"] is None
     baselines = {name: job.settings for name, job in jobs.items() if job.command == "baseline"}
-    assert set(baselines) == {"forest", "embeddings", "random_embeddings"}
+    assert set(baselines) == {"forest", "embeddings", "embeddings_svm", "random_embeddings"}
     assert baselines["embeddings"]["weights"] == "w.pth"
     for settings in baselines.values():
         assert settings["test_size"] == base.test_size
         assert settings["eval_seed"] == base.eval_seed
+
+
+def test_transfer_compares_only_the_ways_that_are_asked_for() -> None:
+    plan = build_study("transfer", request(pretrained="w.pth", ways=("frozen", "last"), baselines=False))
+    assert [cell.name for cell in plan.cells] == ["frozen", "last"]
+    with pytest.raises(ConfigError, match=r"--ways takes some of scratch, .*; found half"):
+        build_study("transfer", request(pretrained="w.pth", ways=("half",)))
 
 
 def test_rare_classes_change_one_factor_at_a_time(toy: Catalog, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def study(
     grid: str | float | list[float] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
     pretrained: str = "",
     pretrained_stream: int | None = None,
+    ways: str = "",
     cached_items: int = 0,
     baselines: bool = True,
     baseline_items: int = 4000,
@@ -56,6 +57,7 @@ def study(
         grid: p_musical only: its values.
         pretrained: transfer only: weights to start from, as train.pretrained.
         pretrained_stream: transfer only: which stream of a multi-stream checkpoint.
+        ways: transfer only: some of scratch, frozen, finetune, last, random_frozen, with commas (all).
         cached_items: transfer only: with a frozen backbone, mix and embed so many mixes once; 0 mixes anew.
         baselines: transfer only: whether to have the classical baselines.
         baseline_items: transfer only: training mixes of a baseline.
@@ -86,6 +88,7 @@ def study(
         grid=values,
         pretrained=pretrained,
         pretrained_stream=pretrained_stream,
+        ways=tuple(way for way in ways.split(",") if way),
         cached_items=cached_items,
         baselines=baselines,
         baseline_items=baseline_items,
@@ -112,6 +115,7 @@ _OWN = {
     "grid": "p_musical",
     "pretrained": "transfer",
     "pretrained_stream": "transfer",
+    "ways": "transfer",
     "cached_items": "transfer",
     "baselines": "transfer",
     "baseline_items": "transfer",

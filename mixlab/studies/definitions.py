@@ -31,6 +31,7 @@ class StudyRequest:
         grid: Values of p_musical.
         pretrained: Weights that the study of transfer starts from, as ``train.pretrained``.
         pretrained_stream: Which stream of a multi-stream checkpoint.
+        ways: Ways of transfer that the study of transfer compares; empty for all.
         cached_items: With a frozen backbone, as ``train.cached_items``; 0 mixes anew.
         baselines: Whether the study of transfer has the classical baselines.
         baseline_items: Training mixes of a baseline.
@@ -44,6 +45,7 @@ class StudyRequest:
     grid: tuple[float, ...] = P_GRID
     pretrained: str = ""
     pretrained_stream: int | None = None
+    ways: tuple[str, ...] = ()
     cached_items: int = 0
     baselines: bool = True
     baseline_items: int = 4000
@@ -122,6 +124,8 @@ def _transfer(request: StudyRequest) -> Plan:
         )
     stream = request.pretrained_stream
     stream = request.train.pretrained_stream if stream is None else stream
+    if unknown := [way for way in request.ways if way not in TRANSFER_LABELS]:
+        raise ConfigError(f"--ways takes some of {', '.join(TRANSFER_LABELS)}; found {', '.join(unknown)}.")
     base = replace(
         request.train,
         transfer="scratch",
@@ -132,6 +136,8 @@ def _transfer(request: StudyRequest) -> Plan:
     )
     cells = []
     for way, label in TRANSFER_LABELS.items():
+        if request.ways and way not in request.ways:
+            continue
         if way == "last" and not _has_head(pretrained):
             continue
         overrides: dict[str, Any] = {"train.transfer": way}
@@ -166,7 +172,8 @@ def _has_head(pretrained: str) -> bool:
 
 def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> list[Cell]:
     shared = {"baseline.items": request.baseline_items, "baseline.model": plain(request.train.model)}
-    linear = {"baseline.features": "embeddings", "baseline.classifier": "logistic"}
+    embedded = {"baseline.features": "embeddings", "baseline.classifier": "logistic"}
+    given = {**embedded, "baseline.weights": pretrained, "baseline.pretrained_stream": stream}
     rows: tuple[tuple[str, str, dict[str, Any]], ...] = (
         (
             "forest",
@@ -176,12 +183,17 @@ def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> li
         (
             "embeddings",
             "pretrained embeddings + logistic regression",
-            {**linear, "baseline.weights": pretrained, "baseline.pretrained_stream": stream},
+            given,
+        ),
+        (
+            "embeddings_svm",
+            "pretrained embeddings + linear SVM",
+            {**given, "baseline.classifier": "svm"},
         ),
         (
             "random_embeddings",
             "random embeddings + logistic regression",
-            {**linear, "baseline.weights": "random"},
+            {**embedded, "baseline.weights": "random"},
         ),
     )
     return [

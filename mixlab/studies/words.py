@@ -177,7 +177,9 @@ def transfer_lines(results: StudyResults) -> list[str]:
     best = best_cell([*ways, scratch], "average_precision")
     if classical is not None and best is not None:
         lines.append(_ap_line(best, classical) + " (each the best of its kind on validation)")
-    if "last" not in {c.cell.name for c in results.cells}:
+    # Not said where the user asked for some ways only.
+    names = {c.cell.name for c in results.cells}
+    if "last" not in names and {"scratch", "frozen", "finetune", "random_frozen"} <= names:
         lines.append("no row trains the last layer alone: these weights bring no head of their own")
     return [*lines, *_paper_order(results)]
 
