@@ -1,7 +1,10 @@
 """The explorer's entry: choose a catalog, then a page."""
 
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -11,25 +14,55 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 
-def main() -> None:
-    """Show the chosen page."""
-    from app.data import find_place
-    from app.views import audition, chooser, welcome
+class Entry(NamedTuple):
+    """A page: its module in ``app.views``, whose ``show(place)`` draws it, and how it is found.
 
-    icon = Path(__file__).resolve().with_name("icon.svg")
-    st.set_page_config("mixlab", page_icon=str(icon), layout="wide")
+    Without a catalog, a page that needs one is replaced by the welcome; the others get None.
+    """
+
+    view: str
+    title: str
+    icon: str
+    needs_catalog: bool = True
+
+    @property
+    def address(self) -> str:
+        """What stands for the page in addresses."""
+        return self.view.replace("_", "-")
+
+
+# The first one is the home page.
+ENTRIES = (
+    Entry("audition", "Audition", ":material/headphones:"),
+    Entry("corpus", "Corpus", ":material/library_music:"),
+    Entry("runs", "Runs", ":material/query_stats:", needs_catalog=False),
+    Entry("p_musical", "p_musical", ":material/tune:", needs_catalog=False),
+    Entry("tag", "Tag a file", ":material/label:", needs_catalog=False),
+)
+
+
+def show(entry: Entry) -> None:
+    """Show a page; only now is its module loaded, with what it needs."""
+    from app.data import find_place
+    from app.views import chooser, welcome
+
     path = chooser.chosen_path()
     place = find_place(path)
+    if place is None and entry.needs_catalog:
+        welcome.show(path)
+    else:
+        import_module(f"app.views.{entry.view}").show(place)
 
-    def home() -> None:
-        if place is None:
-            welcome.show(path)
-        else:
-            audition.show(place)
 
+def main() -> None:
+    """Show the chosen page."""
+    icon = Path(__file__).resolve().with_name("icon.svg")
+    st.set_page_config("mixlab", page_icon=str(icon), layout="wide")
     pages = [
-        st.Page(home, title="Audition", icon=":material/headphones:", url_path="audition", default=True),
-    ]
+        st.Page(partial(show, entry), title=entry.title, icon=entry.icon, url_path=entry.address,
+                default=entry is ENTRIES[0])
+        for entry in ENTRIES
+    ]  # fmt: skip
     st.navigation(pages, position="top").run()
 
 

@@ -1,0 +1,80 @@
+"""The Corpus page in a real browser: it opens without errors, and a stem that is chosen plays."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.browser
+
+TABS = ("Classes", "Tree", "Distributions", "Stems", "Problems", "Leakage")
+FIRST_LINE = {"x": 18, "y": 52}
+"""Where the box of a table's first line is, in pixels from the table's corner."""
+
+
+def opened(page: "Page") -> "Page":
+    page.get_by_text("This page answers on this machine only").wait_for()
+    return page
+
+
+def choose_first(page: "Page") -> "Locator":
+    """Choose the first stem of the list, and return the player that appears."""
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    table.click(position=FIRST_LINE)
+    player = page.get_by_test_id("stAudio")
+    player.wait_for()
+    return player
+
+
+def test_a_stem_that_is_chosen_plays_beside_its_curve(open_page: "OpenPage") -> None:
+    page = opened(open_page("show=Stems", place="corpus"))
+    assert page.get_by_test_id("stAudio").count() == 0
+    player = choose_first(page)
+    page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
+    page.wait_for_function("() => location.search.includes('stem=folder')")
+    assert player.evaluate("audio => audio.paused")
+    player.evaluate("async audio => { audio.muted = true; await audio.play(); }")
+    page.wait_for_function("audio => audio.currentTime > 0.3", arg=player.element_handle())
+
+
+def test_an_address_reopens_the_stem_and_the_filters(open_page: "OpenPage") -> None:
+    page = opened(open_page("show=Stems&splits=train&sort=loudness", place="corpus"))
+    choose_first(page)
+    page.wait_for_function("() => location.search.includes('stem=')")
+    fresh = opened(open_page(page.url))
+    fresh.get_by_test_id("stAudio").wait_for()
+    name = "[data-testid=stAudio]"
+    assert fresh.locator(name).get_attribute("aria-label") == page.locator(name).get_attribute("aria-label")
+    for word in ("show=Stems", "splits=train", "sort=loudness", "stem="):
+        assert word in fresh.url
+
+
+def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
+    page = opened(open_page(place="corpus"))
+    for tab in TABS:
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_function("name => document.querySelector('[role=tab][aria-selected=true]')"
+                               "?.textContent.includes(name)", arg=tab)  # fmt: skip
+    page.get_by_role("link", name="Audition").click()
+    page.locator(".player [data-lane=lane0]").wait_for()
+    assert "corpora=" not in page.url
+    page.get_by_role("link", name="Corpus").click()
+    opened(page)
+    names = [re.sub(r"\s+", " ", link.inner_text()) for link in page.get_by_test_id("stTopNavLink").all()]
+    assert [name.split()[-1] for name in names] == ["Audition", "Corpus", "Runs", "p_musical", "file"]
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_nothing_lies_beyond_the_edge(open_page: "OpenPage", width: int) -> None:
+    page = opened(open_page(place="corpus", width=width, dark=width == 400))
+    for tab in TABS:
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(700)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
