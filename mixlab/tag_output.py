@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ import numpy as np
 from mixlab.errors import MissingDependencyError
 from mixlab.tagging import FileTags
 
-__all__ = ["FORMATS", "audacity_labels", "format_table", "output_names", "tags_as_csv", "tags_as_json"]
+__all__ = [
+    "FORMATS",
+    "ClassRow",
+    "audacity_labels",
+    "class_rows",
+    "format_table",
+    "output_names",
+    "tags_as_csv",
+    "tags_as_json",
+]
 
 _SHOWN_SPANS = 3
 
@@ -20,6 +30,71 @@ _SHOWN_SPANS = 3
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 1), 60)
     return f"{int(minutes)}:{rest:04.1f}"
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class of a tagged file.
+
+    Attributes:
+        name: The class.
+        place: Its column in the scores.
+        depth: How many ancestors it has among the classes.
+        heard: Whether it sounds somewhere.
+        mean: Mean score over what sounds; None where nothing does.
+        max: Highest score; None where nothing sounds.
+        threshold: Its threshold.
+        seconds: How long it sounds.
+        spans: Where: (start, end) in seconds.
+    """
+
+    name: str
+    place: int
+    depth: int
+    heard: bool
+    mean: float | None
+    max: float | None
+    threshold: float
+    seconds: float
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def where(self) -> str:
+        """The first spans in words, such as ``0:02.5-0:14.5  and 2 more``."""
+        return _where(self.spans)
+
+
+def _where(spans: tuple[tuple[float, float], ...]) -> str:
+    text = "  ".join(f"{_clock(a)}-{_clock(b)}" for a, b in spans[:_SHOWN_SPANS])
+    more = len(spans) - _SHOWN_SPANS
+    return text + (f"  and {more} more" if more > 0 else "")
+
+
+def class_rows(tags: FileTags) -> tuple[ClassRow, ...]:
+    """Return all classes as the tree has them: families as the labels order them, each before its own."""
+    spans, mean, highest = tags.spans(), tags.mean, tags.max
+    rows: list[ClassRow] = []
+
+    def add(parent: int | None, depth: int) -> None:
+        for c, name in enumerate(tags.labels):
+            if tags.parents[c] == parent:
+                rows.append(
+                    ClassRow(
+                        name=name,
+                        place=c,
+                        depth=depth,
+                        heard=bool(spans[name]),
+                        mean=_finite(mean[c]),
+                        max=_finite(highest[c]),
+                        threshold=float(tags.thresholds[c]),
+                        seconds=sum(end - start for start, end in spans[name]),
+                        spans=spans[name],
+                    )
+                )
+                add(c, depth + 1)
+
+    add(None, 0)
+    return tuple(rows)
 
 
 def format_table(tags: FileTags) -> str:
@@ -35,9 +110,7 @@ def format_table(tags: FileTags) -> str:
     for name in tags.tags:
         c = tags.labels.index(name)
         seconds = sum(end - start for start, end in spans[name])
-        where = "  ".join(f"{_clock(a)}-{_clock(b)}" for a, b in spans[name][:_SHOWN_SPANS])
-        more = len(spans[name]) - _SHOWN_SPANS
-        where += f"  and {more} more" if more > 0 else ""
+        where = _where(spans[name])
         figures = f"{mean[c]:5.3f}  {highest[c]:5.3f}      {tags.thresholds[c]:5.3f}  {seconds:5.1f} s"
         lines.append(f"  {name:<{width}}  {figures}   {where}")
     if not tags.tags:

@@ -9,13 +9,13 @@ below a level gate count as silent: there nothing sounds, whatever the model say
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mixlab.audio import FLOOR_DB, FloatArray, iter_blocks, probe, to_channels
 from mixlab.errors import AudioError, ConfigError, RunError
@@ -26,7 +26,7 @@ from mixlab.runs import Run
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["GATE_DB", "FileTags", "Tagger", "tag_file"]
+__all__ = ["GATE_DB", "FileTags", "Tagger", "class_notes", "tag_file"]
 
 GATE_DB = -60.0
 """Moments whose RMS level in dBFS is below this are silent; 16-bit dither lies near -96."""
@@ -107,6 +107,17 @@ class FileTags:
         """The classes that sound somewhere, the highest mean score first."""
         heard = np.flatnonzero(self.active.any(axis=0))
         return tuple(self.labels[c] for c in heard[np.argsort(-self.mean[heard], kind="stable")])
+
+    def with_thresholds(self, thresholds: float | ArrayLike) -> "FileTags":
+        """Return the same scores, decided at other thresholds: one for all classes, or ``(C,)``.
+
+        Raises:
+            ConfigError: there are as many thresholds as neither one nor the classes.
+        """
+        values = np.asarray(thresholds, np.float64)
+        if values.shape not in ((), (len(self.labels),)):
+            raise ConfigError(f"Expected one threshold or {len(self.labels)}, got shape {values.shape}.")
+        return replace(self, thresholds=np.broadcast_to(values, (len(self.labels),)).copy())
 
     def spans(self) -> dict[str, tuple[tuple[float, float], ...]]:
         """Return for every class where it sounds: (start, end) in seconds, neighbours merged."""
@@ -215,27 +226,91 @@ class Tagger:
             AudioError: the file is missing, damaged or empty.
             ConfigError: ``hop_s`` or ``batch_size`` is out of its range.
         """
+        path, meter = Path(path), _Meter(self.sample_rate)
+        self._check(hop_s, batch_size)
+        blocks = _metered(_mono_blocks(path, self.sample_rate), meter, progress)
+        return self._listen(path, blocks, meter, hop_s, batch_size, gate_db)
+
+    def tag_audio(
+        self,
+        audio: FloatArray,
+        *,
+        name: str = "audio",
+        hop_s: float = 1.0,
+        batch_size: int = 16,
+        gate_db: float = GATE_DB,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> FileTags:
+        """Tag audio that is in memory already.
+
+        Args:
+            audio: float32 ``(channels, samples)`` at the model's ``sample_rate``.
+            name: What stands for its path.
+            hop_s: As for ``tag``.
+            batch_size: As for ``tag``.
+            gate_db: As for ``tag``.
+            progress: Called with (windows done, windows in all) after every batch.
+
+        Raises:
+            AudioError: it has no samples.
+            ConfigError: ``hop_s`` or ``batch_size`` is out of its range.
+        """
+        self._check(hop_s, batch_size)
+        mono = to_channels(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), 1)[0]
+        meter = _Meter(self.sample_rate)
+        blocks = (mono[at : at + BLOCK_FRAMES] for at in range(0, len(mono), BLOCK_FRAMES))
+        windows = self.count_windows(len(mono), hop_s)
+        said = None if progress is None else lambda done: progress(done, windows)
+        return self._listen(
+            Path(name), _metered(blocks, meter, None), meter, hop_s, batch_size, gate_db, said
+        )
+
+    def count_windows(self, samples: int, hop_s: float) -> int:
+        """Return how many windows the model hears of ``samples`` samples at its rate."""
+        window, hop = self._sizes(hop_s)
+        return 1 + max(-(-(samples - window) // hop), 0)
+
+    def _sizes(self, hop_s: float) -> tuple[int, int]:
+        return round(self.window_s * self.sample_rate), max(round(hop_s * self.sample_rate), 1)
+
+    def _check(self, hop_s: float, batch_size: int) -> None:
         if not 0 < hop_s <= self.window_s or batch_size < 1:
             raise ConfigError(
                 f"hop_s must be above 0 and at most the model's window of {self.window_s:g} s, batch_size at "
                 f"least 1; got {hop_s:g} and {batch_size}."
             )
-        window, hop = round(self.window_s * self.sample_rate), max(round(hop_s * self.sample_rate), 1)
-        path, meter = Path(path), _Meter(self.sample_rate)
+
+    def _listen(
+        self,
+        path: Path,
+        blocks: Iterator[FloatArray],
+        meter: "_Meter",
+        hop_s: float,
+        batch_size: int,
+        gate_db: float,
+        on_windows: Callable[[int], None] | None = None,
+    ) -> FileTags:
+        """Score all windows of a signal; ``on_windows`` is called with how many are done."""
+        window, hop = self._sizes(hop_s)
         starts: list[int] = []
         scores: list[NDArray[np.float32]] = []
         waiting: list[FloatArray] = []
-        blocks = _metered(_mono_blocks(path, self.sample_rate), meter, progress)
+
+        def score() -> None:
+            scores.append(self._score(waiting))
+            waiting.clear()
+            if on_windows is not None:
+                on_windows(len(starts))
+
         for start, samples in _windows(blocks, window, hop):
             starts.append(start)
             waiting.append(samples)
             if len(waiting) == batch_size:
-                scores.append(self._score(waiting))
-                waiting = []
+                score()
         if not starts:
             raise AudioError(f"{path} holds no samples: there is nothing to tag.")
         if waiting:
-            scores.append(self._score(waiting))
+            score()
         duration_s = meter.samples / self.sample_rate
         edges = _edges(np.array(starts) / self.sample_rate, self.window_s, duration_s)
         return FileTags(
@@ -257,7 +332,9 @@ class Tagger:
     def _score(self, windows: Sequence[FloatArray]) -> NDArray[np.float32]:
         import torch
 
-        with torch.inference_mode():
+        from mixlab.training.preparation import full_float32
+
+        with torch.inference_mode(), full_float32():
             audio = torch.from_numpy(np.stack(windows)[:, None]).to(self.device)
             scores: NDArray[np.float32] = torch.sigmoid(self.model(audio).float()).cpu().numpy()
         return scores
@@ -276,6 +353,45 @@ def tag_file(path: str | Path, run: Run | Tagger | str | Path, **settings: Any) 
         RunError: the run has no model yet, or is damaged.
     """
     return (run if isinstance(run, Tagger) else Tagger.load(run)).tag(path, **settings)
+
+
+def class_notes(run: Run | str | Path) -> dict[str, str]:
+    """Say of which classes a run's tags mean little, and why.
+
+    A class that no mix of validation held has no fitted threshold, and one that no mix of the test held has
+    no score: how well the model finds it, if it was trained on it at all, nobody knows.
+
+    Returns:
+        Class name to a sentence; classes that were fitted and scored are left out. Empty where the run was
+        not evaluated yet.
+
+    Raises:
+        RunError: the run cannot be opened, or its report is damaged.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    if not (run.path / "report.json").is_file():
+        return {}
+    notes: dict[str, str] = {}
+    try:
+        splits = run.report()["splits"]
+        held = {
+            split: {k["name"]: int(k["support"]) for k in splits[split]["classes"]}
+            for split in ("validation", "test")
+            if split in splits
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.path}/report.json lacks {error}: evaluate the run again.") from error
+    for name in next(iter(held.values()), {}):
+        without = [split for split, supports in held.items() if supports.get(name) == 0]
+        if without == ["validation", "test"]:
+            notes[name] = (
+                "no validation or test mix held it: perhaps it was not trained, and its threshold is a guess"
+            )
+        elif without == ["validation"]:
+            notes[name] = "no validation mix held it: its threshold is a guess"
+        elif without:
+            notes[name] = "no test mix held it: how well it is found was never measured"
+    return notes
 
 
 def _by_label(values: Mapping[str, float] | None, labels: Sequence[str]) -> NDArray[np.float64]:

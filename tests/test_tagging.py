@@ -19,8 +19,16 @@ from mixlab.errors import AudioError, ConfigError, MissingDependencyError, RunEr
 from mixlab.models import ModelConfig
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run
-from mixlab.tag_output import FORMATS, audacity_labels, format_table, output_names, tags_as_csv, tags_as_json
-from mixlab.tagging import FileTags, Tagger, tag_file
+from mixlab.tag_output import (
+    FORMATS,
+    audacity_labels,
+    class_rows,
+    format_table,
+    output_names,
+    tags_as_csv,
+    tags_as_json,
+)
+from mixlab.tagging import FileTags, Tagger, class_notes, tag_file
 from mixlab.training import TrainConfig, train
 
 RATE = 8000
@@ -205,6 +213,38 @@ def test_broken_samples_read_as_silence(tagger: Tagger, tmp_path: Path) -> None:
     assert "low" in tagger.tag(tmp_path / "x.wav").tags
 
 
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 2.01, 7.7, 70.0])
+@pytest.mark.parametrize("hop_s", [0.3, 1.0])
+def test_audio_in_memory_is_tagged_as_its_file_is(
+    tagger: Tagger, tmp_path: Path, rng: np.random.Generator, seconds: float, hop_s: float
+) -> None:
+    signal = rng.uniform(-0.5, 0.5, round(seconds * RATE)).astype(np.float32)
+    soundfile.write(tmp_path / "x.wav", signal, RATE, subtype="FLOAT")
+    steps: list[tuple[int, int]] = []
+    found = tagger.tag_audio(signal[None], name="x.wav", hop_s=hop_s, progress=lambda *now: steps.append(now))
+    from_file = tagger.tag(tmp_path / "x.wav", hop_s=hop_s)
+    np.testing.assert_allclose(found.scores, from_file.scores, atol=1e-6)
+    np.testing.assert_allclose(found.level_db, from_file.level_db, atol=1e-6)
+    assert (found.duration_s, found.padded, str(found.path)) == (
+        from_file.duration_s,
+        from_file.padded,
+        "x.wav",
+    )
+    # Every window is counted once, and how many there will be is known beforehand.
+    windows = len(found.scores)
+    assert tagger.count_windows(len(signal), hop_s) == windows
+    assert steps == [(min(done, windows), windows) for done in range(16, windows + 16, 16)]
+
+
+def test_audio_in_memory_is_checked_as_files_are(tagger: Tagger) -> None:
+    with pytest.raises(AudioError, match="x holds no samples"):
+        tagger.tag_audio(np.zeros((1, 0), np.float32), name="x")
+    with pytest.raises(ConfigError, match=r"at most the model's window of 2 s"):
+        tagger.tag_audio(np.zeros((1, 9), np.float32), hop_s=3.0)
+    stereo = np.stack([tone(440, 4), 0 * tone(440, 4)]).astype(np.float32)
+    assert tagger.tag_audio(stereo).level_db[0] == pytest.approx(-15.05, abs=0.05)
+
+
 def test_what_cannot_be_tagged_is_named(tagger: Tagger, tmp_path: Path, song: Path) -> None:
     (tmp_path / "text.wav").write_text("nothing")
     with pytest.raises(AudioError, match=r"text\.wav, found a file of 7 bytes"):
@@ -233,6 +273,36 @@ def test_the_table_names_what_sounds_and_where(tags: FileTags) -> None:
 def test_no_class_above_its_threshold_is_said_so(tagger: Tagger, tmp_path: Path) -> None:
     text = format_table(tagger.tag(write(tmp_path / "x.wav", 0.2 * tone(440, 5))))
     assert "no class reaches its threshold; nearest is low, 0.027 of 0.500" in text
+
+
+def test_thresholds_decide_what_is_heard(tags: FileTags) -> None:
+    none, every = tags.with_thresholds(1.0), tags.with_thresholds([0.9, 0.0, 1.0])
+    assert none.tags == ()
+    assert tags.tags
+    # The first instrument is heard wherever anything sounds, and its family with it.
+    assert set(every.tags) == {"family", "low"}
+    np.testing.assert_array_equal(every.active[:, 1], tags.sounding)
+    np.testing.assert_array_equal(every.scores, tags.scores)
+    lower = [tags.with_thresholds(at).active.sum() for at in (0.9, 0.6, 0.3, 0.0)]
+    assert lower == sorted(lower)
+    with pytest.raises(ConfigError, match=r"Expected one threshold or 3, got shape \(2,\)"):
+        tags.with_thresholds([0.1, 0.2])
+
+
+def test_rows_follow_the_tree_and_agree_with_the_tags(tags: FileTags) -> None:
+    rows = class_rows(tags)
+    assert [(row.name, row.depth, row.place) for row in rows] == [
+        ("family", 0, 0),
+        ("low", 1, 1),
+        ("high", 0, 2),
+    ]
+    assert {row.name for row in rows if row.heard} == set(tags.tags)
+    for row in rows:
+        assert row.spans == tags.spans()[row.name]
+        assert row.seconds == pytest.approx(sum(end - start for start, end in row.spans))
+        assert row.mean == pytest.approx(tags.mean[row.place], abs=1e-5)
+    moved = replace(tags, labels=("low", "high", "family"), parents=(2, None, None))
+    assert [row.name for row in class_rows(moved)] == ["high", "family", "low"]
 
 
 def test_csv_has_a_row_per_moment_and_nothing_for_silence(tags: FileTags) -> None:
@@ -322,6 +392,32 @@ def test_an_unscored_run_has_thresholds_of_a_half(run: Run, tmp_path: Path) -> N
     bare.write_model(run.read_model()[0], {k: v for k, v in card.items() if k != "input"})
     with pytest.raises(RunError, match="lacks 'input'"):
         Tagger.load(bare)
+
+
+def test_classes_that_no_mix_held_are_named(run: Run, tmp_path: Path) -> None:
+    report = run.report()
+    held = {
+        split: {k["name"]: k["support"] for k in report["splits"][split]["classes"]}
+        for split in report["splits"]
+    }
+    notes = class_notes(run)
+    assert set(notes) == {
+        name for name in held["test"] if 0 in (held["test"][name], held["validation"][name])
+    }
+    bare = Run.create(tmp_path / "bare", {}, {})
+    assert class_notes(bare) == {}
+    for place, supports in enumerate(((0, 0), (0, 3), (3, 0), (3, 3))):
+        for split, support in zip(("validation", "test"), supports, strict=True):
+            report["splits"][split]["classes"][place] |= {"name": f"class {place}", "support": support}
+    bare.write_report(report, "")
+    notes = class_notes(bare.path)
+    assert "no validation or test mix held it" in notes["class 0"]
+    assert notes["class 1"] == "no validation mix held it: its threshold is a guess"
+    assert notes["class 2"].startswith("no test mix held it")
+    assert "class 3" not in notes
+    bare.write_report({"splits": {"test": {}}}, "")
+    with pytest.raises(RunError, match="evaluate the run again"):
+        class_notes(bare)
 
 
 def test_one_bad_file_stops_no_other(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,9 +22,9 @@ _STRIP = _component("strip")
 _COPY_LINK = _component("copy_link")
 
 
-def play(payload: bytes) -> None:
-    """Show the multitrack player; ``payload`` is what ``app.components.payload`` packs."""
-    _PLAYER(data=payload, key="player")
+def play(payload: bytes, key: str = "player") -> None:
+    """Show the player; ``payload`` is what ``app.components.payload`` or ``app.components.heat`` packs."""
+    _PLAYER(data=payload, key=key)
 
 
 def show_strip(data: dict[str, Any], index_key: str) -> None:

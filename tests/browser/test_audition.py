@@ -259,6 +259,21 @@ def test_a_copied_link_reopens_this_very_mix_in_a_fresh_browser(open_page: "Open
     assert player(fresh).evaluate(shown) == player(page).evaluate(shown) == mix_hash(page)
 
 
+def test_a_mix_of_more_sources_plays_after_one_of_fewer(open_page: "OpenPage", toy: Catalog) -> None:
+    sizes = {i: len(draw(toy, MixConfig(), 0, 0, i, kind="non_musical").sources) for i in range(24)}
+    small, large = min(sizes, key=lambda i: sizes[i]), max(sizes, key=lambda i: sizes[i])
+    assert sizes[small] < sizes[large]
+    page = open_page(f"index={small}&draw=non-musical")
+    root = playing(page)
+    before = mix_hash(page)
+    page.locator(f".strip button[data-index='{large}']").click()
+    wait_for_another(page, before)
+    assert root.evaluate("root => root.player.sources.length") == sizes[large]
+    page.get_by_role("button", name="▶ Play").click()
+    assert len(root.evaluate(LISTEN)["lanes"]) == sizes[large]
+    assert root.evaluate("root => root.player.playing") is True
+
+
 def test_a_link_of_another_catalog_warns_instead_of_playing(open_page: "OpenPage") -> None:
     page = open_page("index=3&catalog=0123456789abcdef")
     page.get_by_text("made on another catalog").wait_for()

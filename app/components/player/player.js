@@ -1,12 +1,16 @@
 // A multitrack player on the Web Audio clock. One blob comes in: the length of a JSON header (uint32,
-// little-endian), the header padded to a multiple of 4 bytes, float32 samples (every source, then every
-// further take, channel after channel), and at the end one byte per cell of each take's spectrogram.
+// little-endian), the header padded to a multiple of 4 bytes, samples (every source, then every take that
+// brings audio of its own, channel after channel; float32, or int16 where the header's encoding says so),
+// one byte per cell of each take's spectrogram, and at the end, for a tagged file, one per class and moment.
 // The mixer lives here alone: nothing is sent back, so solo, mute and gain cause no rerun.
 
 const COLUMNS = 600; // of a waveform
 const SMOOTH_S = 0.006; // time constant of gain changes: no clicks, yet at once
 const LEAD_S = 0.03; // all sources are started together this far ahead of the clock
-const STEP_S = 0.25;
+const STEPS_S = [0.25, 1]; // of the arrow keys, in mixes and in whole songs
+const LONG_S = 30;
+const HEAT_COLUMNS = 1200;
+const TOLD = 4; // classes that are told at the cursor
 const CEILING = 10 ** (-1 / 20); // full scale comes out at -1 dBFS
 const LOWEST_DB = -60; // the lower end of a gain slider is silence
 // Dark to bright in even steps of lightness (after viridis), so that it also reads in grey.
@@ -14,6 +18,7 @@ const COLOURS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253
 
 const amplitude = (db) => (db <= LOWEST_DB ? 0 : 10 ** (db / 20));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const minutes = (time) => `${Math.floor(time / 60)}:${String(Math.round(time % 60)).padStart(2, "0")}`;
 const said = (db) => (db <= LOWEST_DB ? "−∞ dB" : `${db > 0 ? "+" : ""}${db.toFixed(1).replace("-", "−")} dB`);
 
 function make(tag, properties = {}, ...children) {
@@ -36,14 +41,29 @@ function readAudio(blob, header, offset) {
   const bytes = blob.slice(offset);
   const size = header.channels * header.samples;
   const count = header.lanes.length + header.takes.filter((take) => take.audio).length;
-  const floats = new Float32Array(bytes.buffer, 0, count * size);
+  const short = header.encoding === "int16";
+  const floats = short ? Float32Array.from(new Int16Array(bytes.buffer, 0, count * size), (value) => value / 32767)
+    : new Float32Array(bytes.buffer, 0, count * size);
+  const audioEnd = count * size * (short ? 2 : 4);
   const signals = Array.from({ length: count }, (_, i) =>
     Array.from({ length: header.channels }, (_, c) =>
       floats.subarray(i * size + c * header.samples, i * size + (c + 1) * header.samples)));
   const cells = header.mel.bands * header.mel.frames;
-  const mel = (i) => bytes.subarray(count * size * 4 + i * cells, count * size * 4 + (i + 1) * cells);
+  const mel = (i) => bytes.subarray(audioEnd + i * cells, audioEnd + (i + 1) * cells);
   return { signals, mel };
 }
+
+function readHeat(blob, header) {
+  // Copied, so that the whole blob is not kept for a few scores.
+  return header.heat ? blob.slice(blob.length - header.heat.classes.length * header.heat.starts.length) : null;
+}
+
+function colour(level) {
+  const place = clamp(level, 0, 1) * (COLOURS.length - 1);
+  const first = Math.min(Math.floor(place), COLOURS.length - 2);
+  return [0, 1, 2].map((c) => COLOURS[first][c] + (place - first) * (COLOURS[first + 1][c] - COLOURS[first][c]));
+}
+const PALETTE = Array.from({ length: 256 }, (_, value) => colour(value / 255));
 
 function sumOf(signals) {
   return signals[0].map((_, c) => {
@@ -111,6 +131,12 @@ class Player {
   load(blob) {
     const { header, offset } = readHeader(blob);
     if (header.id === this.header?.id) return;
+    if (header.audio && header.audio === this.header?.audio) {
+      this.header = header; // only what is said of the same sound has changed: it plays on
+      this.heat = readHeat(blob, header);
+      this.drawHeat();
+      return;
+    }
     const sameItem = header.item === this.header?.item;
     const wasPlaying = this.playing, position = this.time, focus = this.focused();
     const mixer = sameItem ? this.mixer : null;
@@ -121,7 +147,9 @@ class Player {
     }
     const { signals, mel } = readAudio(blob, header, offset);
     this.header = header;
+    this.heat = readHeat(blob, header);
     this.duration = header.samples / header.sample_rate;
+    this.step = STEPS_S[+(this.duration > LONG_S)];
     this.sources = signals.slice(0, header.lanes.length);
     this.takes = header.takes.map((take) => ({ ...take }));
     let next = header.lanes.length, picture = 0;
@@ -130,6 +158,10 @@ class Player {
       take.mel = take.signal ? mel(picture++) : null;
     }
     this.buffers = null;
+    // Another number of lanes needs another graph; the old one first fades out.
+    const old = this.graph;
+    [this.graph, this.levels] = [null, null];
+    if (old) setTimeout(() => old.out.disconnect(), 100);
     this.mixer = mixer ?? {
       take: 0, main: { db: 0, mute: false },
       lanes: header.lanes.map(() => ({ db: 0, mute: false, solo: false })),
@@ -162,7 +194,7 @@ class Player {
     this.root.replaceChildren(
       this.buildBar(),
       make("div", { className: "grid" }, this.buildRuler(), this.mainView.row,
-        ...this.laneViews.map((view) => view.row), this.buildSpectrogram()),
+        ...this.laneViews.map((view) => view.row), ...this.buildHeat(), this.buildSpectrogram()),
       this.keys, this.status,
     );
     this.drawTake();
@@ -183,9 +215,10 @@ class Player {
     this.matchBox = make("input", { type: "checkbox", checked: this.matched, "data-focus": "match",
       onchange: () => { this.matched = this.matchBox.checked; this.apply(); this.show(); } });
     this.loudness = make("span", { className: "loudness" });
-    return make("div", { className: "bar" },
-      make("div", { className: "group", role: "group", "aria-label": "Transport" },
-        this.playButton, this.loopButton, this.clock),
+    const transport = make("div", { className: "group", role: "group", "aria-label": "Transport" },
+      this.playButton, this.loopButton, this.clock);
+    if (!this.sources.length) return make("div", { className: "bar" }, transport, this.loudness);
+    return make("div", { className: "bar" }, transport,
       make("div", { className: "group", role: "group", "aria-label": "Compare at the same position" },
         make("div", { className: "takes" }, ...this.takeButtons), this.loudness),
       make("div", { className: "group end" },
@@ -199,12 +232,14 @@ class Player {
     this.ruler = make("div", { className: "ruler", role: "slider", tabIndex: 0, "aria-label": "Position",
       "aria-valuemin": 0, "aria-valuemax": this.duration, "data-focus": "ruler" });
     for (let t = 0; t <= this.duration + 1e-6; t += step) {
-      const tick = make("span", {}, `${+t.toFixed(1)}`);
+      const tick = make("span", {}, this.duration > 90 ? minutes(t) : `${+t.toFixed(1)}`);
       tick.style.left = `${(100 * t) / this.duration}%`;
+      tick.classList.toggle("last", t > 0.94 * this.duration); // its text would stand beyond the edge
       this.ruler.append(tick);
     }
     this.listenTo(this.ruler);
-    return make("div", { className: "row ruler-row" }, make("div", { className: "head" }, "seconds"), this.ruler);
+    return make("div", { className: "row ruler-row" }, make("div", { className: "head" },
+      this.duration > 90 ? "minutes" : "seconds"), this.ruler);
   }
 
   buildLane(lane, i) {
@@ -226,8 +261,10 @@ class Player {
   }
 
   buildMain() {
-    const view = this.buildRow("main", "Σ", "Mixture", "");
+    const single = !this.sources.length;
+    const view = single ? this.buildRow("main", "♪", this.takes[0].name, "") : this.buildRow("main", "Σ", "Mixture", "");
     view.row.classList.add("main");
+    view.solo.hidden = single;
     view.mute.onclick = () => { this.mixer.main.mute = !this.mixer.main.mute; this.changed(); };
     view.solo.onclick = () => this.unsolo();
     view.solo.title = "Hear every source again: switches all solos off (key 0)";
@@ -283,11 +320,105 @@ class Player {
       wave);
   }
 
+  // ---- scores of classes over time ----
+
+  buildHeat() {
+    if (!this.header.heat) return [];
+    this.told = make("p", { className: "told" });
+    this.heatBox = make("div", { className: "heat", role: "group", "aria-label": "Scores of classes over time" });
+    this.drawHeat();
+    const scale = make("i", { className: "scale" });
+    const legend = make("p", { className: "legend" }, "score 0 ", scale,
+      " 1 · line below: heard, at or above the threshold · hatched: silent");
+    const head = make("div", { className: "head" }, make("strong", {}, "Classes"), make("small", {}, "highest score | threshold"));
+    const row = make("div", { className: "row told-row" }, head, make("div", {}, this.told, legend));
+    return [row, this.heatBox];
+  }
+
+  drawHeat() {
+    const { classes, starts, silent } = this.header.heat;
+    const hidden = new Set(silent);
+    this.heatBox.replaceChildren(...classes.map((one, c) => {
+      const scores = this.heat.subarray(c * starts.length, (c + 1) * starts.length);
+      return this.buildHeatRow(one, scores, hidden);
+    }));
+    this.toldAt = null;
+    this.tell();
+  }
+
+  buildHeatRow(one, scores, hidden) {
+    const canvas = make("canvas", { role: "img", "aria-label": one.spoken, width: HEAT_COLUMNS, height: 1 });
+    const { starts } = this.header.heat;
+    const picture = canvas.getContext("2d"), image = picture.createImageData(HEAT_COLUMNS, 1);
+    const column = (time) => Math.round((time / this.duration) * HEAT_COLUMNS);
+    scores.forEach((score, k) => {
+      if (hidden.has(k)) return; // left clear: the hatching below shows
+      for (let x = column(starts[k]); x < column(starts[k + 1] ?? this.duration); x++) {
+        image.data.set([...PALETTE[score], 255], 4 * x);
+      }
+    });
+    picture.putImageData(image, 0, 0);
+    const wave = make("div", { className: "wave strip" }, canvas);
+    for (const [start, end] of one.spans) {
+      const span = make("div", { className: "heard" });
+      span.style.left = `${(100 * start) / this.duration}%`;
+      span.style.width = `${(100 * (end - start)) / this.duration}%`;
+      wave.append(span);
+    }
+    wave.append(make("div", { className: "region" }), make("div", { className: "cursor" }));
+    this.listenTo(wave);
+    wave.addEventListener("pointermove", (event) => {
+      const box = wave.getBoundingClientRect();
+      const time = clamp((event.clientX - box.left) / box.width, 0, 1) * this.duration;
+      const k = this.momentAt(time);
+      const score = hidden.has(k) ? "silent" : (scores[k] / 255).toFixed(2);
+      this.told.textContent = `${one.name} at ${time.toFixed(1)} s: ${score}, threshold ${one.threshold.toFixed(2)}`;
+    });
+    wave.addEventListener("pointerleave", () => { this.toldAt = null; this.tell(); });
+    const name = make("span", { className: "class" }, one.name + (one.note ? " *" : ""));
+    name.style.paddingLeft = `${one.depth * 14}px`;
+    const figures = one.max === null ? "–" : `${one.max.toFixed(2)} | ${one.threshold.toFixed(2)}`;
+    const head = make("div", { className: "head", title: one.note },
+      make("span", { className: "mark", "aria-hidden": true }, one.heard ? "✓" : "–"), name,
+      make("span", { className: "figures" }, figures));
+    return make("div", { className: `row heat-row${one.heard ? "" : " unheard"}` }, head, wave);
+  }
+
+  momentAt(time) {
+    const { starts } = this.header.heat;
+    let low = 0, high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (starts[middle] <= time) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  tell() {
+    // The strongest classes at the cursor, in numbers.
+    const k = this.momentAt(this.time);
+    if (k === this.toldAt) return;
+    this.toldAt = k;
+    const { classes, starts, silent } = this.header.heat;
+    const time = starts[k];
+    const at = `From ${time.toFixed(1)} s: `;
+    if (silent.includes(k)) {
+      this.told.textContent = `${at}silent`;
+      return;
+    }
+    const best = classes.map((one, c) => [this.heat[c * starts.length + k] / 255, one]);
+    best.sort((a, b) => b[0] - a[0]);
+    const heard = (one) => one.spans.some(([start, end]) => start <= time + 1e-3 && time + 1e-3 < end);
+    this.told.textContent = at + (best.slice(0, TOLD)
+      .map(([score, one]) => `${one.name} ${score.toFixed(2)}${heard(one) ? " ✓" : ""}`).join(", ") || "no class");
+  }
+
   drawTake() {
     const take = this.takes[this.mixer.take];
     const scale = this.mixer.take === 0 ? this.scale : 0.96 / Math.max(take.peak, 1e-3);
     this.mainView.path.setAttribute("d", outline(take.signal, scale));
-    this.mainView.title.textContent = this.mixer.take === 0 ? "Mixture" : take.name;
+    this.mainView.title.textContent = this.mixer.take === 0 && this.sources.length ? "Mixture" : take.name;
     this.mainView.small.textContent = take.about;
     this.mainView.svg.setAttribute("aria-label", `Waveform: ${take.name}, ${take.about}`);
     this.canvas.setAttribute("aria-label", `${this.canvasText}: ${take.name}`);
@@ -298,12 +429,11 @@ class Player {
     const image = picture.createImageData(frames, bands);
     for (let band = 0; band < bands; band++) {
       for (let frame = 0; frame < frames; frame++) {
-        const place = (take.mel[band * frames + frame] / 255) * (COLOURS.length - 1);
-        const first = Math.min(Math.floor(place), COLOURS.length - 2);
         const at = 4 * ((bands - 1 - band) * frames + frame);
-        for (let c = 0; c < 3; c++) {
-          image.data[at + c] = COLOURS[first][c] + (place - first) * (COLOURS[first + 1][c] - COLOURS[first][c]);
-        }
+        const [red, green, blue] = PALETTE[take.mel[band * frames + frame]];
+        image.data[at] = red;
+        image.data[at + 1] = green;
+        image.data[at + 2] = blue;
         image.data[at + 3] = 255;
       }
     }
@@ -352,6 +482,7 @@ class Player {
     const text = `${time.toFixed(2)} / ${this.duration.toFixed(2)} s`;
     this.clock.textContent = this.region
       ? `${text} · loop ${this.region[0].toFixed(2)}–${this.region[1].toFixed(2)}` : text;
+    if (this.heat) this.tell();
     const now = time.toFixed(1);
     if (this.ruler.getAttribute("aria-valuenow") !== now) {
       this.ruler.setAttribute("aria-valuenow", now);
@@ -413,7 +544,7 @@ class Player {
     };
     this.buffers = {
       lanes: this.sources.map(buffer),
-      takes: this.takes.map((take, i) => (i > 0 && take.signal ? buffer(take.signal) : null)),
+      takes: this.takes.map((take) => (take.audio ? buffer(take.signal) : null)),
     };
     this.graph?.out.disconnect();
     this.graph = this.buildGraph();
@@ -455,7 +586,7 @@ class Player {
       set(this.graph.lanes[i].gain, lane.mute || (soloed && !lane.solo) ? 0 : amplitude(lane.db)));
     set(this.graph.bus, take === 0 ? whole : 0);
     this.takes.forEach((one, i) => {
-      if (i > 0) set(this.graph.takes[i], take === i ? whole * (this.matched ? 10 ** (one.match_db / 20) : 1) : 0);
+      if (one.audio) set(this.graph.takes[i], take === i ? whole * (this.matched ? 10 ** (one.match_db / 20) : 1) : 0);
     });
   }
 
@@ -610,13 +741,13 @@ class Player {
     const digit = /^Digit([0-9])$/.exec(event.code)?.[1];
     // Buttons and boxes keep their space bar, sliders their arrows.
     if (event.code === "Space" && !["BUTTON", "INPUT"].includes(target.tagName)) this.toggle();
-    else if (event.key === "ArrowLeft" && !range) this.seek(this.time - (event.shiftKey ? 4 : 1) * STEP_S);
-    else if (event.key === "ArrowRight" && !range) this.seek(this.time + (event.shiftKey ? 4 : 1) * STEP_S);
+    else if (event.key === "ArrowLeft" && !range) this.seek(this.time - (event.shiftKey ? 4 : 1) * this.step);
+    else if (event.key === "ArrowRight" && !range) this.seek(this.time + (event.shiftKey ? 4 : 1) * this.step);
     else if (event.key === "Home" && !range) this.seek(0);
     else if (event.key === "Escape" && this.loop) this.setLoop(false);
     else if (digit === "0") this.unsolo();
     else if (digit && +digit <= this.laneViews.length) this.solo(+digit - 1, event.shiftKey);
-    else if (event.key === "b") this.choose(this.mixer.take === 0 ? this.before || 1 : 0);
+    else if (event.key === "b" && this.takes.length > 1) this.choose(this.mixer.take === 0 ? this.before || 1 : 0);
     else if (event.key === "l") this.setLoop(!this.loop);
     else return;
     event.preventDefault();

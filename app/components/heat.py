@@ -1,0 +1,145 @@
+"""Pack a tagged file for the player: header, samples, spectrogram, scores of classes over time."""
+
+import json
+import math
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixlab.audition import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image
+from mixlab.uploads import Upload
+
+if TYPE_CHECKING:
+    from mixlab.tag_output import ClassRow
+    from mixlab.tagging import FileTags
+
+__all__ = ["KEYS", "HeatPicture", "pack_tags", "picture_of"]
+
+KEYS = (
+    "Keys: space plays, ← → move (with Shift further), L loops, Esc ends the loop. Click the waveform or the "
+    "map to go there, drag to loop. Output is limited to −1 dBFS."
+)
+
+
+@dataclass(frozen=True)
+class HeatPicture:
+    """What of a file does not change with thresholds.
+
+    Attributes:
+        samples: int16 samples, little-endian.
+        mel: The spectrogram's bytes, one per cell.
+        frames: Its columns.
+        lufs: Integrated loudness in LUFS, or None.
+        peak: Highest absolute sample.
+    """
+
+    samples: bytes
+    mel: bytes
+    frames: int
+    lufs: float | None
+    peak: float
+
+
+def picture_of(upload: Upload) -> HeatPicture:
+    """Prepare a file for the player."""
+    mel = mel_image(upload.audio, upload.sample_rate)
+    lufs = loudness_lufs(upload.audio, upload.sample_rate)
+    return HeatPicture(
+        samples=np.rint(np.clip(upload.audio, -1.0, 1.0) * 32767.0).astype("<i2").tobytes(),
+        mel=mel.tobytes(),
+        frames=mel.shape[1],
+        lufs=round(lufs, 2) if math.isfinite(lufs) else None,
+        peak=float(np.abs(upload.audio).max(initial=0.0)),
+    )
+
+
+def pack_tags(
+    upload: Upload,
+    picture: HeatPicture,
+    tags: "FileTags",
+    notes: dict[str, str],
+    *,
+    only_heard: bool = False,
+) -> bytes:
+    """Return the player's blob.
+
+    Args:
+        upload: The file as the model hears it.
+        picture: What ``picture_of`` made of it.
+        tags: Its scores, and the thresholds at which they are decided.
+        notes: What must be said of single classes.
+        only_heard: Leave out the classes that are heard nowhere.
+    """
+    from mixlab.tag_output import class_rows
+
+    rows = [row for row in class_rows(tags) if row.heard or not only_heard]
+    scores = np.rint(255.0 * np.clip(tags.scores[:, [row.place for row in rows]].T, 0.0, 1.0)).astype(
+        np.uint8
+    )
+    header: dict[str, Any] = {
+        "audio": upload.key,
+        "item": upload.key,
+        "sample_rate": upload.sample_rate,
+        "channels": 1,
+        "samples": upload.audio.shape[1],
+        "encoding": "int16",
+        "lanes": [],
+        "takes": [_take(upload, picture)],
+        "mel": {
+            "bands": MEL_BANDS,
+            "frames": picture.frames,
+            "low_hz": round(LOWEST_HZ),
+            "high_hz": upload.sample_rate / 2,
+        },
+        "heat": {
+            "starts": np.round(tags.start_s, 3).tolist(),
+            "silent": [int(k) for k in np.flatnonzero(~tags.sounding)],
+            "classes": [_class(row, tags, notes.get(row.name, "")) for row in rows],
+        },
+        "keys": KEYS,
+    }
+    # Scores are part of it: another run may decide the same from other numbers.
+    plain = json.dumps(header, ensure_ascii=False)
+    header["id"] = sha256(plain.encode() + scores.tobytes()).hexdigest()[:16]
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 4)
+    return b"".join(
+        [
+            len(text).to_bytes(4, "little"),
+            text,
+            picture.samples,
+            picture.mel,
+            np.ascontiguousarray(scores).tobytes(),
+        ]
+    )
+
+
+def _take(upload: Upload, picture: HeatPicture) -> dict[str, Any]:
+    return {
+        "key": "file",
+        "name": upload.name,
+        "about": f"as the model hears it: mono at {upload.sample_rate / 1000:g} kHz",
+        "missing": "",
+        "audio": True,
+        "lufs": picture.lufs,
+        "match_db": 0.0,
+        "peak": picture.peak,
+    }
+
+
+def _class(row: "ClassRow", tags: "FileTags", note: str) -> dict[str, Any]:
+    figures = "nothing sounds" if row.max is None else f"mean {row.mean:.2f}, highest {row.max:.2f}"
+    state = f"heard for {row.seconds:.1f} of {tags.duration_s:.1f} s" if row.heard else "not heard"
+    return {
+        "name": row.name,
+        "depth": row.depth,
+        "heard": row.heard,
+        "max": None if row.max is None else round(row.max, 4),
+        "threshold": round(row.threshold, 4),
+        "spans": [[round(start, 3), round(end, 3)] for start, end in row.spans],
+        "note": note,
+        "spoken": f"{row.name}: {state}; score {figures}, threshold {row.threshold:.2f}."
+        + (f" {note[0].upper()}{note[1:]}." if note else ""),
+    }

@@ -1,0 +1,226 @@
+"""Tables and texts of runs: numbers in, data frames and words out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixlab.evaluation import MIN_SONGS, Difference, Interval
+from mixlab.inspection import Confusion, Decided, Ranking, SplitTable, TreeBox
+
+__all__ = [
+    "FEW",
+    "class_order",
+    "class_table",
+    "confusion_table",
+    "curve_table",
+    "difference_table",
+    "dot_table",
+    "figure",
+    "history_table",
+    "is_little",
+    "point_table",
+    "say_interval",
+    "tree_table",
+]
+
+FEW = 30
+"""Known positives below which a class's scores are drawn hollow."""
+
+ORDERS = ("as in the label set", "by F1", "by support")
+
+CURVES = {
+    "loss": {"train_loss": "training", "validation_loss": "validation"},
+    "score": {"validation_macro_ap": "validation mAP", "validation_macro_roc_auc": "validation ROC-AUC"},
+}
+_NONE = {"low": math.nan, "high": math.nan}
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """Return a number as text; an undefined one as a dash."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def say_interval(interval: Interval | None) -> str:
+    """Return an interval as text; a missing one in words."""
+    return "no interval" if interval is None else f"95 %: {interval.low:.3f} to {interval.high:.3f}"
+
+
+def is_little(decided: Decided, column: int) -> bool:
+    """Tell whether a class has so few positives that its scores mean little."""
+    return bool(decided.support[column] < FEW or decided.songs[column] < MIN_SONGS)
+
+
+def class_order(labels: Sequence[str], decided: Decided, order: str) -> list[int]:
+    """Return columns in the order of ``ORDERS``; undefined ones last when ordered by F1."""
+    columns = list(range(len(labels)))
+    if order == "by F1":
+        return sorted(columns, key=lambda c: -decided.f1[c] if math.isfinite(decided.f1[c]) else math.inf)
+    return sorted(columns, key=lambda c: -int(decided.support[c])) if order == "by support" else columns
+
+
+def class_table(
+    table: SplitTable, decided: Decided, ranking: Ranking, order: Sequence[int], fitted: bool
+) -> pd.DataFrame:
+    """Return one row per class: support, decisions at the threshold, scores without one."""
+    rows = [
+        {
+            "class": table.labels[c],
+            "positive": int(decided.support[c]),
+            "known": int(decided.known[c]),
+            "songs": int(decided.songs[c]),
+            "threshold": float(decided.thresholds[c]),
+            "P": decided.precision[c],
+            "R": decided.recall[c],
+            "F1": decided.f1[c],
+            "F1 from": decided.low[c],
+            "F1 to": decided.high[c],
+            "prior F1": ranking.prior_f1[c],
+            "AP": ranking.ap[c],
+            "AP from": ranking.low[c],
+            "AP to": ranking.high[c],
+            "ROC-AUC": ranking.auc[c],
+            "remark": _remark(table, decided, c, fitted),
+        }
+        for c in order
+    ]
+    return pd.DataFrame(rows)
+
+
+def _remark(table: SplitTable, decided: Decided, column: int, fitted: bool) -> str:
+    said = []
+    if not decided.support[column]:
+        said.append("undefined: no known positive")
+    elif is_little(decided, column):
+        said.append("little support")
+    if fitted and not table.fitted.fitted[column]:
+        said.append("threshold not fitted: no positive on validation")
+    return "; ".join(said)
+
+
+def dot_table(
+    table: SplitTable, runs: Mapping[str, tuple[Decided, Ranking]], order: Sequence[int]
+) -> pd.DataFrame:
+    """Return what the dots of F1 are drawn from, a row per class and run."""
+    return pd.DataFrame(
+        [
+            {
+                "class": table.labels[c],
+                "run": name,
+                "F1": decided.f1[c],
+                "low": decided.low[c],
+                "high": decided.high[c],
+                "prior F1": ranking.prior_f1[c],
+                "positive": int(decided.support[c]),
+                "songs": int(decided.songs[c]),
+                "support": "little" if is_little(decided, c) else "enough",
+            }
+            for c in order
+            for name, (decided, ranking) in runs.items()
+        ]
+    )
+
+
+def curve_table(curves: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return precision-recall curves by run as one table."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "run": name,
+                    **{key: curve[key] for key in ("threshold", "precision", "recall")},
+                    "F1": curve["f1"],
+                    **{key: np.asarray(curve[key.lower()]).astype(int) for key in ("TP", "FP", "FN")},
+                }
+            )
+            for name, curve in curves.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def point_table(runs: Mapping[str, Decided], column: int) -> pd.DataFrame:
+    """Return where the chosen thresholds lie on the curves of a class."""
+    return pd.DataFrame(
+        [
+            {
+                "run": name,
+                "threshold": float(decided.thresholds[column]),
+                "precision": decided.precision[column],
+                "recall": decided.recall[column],
+                "F1": decided.f1[column],
+                "TP": int(decided.tp[column]),
+                "FP": int(decided.predicted[column] - decided.tp[column]),
+                "FN": int(decided.support[column] - decided.tp[column]),
+            }
+            for name, decided in runs.items()
+        ]
+    )
+
+
+def tree_table(boxes: Sequence[TreeBox], table: SplitTable, decided: Decided) -> pd.DataFrame:
+    """Return one row per box of the tree."""
+    return pd.DataFrame(
+        [
+            {
+                "class": table.labels[box.column],
+                "level": box.level,
+                "top": box.top,
+                "bottom": box.bottom,
+                "F1": decided.f1[box.column],
+                "figure": figure(decided.f1[box.column]) + (" °" if is_little(decided, box.column) else ""),
+                "positive": int(decided.support[box.column]),
+            }
+            for box in boxes
+        ]
+    )
+
+
+def confusion_table(found: Sequence[Confusion]) -> pd.DataFrame:
+    """Return one row per pair of classes."""
+    columns = ["missed", "added", "mixes", "expected", "excess", "possible", "share", "usual"]
+    rows = [
+        (c.missed, c.added, c.mixes, c.possible * c.usual, c.excess, c.possible, c.share, c.usual)
+        for c in found
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(0, "pair", [f"{c.missed} → {c.added}" for c in found])
+    return table
+
+
+def history_table(metrics: Mapping[str, Sequence[Mapping[str, float]]], kind: str) -> pd.DataFrame:
+    """Return the learning curves of some runs, a row per run, curve and epoch that has a value."""
+    rows = [
+        {"run": name, "epoch": int(row["epoch"]), "curve": title, "value": row[key]}
+        for name, epochs in metrics.items()
+        for row in epochs
+        for key, title in CURVES[kind].items()
+        if math.isfinite(row.get(key, math.nan))
+    ]
+    return pd.DataFrame(rows, columns=["run", "epoch", "curve", "value"])
+
+
+def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
+    """Return one row per class and mean: both scores, their difference, its paired interval."""
+    rows = []
+    for d in differences:
+        ends = _NONE if d.interval is None else {"low": d.interval.low, "high": d.interval.high}
+        verdict = "no interval" if d.interval is None else "excludes 0" if d.excludes_zero else "holds 0"
+        if not math.isfinite(d.difference):
+            verdict = "undefined"
+        rows.append(
+            {
+                "class": d.name,
+                "songs": d.songs,
+                "A": d.a,
+                "B": d.b,
+                "difference": d.difference,
+                **ends,
+                "B better": d.above_zero,
+                "verdict": verdict,
+                "dropped": d.dropped,
+            }
+        )
+    return pd.DataFrame(rows)

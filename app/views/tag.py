@@ -1,0 +1,276 @@
+"""Tag a file: which instruments a run's model hears in it, and when."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from app import tag_data, words
+from app.components.mount import play
+from app.data import Place
+from app.tag_data import RunModel
+from app.views import runs_places, welcome
+from mixlab.errors import MixlabError
+from mixlab.tag_output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
+from mixlab.uploads import MAX_BYTES, MAX_S, Upload
+
+if TYPE_CHECKING:
+    from mixlab.tagging import FileTags, Tagger
+
+__all__ = ["show"]
+
+UPLOAD, RECORD, EXAMPLE = SOURCES = ("Upload a file", "Record", "Try an example")
+FITTED, SAME = DECISIONS = ("fitted per class", "one for all")
+HOPS_S = (0.5, 1.0, 2.0, 4.0)
+DOWNLOAD = ":material/download:"
+PRIVACY = (
+    "The file stays in the memory of this machine, is not stored on disk or sent anywhere, and is forgotten "
+    "with this tab."
+)
+RUNS_HELP = "Runs with a model, in the folders that are listed under Folders."
+
+
+class Sound(NamedTuple):
+    """What is to be tagged: its name, what stands for its content, and how to get the bytes."""
+
+    name: str
+    key: str
+    read: Callable[[], bytes]
+
+
+def show(place: Place | None) -> None:
+    """Show the page.
+
+    Args:
+        place: The open catalog, near which runs are looked for; or None.
+    """
+    head = st.container(horizontal=True, vertical_alignment="center")
+    head.title("Tag a file", width="content")
+    st.caption("Which instruments sound in a recording, and when: a model listens to windows of it.")
+    try:
+        runs = tag_data.with_model(runs_places.found_runs(place, head))
+        if not runs:
+            welcome.offer_run(place)
+            return
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        run = _choose_run(runs, row)
+        with st.spinner("Loading the model …", show_time=False):
+            tagger = tag_data.get_tagger(run)
+        hop_s = _choose_hop(tagger, row)
+        sound = _choose_sound(row)
+        _warn(run, tagger)
+        if sound is not None:
+            _tag(run, tagger, sound, hop_s)
+        st.caption(_describe_run(run, tagger))
+    except MixlabError as error:
+        st.error(words.escape(str(error)), icon=":material/error:")
+
+
+# ---- what is chosen ----
+
+
+def _choose_run(runs: list[RunModel], row: "st.delta_generator.DeltaGenerator") -> RunModel:
+    names = [run.name for run in runs]
+    name = row.selectbox("Run", names, key="run", bind="query-params", width=280, help=RUNS_HELP)
+    return runs[names.index(str(name))] if name in names else runs[0]
+
+
+def _choose_hop(tagger: "Tagger", row: "st.delta_generator.DeltaGenerator") -> float:
+    hops = [hop for hop in HOPS_S if hop <= tagger.window_s] or [tagger.window_s]
+    return float(
+        row.selectbox(
+            "A window every", hops, index=hops.index(1.0) if 1.0 in hops else 0, key="tag_hop",
+            bind="query-params", format_func=lambda hop: f"{hop:g} s", width=150,
+            help="How finely spans are known. Half as far takes twice as long.",
+        )
+    )  # fmt: skip
+
+
+def _describe_run(run: RunModel, tagger: "Tagger") -> str:
+    classes = f"{len(tagger.labels)} classes, windows of {tagger.window_s:g} s, on {tagger.device}"
+    return words.escape(f"Run {run.path}: {classes}" + (f" · {tagger.note}" if tagger.note else ""))
+
+
+def _warn(run: RunModel, tagger: "Tagger") -> None:
+    if not tagger.fitted:
+        st.warning(
+            "This run was not scored yet, so every threshold is 0.5 and not fitted. Type "
+            f"`mixlab evaluate {run.path.replace('`', '')}`",
+            icon=":material/rule:",
+        )
+
+
+def _choose_sound(row: "st.delta_generator.DeltaGenerator") -> Sound | None:
+    source = row.segmented_control(
+        "What to tag", SOURCES, default=UPLOAD, key="tag_source", bind="query-params", required=True,
+        width="content",
+    )  # fmt: skip
+    if source == EXAMPLE:
+        return _choose_example()
+    limits = f"up to {MAX_S / 60:g} minutes"
+    if source == RECORD:
+        found = st.audio_input(
+            f"Record with this machine's microphone, {limits}", sample_rate=44_100, key="tag_recording"
+        )
+    else:
+        found = st.file_uploader(
+            f"WAV, FLAC, OGG, Opus, MP3 or AIFF, {limits}", key="tag_file", max_upload_size=MAX_BYTES // 2**20
+        )
+    st.caption(PRIVACY)
+    if found is None:
+        return None
+    return Sound("recording.wav" if source == RECORD else found.name, found.file_id, found.getvalue)
+
+
+def _choose_example() -> Sound:
+    examples = tag_data.example_names()
+    name = str(
+        st.segmented_control(
+            "Example", list(examples), default=next(iter(examples)), key="tag_example", bind="query-params",
+            required=True,
+        )
+    )  # fmt: skip
+    st.caption(
+        f"What truly plays: **{examples[name]}**. Composed and synthesized on this machine, with seeds "
+        "that no demo corpus has."
+    )
+    return Sound(f"{name.lower()}.wav", f"example {name}", lambda: tag_data.get_example(name))
+
+
+# ---- what is found ----
+
+
+def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
+    with st.spinner("Reading …", show_time=False):
+        upload = tag_data.get_upload(sound.key, sound.name, tagger.sample_rate, sound.read)
+    bar = st.empty()
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(done / total, f"Listening: {done} of {total} windows")
+
+    found = tag_data.get_tags(run, upload, hop_s, progress)
+    bar.empty()
+    notes = tag_data.get_notes(run)
+    st.markdown(_describe(upload, found, tagger.window_s, tagger.note))
+    tags, only_heard = _decide(found)
+    _say_tags(tags, notes)
+    play(tag_data.get_payload(upload, tags, notes, only_heard=only_heard), key="tag_player")
+    rows = class_rows(tags)
+    first, second = st.tabs(["Classes", "Every moment"])
+    with first:
+        _classes(rows, notes)
+    with second:
+        _moments(tags)
+    _downloads(tags, run, tagger)
+
+
+def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> str:
+    channels = {1: "mono", 2: "stereo"}.get(upload.channels, f"{upload.channels} channels")
+    heard = "what is played below is what the model hears"
+    text = (
+        f"{upload.duration_s:.1f} s · {channels} at {upload.source_rate / 1000:g} kHz ({upload.format}) · "
+        f"{len(tags.scores)} windows; {heard}: mono at {upload.sample_rate / 1000:g} kHz."
+    )
+    if note:
+        text += f" Beware: {note}."
+    if tags.padded:
+        text += f" Shorter than the model's window of {window_s:g} s: silence was added at its end."
+    return f"**{words.escape(upload.name)}** · {words.escape(text)}"
+
+
+def _decide(found: "FileTags") -> tuple["FileTags", bool]:
+    """Show the thresholds; return the tags decided at them, and whether only heard classes are shown."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    decide = row.segmented_control(
+        "Thresholds", DECISIONS, default=FITTED, key="tag_decide", bind="query-params", required=True,
+        width="content",
+        help="Fitted on the run's validation mixes, where each gives the best F1; or one of your own.",
+    )  # fmt: skip
+    if decide == SAME:
+        value = row.slider(
+            "Threshold", 0.0, 1.0, 0.5, 0.01, key="tag_threshold", bind="query-params", width=360,
+            help="A class is heard where its score reaches it.",
+        )  # fmt: skip
+        found = found.with_thresholds(float(value))
+    only_heard = row.toggle("Only classes that are heard", key="tag_heard", bind="query-params")
+    return found, bool(only_heard)
+
+
+def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
+    if tags.tags:
+        badges = " ".join(
+            f":{'orange' if name in notes else 'green'}-badge[{'✓' if name not in notes else '?'} "
+            f"{words.escape(name)}]"
+            for name in tags.tags
+        )
+        st.markdown(
+            f"**Heard** ({len(tags.tags)} of {len(tags.labels)} classes, the strongest first): {badges}"
+        )
+    else:
+        highest = tags.max
+        near = int((highest - tags.thresholds).argmax())
+        st.info(
+            f"No class reaches its threshold. Nearest is {words.escape(tags.labels[near])}: "
+            f"{highest[near]:.2f} of {tags.thresholds[near]:.2f}.",
+            icon=":material/hearing_disabled:",
+        )
+    told = [f"{words.escape(name)}: {note}" for name, note in notes.items()]
+    if told:
+        st.caption("\\* Little is known of some classes. " + ". ".join(told) + ".")
+
+
+def _classes(rows: tuple[ClassRow, ...], notes: dict[str, str]) -> None:
+    ranked = sorted(rows, key=lambda row: (not row.heard, -(row.mean or 0.0)))
+    table = pd.DataFrame(
+        {
+            "class": [row.name for row in ranked],
+            "heard": ["✓ heard" if row.heard else "–" for row in ranked],
+            "mean score": [row.mean for row in ranked],
+            "highest score": [row.max for row in ranked],
+            "threshold": [row.threshold for row in ranked],
+            "sounds (s)": [round(row.seconds, 1) for row in ranked],
+            "where": [row.where for row in ranked],
+            "known problems": [notes.get(row.name, "") for row in ranked],
+        }
+    )
+    if not notes:
+        table = table.drop(columns="known problems")
+    columns = {
+        "mean score": st.column_config.ProgressColumn(
+            min_value=0.0, max_value=1.0, format="%.2f", help="Over what is not silent."
+        ),
+        "highest score": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f"),
+        "threshold": st.column_config.NumberColumn(format="%.2f"),
+    }
+    st.dataframe(table, hide_index=True, column_config=columns, height="content")
+
+
+def _moments(tags: "FileTags") -> None:
+    st.caption("The numbers behind the map: a row per moment, a column per class; silence has no scores.")
+    scores = pd.DataFrame(tags.scores, columns=list(tags.labels)).astype("float64").round(3)
+    scores[~tags.sounding] = None
+    times = {
+        "from (s)": tags.start_s.round(2),
+        "to (s)": tags.end_s.round(2),
+        "level (dBFS)": tags.level_db.round(1),
+    }
+    st.dataframe(pd.concat([pd.DataFrame(times), scores], axis=1), hide_index=True)
+
+
+def _downloads(tags: "FileTags", run: RunModel, tagger: "Tagger") -> None:
+    stem = Path(tags.path.name).stem
+    row = st.container(horizontal=True)
+    row.download_button(
+        "Scores (CSV)", lambda: tags_as_csv(tags), f"{stem}.csv", "text/csv", icon=DOWNLOAD,
+        on_click="ignore", help="A row per moment, a column per class.",
+    )  # fmt: skip
+    row.download_button(
+        "Tags (JSON)", lambda: tags_as_json(tags, run=run.path, note=tagger.note), f"{stem}.json",
+        "application/json", icon=DOWNLOAD, on_click="ignore", help="Every class with its spans.",
+    )  # fmt: skip
+    row.download_button(
+        "Audacity labels", lambda: audacity_labels(tags), f"{stem}.labels.txt", "text/plain", icon=DOWNLOAD,
+        on_click="ignore", help="File, Import, Labels in Audacity.",
+    )  # fmt: skip

@@ -1,0 +1,216 @@
+"""Audio that somebody hands in as bytes: decoded in memory, or refused in words that help.
+
+Nothing is written to disk. What comes out is what a model hears: mono, at the model's rate.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import soundfile
+import soxr
+
+from mixlab.audio import FloatArray
+from mixlab.errors import AudioError
+
+__all__ = ["MAX_BYTES", "MAX_S", "MIN_S", "SILENT_DB", "Upload", "decode_upload"]
+
+MAX_BYTES = 128 * 1024 * 1024
+"""Largest upload: ten minutes of stereo at 48 kHz and 16 bits are 115 MB."""
+
+MAX_S = 600.0
+"""Longest upload in seconds."""
+
+MIN_S = 0.1
+"""Shortest upload in seconds."""
+
+SILENT_DB = -60.0
+"""An upload whose loudest 10 ms have an RMS level in dBFS below this holds nothing to tag."""
+
+_BLOCK_FRAMES = 1 << 18
+_FRAME_S = 0.01
+_READS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
+# What people hand in by mistake, by how such files begin: (offset, bytes, what it is, what to do).
+_CONVERT = "Convert it first, such as with 'ffmpeg -i IN out.wav'."
+_KINDS: tuple[tuple[int, bytes, str, str], ...] = (
+    (4, b"ftyp", "an MP4, M4A or MOV file", _CONVERT),
+    (0, b"\x1a\x45\xdf\xa3", "a WebM or Matroska file", _CONVERT),
+    (0, b"\x30\x26\xb2\x75", "a WMA or WMV file", _CONVERT),
+    (0, b"\xff\xf1", "an AAC file", _CONVERT),
+    (0, b"\xff\xf9", "an AAC file", _CONVERT),
+    (0, b"MThd", "a MIDI file, which holds notes and no sound", "Render it with a synthesizer first."),
+    (0, b"%PDF", "a PDF document", "Choose an audio file."),
+    (0, b"\x89PNG", "a picture (PNG)", "Choose an audio file."),
+    (0, b"\xff\xd8\xff", "a picture (JPEG)", "Choose an audio file."),
+    (0, b"GIF8", "a picture (GIF)", "Choose an audio file."),
+    (0, b"PK\x03\x04", "a ZIP archive or an office document", "Unpack it and choose one audio file."),
+    (0, b"Rar!", "a RAR archive", "Unpack it and choose one audio file."),
+    (0, b"\x1f\x8b", "a compressed file (gzip)", "Unpack it and choose one audio file."),
+)
+# Endings of audio files: where the content is none, the file is damaged rather than of another kind.
+_AUDIO_HEADS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Decoded audio.
+
+    Attributes:
+        name: The file's name, for people.
+        key: Hash of its bytes.
+        audio: float32 ``(1, samples)``, channels averaged.
+        sample_rate: Of ``audio``, in Hz.
+        source_rate: Of the file, in Hz.
+        channels: Of the file.
+        format: Container and encoding, such as ``WAV PCM_16``.
+        duration_s: Length in seconds.
+        loudest_db: RMS level in dBFS of its loudest 10 ms.
+    """
+
+    name: str
+    key: str
+    audio: FloatArray
+    sample_rate: int
+    source_rate: int
+    channels: int
+    format: str
+    duration_s: float
+    loudest_db: float
+
+
+def decode_upload(
+    data: bytes,
+    name: str,
+    *,
+    sample_rate: int,
+    max_bytes: int = MAX_BYTES,
+    max_s: float = MAX_S,
+) -> Upload:
+    """Decode an audio file that is held in memory, to mono at ``sample_rate``.
+
+    NaN and infinity read as 0.
+
+    Args:
+        data: The file's bytes, in any format that libsndfile reads.
+        name: Its name, for messages.
+        sample_rate: Rate to resample to, in Hz.
+        max_bytes: Largest file that is accepted.
+        max_s: Longest.
+
+    Raises:
+        AudioError: it is empty, too large, too long, too short, silent, damaged, or no audio at all;
+            the message says which, and what to do.
+    """
+    if not data:
+        raise AudioError(f"{name} is empty: it has 0 bytes. Choose another file.")
+    if len(data) > max_bytes:
+        raise AudioError(
+            f"{name} has {len(data) / 2**20:.0f} MB, more than the {max_bytes / 2**20:.0f} MB that are read "
+            "here. Shorten it, or store it as FLAC or MP3. 'mixlab tag FILE --run RUN' has no limit."
+        )
+    with _opened(data, name) as file:
+        rate, channels, frames = file.samplerate, file.channels, file.frames
+        kind = f"{file.format} {file.subtype}"
+        if frames / rate > max_s:
+            _refuse_length(name, frames / rate, max_s)
+        mono = _decode(file, name, round(max_s * rate))
+    duration_s = len(mono) / rate
+    if duration_s < MIN_S:
+        raise AudioError(f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.")
+    loudest_db = _loudest_db(mono, rate)
+    if loudest_db < SILENT_DB:
+        said = "digital silence" if loudest_db <= -200 else f"at most {loudest_db:.0f} dBFS loud"
+        raise AudioError(
+            f"{name} is silent: it is {said}, and below {SILENT_DB:g} dBFS nothing is tagged. Check the "
+            "file; of a recording, check that the right microphone is chosen and not muted."
+        )
+    if rate != sample_rate:
+        mono = np.asarray(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32)
+    key = sha256(data).hexdigest()[:16]
+    return Upload(name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db)
+
+
+def _opened(data: bytes, name: str) -> soundfile.SoundFile:
+    try:
+        file = soundfile.SoundFile(io.BytesIO(data))
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError) as error:
+        raise AudioError(_no_audio(data, name)) from error
+    if file.samplerate <= 0 or file.channels <= 0:
+        file.close()
+        raise AudioError(_no_audio(data, name))
+    return file
+
+
+def _no_audio(data: bytes, name: str) -> str:
+    """Say what a file is that does not open as audio."""
+    for offset, head, what, advice in _KINDS:
+        if data[offset : offset + len(head)] == head:
+            return f"{name} is {what}, not {_READS}. {advice}"
+    if data.startswith(_AUDIO_HEADS):
+        return (
+            f"{name} begins as audio, but its header is damaged or cut off ({len(data)} bytes). Take it from "
+            "its source again."
+        )
+    text = b"\0" not in data[:4096] and _decodes(data[:4096])
+    found = "text" if text else f"{len(data)} bytes of an unknown kind"
+    return f"{name} is no audio file: expected {_READS}, found {found}. Choose an audio file."
+
+
+def _decodes(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # cut in the middle of a character
+    return True
+
+
+def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
+    raise AudioError(
+        f"{name} lasts {duration_s / 60:.1f} minutes, more than the {max_s / 60:g} that are tagged here. Cut "
+        "a part out; 'mixlab tag FILE --run RUN' takes files of any length."
+    )
+
+
+def _decode(file: soundfile.SoundFile, name: str, max_frames: int) -> FloatArray:
+    """Return all samples as mono ``(samples,)`` at the file's rate."""
+    blocks, done = [np.zeros(0, np.float32)], 0
+    for block in _blocks(file, name):
+        done += len(block)
+        if done > max_frames:  # the header said less
+            _refuse_length(name, done / file.samplerate, max_frames / file.samplerate)
+        mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+        blocks.append(np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0))
+    # Where headers hold an estimate, as in MP3, the end of the data is the end of the audio.
+    if file.format != "MP3" and done < file.frames:
+        _refuse_damage(file, name, done, "the rest is missing")
+    return np.concatenate(blocks)
+
+
+def _blocks(file: soundfile.SoundFile, name: str) -> Iterator[FloatArray]:
+    done = 0
+    while True:
+        try:
+            block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            _refuse_damage(file, name, done, str(error).rstrip(". "))
+        if len(block) == 0:
+            return
+        done += len(block)
+        yield block
+
+
+def _refuse_damage(file: soundfile.SoundFile, name: str, done: int, why: str) -> None:
+    raise AudioError(
+        f"{name} is damaged: {file.frames / file.samplerate:.1f} s are announced, and decoding stops after "
+        f"{done / file.samplerate:.1f} s ({why}). Take it from its source again, or export what is left with "
+        "an audio editor."
+    )
+
+
+def _loudest_db(mono: FloatArray, rate: int) -> float:
+    size = max(min(round(_FRAME_S * rate), len(mono)), 1)
+    frames = mono[: len(mono) // size * size].reshape(-1, size)
+    power = float(np.einsum("ij,ij->i", frames, frames, dtype=np.float64).max(initial=0.0)) / size
+    return 10.0 * float(np.log10(max(power, 1e-30)))
