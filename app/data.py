@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import streamlit as st
 
+from app import runs_data
 from app.components.payload import Take, pack_mix
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, draw, load_label_set, render
@@ -29,6 +30,7 @@ __all__ = [
     "get_mix",
     "get_payload",
     "get_recipe",
+    "get_rendered",
     "get_strip",
     "get_zip",
     "has_class",
@@ -70,6 +72,9 @@ def get_catalog(place: Place) -> Catalog:
 
 def mix_config(item: Item) -> MixConfig:
     """Return the configuration of an item, as ``MixDataset`` has it for its split."""
+    if item.run is not None:
+        own = runs_data.run_mix_config(item.run)
+        return replace(own, p_musical=item.p) if item.split == "train" else own.for_evaluation()
     if item.split != "train":
         return MixConfig().for_evaluation()
     return MixConfig(p_musical=item.p)
@@ -86,7 +91,11 @@ def class_names() -> tuple[str, ...]:
 
 @st.cache_resource(max_entries=4096, show_spinner=False)
 def _drawn(place: Place, item: Item) -> MixRecipe:
-    """Return a recipe as drawn, bypass or not."""
+    """Return a recipe as drawn, bypass or not; that of a run's own mix as it was scored."""
+    if item.run is not None and _kind(item) in (None, "musical"):
+        stored = runs_data.stored_recipe(item.run, item.split, item.seed, item.index)
+        if stored is not None:
+            return stored
     return draw(
         get_catalog(place), mix_config(item), item.seed, 0, item.index, split=item.split, kind=_kind(item)
     )
@@ -101,6 +110,11 @@ def get_recipe(place: Place, item: Item) -> MixRecipe:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _rendered(place: Place, recipe_hash: str, _recipe: MixRecipe) -> Mix:
     return render(_recipe, get_catalog(place))
+
+
+def get_rendered(place: Place, recipe: MixRecipe) -> Mix:
+    """Return the mix of a recipe."""
+    return _rendered(place, recipe.content_hash, recipe)
 
 
 def get_mix(place: Place, item: Item) -> Mix:

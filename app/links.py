@@ -3,8 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from app.runs_data import RunPlace
 
 __all__ = ["BY_P", "DRAWS", "SPLITS", "Item", "Link", "bypass_pairs", "make_query", "read_link"]
 
@@ -24,6 +27,8 @@ class Item:
         split: One of ``SPLITS``.
         draw: One of ``DRAWS``: by ``p``, or the kind that is forced.
         bypass: Effects left out, as pairs of source and effect, counted from 0.
+        run: The run whose settings draw it, and whose own recipe it is where it was scored on it; None
+            for the defaults.
     """
 
     p: float
@@ -32,6 +37,7 @@ class Item:
     split: str
     draw: str = BY_P
     bypass: tuple[tuple[int, int], ...] = ()
+    run: "RunPlace | None" = None
 
 
 class Link(NamedTuple):
@@ -41,7 +47,9 @@ class Link(NamedTuple):
     mix: str = ""
 
 
-def make_query(item: Item, contains: str, bypass: Sequence[str], catalog_hash: str, mix_hash: str) -> str:
+def make_query(
+    item: Item, contains: str, bypass: Sequence[str], catalog_hash: str, mix_hash: str, *, run: str = ""
+) -> str:
     """Return the query of a link, values that are defaults today included, since defaults may change.
 
     Args:
@@ -50,6 +58,7 @@ def make_query(item: Item, contains: str, bypass: Sequence[str], catalog_hash: s
         bypass: Names of the effects left out, as their buttons have them.
         catalog_hash: Hash of the catalog, so that no other one answers the link.
         mix_hash: Hash of the recipe, so that another one is noticed.
+        run: Name of the run whose settings draw it, or ''.
     """
     values: dict[str, object] = {
         "p": f"{item.p:g}",
@@ -62,6 +71,8 @@ def make_query(item: Item, contains: str, bypass: Sequence[str], catalog_hash: s
         values["contains"] = contains
     if bypass:
         values["bypass"] = list(bypass)
+    if run:
+        values["from_run"] = run
     return urlencode(values | {"catalog": catalog_hash, "mix": mix_hash}, doseq=True)
 
 

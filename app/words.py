@@ -143,7 +143,7 @@ def file_name(mix: Mix, item: Item, suffix: str) -> str:
 
 def snippet(mix: Mix, item: Item, path: Path) -> str:
     """Return the three lines of Python that make this very mix."""
-    if item.bypass:
+    if item.bypass or item.run is not None:
         name = file_name(mix, item, ".json")
         return (
             "from mixlab import Catalog, MixRecipe, render\n"

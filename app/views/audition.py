@@ -5,11 +5,12 @@ from random import randrange
 
 import streamlit as st
 
-from app import data, words
+from app import data, runs_data, words
 from app.components.mount import copy_link, play, show_strip
 from app.data import Place
 from app.links import BY_P, DRAWS, SPLITS, Item, Link, bypass_pairs, make_query, read_link
-from app.views import chooser
+from app.runs_data import RunPlace
+from app.views import chooser, runs_places
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
 from mixlab.audio import encode_wav
 from mixlab.audition import label_tree
@@ -31,7 +32,8 @@ def show(place: Place) -> None:
         head.title("Audition", width="content")
         with head.popover("Catalog", icon=":material/folder_open:"):
             chooser.show()
-        item, contains = _controls(place)
+        run = _run_of_link(place)
+        item, contains = _controls(place, run)
         if _is_foreign(link, catalog):
             return
         with st.spinner("Mixing …", show_time=False):
@@ -86,10 +88,36 @@ def _check_mix(link: Link, recipe: MixRecipe) -> None:
     _accept()
 
 
+def _run_of_link(place: Place) -> RunPlace | None:
+    """Return the run that the address names: its settings draw the mixes, its own are as it was scored."""
+    name = st.query_params.get("from_run")
+    if not name:
+        return None
+    run = runs_data.find_run(runs_data.find_found(runs_places.places(place)), name)
+    if run is None:
+        st.warning(
+            f"The address names the run **{words.escape(name)}**, which is not among those found here, so "
+            "mixes are drawn with the default settings. The Runs page says where runs are looked for.",
+            icon=":material/link_off:",
+        )
+        return None
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.caption(
+        f":material/query_stats: With the settings of the run **{words.escape(name)}**; validation and test "
+        "are the very mixes that it was scored on."
+    )
+    row.button("Leave the run", on_click=_leave_run, type="tertiary")
+    return run
+
+
+def _leave_run() -> None:
+    st.query_params.pop("from_run", None)
+
+
 # ---- controls ----
 
 
-def _controls(place: Place) -> tuple[Item, str]:
+def _controls(place: Place, run: RunPlace | None) -> tuple[Item, str]:
     """Show what decides the mix; all of it stands in the address."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     split = str(
@@ -114,7 +142,7 @@ def _controls(place: Place) -> tuple[Item, str]:
         help="Share of musical mixes. The number that decides is drawn first and alone, so moving the slider "
              "flips each index at most once and leaves its musical and its non-musical form as they are.",
     )  # fmt: skip
-    item = Item(round(float(p), 4), int(seed), int(index), split, str(draw or BY_P))
+    item = Item(round(float(p), 4), int(seed), int(index), split, str(draw or BY_P), run=run)
     _step_buttons(steps, place, item, wanted)
     show_strip(
         {
@@ -205,7 +233,12 @@ def _show_item(
     _downloads(place, item, mix)
     with head:
         st.space("stretch")
-        copy_link(make_query(item, contains, chosen, catalog.content_hash, mix.recipe.content_hash))
+        copy_link(
+            make_query(
+                item, contains, chosen, catalog.content_hash, mix.recipe.content_hash,
+                run=item.run.name if item.run else "",
+            )
+        )  # fmt: skip
     st.caption(
         f"Catalog {words.escape(str(catalog.path))} · {len(catalog)} stems · hash {catalog.content_hash} · "
         f"mix {mix.recipe.content_hash}. This page answers on this machine only, and reads no audio but the "

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import data
 
-__all__ = ["chosen_path", "show"]
+__all__ = ["choose", "chosen_path", "show"]
 
 _KEY = "catalog_path"
 
@@ -21,6 +21,11 @@ def show() -> None:
     st.text_input(
         "Catalog folder", key=_KEY, persist_state="session", help="As `mixlab index` made it; Enter opens it."
     )
+
+
+def choose(path: str) -> None:
+    """Open another catalog, as if its folder were typed into the field."""
+    st.session_state[_KEY] = path
 
 
 def forget() -> None:

@@ -1,6 +1,7 @@
 """A server with the explorer on a catalog of tones, and pages of a real browser on it."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,13 +17,15 @@ from mixlab import Catalog
 from mixlab.commands.app import server_command
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Where a browser must be there, as in a full check, its absence is a failure instead of a skip.
 REQUIRE_BROWSER = os.environ.get("MIXLAB_REQUIRE_BROWSER", "") not in ("", "0")
 PATIENCE_S = 60.0
 OWN = ("http://localhost:", "blob:", "data:")
+# At the address of a page, Streamlit's own script first asks below that address where its server is.
+PROBES = re.compile(r"http://localhost:\d+/[\w-]+/_stcore/(health|host-config)")
 
 
 def missing(message: str) -> None:
@@ -98,6 +101,16 @@ def address(browser: "Browser", toy: Catalog, tmp_path_factory: pytest.TempPathF
     yield from serve(toy.path, tmp_path_factory.mktemp("server"))
 
 
+def is_error(message: "ConsoleMessage") -> bool:
+    """Tell whether a message in the console is an error of ours."""
+    return message.type == "error" and not PROBES.fullmatch(str(message.location.get("url", "")))
+
+
+def is_failure(request: "Request") -> bool:
+    """Tell whether a request failed; an audio element stops one itself when it goes on with a span."""
+    return not (request.resource_type == "media" and "ERR_ABORTED" in str(request.failure))
+
+
 OpenPage = Callable[..., "Page"]
 
 
@@ -106,7 +119,7 @@ def open_page(browser: "Browser", address: str) -> Iterator[OpenPage]:
     """Open a page in a browser context of its own; errors and foreign requests fail the test."""
     contexts, errors = [], []
 
-    def opened(query: str = "", *, width: int = 1280, dark: bool = False) -> "Page":
+    def opened(query: str = "", *, place: str = "", width: int = 1280, dark: bool = False) -> "Page":
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
@@ -115,12 +128,12 @@ def open_page(browser: "Browser", address: str) -> Iterator[OpenPage]:
         contexts.append(context)
         context.set_default_timeout(PATIENCE_S * 1000)
         page = context.new_page()
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("console", lambda m: errors.append(m.text) if is_error(m) else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         # The page must work without a network, and tell nobody that it is open.
         page.on("request", lambda r: None if r.url.startswith(OWN) else errors.append(f"asked for {r.url}"))
-        page.on("requestfailed", lambda r: errors.append(f"{r.url}: {r.failure}"))
-        page.goto(query if query.startswith("http") else f"{address}/?{query}")
+        page.on("requestfailed", lambda r: errors.append(f"{r.url}: {r.failure}") if is_failure(r) else None)
+        page.goto(query if query.startswith("http") else f"{address}/{place}?{query}")
         return page
 
     yield opened

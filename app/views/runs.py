@@ -1,0 +1,246 @@
+"""Runs: what a trained model gets right and wrong, class by class, at any threshold, and how it sounds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app import runs_data, words
+from app.components import run_tables
+from app.components.mount import copy_link
+from app.data import Place
+from app.runs_data import FITTED, RunPlace
+from app.views import runs_classes, runs_listen, runs_more, runs_places
+from mixlab import MixlabError
+from mixlab.evaluation.bootstrap import MAX_UNDEFINED
+from mixlab.inspection import Decided, Ranking, SplitTable
+
+__all__ = ["Looked", "show"]
+
+NONE = "no other run"
+SPLITS = ("test", "validation")
+PER_CLASS, ONE = "fitted per class", "one for all"
+TABS = ("Classes", "Listen", "Tree", "Confusions", "Learning curves", "Differences")
+CONTROLS = (
+    "run", "against", "mixes", "thresholds", "at", "look", "order", "class", "kind", "sorted", "missed",
+    "score",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is looked at: a run, maybe another one, a split and a threshold.
+
+    Attributes:
+        run: The run.
+        other: The run it is compared with, or None.
+        split: ``test`` or ``validation``.
+        at: One threshold for all classes, or ``FITTED``.
+        names: What the runs are called in charts: A and B.
+    """
+
+    run: RunPlace
+    other: RunPlace | None
+    split: str
+    at: float | None
+
+    @property
+    def names(self) -> dict[str, RunPlace]:
+        """The runs by the names that charts give them."""
+        if self.other is None:
+            return {self.run.name: self.run}
+        return {f"A: {self.run.name}": self.run, f"B: {self.other.name}": self.other}
+
+    @property
+    def table(self) -> SplitTable:
+        """The split's table; of both runs the same but for the scores."""
+        return runs_data.get_table(self.run, self.split)
+
+    @property
+    def decided(self) -> Decided:
+        """What follows from the thresholds, for the run."""
+        return runs_data.get_decided(self.run, self.split, self.at)
+
+    @property
+    def ranking(self) -> Ranking:
+        """What no threshold moves, for the run."""
+        return runs_data.get_ranking(self.run, self.split)
+
+    @property
+    def all_decided(self) -> dict[str, Decided]:
+        """What follows from the thresholds, by run."""
+        return {name: runs_data.get_decided(run, self.split, self.at) for name, run in self.names.items()}
+
+
+def show(place: Place | None) -> None:
+    """Show the page.
+
+    Args:
+        place: The open catalog, near which runs are looked for and from which mixes are heard; or None.
+    """
+    # A mix that is opened from here comes with its own hashes, which Audition is to check.
+    st.session_state.pop("link", None)
+    head = st.container(horizontal=True, vertical_alignment="center")
+    head.title("Runs", width="content")
+    try:
+        found = runs_places.found_runs(place, head)
+        if not found:
+            runs_places.say_none(place)
+            return
+        run, other, split = _choose(found)
+        if run is None:
+            st.error("This run is not there any more. Choose another one.")
+        elif not run.is_scored:
+            _unscored(run)
+        else:
+            _scored(place, Looked(run, _comparable(run, other, split), split, FITTED))
+        with head:
+            st.space("stretch")
+            # All of them, those at their defaults too: defaults change with the runs that are there.
+            copy_link(
+                urlencode({key: st.session_state[key] for key in CONTROLS if st.session_state.get(key)})
+            )
+    except MixlabError as error:
+        st.error(words.escape(str(error)))
+
+
+def _choose(found: tuple[Any, ...]) -> tuple[RunPlace | None, RunPlace | None, str]:
+    names = [one.name for one in found]
+    wanted = st.query_params.get("run")
+    if wanted and wanted not in names:
+        st.warning(
+            f"The address names the run **{words.escape(wanted)}**, which is not among the {len(names)} runs "
+            "found here; another one is shown. Folders says where runs are looked for.",
+            icon=":material/link_off:",
+        )
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = row.selectbox("Run", names, key="run", bind="query-params", width=330)
+    others = [NONE, *(other for other in names if other != name)]
+    other = row.selectbox(
+        "Compare with", others, key="against", bind="query-params", width=330,
+        help="A second run that was scored on the same mixes. Differences are its scores minus the first's.",
+    )  # fmt: skip
+    split = row.segmented_control(
+        "Mixes", SPLITS, default=SPLITS[0], key="mixes", bind="query-params", required=True, width="content",
+        help="Thresholds and epochs are chosen on validation, so its numbers flatter the model.",
+    )  # fmt: skip
+    second = None if other in (None, NONE) else runs_data.find_run(found, str(other))
+    return runs_data.find_run(found, str(name)), second, str(split or SPLITS[0])
+
+
+def _comparable(run: RunPlace, other: RunPlace | None, split: str) -> RunPlace | None:
+    if other is None:
+        return None
+    if not other.is_scored:
+        st.warning(f"{words.escape(other.name)} was not scored yet. Type `mixlab evaluate {other.path}`")
+        return None
+    why = runs_data.mismatch(run, other, split)
+    if why:
+        st.warning(f"These two runs cannot be compared. {words.escape(why)}", icon=":material/difference:")
+        return None
+    return other
+
+
+def _unscored(run: RunPlace) -> None:
+    """Show a run that trains still, or was stopped: its curves so far, and what to type."""
+    info = runs_data.get_info(run)
+    status = str(info.get("status"))
+    command = (
+        f"mixlab evaluate {run.path}"
+        if status in ("trained", "evaluated")
+        else f"mixlab {info.get('command', 'train')} --config {run.path}/config.yaml --resume=true"
+    )
+    said = "It is being trained, or was stopped." if status == "training" else f"Its status is {status}."
+    st.info(f"This run has no predictions yet. {said} Unless it runs right now, go on with:")
+    st.code(command, language="sh", wrap_lines=True)
+    runs_more.learning({run.name: run})
+
+
+def _scored(place: Place | None, looked: Looked) -> None:
+    _about(looked)
+    looked = Looked(looked.run, looked.other, looked.split, _threshold())
+    _headline(looked)
+    shown = TABS if looked.other else TABS[:-1]
+    tabs = st.tabs(shown, key="look", bind="query-params")
+    drawers: tuple[Callable[[], None], ...] = (
+        lambda: runs_classes.classes(looked),
+        lambda: runs_listen.listen(place, looked),
+        lambda: runs_classes.tree(looked),
+        lambda: runs_more.show_confusions(looked),
+        lambda: runs_more.learning(looked.names),
+        lambda: runs_more.differences(looked),
+    )
+    # Only what is open is drawn: a run of 60 classes then follows the slider at once.
+    for tab, draw in zip(tabs, drawers, strict=False):
+        if tab.open:
+            with tab:
+                draw()
+
+
+def _about(looked: Looked) -> None:
+    table, info = looked.table, runs_data.get_info(looked.run)
+    said = [
+        f"{len(table):,} {looked.split} mixes of {len(table.songs):,} songs, {len(table.labels)} classes",
+        f"catalog {info.get('catalog', {}).get('content_hash', 'unknown')}",
+        f"seed {info.get('seed', 'unknown')}",
+    ]
+    if info.get("note"):
+        said.append(f"**{words.escape(str(info['note']))}**")
+    st.caption(" · ".join(said))
+    if looked.split == "validation":
+        st.caption("Thresholds were fitted on these very mixes, so P, R and F1 flatter the model.")
+
+
+def _threshold() -> float | None:
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    way = row.segmented_control(
+        "Thresholds", (PER_CLASS, ONE), default=PER_CLASS, key="thresholds", bind="query-params",
+        required=True, width="content",
+        help="Fitted per class: the one with the best F1 on validation. A class is predicted from its "
+             "threshold on.",
+    )  # fmt: skip
+    at = row.slider(
+        "Threshold for all classes", 0.0, 1.0, 0.5, 0.01, key="at", bind="query-params",
+        disabled=way != ONE, width=420,
+    )  # fmt: skip
+    return round(float(at), 4) if way == ONE else FITTED
+
+
+def _headline(looked: Looked) -> None:
+    for name, run in looked.names.items():
+        if looked.other is not None:
+            st.markdown(f"**{words.escape(name)}**")
+        decided = runs_data.get_decided(run, looked.split, looked.at)
+        ranking = runs_data.get_ranking(run, looked.split)
+        row = st.container(horizontal=True)
+        for title, value, interval in (
+            ("Macro F1", decided.macro.f1, decided.macro.interval),
+            ("Micro F1", decided.micro.f1, decided.micro.interval),
+            ("mAP", ranking.macro_ap, ranking.ap_interval),
+            ("ROC-AUC", ranking.macro_auc, ranking.auc_interval),
+        ):
+            row.metric(
+                title, run_tables.figure(value), run_tables.say_interval(interval), delta_color="off",
+                delta_arrow="off", border=True, width=175,
+            )  # fmt: skip
+    st.caption(_footnote(looked))
+
+
+def _footnote(looked: Looked) -> str:
+    """Say what the means leave out, and where the intervals come from."""
+    table, decided, ranking = looked.table, looked.decided, looked.ranking
+    n = len(table.labels)
+    missing = [name for c, name in enumerate(table.labels) if not decided.support[c]]
+    said = f"Macro means over {n - decided.macro.undefined} of {n} classes"
+    said += f"; undefined here, and left out: {words.escape(', '.join(missing[:8]))}" if missing else ""
+    said += f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    drawn = 0 if table.draws is None else len(table.draws)
+    said += f". Intervals: {drawn} resamples of whole songs"
+    if decided.macro.dropped:
+        said += f", {decided.macro.dropped} left out of the macro mean as they drew no positive of a class"
+    if decided.macro.dropped > MAX_UNDEFINED * drawn:
+        said += f"; with more than {MAX_UNDEFINED:.0%} left out a mean has no interval"
+    said += ". F1 follows the threshold, its interval too; mAP and ROC-AUC need none"
+    return said + ("." if ranking.reported else ", and have no interval, as the run has no report of them.")

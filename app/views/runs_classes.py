@@ -1,0 +1,118 @@
+"""Runs, class by class: F1 with intervals, the table behind it, the tree."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from app import runs_data
+from app.components import run_charts, run_tables
+from mixlab.inspection import tree_boxes
+
+if TYPE_CHECKING:
+    from app.views.runs import Looked
+
+__all__ = ["TABLE_ICON", "behind", "classes", "tree"]
+
+TABLE_ICON = ":material/table_chart:"
+_SCORE = st.column_config.NumberColumn(format="%.3f", width="small")
+_COUNT = st.column_config.NumberColumn(format="localized", width="small")
+
+
+def behind(table: pd.DataFrame, name: str, **columns: Any) -> None:  # noqa: ANN401 - column configurations
+    """Show the table behind a chart, folded."""
+    numbers = _floats(table)
+    with st.expander(f"Table: {name}", icon=TABLE_ICON):
+        st.dataframe(
+            table,
+            hide_index=True,
+            placeholder="–",
+            height="content" if len(table) <= 20 else 420,
+            column_config={**dict.fromkeys(numbers, _SCORE), **columns},
+            alt=f"Table: {name}",
+        )
+
+
+def _floats(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table.columns if pd.api.types.is_float_dtype(table[name])]
+
+
+def classes(looked: "Looked") -> None:
+    """Show F1 of every class with its interval, and the table of all scores."""
+    order = st.segmented_control(
+        "Order", run_tables.ORDERS, default=run_tables.ORDERS[0], key="order", bind="query-params",
+        required=True,
+    )  # fmt: skip
+    table, decided = looked.table, looked.decided
+    columns = run_tables.class_order(table.labels, decided, str(order))
+    names = [table.labels[c] for c in columns]
+    scores = {
+        name: (run, runs_data.get_ranking(looked.names[name], looked.split))
+        for name, run in looked.all_decided.items()
+    }
+    dots = run_tables.dot_table(table, scores, columns)
+    st.altair_chart(
+        run_charts.f1_dots(dots, names, list(scores)),
+        alt=f"F1 of {len(names)} classes with 95 % intervals over songs; the table below holds the numbers.",
+    )
+    little = [table.labels[c] for c in columns if decided.support[c] > 0 and run_tables.is_little(decided, c)]
+    st.caption(
+        "Dot: F1; line: its 95 % interval over songs; grey tick: F1 of predicting the class always. Hollow: "
+        f"fewer than {run_tables.FEW} positive mixes, or positives in fewer than 3 songs"
+        + (f" ({', '.join(little)})." if little else " (none here).")
+    )
+    for name, run in looked.names.items():
+        each = runs_data.get_decided(run, looked.split, looked.at)
+        ranking = runs_data.get_ranking(run, looked.split)
+        own = runs_data.get_table(run, looked.split)
+        if looked.other is not None:
+            st.caption(name)
+        _all_scores(run_tables.class_table(own, each, ranking, columns, fitted=looked.at is None), name)
+
+
+def _all_scores(table: pd.DataFrame, name: str) -> None:
+    counts = dict.fromkeys(("positive", "known", "songs"), _COUNT)
+    scores = _floats(table)
+    st.dataframe(
+        table,
+        hide_index=True,
+        placeholder="–",
+        height="content" if len(table) <= 20 else 560,
+        column_config={
+            **dict.fromkeys(scores, _SCORE),
+            **counts,
+            "class": st.column_config.TextColumn(pinned=True),
+        },
+        alt=f"Support, threshold, precision, recall, F1, AP and ROC-AUC of every class of {name}.",
+    )
+
+
+def tree(looked: "Looked") -> None:
+    """Show the tree of classes, coloured by F1, the figure in every box."""
+    table = looked.table
+    boxes = tree_boxes(table.parents)
+    for name, run in looked.names.items():
+        decided = runs_data.get_decided(run, looked.split, looked.at)
+        if looked.other is not None:
+            st.caption(name)
+        cells = run_tables.tree_table(boxes, table, decided)
+        levels, rows = max(box.level for box in boxes) + 1, max(box.bottom for box in boxes)
+        st.altair_chart(
+            run_charts.tree_icicle(cells, levels, rows),
+            width=min(320 * levels, 960),
+            alt="The tree of classes as boxes with F1 in each, families at the left.",
+        )
+        shown = cells[["class", "level", "F1", "positive"]].assign(
+            parent=[_parent(looked, box.column) for box in boxes]
+        )
+        behind(shown, f"the tree of {name}" if looked.other else "the tree", positive=_COUNT)
+    st.caption(
+        "Families at the left, their instruments beside them. The figure is F1; – is undefined (no known "
+        f"positive), ° marks fewer than {run_tables.FEW} positives or 3 songs with one. A family that is "
+        "heard while its instruments are not is a right family and a wrong instrument."
+    )
+
+
+def _parent(looked: "Looked", column: int) -> str:
+    parent = looked.table.parents[column]
+    return "" if parent is None else looked.table.labels[parent]

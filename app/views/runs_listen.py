@@ -1,0 +1,257 @@
+"""Runs, one class: its precision-recall curve with the chosen point, and its mistakes to listen to."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import pandas as pd
+import streamlit as st
+
+from app import data, runs_data, words
+from app.components import run_charts, run_tables
+from app.data import Place
+from app.links import BY_P, Item, make_query
+from app.views import chooser
+from app.views.runs_classes import behind
+from mixlab import MixConfig, MixlabError, MixRecipe
+from mixlab.audio import encode_wav
+from mixlab.errors import RecipeError
+from mixlab.inspection import KINDS, Kind
+from mixlab.runs import Run
+from mixlab.training import open_catalog
+
+if TYPE_CHECKING:
+    from app.views.runs import Looked
+
+__all__ = ["listen"]
+
+PER_PAGE = 8
+CLEAREST, NEAREST = "clearest first", "nearest to the threshold first"
+ABOUT = {
+    "false positives": "predicted and absent: the highest score fooled the model most",
+    "false negatives": "present and not predicted: the lowest score is the deafest",
+    "hits": "predicted and present",
+}
+TRUTH = {True: "present", False: "absent"}
+
+
+def listen(place: Place | None, looked: "Looked") -> None:
+    """Show one class: its curve, and its mixes by score, each to be heard and opened in Audition."""
+    labels = list(looked.table.labels)
+    name = st.selectbox("Class", labels, key="class", bind="query-params", width=330)
+    column = labels.index(str(name)) if name in labels else 0
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        _curve(looked, column)
+    with right:
+        _list(place, looked, column)
+
+
+def _curve(looked: "Looked", column: int) -> None:
+    points = run_tables.point_table(looked.all_decided, column)
+    curves = {name: runs_data.get_curve(run, looked.split, column) for name, run in looked.names.items()}
+    label = looked.table.labels[column]
+    if not looked.decided.support[column]:
+        st.info(f"No {looked.split} mix is known to hold {label}, so precision, recall and F1 are undefined.")
+        return
+    table = run_tables.curve_table(curves)
+    st.altair_chart(
+        run_charts.pr_curve(table, points, list(looked.names)),
+        alt=f"Precision against recall of {label}, with the point of the chosen threshold marked.",
+    )
+    for row in points.to_dict("records"):
+        who = f"**{words.escape(str(row['run']))}**, at" if looked.other else "At"
+        st.markdown(
+            f"{who} threshold **{row['threshold']:.3f}**: precision {run_tables.figure(row['precision'])}, "
+            f"recall {run_tables.figure(row['recall'])}, F1 **{run_tables.figure(row['F1'])}**; "
+            f"{row['TP']:,} hits, {row['FP']:,} false positives, {row['FN']:,} false negatives."
+        )
+    behind(table, f"precision and recall of {label}")
+
+
+def _list(place: Place | None, looked: "Looked", column: int) -> None:
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    kind: Kind = row.segmented_control(
+        "Mixes to hear", KINDS, default=KINDS[0], key="kind", bind="query-params", required=True
+    )
+    order = row.segmented_control(
+        "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True
+    )
+    rows = runs_data.get_ranked(looked.run, looked.split, looked.at, column, kind)
+    rows = rows if order == CLEAREST else rows[::-1]
+    label = looked.table.labels[column]
+    st.caption(f"{len(rows):,} {kind} of **{words.escape(label)}** ({ABOUT[kind]}).")
+    if not rows:
+        return
+    page = _page(len(rows), f"{looked.run.name} {looked.split} {looked.at} {column} {kind} {order}")
+    shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
+    try:
+        recipes = [runs_data.get_recipe(looked.run, looked.split, row) for row in shown]
+    except RecipeError as error:
+        st.info(f"These cannot be heard here. {words.escape(str(error))}", icon=":material/volume_off:")
+        st.dataframe(_plain_rows(looked, column, shown), hide_index=True)
+        return
+    here = _usable(place, looked)
+    # A row means something in this run and split only.
+    of, heard = st.session_state.get("heard", ("", -1))
+    heard = heard if of == _of(looked) else -1
+    with st.container(border=True):
+        if here and heard in shown:
+            _player(here, looked, column, heard, recipes[shown.index(heard)])
+        else:
+            st.caption("Choose a mix below to hear it here, or open it in Audition to solo its sources.")
+    for number, recipe in zip(shown, recipes, strict=True):
+        _mix_row(here, looked, column, number, recipe, chosen=number == heard)
+    _pager(page, len(rows))
+    behind(
+        _plain_rows(looked, column, rows[:1000]),
+        f"{kind} of {label}" + (" (first 1000)" if len(rows) > 1000 else ""),
+    )
+
+
+# ---- pages of the list ----
+
+
+def _page(n_rows: int, what: str) -> int:
+    """Return the page of the list; another list starts at its first."""
+    if st.session_state.get("listed") != what:
+        st.session_state["listed"], st.session_state["page"] = what, 0
+    return min(int(st.session_state["page"]), (n_rows - 1) // PER_PAGE)
+
+
+def _turn(step: int) -> None:
+    st.session_state["page"] += step
+
+
+def _pager(page: int, n_rows: int) -> None:
+    last = (n_rows - 1) // PER_PAGE
+    if not last:
+        return
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.button(
+        "Before",
+        icon=":material/chevron_left:",
+        on_click=_turn,
+        args=(-1,),
+        disabled=page == 0,
+        key="earlier",
+    )
+    row.button(
+        "Next", icon=":material/chevron_right:", on_click=_turn, args=(1,), disabled=page == last, key="later"
+    )
+    row.caption(f"{page * PER_PAGE + 1} to {min((page + 1) * PER_PAGE, n_rows)} of {n_rows:,}")
+
+
+# ---- one mix ----
+
+
+def _usable(place: Place | None, looked: "Looked") -> Place | None:
+    """Return the open catalog if it is the run's; else offer to open that one."""
+    wanted = runs_data.get_info(looked.run).get("catalog", {}).get("content_hash")
+    if place is not None and data.get_catalog(place).content_hash == wanted:
+        return place
+    st.info(
+        f"The open catalog is not the one this run was scored on (hash {wanted}). Mixes are heard when "
+        "that one is open.",
+        icon=":material/folder_off:",
+    )
+    try:
+        path = str(open_catalog(Run.open(looked.run.path)).path)
+    except MixlabError as error:
+        st.caption(f"It cannot be opened by itself: {words.escape(str(error))}")
+        return None
+    st.button("Open the run's catalog", icon=":material/folder_open:", on_click=chooser.choose, args=(path,))
+    st.caption(words.escape(path))
+    return None
+
+
+def _mix_row(
+    place: Place | None, looked: "Looked", column: int, row: int, recipe: MixRecipe, *, chosen: bool
+) -> None:
+    score = float(looked.table.scores[row, column])
+    # What it is of stands below: beside the buttons it would wrap in some rows and not in others.
+    box = st.container(gap="xsmall", key=f"mix_{row}")
+    line = box.container(horizontal=True, vertical_alignment="center")
+    line.button(
+        "Hear",
+        icon=":material/volume_up:" if chosen else ":material/play_arrow:",
+        type="primary" if chosen else "secondary",
+        key=f"hear_{row}", on_click=_hear, args=(_of(looked), row), disabled=place is None,
+        help=f"Mix {recipe.index} of {looked.split}",
+    )  # fmt: skip
+    line.markdown(f"**{score:.3f}**", width=56)
+    if place is not None:
+        line.page_link(
+            st.Page(lambda: None, title="Audition", url_path="audition", default=True),
+            label="Audition", icon=":material/headphones:", query_params=_query(looked, recipe),
+        )  # fmt: skip
+    box.markdown(_sources(place, recipe))
+
+
+def _sources(place: Place | None, recipe: MixRecipe) -> str:
+    song = words.escape(recipe.sources[0].stem.rpartition("/")[0])
+    if place is None:
+        return f"{len(recipe.sources)} sources of {song}"
+    names = [name for name, _ in data.source_names(recipe, data.get_catalog(place))]
+    return f"{words.escape(', '.join(names))} :small[:gray[{song}]]"
+
+
+def _of(looked: "Looked") -> str:
+    return f"{looked.run.path} {looked.split}"
+
+
+def _hear(of: str, row: int) -> None:
+    st.session_state["heard"] = (of, row)
+
+
+def _query(looked: "Looked", recipe: MixRecipe) -> dict[str, str]:
+    """Return the query with which Audition opens this very mix."""
+    item = Item(MixConfig.p_musical, recipe.seed, recipe.index, recipe.split, BY_P)
+    query = make_query(item, "", (), recipe.catalog_hash, recipe.content_hash, run=looked.run.name)
+    return dict(parse_qsl(query))
+
+
+def _player(place: Place, looked: "Looked", column: int, row: int, recipe: MixRecipe) -> None:
+    label = looked.table.labels[column]
+    mix = data.get_rendered(place, recipe)
+    st.markdown(f"Mix **{recipe.index}** of {looked.split}: {_sources(place, recipe)}")
+    # Encoded here: given an array, Streamlit would scale every mix to full peak.
+    st.audio(
+        encode_wav(mix.mixture, recipe.render.sample_rate), format="audio/wav",
+        alt=f"Mix {recipe.index} of {looked.split}, {recipe.render.duration_s:g} s",
+    )  # fmt: skip
+    table = _scores_of(looked, row)
+    own = table[table["class"] == label].iloc[0]
+    st.caption(
+        f"{words.escape(label)}: score {own['score']:.3f}, threshold {own['threshold']:.3f}, "
+        f"in truth {own['in truth']}. What the model hears in it:"
+    )
+    st.dataframe(
+        table.head(6), hide_index=True, height="content",
+        column_config={
+            "score": st.column_config.ProgressColumn(format="%.3f", min_value=0.0, max_value=1.0),
+            "threshold": st.column_config.NumberColumn(format="%.3f"),
+        },
+    )  # fmt: skip
+
+
+def _scores_of(looked: "Looked", row: int) -> pd.DataFrame:
+    """Return what the model says of one mix, the highest score first."""
+    table, at = looked.table, looked.decided.thresholds
+    rows = [
+        {
+            "class": name,
+            "score": float(table.scores[row, c]),
+            "threshold": float(at[c]),
+            "predicted": "yes" if table.scores[row, c] >= at[c] else "no",
+            "in truth": TRUTH[bool(table.present[row, c])] if table.known[row, c] else "unknown",
+        }
+        for c, name in enumerate(table.labels)
+    ]
+    return pd.DataFrame(rows).sort_values("score", ascending=False, kind="stable")
+
+
+def _plain_rows(looked: "Looked", column: int, rows: list[int]) -> pd.DataFrame:
+    table = looked.table
+    songs = table.songs[table.starts.searchsorted(rows, side="right") - 1]
+    indices = runs_data.get_indices(looked.run, looked.split)[table.rows[rows]]
+    return pd.DataFrame({"index": indices, "song": songs, "score": table.scores[rows, column].astype(float)})

@@ -1,0 +1,119 @@
+"""Runs: what is heard instead of what, how training went, and what another run does better."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from app import runs_data, words
+from app.components import run_charts, run_tables
+from app.runs_data import RunPlace
+from app.views.runs_classes import behind
+
+if TYPE_CHECKING:
+    from app.views.runs import Looked
+
+__all__ = ["differences", "learning", "show_confusions"]
+
+EVERY = "any class"
+MOST_PAIRS = 15
+MOST_ROWS = 500
+SCORES = {"F1": "f1", "AP": "average_precision", "ROC-AUC": "roc_auc"}
+
+
+def show_confusions(looked: "Looked") -> None:
+    """Show which classes are added where another one is missed."""
+    missed = st.selectbox(
+        "Missed class", [EVERY, *looked.table.labels], key="missed", bind="query-params", width=330
+    )
+    for name, run in looked.names.items():
+        if looked.other is not None:
+            st.caption(name)
+        found = runs_data.get_confusions(run, looked.split, looked.at)
+        if missed != EVERY:
+            found = tuple(one for one in found if one.missed == missed)
+        table = run_tables.confusion_table(found)
+        if table.empty:
+            st.info("No class is added more often than usual where this one is missed.")
+            continue
+        st.altair_chart(
+            run_charts.confusion_bars(table.head(MOST_PAIRS)),
+            alt="Pairs of a missed and a falsely added class, with their mixes and how many to expect.",
+        )
+        behind(
+            table.drop(columns="pair").head(MOST_ROWS),
+            f"{min(len(table), MOST_ROWS)} of {len(table)} pairs",
+            share=st.column_config.NumberColumn(format="percent"),
+            usual=st.column_config.NumberColumn(format="percent"),
+            expected=st.column_config.NumberColumn(format="%.1f"),
+            excess=st.column_config.NumberColumn(format="%.1f"),
+        )
+    st.caption(
+        "missed → added: mixes in which the first class sounds and is not predicted while the second, "
+        "which does not sound, is. Bar: how many; the upright mark: how many there would be if the second "
+        "were added as often as in all mixes without it. Sorted by what is beyond that. Several classes "
+        "sound at once, so a miss and an addition in one mix are a hint, no proof, that one was taken for "
+        "the other."
+    )
+
+
+def learning(runs: Mapping[str, RunPlace]) -> None:
+    """Show losses and validation scores by epoch."""
+    metrics = {name: runs_data.get_metrics(run) for name, run in runs.items()}
+    if not any(metrics.values()):
+        st.info(
+            "No epoch is recorded: the run has not finished its first one, or it is a classical baseline."
+        )
+        return
+    best = pd.DataFrame(
+        [
+            {"run": name, "epoch": int(max(kept))}
+            for name, rows in metrics.items()
+            if (kept := [row["epoch"] for row in rows if row.get("best") == 1.0])
+        ],
+        columns=["run", "epoch"],
+    )
+    left, right = st.columns(2, gap="large")
+    for place, kind, title in ((left, "loss", "loss"), (right, "score", "validation score")):
+        table = run_tables.history_table(metrics, kind)
+        with place:
+            st.altair_chart(
+                run_charts.history_lines(table, best, list(metrics), title),
+                alt=f"{title} by epoch; the table below holds the numbers.",
+            )
+    for name, rows in metrics.items():
+        behind(pd.DataFrame(rows), f"epochs of {name}", epoch=st.column_config.NumberColumn(format="%d"))
+    if len(best):
+        epochs = ", ".join(map(str, best["epoch"]))
+        st.caption(f"Upright line: the epoch whose weights were kept ({epochs}).")
+
+
+def differences(looked: "Looked") -> None:
+    """Show what the second run does better, with paired intervals."""
+    if looked.other is None:
+        return
+    score = st.segmented_control(
+        "Score", list(SCORES), default="F1", key="score", bind="query-params", required=True
+    )
+    if score == "F1":
+        found = runs_data.get_differences(looked.run, looked.other, looked.split, looked.at)
+    else:
+        compared = runs_data.get_comparison(looked.run, looked.other, looked.split)
+        found = getattr(compared, SCORES[str(score)])
+        if not compared.n_resamples:
+            st.info(
+                "With so many mixes the intervals of this score take minutes, so there are none here. "
+                f"`mixlab compare {looked.run.path} {looked.other.path}` computes them."
+            )
+    table = run_tables.difference_table(found)
+    st.altair_chart(
+        run_charts.difference_dots(table, list(table["class"]), f"{score} of B minus A"),
+        alt=f"Differences of {score} with paired 95 % intervals; the table below holds the numbers.",
+    )
+    st.caption(
+        f"A: {words.escape(looked.run.name)}; B: {words.escape(looked.other.name)}. In each resample "
+        "the same songs are drawn for both. Filled: the 95 % interval excludes 0; hollow: it does not. Among "
+        "30 intervals one or two exclude 0 by chance; choose between runs on validation, not on test."
+    )
+    behind(table, f"differences of {score}")

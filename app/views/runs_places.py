@@ -1,0 +1,67 @@
+"""Where runs and studies are looked for, and what is shown where none is found."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import runs_data, words
+from app.data import Place
+from mixlab.inspection import RUN, STUDY, Found
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+__all__ = ["found_runs", "found_studies", "places", "say_none"]
+
+KEY = "runs_in"
+WHAT = {RUN: "runs", STUDY: "studies and sweeps"}
+
+
+def places(place: Place | None) -> tuple[tuple[str, int], ...]:
+    """Return where to look, and how deep: the folder that was typed, else the usual places."""
+    typed = str(st.session_state.get(KEY) or "").strip()
+    if typed:
+        return ((str(Path(typed).expanduser().resolve()), runs_data.DEEP),)
+    return runs_data.default_places(place.path if place else "")
+
+
+def found_runs(place: Place | None, head: "DeltaGenerator") -> tuple[Found, ...]:
+    """Return the runs, and show where they were looked for."""
+    return _found(place, head, RUN)
+
+
+def found_studies(place: Place | None, head: "DeltaGenerator") -> tuple[Found, ...]:
+    """Return the studies and sweeps, and show where they were looked for."""
+    return _found(place, head, STUDY)
+
+
+def _found(place: Place | None, head: "DeltaGenerator", marker: str) -> tuple[Found, ...]:
+    with head.popover("Folders", icon=":material/folder_open:"):
+        # It is no part of a link: an address must not open folders.
+        st.text_input(
+            "Look in", key=KEY, persist_state="session", placeholder="a folder of runs or studies",
+            help="Empty: the usual places. `mixlab app --runs FOLDER` sets them from the start.",
+        )  # fmt: skip
+        looked = places(place)
+        found = runs_data.find_found(looked, marker)
+        st.caption(f"{len(found)} {WHAT[marker]} found below:")
+        st.code("\n".join(folder for folder, _ in looked) or "(none of the usual folders is there)")
+        if st.button("Look again", icon=":material/refresh:"):
+            runs_data.find_found.clear()
+            st.rerun()
+    return found
+
+
+def say_none(place: Place | None) -> None:
+    """Say what to type while there is no run."""
+    looked = (
+        ", ".join(f"`{words.escape(folder)}`" for folder, _ in places(place)) or "any of the usual places"
+    )
+    catalog = place.path if place else "CATALOG"
+    st.markdown(f"There is no run in {looked}. Train a tagger, and look again:")
+    st.code(
+        f"mixlab train --catalog {catalog} --out runs/first\nmixlab app --runs runs",
+        language="sh",
+    )
+    st.caption("`mixlab demo` does all of it at once. A folder elsewhere is opened under Folders.")

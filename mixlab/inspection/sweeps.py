@@ -1,0 +1,232 @@
+"""A sweep as points along an axis, with what the seeds leave open, while it is still running or after."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.results import CellResult, StudyResults
+from mixlab.studies.statistics import Estimate
+
+__all__ = [
+    "CELL",
+    "Axis",
+    "ClassEffect",
+    "Point",
+    "StudyStatus",
+    "axes_of",
+    "class_effects",
+    "points_of",
+    "study_status",
+    "unfilled",
+]
+
+CELL = "cell"
+P_MUSICAL = "mix.p_musical"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What varies from point to point.
+
+    Attributes:
+        name: The setting, dotted; ``CELL`` where a study lists its cells.
+        title: What stands at the axis.
+        numeric: Whether all its values are numbers.
+    """
+
+    name: str
+    title: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Point:
+    """A score of one cell.
+
+    Attributes:
+        cell: Name of the cell.
+        x: Where it stands: a number on a numeric axis, else text.
+        line: What the other varied settings are, in words; '' where none is varied.
+        estimate: Mean over seeds and its intervals; NaN where no run is done.
+    """
+
+    cell: str
+    x: float | str
+    line: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class ClassEffect:
+    """How much an axis matters to one class.
+
+    Attributes:
+        name: The class.
+        column: Its place among the classes.
+        effect: Standard deviation of the means along the axis that the seeds' own spread does not explain:
+            ``sqrt(var(means) - mean(spread^2 / seeds))``, 0 where that is negative; several lines are
+            averaged. With one seed nothing is taken off. NaN where fewer than two points are defined.
+        span: Highest mean minus lowest.
+        spread: Standard deviation over seeds, root mean square over the points; NaN with one seed.
+        best: Where the mean is highest.
+        support: Known positives in the test set, averaged over the runs.
+    """
+
+    name: str
+    column: int
+    effect: float
+    span: float
+    spread: float
+    best: float | str
+    support: float
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How a study stands right now, without a look at its scores.
+
+    Attributes:
+        kind: ``sweep`` or the study's name.
+        title: One line for people.
+        updated: When its list was written last.
+        labels: Label of each cell by its name.
+        seeds: Seeds of every cell.
+        states: What became of every training.
+        at_work: Whether a process works on it.
+        done: Names of the runs that are done; when they change, there is more to score.
+    """
+
+    kind: str
+    title: str
+    updated: str
+    labels: Mapping[str, str]
+    seeds: tuple[int, ...]
+    states: tuple[JobState, ...]
+    at_work: bool
+    done: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Runs by status."""
+        return Counter(state.status for state in self.states)
+
+
+def study_status(folder: StudyFolder) -> StudyStatus:
+    """Return how a study stands; cheap enough to be asked every few seconds.
+
+    Raises:
+        RunError: there is no study, or its list is damaged.
+    """
+    stored, states = folder.read_state(), folder.states()
+    return StudyStatus(
+        kind=str(stored["kind"]),
+        title=str(stored["title"]),
+        updated=str(stored["updated"]),
+        labels={cell.name: cell.label for cell in folder.cells()},
+        seeds=tuple(stored["seeds"]),
+        states=states,
+        at_work=folder.is_locked(),
+        done=tuple(state.name for state in states if state.status == "done"),
+    )
+
+
+def unfilled(status: StudyStatus) -> tuple[JobState, ...]:
+    """Return the trainings that somebody must start: neither done nor running."""
+    return tuple(state for state in status.states if state.status not in ("done", "running"))
+
+
+def axes_of(results: StudyResults) -> tuple[Axis, ...]:
+    """Return what a study can be drawn against, ``p_musical`` first; its cells where nothing varies."""
+    names = sorted((name for name, values in results.vary.items() if len(values) > 1), key=_rank)
+    axes = [
+        Axis(name, name.rpartition(".")[2], all(_is_number(value) for value in results.vary[name]))
+        for name in names
+    ]
+    return tuple(axes) or (Axis(CELL, "cell", False),)
+
+
+def _rank(name: str) -> tuple[bool, str]:
+    return name != P_MUSICAL, name
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def points_of(
+    results: StudyResults, axis: Axis, metric: str, column: int | None = None, *, split: str = "test"
+) -> tuple[Point, ...]:
+    """Return a point per cell, those without a run included, in the order of the plan.
+
+    Args:
+        results: The study.
+        axis: One of ``axes_of``.
+        metric: Of ``mixlab.studies.statistics.METRICS``, or with ``column`` of ``CLASS_METRICS``.
+        column: A class; None for the metric over all.
+        split: ``test`` or ``validation``.
+    """
+    return tuple(
+        Point(
+            c.cell.name,
+            *_place(results, axis, c),
+            (c.test if split == "test" else c.validation).of(metric, column),
+        )
+        for c in results.cells
+        if axis.name == CELL or axis.name in c.cell.values
+    )
+
+
+def _place(results: StudyResults, axis: Axis, found: CellResult) -> tuple[float | str, str]:
+    if axis.name == CELL:
+        return found.cell.label, ""
+    values: Mapping[str, Any] = found.cell.values
+    others = [
+        f"{name.rpartition('.')[2]}={value}"
+        for name, value in values.items()
+        if name != axis.name and len(results.vary.get(name, ())) > 1
+    ]
+    x = values[axis.name]
+    return (float(x) if axis.numeric else str(x)), ", ".join(others)
+
+
+def class_effects(results: StudyResults, axis: Axis, metric: str) -> tuple[ClassEffect, ...]:
+    """Return how much an axis matters to each class, the most first; undefined ones last."""
+    runs = [run for c in results.cells for run in c.test.runs.values()]
+    found = []
+    for column, name in enumerate(results.labels):
+        points = [p for p in points_of(results, axis, metric, column) if math.isfinite(p.estimate.value)]
+        means = [p.estimate.value for p in points]
+        found.append(
+            ClassEffect(
+                name=name,
+                column=column,
+                effect=_effect(points),
+                span=max(means) - min(means) if len(means) > 1 else math.nan,
+                spread=_spread(points),
+                best=max(points, key=lambda p: p.estimate.value).x if points else "",
+                support=float(np.mean([int(run.support[column]) for run in runs])) if runs else 0.0,
+            )
+        )
+    return tuple(sorted(found, key=lambda e: -e.effect if math.isfinite(e.effect) else math.inf))
+
+
+def _effect(points: Sequence[Point]) -> float:
+    variances = []
+    for line in {p.line for p in points}:
+        own = [p.estimate for p in points if p.line == line]
+        if len(own) < 2:
+            continue
+        noise = [e.spread**2 / e.n_seeds for e in own if math.isfinite(e.spread)]
+        between = float(np.var([e.value for e in own], ddof=1))
+        variances.append(between - (float(np.mean(noise)) if noise else 0.0))
+    return math.sqrt(max(float(np.mean(variances)), 0.0)) if variances else math.nan
+
+
+def _spread(points: Sequence[Point]) -> float:
+    squares = [p.estimate.spread**2 for p in points if math.isfinite(p.estimate.spread)]
+    return math.sqrt(float(np.mean(squares))) if squares else math.nan
