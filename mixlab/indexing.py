@@ -1,8 +1,8 @@
 """Build a catalog: scan the roots, resolve the labels, measure every file once, write.
 
 Finished measurements go to a journal in the catalog folder at once, so a build that was killed goes
-on where it stopped; a finished catalog takes over the measurements of files whose size and time of
-change are the same. One bad file never stops a build: it becomes a line of ``problems.csv``.
+on where it stopped; files whose size and time of change are the same are not measured again. One bad file
+never stops a build: it becomes a line of ``problems.csv``.
 """
 
 import base64
@@ -135,8 +135,7 @@ def build_catalog(
             or a problem that leaves its stem out.
         split: ``artist``, ``random`` or ``corpus``.
         seed: Seed of the split.
-        splits: CSV file with the splits of some songs (``mixlab.splits.read_splits``); ``split`` divides the
-            rest.
+        splits: CSV file with the splits of some songs (``mixlab.splits.read_splits``); the rest by ``split``.
         workers: Processes; None decides by the amount of work.
         engine: ``local`` or ``ray``.
         progress: Show a progress bar on a terminal.
@@ -152,10 +151,8 @@ def build_catalog(
     given = None if splits is None else read_splits(Path(splits).expanduser())
     rows, problems = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
     if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
-        raise ConfigError(
-            f"{splits} names no song of these corpora: it has {next(iter(given))!r}, the corpora have songs "
-            f"such as {f'{rows[0].corpus}/{rows[0].entry.song}' if rows else 'none'!r}."
-        )
+        there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
+        raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
     return write_entries(
         out,
         rows,

@@ -225,6 +225,7 @@ def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: Tag
         "transfer": config.transfer,
         "pretrained": config.pretrained,
         "pretrained_file": pretrained_facts(config),
+        "jamendo_split": corpus.config.split,
         "trained_on": f"MTG-Jamendo, {corpus.labels.name}, split {corpus.config.split}",
         "licence_data": "metadata CC BY-NC-SA 4.0; each track under its own Creative Commons licence",
         "catalog_hash": info["catalog"]["content_hash"],

@@ -212,7 +212,7 @@ def _after_given(songs: Sequence[Song], method: str, seed: int, given: Mapping[s
     if wrong:
         raise ConfigError(f"Expected splits of {', '.join(SPLITS)}; given are {wrong}.")
     missing = sorted(given.keys() - {song.key for song in songs})
-    given = {key: split for key, split in given.items() if key not in missing}
+    given = {key: given[key] for key in given.keys() - set(missing)}
     assignment, tied = dict(given), 0
     for cluster in clusters(songs):
         placed = {given[songs[i].key] for i in cluster if songs[i].key in given}
@@ -242,7 +242,14 @@ def _divide(
         return _by_song(songs, seed, shares), []
     if method == "corpus":
         found, notes = _by_corpus(songs, seed)
-        return {key: split if split in shares else next(iter(shares)) for key, split in found.items()}, notes
+        # What may not go to the corpus's own split is rather heard in training than in a validation.
+        instead = "train" if "train" in shares else next(iter(shares))
+        moved = Counter((key.partition("/")[0], own) for key, own in found.items() if own not in shares)
+        notes += [
+            f"{n} songs of {corpus}'s own {own} split are in {instead}: the list decides {own}."
+            for (corpus, own), n in sorted(moved.items())
+        ]
+        return {key: own if own in shares else instead for key, own in found.items()}, notes
     raise ConfigError(f"Expected a split of {', '.join(get_args(SplitMethod))}; found {method!r}.")
 
 

@@ -49,7 +49,10 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"Rar!", "a RAR archive", "Unpack it and choose one audio file."),
     (0, b"\x1f\x8b", "a compressed file (gzip)", "Unpack it and choose one audio file."),
 )
-# Endings of audio files: where the content is none, the file is damaged rather than of another kind.
+_AUDIBLE_PEAK = 0.01
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2**63 - 1 of a FLAC file without a length in its header
+
+# Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
 _AUDIO_HEADS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 
 
@@ -113,13 +116,23 @@ def decode_upload(
     with _opened(data, name) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
         kind = f"{file.format} {file.subtype}"
-        if frames / rate > max_s:
+        if frames >= _UNKNOWN_FRAMES:
+            raise AudioError(
+                f"{name} says nowhere how long it is: it was written to a pipe, and libsndfile does not read "
+                f"it to its end. Write it anew, such as by 'ffmpeg -i {name} new.flac', and choose that."
+            )
+        if frames > max_s * rate:
             _refuse_length(name, frames / rate, max_s)
-        mono = _decode(file, name, round(max_s * rate))
+        mono, peak = _decode(file, name, round(max_s * rate))
     duration_s = len(mono) / rate
     if duration_s < MIN_S:
         raise AudioError(f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.")
     loudest_db = _loudest_db(mono, rate)
+    if loudest_db < SILENT_DB and peak > _AUDIBLE_PEAK:
+        raise AudioError(
+            f"{name} holds sound, but its channels cancel each other: mixed down to mono, nothing is left to "
+            "tag. Turn the polarity of one channel over, or upload one channel."
+        )
     if loudest_db < SILENT_DB:
         said = "digital silence" if loudest_db <= -200 else f"at most {loudest_db:.0f} dBFS loud"
         raise AudioError(
@@ -173,19 +186,20 @@ def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
     )
 
 
-def _decode(file: soundfile.SoundFile, name: str, max_frames: int) -> FloatArray:
-    """Return all samples as mono ``(samples,)`` at the file's rate."""
-    blocks, done = [np.zeros(0, np.float32)], 0
+def _decode(file: soundfile.SoundFile, name: str, max_frames: int) -> tuple[FloatArray, float]:
+    """Return all samples as mono ``(samples,)`` at the file's rate, and the peak over its channels."""
+    blocks, done, peak = [np.zeros(0, np.float32)], 0, 0.0
     for block in _blocks(file, name):
         done += len(block)
         if done > max_frames:  # the header said less
             _refuse_length(name, done / file.samplerate, max_frames / file.samplerate)
         mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
         blocks.append(np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0))
+        peak = max(peak, float(np.max(np.abs(block), where=np.isfinite(block), initial=0.0)))
     # Where headers hold an estimate, as in MP3, the end of the data is the end of the audio.
     if file.format != "MP3" and done < file.frames:
         _refuse_damage(file, name, done, "the rest is missing")
-    return np.concatenate(blocks)
+    return np.concatenate(blocks), peak
 
 
 def _blocks(file: soundfile.SoundFile, name: str) -> Iterator[FloatArray]:

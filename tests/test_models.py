@@ -308,10 +308,13 @@ def test_published_stream_fits_a_narrow_backbone(shared: Path) -> None:
         stream_state(torch.load(file, map_location="cpu", weights_only=True), 4)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_the_timbre_filter_is_convolution_batch_norm_and_maximum(training: bool) -> None:
+@pytest.mark.parametrize(("training", "momentum"), [(True, 0.1), (True, None), (False, 0.1)])
+def test_the_timbre_filter_is_convolution_batch_norm_and_maximum(
+    training: bool, momentum: float | None
+) -> None:
     torch.manual_seed(0)
     fast = TimbreFilter(6, 11)
+    fast.bn.momentum = momentum
     torch.nn.init.normal_(fast.bn.weight)  # some rise, some fall
     torch.nn.init.normal_(fast.bn.bias)
     fast.bn.running_mean.normal_()
@@ -319,6 +322,8 @@ def test_the_timbre_filter_is_convolution_batch_norm_and_maximum(training: bool)
     plain = copy.deepcopy(fast)
     x = torch.randn(3, 1, 30, 25, requires_grad=True)
     y = x.detach().clone().requires_grad_()
+    for layer in (fast, plain):  # a batch before, so that the statistics of two are put together
+        layer(torch.ones(1, 1, 30, 4)) if layer is fast else layer.bn(layer.conv(torch.ones(1, 1, 30, 4)))
     found = fast(x)
     expected = torch.relu(plain.bn(plain.conv(y))).amax(dim=2)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

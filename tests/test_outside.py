@@ -325,6 +325,26 @@ def test_tracks_that_a_run_was_pretrained_on_are_not_scored(
         assert evaluate_on(run, clips, device="cpu", n_resamples=0).n_clips == len(clips)
 
 
+@pytest.mark.parametrize(
+    ("start", "part", "heard"),
+    [({"jamendo_split": 3}, "test", True), ({"jamendo_split": 0}, "test", False),
+     ({"jamendo_split": 0}, "train", True), ({"started_from": {"jamendo_split": 2}}, "test", True)],
+)  # fmt: skip
+def test_nor_are_tracks_that_its_first_weights_were_trained_on(
+    tmp_path: Path, start: dict[str, object], part: str, heard: bool
+) -> None:
+    make_jamendo(tmp_path / "jamendo")
+    run = make_run(tmp_path / "run", "jamendo50")
+    path = run.path / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pretrained_file": start}))
+    clips = load_benchmark("jamendo", tmp_path / "jamendo", part)
+    if heard:
+        with pytest.raises(ConfigError, match="was pretrained on split"):
+            evaluate_on(run, clips, device="cpu", n_resamples=0)
+    else:
+        assert evaluate_on(run, clips, device="cpu", n_resamples=0).n_clips == len(clips)
+
+
 def test_a_baseline_cannot_be_scored_on_files(tmp_path: Path) -> None:
     make_irmas(tmp_path)
     run = make_run(tmp_path / "run")

@@ -351,3 +351,11 @@ def test_a_bad_table_of_splits_says_what_is_wrong(tmp_path: Path, text: str, mes
 def test_a_missing_table_of_splits_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Cannot read the splits of"):
         read_splits(tmp_path / "none.csv")
+
+
+def test_the_corpus_own_split_yields_to_the_list_with_a_note() -> None:
+    songs = [song(n, corpus="slakh", corpus_split="test" if n < 4 else "train") for n in range(12)]
+    result = assign_splits([*songs, song(1, "someone", "own")], "corpus", 0, {"own/0001": "test"})
+    assert {key for key, split in result.assignment.items() if split == "test"} == {"own/0001"}
+    assert all(result.assignment[f"slakh/{n:04d}"] == "train" for n in range(4))
+    assert "4 songs of slakh's own test split are in train: the list decides test." in result.notes

@@ -467,7 +467,7 @@ def test_the_time_left_is_told_from_the_first_epoch_on() -> None:
     running, waiting = state_of("a0", "running", 1, 60.0), state_of("b0", "missing")
     assert seconds_left([state_of("a0", "running"), waiting], {}) is None
     assert seconds_left([running, waiting], {}) == pytest.approx((9 + 10) * 60)
-    assert seconds_left([running, waiting], {}, parallel=2) == pytest.approx((9 + 10) * 30)
+    assert seconds_left([running, waiting], {}, parallel=2) == pytest.approx(10 * 60)
     # A running epoch counts as it goes, and never for more than itself.
     assert seconds_left([replace(running, epoch_age_s=20.0)], {}) == pytest.approx(9 * 60 - 20)
     assert seconds_left([replace(running, epoch_age_s=900.0)], {}) == pytest.approx(8 * 60)

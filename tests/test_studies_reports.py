@@ -13,7 +13,8 @@ import yaml
 
 from mixlab.catalog import Catalog
 from mixlab.cli import main
-from mixlab.errors import ConfigError, RunError
+from mixlab.commands.study import _check_start
+from mixlab.errors import ConfigError, RunError, WeightsError
 from mixlab.evaluation import Interval
 from mixlab.recipes import MixConfig
 from mixlab.runs import Predictions, Run
@@ -297,6 +298,11 @@ def test_transfer_compares_only_the_ways_that_are_asked_for() -> None:
     assert [cell.name for cell in plan.cells] == ["frozen", "last"]
     with pytest.raises(ConfigError, match=r"--ways takes some of scratch, .*; found half"):
         build_study("transfer", request(pretrained="w.pth", ways=("half",)))
+    # Nothing starts from the weights, so that they need not even be there.
+    random = build_study("transfer", request(pretrained="none.pth", ways=("scratch",), baselines=False))
+    assert _check_start(random) is None
+    with pytest.raises(WeightsError, match=r"No weights at none\.pth"):
+        _check_start(build_study("transfer", request(pretrained="none.pth", ways=("frozen",))))
 
 
 def test_rare_classes_change_one_factor_at_a_time(toy: Catalog, tmp_path: Path) -> None:

@@ -139,3 +139,16 @@ def test_nothing_is_written_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     decode_upload(encode(tone(1.0), kind="MP3"), "x.mp3", sample_rate=RATE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_channels_that_cancel_each_other_are_called_so() -> None:
+    with pytest.raises(AudioError, match="its channels cancel each other"):
+        decode_upload(encode(np.concatenate([tone(1.0), -tone(1.0)])), "a.wav", sample_rate=RATE)
+
+
+def test_a_flac_file_that_was_written_to_a_pipe_is_called_so() -> None:
+    data = bytearray(encode(tone(3.0), kind="FLAC"))
+    data[21] &= 0xF0  # STREAMINFO's number of samples, 36 bits: 0 is "unknown"
+    data[22:26] = bytes(4)
+    with pytest.raises(AudioError, match=r"says nowhere how long it is.*ffmpeg -i a\.flac new\.flac"):
+        decode_upload(bytes(data), "a.flac", sample_rate=RATE)

@@ -141,7 +141,9 @@ def _say_what_has_no_effect(name: str, request: "StudyRequest") -> None:
 def _check_start(plan: "Plan") -> None:
     """Refuse weights that the study's network cannot take before anything is trained."""
     from mixlab.studies.plan import settings_of
+    from mixlab.training.config import PRETRAINED
     from mixlab.training.transfer import check_pretrained
 
-    cell = next(cell for cell in plan.cells if cell.name == "finetune")
-    check_pretrained(settings_of(plan.mix, plan.train, cell.overrides)[1])
+    cell = next((c for c in plan.cells if c.overrides.get("train.transfer") in PRETRAINED), None)
+    if cell is not None:
+        check_pretrained(settings_of(plan.mix, plan.train, cell.overrides)[1])

@@ -268,9 +268,7 @@ def _song_folder(plan: SongPlan) -> str:
 
 def _clip_jobs(out: Path, clips: list[Clip], fonts: _Fonts) -> list[_Job]:
     return [
-        _Job(
-            out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(str(clip.target), clip.split))
-        )
+        _Job(out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(clip.target, clip.split)))
         for clip in clips
     ]
 

@@ -39,14 +39,15 @@ def find_folders(marker: str, places: Sequence[tuple[Path, int]]) -> tuple[Found
             there are passed over.
     """
     left, seen, found = MOST_FOLDERS, set(), {}
-    for place, depth in places:
-        for path in _walk(place.expanduser().resolve(), depth):
+    for named, depth in places:
+        place = named.expanduser().resolve()
+        for path in _walk(place, depth):
             left -= 1
             if left < 0:
                 break
             if path not in seen and (path / marker).is_file():
                 seen.add(path)
-                name = "/".join((place.resolve().name, *path.relative_to(place.resolve()).parts))
+                name = "/".join((place.name, *path.relative_to(place).parts))
                 # Two places of one name: the second speaks for itself in full.
                 found[name if name not in found else str(path)] = path
     return tuple(Found(name, found[name]) for name in sorted(found, key=_natural))

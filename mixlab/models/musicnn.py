@@ -42,7 +42,7 @@ class TimbreFilter(nn.Module):
         """Return one row per filter."""
         # Filters whose batch norm falls are turned over, so that the highest position counts for all.
         sign = torch.where(self.bn.weight >= 0, 1.0, -1.0)
-        kernel = self.conv.weight[:, 0] * sign[:, None, None]
+        kernel = self.conv.weight[:, 0] * sign[:, None, None].to(self.conv.weight.dtype)
         peaks, parts = [], []
         for first in range(0, x.shape[2] - kernel.shape[1] + 1, _BAND):
             count = min(_BAND, x.shape[2] - kernel.shape[1] + 1 - first)
@@ -72,10 +72,11 @@ def _follow(bn: nn.BatchNorm2d, var: Tensor, mean: Tensor) -> None:
     assert bn.running_mean is not None
     assert bn.running_var is not None
     assert bn.num_batches_tracked is not None
-    assert bn.momentum is not None
     bn.num_batches_tracked.add_(1)
-    bn.running_mean.lerp_(mean, bn.momentum)
-    bn.running_var.lerp_(var, bn.momentum)
+    # Without a momentum, the statistics are the mean over all batches so far.
+    rate = 1 / float(bn.num_batches_tracked) if bn.momentum is None else bn.momentum
+    bn.running_mean.lerp_(mean, rate)
+    bn.running_var.lerp_(var, rate)
 
 
 def _at_positions(band: Tensor, kernel: Tensor, count: int) -> Tensor:
@@ -86,7 +87,7 @@ def _at_positions(band: Tensor, kernel: Tensor, count: int) -> Tensor:
     """
     shifted = torch.stack([functional.pad(kernel, (0, 0, k, count - 1 - k)) for k in range(count)])
     found = functional.conv1d(band, shifted.flatten(0, 1), padding=kernel.shape[2] // 2)
-    return found.view(len(band), count, len(kernel), -1)
+    return found.view(len(band), count, len(kernel), band.shape[2])
 
 
 def _pool(parts: list[tuple[int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

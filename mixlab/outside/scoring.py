@@ -301,16 +301,30 @@ def evaluate_on(
 
 
 def _check_unheard(run: Run, clips: ClipSet) -> None:
-    """Refuse to score a run on the tracks that it was pretrained on; each official split has its own."""
-    if clips.benchmark != "jamendo" or run.info.get("command") != "pretrain":
+    """Refuse to score a run on tracks that it, or what it started from, was trained on.
+
+    Each official split of MTG-Jamendo has test tracks of its own.
+    """
+    if clips.benchmark != "jamendo":
         return
-    split = run.config["jamendo"]["split"]
-    if split != JAMENDO_SPLIT or clips.part == "train":
-        raise ConfigError(
-            f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
-            f"among those of part {clips.part!r} of split {JAMENDO_SPLIT}: the scores would flatter it. Its "
-            f"own test split is scored by 'mixlab evaluate {run.path}'."
-        )
+    for split in _jamendo_splits(run):
+        if split != JAMENDO_SPLIT or clips.part == "train":
+            raise ConfigError(
+                f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
+                f"among those of part {clips.part!r} of split {JAMENDO_SPLIT}: the scores would flatter it. "
+                "A pretrained run's own test split is scored by 'mixlab evaluate RUN'."
+            )
+
+
+def _jamendo_splits(run: Run) -> Iterator[int]:
+    """Yield the splits of MTG-Jamendo whose training part is in a run's weights."""
+    if run.info.get("command") == "pretrain":
+        yield run.config["jamendo"]["split"]
+    start = run.card.get("pretrained_file") if (run.path / "model.json").is_file() else None
+    while start:
+        if start.get("jamendo_split") is not None:
+            yield start["jamendo_split"]
+        start = start.get("started_from")
 
 
 def _columns(

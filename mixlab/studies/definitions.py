@@ -139,6 +139,11 @@ def _transfer(request: StudyRequest) -> Plan:
         if request.ways and way not in request.ways:
             continue
         if way == "last" and not _has_head(pretrained):
+            if way in request.ways:
+                raise ConfigError(
+                    f"--ways last needs weights with a head of their own; {pretrained} holds parallel "
+                    "streams under one head. Leave 'last' out."
+                )
             continue
         overrides: dict[str, Any] = {"train.transfer": way}
         if way in PRETRAINED:

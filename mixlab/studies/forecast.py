@@ -64,4 +64,6 @@ def seconds_left(
     if typical is None:
         return None
     rest = [max(0.0, typical - since.get(s.name, 0.0)) for s in open_ if s.name not in known]
-    return (sum(known.values()) + sum(rest)) / parallel
+    each = [*known.values(), *rest]
+    # Not sooner than the longest of them, where fewer are left than may run beside each other.
+    return max(sum(each) / parallel, max(each, default=0.0))
