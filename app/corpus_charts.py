@@ -15,8 +15,8 @@ NONE = "none"
 _ROW_PX = 26
 # Light and dark: cells from few to many, text on either, quiet text, marks.
 _CELLS = {False: ("#deeef5", "#0f6b8f"), True: ("#1d3a47", "#7fcbe8")}
-_ON_CELLS = {False: ("#12242c", "#ffffff"), True: ("#e8f4f9", "#0b1d25")}
-_SWITCH = {False: 0.78, True: 0.45}  # share of the scale from which the other text is easier to read
+_ON_CELLS = {False: ("#000000", "#ffffff"), True: ("#ffffff", "#000000")}
+_SWITCH = {False: 0.86, True: 0.48}  # share of the scale where both inks have a contrast of 4.5
 _QUIET = {False: "#5f6b73", True: "#a3afb7"}
 _MARK = {False: "#0f6b8f", True: "#5bb8dc"}
 _FAINT = {False: "#b4d1dd", True: "#2c4f5e"}

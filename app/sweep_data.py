@@ -1,5 +1,6 @@
 """Cached access to studies and sweeps, by plain values only; also while they run."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import streamlit as st
 from mixlab.inspection import StudyStatus, study_status
 from mixlab.studies import StudyFolder
 from mixlab.studies.results import StudyResults, load_results
+from mixlab.studies.statistics import RunScores
 
 __all__ = ["StudyPlace", "get_results", "get_status", "place_of"]
 
@@ -43,4 +45,10 @@ def get_results(place: StudyPlace) -> StudyResults:
     Without resamples of songs: the curve's intervals are over seeds, and a study that runs is scored anew
     whenever a run is done.
     """
-    return load_results(StudyFolder(place.path), n_resamples=0)
+    return load_results(StudyFolder(place.path), n_resamples=0, known=_known_scores(place.path))
+
+
+@st.cache_resource(max_entries=4)
+def _known_scores(path: str) -> dict[Hashable, tuple[RunScores, RunScores]]:
+    """Return what was scored already of a study, so that a run that is done costs only its own scores."""
+    return {}

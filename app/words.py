@@ -9,8 +9,10 @@ from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixRecipe
 from mixlab.audition import LabelRow
 from mixlab.effects import Effect, encode_effect
+from mixlab.taxonomy import load_taxonomy
 
 __all__ = [
+    "LEVELS",
     "STATES",
     "describe",
     "effect_names",
@@ -28,7 +30,11 @@ STATES = {
     "absent": ":gray-badge[– absent]",
     "unknown": ":orange-badge[? unknown]",
 }
+LEVELS = ("level (dBFS)", "in the mix (dB)", "loudness (LUFS)")
+"""Columns of the table of sources that hold decibels."""
+
 EFFECT_COLUMNS = ["source", "instrument", "order", "effect", "parameter", "value", "unit"]
+_MAY_BREAK = "\u200b"
 _UNITS = {"frequency_hz": "Hz", "gain_db": "dB", "q": "Q", "rate": "times as fast", "semitones": "semitones"}
 _PARAMETERS = {
     "frequency_hz": "frequency",
@@ -74,9 +80,10 @@ def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
     rows = []
     for drawn, source, loudness in zip(mix.recipe.sources, mix.sources, lufs, strict=True):
         stem = catalog.stem(catalog.find(source.stem))
+        names = [load_taxonomy().nodes[node].name for node in stem.nodes]
         rows.append(
             {
-                "instrument": " or ".join(stem.nodes),
+                "instrument": " or ".join(names) or "unknown",
                 "corpus": stem.corpus,
                 "song": stem.song,
                 "stem": stem.stem,
@@ -124,14 +131,20 @@ def effect_table(recipe: MixRecipe, names: list[tuple[str, str]]) -> pd.DataFram
     )
 
 
+def _breakable(escaped: str) -> str:
+    """Let the keys of stems break into lines: unbroken they make a table wider than a narrow screen."""
+    return escaped.replace("/", f"/{_MAY_BREAK}").replace("\\_", f"\\_{_MAY_BREAK}")
+
+
 def label_markdown(rows: tuple[LabelRow, ...]) -> str:
     """Return the label tree as a Markdown table: class, state in words and colour, and why."""
     lines = ["| class | label | why |", "|:--|:--|:--|"]
     for row in rows:
-        indent = "&emsp;" * row.depth + ("└&nbsp;" if row.depth else "")
+        # Wide spaces would be places to break a line at, and leave a branch without its indent.
+        indent = "&nbsp;" * (2 * row.depth) + ("└&nbsp;" if row.depth else "")
         text = escape(row.name).replace(" ", "&nbsp;")  # a name stays beside its branch on narrow screens
         name = f"**{text}**" if row.scored else f"*{text}*"
-        lines.append(f"| {indent}{name} | {STATES[row.state]} | {escape(row.reason)} |")
+        lines.append(f"| {indent}{name} | {STATES[row.state]} | {_breakable(escape(row.reason))} |")
     return "\n".join(lines)
 
 

@@ -458,3 +458,13 @@ def test_all_shipped_configurations_are_read(
             ]
             assert main([*words, "--out", str(tmp_path / "out"), "--dry-run"]) == 0
             assert "runs in" in capsys.readouterr().out
+
+
+def test_known_scores_are_not_computed_again(toy: Catalog, tmp_path: Path) -> None:
+    folder = made_up("p_musical", toy, tmp_path, {"p0": 1.0, "p1": 0.4}, grid=(0.0, 1.0))
+    known: dict = {}
+    first = load_results(folder, n_resamples=0, known=known)
+    assert len(known) == 6
+    again = load_results(folder, n_resamples=0, known=known)
+    for a, b in zip(first.cells, again.cells, strict=True):
+        assert all(b.test.runs[n] is scores for n, scores in a.test.runs.items())

@@ -28,7 +28,10 @@ UNIT = alt.Scale(domain=[0, 1])
 
 
 class Palette(NamedTuple):
-    """Colours of one scheme: two runs, what stands behind, and the ramp of F1 with its texts."""
+    """Colours of one scheme: two runs, what stands behind, and the ramp of F1 with its texts.
+
+    ``switch`` is the F1 at which both texts have the same contrast, 4.5.
+    """
 
     first: str
     second: str
@@ -38,10 +41,15 @@ class Palette(NamedTuple):
     on_low: str
     on_high: str
     page: str
+    switch: float
 
 
-LIGHT = Palette("#0f6b8f", "#b3541e", "#8a929c", "#e6f0f4", "#0f5f80", "#16323d", "#ffffff", "#ffffff")
-DARK = Palette("#5bb8dc", "#f0a36b", "#7d8590", "#16303b", "#7fd0ef", "#e8f4f9", "#06222d", "#0e1117")
+LIGHT = Palette(
+    "#0f6b8f", "#b3541e", "#8a929c", "#e6f0f4", "#0f5f80", "#000000", "#ffffff", "#ffffff", switch=0.79
+)
+DARK = Palette(
+    "#5bb8dc", "#f0a36b", "#7d8590", "#16303b", "#7fd0ef", "#ffffff", "#000000", "#0e1117", switch=0.5
+)
 
 
 def palette() -> Palette:
@@ -86,7 +94,7 @@ def f1_dots(table: pd.DataFrame, names: Sequence[str], runs: Sequence[str]) -> C
         alt.Tooltip("positive:Q", title="positive mixes"),
         alt.Tooltip("songs:Q"),
     ]
-    full = dict(zip(runs, colours, strict=False))
+    full = dict(zip(runs, (colours.first, colours.second), strict=False))
     ink = [
         colours.page if little else full[run]
         for run, little in zip(table["run"], table["support"] == "little", strict=True)
@@ -223,7 +231,7 @@ def tree_icicle(table: pd.DataFrame, levels: int, rows: int) -> Chart:
         )
     )
     table["ink"] = [
-        colours.quiet if pd.isna(f1) else colours.on_high if f1 > 0.5 else colours.on_low
+        colours.quiet if pd.isna(f1) else colours.on_high if f1 > colours.switch else colours.on_low
         for f1 in table["F1"]
     ]
     written = alt.Chart(table).encode(
@@ -369,7 +377,13 @@ def sweep_lines(
         **({k: v for k, v in extra.items() if k == "color"}),
     )
     colour: dict[str, Any] = {} if several else {"color": colours.first}
-    y = alt.Y("mean:Q", title=None if small else title, scale=alt.Scale(zero=False, padding=10))
+    # A small chart is too low for round ends and many ticks: they would leave one number or flatten the line.
+    y = alt.Y(
+        "mean:Q",
+        title=None if small else title,
+        axis=alt.Axis(tickCount=3) if small else alt.Undefined,
+        scale=alt.Scale(zero=False, padding=10, nice=not small),
+    )
     rule = base.mark_rule(strokeWidth=2, **colour).encode(y=alt.Y("low:Q"), y2="high:Q")
     dots = base.mark_point(size=30 if small else 70, filled=True, opacity=1, **colour).encode(
         y=y, **({"shape": extra["shape"]} if several else {})
@@ -377,4 +391,4 @@ def sweep_lines(
     layers = [rule, dots]
     if numeric:
         layers.insert(0, base.mark_line(strokeWidth=1.5 if small else 2, **colour).encode(y=y))
-    return alt.layer(*layers).properties(height=120 if small else 320)
+    return alt.layer(*layers).properties(height=140 if small else 320)

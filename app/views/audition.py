@@ -223,7 +223,13 @@ def _show_item(
     with player:
         play(data.get_payload(place, item))
     with tabs[0]:
-        st.dataframe(words.source_table(mix, catalog, data.get_lufs(place, item)), hide_index=True)
+        st.dataframe(
+            words.source_table(mix, catalog, data.get_lufs(place, item)), hide_index=True,
+            column_config={
+                "instrument": st.column_config.TextColumn(width="medium"),  # it may be one of several
+                **{name: st.column_config.NumberColumn(format="%.1f") for name in words.LEVELS},
+            },
+        )  # fmt: skip
     with tabs[1]:
         _effects(drawn, names)
     with tabs[2]:

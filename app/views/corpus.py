@@ -24,6 +24,10 @@ DOWNLOAD = ":material/download:"
 UNITS = ("stems", "songs", "active hours")
 ACROSS = ("corpus", "split")
 TABS = ("Classes", "Tree", "Distributions", "Stems", "Problems", "Leakage")
+# On narrow screens columns stand below each other: there what is heard comes before the long list.
+STEM_FIRST = """<style>@media (max-width: 640px) {
+[data-testid="stColumn"]:has(.st-key-chosen_stem) { order: -1; }
+}</style>"""
 PAGE_ROWS = 100
 """Rows of a table that are sent to the browser at once."""
 
@@ -369,7 +373,8 @@ def _stems(place: Place, selection: Selection, found: Totals) -> None:
             on_click="ignore",
             help=f"All {found.stems:,} stems that match the filters.",
         )
-    with stem_column:
+    st.html(STEM_FIRST)
+    with stem_column, st.container(key="chosen_stem"):
         chosen = _chosen_stem(place, keys)
         if chosen:
             _stem(place, chosen)

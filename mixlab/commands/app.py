@@ -65,6 +65,8 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        # Streamlit also shows an advertisement on every page with it, on some machines.
+        "logger.hideWelcomeMessage": "true",
         "theme.light.primaryColor": "#0f6b8f",
         "theme.dark.primaryColor": "#5bb8dc",
         "theme.headingFontSizes": '["2rem"]',

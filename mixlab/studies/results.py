@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,13 +158,21 @@ class _Targets:
         return targets, mask
 
 
-def load_results(folder: StudyFolder, *, n_resamples: int = 1000, seed: int = 0) -> StudyResults:
+def load_results(
+    folder: StudyFolder,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    known: dict[Hashable, tuple[RunScores, RunScores]] | None = None,
+) -> StudyResults:
     """Score every finished run of a study on common targets.
 
     Args:
         folder: The study.
         n_resamples: Bootstrap resamples of songs.
         seed: Of the bootstrap.
+        known: Scores of this study's runs from calls before, which are not computed again; new ones are
+            added. For whoever watches a study while it runs.
 
     Raises:
         RunError: there is no study, or none of its runs is done.
@@ -172,6 +180,7 @@ def load_results(folder: StudyFolder, *, n_resamples: int = 1000, seed: int = 0)
     stored = folder.read_state()
     targets = _Targets(folder, from_plain(MixConfig, stored["base"]["mix"]))
     problems: list[str] = []
+    known = {} if known is None else known
     cells, notes, outputs = [], set(), []
     all_cells = {cell.name: cell for cell in folder.cells()}
     for cell in all_cells.values():
@@ -179,11 +188,14 @@ def load_results(folder: StudyFolder, *, n_resamples: int = 1000, seed: int = 0)
         test, validation, mixes = {}, {}, set()
         for number, run in runs.items():
             try:
-                predictions = targets.apply(run, run.predictions())
-                test[number] = score_run(
-                    predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed
-                )
-                validation[number] = score_run(predictions, split="validation", n_resamples=0)
+                key = (str(run.path), _time(run), cell.threshold, n_resamples, seed)
+                if key not in known:
+                    predictions = targets.apply(run, run.predictions())
+                    known[key] = (
+                        score_run(predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed),
+                        score_run(predictions, split="validation", n_resamples=0),
+                    )
+                test[number], validation[number] = known[key]
             except MixlabError as error:
                 problems.append(f"{run.path}: {error}")
                 continue
@@ -211,6 +223,12 @@ def load_results(folder: StudyFolder, *, n_resamples: int = 1000, seed: int = 0)
         problems=tuple(problems),
         n_resamples=n_resamples,
     )
+
+
+def _time(run: Run) -> int:
+    """Return when a run's predictions were written, in nanoseconds; 0 where they are missing."""
+    file = run.path / "predictions.parquet"
+    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def _first(problems: Sequence[str]) -> str:
