@@ -74,7 +74,7 @@ VIEWS = {
     "runs": View("runs", "", settle_charts),
     "tag": View("tag", "tag_source=Try+an+example", settle_tag),
     # And this one a study of p_musical.
-    "p_musical": View("p_musical", "", settle_charts),
+    "p_musical": View("p-musical", "", settle_charts),
     "runs-listen": View("runs", "look=Listen&class=voice", settle_charts),
 }
 
