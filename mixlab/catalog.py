@@ -214,6 +214,7 @@ class Catalog:
     Attributes:
         path: The folder, absolute.
         content_hash: Names what can be drawn: rows, activity and splits, but not where the audio lies.
+        base_hash: Names rows and activity alone, whatever the splits.
         roots: Folder of each corpus.
         split_method: How the songs were split: ``artist``, ``random`` or ``corpus``.
         split_seed: Seed of the split.
@@ -237,6 +238,7 @@ class Catalog:
         meta = files.meta
         self.path = path
         self.content_hash: str = meta["content_hash"]
+        self.base_hash: str = meta["base_hash"]
         self.split_method: str = meta["split"]["method"]
         self.split_seed: int = meta["split"]["seed"]
         self.activity_db: float = meta["activity_db"]
@@ -439,8 +441,7 @@ class Catalog:
         view._columns = {k: v for k, v in self._columns.items() if k != "split"}
         view._splits = codes
         view.split_method, view.split_seed = method, seed
-        base = str(self._files.meta["base_hash"])
-        view.content_hash = hash_content(base, view.column("split"))
+        view.content_hash = hash_content(self.base_hash, view.column("split"))
         return view
 
     def __reduce__(self) -> tuple[Any, ...]:

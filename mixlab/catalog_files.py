@@ -273,6 +273,7 @@ def write_catalog(
     split: tuple[str, int],
     measure_version: int,
     activity_db: float = ACTIVITY_DB,
+    base_hash: str = "",
 ) -> str:
     """Write a catalog folder; a reader sees the old catalog or the new one, never a mixture.
 
@@ -290,6 +291,8 @@ def write_catalog(
         split: Method and seed behind the column ``split``.
         measure_version: Version of the measuring behind the numbers.
         activity_db: Threshold of activity in dBFS.
+        base_hash: Hash of rows and activity, where they are those of a catalog that was read: the table
+            rounds some numbers, so it would come out otherwise from what was read. By default computed.
 
     Returns:
         The content hash.
@@ -303,7 +306,7 @@ def write_catalog(
         _ACTIVE: _npy_bytes(active),
         PROBLEMS: _problems_bytes(problems),
     }
-    base = _hash_base(rows, activity)
+    base = base_hash or _hash_base(rows, activity)
     meta = {
         "schema": SCHEMA_VERSION,
         "content_hash": hash_content(base, rows["split"]),

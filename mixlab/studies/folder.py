@@ -419,7 +419,7 @@ def resplit(view: Catalog, folder: Path) -> None:
     """Write a view with other splits (``Catalog.with_splits``) as a catalog of its own; audio stays.
 
     Raises:
-        CatalogError: what was written does not have the view's content.
+        CatalogError: the splits came out otherwise than the view's.
     """
     columns = {
         name: view.column(name).tolist()
@@ -435,6 +435,7 @@ def resplit(view: Catalog, folder: Path) -> None:
         split=(view.split_method, view.split_seed),
         measure_version=view.measure_version,
         activity_db=view.activity_db,
+        base_hash=view.base_hash,
     )
     if written != view.content_hash:
         raise CatalogError(
