@@ -27,8 +27,8 @@ from mixlab.studies.plan import Job, Plan
 from mixlab.studies.reports import REPORTERS, write_study_report
 from mixlab.studies.results import load_results
 from mixlab.studies.statistics import Estimate
-from mixlab.studies.tables import score_text
-from mixlab.studies.words import beyond, optimum_lines, rare_columns, share_best
+from mixlab.studies.tables import class_table, score_text
+from mixlab.studies.words import beyond, optimum_lines, rare_columns, share_best, split_lines
 from mixlab.training import TrainConfig
 from mixlab.weights import CHECKPOINTS
 
@@ -305,12 +305,17 @@ def test_transfer_compares_only_the_ways_that_are_asked_for() -> None:
         _check_start(build_study("transfer", request(pretrained="none.pth", ways=("frozen",))))
 
 
-def test_rare_classes_change_one_factor_at_a_time(toy: Catalog, tmp_path: Path) -> None:
+def test_rare_classes_change_one_factor_at_a_time(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     noise = {"base": 1.5, "balance": 0.6, "masked": 1.5, "all": 0.5, "random": 1.2}
     folder = made_up("rare_classes", toy, tmp_path, noise)
     report, results = write_study_report(folder, n_resamples=40)
     base = results.cell("base")
     assert [NAMES[c] for c in rare_columns(results, base)] == ["theremin", "brass", "piano"]
+    with monkeypatch.context() as patch:
+        patch.setattr("mixlab.studies.words.WEAK", ("brass", "voice"))
+        assert [NAMES[c] for c in rare_columns(results, base)] == ["theremin", "brass", "piano", "voice"]
     line = next(line for line in report.findings if line.startswith("+ balance"))
     assert "brass +" in line
     assert "theremin undefined" in line
@@ -325,6 +330,27 @@ def test_rare_classes_change_one_factor_at_a_time(toy: Catalog, tmp_path: Path) 
         overrides = cells[name].overrides
         assert {k for k, v in overrides.items() if cells["base"].overrides[k] != v} == changed
     assert len(plan.jobs()) == 5 * 3
+
+
+def test_a_guess_is_judged_on_the_mixes_that_are_scored(curve: StudyFolder) -> None:
+    results = load_results(curve, n_resamples=0)
+    cell = results.done[0]
+    test = [Run.open(path).predictions().only("test") for path in cell.runs.values()]
+    share = np.mean([(p.targets > 0.5)[p.mask[:, 1], 1].mean() for p in test])
+    f1 = 2 * share / (1 + share)
+    for metric, expected in (("average_precision", share), ("f1", f1), ("roc_auc", 0.5)):
+        table = class_table(results, [cell], metric)
+        row = dict(zip(table.header, table.rows[1], strict=True))
+        assert row["class"] == "brass"
+        guess = next(value for name, value in row.items() if name.endswith("of the prior"))
+        assert float(guess) == pytest.approx(expected, abs=0.002)
+
+
+def test_split_lines_promise_only_what_can_be_told(toy: Catalog, tmp_path: Path) -> None:
+    for name, noise, said in (("more", 0.3, "promise more"), ("less", 3.0, "cannot be told to promise more")):
+        folder = made_up("rare_classes", toy, tmp_path / name, {"base": 1.5, "random": noise})
+        results = load_results(folder, n_resamples=60)
+        assert said in split_lines(results.cell("base"), results.cell("random"))[-1]
 
 
 def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None:

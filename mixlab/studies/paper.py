@@ -8,7 +8,7 @@ text and tables state is here: curves and bars that are printed as figures alone
 
 from dataclasses import dataclass
 
-__all__ = ["FIG_2", "FIG_3", "SECTION_2_2", "TABLE_1", "PaperRow", "paper_row"]
+__all__ = ["FIG_2", "FIG_3", "SECTION_2_2", "TABLE_1", "WEAK", "PaperRow", "paper_row"]
 
 CITATION = "the paper (MedleyDB, Mixing Secrets and Slakh2100, random splits)"
 
@@ -40,6 +40,9 @@ FIG_3 = (
     "best percussion, drums and plucked strings; woodwind and violin do badly. Its text gives no other "
     "values."
 )
+
+WEAK = ("brass", "woodwind", "violin")
+"""The classes that the paper's Fig. 3 names as those it hears badly or never."""
 
 SECTION_2_2 = (
     "The paper splits its songs at random and says itself that this may be optimistic where an artist is on "

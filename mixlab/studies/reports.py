@@ -24,7 +24,14 @@ from mixlab.studies.tables import (
     score_text,
     summary_table,
 )
-from mixlab.studies.words import leakage_lines, optimum_lines, rare_columns, rare_lines, transfer_lines
+from mixlab.studies.words import (
+    leakage_lines,
+    optimum_lines,
+    rare_columns,
+    rare_lines,
+    split_lines,
+    transfer_lines,
+)
 from mixlab.training import open_catalog
 
 __all__ = ["REPORTERS", "Report", "build_report", "write_study_report"]
@@ -180,11 +187,7 @@ def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:
         tables.append(differences_table(results, base, ("f1", "average_precision", "micro_f1")))
     random = results.cell("random")
     if base is not None and random is not None:
-        findings += leakage_lines(base, random, "base on random splits minus on the catalog's own")[:2]
-        findings.append(
-            "artist-safe splits bring a score that holds for new artists, not a higher one: random splits, "
-            "scored on songs of their own, promise more by the difference above"
-        )
+        findings += split_lines(base, random)
     return Report(
         lead=class_table(results, results.done, "f1", columns),
         findings=tuple(findings),

@@ -66,6 +66,7 @@ class RunScores:
         support: ``(C,)`` known positives.
         songs: ``(C,)`` songs with known positives.
         prior: ``(C,)`` frequency on validation.
+        prevalence: ``(C,)`` frequency on this split: the AP of saying the same for every mix.
         prior_f1: ``(C,)`` F1 of predicting each class always, which is what the prior comes to.
         n_items: Mixes.
         n_songs: Songs.
@@ -79,6 +80,7 @@ class RunScores:
     support: NDArray[np.int64]
     songs: NDArray[np.int64]
     prior: Floats
+    prevalence: Floats
     prior_f1: Floats
     n_items: int
     n_songs: int
@@ -287,6 +289,7 @@ def score_run(
         support=np.asarray((t & m).sum(0), np.int64),
         songs=songs_with(t & m, groups.tolist()),
         prior=prior_probabilities(fitted_on.targets, fitted_on.mask),
+        prevalence=divide((t & m).sum(0), m.sum(0)),
         prior_f1=precision_recall_f1(np.ones(s.shape, np.bool_), t, m)[2],
         n_items=len(s),
         n_songs=len(np.unique(groups)),

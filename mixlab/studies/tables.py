@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mixlab.evaluation import Interval
 from mixlab.reporting import Table
 from mixlab.studies.results import CellResult, StudyResults
-from mixlab.studies.statistics import CLASS_METRICS, METRICS, Estimate, difference
+from mixlab.studies.statistics import CLASS_METRICS, METRICS, Estimate, RunScores, difference
 
 __all__ = [
     "NAMES",
@@ -90,7 +93,7 @@ def differences_table(
 def class_table(
     results: StudyResults, cells: Sequence[CellResult], metric: str, columns: Sequence[int] | None = None
 ) -> Table:
-    """Return a row per class: support, prior, and a column per cell."""
+    """Return a row per class: support, what a guess scores, and a column per cell."""
     if not cells:
         return Table(f"{metric} per class", ("class",), (), 0)
     first = cells[0].test.runs
@@ -99,22 +102,32 @@ def class_table(
         runs = list(first.values())
         support = sum(int(r.support[c]) for r in runs) / len(runs)
         songs = sum(int(r.songs[c]) for r in runs) / len(runs)
-        prior = sum(float(r.prior_f1[c] if metric == "f1" else r.prior[c]) for r in runs) / len(runs)
+        guesses = [_guess(r, metric)[c] for r in runs]
+        guess = float(np.mean(guesses))
         rows.append(
             (
                 results.labels[c],
                 f"{support:.0f}",
                 f"{songs:.0f}",
-                f"{prior:.3f}" if math.isfinite(prior) else "-",
+                f"{guess:.3f}" if math.isfinite(guess) else "-",
                 *(score_text(cell.test.of(metric, c)) for cell in cells),
             )
         )
     named = {"f1": "F1", "average_precision": "average precision (AP)", "roc_auc": "ROC-AUC"}[metric]
-    prior_name = "F1 of the prior" if metric == "f1" else "prior"
-    header = ("class", "positive mixes", "songs", prior_name, *(cell.cell.label for cell in cells))
+    short = {"f1": "F1", "average_precision": "AP", "roc_auc": "ROC-AUC"}[metric]
+    header = ("class", "positive mixes", "songs", f"{short} of the prior", *(c.cell.label for c in cells))
     return Table(
         f"{named} per class: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0
     )
+
+
+def _guess(scores: RunScores, metric: str) -> NDArray[np.float64]:
+    """Return ``(C,)`` what saying the same for every mix scores on these mixes."""
+    if metric == "f1":
+        return scores.prior_f1
+    if metric == "average_precision":
+        return scores.prevalence
+    return np.where(np.isfinite(scores.classes["roc_auc"]), 0.5, math.nan)
 
 
 def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
