@@ -212,8 +212,8 @@ def class_dots(
     results: StudyResults, cells: Sequence[CellResult], columns: Sequence[int], *, note: str = ""
 ) -> dict[str, bytes]:
     """Draw the F1 of some classes, a panel each and a row per cell; a line marks the F1 of the prior."""
-    n_columns = min(4, max(1, len(columns)))
-    n_rows = max(1, math.ceil(len(columns) / n_columns))
+    n_rows = max(1, math.ceil(len(columns) / 4))
+    n_columns = max(1, math.ceil(len(columns) / n_rows))
     figure = _figure(2.0 + 2.6 * n_columns, 0.8 + n_rows * (0.9 + 0.3 * len(cells)))
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     for axes, column in zip(panels.ravel(), columns, strict=False):
