@@ -1,6 +1,7 @@
 """The catalog on disk: opening, views, pickles, moved roots, damage, and commits that die half-way."""
 
 import json
+import math
 import mmap
 import os
 import pickle
@@ -70,14 +71,31 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_catalog_divided_anew_keeps_numbers_that_its_table_rounds(tmp_path: Path) -> None:
     """The fader .8 is not a float32: hashed as read back, the same rows would seem to be others."""
-    make(tmp_path / "catalog", gain=[0.8] * 20)
+    make(tmp_path / "catalog", gain=[0.8] * 20, loudness_lufs=[math.nan, *([-23.4] * 19)])
     view = Catalog.open(tmp_path / "catalog").with_splits("random", 3)
     resplit(view, tmp_path / "random")
     written = Catalog.open(tmp_path / "random")
     assert written.content_hash == view.content_hash
     assert written.split_songs() == view.split_songs()
     assert written.stem(0).gain == view.stem(0).gain == pytest.approx(0.8)
+    for name in SCHEMA.names:
+        np.testing.assert_array_equal(written.column(name), view.column(name), err_msg=name)
+    for i in range(20):
+        np.testing.assert_array_equal(written.envelope(i), view.envelope(i))
     assert written.with_splits("artist", 1).content_hash == view.with_splits("artist", 1).content_hash
+
+
+def test_a_catalog_divided_anew_that_lost_something_is_not_used(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = Catalog.open(folder).with_splits("random", 3)
+
+    def losing(where: Path, columns: dict[str, list[Any]], *rest: object, **named: object) -> str:
+        return write_catalog(where, columns | {"gain": [0.5] * 20}, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("mixlab.studies.folder.write_catalog", losing)
+    with pytest.raises(CatalogError, match=r"differs from .*catalog in gain\. Remove the folder"):
+        resplit(view, tmp_path / "random")
 
 
 def test_rows_come_back_as_written(folder: Path) -> None:

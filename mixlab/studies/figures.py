@@ -12,7 +12,7 @@ from mixlab.errors import MissingDependencyError
 from mixlab.studies.paper import PaperRow
 from mixlab.studies.results import CellResult, StudyResults
 from mixlab.studies.statistics import Estimate
-from mixlab.studies.tables import NAMES
+from mixlab.studies.tables import NAMES, guess_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -230,7 +230,7 @@ def class_dots(
         axes.set_visible(False)
     for row in panels:
         row[0].set_yticks(range(len(cells)), [c.cell.label for c in cells])
-    figure.suptitle(f"F1 of the rare classes (dotted: the prior). {results.title}", fontsize=11)
+    figure.suptitle(f"{results.title}\nF1; dotted: the prior{guess_of(results, cells)}", fontsize=11)
     return _files(figure, note)
 
 
@@ -272,7 +272,9 @@ def class_bars(
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)
     axes.set_title(
-        f"{results.title}\nbelow each class: its positive test mixes; dotted: the prior", fontsize=10
+        f"{results.title}\nbelow each class: its positive test mixes; dotted: the prior"
+        f"{guess_of(results, cells)}",
+        fontsize=10,
     )
     if n_cells > 1:
         axes.legend(fontsize=8, ncols=min(4, n_cells))

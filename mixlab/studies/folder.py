@@ -24,7 +24,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from mixlab.catalog import Catalog
 from mixlab.catalog_files import SCHEMA, WRITTEN_COLUMNS, write_catalog
@@ -419,14 +421,14 @@ def resplit(view: Catalog, folder: Path) -> None:
     """Write a view with other splits (``Catalog.with_splits``) as a catalog of its own; audio stays.
 
     Raises:
-        CatalogError: the splits came out otherwise than the view's.
+        CatalogError: what was written does not read back as the view.
     """
     columns = {
         name: view.column(name).tolist()
         for name in SCHEMA.names
         if name == "split" or name not in WRITTEN_COLUMNS
     }
-    written = write_catalog(
+    write_catalog(
         folder.absolute(),
         columns,
         [view.envelope(i) for i in range(len(view))],
@@ -437,8 +439,25 @@ def resplit(view: Catalog, folder: Path) -> None:
         activity_db=view.activity_db,
         base_hash=view.base_hash,
     )
-    if written != view.content_hash:
+    if differing := _differences(view, Catalog.open(folder)):
         raise CatalogError(
-            f"The catalog written to {folder} has content {written} instead of {view.content_hash}. "
-            "Remove the folder and try again."
+            f"The catalog written to {folder} differs from {view.path} in {', '.join(differing)}. Remove the "
+            "folder and try again; if it happens again, index the catalog anew."
         )
+
+
+def _differences(view: Catalog, written: Catalog) -> list[str]:
+    """Return in what a catalog differs from the view it was written from."""
+    if len(view) != len(written):
+        return [f"its number of stems ({len(written)} instead of {len(view)})"]
+    found = [n for n in SCHEMA.names if not _same(view.column(n), written.column(n))]
+    if any(not np.array_equal(view.envelope(i), written.envelope(i)) for i in range(len(view))):
+        found.append("its envelopes")
+    if view.content_hash != written.content_hash:
+        found.append("its hash")
+    return found
+
+
+def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two columns hold the same, where unmeasured numbers (NaN) count as the same."""
+    return np.array_equal(a, b, equal_nan=True) if a.dtype.kind == "f" else a.tolist() == b.tolist()

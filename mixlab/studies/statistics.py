@@ -66,7 +66,8 @@ class RunScores:
         support: ``(C,)`` known positives.
         songs: ``(C,)`` songs with known positives.
         prior: ``(C,)`` frequency on validation.
-        prevalence: ``(C,)`` frequency on this split: the AP of saying the same for every mix.
+        prevalence: ``(C,)`` frequency on this split, the AP of saying the same for every mix; NaN without
+            positives.
         prior_f1: ``(C,)`` F1 of predicting each class always, which is what the prior comes to.
         n_items: Mixes.
         n_songs: Songs.
@@ -289,7 +290,7 @@ def score_run(
         support=np.asarray((t & m).sum(0), np.int64),
         songs=songs_with(t & m, groups.tolist()),
         prior=prior_probabilities(fitted_on.targets, fitted_on.mask),
-        prevalence=divide((t & m).sum(0), m.sum(0)),
+        prevalence=np.where((t & m).any(0), divide((t & m).sum(0), m.sum(0)), math.nan),
         prior_f1=precision_recall_f1(np.ones(s.shape, np.bool_), t, m)[2],
         n_items=len(s),
         n_songs=len(np.unique(groups)),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.evaluation import Interval
+from mixlab.evaluation.arrays import mean_defined
 from mixlab.reporting import Table
 from mixlab.studies.results import CellResult, StudyResults
 from mixlab.studies.statistics import CLASS_METRICS, METRICS, Estimate, RunScores, difference
@@ -20,6 +21,7 @@ __all__ = [
     "differences_csv",
     "differences_table",
     "estimates_csv",
+    "guess_of",
     "runs_csv",
     "score_text",
     "summary_table",
@@ -102,8 +104,7 @@ def class_table(
         runs = list(first.values())
         support = sum(int(r.support[c]) for r in runs) / len(runs)
         songs = sum(int(r.songs[c]) for r in runs) / len(runs)
-        guesses = [_guess(r, metric)[c] for r in runs]
-        guess = float(np.mean(guesses))
+        guess = mean_defined(np.array([_guess(r, metric)[c] for r in runs]))
         rows.append(
             (
                 results.labels[c],
@@ -116,9 +117,16 @@ def class_table(
     named = {"f1": "F1", "average_precision": "average precision (AP)", "roc_auc": "ROC-AUC"}[metric]
     short = {"f1": "F1", "average_precision": "AP", "roc_auc": "ROC-AUC"}[metric]
     header = ("class", "positive mixes", "songs", f"{short} of the prior", *(c.cell.label for c in cells))
-    return Table(
-        f"{named} per class: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0
-    )
+    whose = guess_of(results, cells)
+    title = f"{named} per class: mean over seeds (95 % over songs) ±SD over seeds{whose}"
+    return Table(title, header, tuple(rows), 0)
+
+
+def guess_of(results: StudyResults, cells: Sequence[CellResult]) -> str:
+    """Say whose mixes support and guess are those of, where not all cells are scored on the same."""
+    if all(results.paired(cells[0], cell) for cell in cells[1:]):
+        return ""
+    return f"; mixes, songs and prior are those of '{cells[0].cell.label}'"
 
 
 def _guess(scores: RunScores, metric: str) -> NDArray[np.float64]:

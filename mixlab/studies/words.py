@@ -217,7 +217,8 @@ def split_lines(base: CellResult, random: CellResult) -> list[str]:
         *lines,
         "artist-safe splits bring a score that holds for new artists, not a higher one: random splits, "
         "scored on songs of their own, "
-        + ("promise more by the difference above" if _sure(e) else "cannot be told to promise more here"),
+        + ("promise more" if _sure(e) else "cannot be told to promise more here")
+        + ", by macro AP",
     ]
 
 
