@@ -157,7 +157,8 @@ def _transfer(request: StudyRequest) -> Plan:
         cells += _baselines(request, pretrained, stream)
     return Plan(
         "transfer",
-        f"What is pretraining worth? (the paper's Table 1), from {pretrained}",
+        # The name alone: reports and figures are shown to others, folders of this machine are not.
+        f"What is pretraining worth? (the paper's Table 1), from {Path(pretrained).name or pretrained}",
         tuple(cells),
         request.seeds,
         request.mix,
