@@ -333,9 +333,9 @@ def test_one_click_makes_a_run_and_says_how_far_it_is(
     script.write_text(
         "import sys, pathlib\n"
         "assert sys.argv[2] == '--run'\n"
-        f"for line in {lines!r}: print(line, flush=True)\n"
         "pathlib.Path(sys.argv[1]).mkdir()\n"
-        "pathlib.Path('elsewhere').rename(pathlib.Path(sys.argv[1]) / 'run')\n",
+        "pathlib.Path('elsewhere').rename(pathlib.Path(sys.argv[1]) / 'run')\n"
+        f"for line in {lines!r}: print(line, flush=True)\n",
         encoding="utf-8",
     )
     monkeypatch.setattr("app.views.welcome.SCRIPT", script)

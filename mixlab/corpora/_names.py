@@ -18,7 +18,6 @@ __all__ = ["NameParser", "folder_parser", "is_mixture", "split_words"]
 _LEADING_NUMBER = re.compile(r"^\d+[\s_.-]+(?=\D)")
 _RUN = re.compile(r"[^\W\d_]+|\d+|[&+]")
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_LONGEST = 4
 
 # Words about the take, the microphone or the processing; they never name an instrument.
 _TAKE_WORDS = frozenset(
@@ -61,6 +60,7 @@ class NameParser:
     label_map: LabelMap
     taxonomy: Taxonomy
     _known: dict[str, str] = field(init=False, repr=False)
+    _longest: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         known: dict[str, str] = {}
@@ -71,6 +71,8 @@ class NameParser:
                 for spelling in (key.replace("-", " "), re.sub(r"[\W_]+", "", key)):
                     known.setdefault(spelling, key)
         object.__setattr__(self, "_known", known)
+        longest = max((len(split_words(spelling)) for spelling in known), default=1)
+        object.__setattr__(self, "_longest", longest)
 
     def labels(self, name: str, skip: int = 0) -> tuple[str, ...]:
         """Return the labels of a file name without suffix; empty for a name without letters.
@@ -123,7 +125,7 @@ class NameParser:
         """Return the known labels in the order of the words, longer runs of words taken first."""
         taken: dict[int, list[str]] = {}
         free = [True] * len(words)
-        for length in range(min(_LONGEST, len(words)), 0, -1):
+        for length in range(min(self._longest, len(words)), 0, -1):
             for start in range(len(words) - length + 1):
                 span = range(start, start + length)
                 if all(free[i] for i in span) and (found := self._look_up(words[start : start + length])):
