@@ -16,6 +16,7 @@ from mixlab.demo import make_demo_corpora
 from mixlab.demo.build import CORPORA
 from mixlab.demo.medley_layout import mixing_weights
 from mixlab.demo.plan import plan_songs
+from mixlab.demo.soundfonts import sample_digests
 from mixlab.entries import ScanOptions
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.indexing import build_catalog
@@ -360,20 +361,93 @@ def test_other_fonts_are_recorded_and_the_test_songs_listed(tmp_path: Path) -> N
     for other in others:
         other.write_bytes(default_soundfont().read_bytes() + b"\0\0")
     made = make_demo_corpora(
-        tmp_path / "out", workers=1, soundfonts=others[:2], test_soundfont=others[2], **SMALL
+        tmp_path / "out", workers=1, soundfonts=others[:2], test_soundfont=others[2], **{**SMALL, "songs": 9}
     )
     record = json.loads((made.path / "demo.json").read_text(encoding="utf-8"))
     fonts = record["settings"]["soundfonts"]
     assert [font["file"] for font in fonts["train"]] == ["One.sf2", "Two.sf2"]
     assert fonts["test"]["file"] == "Other.sf2"
     tested = {f"{song['corpus']}/{song['song']}" for song in record["songs"] if song["split"] == "test"}
-    assert tested == set(record["test_songs"])
+    assert tested == set(record["test_songs"]) != set()
     for song in record["songs"]:
         expected = {"Other.sf2"} if song["split"] == "test" else {"One.sf2", "Two.sf2"}
         assert song["soundfont"] in expected
     text = (made.path / "README.txt").read_text(encoding="utf-8")
-    assert "Other.sf2 for the songs of splits.csv" in text
+    assert "Other.sf2 for the test songs" in text
     assert "One.sf2 or Two.sf2 for everything else" in text
+
+
+def test_validation_has_a_font_of_its_own_and_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mixlab.commands.demo_corpora import demo_corpora
+    from mixlab.demo.synth import default_soundfont
+
+    fonts = [tmp_path / f"{name}.sf2" for name in ("Train", "Validation", "Test")]
+    for font in fonts:
+        font.write_bytes(default_soundfont().read_bytes())
+    size = {"songs": 24, "seconds": 4.0, "seed": 1, "tagged": False}
+    out = tmp_path / "out"
+    demo_corpora(
+        out, workers=1, soundfont=fonts[:1], validation_soundfont=fonts[1], test_soundfont=fonts[2], **size
+    )
+    text = capsys.readouterr().out
+    assert f"mixlab index {out}/catalog --splits {out}/splits.csv --root" in text
+    # One font under three names: all is shared, and the terminal, README and record say so.
+    n = len(sample_digests(fonts[0]))
+    said = [
+        f"Of the {n} samples of Validation.sf2, {n} in Test.sf2, {n} in Train.sf2, byte for byte.",
+        f"Of the {n} samples of Test.sf2, {n} in Train.sf2, byte for byte.",
+    ]
+    readme = (out / "README.txt").read_text(encoding="utf-8")
+    assert all(line in text.splitlines() for line in said)
+    assert all(line in readme.splitlines() for line in said)
+    assert "Validation.sf2 for those of validation,\nTrain.sf2 for everything else" in readme
+    record = json.loads((out / "demo.json").read_text(encoding="utf-8"))
+    assert record["shared_samples"][2] == {
+        "held": "Test.sf2", "other": "Train.sf2", "shared": n, "samples": n,
+    }  # fmt: skip
+    artists: dict[tuple[str, str], set[str]] = {}
+    for song in record["songs"]:
+        if song["artist"]:
+            artists.setdefault((song["corpus"], song["artist"]), set()).add(song["soundfont"])
+    assert max(map(len, artists.values())) == 1
+
+
+def test_a_catalog_has_every_song_where_its_font_is(tmp_path: Path) -> None:
+    """Also the song of Slakh's training part whose composition is in its validation part, too."""
+    from mixlab.demo.synth import default_soundfont
+
+    fonts = {split: tmp_path / f"{split}.sf2" for split in ("train", "validation", "test")}
+    for font in fonts.values():
+        font.write_bytes(default_soundfont().read_bytes())
+    made = make_demo_corpora(
+        tmp_path / "out", workers=1, soundfonts=[fonts["train"]], validation_soundfont=fonts["validation"],
+        test_soundfont=fonts["test"], **{**SMALL, "songs": 24},
+    )  # fmt: skip
+    roots = {name: made.path / CORPORA[name] for name in ("medleydb", "mixing_secrets", "slakh")}
+    build_catalog(tmp_path / "catalog", roots, splits=made.path / "splits.csv", progress=False)
+    found = Catalog.open(tmp_path / "catalog").split_songs()
+    names = {folder: name for name, folder in CORPORA.items()}
+    record = json.loads((made.path / "demo.json").read_text(encoding="utf-8"))
+    played = {f"{names[s['corpus']]}/{s['song']}": s["soundfont"] for s in record["songs"]}
+    assert {key: f"{split}.sf2" for key, split in found.items()} == played
+    assert set(found.values()) == set(fonts)
+    elsewhere = [s for s in record["songs"] if s["split"] == "train" and s["soundfont"] == "validation.sf2"]
+    assert [s["corpus"] for s in elsewhere] == ["slakh2100_flac_redux"]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_font_for_no_song_is_refused(tmp_path: Path, split: str) -> None:
+    from mixlab.demo.synth import default_soundfont
+
+    with pytest.raises(
+        ConfigError, match=f"--{split}_soundfont is for the songs of {split}, and of 3 songs none"
+    ):
+        make_demo_corpora(tmp_path / "out", **{f"{split}_soundfont": default_soundfont()}, **SMALL)
+    with pytest.raises(ConfigError, match=f"found none. Check --{split}_soundfont"):
+        make_demo_corpora(tmp_path / "out", **{f"{split}_soundfont": tmp_path / "no.sf2"}, **SMALL)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_catalog_made_with_the_list_tests_on_exactly_its_songs(demo: Path, tmp_path: Path) -> None:

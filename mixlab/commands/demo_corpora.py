@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from mixlab.demo import DEFAULT_SECONDS, DEFAULT_SONGS, make_demo_corpora
+from mixlab.demo.soundfonts import overlap_lines
 
 __all__ = ["demo_corpora"]
 
@@ -16,6 +17,7 @@ def demo_corpora(
     seed: int = 0,
     workers: int | None = None,
     soundfont: list[Path] | None = None,
+    validation_soundfont: Path | None = None,
     test_soundfont: Path | None = None,
     tagged: bool = True,
     force: bool = False,
@@ -34,8 +36,10 @@ def demo_corpora(
         workers: processes; by default one per processor
         soundfont: SoundFont (.sf2) to play with instead of TimGM6mb, which comes with pretty_midi; given
             several times, each artist gets one of them
-        test_soundfont: another SoundFont for the songs of OUT/splits.csv; a catalog made with '--splits
-            OUT/splits.csv' tests on exactly these
+        validation_soundfont: another SoundFont for the songs of validation, so that epochs and thresholds
+            are chosen on a sound that was not trained on
+        test_soundfont: another SoundFont for the songs of test; OUT/splits.csv names all songs with one of
+            their own, and a catalog made with '--splits OUT/splits.csv' has exactly these in that split
         tagged: also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks
         force: replace demo corpora in OUT that were made with other settings
     """
@@ -48,6 +52,7 @@ def demo_corpora(
             seed=seed,
             workers=workers,
             soundfonts=soundfont or (),
+            validation_soundfont=validation_soundfont,
             test_soundfont=test_soundfont,
             tagged=tagged,
             force=force,
@@ -62,10 +67,12 @@ def demo_corpora(
     width = max(len(name) for name in made.roots)
     for name, root in made.roots.items():
         print(f"  {name:<{width}}  {root}")
+    print("".join(f"{line}\n" for line in overlap_lines(made.shared)), end="")
     print("Damaged files are there on purpose; demo.json lists them. Licences: README.txt.")
     multitrack = ("medleydb", "mixing_secrets", "slakh")
     roots = " ".join(f"--root {name}={made.roots[name]}" for name in multitrack)
-    print(f"\nNext: mixlab index {out}/catalog {roots}")
+    splits = f"--splits {out}/splits.csv " if validation_soundfont or test_soundfont else ""
+    print(f"\nNext: mixlab index {out}/catalog {splits}{roots}")
 
 
 class _Bar:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from mixlab.demo.medley_layout import broken_medleydb_file, write_coefficients, 
 from mixlab.demo.plan import SHARES, SongPlan, plan_songs
 from mixlab.demo.secrets_layout import broken_secrets_file, write_secrets_song
 from mixlab.demo.slakh_layout import broken_slakh_file, write_slakh_song
+from mixlab.demo.soundfonts import SharedSamples, compare_soundfonts, overlap_lines
 from mixlab.demo.synth import default_soundfont, require_synthesizer
 from mixlab.demo.tagged import Clip, plan_tagged
 from mixlab.errors import ConfigError, MixlabError
@@ -39,7 +40,7 @@ _RECORD = "demo.json"
 _README = "README.txt"
 _SPLITS = "splits.csv"
 _PARTIAL = ".partial-"
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class DemoCorpora:
         made: Songs and tracks rendered in this call.
         kept: Songs and tracks found finished.
         megabytes: Size of everything in the folder.
+        shared: What the SoundFonts of validation and test have in common with the others.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class DemoCorpora:
     made: int
     kept: int
     megabytes: float
+    shared: tuple[SharedSamples, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def make_demo_corpora(
     seed: int = 0,
     workers: int | None = None,
     soundfonts: Sequence[Path] = (),
+    validation_soundfont: Path | None = None,
     test_soundfont: Path | None = None,
     tagged: bool = True,
     force: bool = False,
@@ -103,10 +107,13 @@ def make_demo_corpora(
         workers: Processes; None means one per processor.
         soundfonts: SoundFont files (.sf2) to render with instead of pretty_midi's TimGM6mb; of several,
             each artist (in the Slakh tree each song) gets one.
-        test_soundfont: Another one for the songs that ``demo.json`` lists as ``test_songs``: whole artists,
-            and in the Slakh tree the corpus's own test split. ``splits.csv`` names them for
-            ``mixlab index --splits``, so that a catalog tests on them and on nothing else.
-            The test tracks of the tagged corpora are played with it, too.
+        validation_soundfont: Another one for the songs of validation: whole artists, and in the Slakh tree
+            the corpus's own split with what belongs to it. Epochs and thresholds are then chosen on a sound
+            that was not trained on, as that of the test is not. MTG-Jamendo's validation tracks, too.
+        test_soundfont: Another one for the songs that ``demo.json`` lists as ``test_songs``, and the test
+            tracks of the tagged corpora. ``splits.csv`` names the songs of test, and of validation where it
+            has a SoundFont of its own, for ``mixlab index --splits``: a catalog then validates and tests on
+            them and on nothing else.
         tagged: Also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks.
         force: Replace demo corpora in ``out`` that were made with other settings.
         progress: Called with (done, total) whenever an item is finished.
@@ -121,11 +128,19 @@ def make_demo_corpora(
     if not 4.0 <= seconds <= 600.0:
         raise ConfigError(f"Expected 4 to 600 seconds a song, found seconds={seconds}.")
     require_synthesizer()
-    found = tuple(_font(path) for path in soundfonts) or (default_soundfont(),)
-    fonts = _Fonts(found, None if test_soundfont is None else _font(test_soundfont))
+    train = tuple(_font(path, "soundfont") for path in soundfonts) or (default_soundfont(),)
+    held = {"validation": validation_soundfont, "test": test_soundfont}
+    fonts = _Fonts(train, {k: _font(path, f"{k}_soundfont") for k, path in held.items() if path is not None})
+    plans = plan_songs(songs, seed)
+    for split in fonts.held:
+        if all(plan.held_in != split for plan in plans):
+            raise ConfigError(
+                f"--{split}_soundfont is for the songs of {split}, and of {songs} songs none is; "
+                f"ask for more, such as --songs {DEFAULT_SONGS}."
+            )
+    shared = compare_soundfonts(list(fonts.held.values()), fonts.train) if fonts.held else []
     settings = _settings(songs, seconds, seed, tagged, fonts)
     _claim(out, settings, force)
-    plans = plan_songs(songs, seed)
     clips = plan_tagged(songs, seconds, seed) if tagged else []
     jobs = _song_jobs(out, plans, seconds, fonts) + _clip_jobs(out, clips, fonts)
     left = [job for job in jobs if not job.target.exists()]
@@ -134,45 +149,45 @@ def make_demo_corpora(
     write_coefficients(out / "medleydb" / "resources" / "mixing_coefficients_version2.yaml", medleydb)
     if tagged:
         tagged_layout.write_tables(out, clips, seed)
-    (out / _README).write_text(_readme(settings), encoding="utf-8")
-    _write_splits(out / _SPLITS, plans)
-    _write_record(out, settings, plans, fonts)
+    (out / _README).write_text(_readme(settings, shared), encoding="utf-8")
+    _write_splits(out / _SPLITS, plans, {"test", *fonts.held})
+    _write_record(out, settings, plans, fonts, shared)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     roots = {name: out / folder for name, folder in CORPORA.items() if tagged or folder in SHARES}
-    return DemoCorpora(out, roots, len(left), len(jobs) - len(left), size / 1e6)
+    return DemoCorpora(out, roots, len(left), len(jobs) - len(left), size / 1e6, tuple(shared))
 
 
 @dataclass(frozen=True)
 class _Fonts:
-    """What songs are played with: one of ``train`` each, those of ``test_songs`` with ``test``, if given."""
+    """What songs are played with: one of ``train`` each, those of a split in ``held`` with what it names."""
 
     train: tuple[Path, ...]
-    test: Path | None = None
+    held: dict[str, Path] = field(default_factory=dict)
 
     def of(self, name: str, split: str) -> Path:
         """Return the SoundFont of whatever ``name`` holds together: an artist, a song, a clip."""
-        if split == "test" and self.test is not None:
-            return self.test
+        if split in self.held:
+            return self.held[split]
         return self.train[crc32(name.encode()) % len(self.train)]
 
     def of_song(self, plan: SongPlan) -> Path:
         """Return the SoundFont of a song."""
-        return self.of(f"{plan.corpus}/{plan.artist or plan.id}", plan.split)
+        return self.of(f"{plan.corpus}/{plan.artist or plan.id}", plan.held_in)
 
     def describe(self) -> dict[str, Any]:
         """Return names and hashes for the record; a single file as such, several as a list."""
         train = [_describe_font(path) for path in self.train]
         one = train[0] if len(train) == 1 else train
-        return {"train": one, "test": one if self.test is None else _describe_font(self.test)}
+        return {"train": one, "test": one} | {k: _describe_font(path) for k, path in self.held.items()}
 
 
 def _describe_font(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
 
 
-def _font(path: Path) -> Path:
+def _font(path: Path, option: str) -> Path:
     if not path.is_file():
-        raise ConfigError(f"Expected a SoundFont file (.sf2) at {path}, found none. Check --soundfont.")
+        raise ConfigError(f"Expected a SoundFont file (.sf2) at {path}, found none. Check --{option}.")
     return path.resolve()
 
 
@@ -330,13 +345,19 @@ def _catalog_key(plan: SongPlan) -> str:
     return f"{name}/{plan.id}"
 
 
-def _write_splits(path: Path, plans: list[SongPlan]) -> None:
-    """List the test songs, and only these, as ``mixlab index --splits`` reads it."""
-    rows = [f"{_catalog_key(plan)},test" for plan in plans if plan.split == "test"]
+def _write_splits(path: Path, plans: list[SongPlan], splits: set[str]) -> None:
+    """List the songs of these splits, and no others, as ``mixlab index --splits`` reads it."""
+    rows = [f"{_catalog_key(plan)},{plan.held_in}" for plan in plans if plan.held_in in splits]
     _write_text(path, "\n".join(["song,split", *rows]) + "\n")
 
 
-def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], fonts: _Fonts) -> None:
+def _write_record(
+    out: Path,
+    settings: dict[str, Any],
+    plans: list[SongPlan],
+    fonts: _Fonts,
+    shared: Sequence[SharedSamples],
+) -> None:
     songs = [
         {
             "corpus": plan.corpus,
@@ -354,6 +375,7 @@ def _write_record(out: Path, settings: dict[str, Any], plans: list[SongPlan], fo
         "complete": True,
         "versions": {name: version(name) for name in ("symusic", "numpy", "scipy", "soundfile")},
         "roots": CORPORA,
+        "shared_samples": [asdict(each) for each in shared],
         "broken_files": _broken(plans),
         "test_songs": [f"{plan.corpus}/{plan.id}" for plan in plans if plan.split == "test"],
         "families": _statistics(plans),
@@ -372,10 +394,14 @@ def _write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _readme(settings: dict[str, Any]) -> str:
-    fonts, test = settings["soundfonts"]["train"], settings["soundfonts"]["test"]
-    shown = " or ".join(font["file"] for font in (fonts if isinstance(fonts, list) else [fonts]))
-    test_shown = " or ".join(font["file"] for font in (test if isinstance(test, list) else [test]))
+def _font_names(fonts: Any) -> str:  # noqa: ANN401 - one description or a list of them
+    return " or ".join(font["file"] for font in (fonts if isinstance(fonts, list) else [fonts]))
+
+
+def _readme(settings: dict[str, Any], shared: Sequence[SharedSamples]) -> str:
+    shown = {split: _font_names(fonts) for split, fonts in settings["soundfonts"].items()}
+    validation = f"{shown['validation']} for those of validation,\n" if "validation" in shown else ""
+    common = "".join(f"{line}\n" for line in overlap_lines(shared))
     return f"""Demo corpora made by mixlab
 ===========================
 
@@ -392,13 +418,14 @@ and nothing about real music.
   irmas                   IRMAS' layout: 3 s training excerpts, annotated test excerpts
   openmic-2018            OpenMIC's layout: 10 s clips, partial labels (the npz's VGGish features are zeros)
   demo.json               settings, songs, damaged files, what each song is played with
-  splits.csv              the test songs, for "mixlab index --splits"
+  splits.csv              the test songs (and others of a sound of their own), for "mixlab index --splits"
 
 Some files are damaged on purpose; demo.json lists them under "broken_files". Real corpora have them too.
 
-Sound: {test_shown} for the songs of splits.csv (whole artists) and for the test tracks of the tagged
-corpora, {shown} for everything else. Where these differ, this, typed in this folder, makes a catalog whose
-test split has a sound of its own:
+Sound: {shown["test"]} for the test songs (whole artists) and the test tracks of the tagged corpora,
+{validation}{shown["train"]} for everything else.
+{common}
+Where these differ, this, typed in this folder, makes a catalog whose splits keep the sounds apart:
 
   mixlab index CATALOG --splits splits.csv --root medleydb=medleydb \\
       --root mixing_secrets=mixing_secrets --root slakh=slakh2100_flac_redux

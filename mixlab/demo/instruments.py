@@ -265,8 +265,9 @@ _PERCUSSION = [
                notes=(51, 49, 57)),
 ]  # fmt: skip
 
-# A part that is no instrument: what MedleyDB calls fx/processed sound.
-_FX = [Instrument("fx", "", (122, 97, 101), 48, 72, "fx/processed sound", "fx/processed sound", "SFX")]
+# A part that is no instrument: what MedleyDB calls fx/processed sound. Not program 97: on that of
+# GeneralUser GS 1.47 symusic 0.5.8 crashes, and the process with it.
+_FX = [Instrument("fx", "", (122, 103, 101), 48, 72, "fx/processed sound", "fx/processed sound", "SFX")]
 
 INSTRUMENTS: dict[str, Instrument] = {
     each.id: each

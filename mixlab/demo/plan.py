@@ -5,7 +5,7 @@ rerun can tell what is left to do.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,9 +45,10 @@ class SongPlan:
         sounds: One per part.
         room: The room of the song.
         seed: Key of the random streams that compose and mix it.
-        split: The split it belongs to, if the corpus has splits; else ``test`` for the last artists and
-            ``train`` for the others, which says nothing but that songs of ``test`` are rendered with the
-            test SoundFont: a catalog divides these songs by itself.
+        split: The split it belongs to, if the corpus has splits; else ``test`` for the last artists,
+            ``validation`` for those before and ``train`` for the others, which says nothing but what
+            SoundFont plays them, if there is one of this split: a catalog divides these songs by itself.
+        twin: The split that has the same composition in other sounds, or ''; a catalog keeps both in it.
         broken: What is done to one of its files afterwards (``truncated``, ``empty``, ``corrupt``), or ''.
         raws: Raw recordings are written too.
     """
@@ -63,8 +64,14 @@ class SongPlan:
     room: Room
     seed: tuple[int, ...]
     split: str
+    twin: str = ""
     broken: str = ""
     raws: bool = False
+
+    @property
+    def held_in(self) -> str:
+        """The split in which a catalog made with ``splits.csv`` has this song."""
+        return self.twin or self.split
 
 
 def count_songs(songs: int) -> dict[str, int]:
@@ -115,8 +122,8 @@ def _named_songs(corpus: str, ensembles: tuple[Ensemble, ...], count: int, seed:
     """Plan a corpus in MedleyDB's format; every fourth song is by an artist who has one already."""
     plans = []
     artists = [k - 3 if k % 4 == 3 else k for k in range(count)]
-    held = max(1, round(count * SPLITS["test"])) if count >= 3 else 0
-    test_artists = set(artists[count - held :]) if held else set()
+    # Of two songs by one artist, the later decides for both.
+    splits = {artist: _split_of(k, count) for k, artist in enumerate(artists)}
     for k in range(count):
         ensemble = ensembles[k % len(ensembles)]
         rng = np.random.default_rng([seed, _STREAM[corpus], k])
@@ -137,7 +144,7 @@ def _named_songs(corpus: str, ensembles: tuple[Ensemble, ...], count: int, seed:
                 sounds=tuple(draw_sound(part, rng) for part in ensemble.parts),
                 room=Room(round(float(rng.uniform(0.25, 1.1)), 2), int(rng.integers(2**31))),
                 seed=(seed, _STREAM[corpus], k, 1),
-                split="test" if artists[k] in test_artists else "train",
+                split=splits[artists[k]],
                 broken=broken if count >= 3 else "",
                 raws=(corpus, k) in (("medleydb", 1), ("mixing_secrets", 2)),
             )
@@ -154,6 +161,8 @@ def _slakh_songs(count: int, seed: int) -> list[SongPlan]:
         # Numbers have gaps, as in the redux version, which left duplicates out.
         numbers[split] += 2 if k % 4 == 3 else 1
         twin = plans[-1] if plans and split == "validation" and plans[-1].split == "train" else None
+        if twin:
+            plans[-1] = replace(twin, twin=split)
         ensemble = twin.ensemble if twin else slakh_ensemble(k)
         rng = np.random.default_rng([seed, _STREAM["slakh2100_flac_redux"], k])
         plans.append(
