@@ -24,6 +24,7 @@ from mixlab.stretch import FASTEST_RATE, LONGEST_SEMITONES, SLOWEST_RATE, Stretc
 
 __all__ = [
     "EFFECTS",
+    "PITCH_AND_TIME",
     "Effect",
     "EffectPlan",
     "EffectsConfig",
@@ -296,6 +297,10 @@ class StretchRange:
     def sample(self, stream: Stream) -> TimeStretch:
         """Draw a rate."""
         return TimeStretch(stream.log_uniform(*self.rate))
+
+
+PITCH_AND_TIME = ("pitch_shift", "time_stretch")
+"""The effects that are for non-musical mixes alone (paper, section 2.3)."""
 
 
 @dataclass(frozen=True)

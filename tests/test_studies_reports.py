@@ -14,6 +14,7 @@ import yaml
 from mixlab.catalog import Catalog
 from mixlab.cli import main
 from mixlab.commands.study import _check_start
+from mixlab.effects import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
 from mixlab.errors import ConfigError, RunError, WeightsError
 from mixlab.evaluation import Interval
 from mixlab.recipes import MixConfig
@@ -26,9 +27,9 @@ from mixlab.studies.paper import TABLE_1, paper_row
 from mixlab.studies.plan import Job, Plan
 from mixlab.studies.reports import REPORTERS, write_study_report
 from mixlab.studies.results import load_results
-from mixlab.studies.statistics import Estimate
+from mixlab.studies.statistics import F1_GAIN, CellScores, Estimate, difference
 from mixlab.studies.tables import class_table, score_text
-from mixlab.studies.words import beyond, optimum_lines, rare_columns, share_best, split_lines
+from mixlab.studies.words import beyond, gain_lines, optimum_lines, rare_columns, share_best, split_lines
 from mixlab.training import TrainConfig
 from mixlab.weights import CHECKPOINTS
 
@@ -361,6 +362,139 @@ def test_split_lines_promise_only_what_can_be_told(toy: Catalog, tmp_path: Path)
         assert last.endswith(f"{said}, by macro AP")
 
 
+def effects_of(mix: MixConfig) -> dict[str, dict[str, float]]:
+    """The probabilities that each cell of the study trains with."""
+    plan = build_study("effects", request(mix=mix))
+    mixes = {job.cell: job.mix["effects"] for job in plan.jobs() if job.seed == 0}
+    return {cell: {name: effects[name]["p"] for name in effects} for cell, effects in mixes.items()}
+
+
+def test_effects_are_taken_away_all_and_by_halves() -> None:
+    own = {name: drawn.p for name, drawn in MixConfig().effects.ranges}
+    assert all(own.values())
+    off = dict.fromkeys(own, 0.0)
+    level = {"gain": own["gain"], "filter": own["filter"]}
+    speed = {name: own[name] for name in ("pitch_shift", "time_stretch")}
+    assert effects_of(MixConfig(p_musical=0.6)) == {
+        "none": off, "all": own, "gain_filter": {**off, **level}, "pitch_time": {**off, **speed},
+    }  # fmt: skip
+    labels = [cell.label for cell in build_study("effects", request(mix=MixConfig(p_musical=0.6))).cells]
+    assert labels == [
+        "without effects",
+        "as configured: gain, filter, pitch shift, time stretch",
+        "only gain, filter",
+        "only pitch shift, time stretch",
+    ]
+
+
+def test_effects_that_no_mix_has_are_not_compared() -> None:
+    """Musical mixes are neither shifted nor stretched: their halves would be twins of the others."""
+    assert set(effects_of(MixConfig(p_musical=1.0))) == {"all", "none"}
+    assert (
+        build_study("effects", request(mix=MixConfig(p_musical=1.0)))
+        .cells[1]
+        .label.endswith(": gain, filter")
+    )
+    only_gain = EffectsConfig(
+        filter=FilterRange(p=0), pitch_shift=PitchRange(p=0), time_stretch=StretchRange(p=0)
+    )
+    assert set(effects_of(MixConfig(effects=only_gain))) == {"all", "none"}
+    no_gain = EffectsConfig(gain=GainRange(p=0), filter=FilterRange(p=0))
+    for mix in (MixConfig(effects=EffectsConfig.none()), MixConfig(p_musical=1.0, effects=no_gain)):
+        with pytest.raises(ConfigError, match="so some must be on"):
+            effects_of(mix)
+
+
+def test_effects_are_judged_paired_and_by_class(toy: Catalog, tmp_path: Path) -> None:
+    noise = {"none": 2.0, "all": 0.4, "gain_filter": 2.0, "pitch_time": 0.9}
+    folder = made_up("effects", toy, tmp_path, noise)
+    report, results = write_study_report(folder, n_resamples=60)
+    assert all(results.paired(results.cells[0], cell) for cell in results.cells)
+    lines = report.findings
+    assert lines[0].startswith(
+        "'as configured: gain, filter, pitch shift, time stretch' minus 'without effects', "
+    )
+    assert lines[0].endswith("beyond both intervals, over songs and over seeds")
+    e = difference(results.cells[0].test, results.cells[1].test, "average_precision", 0)
+    assert e.beyond_songs
+    assert e.beyond_seeds
+    assert e.value > 0
+    assert f"AP beyond the intervals over songs and over seeds: voice {e.value:+.3f}, " in lines[1]
+    assert lines[1].endswith("of 4 classes with an interval")
+    # Of equal cells no class is told apart; the theremin, which no mix holds, is not judged.
+    assert lines[3].endswith("over seeds: none, of 4 classes with an interval")
+    assert lines[6:] == (
+        "with 12 differences by class, some are beyond 95 % intervals by chance",
+        "the test mixes have no effects, whatever training hears",
+    )
+    assert (folder.path / "figure.png").is_file() == figures.have_matplotlib()
+
+
+def test_effects_are_not_judged_where_nothing_can_be_told(toy: Catalog, tmp_path: Path) -> None:
+    noise = {"none": 2.0, "all": 0.4}
+    mix = MixConfig(p_musical=1.0)
+    failing = tuple(f"none-seed{s}" for s in range(3))
+    failed = made_up("effects", toy, tmp_path / "failed", noise, fail=failing, mix=mix)
+    lines = write_study_report(failed, n_resamples=20)[0].findings
+    assert lines == ("the runs without effects are not done, so nothing can be compared yet",)
+    one = made_up("effects", toy, tmp_path / "one", noise, mix=mix, seeds=(0,))
+    lines = write_study_report(one, n_resamples=60)[0].findings
+    assert lines[0].endswith("one seed cannot tell of others")
+    assert "beyond the intervals over songs, of one seed: voice +" in lines[1]
+    lines = write_study_report(one, n_resamples=0)[0].findings
+    assert lines[0].endswith("without an interval over songs")
+    assert lines[1].endswith("none, of 0 classes with an interval")
+    assert lines[2] == "the test mixes have no effects, whatever training hears"
+
+
+def gains(
+    toy: Catalog, path: Path, value: dict[str, list[float]], drawn: dict[str, list[list[float]]]
+) -> list[str]:
+    """What is said of classes whose gain over a guess is given: by seed, and in each resample."""
+    seeds = len(next(iter(value.values())))
+    folder = made_up("per_class", toy, path, {"model": 0.5}, seeds=tuple(range(seeds)))
+    results = load_results(folder, n_resamples=20)
+    cell = results.cells[0]
+    runs = {}
+    for seed, run in cell.test.runs.items():
+        classes = {F1_GAIN: np.array([value[name][seed] for name in results.labels])}
+        draws = {F1_GAIN: np.array([drawn[name][seed] for name in results.labels]).T} if drawn else {}
+        runs[seed] = replace(run, classes=classes, class_drawn=draws, songs=np.full(5, 9))
+    return gain_lines(results, replace(cell, test=CellScores(runs, seeds)))
+
+
+def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp_path: Path) -> None:
+    nan, up, across = math.nan, [0.1, 0.2, 0.3], [-0.2, 0.1, 0.3]
+    value = {
+        "voice": [0.2, 0.3],
+        "brass": [0.3, -0.1],
+        "singer": [0.1, 0.1],
+        "piano": [-0.2, 0.1],
+        "theremin": [nan] * 2,
+    }
+    drawn = {
+        "voice": [up, up],
+        "brass": [up, up],
+        "singer": [across, across],
+        "piano": [up, up],
+        "theremin": [[nan] * 3] * 2,
+    }
+    assert gains(toy, tmp_path / "two", value, drawn) == [
+        "'the configuration', F1 above that of always saying yes on average: 3 of 4 classes; not so: piano",
+        "'the configuration', F1 above that of always saying yes in each of 2 seeds: 2 of 4 classes; "
+        "not so: brass, piano",
+        "'the configuration', F1 above that of always saying yes in the whole 95 % interval over songs, both "
+        "on the same songs in each resample: 2 of 4 classes; not so: singer, piano",
+        "undefined, as the test mixes hold none: theremin",
+    ]
+    one = {name: each[:1] for name, each in value.items()}
+    lines = gains(toy, tmp_path / "one", one, {})
+    assert len(lines) == 4
+    assert lines[0].endswith("on average: 3 of 4 classes; not so: piano")
+    assert lines[1].endswith("in each resample: 0 of 0 classes")
+    assert lines[2].endswith("there are no resamples): voice, brass, singer, piano")
+
+
 def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None:
     folder = made_up("leakage", toy, tmp_path, {"artist": 1.5, "random": 0.4})
     report, results = write_study_report(folder, n_resamples=40)
@@ -389,6 +523,14 @@ def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, t
     assert results.cells[0].runs.keys() == {0, 1}
     assert "brass" in {row[0] for row in report.lead.rows}
     assert "the F1 of 0 for brass" in report.paper[0] or "F1 of 0 for brass" in report.paper[0]
+    table, gains = report.tables[0], [results.done[0].test.of(F1_GAIN, c) for c in range(5)]
+    assert table.header == ("class", "good", "good: lowest seed", "all", "all: lowest seed")
+    assert [row[0] for row in table.rows] == list(results.labels)
+    assert table.rows[0][1] == score_text(gains[0], sign=True)
+    assert (
+        table.rows[0][2] == f"{min(r.classes[F1_GAIN][0] for r in results.done[0].test.runs.values()):+.3f}"
+    )
+    assert table.rows[4][1:] == ("-", "-", "-", "-")
     for wrong, match in ((["x"], "takes LABEL=RUN"), ([f"x={tmp_path / 'none'}"], "there is no run")):
         with pytest.raises(ConfigError, match=match):
             parse_also(wrong)

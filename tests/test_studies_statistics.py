@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mixlab import evaluation as ev
 from mixlab.runs import Predictions
 from mixlab.studies.statistics import (
     CLASS_METRICS,
+    F1_GAIN,
     METRICS,
     CellScores,
     Estimate,
@@ -113,6 +114,42 @@ def test_resamples_are_scores_of_songs_drawn_again_averaged_over_seeds() -> None
         found = cell_scores.of(metric)
         assert found.songs.low == pytest.approx(low, abs=1e-6)
         assert found.songs.high == pytest.approx(high, abs=1e-6)
+
+
+def test_the_gain_over_a_guess_is_drawn_on_the_same_songs() -> None:
+    """F1 minus that of always saying yes, by hand on repeated rows."""
+    import zlib
+
+    run = predictions(0.5, 1)
+    scores = score_run(run, n_resamples=25, seed=3)
+    part, validation = run.only("test"), run.only("validation")
+    at = ev.fit_thresholds(validation.scores, validation.targets, validation.mask).values
+    weights = ev.bootstrap_weights([str(g) for g in part.group], 25, 3 ^ zlib.crc32(set_id(part).encode()))
+
+    def gain(rows: Predictions) -> list[float]:
+        by_class = []
+        for c in range(4):
+            known = rows.mask[:, c]
+            t, d = rows.targets[known, c] > 0.5, rows.scores[known, c] >= at[c]
+            by_class.append(f1_score(t, d) - f1_score(t, np.ones_like(t)))
+        return by_class
+
+    np.testing.assert_allclose(scores.classes[F1_GAIN], gain(part))
+    by_hand = [gain(drawn_rows(part, counts)) for counts in weights.astype(int)]
+    np.testing.assert_allclose(scores.class_drawn[F1_GAIN], by_hand)
+    e = CellScores({0: scores}, 1).of(F1_GAIN, 0)
+    assert e.songs.low == pytest.approx(np.quantile([g[0] for g in by_hand], 0.025))
+
+
+def test_beyond_both_needs_both_where_there_are_both() -> None:
+    sure, unsure = np.array([[0.1, 0.3, 0.2]] * 3), np.array([[0.1, 0.3, -0.4]] * 3)
+    alike, apart = np.array([0.2, 0.21, 0.19]), np.array([0.6, 0.1, -0.1])
+    assert estimate(alike, sure).beyond_both
+    assert estimate(-alike, -sure).beyond_both
+    assert not estimate(alike, unsure).beyond_both
+    assert not estimate(apart, sure).beyond_both
+    assert not estimate(alike, None).beyond_both
+    assert estimate(alike[:1], sure[:1]).beyond_both
 
 
 def test_seeds_are_told_apart_from_songs() -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "interval_of",
     "interval_of_mean",
     "resample",
+    "resample_f1",
     "songs_with",
     "weighted_average_precision",
     "weighted_roc_auc",
@@ -125,6 +126,16 @@ class Resampled:
         )
 
 
+def _counts(d: Bools, t: Bools, m: Bools, weights: Floats) -> list[Floats]:
+    """Return true positives, predictions and positives under each weighting, ``(B, C)`` each."""
+    return [weights @ cells.astype(np.float64) for cells in (d & t & m, d & m, t & m)]
+
+
+def resample_f1(d: Bools, t: Bools, m: Bools, weights: Floats) -> Floats:
+    """Return ``(B, C)`` the F1 of decisions ``(N, C)`` under B weightings ``(B, N)``; NaN where undefined."""
+    return prf(*_counts(d, t, m, weights))[2]
+
+
 def resample(
     s: Floats,
     d: Bools,
@@ -147,7 +158,7 @@ def resample(
             they are what takes the time.
         changed: ``(C,)`` the classes that differ from ``like``; None for all.
     """
-    tp, predicted, support = (weights @ cells.astype(np.float64) for cells in (d & t & m, d & m, t & m))
+    tp, predicted, support = _counts(d, t, m, weights)
     ap, auc = np.full((2, len(weights), s.shape[1]), math.nan)
     for c in range(s.shape[1]):
         known = m[:, c]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from mixlab.effects import PITCH_AND_TIME
 from mixlab.errors import ConfigError, WeightsError
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run, plain
@@ -14,7 +15,7 @@ from mixlab.weights import find_weights, identify
 
 __all__ = ["P_GRID", "STUDIES", "StudyName", "StudyRequest", "build_study", "parse_also"]
 
-StudyName = Literal["p_musical", "transfer", "per_class", "rare_classes", "leakage"]
+StudyName = Literal["p_musical", "transfer", "per_class", "rare_classes", "effects", "leakage"]
 
 P_GRID = tuple(round(0.1 * k, 1) for k in range(11))
 """The paper's Fig. 2: from only non-musical to only musical mixes."""
@@ -248,6 +249,46 @@ def _rare_classes(request: StudyRequest) -> Plan:
     )
 
 
+def _effects(request: StudyRequest) -> Plan:
+    used = [name for name, drawn in request.mix.effects.ranges if drawn.p > 0]
+    heard = [name for name in used if request.mix.p_musical < 1 or name not in PITCH_AND_TIME]
+    if not heard:
+        raise ConfigError(
+            "The study of effects takes them away, so some must be on: found a probability of 0 for all of "
+            "mix.effects that training would hear (pitch shift and time stretch are of non-musical mixes "
+            f"only, and mix.p_musical is {request.mix.p_musical:g})."
+        )
+
+    def only(names: Sequence[str]) -> dict[str, Any]:
+        return {f"mix.effects.{name}.p": 0.0 for name in used if name not in names}
+
+    cells = [
+        Cell(name="none", label="without effects", overrides=only(())),
+        Cell(name="all", label=f"as configured: {_listed(heard)}"),
+    ]
+    parts = {
+        "gain_filter": [name for name in heard if name not in PITCH_AND_TIME],
+        "pitch_time": [name for name in heard if name in PITCH_AND_TIME],
+    }
+    if all(parts.values()):
+        cells += [
+            Cell(name=name, label=f"only {_listed(kept)}", overrides=only(kept))
+            for name, kept in parts.items()
+        ]
+    return Plan(
+        "effects",
+        "What do the effects bring?",
+        tuple(cells),
+        request.seeds,
+        request.mix,
+        request.train,
+    )
+
+
+def _listed(effects: Sequence[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in effects)
+
+
 def _leakage(request: StudyRequest) -> Plan:
     cells = (
         Cell(name="artist", label="artist-safe splits", splits="artist"),
@@ -268,6 +309,7 @@ STUDIES: dict[str, Callable[[StudyRequest], Plan]] = {
     "transfer": _transfer,
     "per_class": _per_class,
     "rare_classes": _rare_classes,
+    "effects": _effects,
     "leakage": _leakage,
 }
 """How each study is built."""

@@ -12,7 +12,7 @@ from mixlab.errors import MissingDependencyError
 from mixlab.studies.paper import PaperRow
 from mixlab.studies.results import CellResult, StudyResults
 from mixlab.studies.statistics import Estimate
-from mixlab.studies.tables import NAMES, guess_of
+from mixlab.studies.tables import NAMES, guess_of, prior_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -237,7 +237,7 @@ def class_dots(
 def class_bars(
     results: StudyResults, cells: Sequence[CellResult], metric: str = "f1", *, note: str = ""
 ) -> dict[str, bytes]:
-    """Draw a group of bars per class, a bar per cell; a tick marks the F1 of the prior."""
+    """Draw a group of bars per class, a bar per cell; a dotted line marks the prior."""
     n_classes, n_cells = len(results.labels), max(1, len(cells))
     figure = _figure(1.5 + 0.75 * n_classes + 0.1 * n_cells * n_classes, 4.4)
     axes = figure.subplots()
@@ -258,8 +258,8 @@ def class_bars(
         runs = [r for c in cells[:1] for r in c.test.runs.values()]
         support = sum(int(r.support[column]) for r in runs) / max(1, len(runs))
         names.append(f"{name}\n{support:.0f}")
-        priors = [float(r.prior_f1[column]) for r in runs]
-        if metric == "f1" and np.isfinite(priors).any():
+        priors = [float(prior_scores(r, metric)[column]) for r in runs]
+        if np.isfinite(priors).any():
             prior = float(np.nanmean(priors))
             axes.plot(
                 [column - 0.42, column + 0.42], [prior, prior], color="0.1", linestyle=":", linewidth=1.2

@@ -20,11 +20,14 @@ from mixlab.studies.tables import (
     differences_csv,
     differences_table,
     estimates_csv,
+    gain_table,
     runs_csv,
     score_text,
     summary_table,
 )
 from mixlab.studies.words import (
+    effect_lines,
+    gain_lines,
     leakage_lines,
     optimum_lines,
     rare_columns,
@@ -148,33 +151,19 @@ def _transfer(folder: StudyFolder, results: StudyResults) -> Report:
 
 def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
     first, note = results.done[0], _note(results)
-    f1 = [first.test.of("f1", c).value for c in range(len(results.labels))]
-    prior = np.mean([r.prior_f1 for r in first.test.runs.values()], axis=0)
-    below = [n for n, f, p in zip(results.labels, f1, prior, strict=True) if f <= p]
-    sure = [c for c in range(len(f1)) if _above_prior(first, c, float(prior[c]))]
-    undefined = [n for n, f in zip(results.labels, f1, strict=True) if not np.isfinite(f)]
-    findings = [
-        f"'{first.cell.label}': {len(f1) - len(below) - len(undefined)} of {len(f1)} classes have an F1 "
-        "above that of the prior" + (f"; not so: {', '.join(below)}" if below else ""),
-        f"{len(sure)} of them with their whole interval over songs and with every seed"
-        + ("" if len(sure) == len(f1) else f": {', '.join(results.labels[c] for c in sure) or 'none'}"),
-    ]
-    if undefined:
-        findings.append(f"undefined, as the test mixes hold none: {', '.join(undefined)}")
     return Report(
         lead=class_table(results, results.done, "f1"),
-        findings=tuple(findings),
+        findings=tuple(gain_lines(results, first)),
         paper=(FIG_3,),
-        tables=(class_table(results, results.done, "average_precision"), summary_table(results)),
+        tables=(
+            gain_table(results, results.done),
+            class_table(results, results.done, "average_precision"),
+            summary_table(results),
+            *([differences_table(results, first, METRICS)] if len(results.done) > 1 else []),
+        ),
         references=(first,),
         figures=_drawn(("figure", lambda: figures.class_bars(results, results.done, note=note))),
     )
-
-
-def _above_prior(cell: CellResult, column: int, prior: float) -> bool:
-    """Whether the F1 of a class is above that of the prior for other songs, and for every seed, too."""
-    e = cell.test.of("f1", column)
-    return e.songs is not None and e.songs.low > prior and e.low > prior
 
 
 def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:
@@ -197,6 +186,30 @@ def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:
         figures=_drawn(
             ("figure", lambda: figures.class_dots(results, results.done, columns, note=note)),
             ("classes", lambda: figures.class_bars(results, results.done, note=note)),
+        ),
+    )
+
+
+def _effects(folder: StudyFolder, results: StudyResults) -> Report:
+    base, note = results.cell("none"), _note(results)
+    findings, tables = (
+        ["the runs without effects are not done, so nothing can be compared yet"],
+        list[Table](),
+    )
+    if base is not None:
+        findings = effect_lines(results, base)
+        tables.append(differences_table(results, base, METRICS))
+    return Report(
+        lead=summary_table(results),
+        findings=tuple(findings),
+        tables=(*tables, class_table(results, results.done, "average_precision")),
+        references=() if base is None else (base,),
+        figures=_drawn(
+            ("figure", lambda: figures.dots(results, note=note)),
+            (
+                "classes",
+                lambda: figures.class_bars(results, results.done, "average_precision", note=note),
+            ),
         ),
     )
 
@@ -252,6 +265,7 @@ REPORTERS: dict[str, Callable[[StudyFolder, StudyResults], Report]] = {
     "transfer": _transfer,
     "per_class": _per_class,
     "rare_classes": _rare_classes,
+    "effects": _effects,
     "leakage": _leakage,
 }
 """How each kind of study is reported."""

@@ -15,11 +15,11 @@ from mixlab.rendering import render
 from mixlab.runs import Predictions, Run
 from mixlab.studies.folder import JobState, StudyFolder
 from mixlab.studies.plan import LABEL_FIELDS, Cell
-from mixlab.studies.statistics import CellScores, RunScores, score_run
+from mixlab.studies.statistics import CellScores, Estimate, RunScores, difference, score_run
 from mixlab.training import open_catalog
 from mixlab.training.config import from_plain
 
-__all__ = ["CellResult", "StudyResults", "class_values", "load_results", "mixes_id"]
+__all__ = ["CellResult", "StudyResults", "cell_difference", "class_values", "load_results", "mixes_id"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,17 @@ class StudyResults:
     def paired(self, a: CellResult, b: CellResult) -> bool:
         """Whether two cells were scored on the same mixes with the same targets."""
         return set(a.mixes) == set(b.mixes)
+
+
+def cell_difference(
+    reference: CellResult, cell: CellResult, metric: str, column: int | None = None
+) -> Estimate:
+    """Return a cell's score minus the reference's, as ``difference`` does.
+
+    Seeds belong together unless one of the cells shows runs made elsewhere.
+    """
+    by_seed = not (cell.cell.runs or reference.cell.runs)
+    return difference(reference.test, cell.test, metric, column, by_seed=by_seed)
 
 
 def mixes_id(predictions: Predictions) -> str:

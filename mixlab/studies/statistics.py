@@ -24,7 +24,7 @@ from mixlab.evaluation import (
     prior_probabilities,
 )
 from mixlab.evaluation.arrays import Bools, Floats, check_arrays, count_undefined, divide, mean_defined
-from mixlab.evaluation.bootstrap import interval_of, resample, songs_with
+from mixlab.evaluation.bootstrap import interval_of, resample, resample_f1, songs_with
 from mixlab.evaluation.metrics import (
     SCORE_EPSILON,
     average_precision,
@@ -37,6 +37,7 @@ from mixlab.runs import Predictions
 
 __all__ = [
     "CLASS_METRICS",
+    "F1_GAIN",
     "METRICS",
     "CellScores",
     "Estimate",
@@ -51,6 +52,9 @@ CLASS_METRICS = ("average_precision", "f1", "roc_auc")
 METRICS = ("roc_auc", "average_precision", "loss", "f1", "micro_f1")
 """Scores over all classes: macro means, the loss, and the micro F1."""
 
+F1_GAIN = "f1_gain"
+"""F1 minus that of saying yes to every mix, per class: both on the same songs in each resample."""
+
 LEVEL = 0.95
 
 
@@ -61,7 +65,7 @@ class RunScores:
     Attributes:
         values: By metric of ``METRICS``.
         drawn: The same of every resample, ``(B,)``; empty without resamples.
-        classes: By metric of ``CLASS_METRICS``, ``(C,)``; NaN where undefined.
+        classes: By metric of ``CLASS_METRICS`` and ``F1_GAIN``, ``(C,)``; NaN where undefined.
         class_drawn: The same of every resample, ``(B, C)``.
         support: ``(C,)`` known positives.
         songs: ``(C,)`` songs with known positives.
@@ -124,6 +128,11 @@ class Estimate:
     def beyond_seeds(self) -> bool:
         """Whether the whole interval over seeds lies on one side of 0; for differences."""
         return _one_side(self.seeds)
+
+    @property
+    def beyond_both(self) -> bool:
+        """Whether both intervals do; with one seed, which has no interval, that over songs."""
+        return self.beyond_songs and (self.seeds is None or self.beyond_seeds)
 
 
 def _one_side(interval: Interval | None) -> bool:
@@ -209,7 +218,7 @@ def difference(
     Args:
         a: Scores of one cell.
         b: Scores of the other.
-        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS``.
+        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_GAIN``.
         column: A class; None for the metric over all.
         by_seed: Seeds of the same number belong together. Where that means nothing, as for runs made
             elsewhere, the means are compared: then the interval over seeds is left out.
@@ -278,20 +287,24 @@ def score_run(
         "f1": precision_recall_f1(d, t, m)[2],
         "roc_auc": roc_auc(s, t, m),
     }
+    always = np.ones(s.shape, np.bool_)
+    prior_f1 = precision_recall_f1(always, t, m)[2]
     values = {name: mean_defined(scores) for name, scores in classes.items()}
     values["loss"] = masked_bce(s, t, m)
     values["micro_f1"] = float(prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())[2])
     drawn, class_drawn = _draw(s, d, t, m, weights, classes)
+    if weights is not None:
+        class_drawn[F1_GAIN] = class_drawn["f1"] - resample_f1(always, t, m, weights)
     return RunScores(
         values=values,
         drawn=drawn,
-        classes=classes,
+        classes={**classes, F1_GAIN: classes["f1"] - prior_f1},
         class_drawn=class_drawn,
         support=np.asarray((t & m).sum(0), np.int64),
         songs=songs_with(t & m, groups.tolist()),
         prior=prior_probabilities(fitted_on.targets, fitted_on.mask),
         prevalence=np.where((t & m).any(0), divide((t & m).sum(0), m.sum(0)), math.nan),
-        prior_f1=precision_recall_f1(np.ones(s.shape, np.bool_), t, m)[2],
+        prior_f1=prior_f1,
         n_items=len(s),
         n_songs=len(np.unique(groups)),
         test_set=known_set,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from mixlab.evaluation import Interval
 from mixlab.evaluation.arrays import mean_defined
 from mixlab.reporting import Table
-from mixlab.studies.results import CellResult, StudyResults
-from mixlab.studies.statistics import CLASS_METRICS, METRICS, Estimate, RunScores, difference
+from mixlab.studies.results import CellResult, StudyResults, cell_difference
+from mixlab.studies.statistics import CLASS_METRICS, F1_GAIN, METRICS, Estimate, RunScores
 
 __all__ = [
     "NAMES",
@@ -21,7 +22,9 @@ __all__ = [
     "differences_csv",
     "differences_table",
     "estimates_csv",
+    "gain_table",
     "guess_of",
+    "prior_scores",
     "runs_csv",
     "score_text",
     "summary_table",
@@ -80,10 +83,7 @@ def differences_table(
     for c in results.cells:
         if c is reference:
             continue
-        found = [
-            difference(reference.test, c.test, metric, by_seed=not (c.cell.runs or reference.cell.runs))
-            for metric in metrics
-        ]
+        found = [cell_difference(reference, c, metric) for metric in metrics]
         note = "" if results.paired(reference, c) or not c.test.runs else " (other mixes)"
         cells = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
         rows.append((c.cell.label + note, *cells))
@@ -104,7 +104,7 @@ def class_table(
         runs = list(first.values())
         support = sum(int(r.support[c]) for r in runs) / len(runs)
         songs = sum(int(r.songs[c]) for r in runs) / len(runs)
-        guess = mean_defined(np.array([_guess(r, metric)[c] for r in runs]))
+        guess = mean_defined(np.array([prior_scores(r, metric)[c] for r in runs]))
         rows.append(
             (
                 results.labels[c],
@@ -122,6 +122,22 @@ def class_table(
     return Table(title, header, tuple(rows), 0)
 
 
+def gain_table(results: StudyResults, cells: Sequence[CellResult]) -> Table:
+    """Return a row per class: how far its F1 is above that of always saying yes, and its lowest seed."""
+    rows = []
+    for c, name in enumerate(results.labels):
+        found = [cell.test.of(F1_GAIN, c) for cell in cells]
+        lowest = (f"{e.low:+.3f}" if math.isfinite(e.low) else "-" for e in found)
+        rows.append(
+            (name, *itertools.chain(*zip((score_text(e, sign=True) for e in found), lowest, strict=True)))
+        )
+    header = ("class", *itertools.chain(*((c.cell.label, f"{c.cell.label}: lowest seed") for c in cells)))
+    title = (
+        "F1 minus that of always saying yes (same songs): mean over seeds (95 % over songs) ±SD over seeds"
+    )
+    return Table(title, header, tuple(rows), 0)
+
+
 def guess_of(results: StudyResults, cells: Sequence[CellResult]) -> str:
     """Say whose mixes support and guess are those of, where not all cells are scored on the same."""
     if all(results.paired(cells[0], cell) for cell in cells[1:]):
@@ -129,7 +145,7 @@ def guess_of(results: StudyResults, cells: Sequence[CellResult]) -> str:
     return f"; mixes, songs and prior are those of '{cells[0].cell.label}'"
 
 
-def _guess(scores: RunScores, metric: str) -> NDArray[np.float64]:
+def prior_scores(scores: RunScores, metric: str) -> NDArray[np.float64]:
     """Return ``(C,)`` what saying the same for every mix scores on these mixes."""
     if metric == "f1":
         return scores.prior_f1
@@ -190,7 +206,9 @@ def _entries(e: Estimate) -> dict[str, Any]:
 def _kinds(results: StudyResults) -> list[tuple[str, str, int | None]]:
     """Return (metric, class, column) of everything that is scored."""
     whole: list[tuple[str, str, int | None]] = [(metric, "", None) for metric in METRICS]
-    return whole + [(metric, name, c) for metric in CLASS_METRICS for c, name in enumerate(results.labels)]
+    return whole + [
+        (metric, name, c) for metric in (*CLASS_METRICS, F1_GAIN) for c, name in enumerate(results.labels)
+    ]
 
 
 def estimates_csv(results: StudyResults) -> str:
@@ -213,9 +231,8 @@ def differences_csv(results: StudyResults, references: Sequence[CellResult]) -> 
         for c in results.cells:
             if c is reference:
                 continue
-            by_seed = not (c.cell.runs or reference.cell.runs)
             for metric, name, column in _kinds(results):
-                e = difference(reference.test, c.test, metric, column, by_seed=by_seed)
+                e = cell_difference(reference, c, metric, column)
                 rows.append(
                     {
                         "against": reference.cell.name,

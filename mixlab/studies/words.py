@@ -6,14 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixlab.studies.paper import TABLE_1, WEAK
-from mixlab.studies.results import CellResult, StudyResults, class_values
-from mixlab.studies.statistics import Estimate, difference
+from mixlab.studies.results import CellResult, StudyResults, cell_difference, class_values
+from mixlab.studies.statistics import F1_GAIN, Estimate
 from mixlab.studies.tables import NAMES, score_text
 
 __all__ = [
     "best_cell",
     "beyond",
     "difference_line",
+    "effect_lines",
+    "gain_lines",
     "leakage_lines",
     "optimum_lines",
     "rare_columns",
@@ -48,7 +50,7 @@ def beyond(e: Estimate) -> str:
 
 
 def _sure(e: Estimate) -> bool:
-    return e.value > 0 and e.beyond_songs and (e.seeds is None or e.beyond_seeds)
+    return e.value > 0 and e.beyond_both
 
 
 def difference_line(name: str, e: Estimate) -> str:
@@ -110,7 +112,7 @@ def optimum_lines(cells: Sequence[CellResult], axis: str, metric: str = "average
         + ("" if on_test is chosen else f" (the highest on test itself is at {on_test.cell.values[axis]:g})")
     ]
     ends = [c for c in (cells[0], cells[-1]) if c is not chosen]
-    found = [(c.cell.values[axis], difference(c.test, chosen.test, metric)) for c in ends]
+    found = [(c.cell.values[axis], cell_difference(c, chosen, metric)) for c in ends]
     lines += [difference_line(f"{axis}={at:g} against the end {end:g}", e) for end, e in found]
     shares = share_best(cells, metric)
     if all(map(math.isfinite, shares)):
@@ -155,12 +157,11 @@ def rare_lines(results: StudyResults, reference: CellResult, columns: Sequence[i
             continue
         parts = []
         for column in columns:
-            e = difference(reference.test, c.test, "f1", column)
+            e = cell_difference(reference, c, "f1", column)
             if not math.isfinite(e.value):
                 parts.append(f"{results.labels[column]} undefined")
                 continue
-            sure = e.beyond_songs and (e.seeds is None or e.beyond_seeds)
-            parts.append(f"{results.labels[column]} {e.value:+.3f}{' (sure)' if sure else ''}")
+            parts.append(f"{results.labels[column]} {e.value:+.3f}{' (sure)' if e.beyond_both else ''}")
         lines.append(f"{c.cell.label}, F1 against '{reference.cell.label}': {', '.join(parts)}")
     lines.append(
         "'(sure)' stands where the difference is beyond the 95 % intervals over songs and over seeds; with "
@@ -191,7 +192,7 @@ def transfer_lines(results: StudyResults) -> list[str]:
 
 
 def _ap_line(cell: CellResult, reference: CellResult) -> str:
-    e = difference(reference.test, cell.test, "average_precision")
+    e = cell_difference(reference, cell, "average_precision")
     return difference_line(f"'{cell.cell.label}' minus '{reference.cell.label}', macro AP", e)
 
 
@@ -209,10 +210,66 @@ def _paper_order(results: StudyResults) -> list[str]:
     return [f"in the paper's order, scratch, frozen, fine-tuned, from worst to best: {', '.join(lines)}"]
 
 
+def gain_lines(results: StudyResults, cell: CellResult) -> list[str]:
+    """Say which classes have an F1 above that of always saying yes: on average, in each seed, over songs."""
+    gains = {name: cell.test.of(F1_GAIN, c) for c, name in enumerate(results.labels)}
+    defined = {name: e for name, e in gains.items() if math.isfinite(e.value)}
+    judged = {name: e for name, e in defined.items() if e.songs is not None}
+    seeds = len(cell.test.runs)
+    tests = [
+        ("on average", defined, [name for name, e in defined.items() if e.value > 0]),
+        (f"in each of {seeds} seeds", defined, [name for name, e in defined.items() if e.low > 0]),
+        (
+            "in the whole 95 % interval over songs, both on the same songs in each resample",
+            judged,
+            [name for name, e in judged.items() if e.value > 0 and e.beyond_songs],
+        ),
+    ]
+    lines = []
+    for where, of, above in tests if seeds > 1 else (tests[0], tests[2]):
+        line = f"'{cell.cell.label}', F1 above that of always saying yes {where}: "
+        line += f"{len(above)} of {len(of)} classes"
+        missed = [name for name in of if name not in above]
+        lines.append(line + (f"; not so: {', '.join(missed)}" if missed else ""))
+    if few := [name for name in defined if name not in judged]:
+        lines.append(
+            f"no interval over songs (too few songs hold them, or there are no resamples): {', '.join(few)}"
+        )
+    if undefined := [name for name in gains if name not in defined]:
+        lines.append(f"undefined, as the test mixes hold none: {', '.join(undefined)}")
+    return lines
+
+
+def effect_lines(results: StudyResults, without: CellResult) -> list[str]:
+    """Say what effects bring, over all classes and for those of which it can be told."""
+    lines, compared = [], 0
+    for c in results.done:
+        if c is without:
+            continue
+        if not results.paired(without, c):
+            lines.append(f"'{c.cell.label}' is scored on other mixes, so it is not compared")
+            continue
+        lines.append(_ap_line(c, without))
+        found = {
+            name: cell_difference(without, c, "average_precision", k) for k, name in enumerate(results.labels)
+        }
+        judged = {name: e for name, e in found.items() if e.songs is not None and math.isfinite(e.value)}
+        told = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.beyond_both]
+        compared += len(judged)
+        over = "over songs and over seeds" if len(c.test.runs) > 1 else "over songs, of one seed"
+        lines.append(
+            f"'{c.cell.label}' by class, AP beyond the intervals {over}: "
+            f"{', '.join(told) or 'none'}, of {len(judged)} classes with an interval"
+        )
+    if compared:
+        lines.append(f"with {compared} differences by class, some are beyond 95 % intervals by chance")
+    return [*lines, "the test mixes have no effects, whatever training hears"]
+
+
 def split_lines(base: CellResult, random: CellResult) -> list[str]:
     """Say what random splits promise, in a study of what brings classes up."""
     lines = leakage_lines(base, random, "base on random splits minus on the catalog's own")[:2]
-    e = difference(base.test, random.test, "average_precision")
+    e = cell_difference(base, random, "average_precision")
     return [
         *lines,
         "artist-safe splits bring a score that holds for new artists, not a higher one: random splits, "
@@ -228,7 +285,7 @@ def leakage_lines(
     """Say how much higher random splits score."""
     lines = []
     for metric, score in (("average_precision", "macro AP"), ("f1", "macro F1"), ("roc_auc", "ROC-AUC")):
-        e = difference(safe.test, leaky.test, metric)
+        e = cell_difference(safe, leaky, metric)
         lines.append(difference_line(f"{name}, {score}", e))
     lines.append(
         "the two are scored on different songs, so the difference holds the songs' difficulty as well; every "
