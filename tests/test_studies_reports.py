@@ -22,12 +22,13 @@ from mixlab.runs import Predictions, Run
 from mixlab.studies import figures
 from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
 from mixlab.studies.engine import run_study
-from mixlab.studies.folder import StudyFolder
+from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.paper import TABLE_1, paper_row
 from mixlab.studies.plan import Job, Plan
 from mixlab.studies.reports import REPORTERS, write_study_report
-from mixlab.studies.results import load_results
+from mixlab.studies.results import _Stems, load_results, mixes_id
 from mixlab.studies.statistics import F1_GAIN, CellScores, Estimate, difference
+from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
 from mixlab.studies.words import beyond, gain_lines, optimum_lines, rare_columns, share_best, split_lines
 from mixlab.training import TrainConfig
@@ -644,3 +645,55 @@ def test_known_scores_are_not_computed_again(toy: Catalog, tmp_path: Path) -> No
     again = load_results(folder, n_resamples=0, known=known)
     for a, b in zip(first.cells, again.cells, strict=True):
         assert all(b.test.runs[n] is scores for n, scores in a.test.runs.items())
+
+
+def elsewhere(catalog: Catalog, path: Path, stems: list[str]) -> tuple[Run, Predictions]:
+    """A run on a catalog, whose every mix is of these stems."""
+    entry = {"path": str(catalog.path), "content_hash": catalog.content_hash}
+    run = Run.create(path, {"catalog": str(catalog.path)}, {"seed": 0, "catalog": entry})
+    made = predictions(0.5, 0, groups=["a/b"])
+    sources = [{"stem": stem} for stem in stems]
+    texts = [
+        json.dumps({"catalog_hash": catalog.content_hash, "index": k, "sources": sources}) for k in range(N)
+    ]
+    return run, replace(made, recipes=np.array(texts, dtype=object))
+
+
+def test_mixes_of_another_catalog_are_the_same_where_their_stems_are(toy: Catalog, tmp_path: Path) -> None:
+    resplit(toy.with_splits("random", 5), tmp_path / "other")
+    other = Catalog.open(tmp_path / "other")
+    assert other.content_hash != toy.content_hash
+    keys = toy.table.column("key").to_pylist()[:2]
+    place = {"path": str(toy.path), "content_hash": toy.content_hash}
+    run, made = elsewhere(other, tmp_path / "run", keys)
+    _, own = elsewhere(toy, tmp_path / "own", keys)
+    assert mixes_id(made) != mixes_id(own)
+    stems = _Stems(place)
+    assert mixes_id(stems.apply(run, made)) == mixes_id(own)
+    assert set_id(stems.apply(run, made)) == set_id(own)
+    assert stems.apply(run, own) is own
+    # One that is not there, and one that sounds otherwise.
+    _, unknown = elsewhere(other, tmp_path / "unknown", [keys[0], "no/such/stem"])
+    assert mixes_id(stems.apply(run, unknown)) == mixes_id(unknown)
+    rows = stems.known[toy.content_hash]
+    stems.known[toy.content_hash] = rows | {keys[1]: (*rows[keys[1]][:-1], 0.125)}
+    assert mixes_id(stems.apply(run, made)) == mixes_id(made)
+
+
+def test_runs_whose_catalog_is_gone_are_scored_and_named(
+    curve: StudyFolder, toy: Catalog, tmp_path: Path
+) -> None:
+    _, made = elsewhere(toy, tmp_path / "made", ["a/b/c"])
+    gone = elsewhere(toy, tmp_path / "gone", ["a/b/c"])[0]
+    texts = [text.replace(toy.content_hash, "0123456789abcdef") for text in made.recipes]
+    info = Run.open(curve.run_path("p0.4-seed0")).info
+    gone.update(status="evaluated", labels=info["labels"], note=NOTE)
+    gone.write_predictions(replace(made, recipes=np.array(texts, dtype=object)))
+    (tmp_path / "gone" / "config.yaml").write_text(yaml.safe_dump({"catalog": str(tmp_path / "no catalog")}))
+    also = parse_also([f"good={curve.run_path('p0.4-seed0')}", f"gone={tmp_path / 'gone'}"])
+    folder = StudyFolder(tmp_path / "out")
+    run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
+    results = load_results(folder, n_resamples=20)
+    assert len(results.cells[1].runs) == 1
+    assert not results.paired(*results.cells)
+    assert "scored, but not paired with other runs, as a catalog is not there" in results.problems[0]

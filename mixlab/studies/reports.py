@@ -326,7 +326,7 @@ def _missing_lines(results: StudyResults) -> list[str]:
         lines += [f"    {state.command}    # {state.name}: {state.status}" for state in results.unfinished]
         lines.append("")
     lines += [f"- {state.name}: {state.error}" for state in results.unfinished if state.error]
-    return lines + [f"- left out: {problem}" for problem in results.problems]
+    return lines + [f"- problem: {problem}" for problem in results.problems]
 
 
 def write_study_report(

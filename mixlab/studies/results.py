@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mixlab.catalog import Catalog
 from mixlab.errors import MixlabError, RunError
 from mixlab.recipes import MixConfig
 from mixlab.rendering import render
@@ -169,6 +170,47 @@ class _Targets:
         return targets, mask
 
 
+# What a catalog knows of a stem's audio: stems that agree in all of it are taken for the same.
+_AUDIO = (
+    "size", "sample_rate", "frames", "channels", "gain", "offset_s", "loudness_lufs", "peak_db", "active_s",
+)  # fmt: skip
+
+
+class _Stems:
+    """Tells whether mixes of runs made elsewhere are the study's own, though their catalog is another one.
+
+    Catalogs often differ in what is trained on alone. A mix is the same where all of its stems are: then its
+    recipe is given the name of the study's catalog, and scores on it are paired.
+    """
+
+    def __init__(self, place: Mapping[str, Any]) -> None:
+        self.place, self.known = place, dict[str, dict[str, tuple[Any, ...]]]()
+
+    def apply(self, run: Run, predictions: Predictions) -> Predictions:
+        """Return the predictions with the recipes of common mixes renamed.
+
+        Raises:
+            MixlabError: one of the catalogs cannot be read.
+        """
+        own = self.place["content_hash"]
+        recipes = [json.loads(str(text)) for text in predictions.recipes]
+        if all(recipe.get("catalog_hash") in (own, None) for recipe in recipes):
+            return predictions
+        ours, theirs = self._rows(Catalog.open(self.place["path"])), self._rows(open_catalog(run))
+        for recipe in recipes:
+            keys = [source["stem"] for source in recipe["sources"]]
+            if all(key in ours and ours[key] == theirs.get(key) for key in keys):
+                recipe["catalog_hash"] = own
+        texts = [json.dumps(recipe) for recipe in recipes]
+        return replace(predictions, recipes=np.array(texts, dtype=object))
+
+    def _rows(self, catalog: Catalog) -> dict[str, tuple[Any, ...]]:
+        if catalog.content_hash not in self.known:
+            columns = [catalog.table.column(name).to_pylist() for name in ("key", *_AUDIO)]
+            self.known[catalog.content_hash] = {row[0]: row[1:] for row in zip(*columns, strict=True)}
+        return self.known[catalog.content_hash]
+
+
 def load_results(
     folder: StudyFolder,
     *,
@@ -190,6 +232,7 @@ def load_results(
     """
     stored = folder.read_state()
     targets = _Targets(folder, from_plain(MixConfig, stored["base"]["mix"]))
+    stems = _Stems(stored["catalog"])
     problems: list[str] = []
     known = {} if known is None else known
     cells, notes, outputs = [], set(), []
@@ -201,7 +244,10 @@ def load_results(
             try:
                 key = (str(run.path), _time(run), cell.threshold, n_resamples, seed)
                 if key not in known:
-                    predictions = targets.apply(run, run.predictions())
+                    predictions = run.predictions()
+                    if cell.runs:
+                        predictions = _renamed(stems, run, predictions, problems)
+                    predictions = targets.apply(run, predictions)
                     known[key] = (
                         score_run(predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed),
                         score_run(predictions, split="validation", n_resamples=0),
@@ -234,6 +280,16 @@ def load_results(
         problems=tuple(problems),
         n_resamples=n_resamples,
     )
+
+
+def _renamed(stems: _Stems, run: Run, predictions: Predictions, problems: list[str]) -> Predictions:
+    try:
+        return stems.apply(run, predictions)
+    except MixlabError as error:
+        problems.append(
+            f"{run.path}: scored, but not paired with other runs, as a catalog is not there: {error}"
+        )
+        return predictions
 
 
 def _time(run: Run) -> int:
