@@ -202,7 +202,7 @@ def test_the_report_holds_numbers_doubts_and_the_papers_words(curve: StudyFolder
 def test_the_files_for_programs_hold_every_number(curve: StudyFolder) -> None:
     rows = read_csv(curve.path / "table.csv")
     results = load_results(curve, n_resamples=60)
-    assert len(rows) == 3 * (5 + 3 * 5)
+    assert len(rows) == 3 * (5 + 4 * 5)
     by_hand = results.cell("p0.4").test.of("average_precision")
     row = next(r for r in rows if (r["cell"], r["metric"], r["class"]) == ("p0.4", "average_precision", ""))
     assert float(row["mean"]) == pytest.approx(by_hand.value, rel=1e-5)
