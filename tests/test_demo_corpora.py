@@ -396,8 +396,8 @@ def test_validation_has_a_font_of_its_own_and_is_listed(
     # One font under three names: all is shared, and the terminal, README and record say so.
     n = len(sample_digests(fonts[0]))
     said = [
-        f"Of the {n} samples of Validation.sf2, {n} in Test.sf2, {n} in Train.sf2, byte for byte.",
-        f"Of the {n} samples of Test.sf2, {n} in Train.sf2, byte for byte.",
+        f"Of the {n} samples of Validation.sf2 there are {n} in Test.sf2, {n} in Train.sf2, byte for byte.",
+        f"Of the {n} samples of Test.sf2 there are {n} in Train.sf2, byte for byte.",
     ]
     readme = (out / "README.txt").read_text(encoding="utf-8")
     assert all(line in text.splitlines() for line in said)

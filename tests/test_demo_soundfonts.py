@@ -43,7 +43,7 @@ def test_equal_samples_are_found_wherever_they_stand(tmp_path: Path) -> None:
     found = compare_soundfonts([a], [b, c])
     assert found == [SharedSamples("a.sf2", "b.sf2", 2, 3), SharedSamples("a.sf2", "c.sf2", 0, 3)]
     assert overlap_lines(found) == [
-        "Of the 3 samples of a.sf2, 2 in b.sf2, none in c.sf2, byte for byte.",
+        "Of the 3 samples of a.sf2 there are 2 in b.sf2, none in c.sf2, byte for byte.",
         "(Copies that were resampled, cut or compressed would not be recognised.)",
     ]
     assert overlap_lines(compare_soundfonts([], [a])) == []

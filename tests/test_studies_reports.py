@@ -441,7 +441,7 @@ def test_effects_are_not_judged_where_nothing_can_be_told(toy: Catalog, tmp_path
     one = made_up("effects", toy, tmp_path / "one", noise, mix=mix, seeds=(0,))
     lines = write_study_report(one, n_resamples=60)[0].findings
     assert lines[0].endswith("one seed cannot tell of others")
-    assert "beyond the intervals over songs, of one seed: voice +" in lines[1]
+    assert "beyond the intervals over songs alone: voice +" in lines[1]
     lines = write_study_report(one, n_resamples=0)[0].findings
     assert lines[0].endswith("without an interval over songs")
     assert lines[1].endswith("none, of 0 classes with an interval")

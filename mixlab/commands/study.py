@@ -44,8 +44,8 @@ def study(
     p_musical: score against the share of musical mixes (Fig. 2). transfer: from scratch, frozen,
     fine-tuned, last layer, random backbone, classical baselines (Table 1). per_class: F1 of every class
     (Fig. 3). rare_classes: what balance, masked labels, fitted thresholds and artist-safe splits each bring
-    the rare classes. effects: what gain and filters, pitch shift and time
-    stretch, and all of them bring. leakage: what random splits flatter.
+    the rare classes. effects: what gain and filters, pitch shift and time stretch, and all of them bring.
+    leakage: what random splits flatter.
 
     Args:
         name: Which study.

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -128,16 +128,8 @@ def make_demo_corpora(
     if not 4.0 <= seconds <= 600.0:
         raise ConfigError(f"Expected 4 to 600 seconds a song, found seconds={seconds}.")
     require_synthesizer()
-    train = tuple(_font(path, "soundfont") for path in soundfonts) or (default_soundfont(),)
-    held = {"validation": validation_soundfont, "test": test_soundfont}
-    fonts = _Fonts(train, {k: _font(path, f"{k}_soundfont") for k, path in held.items() if path is not None})
     plans = plan_songs(songs, seed)
-    for split in fonts.held:
-        if all(plan.held_in != split for plan in plans):
-            raise ConfigError(
-                f"--{split}_soundfont is for the songs of {split}, and of {songs} songs none is; "
-                f"ask for more, such as --songs {DEFAULT_SONGS}."
-            )
+    fonts = _find_fonts(soundfonts, {"validation": validation_soundfont, "test": test_soundfont}, plans)
     shared = compare_soundfonts(list(fonts.held.values()), fonts.train) if fonts.held else []
     settings = _settings(songs, seconds, seed, tagged, fonts)
     _claim(out, settings, force)
@@ -183,6 +175,22 @@ class _Fonts:
 
 def _describe_font(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
+
+
+def _find_fonts(train: Sequence[Path], held: Mapping[str, Path | None], plans: Sequence[SongPlan]) -> _Fonts:
+    """Return the SoundFonts that were asked for, or the one that is there.
+
+    Raises:
+        ConfigError: a file is missing, or no song is in a split that is to have a SoundFont of its own.
+    """
+    own = {split: _font(path, f"{split}_soundfont") for split, path in held.items() if path is not None}
+    for split in own:
+        if all(plan.held_in != split for plan in plans):
+            raise ConfigError(
+                f"--{split}_soundfont is for the songs of {split}, and of {len(plans)} songs none is; "
+                f"ask for more, such as --songs {DEFAULT_SONGS}."
+            )
+    return _Fonts(tuple(_font(path, "soundfont") for path in train) or (default_soundfont(),), own)
 
 
 def _font(path: Path, option: str) -> Path:

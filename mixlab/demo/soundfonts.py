@@ -65,8 +65,8 @@ def overlap_lines(found: Sequence[SharedSamples]) -> list[str]:
     lines = []
     for held in dict.fromkeys(each.held for each in found):
         mine = [each for each in found if each.held == held]
-        counts = [f"{each.shared or 'none'} in {each.other}" for each in mine]
-        lines.append(f"Of the {mine[0].samples} samples of {held}, {', '.join(counts)}, byte for byte.")
+        counts = ", ".join(f"{each.shared or 'none'} in {each.other}" for each in mine)
+        lines.append(f"Of the {mine[0].samples} samples of {held} there are {counts}, byte for byte.")
     if lines:
         lines.append("(Copies that were resampled, cut or compressed would not be recognised.)")
     return lines

@@ -256,7 +256,8 @@ def effect_lines(results: StudyResults, without: CellResult) -> list[str]:
         judged = {name: e for name, e in found.items() if e.songs is not None and math.isfinite(e.value)}
         told = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.beyond_both]
         compared += len(judged)
-        over = "over songs and over seeds" if len(c.test.runs) > 1 else "over songs, of one seed"
+        seeds = any(e.seeds is not None for e in judged.values())
+        over = "over songs and over seeds" if seeds else "over songs alone"
         lines.append(
             f"'{c.cell.label}' by class, AP beyond the intervals {over}: "
             f"{', '.join(told) or 'none'}, of {len(judged)} classes with an interval"
