@@ -321,9 +321,14 @@ class EffectsConfig:
 
     @cached_property
     def ranges(self) -> tuple[tuple[str, Any], ...]:
-        """The four by name, those of musical mixes first."""
+        """The four by name."""
         names = ("gain", "filter", "pitch_shift", "time_stretch")
         return tuple((name, getattr(self, name)) for name in names)
+
+    @cached_property
+    def musical_ranges(self) -> tuple[tuple[str, Any], ...]:
+        """Those that musical mixes have, by name."""
+        return tuple((name, drawn) for name, drawn in self.ranges if name not in PITCH_AND_TIME)
 
     @classmethod
     def none(cls) -> "EffectsConfig":
@@ -346,7 +351,7 @@ def draw_effects(
         pitch_and_time: False for musical mixes, whose sources must keep key and tempo.
     """
     drawn: list[tuple[float, Effect]] = []
-    for purpose, choice in config.ranges if pitch_and_time else config.ranges[:2]:
+    for purpose, choice in config.ranges if pitch_and_time else config.musical_ranges:
         p = choice.p
         if p == 0.0:
             continue

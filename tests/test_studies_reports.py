@@ -26,11 +26,19 @@ from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.paper import TABLE_1, paper_row
 from mixlab.studies.plan import Job, Plan
 from mixlab.studies.reports import REPORTERS, write_study_report
-from mixlab.studies.results import _Stems, load_results, mixes_id
-from mixlab.studies.statistics import F1_GAIN, CellScores, Estimate, difference
+from mixlab.studies.results import _Stems, cell_difference, load_results, mixes_id
+from mixlab.studies.statistics import F1_ABOVE_PRIOR, CellScores, Estimate, difference
 from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
-from mixlab.studies.words import beyond, gain_lines, optimum_lines, rare_columns, share_best, split_lines
+from mixlab.studies.words import (
+    CHANCE,
+    above_prior_lines,
+    beyond,
+    optimum_lines,
+    rare_columns,
+    share_best,
+    split_lines,
+)
 from mixlab.training import TrainConfig
 from mixlab.weights import CHECKPOINTS
 
@@ -411,6 +419,7 @@ def test_effects_are_judged_paired_and_by_class(toy: Catalog, tmp_path: Path) ->
     folder = made_up("effects", toy, tmp_path, noise)
     report, results = write_study_report(folder, n_resamples=60)
     assert all(results.paired(results.cells[0], cell) for cell in results.cells)
+    assert build_study("effects", request()).scored_apart() == ()
     lines = report.findings
     assert lines[0].startswith(
         "'as configured: gain, filter, pitch shift, time stretch' minus 'without effects', "
@@ -424,10 +433,7 @@ def test_effects_are_judged_paired_and_by_class(toy: Catalog, tmp_path: Path) ->
     assert lines[1].endswith("of 4 classes with an interval")
     # Of equal cells no class is told apart; the theremin, which no mix holds, is not judged.
     assert lines[3].endswith("over seeds: none, of 4 classes with an interval")
-    assert lines[6:] == (
-        "with 12 differences by class, some are beyond 95 % intervals by chance",
-        "the test mixes have no effects, whatever training hears",
-    )
+    assert lines[6:] == (CHANCE, "the test mixes have no effects, whatever training hears")
     assert (folder.path / "figure.png").is_file() == figures.have_matplotlib()
 
 
@@ -444,8 +450,7 @@ def test_effects_are_not_judged_where_nothing_can_be_told(toy: Catalog, tmp_path
     assert "beyond the intervals over songs alone: voice +" in lines[1]
     lines = write_study_report(one, n_resamples=0)[0].findings
     assert lines[0].endswith("without an interval over songs")
-    assert lines[1].endswith("none, of 0 classes with an interval")
-    assert lines[2] == "the test mixes have no effects, whatever training hears"
+    assert lines[1:] == ("the test mixes have no effects, whatever training hears",)
 
 
 def gains(
@@ -458,10 +463,10 @@ def gains(
     cell = results.cells[0]
     runs = {}
     for seed, run in cell.test.runs.items():
-        classes = {F1_GAIN: np.array([value[name][seed] for name in results.labels])}
-        draws = {F1_GAIN: np.array([drawn[name][seed] for name in results.labels]).T} if drawn else {}
+        classes = {F1_ABOVE_PRIOR: np.array([value[name][seed] for name in results.labels])}
+        draws = {F1_ABOVE_PRIOR: np.array([drawn[name][seed] for name in results.labels]).T} if drawn else {}
         runs[seed] = replace(run, classes=classes, class_drawn=draws, songs=np.full(5, 9))
-    return gain_lines(results, replace(cell, test=CellScores(runs, seeds)))
+    return above_prior_lines(results, replace(cell, test=CellScores(runs, seeds)))
 
 
 def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp_path: Path) -> None:
@@ -482,18 +487,22 @@ def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp
     }
     assert gains(toy, tmp_path / "two", value, drawn) == [
         "'the configuration', F1 above that of always saying yes on average: 3 of 4 classes; not so: piano",
-        "'the configuration', F1 above that of always saying yes in each of 2 seeds: 2 of 4 classes; "
+        "'the configuration', F1 above that of always saying yes in each of 2 runs: 2 of 4 classes; "
         "not so: brass, piano",
         "'the configuration', F1 above that of always saying yes in the whole 95 % interval over songs, both "
         "on the same songs in each resample: 2 of 4 classes; not so: singer, piano",
+        CHANCE,
         "undefined, as the test mixes hold none: theremin",
     ]
     one = {name: each[:1] for name, each in value.items()}
     lines = gains(toy, tmp_path / "one", one, {})
-    assert len(lines) == 4
+    assert len(lines) == 3
     assert lines[0].endswith("on average: 3 of 4 classes; not so: piano")
-    assert lines[1].endswith("in each resample: 0 of 0 classes")
-    assert lines[2].endswith("there are no resamples): voice, brass, singer, piano")
+    assert lines[1].endswith("there are no resamples): voice, brass, singer, piano")
+    # In one of two runs it is undefined: not so in each.
+    value["voice"] = [0.2, nan]
+    drawn["voice"] = [up, [nan] * 3]
+    assert gains(toy, tmp_path / "undefined", value, drawn)[1].endswith("not so: voice, brass, piano")
 
 
 def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None:
@@ -524,13 +533,12 @@ def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, t
     assert results.cells[0].runs.keys() == {0, 1}
     assert "brass" in {row[0] for row in report.lead.rows}
     assert "the F1 of 0 for brass" in report.paper[0] or "F1 of 0 for brass" in report.paper[0]
-    table, gains = report.tables[0], [results.done[0].test.of(F1_GAIN, c) for c in range(5)]
-    assert table.header == ("class", "good", "good: lowest seed", "all", "all: lowest seed")
+    table, gains = report.tables[0], [results.done[0].test.of(F1_ABOVE_PRIOR, c) for c in range(5)]
+    assert table.header == ("class", "good", "good: lowest run", "all", "all: lowest run")
     assert [row[0] for row in table.rows] == list(results.labels)
     assert table.rows[0][1] == score_text(gains[0], sign=True)
-    assert (
-        table.rows[0][2] == f"{min(r.classes[F1_GAIN][0] for r in results.done[0].test.runs.values()):+.3f}"
-    )
+    each = [r.classes[F1_ABOVE_PRIOR][0] for r in results.done[0].test.runs.values()]
+    assert table.rows[0][2] == f"{min(each):+.3f}"
     assert table.rows[4][1:] == ("-", "-", "-", "-")
     for wrong, match in ((["x"], "takes LABEL=RUN"), ([f"x={tmp_path / 'none'}"], "there is no run")):
         with pytest.raises(ConfigError, match=match):
@@ -696,4 +704,47 @@ def test_runs_whose_catalog_is_gone_are_scored_and_named(
     results = load_results(folder, n_resamples=20)
     assert len(results.cells[1].runs) == 1
     assert not results.paired(*results.cells)
-    assert "scored, but not paired with other runs, as a catalog is not there" in results.problems[0]
+    problem = next(text for text in results.problems if text.startswith(str(tmp_path / "gone")))
+    assert "scored, but not paired with other runs, as the stems of their mixes cannot be compared" in problem
+    assert "no catalog" in problem
+
+
+def test_runs_on_catalogs_with_the_same_test_stems_are_paired(toy: Catalog, tmp_path: Path) -> None:
+    """Two runs that hear through the same noise, one on another catalog: no song tells them apart."""
+    resplit(toy.with_splits("random", 5), tmp_path / "other")
+    other = Catalog.open(tmp_path / "other")
+    keys = toy.table.column("key").to_pylist()[:2]
+    for name, catalog in (("here", toy), ("there", other)):
+        run, made = elsewhere(catalog, tmp_path / name, keys)
+        labels = {"outputs": list(NAMES), "parents": list(PARENTS)}
+        run.update(status="evaluated", labels=labels, note=NOTE)
+        groups = np.array([f"a/{k // 2 % 30}" for k in range(N)], dtype=object)
+        run.write_predictions(replace(made, group=groups))
+    also = parse_also([f"{name}={tmp_path / name}" for name in ("here", "there")])
+    folder = StudyFolder(tmp_path / "out")
+    run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
+    results = load_results(folder, n_resamples=20)
+    assert results.problems == ()
+    assert results.paired(*results.cells)
+    found = cell_difference(*results.cells, "average_precision")
+    assert found.songs == Interval(0, 0)
+    # The catalog was indexed anew since the study: what it holds now says nothing about its mixes.
+    state = json.loads((folder.path / "study.json").read_text())
+    state["catalog"]["path"] = str(other.path)
+    (folder.path / "study.json").write_text(json.dumps(state))
+    results = load_results(folder, n_resamples=20)
+    assert not results.paired(*results.cells)
+    assert "it was indexed anew since" in results.problems[0]
+
+
+def test_a_problem_of_a_run_stays_while_its_scores_are_known(
+    curve: StudyFolder, toy: Catalog, tmp_path: Path
+) -> None:
+    also = parse_also([f"foreign={curve.run_path('p0.4-seed0')}"])
+    folder = StudyFolder(tmp_path / "out")
+    run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
+    known: dict = {}
+    for _ in range(2):
+        problems = load_results(folder, n_resamples=0, known=known).problems
+        assert len(problems) == 1
+        assert "hold no recipes of mixlab" in problems[0]

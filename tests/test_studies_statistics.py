@@ -13,7 +13,7 @@ from mixlab import evaluation as ev
 from mixlab.runs import Predictions
 from mixlab.studies.statistics import (
     CLASS_METRICS,
-    F1_GAIN,
+    F1_ABOVE_PRIOR,
     METRICS,
     CellScores,
     Estimate,
@@ -134,10 +134,10 @@ def test_the_gain_over_a_guess_is_drawn_on_the_same_songs() -> None:
             by_class.append(f1_score(t, d) - f1_score(t, np.ones_like(t)))
         return by_class
 
-    np.testing.assert_allclose(scores.classes[F1_GAIN], gain(part))
+    np.testing.assert_allclose(scores.classes[F1_ABOVE_PRIOR], gain(part))
     by_hand = [gain(drawn_rows(part, counts)) for counts in weights.astype(int)]
-    np.testing.assert_allclose(scores.class_drawn[F1_GAIN], by_hand)
-    e = CellScores({0: scores}, 1).of(F1_GAIN, 0)
+    np.testing.assert_allclose(scores.class_drawn[F1_ABOVE_PRIOR], by_hand)
+    e = CellScores({0: scores}, 1).of(F1_ABOVE_PRIOR, 0)
     assert e.songs.low == pytest.approx(np.quantile([g[0] for g in by_hand], 0.025))
 
 
@@ -251,8 +251,8 @@ def test_missing_seeds_leave_the_pairs_that_both_have() -> None:
     found = difference(a, b, "f1")
     assert (found.n_seeds, found.missing) == (2, 1)
     apart = difference(a, cell(0.9, (8, 9)), "f1")
-    assert apart.n_seeds == 1
-    assert apart.seeds is None
+    assert (apart.n_seeds, apart.missing) == (2, 1)
+    assert apart.seeds is not None
     nothing = difference(a, CellScores({}, 3), "f1")
     assert math.isnan(nothing.value)
     assert nothing.missing == 3
@@ -264,7 +264,16 @@ def test_runs_made_elsewhere_are_compared_by_their_means() -> None:
     means = [np.mean([r.values["average_precision"] for r in x.runs.values()]) for x in (a, b)]
     assert found.value == pytest.approx(means[1] - means[0])
     assert found.beyond_songs
-    assert found.seeds is None
+    left, right = ([r.values["average_precision"] for r in x.runs.values()] for x in (a, b))
+    welch = stats.ttest_ind(right, left, equal_var=False).confidence_interval(0.95)
+    assert (found.seeds.low, found.seeds.high) == pytest.approx((welch.low, welch.high))
+    assert (found.n_seeds, found.missing) == (2, 1)
+    assert all(math.isnan(v) for v in (found.spread, found.low, found.high))
+    alone = difference(a, cell(2.0, (0,)), "average_precision", by_seed=False)
+    assert alone.seeds is None
+    assert alone.beyond_songs
+    same = CellScores({7: a.runs[0], 8: a.runs[0]}, 2)
+    assert difference(same, same, "f1", by_seed=False).seeds == ev.Interval(0, 0)
 
 
 @pytest.mark.parametrize("metric", CLASS_METRICS)

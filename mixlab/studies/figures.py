@@ -237,7 +237,7 @@ def class_dots(
 def class_bars(
     results: StudyResults, cells: Sequence[CellResult], metric: str = "f1", *, note: str = ""
 ) -> dict[str, bytes]:
-    """Draw a group of bars per class, a bar per cell; a dotted line marks the prior."""
+    """Draw a group of bars per class, a bar per cell, every seed as a tick; a dotted line marks the prior."""
     n_classes, n_cells = len(results.labels), max(1, len(cells))
     figure = _figure(1.5 + 0.75 * n_classes + 0.1 * n_cells * n_classes, 4.4)
     axes = figure.subplots()
@@ -248,7 +248,9 @@ def class_bars(
         axes.bar(
             x, [e.value for e in found], width * 0.92, color=_COLOURS[k % len(_COLOURS)], label=c.cell.label
         )
-        for place, e in zip(x, found, strict=True):
+        for column, (place, e) in enumerate(zip(x, found, strict=True)):
+            values = _by_seed(c, metric, column)
+            axes.plot([place] * len(values), values, "_", color="0.2", markersize=4)
             if e.songs is not None:
                 axes.plot([place, place], [e.songs.low, e.songs.high], color="0.2", linewidth=1)
             elif math.isnan(e.value):

@@ -16,18 +16,18 @@ from mixlab.studies.paper import FIG_2, FIG_3, SECTION_2_2, TABLE_1
 from mixlab.studies.results import CellResult, StudyResults, load_results
 from mixlab.studies.statistics import METRICS, CellScores, RunScores, score_run
 from mixlab.studies.tables import (
+    above_prior_table,
     class_table,
     differences_csv,
     differences_table,
     estimates_csv,
-    gain_table,
     runs_csv,
     score_text,
     summary_table,
 )
 from mixlab.studies.words import (
+    above_prior_lines,
     effect_lines,
-    gain_lines,
     leakage_lines,
     optimum_lines,
     rare_columns,
@@ -71,7 +71,8 @@ def _drawn(*parts: tuple[str, Callable[[], Mapping[str, bytes]]]) -> dict[str, M
 def _note(results: StudyResults, more: str = "") -> str:
     """Return the line below a figure."""
     what = results.note or "catalog " + results.catalog_hash
-    return f"{what}. Bands and bars: 95 % over songs; small marks: seeds. {more}".strip()
+    songs = "Bands and bars: 95 % over songs; small" if results.n_resamples else "Small"
+    return f"{what}. {songs} marks: seeds. {more}".strip()
 
 
 def _sweep(folder: StudyFolder, results: StudyResults) -> Report:
@@ -153,10 +154,10 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
     first, note = results.done[0], _note(results)
     return Report(
         lead=class_table(results, results.done, "f1"),
-        findings=tuple(gain_lines(results, first)),
+        findings=tuple(above_prior_lines(results, first)),
         paper=(FIG_3,),
         tables=(
-            gain_table(results, results.done),
+            above_prior_table(results, results.done),
             class_table(results, results.done, "average_precision"),
             summary_table(results),
             *([differences_table(results, first, METRICS)] if len(results.done) > 1 else []),
@@ -220,7 +221,7 @@ def _leakage(folder: StudyFolder, results: StudyResults) -> Report:
     if safe is not None and leaky is not None:
         findings = leakage_lines(safe, leaky)
         tables.append(differences_table(results, safe, METRICS))
-        tables.append(_relatives_table(leaky))
+        tables.append(_relatives_table(leaky, results.n_resamples))
     note = _note(results)
     return Report(
         lead=summary_table(results, ("f1", "average_precision", "roc_auc", "micro_f1", "loss")),
@@ -232,7 +233,7 @@ def _leakage(folder: StudyFolder, results: StudyResults) -> Report:
     )
 
 
-def _relatives_table(leaky: CellResult) -> Table:
+def _relatives_table(leaky: CellResult, n_resamples: int) -> Table:
     """Score the runs on random splits apart: test songs with a relative elsewhere, and those without."""
     parts: dict[str, dict[int, RunScores]] = {"related": {}, "unrelated": {}}
     counts = {"related": 0, "unrelated": 0}
@@ -245,7 +246,7 @@ def _relatives_table(leaky: CellResult) -> Table:
         known = np.array([str(g) in related for g in predictions.only("test").group], np.bool_)
         for name, rows in (("related", known), ("unrelated", ~known)):
             if rows.any():
-                parts[name][seed] = score_run(predictions, only=rows)
+                parts[name][seed] = score_run(predictions, only=rows, n_resamples=n_resamples)
                 counts[name] += len({str(g) for g in predictions.only("test").group[rows]})
     lines = []
     for name, label in (

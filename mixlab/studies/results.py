@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mixlab.catalog import Catalog
-from mixlab.errors import MixlabError, RunError
+from mixlab.errors import CatalogMismatchError, MixlabError, RunError
 from mixlab.recipes import MixConfig
 from mixlab.rendering import render
 from mixlab.runs import Predictions, Run
@@ -20,7 +21,15 @@ from mixlab.studies.statistics import CellScores, Estimate, RunScores, differenc
 from mixlab.training import open_catalog
 from mixlab.training.config import from_plain
 
-__all__ = ["CellResult", "StudyResults", "cell_difference", "class_values", "load_results", "mixes_id"]
+__all__ = [
+    "CellResult",
+    "ScoredRun",
+    "StudyResults",
+    "cell_difference",
+    "class_values",
+    "load_results",
+    "mixes_id",
+]
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class StudyResults:
         states: What became of every training.
         note: A remark that must stand beside the numbers, or ''.
         catalog_hash: Of the catalog the study was started with.
-        problems: Runs that could not be read, and why.
+        problems: Runs that could not be read, or are not paired with the rest, and why.
         n_resamples: Bootstrap resamples behind the intervals over songs.
     """
 
@@ -99,7 +108,7 @@ def cell_difference(
 ) -> Estimate:
     """Return a cell's score minus the reference's, as ``difference`` does.
 
-    Seeds belong together unless one of the cells shows runs made elsewhere.
+    Seeds belong together unless one of the cells shows runs made elsewhere; then the means are compared.
     """
     by_seed = not (cell.cell.runs or reference.cell.runs)
     return difference(reference.test, cell.test, metric, column, by_seed=by_seed)
@@ -190,25 +199,65 @@ class _Stems:
         """Return the predictions with the recipes of common mixes renamed.
 
         Raises:
-            MixlabError: one of the catalogs cannot be read.
+            MixlabError: one of the catalogs cannot be read, or is another than it was.
         """
         own = self.place["content_hash"]
-        recipes = [json.loads(str(text)) for text in predictions.recipes]
-        if all(recipe.get("catalog_hash") in (own, None) for recipe in recipes):
+        try:
+            recipes = [json.loads(str(text)) for text in predictions.recipes]
+            stems = [[source["stem"] for source in recipe["sources"]] for recipe in recipes]
+            hashes = {recipe["catalog_hash"] for recipe in recipes}
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{run.path}: its predictions hold no recipes of mixlab ({type(error).__name__}: {error})."
+            ) from error
+        if hashes <= {own}:
             return predictions
-        ours, theirs = self._rows(Catalog.open(self.place["path"])), self._rows(open_catalog(run))
-        for recipe in recipes:
-            keys = [source["stem"] for source in recipe["sources"]]
+        ours, theirs = self._ours(), self._rows(open_catalog(run))
+        for recipe, keys in zip(recipes, stems, strict=True):
             if all(key in ours and ours[key] == theirs.get(key) for key in keys):
                 recipe["catalog_hash"] = own
         texts = [json.dumps(recipe) for recipe in recipes]
         return replace(predictions, recipes=np.array(texts, dtype=object))
 
+    def _ours(self) -> dict[str, tuple[Any, ...]]:
+        own = self.place["content_hash"]
+        if own not in self.known:
+            catalog = Catalog.open(self.place["path"])
+            if catalog.content_hash != own:
+                raise CatalogMismatchError(
+                    f"The study was made with the catalog with hash {own}, {catalog.path} has "
+                    f"{catalog.content_hash}: it was indexed anew since."
+                )
+            self._rows(catalog)
+        return self.known[own]
+
     def _rows(self, catalog: Catalog) -> dict[str, tuple[Any, ...]]:
         if catalog.content_hash not in self.known:
             columns = [catalog.table.column(name).to_pylist() for name in ("key", *_AUDIO)]
-            self.known[catalog.content_hash] = {row[0]: row[1:] for row in zip(*columns, strict=True)}
+            self.known[catalog.content_hash] = {
+                key: tuple(map(_comparable, row)) for key, *row in zip(*columns, strict=True)
+            }
         return self.known[catalog.content_hash]
+
+
+def _comparable(value: Any) -> Any:  # noqa: ANN401 - an entry of a table
+    """Return a value that equals itself: NaN, the loudness of the shortest stems, does not."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """What was computed of one run.
+
+    Attributes:
+        test: Scores on the test mixes.
+        validation: Scores on the validation mixes, without intervals.
+        problem: Why the run is not paired with others, or ''.
+    """
+
+    test: RunScores
+    validation: RunScores
+    problem: str = ""
 
 
 def load_results(
@@ -216,7 +265,7 @@ def load_results(
     *,
     n_resamples: int = 1000,
     seed: int = 0,
-    known: dict[Hashable, tuple[RunScores, RunScores]] | None = None,
+    known: dict[Hashable, ScoredRun] | None = None,
 ) -> StudyResults:
     """Score every finished run of a study on common targets.
 
@@ -244,15 +293,18 @@ def load_results(
             try:
                 key = (str(run.path), _time(run), cell.threshold, n_resamples, seed)
                 if key not in known:
-                    predictions = run.predictions()
+                    # Rendered by its own catalog, named by the study's.
+                    predictions, problem = targets.apply(run, run.predictions()), ""
                     if cell.runs:
-                        predictions = _renamed(stems, run, predictions, problems)
-                    predictions = targets.apply(run, predictions)
-                    known[key] = (
+                        predictions, problem = _renamed(stems, run, predictions)
+                    known[key] = ScoredRun(
                         score_run(predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed),
                         score_run(predictions, split="validation", n_resamples=0),
+                        problem,
                     )
-                test[number], validation[number] = known[key]
+                scored = known[key]
+                test[number], validation[number] = scored.test, scored.validation
+                problems += [scored.problem] if scored.problem else []
             except MixlabError as error:
                 problems.append(f"{run.path}: {error}")
                 continue
@@ -282,14 +334,15 @@ def load_results(
     )
 
 
-def _renamed(stems: _Stems, run: Run, predictions: Predictions, problems: list[str]) -> Predictions:
+def _renamed(stems: _Stems, run: Run, predictions: Predictions) -> tuple[Predictions, str]:
+    """Return the predictions as ``_Stems`` names them, and why they are not paired, or ''."""
     try:
-        return stems.apply(run, predictions)
+        return stems.apply(run, predictions), ""
     except MixlabError as error:
-        problems.append(
-            f"{run.path}: scored, but not paired with other runs, as a catalog is not there: {error}"
+        return predictions, (
+            f"{run.path}: scored, but not paired with other runs, as the stems of their mixes cannot be "
+            f"compared: {error}"
         )
-        return predictions
 
 
 def _time(run: Run) -> int:

@@ -9,7 +9,7 @@ the scores of the seeds are taken as they are: their spread, and Student's inter
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ from mixlab.runs import Predictions
 
 __all__ = [
     "CLASS_METRICS",
-    "F1_GAIN",
+    "F1_ABOVE_PRIOR",
     "METRICS",
     "CellScores",
     "Estimate",
@@ -52,7 +52,7 @@ CLASS_METRICS = ("average_precision", "f1", "roc_auc")
 METRICS = ("roc_auc", "average_precision", "loss", "f1", "micro_f1")
 """Scores over all classes: macro means, the loss, and the micro F1."""
 
-F1_GAIN = "f1_gain"
+F1_ABOVE_PRIOR = "f1_above_prior"
 """F1 minus that of saying yes to every mix, per class: both on the same songs in each resample."""
 
 LEVEL = 0.95
@@ -65,7 +65,7 @@ class RunScores:
     Attributes:
         values: By metric of ``METRICS``.
         drawn: The same of every resample, ``(B,)``; empty without resamples.
-        classes: By metric of ``CLASS_METRICS`` and ``F1_GAIN``, ``(C,)``; NaN where undefined.
+        classes: By metric of ``CLASS_METRICS`` and ``F1_ABOVE_PRIOR``, ``(C,)``; NaN where undefined.
         class_drawn: The same of every resample, ``(B, C)``.
         support: ``(C,)`` known positives.
         songs: ``(C,)`` songs with known positives.
@@ -102,7 +102,8 @@ class Estimate:
         missing: Seeds that have no run yet, or in which it is undefined.
         songs: 95 % bootstrap interval over songs; None without resamples, or where too few songs hold
             positives.
-        seeds: 95 % Student's interval of the mean over seeds; None with one seed.
+        seeds: 95 % Student's interval of the mean over seeds, or Welch's of a difference between runs
+            whose seeds do not belong together; None with one seed.
         spread: Standard deviation over seeds; NaN with one.
         low: Lowest seed.
         high: Highest seed.
@@ -207,6 +208,19 @@ def _students(mean: float, spread: float, n: int) -> Interval | None:
     return Interval(mean - half, mean + half)
 
 
+def _welch(a: Floats, b: Floats) -> Interval | None:
+    """Return Welch's interval of mean(b) - mean(a), of independent samples; None with one value of either."""
+    a, b = a[np.isfinite(a)], b[np.isfinite(b)]
+    if min(len(a), len(b)) < 2:
+        return None
+    mean, parts = float(b.mean() - a.mean()), [float(x.var(ddof=1)) / len(x) for x in (a, b)]
+    if not any(parts):
+        return Interval(mean, mean)
+    degrees = sum(parts) ** 2 / sum(v**2 / (len(x) - 1) for v, x in zip(parts, (a, b), strict=True))
+    half = float(student.ppf((1 + LEVEL) / 2, degrees)) * math.sqrt(sum(parts))
+    return Interval(mean - half, mean + half)
+
+
 def difference(
     a: CellScores, b: CellScores, metric: str, column: int | None = None, *, by_seed: bool = True
 ) -> Estimate:
@@ -218,10 +232,11 @@ def difference(
     Args:
         a: Scores of one cell.
         b: Scores of the other.
-        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_GAIN``.
+        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_ABOVE_PRIOR``.
         column: A class; None for the metric over all.
         by_seed: Seeds of the same number belong together. Where that means nothing, as for runs made
-            elsewhere, the means are compared: then the interval over seeds is left out.
+            elsewhere, the means are compared: the interval over seeds is then Welch's, of independent
+            samples, and there is no spread, lowest or highest seed.
     """
     common = [seed for seed in a.runs if seed in b.runs]
     wanted = max(a.wanted, b.wanted)
@@ -234,12 +249,17 @@ def difference(
     (va, da), (vb, db) = _collect(left, metric, column), _collect(right, metric, column)
     sparse = column is not None and any(int(run.songs[column]) < MIN_SONGS for run in (*left, *right))
     paired = by_seed and bool(common)
+    seeds, n_seeds = None, 0
     if not paired:
+        seeds, n_seeds = _welch(va, vb), min(int(np.isfinite(v).sum()) for v in (va, vb))
         va, vb = (np.array([mean_defined(v)]) for v in (va, vb))
         da, db = (None if d is None else d.mean(axis=0, keepdims=True) for d in (da, db))
     usable = da is not None and db is not None and da.shape == db.shape and not sparse
     drawn = db - da if usable and da is not None and db is not None else None
-    return estimate(vb - va, drawn, wanted=wanted if paired else None)
+    found = estimate(vb - va, drawn, wanted=wanted if paired else None)
+    if paired or not found.n_seeds:
+        return found
+    return replace(found, n_seeds=n_seeds, missing=wanted - n_seeds, seeds=seeds, low=math.nan, high=math.nan)
 
 
 def test_set_id(part: Predictions) -> str:
@@ -294,11 +314,11 @@ def score_run(
     values["micro_f1"] = float(prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())[2])
     drawn, class_drawn = _draw(s, d, t, m, weights, classes)
     if weights is not None:
-        class_drawn[F1_GAIN] = class_drawn["f1"] - resample_f1(always, t, m, weights)
+        class_drawn[F1_ABOVE_PRIOR] = class_drawn["f1"] - resample_f1(always, t, m, weights)
     return RunScores(
         values=values,
         drawn=drawn,
-        classes={**classes, F1_GAIN: classes["f1"] - prior_f1},
+        classes={**classes, F1_ABOVE_PRIOR: classes["f1"] - prior_f1},
         class_drawn=class_drawn,
         support=np.asarray((t & m).sum(0), np.int64),
         songs=songs_with(t & m, groups.tolist()),

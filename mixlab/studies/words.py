@@ -7,15 +7,15 @@ import numpy as np
 
 from mixlab.studies.paper import TABLE_1, WEAK
 from mixlab.studies.results import CellResult, StudyResults, cell_difference, class_values
-from mixlab.studies.statistics import F1_GAIN, Estimate
+from mixlab.studies.statistics import F1_ABOVE_PRIOR, Estimate
 from mixlab.studies.tables import NAMES, score_text
 
 __all__ = [
+    "above_prior_lines",
     "best_cell",
     "beyond",
     "difference_line",
     "effect_lines",
-    "gain_lines",
     "leakage_lines",
     "optimum_lines",
     "rare_columns",
@@ -29,6 +29,8 @@ RARE_PRIOR = 0.15
 """A class heard in fewer of the validation mixes than this counts as rare."""
 
 MIN_RARE = 3
+
+CHANCE = "by chance alone about one class in twenty lies beyond a 95 % interval"
 
 
 def beyond(e: Estimate) -> str:
@@ -161,13 +163,19 @@ def rare_lines(results: StudyResults, reference: CellResult, columns: Sequence[i
             if not math.isfinite(e.value):
                 parts.append(f"{results.labels[column]} undefined")
                 continue
-            parts.append(f"{results.labels[column]} {e.value:+.3f}{' (sure)' if e.beyond_both else ''}")
+            parts.append(f"{results.labels[column]} {e.value:+.3f}{_sureness(e)}")
         lines.append(f"{c.cell.label}, F1 against '{reference.cell.label}': {', '.join(parts)}")
     lines.append(
-        "'(sure)' stands where the difference is beyond the 95 % intervals over songs and over seeds; with "
-        f"{len(columns)} classes and several factors, some differences are so by chance"
+        "'(sure)' stands where the difference is beyond the 95 % intervals over songs and over seeds, "
+        "'(songs)' where it is beyond that over songs and one seed leaves no other; " + CHANCE
     )
     return lines
+
+
+def _sureness(e: Estimate) -> str:
+    if not e.beyond_both:
+        return ""
+    return " (songs)" if e.seeds is None else " (sure)"
 
 
 def transfer_lines(results: StudyResults) -> list[str]:
@@ -210,27 +218,28 @@ def _paper_order(results: StudyResults) -> list[str]:
     return [f"in the paper's order, scratch, frozen, fine-tuned, from worst to best: {', '.join(lines)}"]
 
 
-def gain_lines(results: StudyResults, cell: CellResult) -> list[str]:
-    """Say which classes have an F1 above that of always saying yes: on average, in each seed, over songs."""
-    gains = {name: cell.test.of(F1_GAIN, c) for c, name in enumerate(results.labels)}
+def above_prior_lines(results: StudyResults, cell: CellResult) -> list[str]:
+    """Say which classes have an F1 above that of always saying yes: on average, in each run, over songs."""
+    gains = {name: cell.test.of(F1_ABOVE_PRIOR, c) for c, name in enumerate(results.labels)}
     defined = {name: e for name, e in gains.items() if math.isfinite(e.value)}
     judged = {name: e for name, e in defined.items() if e.songs is not None}
-    seeds = len(cell.test.runs)
-    tests = [
-        ("on average", defined, [name for name, e in defined.items() if e.value > 0]),
-        (f"in each of {seeds} seeds", defined, [name for name, e in defined.items() if e.low > 0]),
-        (
-            "in the whole 95 % interval over songs, both on the same songs in each resample",
-            judged,
-            [name for name, e in judged.items() if e.value > 0 and e.beyond_songs],
-        ),
-    ]
+    runs = len(cell.test.runs)
+    tests = [("on average", defined, [name for name, e in defined.items() if e.value > 0])]
+    if runs > 1:
+        above = [name for name, e in defined.items() if e.low > 0 and e.n_seeds == runs]
+        tests.append((f"in each of {runs} runs", defined, above))
+    if judged:
+        where = "in the whole 95 % interval over songs, both on the same songs in each resample"
+        above = [name for name, e in judged.items() if e.value > 0 and e.beyond_songs]
+        tests.append((where, judged, above))
     lines = []
-    for where, of, above in tests if seeds > 1 else (tests[0], tests[2]):
+    for where, of, above in tests:
         line = f"'{cell.cell.label}', F1 above that of always saying yes {where}: "
         line += f"{len(above)} of {len(of)} classes"
         missed = [name for name in of if name not in above]
         lines.append(line + (f"; not so: {', '.join(missed)}" if missed else ""))
+    if judged:
+        lines.append(CHANCE)
     if few := [name for name in defined if name not in judged]:
         lines.append(
             f"no interval over songs (too few songs hold them, or there are no resamples): {', '.join(few)}"
@@ -242,7 +251,7 @@ def gain_lines(results: StudyResults, cell: CellResult) -> list[str]:
 
 def effect_lines(results: StudyResults, without: CellResult) -> list[str]:
     """Say what effects bring, over all classes and for those of which it can be told."""
-    lines, compared = [], 0
+    lines, compared = [], False
     for c in results.done:
         if c is without:
             continue
@@ -255,7 +264,9 @@ def effect_lines(results: StudyResults, without: CellResult) -> list[str]:
         }
         judged = {name: e for name, e in found.items() if e.songs is not None and math.isfinite(e.value)}
         told = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.beyond_both]
-        compared += len(judged)
+        if not judged:
+            continue
+        compared = True
         seeds = any(e.seeds is not None for e in judged.values())
         over = "over songs and over seeds" if seeds else "over songs alone"
         lines.append(
@@ -263,7 +274,7 @@ def effect_lines(results: StudyResults, without: CellResult) -> list[str]:
             f"{', '.join(told) or 'none'}, of {len(judged)} classes with an interval"
         )
     if compared:
-        lines.append(f"with {compared} differences by class, some are beyond 95 % intervals by chance")
+        lines.append(CHANCE)
     return [*lines, "the test mixes have no effects, whatever training hears"]
 
 

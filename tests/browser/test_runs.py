@@ -95,6 +95,7 @@ def test_the_threshold_moves_by_keys_and_numbers_follow(open_page: "OpenPage") -
     page.wait_for_function(
         "old => document.querySelector('[data-testid=stMetricValue]').innerText !== old", arg=before
     )
+    assert 0 <= float(value.inner_text()) <= 1
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -110,4 +111,6 @@ def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> 
     page = open_page("study=studies/p_musical", place="p-musical")
     page.locator(CHART).first.wait_for()
     page.get_by_text("1 point is missing").wait_for()
-    page.get_by_text("mixlab train --config").first.wait_for()
+    command = page.get_by_text("mixlab train --config").first
+    command.wait_for()
+    assert "plans" in command.inner_text()
