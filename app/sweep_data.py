@@ -8,7 +8,8 @@ import streamlit as st
 
 from mixlab.inspection import StudyStatus, study_status
 from mixlab.studies import StudyFolder
-from mixlab.studies.results import ScoredRun, StudyResults, load_results
+from mixlab.studies.results import StudyResults, load_results
+from mixlab.studies.statistics import RunScores
 
 __all__ = ["StudyPlace", "get_results", "get_status", "place_of"]
 
@@ -48,6 +49,6 @@ def get_results(place: StudyPlace) -> StudyResults:
 
 
 @st.cache_resource(max_entries=4)
-def _known_scores(path: str) -> dict[Hashable, ScoredRun]:
+def _known_scores(path: str) -> dict[Hashable, tuple[RunScores, RunScores]]:
     """Return what was scored already of a study, so that a run that is done costs only its own scores."""
     return {}

@@ -25,9 +25,10 @@ from mixlab.pack import Pack, PackReader, default_pack_folder, open_reader, pack
 from mixlab.reading import CatalogReader
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run
+from mixlab.studies.definitions import StudyRequest, build_study
 from mixlab.studies.display import Display, plain_seconds, status_table
 from mixlab.studies.engine import ProcessLauncher, resolve_precision, run_study
-from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.folder import JobState, StudyFolder, resplit
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.plan import (
     Cell,
@@ -503,6 +504,30 @@ def test_cells_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, t
         test = masked.only("test")
         np.testing.assert_array_equal(support[0], ((test.targets > 0.5) & test.mask).sum(0))
         np.testing.assert_array_equal(support[0], support[1])
+
+
+def test_a_run_on_another_catalog_with_other_labels_is_paired(toy: Catalog, tmp_path: Path) -> None:
+    """Its mixes are rendered anew by its own catalog, and only then named as those of the study's."""
+    mix = replace(MIX, label_rule="audible", audible_db=-3.0)
+    vary = {"mix.uncertain": ("absent", "mask")}
+    folder = StudyFolder(tmp_path / "both")
+    run_study(folder, Plan("sweep", "Labels", grid_cells(vary), (0,), mix, CONFIG, vary), toy,
+              launcher=HereLauncher())  # fmt: skip
+    resplit(toy.with_splits("random", 5), tmp_path / "other")
+    other = Catalog.open(tmp_path / "other")
+    shutil.copytree(folder.run_path("uncertain-absent-seed0"), tmp_path / "there")
+    there = Run.open(tmp_path / "there")
+    (there.path / "config.yaml").write_text(yaml.safe_dump({**there.config, "catalog": str(other.path)}))
+    there.update(catalog={"path": str(other.path), "content_hash": other.content_hash})
+    made = there.predictions()
+    texts = [text.replace(toy.content_hash, other.content_hash) for text in made.recipes]
+    there.write_predictions(replace(made, recipes=np.array(texts, dtype=object)))
+    also = {"here": (str(folder.run_path("uncertain-mask-seed0")),), "there": (str(there.path),)}
+    plan = build_study("per_class", StudyRequest(mix=mix, train=CONFIG, seeds=(0,), also=also))
+    run_study(StudyFolder(tmp_path / "study"), plan, toy, launcher=HereLauncher())
+    results = load_results(StudyFolder(tmp_path / "study"), n_resamples=3)
+    assert results.problems == ()
+    assert results.paired(*results.cells)
 
 
 def test_a_classical_baseline_is_a_cell_like_any_other(toy: Catalog, tmp_path: Path) -> None:

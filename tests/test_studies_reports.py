@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from mixlab.studies.engine import run_study
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.paper import TABLE_1, paper_row
 from mixlab.studies.plan import Job, Plan
-from mixlab.studies.reports import REPORTERS, write_study_report
-from mixlab.studies.results import _Stems, cell_difference, load_results, mixes_id
+from mixlab.studies.reports import REPORTERS, _note, _relatives_table, write_study_report
+from mixlab.studies.results import _comparable, _Stems, cell_difference, load_results, mixes_id
 from mixlab.studies.statistics import F1_ABOVE_PRIOR, CellScores, Estimate, difference
 from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
@@ -333,6 +334,11 @@ def test_rare_classes_change_one_factor_at_a_time(
     line = next(line for line in report.findings if line.startswith("+ balance"))
     assert "brass +" in line
     assert "theremin undefined" in line
+    assert re.search(r"(voice|brass|piano) \+\S+ \(sure\)", line)
+    one = made_up("rare_classes", toy, tmp_path / "one", noise, seeds=(0,))
+    lines = write_study_report(one, n_resamples=40)[0].findings
+    assert re.search(r"(voice|brass|piano) \+\S+ \(songs\)", lines[0])
+    assert not any("(sure)," in line for line in lines)
     half, fitted = results.cell("base"), results.cell("thresholds")
     assert half.runs == fitted.runs
     assert half.test.of("average_precision").value == fitted.test.of("average_precision").value
@@ -513,6 +519,15 @@ def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None
     text = (folder.path / "report.md").read_text()
     assert "test songs whose artist or group is elsewhere too" in text
     assert "(other mixes)" in text
+    # Every seed divides the songs anew, so no seed of the one belongs to one of the other.
+    safe, leaky = results.cells
+    found = cell_difference(safe, leaky, "f1")
+    assert found.seeds == difference(safe.test, leaky.test, "f1", by_seed=False).seeds
+    assert found.seeds != difference(safe.test, leaky.test, "f1").seeds
+    assert "95 % over songs" not in _note(load_results(folder, n_resamples=0))
+    assert "95 % over songs" in _note(results)
+    assert "(" not in _relatives_table(leaky, 0).rows[1][2]
+    assert "(" in _relatives_table(leaky, 20).rows[1][2]
     assert len(list((folder.path / "catalogs").iterdir())) == 6
 
 
@@ -688,6 +703,10 @@ def test_mixes_of_another_catalog_are_the_same_where_their_stems_are(toy: Catalo
     assert mixes_id(stems.apply(run, made)) == mixes_id(made)
 
 
+def test_stems_without_loudness_equal_themselves() -> None:
+    assert [_comparable(value) for value in (math.nan, -20.5, 3, None)] == [None, -20.5, 3, None]
+
+
 def test_runs_whose_catalog_is_gone_are_scored_and_named(
     curve: StudyFolder, toy: Catalog, tmp_path: Path
 ) -> None:
@@ -705,7 +724,7 @@ def test_runs_whose_catalog_is_gone_are_scored_and_named(
     assert len(results.cells[1].runs) == 1
     assert not results.paired(*results.cells)
     problem = next(text for text in results.problems if text.startswith(str(tmp_path / "gone")))
-    assert "scored, but not paired with other runs, as the stems of their mixes cannot be compared" in problem
+    assert "scored, but not paired with runs on the study's catalog, as the stems of their mixes" in problem
     assert "no catalog" in problem
 
 
@@ -737,9 +756,7 @@ def test_runs_on_catalogs_with_the_same_test_stems_are_paired(toy: Catalog, tmp_
     assert "it was indexed anew since" in results.problems[0]
 
 
-def test_a_problem_of_a_run_stays_while_its_scores_are_known(
-    curve: StudyFolder, toy: Catalog, tmp_path: Path
-) -> None:
+def test_a_run_with_a_problem_is_looked_at_again(curve: StudyFolder, toy: Catalog, tmp_path: Path) -> None:
     also = parse_also([f"foreign={curve.run_path('p0.4-seed0')}"])
     folder = StudyFolder(tmp_path / "out")
     run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
@@ -748,3 +765,4 @@ def test_a_problem_of_a_run_stays_while_its_scores_are_known(
         problems = load_results(folder, n_resamples=0, known=known).problems
         assert len(problems) == 1
         assert "hold no recipes of mixlab" in problems[0]
+    assert known == {}

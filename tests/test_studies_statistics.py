@@ -251,7 +251,7 @@ def test_missing_seeds_leave_the_pairs_that_both_have() -> None:
     found = difference(a, b, "f1")
     assert (found.n_seeds, found.missing) == (2, 1)
     apart = difference(a, cell(0.9, (8, 9)), "f1")
-    assert (apart.n_seeds, apart.missing) == (2, 1)
+    assert (apart.n_seeds, apart.missing) == (2, 0)
     assert apart.seeds is not None
     nothing = difference(a, CellScores({}, 3), "f1")
     assert math.isnan(nothing.value)
@@ -267,7 +267,8 @@ def test_runs_made_elsewhere_are_compared_by_their_means() -> None:
     left, right = ([r.values["average_precision"] for r in x.runs.values()] for x in (a, b))
     welch = stats.ttest_ind(right, left, equal_var=False).confidence_interval(0.95)
     assert (found.seeds.low, found.seeds.high) == pytest.approx((welch.low, welch.high))
-    assert (found.n_seeds, found.missing) == (2, 1)
+    assert (found.n_seeds, found.missing) == (2, 0)
+    assert difference(a, replace(b, wanted=3), "f1", by_seed=False).missing == 1
     assert all(math.isnan(v) for v in (found.spread, found.low, found.high))
     alone = difference(a, cell(2.0, (0,)), "average_precision", by_seed=False)
     assert alone.seeds is None

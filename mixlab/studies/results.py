@@ -23,7 +23,6 @@ from mixlab.training.config import from_plain
 
 __all__ = [
     "CellResult",
-    "ScoredRun",
     "StudyResults",
     "cell_difference",
     "class_values",
@@ -108,9 +107,11 @@ def cell_difference(
 ) -> Estimate:
     """Return a cell's score minus the reference's, as ``difference`` does.
 
-    Seeds belong together unless one of the cells shows runs made elsewhere; then the means are compared.
+    Seeds belong together unless one of the cells shows runs made elsewhere, or the two divide the songs in
+    different ways, so that the seeds have no mixes in common; then the means are compared.
     """
-    by_seed = not (cell.cell.runs or reference.cell.runs)
+    elsewhere = cell.cell.runs or reference.cell.runs
+    by_seed = not elsewhere and cell.cell.splits == reference.cell.splits
     return difference(reference.test, cell.test, metric, column, by_seed=by_seed)
 
 
@@ -245,27 +246,12 @@ def _comparable(value: Any) -> Any:  # noqa: ANN401 - an entry of a table
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-@dataclass(frozen=True)
-class ScoredRun:
-    """What was computed of one run.
-
-    Attributes:
-        test: Scores on the test mixes.
-        validation: Scores on the validation mixes, without intervals.
-        problem: Why the run is not paired with others, or ''.
-    """
-
-    test: RunScores
-    validation: RunScores
-    problem: str = ""
-
-
 def load_results(
     folder: StudyFolder,
     *,
     n_resamples: int = 1000,
     seed: int = 0,
-    known: dict[Hashable, ScoredRun] | None = None,
+    known: dict[Hashable, tuple[RunScores, RunScores]] | None = None,
 ) -> StudyResults:
     """Score every finished run of a study on common targets.
 
@@ -292,19 +278,21 @@ def load_results(
         for number, run in runs.items():
             try:
                 key = (str(run.path), _time(run), cell.threshold, n_resamples, seed)
-                if key not in known:
+                scored = known.get(key)
+                if scored is None:
                     # Rendered by its own catalog, named by the study's.
                     predictions, problem = targets.apply(run, run.predictions()), ""
                     if cell.runs:
                         predictions, problem = _renamed(stems, run, predictions)
-                    known[key] = ScoredRun(
+                    scored = (
                         score_run(predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed),
                         score_run(predictions, split="validation", n_resamples=0),
-                        problem,
                     )
-                scored = known[key]
-                test[number], validation[number] = scored.test, scored.validation
-                problems += [scored.problem] if scored.problem else []
+                    if problem:  # looked at again next time: a catalog may be back by then
+                        problems.append(problem)
+                    else:
+                        known[key] = scored
+                test[number], validation[number] = scored
             except MixlabError as error:
                 problems.append(f"{run.path}: {error}")
                 continue
@@ -340,8 +328,8 @@ def _renamed(stems: _Stems, run: Run, predictions: Predictions) -> tuple[Predict
         return stems.apply(run, predictions), ""
     except MixlabError as error:
         return predictions, (
-            f"{run.path}: scored, but not paired with other runs, as the stems of their mixes cannot be "
-            f"compared: {error}"
+            f"{run.path}: scored, but not paired with runs on the study's catalog, as the stems of their "
+            f"mixes cannot be compared: {error}"
         )
 
 

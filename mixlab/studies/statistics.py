@@ -235,8 +235,8 @@ def difference(
         metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_ABOVE_PRIOR``.
         column: A class; None for the metric over all.
         by_seed: Seeds of the same number belong together. Where that means nothing, as for runs made
-            elsewhere, the means are compared: the interval over seeds is then Welch's, of independent
-            samples, and there is no spread, lowest or highest seed.
+            elsewhere or on songs that every seed divides anew, the means are compared: the interval over
+            seeds is then Welch's, of independent samples, and there is no spread, lowest or highest seed.
     """
     common = [seed for seed in a.runs if seed in b.runs]
     wanted = max(a.wanted, b.wanted)
@@ -249,9 +249,9 @@ def difference(
     (va, da), (vb, db) = _collect(left, metric, column), _collect(right, metric, column)
     sparse = column is not None and any(int(run.songs[column]) < MIN_SONGS for run in (*left, *right))
     paired = by_seed and bool(common)
-    seeds, n_seeds = None, 0
+    seeds, counts = None, (0, 0)
     if not paired:
-        seeds, n_seeds = _welch(va, vb), min(int(np.isfinite(v).sum()) for v in (va, vb))
+        seeds, counts = _welch(va, vb), (int(np.isfinite(va).sum()), int(np.isfinite(vb).sum()))
         va, vb = (np.array([mean_defined(v)]) for v in (va, vb))
         da, db = (None if d is None else d.mean(axis=0, keepdims=True) for d in (da, db))
     usable = da is not None and db is not None and da.shape == db.shape and not sparse
@@ -259,7 +259,8 @@ def difference(
     found = estimate(vb - va, drawn, wanted=wanted if paired else None)
     if paired or not found.n_seeds:
         return found
-    return replace(found, n_seeds=n_seeds, missing=wanted - n_seeds, seeds=seeds, low=math.nan, high=math.nan)
+    missing = max(a.wanted - counts[0], b.wanted - counts[1])
+    return replace(found, n_seeds=min(counts), missing=missing, seeds=seeds, low=math.nan, high=math.nan)
 
 
 def test_set_id(part: Predictions) -> str:

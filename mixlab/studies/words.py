@@ -30,7 +30,7 @@ RARE_PRIOR = 0.15
 
 MIN_RARE = 3
 
-CHANCE = "by chance alone about one class in twenty lies beyond a 95 % interval"
+CHANCE = "the more classes and cells are looked at, the more are beyond such intervals by chance alone"
 
 
 def beyond(e: Estimate) -> str:
