@@ -756,7 +756,9 @@ def test_runs_on_catalogs_with_the_same_test_stems_are_paired(toy: Catalog, tmp_
     assert "it was indexed anew since" in results.problems[0]
 
 
-def test_a_run_with_a_problem_is_looked_at_again(curve: StudyFolder, toy: Catalog, tmp_path: Path) -> None:
+def test_a_run_with_a_problem_is_named_and_looked_at_again(
+    curve: StudyFolder, toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     also = parse_also([f"foreign={curve.run_path('p0.4-seed0')}"])
     folder = StudyFolder(tmp_path / "out")
     run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
@@ -766,3 +768,5 @@ def test_a_run_with_a_problem_is_looked_at_again(curve: StudyFolder, toy: Catalo
         assert len(problems) == 1
         assert "hold no recipes of mixlab" in problems[0]
     assert known == {}
+    assert main(["sweep", "--report", str(folder.path), "--resamples", "0"]) == 0
+    assert f"- problem: {problems[0]}" in capsys.readouterr().out

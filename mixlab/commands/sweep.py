@@ -168,6 +168,8 @@ def _write_and_print(folder: "StudyFolder", resamples: int) -> None:
     print(report.lead.text())
     for line in report.findings:
         print(f"- {line}")
+    for problem in results.problems:
+        print(f"- problem: {problem}")
     print(f"\nReport:   {folder.path}/report.md   (all numbers: table.csv, differences.csv, runs.csv)")
     if report.figures:
         print(f"Figures:  {', '.join(f'{folder.path}/{name}.png' for name in report.figures)}   (and .svg)")

@@ -280,10 +280,7 @@ def load_results(
                 key = (str(run.path), _time(run), cell.threshold, n_resamples, seed)
                 scored = known.get(key)
                 if scored is None:
-                    # Rendered by its own catalog, named by the study's.
-                    predictions, problem = targets.apply(run, run.predictions()), ""
-                    if cell.runs:
-                        predictions, problem = _renamed(stems, run, predictions)
+                    predictions, problem = _on_common_ground(run, cell, targets, stems)
                     scored = (
                         score_run(predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed),
                         score_run(predictions, split="validation", n_resamples=0),
@@ -322,8 +319,12 @@ def load_results(
     )
 
 
-def _renamed(stems: _Stems, run: Run, predictions: Predictions) -> tuple[Predictions, str]:
-    """Return the predictions as ``_Stems`` names them, and why they are not paired, or ''."""
+def _on_common_ground(run: Run, cell: Cell, targets: _Targets, stems: _Stems) -> tuple[Predictions, str]:
+    """Return a run's predictions with the study's targets and names of mixes, and why not paired, or ''."""
+    # Targets first: a run's mixes are rendered by its own catalog, which knows them by their own name.
+    predictions = targets.apply(run, run.predictions())
+    if not cell.runs:
+        return predictions, ""
     try:
         return stems.apply(run, predictions), ""
     except MixlabError as error:

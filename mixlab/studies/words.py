@@ -31,6 +31,7 @@ RARE_PRIOR = 0.15
 MIN_RARE = 3
 
 CHANCE = "the more classes and cells are looked at, the more are beyond such intervals by chance alone"
+"""Stands below every list of what is beyond an interval."""
 
 
 def beyond(e: Estimate) -> str:

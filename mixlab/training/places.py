@@ -66,7 +66,8 @@ def open_catalog(
         return _checked(run, Catalog.open(catalog, known))
     places = [stored]
     if entry.get("relative"):
-        places.append(Path(os.path.normpath(run.path.resolve() / entry["relative"])))
+        beside = Path(os.path.normpath(run.path.resolve() / entry["relative"]))
+        places += [beside] if beside != stored.absolute() else []
     found = [Catalog.open(place, known) for place in places if (place / "catalog.json").is_file()]
     if not found:
         raise CatalogError(
