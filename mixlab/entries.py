@@ -69,10 +69,18 @@ class Problem:
 
 @dataclass
 class Scan:
-    """The result of walking one corpus tree."""
+    """The result of walking one corpus tree.
+
+    Attributes:
+        stems: What was found.
+        problems: What is wrong and was survived.
+        notes: What a user should know of how the tree was read, one sentence each: a guess about
+            the layout that was taken, and for how many songs.
+    """
 
     stems: list[StemEntry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class BuildReport:
         seconds: Time taken by this run.
         problems: Number of problems by kind.
         empty: Pairs (family, split) without any song.
-        notes: Remarks on the split.
+        notes: Remarks on how the trees were read, and on the split.
         leaks: What crosses splits.
     """
 
@@ -149,7 +149,7 @@ def build_catalog(
     """
     places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
     given = None if splits is None else read_splits(Path(splits).expanduser())
-    rows, problems = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
+    rows, problems, notes = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
     if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
         there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
         raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
@@ -158,6 +158,7 @@ def build_catalog(
         rows,
         roots=places,
         problems=problems,
+        notes=notes,
         split=split,
         seed=seed,
         given=given,
@@ -173,7 +174,7 @@ def _scan_all(
     metadata: Mapping[str, str | Path],
     labels_extra: Mapping[str, str | Path],
     on_unmapped: str,
-) -> tuple[list[Row], list[Problem]]:
+) -> tuple[list[Row], list[Problem], list[str]]:
     for option, given in (("metadata", metadata), ("labels_extra", labels_extra)):
         if unknown := sorted(set(given) - set(roots)):
             raise CorpusError(
@@ -183,12 +184,14 @@ def _scan_all(
         raise CorpusError("No root given. Name at least one: --root medleydb=/path/to/MedleyDB")
     rows: list[Row] = []
     problems: list[Problem] = []
+    notes: list[str] = []
     unmapped: list[str] = []
     for name, root in sorted(roots.items()):
         adapter = get_adapter(name.partition("@")[0])
         folder = metadata.get(name)
         scan = adapter.scan(root, ScanOptions(raws, Path(folder).expanduser() if folder else None))
         problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
+        notes += [f"{name}: {note}" for note in scan.notes]
         entries = _without_duplicates(name, scan.stems, problems)
         extra = labels_extra.get(name)
         label_map = load_label_map(adapter.label_map, Path(extra).expanduser() if extra else None)
@@ -202,7 +205,7 @@ def _scan_all(
             "label,nodes,ignored,note and give it: --labels-extra CORPUS=FILE. "
             "Or leave these stems out: --unmapped ignore."
         )
-    return rows, problems
+    return rows, problems, notes
 
 
 def _without_duplicates(
@@ -455,6 +458,7 @@ def write_entries(
     *,
     roots: Mapping[str, Path],
     problems: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
     split: str = "artist",
     seed: int = 0,
     given: Mapping[str, str] | None = None,
@@ -510,7 +514,7 @@ def write_entries(
         seconds=time.monotonic() - begin,
         problems=Counter(p.kind for p in everything),
         empty=result.empty,
-        notes=result.notes,
+        notes=(*notes, *result.notes),
         leaks=find_leaks(songs, result.assignment),
     )
 

@@ -157,3 +157,9 @@ def test_huge_metadata_is_not_read(scan: TreeScan, monkeypatch: pytest.MonkeyPat
     (problem,) = scan.finish().problems
     assert problem.kind == "bad-metadata"
     assert "24 bytes" in problem.message
+
+
+def test_notes_are_handed_on(tmp_path: Path) -> None:
+    tree = TreeScan("x", tmp_path)
+    tree.note("took one thing for another")
+    assert tree.finish().notes == ["took one thing for another"]

@@ -132,6 +132,7 @@ class TreeScan:
         self._trusted = (root, *(folder.resolve() for folder in trusted))
         self._stems: dict[tuple[str, str], StemEntry] = {}
         self._problems: list[Problem] = []
+        self._notes: list[str] = []
         self._songs: dict[str, Path] = {}
 
     # Reporting -------------------------------------------------------------------------------
@@ -142,6 +143,10 @@ class TreeScan:
         """Record something that is wrong; ``path`` is shown relative to the root where possible."""
         shown = path if isinstance(path, str) else self.relative(path)
         self._problems.append(Problem(self.corpus, song, stem, _ascii(shown)[:400], kind, message))
+
+    def note(self, sentence: str) -> None:
+        """Say how the tree was read, where that was a choice; the index prints it."""
+        self._notes.append(sentence)
 
     def relative(self, path: Path) -> str:
         """Return ``path`` below the root with POSIX separators, or as it is when outside."""
@@ -188,7 +193,7 @@ class TreeScan:
     def finish(self) -> Scan:
         """Return stems sorted by song and stem, and problems in a stable order."""
         problems = sorted(set(self._problems), key=lambda p: (p.song, p.stem, p.path, p.kind, p.message))
-        return Scan([self._stems[key] for key in sorted(self._stems)], problems)
+        return Scan([self._stems[key] for key in sorted(self._stems)], problems, list(self._notes))
 
     # Listing ---------------------------------------------------------------------------------
 
