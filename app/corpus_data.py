@@ -139,7 +139,7 @@ def stem_facts(place: Place, key: str) -> StemFacts | None:
         return None
     stem = catalog.stem(row)
     start_s = busiest_start(catalog, row)
-    artist = f" by {stem.artist}" if stem.artist != stem.song else ""
+    artist = f" by {stem.artist}" if stem.artist else ""
     return StemFacts(
         " or ".join(load_taxonomy().nodes[node].name for node in stem.nodes),
         f"{stem.title or stem.song}{artist}, {stem.corpus}",

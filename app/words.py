@@ -87,7 +87,7 @@ def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
                 "corpus": stem.corpus,
                 "song": stem.song,
                 "stem": stem.stem,
-                "artist": stem.artist,
+                "artist": stem.artist or "unknown",
                 "label": ", ".join(stem.labels),
                 "starts at (s)": round(drawn.start_s, 2),
                 "sounds (%)": round(100.0 * min(source.active_s / duration_s, 1.0)),

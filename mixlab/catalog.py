@@ -32,7 +32,7 @@ from mixlab.catalog_files import (
 )
 from mixlab.entries import Problem
 from mixlab.errors import CatalogError, CatalogMismatchError
-from mixlab.splits import SPLITS, Song, SplitResult, assign_splits
+from mixlab.splits import SPLITS, Song, SplitResult, assign_splits, plain_name
 from mixlab.taxonomy import load_taxonomy
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Stem:
         nodes: Taxonomy nodes; several mean that where the stem sounds at least one of them does.
         ignored: Why the stem has no node, or '' for a usable stem.
         family: The family that all nodes share, or ''.
-        artist: Artist group.
+        artist: Artist group, or '' where the corpus names none.
         title: Title of the song, or ''.
         album: Title of the album, or ''.
         genre: Genre as the corpus states it, or ''.
@@ -185,6 +185,9 @@ def songs_from_columns(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> l
             },
         )
         entry["groups"].update(groups)
+        if artist and entry["artist"] and artist != entry["artist"]:
+            entry["groups"].add(f"artist:{plain_name(artist)}")
+        entry["artist"] = entry["artist"] or artist
         entry["own"] = entry["own"] or own
         if drawable:
             entry["usable"] = True

@@ -18,7 +18,7 @@ from mixlab.audio import HOP_S, FloatArray, read_span, to_channels
 from mixlab.catalog import Catalog
 from mixlab.corpus_view import Selection, select_rows
 from mixlab.errors import CatalogError, ConfigError
-from mixlab.splits import SPLITS, Leak, empty_cells, find_leaks, plain_name
+from mixlab.splits import SPLITS, Leak, empty_cells, find_leaks, known_artist, plain_name
 from mixlab.taxonomy import load_taxonomy
 
 __all__ = [
@@ -248,12 +248,12 @@ class SplitVerdict:
 
     Attributes:
         method: How the songs were divided.
-        clean: Nothing crosses.
+        clean: Nothing crosses, as far as is known.
         text: The finding in one or two sentences.
         leaks: What crosses: ``kind``, ``key``, songs per split, and ``songs``, their names.
-        artists: Songs of every artist per split: ``artist``, ``corpora``, one column per split,
+        artists: Songs of every known artist per split: ``artist``, ``corpora``, one column per split,
             ``crosses``. Those that cross come first, then those with most songs.
-        unnamed: Songs of which no artist is known; they stand for themselves in ``artists``.
+        unnamed: Songs of which no artist is known; they are not in ``artists``.
         empty: Pairs (family, split) without any song, for families that occur at all.
     """
 
@@ -284,13 +284,13 @@ def judge_splits(catalog: Catalog, method: str | None = None) -> SplitVerdict:
     places: dict[str, Counter[str]] = {}
     corpora: dict[str, set[str]] = {}
     names: dict[str, str] = {}
-    unnamed = 0
     for song in songs:
-        artist = plain_name(song.artist)
-        names.setdefault(artist, song.artist)
+        if not (name := known_artist(song)):
+            continue
+        artist = plain_name(name)
+        names.setdefault(artist, name)
         places.setdefault(artist, Counter())[where[song.key]] += 1
         corpora.setdefault(artist, set()).add(song.corpus)
-        unnamed += song.artist == song.key.removeprefix(f"{song.corpus}/")
     artists = pd.DataFrame(
         {
             "artist": list(names.values()),
@@ -307,7 +307,7 @@ def judge_splits(catalog: Catalog, method: str | None = None) -> SplitVerdict:
         report.verdict,
         _leak_table(report.leaks),
         artists.iloc[order].reset_index(drop=True),
-        unnamed,
+        report.unknown,
         empty_cells(songs, where),
     )
 

@@ -17,8 +17,8 @@ class StemEntry:
         path: File path relative to the corpus root, POSIX separators, never leaving the root.
         labels: Raw instrument labels exactly as in the metadata. Several labels mean that where
             the stem sounds at least one of them does. Empty means that the corpus gives none.
-        artist: Artist group: songs with one artist group never cross splits. Never empty;
-            an adapter that knows no artist uses the song id.
+        artist: Artist group: songs with one artist group never cross splits. '' where nothing says who
+            the artist is: such a song stands alone, and what is said of leakage counts it as unknown.
         title: Human-readable song title, or ''.
         album: Album name, or ''.
         genre: Genre as the corpus states it, or ''.

@@ -221,15 +221,20 @@ def test_the_verdict_is_said_in_words(page: AppTest, odd: Catalog) -> None:
     assert column(page, "crosses", 1)[0] == "✗ crosses"
     page.selectbox(key="judged").set_value("artist").run()
     assert not page.error
-    assert page.success[0].value.startswith("No leakage")
+    assert not page.success
+    assert (
+        page.warning[0]
+        .value.replace("\\", "")
+        .endswith("the artist of 1 song is unknown: cannot be checked.")
+    )
 
 
 def test_long_tables_say_that_they_are_cut(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.views.corpus.PAGE_ROWS", 2)
+    monkeypatch.setattr("app.views.corpus.PAGE_ROWS", 1)
     page.session_state["show"] = "Leakage"
     page.run()
-    assert any("The first 2 of" in caption.value for caption in page.caption)
-    assert len(column(page, "artist", 1)) == 2
+    assert any("The first 1 of" in caption.value for caption in page.caption)
+    assert len(column(page, "artist", 1)) == 1
 
 
 def test_every_chart_has_words_and_a_table(page: AppTest) -> None:

@@ -175,7 +175,7 @@ def test_fixture_tree(tmp_path: Path) -> None:
     kick = stems["ArtistName_SongTitle_Full/01_Kick"]
     assert (kick.artist, kick.title) == ("Artist Name", "Song Title")
     assert "song:artistname/songtitle" in kick.groups
-    assert (stems["one/Vocals30"].artist, stems["one/Vocals30"].groups) == ("one", ())
+    assert (stems["one/Vocals30"].artist, stems["one/Vocals30"].groups) == ("", ())
     a, b = stems["two/a"], stems["two/b"]
     assert (a.labels, a.artist, a.corpus_split) == (("violin", "cello"), "Some Band", "train")
     assert (a.bleed, a.bleed_labels, a.gain) == (True, ("piano",), 0.5)

@@ -34,7 +34,7 @@ from mixlab.corpus_view import (
     tree_table,
 )
 from mixlab.errors import AudioError, CatalogError, ConfigError
-from mixlab.splits import SPLITS, find_leaks
+from mixlab.splits import SPLITS, find_leaks, known_artist
 from mixlab.taxonomy import load_taxonomy, stem_evidence
 from tests.odd_catalog import LONG, make_odd_catalog
 from tests.toy import RATE, make_own_catalog, steady
@@ -391,7 +391,9 @@ def test_the_verdict_is_that_of_the_splits(
     report = find_leaks(judged.songs(), judged.split_songs())
     assert (found.clean, found.text, len(found.leaks)) == (report.clean, report.verdict, len(report.leaks))
     songs = judged.split_songs()
-    assert found.artists[list(SPLITS)].sum().to_list() == [list(songs.values()).count(s) for s in SPLITS]
+    named = [songs[song.key] for song in judged.songs() if known_artist(song)]
+    assert found.artists[list(SPLITS)].sum().to_list() == [named.count(s) for s in SPLITS]
+    assert found.unnamed == len(songs) - len(named) == report.unknown
     crossing = found.artists[found.artists["crosses"]]
     assert sorted(crossing["artist"]) == sorted(leak.key for leak in report.leaks if leak.kind == "artist")
     assert (crossing[list(SPLITS)] > 0).sum(axis=1).gt(1).all()
@@ -405,4 +407,4 @@ def test_a_leaky_catalog_is_told_from_a_clean_one(toy: Catalog, odd: Catalog) ->
     assert "LEAKAGE" in found.text
     assert found.leaks["songs"].iloc[0] == "folder/first, folder/second"
     assert judge_splits(odd, "artist").clean
-    assert found.unnamed == 1  # the song without an artist stands for itself
+    assert found.unnamed == 1  # the song without an artist

@@ -27,8 +27,8 @@ from mixlab.taxonomy import load_label_map, load_taxonomy
 FAMILIES = ("voice", "percussion", "brass")
 
 
-def song(number: int, artist: str = "", corpus: str = "medleydb", **more: object) -> Song:
-    return Song(f"{corpus}/{number:04d}", corpus, artist or f"artist {number}", **more)
+def song(number: int, artist: str | None = None, corpus: str = "medleydb", **more: object) -> Song:
+    return Song(f"{corpus}/{number:04d}", corpus, f"artist {number}" if artist is None else artist, **more)
 
 
 def random_songs(count: int, artists: int, seed: int) -> list[Song]:
@@ -253,6 +253,47 @@ def test_a_clean_division_says_so() -> None:
     report = find_leaks(songs, {s.key: "test" for s in songs})
     assert report.clean
     assert report.verdict.startswith("No leakage")
+
+
+NOBODY = ("", "  ", "Unknown", "unknown artist", "Various Artists", "various")
+
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_songs_without_a_known_artist_stand_alone(name: str) -> None:
+    songs = [song(n, name) for n in range(40)]
+    assert len(clusters(songs)) == 40
+    placed = assign_splits(songs).assignment
+    assert set(placed.values()) == set(SPLITS)
+    report = find_leaks(songs, placed)
+    assert (report.clean, report.unknown, report.checked) == (True, 40, {})
+    assert report.verdict == (
+        "No artist that is known and no group crosses splits (no key is shared at all); "
+        "artists of 40 songs are unknown: cannot be checked."
+    )
+
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_songs_without_an_artist_are_tied_by_their_groups(name: str) -> None:
+    songs = [song(0, name, groups=("midi:x",)), song(1, name, groups=("midi:x",)), song(2, name)]
+    assert clusters(songs) == [(0, 1), (2,)]
+    report = find_leaks(songs, dict(zip((s.key for s in songs), ("train", "test", "test"), strict=True)))
+    assert [(leak.kind, leak.key) for leak in report.leaks] == [("midi", "x")]
+    assert report.verdict.endswith(
+        "the artist split has none that is known: artists of 3 songs are unknown: cannot be checked."
+    )
+
+
+def test_an_artist_that_only_the_groups_name_is_known() -> None:
+    songs = [song(0, "", groups=("artist:liznelson",)), song(1, "Liz Nelson"), song(2, "")]
+    assert clusters(songs) == [(0, 1), (2,)]
+    report = find_leaks(songs, {s.key: "train" for s in songs})
+    assert report.checked == {"artist": 1}
+    assert report.verdict.endswith("; the artist of 1 song is unknown: cannot be checked.")
+
+
+def test_nobody_as_a_group_ties_nothing() -> None:
+    songs = [song(n, "Various Artists", groups=("artist:variousartists",)) for n in range(3)]
+    assert len(clusters(songs)) == 3
 
 
 def real_songs(metadata: Path, corpus: str, artist_groups: Mapping[str, str]) -> list[Song]:

@@ -180,8 +180,10 @@ def _totals(found: Totals) -> None:
 def _remarks(place: Place, container: "st.delta_generator.DeltaGenerator") -> None:
     """Say in one line whether the catalog as a whole is sound."""
     count = len(data.problems(place, ()))
-    clean = data.verdict(place, None).clean
-    leaks = ":green-badge[✓ no leakage between splits]" if clean else ":red-badge[✗ splits leak]"
+    verdict = data.verdict(place, None)
+    leaks = ":green-badge[✓ no leakage between splits]" if verdict.clean else ":red-badge[✗ splits leak]"
+    if verdict.clean and verdict.unnamed:
+        leaks = ":orange-badge[? splits: no leak found, artists unknown]"
     trouble = (
         f":orange-badge[! {count:,} {_plural('problem', count)}]" if count else ":green-badge[✓ no problems]"
     )
@@ -546,8 +548,10 @@ def _leakage(place: Place, selection: Selection, found: Totals) -> None:
 
 def _say_verdict(verdict: SplitVerdict) -> None:
     text = words.escape(verdict.text)
-    if verdict.clean:
+    if verdict.clean and not verdict.unnamed:
         st.success(text, icon=":material/verified:")
+    elif verdict.clean:
+        st.warning(text, icon=":material/help:")
     else:
         st.error(text, icon=":material/warning:")
     notes = [
@@ -555,8 +559,8 @@ def _say_verdict(verdict: SplitVerdict) -> None:
     ]
     if verdict.unnamed:
         notes.append(
-            f"Of {verdict.unnamed:,} {_plural('song', verdict.unnamed)} no artist is known. Each counts as "
-            "an artist of its own; that they are safe is known only as far as copies of a recording or of a "
+            f"Of {verdict.unnamed:,} {_plural('song', verdict.unnamed)} no artist is known, so they are not "
+            "in the list below. That they are safe is known only as far as copies of a recording or of a "
             "MIDI file can tell."
         )
     names = load_taxonomy().nodes

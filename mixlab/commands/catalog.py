@@ -33,7 +33,7 @@ class Count:
         hours: Their length.
         active_hours: Their time at or above the activity threshold.
         songs: Keys of their songs.
-        artists: Their artist groups.
+        artists: Their artists, as far as they are known.
         unknown: Usable stems of which it is not known whether the class sounds in them.
     """
 
@@ -50,7 +50,8 @@ class Count:
         self.hours += stem.hours
         self.active_hours += stem.active_hours
         self.songs.add(stem.song)
-        self.artists.add(stem.artist)
+        if stem.artist:
+            self.artists.add(stem.artist)
 
 
 @dataclass(frozen=True)

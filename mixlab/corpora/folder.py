@@ -166,7 +166,7 @@ def _entry(
         stem=stem,
         path=scan.relative(path),
         labels=_split_list(row.get("label", "")) or named,
-        artist=artist or song_id,
+        artist=artist,
         title=title,
         album=row.get("album", ""),
         genre=row.get("genre", ""),
