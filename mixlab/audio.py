@@ -5,8 +5,6 @@ is +-1.
 """
 
 import io
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from mixlab.errors import AudioError
+from mixlab.files import write_atomic
 
 __all__ = [
     "FLOOR_DB",
@@ -273,15 +272,6 @@ def write_wav(path: Path, audio: FloatArray, sample_rate: int, *, subtype: str =
     """Write ``(channels, samples)`` as WAV under a temporary name, then rename it.
 
     Raises:
-        AudioError: the folder cannot be written.
+        OutputError: the file cannot be written.
     """
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(encode_wav(audio, sample_rate, subtype=subtype))
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp makes files private
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise AudioError(
-            f"Could not write {path}: {error}. Check that the folder exists and has space."
-        ) from error
+    write_atomic(path, encode_wav(audio, sample_rate, subtype=subtype), sync=False)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mixlab.entries import Problem
 from mixlab.errors import CatalogError
+from mixlab.files import write_atomic
 
 __all__ = [
     "ACTIVITY_DB",
@@ -247,15 +248,6 @@ def _problems_bytes(problems: Sequence[Problem]) -> bytes:
     return buffer.getvalue().encode("utf-8", errors="replace")
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _root_entry(folder: Path, root: Path) -> dict[str, str]:
     entry = {"path": str(root)}
     if root.is_relative_to(folder.parent):
@@ -320,8 +312,8 @@ def write_catalog(
         "generation": _name_generation(data),
     }
     for name, content in data.items():
-        _write_synced(folder / f"{name}.{meta['generation']}", content)
-    _write_synced(folder / _META, (json.dumps(meta, indent=2) + "\n").encode())
+        write_atomic(folder / f"{name}.{meta['generation']}", content)
+    write_atomic(folder / _META, (json.dumps(meta, indent=2) + "\n").encode())
     finish_commit(folder)
     return str(meta["content_hash"])
 
@@ -362,7 +354,7 @@ def finish_commit(folder: Path) -> None:
         generation = ""
     for name in _DATA_FILES:
         # Nothing but names of our own making: the folder may hold copies that a user made.
-        ours = re.compile(rf"{re.escape(name)}\.[0-9a-f]{{{_GENERATION_DIGITS}}}(\.tmp)?")
+        ours = re.compile(rf"\.?{re.escape(name)}\.[0-9a-f]{{{_GENERATION_DIGITS}}}(\.[0-9a-f-]+\.tmp)?")
         for leftover in sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)):
             if generation and leftover.name == f"{name}.{generation}":
                 leftover.replace(folder / name)

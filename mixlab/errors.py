@@ -10,6 +10,7 @@ MixlabError
 ├── CatalogError             a catalog folder is missing, damaged or of another version
 │   └── CatalogMismatchError a recipe, a state or a run belongs to another catalog
 ├── RecipeError              a recipe is malformed, or nothing can be drawn
+├── OutputError              a result cannot be written: read-only, no permission, no space
 ├── RunError                 a run folder is missing, damaged or incomplete
 └── WeightsError             published weights are missing, not fetched, or not those meant
 
@@ -24,6 +25,7 @@ __all__ = [
     "CorpusError",
     "MissingDependencyError",
     "MixlabError",
+    "OutputError",
     "RecipeError",
     "RunError",
     "TaxonomyError",
@@ -70,6 +72,10 @@ class CatalogMismatchError(CatalogError):
 
 class RecipeError(MixlabError):
     """A recipe is malformed, or the configuration leaves nothing to draw."""
+
+
+class OutputError(MixlabError):
+    """A result cannot be written: its target is read-only, not permitted, or full."""
 
 
 class RunError(MixlabError):

@@ -11,6 +11,7 @@ import numpy as np
 from mixlab import __version__
 from mixlab.audio import HOP_S, probe, write_wav
 from mixlab.errors import MixlabError, RecipeError
+from mixlab.files import make_folder, write_atomic
 from mixlab.recipes import MixRecipe
 from mixlab.rendering import Mix
 
@@ -46,17 +47,11 @@ def write_mix(mix: Mix, folder: Path, *, wav_format: WavFormat = "PCM_24", jams:
         The files, the mixture first.
 
     Raises:
-        MixlabError: the folder holds another mix, or cannot be written.
+        MixlabError: the folder holds another mix.
+        OutputError: it cannot be written.
     """
-    try:
-        return _write_mix(mix, folder, wav_format, jams)
-    except OSError as error:
-        raise MixlabError(f"Could not write a mix to {folder}: {error}. Choose another --out.") from error
-
-
-def _write_mix(mix: Mix, folder: Path, wav_format: WavFormat, jams: bool) -> list[Path]:
     _check_free(folder, mix.recipe)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     names = [f"source_{n:02d}_{s.stem.replace('/', '_')}.wav" for n, s in enumerate(mix.sources)]
     audios = [mix.mixture, *(source.audio for source in mix.sources)]
     # One factor for all, so that the files still add up where integers would clip.
@@ -74,7 +69,7 @@ def _write_mix(mix: Mix, folder: Path, wav_format: WavFormat, jams: bool) -> lis
     texts[NAMES.recipe] = mix.recipe.to_json(indent=2)
     for name, text in texts.items():
         files.append(folder / name)
-        _write_text(files[-1], text + "\n")
+        write_atomic(files[-1], text + "\n", sync=False)
     return files
 
 
@@ -99,12 +94,6 @@ def _check_free(folder: Path, recipe: MixRecipe) -> None:
             f"Expected {folder} to be new or to hold this mix, found another mix's recipe in it. "
             "Choose another --out, or remove the folder."
         )
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def read_recipe(path: Path) -> MixRecipe:

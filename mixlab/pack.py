@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from mixlab.audio import FloatArray
 from mixlab.catalog import Catalog
 from mixlab.errors import AudioError, CatalogError
+from mixlab.files import open_atomic, write_atomic
 from mixlab.parallel import Engine, map_items
 from mixlab.reading import CatalogReader
 from mixlab.resampling import read_resampled
@@ -134,8 +135,7 @@ def _write_shard(task: _Task) -> list[str]:
     """Write one shard and its JSON file; return the problems of its stems."""
     entries, problems, offset = [], [], 0
     digest = blake2b(digest_size=16)
-    temporary = task.path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with open_atomic(task.path) as file:
         for key, mark, path, frames, rate in task.stems:
             try:
                 samples = _packed_samples(frames, rate, task.sample_rate)
@@ -149,7 +149,6 @@ def _write_shard(task: _Task) -> list[str]:
             digest.update(data)
             entries.append(_Entry(key, mark, task.path.name, offset, integers.shape[1], scale))
             offset += integers.size
-    temporary.replace(task.path)
     document = {
         "identity": task.identity,
         "checksum": digest.hexdigest(),
@@ -162,9 +161,7 @@ def _write_shard(task: _Task) -> list[str]:
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(document), encoding="utf-8")
-    temporary.replace(path)
+    write_atomic(path, json.dumps(document))
 
 
 def _is_whole(task: _Task) -> bool:

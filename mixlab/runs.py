@@ -20,7 +20,6 @@ import csv
 import io
 import json
 import math
-import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +38,7 @@ from numpy.typing import NDArray
 
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
+from mixlab.files import discard_damaged, write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -190,15 +190,6 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _json_bytes(data: object) -> bytes:
     return (json.dumps(plain(data), indent=2, allow_nan=False) + "\n").encode()
 
@@ -244,7 +235,7 @@ class Run:
         run.write_config(config)
         now = _now()
         head = {"schema": SCHEMA_VERSION, "status": "training", "created": now, "updated": now}
-        _write(run.path / "run.json", _json_bytes({**head, **provenance(), **info}))
+        write_atomic(run.path / "run.json", _json_bytes({**head, **provenance(), **info}))
         return run
 
     @classmethod
@@ -309,7 +300,7 @@ class Run:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, plain or dataclasses."""
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
-        _write(self.path / "config.yaml", text.encode())
+        write_atomic(self.path / "config.yaml", text.encode())
 
     def update(self, **entries: Any) -> None:  # noqa: ANN401 - entries of a JSON file
         """Add or replace entries of ``run.json``.
@@ -320,7 +311,7 @@ class Run:
         status = entries.get("status", "training")
         if status not in STATUSES:
             raise RunError(f"A run's status is one of {', '.join(STATUSES)}, got {status!r}.")
-        _write(self.path / "run.json", _json_bytes({**self.info, **entries, "updated": _now()}))
+        write_atomic(self.path / "run.json", _json_bytes({**self.info, **entries, "updated": _now()}))
 
     def _read_json(self, name: str, made_by: str) -> dict[str, Any]:
         file = self.path / name
@@ -346,7 +337,7 @@ class Run:
         writer.writeheader()
         for values in [*kept, row]:
             writer.writerow({k: _cell(values.get(k)) for k in METRIC_COLUMNS})
-        _write(self.path / "metrics.csv", text.getvalue().encode())
+        write_atomic(self.path / "metrics.csv", text.getvalue().encode())
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of ``metrics.csv`` as numbers, NaN where a cell is empty; [] before the first.
@@ -372,8 +363,8 @@ class Run:
             card: Everything needed to build the model and to name its outputs.
         """
         data = _safetensors().save({k: v.detach().cpu().contiguous() for k, v in state.items()})
-        _write(self.path / "model.safetensors", data)
-        _write(self.path / "model.json", _json_bytes({**card, "sha256": sha256(data).hexdigest()}))
+        write_atomic(self.path / "model.safetensors", data)
+        write_atomic(self.path / "model.json", _json_bytes({**card, "sha256": sha256(data).hexdigest()}))
 
     @property
     def has_model(self) -> bool:
@@ -386,7 +377,7 @@ class Run:
         Raises:
             RunError: there is no card yet.
         """
-        _write(self.path / "model.json", _json_bytes({**self.card, **entries}))
+        write_atomic(self.path / "model.json", _json_bytes({**self.card, **entries}))
 
     @property
     def card(self) -> dict[str, Any]:
@@ -422,12 +413,21 @@ class Run:
     def write_embeddings(self, items: Mapping[str, "Tensor"]) -> None:
         """Write the embeddings of the mixes that a frozen backbone is trained behind."""
         data = _safetensors().save({k: v.contiguous() for k, v in items.items()})
-        _write(self.checkpoints / "embeddings.safetensors", data)
+        write_atomic(self.checkpoints / "embeddings.safetensors", data)
 
     def read_embeddings(self) -> dict[str, "Tensor"] | None:
-        """Return what ``write_embeddings`` wrote; None when nothing was written."""
+        """Return what ``write_embeddings`` wrote; None when nothing was written.
+
+        A damaged file is removed, with a warning: embeddings can be made anew.
+        """
         file = self.checkpoints / "embeddings.safetensors"
-        return dict(_safetensors().load(file.read_bytes())) if file.is_file() else None
+        if not file.is_file():
+            return None
+        try:
+            return dict(_safetensors().load(file.read_bytes()))
+        except Exception as error:
+            discard_damaged(file, error)
+            return None
 
     def write_predictions(self, predictions: Predictions) -> None:
         """Write ``predictions.parquet``."""
@@ -449,7 +449,7 @@ class Run:
         ).replace_schema_metadata({"mixlab.labels": json.dumps(predictions.labels)})
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        _write(self.path / "predictions.parquet", sink.getvalue().to_pybytes())
+        write_atomic(self.path / "predictions.parquet", sink.getvalue().to_pybytes())
 
     def predictions(self) -> Predictions:
         """Return the stored predictions of validation and test.
@@ -485,8 +485,8 @@ class Run:
 
     def write_report(self, report: Mapping[str, Any], markdown: str) -> None:
         """Write ``report.json`` and ``report.md``."""
-        _write(self.path / "report.json", _json_bytes(report))
-        _write(self.path / "report.md", markdown.encode())
+        write_atomic(self.path / "report.json", _json_bytes(report))
+        write_atomic(self.path / "report.md", markdown.encode())
 
     def report(self) -> dict[str, Any]:
         """Return the content of ``report.json``; undefined scores are None.

@@ -275,7 +275,7 @@ def test_a_killed_writer_leaves_the_old_catalog(folder: Path) -> None:
     before = Catalog.open(folder).content_hash
     for name in ("stems.parquet", "activity.npy"):
         (folder / f"{name}.0123456789ab").write_bytes(b"half")
-    (folder / "active.npy.0123456789ab.tmp").write_bytes(b"half")
+    (folder / ".active.npy.0123456789ab.123-0f.tmp").write_bytes(b"half")
     assert Catalog.open(folder).content_hash == before
     finish_commit(folder)
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -6,13 +6,13 @@ asking for more computes only what is new, and what was finished before a stop i
 
 import hashlib
 import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from mixlab.baselines.descriptors import DescriptorConfig, describe
 from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset
 from mixlab.errors import MixlabError
+from mixlab.files import discard_damaged, make_folder, open_atomic
 from mixlab.parallel import default_workers, map_items
 from mixlab.recipes import MixConfig
 
@@ -136,6 +137,9 @@ _OPENED: dict[str, tuple[MixDataset, Extract]] = {}
 """What this process has opened: a worker computes many blocks of the same stream."""
 
 
+_ARRAYS = ("values", "target", "mask", "attempt")
+
+
 def _digest(data: object) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -167,11 +171,8 @@ def _compute(block: _Block) -> int:
     if not np.isfinite(values).all():
         raise MixlabError(f"Features of items {block.first} to {block.last - 1} are not finite numbers.")
     attempt = np.array([item["attempt"] for item in items], np.int64)
-    place = Path(block.file)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with open_atomic(Path(block.file)) as file:
         np.savez(file, values=values.astype(np.float32), target=target, mask=mask, attempt=attempt)
-    temporary.replace(place)
     return block.last - block.first
 
 
@@ -197,14 +198,15 @@ def compute_features(
     dataset = mixes.open()
     key = _digest([dataset.content_hash, mixes.seed, extractor.content_hash])
     folder = cache / f"{mixes.split}-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     edges = [*range(0, mixes.n_items, BLOCK), mixes.n_items]
     files = [folder / f"{a:07d}-{b:07d}.npz" for a, b in pairwise(edges)]
     count = workers or default_workers()
+    found = {file: block for file in files if (block := _read_block(file)) is not None}
     missing = [
         _Block(mixes, extractor, a, b, str(file), alone=count == 1)
         for (a, b), file in zip(pairwise(edges), files, strict=True)
-        if not file.is_file()
+        if file not in found
     ]
     problems = []
     done = mixes.n_items - sum(block.last - block.first for block in missing)
@@ -223,19 +225,26 @@ def compute_features(
             f"Features of {len(problems)} of {len(files)} blocks of {mixes.split} mixes could not be "
             f"computed; the others are kept in {folder}. The first says: {problems[0]}"
         )
-    return _read(files)
+    found |= {file: block for file in files if file not in found and (block := _read_block(file)) is not None}
+    if lost := [file for file in files if file not in found]:
+        raise MixlabError(f"{lost[0]} was written and cannot be read back; look at the disk and start again.")
+    return _join([found[file] for file in files])
 
 
-def _read(files: list[Path]) -> Features:
-    parts: dict[str, list[NDArray[np.generic]]] = {"values": [], "target": [], "mask": [], "attempt": []}
-    for file in files:
-        try:
-            with np.load(file) as arrays:
-                for name, found in parts.items():
-                    found.append(arrays[name])
-        except (OSError, ValueError, KeyError) as error:
-            raise MixlabError(f"{file} is damaged ({error}); remove it and start again.") from error
-    joined = {name: np.concatenate(found) for name, found in parts.items()}
+def _read_block(file: Path) -> dict[str, NDArray[np.generic]] | None:
+    """Return the arrays of a block; None where there is no file, or it was damaged, and is removed then."""
+    if not file.is_file():
+        return None
+    try:
+        with np.load(file) as arrays:
+            return {name: arrays[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        discard_damaged(file, error)
+        return None
+
+
+def _join(blocks: Sequence[Mapping[str, NDArray[np.generic]]]) -> Features:
+    joined = {name: np.concatenate([block[name] for block in blocks]) for name in _ARRAYS}
     return Features(
         values=joined["values"].astype(np.float32),
         targets=joined["target"].astype(np.float32),

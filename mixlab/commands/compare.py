@@ -66,14 +66,15 @@ def _write(out: Path, runs: tuple["Run", "Run"], comparison: "Comparison") -> No
     import json
     from dataclasses import asdict
 
+    from mixlab.files import make_folder, write_atomic
     from mixlab.reporting import format_comparison_markdown
     from mixlab.runs import plain
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     named = {"a": str(runs[0].path.absolute()), "b": str(runs[1].path.absolute())}
     data = plain({"schema": 1, **named, **asdict(comparison)})
-    (out / "comparison.json").write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_atomic(out / "comparison.json", json.dumps(data, indent=2, allow_nan=False) + "\n")
     head = f"# {runs[0].path.name} (A) and {runs[1].path.name} (B)\n\n{comparison.split}: the same "
     head += f"{comparison.n_items} mixes from {comparison.n_groups} songs\n\n"
     text = head + format_comparison_markdown(comparison) + "\n"
-    (out / "comparison.md").write_text(text, encoding="utf-8")
+    write_atomic(out / "comparison.md", text)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mixlab.errors import ConfigError
+from mixlab.files import make_folder, write_atomic
 
 if TYPE_CHECKING:
     from mixlab.outside import OutsideReport
@@ -76,14 +77,11 @@ def _write(run: "Run", report: "OutsideReport", outputs: list[str]) -> Path:
     from mixlab.runs import plain
 
     folder = run.path / "outside"
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     contents = {
         ".json": json.dumps(plain(report.to_json()), indent=2, allow_nan=False) + "\n",
         ".md": format_markdown(report, outputs),
     }
     for ending, content in contents.items():
-        file = folder / f"{report.name}{ending}"
-        temporary = file.with_name(f".{file.name}.tmp")
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(file)
+        write_atomic(folder / f"{report.name}{ending}", content)
     return folder / f"{report.name}.md"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mixlab.errors import AudioError, ConfigError
+from mixlab.files import write_atomic
 
 if TYPE_CHECKING:
     from mixlab.tagging import FileTags, Tagger
@@ -143,5 +144,5 @@ def _write(tags: "FileTags", tagger: "Tagger", out: Path, name: str, kinds: Sequ
         ending, content = FORMATS[kind]
         extra = {"run": str(tagger.source), "note": tagger.note} if kind == "json" else {}
         data = content(tags, **extra)
-        (out / f"{name}{ending}").write_bytes(data.encode() if isinstance(data, str) else data)
+        write_atomic(out / f"{name}{ending}", data, sync=False)
     return len(kinds)

@@ -21,6 +21,7 @@ from mixlab.demo.soundfonts import SharedSamples, compare_soundfonts, overlap_li
 from mixlab.demo.synth import default_soundfont, require_synthesizer
 from mixlab.demo.tagged import Clip, plan_tagged
 from mixlab.errors import ConfigError, MixlabError
+from mixlab.files import write_atomic
 from mixlab.parallel import default_workers, map_items
 
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
@@ -397,9 +398,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{_PARTIAL}{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_atomic(path, text, sync=False)
 
 
 def _font_names(fonts: Any) -> str:  # noqa: ANN401 - one description or a list of them

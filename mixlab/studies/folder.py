@@ -12,7 +12,6 @@
 
 import contextlib
 import json
-import os
 import shlex
 import shutil
 import time
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from mixlab.catalog import Catalog
 from mixlab.catalog_files import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
+from mixlab.files import check_writable, make_folder, try_lock, write_atomic
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run, plain
 from mixlab.studies.plan import Cell, Job, Plan
@@ -145,7 +145,7 @@ class StudyFolder:
             ConfigError: a run that is there was made with other settings or from another catalog.
         """
         for folder in ("plans", "runs", "logs"):
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
+            make_folder(self.path / folder)
         faults = []
         for job in jobs:
             opened = self.catalog_for(job, catalog)
@@ -161,7 +161,7 @@ class StudyFolder:
                 places["cache"] = str(self.path.absolute() / "features")
             given = {"root": list(roots)} if roots else {}
             text = yaml.safe_dump({**places, **given, "mix": job.mix, job.command: own}, sort_keys=False)
-            self.plan_path(job.name).write_text(text, encoding="utf-8")
+            write_atomic(self.plan_path(job.name), text, sync=False)
         if faults:
             raise ConfigError(
                 f"{len(faults)} runs of {self.path} were made otherwise than this study asks. Choose another "
@@ -291,12 +291,9 @@ class StudyFolder:
             "runs": [{**asdict(s), "path": f"runs/{s.name}"} for s in states],
             **entries,
         }
-        self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.path / f".{_STATE}.{os.getpid()}.tmp"
-        temporary.write_text(
-            json.dumps(_deep_plain(data), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        temporary.replace(self.path / _STATE)
+        make_folder(self.path)
+        text = json.dumps(_deep_plain(data), indent=2, allow_nan=False) + "\n"
+        write_atomic(self.path / _STATE, text)
 
     def read_state(self) -> dict[str, Any]:
         """Return ``study.json``.
@@ -334,12 +331,15 @@ class StudyFolder:
         return tuple(Cell(**{**entry, "runs": tuple(entry["runs"])}) for entry in self.read_state()["cells"])
 
     def is_locked(self) -> bool:
-        """Whether a process works on the study right now; unknown, so False, on Windows."""
+        """Whether a process works on the study right now; False where that cannot be known."""
         file = self.path / ".lock"
         if not file.is_file():
             return False
-        with file.open("ab") as handle:
-            return not _take(handle.fileno())
+        try:
+            with file.open("ab") as handle:
+                return not try_lock(handle)
+        except OSError:  # a study that may be read only: who works on it cannot be seen
+            return False
 
     @contextmanager
     def lock(self) -> Iterator[int]:
@@ -350,9 +350,9 @@ class StudyFolder:
         Raises:
             ConfigError: the study is being worked on.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        check_writable(make_folder(self.path))
         with (self.path / ".lock").open("ab") as handle:
-            if not _take(handle.fileno()):
+            if not try_lock(handle):
                 raise ConfigError(
                     f"Another process works on the study {self.path}, or trainings it started still run. "
                     f"Wait for them, or look: mixlab sweep --watch {self.path}"
@@ -385,18 +385,6 @@ def _age_s(file: Path) -> float:
         return max(0.0, time.time() - file.stat().st_mtime)
     except OSError:
         return 0.0
-
-
-def _take(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two at once are the user's to avoid
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _deep_plain(value: Any) -> Any:  # noqa: ANN401 - any settings

@@ -1,12 +1,11 @@
 """The report of a study: tables, figures and words, each study's from the same parts."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from mixlab.files import write_atomic
 from mixlab.reporting import Table
 from mixlab.runs import Run
 from mixlab.splits import find_leaks
@@ -354,11 +353,5 @@ def write_study_report(
     for name, formats in report.figures.items():
         files |= {f"{name}.{kind}": data for kind, data in formats.items()}
     for name, data in files.items():
-        _replace(folder.path / name, data)
+        write_atomic(folder.path / name, data, sync=False)
     return report, results
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -7,11 +7,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from mixlab.catalog import Catalog
 from mixlab.errors import CatalogMismatchError, MixlabError, RunError
+from mixlab.files import discard_damaged, make_folder, open_atomic
 from mixlab.recipes import MixConfig
 from mixlab.rendering import render
 from mixlab.runs import Predictions, Run
@@ -162,10 +164,15 @@ class _Targets:
         return self.folder.path / "targets" / f"{name}.npz"
 
     def _stored(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-        if not self._file(name).is_file():
+        file = self._file(name)
+        if not file.is_file():
             return None
-        with np.load(self._file(name)) as data:
-            return data["targets"], data["mask"]
+        try:
+            with np.load(file) as data:
+                return data["targets"], data["mask"]
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            discard_damaged(file, error)
+            return None
 
     def _render(
         self, name: str, run: Run, predictions: Predictions, wanted: Mapping[str, Any]
@@ -175,8 +182,10 @@ class _Targets:
         for row, recipe in enumerate(predictions.mix_recipes()):
             mix = render(replace(recipe, render=replace(recipe.render, **wanted)), catalog)
             targets[row], mask[row] = mix.target, mix.mask
-        self._file(name).parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(self._file(name), targets=targets, mask=mask)
+        file = self._file(name)
+        make_folder(file.parent)
+        with open_atomic(file) as out:
+            np.savez_compressed(out, targets=targets, mask=mask)
         return targets, mask
 
 
