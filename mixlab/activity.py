@@ -13,11 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mixlab.audio import FLOOR_DB, HOP_S, hop_edges, iter_blocks, probe, read_span
 from mixlab.errors import AudioError
+from mixlab.jit import njit
 
 __all__ = ["MEASURE_VERSION", "Measurement", "loudness_lufs", "measure"]
 

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from mixlab.jit import njit
 
 __all__ = ["add_sounding"]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def add_sounding(
     counts: NDArray[Any], window: int, shift: int, needed: int, sounding: NDArray[np.int16]
 ) -> None:

@@ -8,9 +8,10 @@ of filters in a row is one such system with a larger state, so a cascade of them
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 
+from mixlab.jit import njit
 from mixlab.lanes import LANES, Emitter, instructions
 
 __all__ = ["cascade"]

@@ -1,7 +1,8 @@
 """Kernels of ``mixlab.rendering`` and ``mixlab.pack``: compiled by numba when first imported, no GIL."""
 
 import numpy as np
-from numba import njit
+
+from mixlab.jit import njit
 
 __all__ = ["add_up", "hop_power", "scale_integers"]
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 
+from mixlab.jit import njit
 from mixlab.lanes import LANES, Emitter, instructions
 
 __all__ = ["mono", "polyphase"]

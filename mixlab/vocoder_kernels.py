@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 
+from mixlab.jit import njit
 from mixlab.lanes import LANES, Emitter, instructions
 
 __all__ = ["TAPS", "fourier", "resample", "stretch"]

@@ -20,7 +20,7 @@ from mixlab.audio import (
     to_channels,
     write_wav,
 )
-from mixlab.errors import AudioError
+from mixlab.errors import AudioError, OutputError
 
 
 @pytest.fixture
@@ -130,5 +130,5 @@ def test_a_written_file_reads_back_and_leaves_nothing_else(tmp_path: Path) -> No
     np.testing.assert_allclose(read_span(tmp_path / "a.wav", 0, 500), audio, atol=2**-22)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
     assert encode_wav(audio, 16000, subtype="PCM_24") == (tmp_path / "a.wav").read_bytes()
-    with pytest.raises(AudioError, match="Could not write"):
+    with pytest.raises(OutputError, match="Could not write"):
         write_wav(tmp_path / "missing" / "a.wav", audio, 16000)

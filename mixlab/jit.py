@@ -1,0 +1,76 @@
+"""Compile kernels with numba, and keep what was compiled where this machine lets it.
+
+numba keeps compiled code beside the source or in the user's cache folder, and refuses to go on where it
+can write to neither, as in containers without a home. Then it is kept in a private temporary folder, or
+compiled anew by every process.
+"""
+
+import os
+import stat
+import tempfile
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import config
+from numba.core.caching import FunctionCache
+
+__all__ = ["njit"]
+
+
+def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:  # noqa: ANN401 - as numba's own
+    """Return numba's decorator; ``cache`` is passed on where compiled code can be kept at all."""
+    decorate: Any = numba.njit
+    return decorate(*signature, cache=cache and _can_keep(), **options)
+
+
+@lru_cache(maxsize=1)
+def _can_keep() -> bool:
+    """Tell whether compiled code can be kept; say so where that is not in one of numba's own folders."""
+    if _numba_finds_a_folder():
+        return True
+    folder = _private_folder()
+    if folder is not None:
+        config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # set by name when numba starts
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)  # for processes that are started from here
+        if _numba_finds_a_folder():
+            _say(f"it is kept in {folder} for now")
+            return True
+    _say("every process compiles it anew, which takes some seconds")
+    return False
+
+
+def _say(what: str) -> None:
+    warnings.warn(
+        f"Compiled code can be kept neither beside mixlab nor in the home folder: {what}. "
+        "Set NUMBA_CACHE_DIR to a folder that can be written, to keep it there.",
+        category=RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _numba_finds_a_folder() -> bool:
+    """Ask numba itself, for a function of this package."""
+    try:
+        FunctionCache(_private_folder)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return False
+    return True
+
+
+def _private_folder() -> Path | None:
+    """Return a folder among the temporary ones into which nobody but this user can write; None without one.
+
+    What lies there is run, so a folder that another user has made is not taken.
+    """
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"mixlab-numba-{owner}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    mine = stat.S_ISDIR(found.st_mode) and (owner == "user" or found.st_uid == owner)
+    return folder if mine and (owner == "user" or not found.st_mode & 0o022) else None
