@@ -10,6 +10,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from itertools import takewhile
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -175,9 +176,27 @@ def _is_bare(text: str) -> bool:
     return not text.startswith("-")
 
 
+@cache
+def _refuse_repeated_settings() -> None:
+    """Let jsonargparse refuse a ``--config`` file in which one key stands twice; once in a process."""
+    import yaml
+    from jsonargparse import get_loader, set_loader
+
+    from mixlab.yaml_text import refuse_repeated_keys
+
+    usual = get_loader("yaml")
+
+    def load(text: str) -> Any:  # noqa: ANN401 - whatever the text holds
+        refuse_repeated_keys(text)
+        return usual(text)
+
+    set_loader("yaml", load, exceptions=(yaml.YAMLError,))
+
+
 def _run(name: str, arguments: Sequence[str]) -> int:
     from jsonargparse import auto_cli
 
+    _refuse_repeated_settings()
     function = _load(COMMANDS[name])
     arguments = _named(COMMANDS[name].words, arguments)
     result = auto_cli(function, args=_tidy(function, arguments), prog=f"mixlab {name}", as_positional=True)

@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
 from mixlab.files import discard_damaged, write_atomic
+from mixlab.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -290,8 +291,8 @@ class Run:
             RunError: the file is missing or damaged.
         """
         try:
-            data = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            data = load_yaml((self.path / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{self.path}/config.yaml cannot be read: {error}. The run is damaged.") from error
         if not isinstance(data, dict):
             raise RunError(f"{self.path}/config.yaml holds no settings. The run is damaged.")

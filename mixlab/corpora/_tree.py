@@ -8,7 +8,6 @@ does not depend on the order in which the file system lists things.
 
 import csv
 import io
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ import yaml
 
 from mixlab.entries import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
-from mixlab.yaml_text import load_yaml
+from mixlab.yaml_text import load_json, load_yaml
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -99,8 +98,8 @@ def parse_yaml(content: str) -> Any:  # noqa: ANN401 - the document is whatever 
 
 def _parse_json(content: str) -> Any:  # noqa: ANN401
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return load_json(content)
+    except ValueError as error:
         raise ValueError(f"not valid JSON: {error}") from error
 
 

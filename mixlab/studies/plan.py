@@ -14,6 +14,7 @@ from mixlab.errors import ConfigError
 from mixlab.recipes import MixConfig
 from mixlab.runs import plain
 from mixlab.training.config import TrainConfig, from_plain
+from mixlab.yaml_text import load_yaml
 
 __all__ = [
     "LABEL_FIELDS",
@@ -264,8 +265,8 @@ def parse_vary(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         if not equals or not name or not listed.strip():
             raise ConfigError(f"--vary takes NAME=VALUE,VALUE such as mix.p_musical=0,0.4; found {text!r}.")
         try:
-            values = tuple(yaml.safe_load(part) for part in _split_commas(listed))
-        except yaml.YAMLError as error:
+            values = tuple(load_yaml(part) for part in _split_commas(listed))
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"--vary {name}: a value cannot be read: {error}") from error
         if name in found or len({repr(value) for value in values}) < len(values):
             raise ConfigError(f"--vary {name}: the same name or value is given twice in {text!r}.")

@@ -7,7 +7,6 @@ can be checked before anything is indexed. No audio file is opened.
 
 import csv
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy.label_maps import LabelMap, label_map_names, load_label_map
 from mixlab.taxonomy.tree import read_yaml
+from mixlab.yaml_text import load_json
 
 __all__ = ["CheckReport", "CorpusCheck", "Metadata", "check_folder", "read_metadata"]
 
@@ -233,8 +233,8 @@ def read_metadata(path: Path) -> Metadata | str:
     text = _read_text(path)
     if suffix == ".json":
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = load_json(text)
+        except ValueError as error:
             raise TaxonomyError(f"{path}: not valid JSON ({error}); correct or remove it.") from error
         return _from_json(data, path)
     if suffix in (".csv", ".lab"):
