@@ -90,6 +90,25 @@ def test_names_of_no_instrument_are_ignored(name: str) -> None:
     assert resolve_stem(parser.label_map, parser.labels(name)).ignored
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("01_Drums", True),
+        ("Lead Vox 2", True),
+        ("FX", True),
+        ("Kick & Snare", True),
+        ("BassDrums", True),
+        ("Strings (Room)", True),
+        ("Piano Man", False),
+        ("Bellsong", False),
+        ("12", False),
+        ("", False),
+    ],
+)
+def test_a_name_that_says_only_what_sounds(name: str, known: bool) -> None:
+    assert folder_parser().is_known(name) is known
+
+
 @given(st.text(max_size=40))
 def test_any_name_gives_clean_labels(name: str) -> None:
     parser = folder_parser()

@@ -93,6 +93,24 @@ class NameParser:
         """Return whether any word of the name is a label that stands for an instrument."""
         return any(self._nodes(label) for label in self._find(split_words(name)[skip:]))
 
+    def is_known(self, name: str) -> bool:
+        """Return whether every word of a name is a label of the map or says nothing.
+
+        ``01_Drums``, ``Lead Vox 2`` and ``FX`` are known, ``Piano Man`` and ``12`` are not. So a folder
+        of stems is told from the title of a song.
+        """
+        words = split_words(name)
+        reached = [True, *[False] * len(words)]
+        for end in range(1, len(words) + 1):
+            for start in range(max(0, end - self._longest), end):
+                run = words[start:end]
+                if reached[start] and (self._says_nothing(run) or self._look_up(run)):
+                    reached[end] = True
+        return reached[-1] and any(word.isalpha() for word in words)
+
+    def _says_nothing(self, run: Sequence[str]) -> bool:
+        return len(run) == 1 and (run[0].isdecimal() or run[0] in _TAKE_WORDS or run[0] in _JOINING)
+
     def shared_words(self, names: Sequence[str]) -> int:
         """Return how many leading words all names share that belong to the song, not the stems.
 
