@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mixlab.entries import Problem
 from mixlab.errors import CatalogError
-from mixlab.files import write_atomic
+from mixlab.files import make_folder, write_atomic
 
 __all__ = [
     "ACTIVITY_DB",
@@ -289,7 +289,7 @@ def write_catalog(
     Returns:
         The content hash.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     finish_commit(folder)
     rows, activity, active = _lay_out(columns, envelopes, activity_db)
     data = {

@@ -6,6 +6,7 @@ imported only when it is called, so that ``mixlab --help`` is quick and needs no
 """
 
 import dataclasses
+import errno
 import inspect
 import json
 import sys
@@ -75,6 +76,8 @@ COMMANDS: dict[str, Command] = {
 }
 
 _USAGE_EXIT = 2
+# What the machine lets nobody do: the user's to mend, and told without a traceback.
+_TOLD_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 _INTERRUPTED_EXIT = 130
 
 
@@ -227,13 +230,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MixlabError as error:
         print(f"mixlab: error: {error}", file=sys.stderr)
         return _USAGE_EXIT
-    except KeyboardInterrupt:
-        print(f"\nmixlab {name}: stopped. Finished work is kept; the same command goes on.", file=sys.stderr)
-        return _INTERRUPTED_EXIT
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nothing is wrong.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in _TOLD_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mixlab: error: {where}{error.strerror}. Finished work is kept.", file=sys.stderr)
+        return _USAGE_EXIT
+    except KeyboardInterrupt:
+        print(f"\nmixlab {name}: stopped. Finished work is kept; the same command goes on.", file=sys.stderr)
+        return _INTERRUPTED_EXIT
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ from mixlab.catalog_files import ACTIVITY_DB, SCHEMA, WRITTEN_COLUMNS, write_cat
 from mixlab.corpora import get_adapter
 from mixlab.entries import Problem, ScanOptions, StemEntry
 from mixlab.errors import CatalogError, ConfigError, CorpusError, UnknownLabelError
+from mixlab.files import check_writable, make_folder, try_lock
 from mixlab.parallel import Engine, default_workers, map_items
 from mixlab.splits import LeakReport, assign_splits, find_leaks, read_splits
 from mixlab.taxonomy import LabelMap, load_label_map, load_taxonomy, resolve_stem
@@ -145,8 +147,10 @@ def build_catalog(
         CorpusError: a root is missing or not laid out as its corpus.
         UnknownLabelError: labels are in no map; the message holds the rows to add.
         CatalogError: another run is writing this catalog.
+        OutputError: nothing can be written at ``out``.
         KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
     """
+    check_writable(Path(out).expanduser())
     places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
     given = None if splits is None else read_splits(Path(splits).expanduser())
     rows, problems, notes = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
@@ -288,8 +292,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / JOURNAL
-        folder.mkdir(parents=True, exist_ok=True)
+        self.path = make_folder(folder) / JOURNAL
+        self._finished = False
         self._file = self._open_locked(folder)
         # Read under the lock only: another run may have been writing until a moment ago.
         self.found, good = self._read()
@@ -303,16 +307,21 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.sync()
+        if self._finished:
+            # Under the lock, or a run that has just opened the file would lose it. Windows allows it only
+            # once the file is closed.
+            with suppress(PermissionError):
+                self.path.unlink(missing_ok=True)
         self._file.close()
+        if self._finished and os.name == "nt":
+            self.path.unlink(missing_ok=True)
 
     def _open_locked(self, folder: Path) -> BinaryIO:
         while True:
             file = self.path.open("ab")
-            try:
-                _lock(file.fileno(), folder)
-            except CatalogError:
+            if not try_lock(file):
                 file.close()
-                raise
+                raise CatalogError(f"Another run is writing the catalog {folder}. Wait for it, or stop it.")
             # A run that finished between opening and locking has removed the file that was opened.
             if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
                 return file
@@ -347,23 +356,9 @@ class Journal:
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
-    def remove(self) -> None:
-        """Delete the journal after the catalog has been written."""
-        self.path.unlink(missing_ok=True)
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    """Keep a second build out of the folder; the system lets go of the lock with the process."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two builds at once are the user's to avoid
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise CatalogError(
-            f"Another run is writing the catalog {folder}. Wait for it, or stop it."
-        ) from error
+    def finish(self) -> None:
+        """Say that the catalog has been written: the journal is deleted when it is closed."""
+        self._finished = True
 
 
 def _encode(measurement: Measurement) -> dict[str, Any]:
@@ -497,7 +492,7 @@ def write_entries(
             split=(split if given is None else f"a list, then {split}", seed),
             measure_version=MEASURE_VERSION,
         )
-        journal.remove()
+        journal.finish()
     songs = songs_from_columns(columns)
     return BuildReport(
         path=folder,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mixlab.audio import FloatArray
 from mixlab.catalog import Catalog
 from mixlab.errors import AudioError, CatalogError
-from mixlab.files import open_atomic, write_atomic
+from mixlab.files import check_writable, make_folder, open_atomic, write_atomic
 from mixlab.parallel import Engine, map_items
 from mixlab.reading import CatalogReader
 from mixlab.resampling import read_resampled
@@ -275,13 +275,14 @@ def pack_catalog(
     from tqdm import tqdm
 
     folder = folder or default_pack_folder(catalog, sample_rate, channels)
+    check_writable(folder)
     tasks, left_out = _plan(catalog, folder, sample_rate, channels, budget_bytes, shard_bytes)
     if not tasks:
         raise CatalogError(
             f"Nothing to pack: {catalog.path} has {left_out} usable stems, and none fits into the budget of "
             f"{budget_bytes} bytes. Give a larger --budget, or see 'mixlab catalog {catalog.path}'."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     todo = [task for task in tasks if not _is_whole(task)]
     problems: list[str] = []
     with tqdm(

@@ -104,6 +104,7 @@ def pretrain(
     }
     ended = None
     if resume:
+        Run.open(out).check_writable()
         ended = _reopen(Run.open(out), settings, config, corpus, first=world.is_first)
     elif world.is_first:
         Run.create(run.path, settings, _run_info(corpus, config))
@@ -345,6 +346,7 @@ def evaluate_pretrained(
         CatalogMismatchError: other tracks are there than those the run was made with, or other tags.
     """
     check_command(run, "pretrain")
+    run.check_writable()
     stored = run.config
     config = from_plain(TrainConfig, stored["train"])
     if num_workers is not None:

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
-from mixlab.files import discard_damaged, write_atomic
+from mixlab.files import check_writable, discard_damaged, make_folder, write_atomic
 from mixlab.yaml_text import load_yaml
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class Run:
                     "or remove the folder."
                 )
             raise RunError(f"{run.path} is not an empty folder. Choose another --out.")
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        make_folder(run.checkpoints)
         run.write_config(config)
         now = _now()
         head = {"schema": SCHEMA_VERSION, "status": "training", "created": now, "updated": now}
@@ -258,6 +258,14 @@ class Run:
                 "Use the mixlab release that wrote it."
             )
         return run
+
+    def check_writable(self) -> None:
+        """See to it, before the work, that its results can be written into the folder.
+
+        Raises:
+            OutputError: they cannot.
+        """
+        check_writable(self.path)
 
     @property
     def checkpoints(self) -> Path:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -355,17 +355,17 @@ def test_the_journal_is_read_under_its_lock(
     path = tmp_path / JOURNAL
     line = path.read_bytes()
     path.write_bytes(b"")
-    lock, calls = mixlab.indexing._lock, []
+    lock, calls = mixlab.indexing.try_lock, []
 
-    def late(descriptor: int, folder: Path) -> None:
-        calls.append(descriptor)
+    def late(file: BinaryIO) -> bool:
+        calls.append(file)
         if len(calls) == 1 and removed:
             path.unlink()
         elif len(calls) == 1:
             path.write_bytes(line)
-        lock(descriptor, folder)
+        return lock(file)
 
-    monkeypatch.setattr(mixlab.indexing, "_lock", late)
+    monkeypatch.setattr(mixlab.indexing, "try_lock", late)
     with Journal(tmp_path) as journal:
         assert len(journal.found) == (not removed)
         assert os.path.samestat(os.fstat(journal._file.fileno()), path.stat())

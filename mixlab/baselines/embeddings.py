@@ -14,7 +14,7 @@ from mixlab.audio import FloatArray
 from mixlab.baselines.config import RANDOM, BaselineConfig
 from mixlab.baselines.features import Extract, Mixes
 from mixlab.errors import ConfigError, MissingDependencyError
-from mixlab.files import discard_damaged, temporary_path
+from mixlab.files import discard_damaged, make_folder, temporary_path
 from mixlab.models import ModelConfig, TaggingModel, build_model, load_weights, read_weights
 from mixlab.runs import Run
 from mixlab.training import load_model
@@ -160,7 +160,7 @@ def _random_weights(config: BaselineConfig, training: Mixes, cache: Path) -> Pat
             yield torch.stack(items)
 
     calibrate_batch_norm(model, audio())
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     with temporary_path(file) as temporary:
         _safetensors().save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
     return file

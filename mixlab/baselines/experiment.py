@@ -16,6 +16,7 @@ from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset
 from mixlab.errors import ConfigError, RunError
 from mixlab.evaluation import score_splits
+from mixlab.files import check_writable
 from mixlab.recipes import MixConfig
 from mixlab.reporting import format_markdown
 from mixlab.runs import Predictions, Run
@@ -61,6 +62,7 @@ def run_baseline(
     Raises:
         ConfigError: settings contradict each other.
         RunError: ``out`` is in use.
+        OutputError: ``out`` cannot be written; found before anything is computed.
         MixlabError: features could not be computed.
     """
     mix, config, out = mix or MixConfig(), config or BaselineConfig(), Path(out)
@@ -68,6 +70,7 @@ def run_baseline(
         raise ConfigError(f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not an empty folder. Choose another --out, or remove it.")
+    check_writable(out)
     opened = as_catalog(catalog, roots)
     folder = Path(cache) if cache is not None else out.absolute().parent / "features"
     begin = time.perf_counter()
@@ -189,6 +192,7 @@ def evaluate_baseline(run: Run) -> Evaluation:
         RunError: it is no run of a baseline, or holds no predictions.
     """
     check_command(run, "baseline")
+    run.check_writable()
     config = from_plain(BaselineConfig, run.config["baseline"])
     predictions, info = run.predictions(), run.info
     scored = score_splits(

@@ -1,6 +1,7 @@
 """``mixlab catalog``: count what a catalog holds, list its problems, judge its splits."""
 
 import csv
+import io
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from mixlab.catalog import Catalog
 from mixlab.commands.options import parse_pairs
 from mixlab.entries import Problem
+from mixlab.files import write_atomic
 from mixlab.splits import SPLITS, SplitMethod, empty_cells, find_leaks
 from mixlab.taxonomy import Evidence, load_label_set, load_taxonomy, stem_evidence
 
@@ -287,5 +289,6 @@ def _problem_list(found: Sequence[Problem]) -> str:
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    write_atomic(path, buffer.getvalue())

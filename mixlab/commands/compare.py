@@ -35,9 +35,12 @@ def compare(
         Exit code: 0 when the runs were compared.
     """
     from mixlab.evaluation import compare as compare_predictions
+    from mixlab.files import check_writable
     from mixlab.reporting import format_comparison
     from mixlab.runs import Run
 
+    if out is not None:
+        check_writable(out)
     runs = Run.open(run_a), Run.open(run_b)
     comparison = compare_predictions(
         runs[0].predictions(),

@@ -54,6 +54,7 @@ def evaluate_on(
             f"Which model, on which files? Give mixlab evaluate-on {benchmark} --run RUN --root FOLDER."
         )
     opened = Run.open(run)
+    opened.check_writable()
     clips = load_benchmark(benchmark, root, part)
     with tqdm(total=len(clips), desc=benchmark, unit="clip", leave=False, disable=None) as bar:
         report = score(

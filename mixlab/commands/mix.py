@@ -9,6 +9,7 @@ from mixlab.commands.options import parse_pairs
 from mixlab.drawing import Drawer
 from mixlab.errors import AudioError, ConfigError
 from mixlab.export import WavFormat, is_written, read_recipe, write_mix
+from mixlab.files import check_writable
 from mixlab.recipes import Kind, MixConfig
 from mixlab.rendering import CatalogReader, Mix, render
 from mixlab.taxonomy import combine_evidence, load_label_set, load_taxonomy, stem_evidence
@@ -60,6 +61,8 @@ def mix(
     if evaluation if evaluation is not None else split != "train":
         mix = mix.for_evaluation()
     drawer = Drawer(opened, mix, split)
+    if rates <= 0:
+        check_writable(out)
     if rates > 0:
         print(_rates_table(opened, drawer, mix, rates, seed, epoch, kind))
         return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mixlab.errors import AudioError, ConfigError
-from mixlab.files import write_atomic
+from mixlab.files import check_writable, make_folder, write_atomic
 
 if TYPE_CHECKING:
     from mixlab.tagging import FileTags, Tagger
@@ -50,6 +50,8 @@ def tag(
     from mixlab.tagging import Tagger
 
     wanted = _wanted(format, out, tuple(FORMATS))
+    if out is not None:
+        check_writable(out)
     paths = _expand(files)
     if run is None:
         raise ConfigError("Which model is to listen? Give --run RUN, a folder made by 'mixlab train'.")
@@ -139,7 +141,7 @@ def _write(tags: "FileTags", tagger: "Tagger", out: Path, name: str, kinds: Sequ
     """Write what was asked for; return how many files."""
     from mixlab.tag_output import FORMATS
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for kind in kinds:
         ending, content = FORMATS[kind]
         extra = {"run": str(tagger.source), "note": tagger.note} if kind == "json" else {}

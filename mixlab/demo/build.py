@@ -21,7 +21,7 @@ from mixlab.demo.soundfonts import SharedSamples, compare_soundfonts, overlap_li
 from mixlab.demo.synth import default_soundfont, require_synthesizer
 from mixlab.demo.tagged import Clip, plan_tagged
 from mixlab.errors import ConfigError, MixlabError
-from mixlab.files import write_atomic
+from mixlab.files import make_folder, write_atomic
 from mixlab.parallel import default_workers, map_items
 
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
@@ -226,7 +226,7 @@ def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
             raise ConfigError(
                 f"{out} is not empty and holds no demo corpora (no {_RECORD}). Choose another folder."
             )
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     else:
         found = _read_record(record)
         if found != settings:

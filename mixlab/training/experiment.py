@@ -209,6 +209,7 @@ def train(
     _check_together(mix, config)
     if resume:
         run = Run.open(out)
+        run.check_writable()
         opened = open_catalog(run, catalog, roots)
     else:
         run = Run(Path(out))
@@ -390,8 +391,10 @@ def evaluate_run(
             ``mixlab.pretraining.evaluate_pretrained`` and ``mixlab.baselines.evaluate_baseline``.
         CatalogError: the catalog is not where it was.
         CatalogMismatchError: the catalog is not the one the run was trained with.
+        OutputError: the run's folder cannot be written; found before anything is scored.
     """
     check_command(run, "train")
+    run.check_writable()
     stored = run.config
     mix, config = from_plain(MixConfig, stored["mix"]), from_plain(TrainConfig, stored["train"])
     model = load_model(run)
