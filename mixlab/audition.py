@@ -78,11 +78,11 @@ def holds_class(recipe: MixRecipe, catalog: Catalog, name: str) -> bool:
     Raises:
         ConfigError: the recipe's label set has no class of that name.
     """
-    nodes = set(_class_nodes(recipe.render.label_set, name))
+    nodes = _class_nodes(recipe.render.label_set, name)
     for source in recipe.sources:
         i = catalog.find(source.stem)
         # Bleed proves nothing, so it is left aside.
-        if nodes & stem_evidence(load_taxonomy(), catalog.column("nodes")[i]).present:
+        if stem_evidence(load_taxonomy(), catalog.column("nodes")[i]).state(nodes) == "present":
             return True
     return False
 

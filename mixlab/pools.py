@@ -1,15 +1,16 @@
 """What may be drawn: a catalog's usable stems of one split, sorted by corpus, song, part and class."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.catalog import Catalog
+from mixlab.hierarchy import ancestry
 from mixlab.recipes import MixConfig
-from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.taxonomy import LabelSet, Taxonomy, load_label_set, load_taxonomy
 
 __all__ = ["Pool", "PoolSong", "active_counts", "make_pools", "usable_stems"]
 
@@ -135,13 +136,35 @@ def _twins(
 def _cells_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...]]:
     """Return per part the names of its most specific classes; parts of no class are left out."""
     taxonomy, labels = load_taxonomy(), load_label_set(label_set)
+    related = ancestry(labels, taxonomy)
     cells: dict[str, tuple[str, ...]] = {}
     for part in set(catalog.column("part")):
-        closures = [taxonomy.closure([node]) for node in part.split("|") if node in taxonomy.nodes]
-        present = frozenset.intersection(*closures) if closures else frozenset()
-        nodes = {node: output.name for output in labels.outputs for node in output.nodes if node in present}
-        above = {ancestor for node in nodes for ancestor in taxonomy.ancestors(node)}
-        specific = tuple(sorted({name for node, name in nodes.items() if node not in above}))
+        depths = _depths(taxonomy, labels, [node for node in part.split("|") if node in taxonomy.nodes])
+        specific = tuple(
+            sorted(
+                labels.names[i]
+                for i, own in depths.items()
+                if not any(_lies_below(d, own, bool(related[i, j])) for j, d in depths.items() if j != i)
+            )
+        )
         if specific:
             cells[part] = specific
     return cells
+
+
+def _depths(taxonomy: Taxonomy, labels: LabelSet, nodes: Sequence[str]) -> dict[int, tuple[int, ...]]:
+    """Return the classes that hold whatever a part can be, and how deep in the tree they hold each of it."""
+    lines = [(node, *taxonomy.ancestors(node)) for node in nodes]
+    depths: dict[int, tuple[int, ...]] = {}
+    for i, output in enumerate(labels.outputs):
+        held = [[len(line) - k for k, node in enumerate(line) if node in output.nodes] for line in lines]
+        if held and all(held):
+            depths[i] = tuple(max(levels) for levels in held)
+    return depths
+
+
+def _lies_below(depths: tuple[int, ...], others: tuple[int, ...], implies: bool) -> bool:
+    """Tell whether a class lies below another of the same part: deeper, or as deep but one of its kinds."""
+    if depths == others:
+        return implies
+    return all(a >= b for a, b in zip(depths, others, strict=True))

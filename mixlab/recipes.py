@@ -29,7 +29,7 @@ __all__ = [
     "label_hash",
 ]
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Grows with every change that alters what a seed draws, or what a recipe renders."""
 
 Kind = Literal["musical", "non_musical"]

@@ -382,14 +382,21 @@ def _explain(mix: Mix, place: int) -> Explanation:
     output = mix.labels.outputs[place]
     if not output.nodes:
         return Explanation(output.name, "unknown", "no instrument: mixes say nothing about it")
-    nodes = set(output.nodes)
+    states = [source.verdict.state(output.nodes) for source in mix.sources]
     if mix.mask[place] and mix.target[place] > 0:
-        why = [f"{s.stem} {s.reason}" for s in mix.sources if nodes & s.verdict.present]
+        why = [
+            f"{s.stem} {s.reason}" for s, state in zip(mix.sources, states, strict=True) if state == "present"
+        ]
         return Explanation(output.name, "present", "; ".join(why))
     if not mix.mask[place]:
-        why = [f"{s.stem} ({_doubt(s)})" for s in mix.sources if nodes & s.verdict.unknown]
+        why = [
+            f"{s.stem} ({_doubt(s)})"
+            for s, state in zip(mix.sources, states, strict=True)
+            if state == "unknown"
+        ]
         return Explanation(output.name, "unknown", "may sound in " + "; ".join(why))
-    silent = [f"{s.stem} {s.reason}" for s in mix.sources if nodes & set(load_taxonomy().closure(s.nodes))]
+    held = set(output.nodes)
+    silent = [f"{s.stem} {s.reason}" for s in mix.sources if held & load_taxonomy().closure(s.nodes)]
     reason = "drawn, but " + "; ".join(silent) if silent else "no source has it"
     return Explanation(output.name, "absent", reason)
 

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from mixlab.audition import (
 )
 from mixlab.errors import ConfigError
 from mixlab.taxonomy import load_taxonomy
+from tests.toy import make_own_catalog, steady
 
 RATE = 16000
 
@@ -68,6 +70,17 @@ def test_the_nearest_index_with_a_class_is_found(toy: Catalog, step: int) -> Non
     drawn = [holds_class(draw(toy, config, 3, 0, index), toy, "violin") for index in (*passed, found)]
     assert drawn == [False] * len(passed) + [True]
     assert render(draw(toy, config, 3, 0, found), toy).target[10] == 1.0
+
+
+def test_a_search_finds_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "outputs: [{name: bass, nodes: [electric-bass, synth-bass, double-bass]}, "
+        "{name: e, nodes: [electric-bass]}]"
+    )
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "bass", "audio": steady(60, 6)}])
+    recipe = draw(catalog, MixConfig(label_set=str(own)), 0, 0, 0)
+    assert [holds_class(recipe, catalog, name) for name in ("bass", "e")] == [True, False]
 
 
 def test_a_search_ends(toy: Catalog) -> None:

@@ -173,6 +173,23 @@ def test_balance_moves_from_uniform_songs_to_uniform_classes(toy: Catalog) -> No
     np.testing.assert_allclose(shares(1.0), 1 / 8, atol=0.03)
 
 
+def test_balance_knows_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "outputs:\n- {name: bass, nodes: [electric-bass, synth-bass, double-bass]}\n"
+        "- {name: electric bass, nodes: [electric-bass]}\n- {name: bowed, nodes: [bowed-string]}\n"
+        "- {name: violin, nodes: [violin]}\n"
+    )
+    labels = ["bass", "electric bass", "violin", "violin", "violin", "violin"]
+    stems = [{"song": f"s{n}", "label": x, "audio": steady(220, 6)} for n, x in enumerate(labels)]
+    catalog = make_own_catalog(tmp_path, stems)
+    config = MixConfig(p_musical=0.0, p_single_source=1.0, balance=1.0, label_set=str(own))
+    songs = Counter(draw(catalog, config, 0, 0, i).sources[0].stem.split("/")[1] for i in range(1200))
+    # three cells: the bass of some kind, the electric bass, and all violins
+    assert songs["s0"] / 1200 == pytest.approx(1 / 3, abs=0.05)
+    assert songs["s1"] / 1200 == pytest.approx(1 / 3, abs=0.05)
+
+
 def test_loudness_levels_are_capped_upwards(toy: Catalog) -> None:
     config = MixConfig(level="loudness", target_lufs=-5.0, max_gain_db=6.0)
     levels = {s.level_db for i in range(50) for s in draw(toy, config, 0, 0, i).sources}

@@ -38,7 +38,7 @@ def test_recipes_hold_effects_by_their_stable_names(toy: Catalog) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(version=99), r"reads recipes of version 2, found 99"),
+        (lambda d: d.update(version=99), r"reads recipes of version 3, found 99"),
         (lambda d: d.pop("seed"), r"lacks \['seed'\]"),
         (lambda d: d.update(sead=1), r"has unknown \['sead'\]"),
         (lambda d: d.update(index="7"), r"needs int for 'index', found '7'"),

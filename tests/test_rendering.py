@@ -223,6 +223,51 @@ def test_bleed_makes_the_classes_that_could_bleed_unknown(toy: Catalog) -> None:
         assert found[name] == expected
 
 
+BASSES = """
+outputs:
+- {name: bass, nodes: [electric-bass, synth-bass, double-bass]}
+- {name: electric bass, nodes: [electric-bass]}
+- {name: string or synth, nodes: [plucked-string, bowed-string, synth]}
+- {name: violin, nodes: [violin]}
+"""
+
+
+def bass_catalog(folder: Path) -> tuple[Catalog, str]:
+    """Two songs with a bass of unknown kind that sounds from 2 s on, and a label set with a class for it."""
+    own = folder / "basses.yaml"
+    own.write_text(BASSES)
+    bass = np.concatenate([np.zeros(2 * RATE), steady(60, 8)])
+    stems = [{"song": song, "label": "bass", "audio": bass} for song in ("a", "b")]
+    stems += [{"song": "b", "label": "violin", "audio": steady(440, 10)}]
+    return make_own_catalog(folder, stems), str(own)
+
+
+def test_a_bass_of_whatever_kind_is_present_under_a_class_of_all_kinds(tmp_path: Path) -> None:
+    catalog, own = bass_catalog(tmp_path)
+    key = str(catalog.column("key")[0])
+    mix = render(recipe_of(catalog, SourceRecipe(key, 0.0), label_set=own), catalog)
+    assert mix.sources[0].nodes == ("electric-bass", "synth-bass", "double-bass")
+    why = {label.name: label for label in mix.explain()}
+    assert [label.state for label in why.values()] == ["present", "unknown", "present", "absent"]
+    assert why["bass"].reason == f"{key} sounds for 2.0 s"
+    assert "is one of several: electric-bass, synth-bass, double-bass" in why["electric bass"].reason
+    assert (mix.target.tolist(), mix.mask.tolist()) == ([1, 0, 1, 0], [True, False, True, True])
+    target, mask = mix.frames
+    assert target[0].tolist() == target[2].tolist() == [0.0] * 20 + [1.0] * 20
+    assert mask[[0, 2, 3]].all()
+    assert mask[1].tolist() == [True] * 20 + [False] * 20
+
+
+def test_a_bass_of_whatever_kind_that_is_silent_or_too_brief_is_no_proof(tmp_path: Path) -> None:
+    catalog, own = bass_catalog(tmp_path)
+    key = str(catalog.column("key")[0])
+    brief = {"label_set": own, "duration_s": 2.0}
+    assert set(states(catalog, key, 0.0, **brief).values()) == {"absent"}
+    assert states(catalog, key, 0.2, **brief)["bass"] == "unknown"
+    assert states(catalog, key, 0.2, uncertain="absent", **brief)["bass"] == "absent"
+    assert states(catalog, key, 0.4, **brief)["bass"] == "present"
+
+
 @pytest.mark.parametrize("effect", [LowShelf(600, 12, 0.7), Peak(150, 12, 0.5), Gain(15)])
 def test_noise_that_an_effect_turns_up_does_not_become_an_instrument(tmp_path: Path, effect: Effect) -> None:
     rng = np.random.default_rng(0)

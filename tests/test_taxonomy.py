@@ -1,5 +1,6 @@
 """The instrument tree, label maps, three-valued evidence and label sets."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -344,6 +345,53 @@ def test_an_output_of_several_nodes_is_any_of_them() -> None:
     assert encode() == ([0, 0], [True, False])
     assert encode("double-bass", unknown=("electric-bass",)) == ([1, 0], [True, False])
     assert encode(unknown=("double-bass",)) == ([0, 0], [False, False])
+
+
+bass_or_any = st.sampled_from(
+    ["electric-bass", "double-bass", "synth-bass", "acoustic-bass-guitar", "tuba", "electric-guitar"]
+)
+groups = st.lists(bass_or_any | nodes | st.sampled_from(TREE.families), min_size=1, max_size=8)
+
+
+@LAWS
+@given(
+    groups,
+    st.lists(
+        st.tuples(st.lists(bass_or_any | nodes, min_size=1, max_size=4), bleeds), min_size=1, max_size=3
+    ),
+)
+def test_an_output_is_present_in_all_worlds_or_absent_in_all_or_unknown(
+    group: list[str], songs: list[tuple[list[str], list[str]]]
+) -> None:
+    # a world chooses for each stem which of its instruments sounds: the least that may be heard
+    worlds = [TREE.closure(chosen) for chosen in itertools.product(*(stem for stem, _ in songs))]
+    heard = [TREE.possible(node) for stem, bleed in songs for node in (*stem, *bleed) if node != "*"]
+    most = set(TREE.nodes) if any("*" in bleed for _, bleed in songs) else set().union(*heard)
+    evidence = combine_evidence(stem_evidence(TREE, stem, bleed) for stem, bleed in songs)
+    target, mask = outputs_of(tuple(dict.fromkeys(group))).encode(evidence)
+    in_all, in_none = all(world & set(group) for world in worlds), not most & set(group)
+    assert (bool(target[0]), bool(mask[0])) == (in_all, in_all or in_none)
+    assert evidence.state(group) == ("present" if in_all else "absent" if in_none else "unknown")
+
+
+def test_a_bass_of_some_kind_is_a_bass() -> None:
+    outputs = outputs_of(
+        ("electric-bass", "synth-bass", "double-bass"),
+        ("electric-bass", "synth-bass"),
+        ("plucked-string", "bowed-string", "synth"),
+        ("double-bass",),
+        ("brass",),
+    )
+    kinds = ["electric-bass", "synth-bass", "double-bass"]
+    target, mask = outputs.encode(stem_evidence(TREE, kinds))
+    assert target.tolist() == [1, 0, 1, 0, 0]
+    assert mask.tolist() == [True, False, True, False, True]
+    # two stems that are each of several kinds prove what each proves alone
+    pairs = [stem_evidence(TREE, kinds[:2]), stem_evidence(TREE, [kinds[2], "violin"])]
+    target, mask = outputs.encode(combine_evidence(pairs))
+    assert (target.tolist(), mask.tolist()) == ([1, 1, 1, 0, 0], [True, True, True, False, True])
+    _, mask = outputs.encode(combine_evidence([stem_evidence(TREE, ["brass", kinds[0]]), pairs[1]]))
+    assert mask.tolist() == [False, False, True, False, False]
 
 
 def test_parents_are_the_nearest_outputs_that_are_implied() -> None:

@@ -9,7 +9,9 @@ Three kinds of shipped files, all checked when they are read:
 
 What a stem proves about the tree is an :class:`Evidence`: some nodes are present, some are
 unknown, all others are absent. A ``string section`` proves ``bowed-string``, says nothing about
-``violin``, and excludes ``piano``. Unknown is never counted as absent: it is masked.
+``violin``, and excludes ``piano``. A bass that is electric, upright or synthetic leaves each of
+the three unknown, and proves an output that holds them all. Unknown is never counted as absent:
+it is masked.
 """
 
 from mixlab.taxonomy.check import CheckReport, CorpusCheck, check_folder

@@ -57,8 +57,9 @@ class LabelSet:
     def encode(self, evidence: Evidence) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Turn evidence into a target and its mask.
 
-        An output is 1 when any of its nodes is present, unknown when none is present and any is
-        unknown (or it has no nodes), else 0.
+        An output is 1 when any of its nodes is certain to sound, or it is certain that one of them
+        does (a stem is one of several instruments, all of them the output's); unknown when one may
+        sound (or the output has no nodes), else 0.
 
         Returns:
             Target ``(C,)`` float32 of 0 and 1, and mask ``(C,)`` bool, True where the target is
@@ -67,10 +68,9 @@ class LabelSet:
         target = np.zeros(len(self.outputs), dtype=np.float32)
         mask = np.ones(len(self.outputs), dtype=np.bool_)
         for i, output in enumerate(self.outputs):
-            if any(n in evidence.present for n in output.nodes):
-                target[i] = 1.0
-            elif not output.nodes or any(n in evidence.unknown for n in output.nodes):
-                mask[i] = False
+            state = evidence.state(output.nodes) if output.nodes else "unknown"
+            target[i] = state == "present"
+            mask[i] = state != "unknown"
         return target, mask
 
     def parents(self, taxonomy: Taxonomy) -> tuple[int | None, ...]:
