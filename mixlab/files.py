@@ -10,18 +10,24 @@ import os
 import secrets
 import time
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+from zipfile import BadZipFile
 
 from mixlab.errors import OutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "check_writable",
     "discard_damaged",
     "make_folder",
     "open_atomic",
+    "read_arrays",
     "temporary_path",
     "try_lock",
     "write_atomic",
@@ -145,6 +151,25 @@ def check_writable(folder: Path) -> None:
         trial.unlink()
     except OSError as error:
         raise output_error(folder, error) from error
+
+
+def read_arrays(path: Path) -> "dict[str, NDArray[Any]]":
+    """Read all arrays of an ``.npz`` file; arrays of Python objects, which are code, are refused.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or no such file.
+    """
+    import numpy as np
+
+    try:
+        # Opened here: NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def discard_damaged(path: Path, error: Exception) -> None:

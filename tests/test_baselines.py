@@ -138,6 +138,24 @@ def test_a_stop_costs_one_block(toy: Catalog, tmp_path: Path, monkeypatch: pytes
     assert kept.items() <= now.items()
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_a_damaged_block_is_named_and_computed_again(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: float
+) -> None:
+    monkeypatch.setattr(features_module, "BLOCK", 8)
+    first = compute_features(mixes(toy), Descriptors(RATE), tmp_path, workers=1)
+    damaged, *others = sorted(tmp_path.rglob("*.npz"))
+    before = {file: file.stat().st_mtime_ns for file in others}
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[: int(len(data) * kept)])
+    with pytest.warns(RuntimeWarning, match=rf"{damaged.name} was damaged .*made anew"):
+        again = compute_features(mixes(toy), Descriptors(RATE), tmp_path, workers=1)
+    np.testing.assert_array_equal(again.values, first.values)
+    np.testing.assert_array_equal(again.targets, first.targets)
+    assert {file: file.stat().st_mtime_ns for file in others} == before
+    assert damaged.read_bytes() == data
+
+
 @pytest.mark.slow
 def test_workers_compute_the_same(toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features_module, "BLOCK", 8)

@@ -211,6 +211,19 @@ def test_openmic_from_its_table_where_keys_are_pickled(tmp_path: Path) -> None:
     assert found.clips == expected.clips
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_openmic_from_its_table_where_the_arrays_are_damaged(tmp_path: Path, kept: float) -> None:
+    make_openmic(tmp_path)
+    expected = load_openmic(tmp_path, "train")
+    arrays = tmp_path / "openmic-2018.npz"
+    data = arrays.read_bytes()
+    arrays.write_bytes(data[: int(len(data) * kept)])
+    found = load_openmic(tmp_path, "train")
+    np.testing.assert_array_equal(found.targets, expected.targets)
+    assert "labels of the CSV: openmic-2018.npz cannot be used" in found.source
+    assert arrays.is_file()  # the user's data are no cache
+
+
 def test_openmic_through_mirdata_says_the_same(tmp_path: Path, indexes: Path) -> None:
     from mirdata.datasets import openmic2018
 

@@ -11,6 +11,7 @@ import torch
 
 from mixlab.errors import RunError
 from mixlab.runs import METRIC_COLUMNS, Predictions, Run, plain, provenance
+from tests.tiny_run import write_run
 
 CONFIG = {"catalog": "catalog", "out": "run", "mix": {"p_musical": 0.4}, "train": {"seed": 3}}
 
@@ -188,3 +189,14 @@ def test_plain_data_is_json() -> None:
     data = {"path": Path("a/b"), "set": {1}, "array": np.arange(3), "inf": math.inf, 5: np.bool_(True)}
     assert plain(data) == {"path": "a/b", "set": [1], "array": [0, 1, 2], "inf": None, "5": True}
     assert set(provenance()) == {"versions", "git"}
+
+
+def test_damaged_embeddings_are_named_and_removed(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    run.write_embeddings({"target": torch.ones(3, 2)})
+    file = run.checkpoints / "embeddings.safetensors"
+    assert run.read_embeddings()["target"].tolist() == [[1, 1]] * 3
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.warns(RuntimeWarning, match=r"embeddings\.safetensors was damaged .*made anew"):
+        assert run.read_embeddings() is None
+    assert not file.exists()

@@ -504,6 +504,15 @@ def test_cells_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, t
         test = masked.only("test")
         np.testing.assert_array_equal(support[0], ((test.targets > 0.5) & test.mask).sum(0))
         np.testing.assert_array_equal(support[0], support[1])
+    (stored,) = (folder.path / "targets").iterdir()
+    stored.write_bytes(stored.read_bytes()[:100])
+    with pytest.warns(RuntimeWarning, match=r"\.npz was damaged .*made anew"):
+        again = load_results(folder, n_resamples=3)
+    assert [r.support.tolist() for c in again.cells for r in c.test.runs.values()] == [
+        s.tolist() for s in support
+    ]
+    with np.load(stored) as arrays:
+        assert sorted(arrays) == ["mask", "targets"]
 
 
 def test_a_run_on_another_catalog_with_other_labels_is_paired(toy: Catalog, tmp_path: Path) -> None:

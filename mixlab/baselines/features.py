@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from mixlab.baselines.descriptors import DescriptorConfig, describe
 from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset
 from mixlab.errors import MixlabError
-from mixlab.files import discard_damaged, make_folder, open_atomic
+from mixlab.files import discard_damaged, make_folder, open_atomic, read_arrays
 from mixlab.parallel import default_workers, map_items
 from mixlab.recipes import MixConfig
 
@@ -236,9 +235,9 @@ def _read_block(file: Path) -> dict[str, NDArray[np.generic]] | None:
     if not file.is_file():
         return None
     try:
-        with np.load(file) as arrays:
-            return {name: arrays[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        arrays = read_arrays(file)
+        return {name: arrays[name] for name in _ARRAYS}
+    except (ValueError, KeyError) as error:
         discard_damaged(file, error)
         return None
 

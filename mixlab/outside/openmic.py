@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.errors import CorpusError
+from mixlab.files import read_arrays
 from mixlab.outside.clips import Clip, ClipSet
 from mixlab.taxonomy import load_label_set
 
@@ -100,7 +101,9 @@ def _partition(home: Path, part: str) -> list[str]:
 
 def _directly(home: Path, wanted: Sequence[str], classes: Sequence[str], why: str) -> _Rows:
     found = _arrays(home, classes)
-    keys, values, mask = _table(home, classes) if found is None else found
+    if isinstance(found, str):
+        why, found = f"{why}; {found}", _table(home, classes)
+    keys, values, mask = found
     place = {key: row for row, key in enumerate(keys)}
     lacking = [key for key in wanted if key not in place]
     if lacking:
@@ -113,8 +116,8 @@ def _directly(home: Path, wanted: Sequence[str], classes: Sequence[str], why: st
 _Labels = tuple[list[str], NDArray[np.float64], NDArray[np.bool_]]
 
 
-def _arrays(home: Path, classes: Sequence[str]) -> _Labels | None:
-    """Return keys, values and mask of the npz; None where it cannot be read without running code in it.
+def _arrays(home: Path, classes: Sequence[str]) -> _Labels | str:
+    """Return keys, values and mask of the npz; why not, where it cannot be read without running code in it.
 
     An array of Python objects (some NumPy releases wrote the keys so) is a pickle: the CSV says the same.
     """
@@ -122,11 +125,13 @@ def _arrays(home: Path, classes: Sequence[str]) -> _Labels | None:
     try:
         order = json.loads((home / "class-map.json").read_text(encoding="utf-8"))
         columns = [int(order[name]) for name in classes]
-        with np.load(file, allow_pickle=False) as arrays:
-            values, mask = np.asarray(arrays["Y_true"], np.float64), np.asarray(arrays["Y_mask"], np.bool_)
-            keys = [str(key) for key in arrays["sample_key"]]
-    except (OSError, KeyError, ValueError):
-        return None
+        arrays = read_arrays(file)
+        values, mask = np.asarray(arrays["Y_true"], np.float64), np.asarray(arrays["Y_mask"], np.bool_)
+        keys = [str(key) for key in arrays["sample_key"]]
+    except FileNotFoundError as error:
+        return f"labels of the CSV: there is no {Path(error.filename or file).name}"
+    except (OSError, KeyError, ValueError) as error:
+        return f"labels of the CSV: {file.name} cannot be used ({type(error).__name__}: {error})"
     return keys, values[:, columns], mask[:, columns]
 
 

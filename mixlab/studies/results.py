@@ -7,13 +7,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from mixlab.catalog import Catalog
 from mixlab.errors import CatalogMismatchError, MixlabError, RunError
-from mixlab.files import discard_damaged, make_folder, open_atomic
+from mixlab.files import discard_damaged, make_folder, open_atomic, read_arrays
 from mixlab.recipes import MixConfig
 from mixlab.rendering import render
 from mixlab.runs import Predictions, Run
@@ -168,9 +167,9 @@ class _Targets:
         if not file.is_file():
             return None
         try:
-            with np.load(file) as data:
-                return data["targets"], data["mask"]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            arrays = read_arrays(file)
+            return arrays["targets"], arrays["mask"]
+        except (ValueError, KeyError) as error:
             discard_damaged(file, error)
             return None
 
