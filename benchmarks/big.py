@@ -112,6 +112,8 @@ def _row(i: int, node: str, active_s: float) -> dict[str, Any]:
         "duration_s": float(SECONDS),
         "loudness_lufs": -23.0,
         "peak_db": -3.0,
+        "audio_hash": f"{i:016x}",
+        "time_reference": -1,
         "active_s": active_s,
         "problems": (),
         "size": 10_000_000,

@@ -74,6 +74,8 @@ class Stem:
         duration_s: ``frames / sample_rate``.
         loudness_lufs: Integrated loudness (ITU-R BS.1770-4); NaN when silent or under 0.4 s.
         peak_db: Highest sample in dBFS, -120 for silence.
+        audio_hash: 16 hex digits that name the decoded samples; '' where nothing decodes.
+        time_reference: The file's own time stamp in samples since midnight, -1 where it has none.
         active_s: Time at or above the activity threshold, in seconds.
         hop_offset: First entry of the envelope in ``activity.npy``.
         n_hops: Length of the envelope.
@@ -112,6 +114,8 @@ class Stem:
     duration_s: float
     loudness_lufs: float
     peak_db: float
+    audio_hash: str
+    time_reference: int
     active_s: float
     hop_offset: int
     n_hops: int

@@ -42,7 +42,7 @@ __all__ = [
 ACTIVITY_DB = -50.0
 """A hop counts as active from this level on: dBFS RMS of the stem itself, the same for all corpora."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema(
@@ -75,6 +75,8 @@ SCHEMA = pa.schema(
         ("duration_s", pa.float32()),
         ("loudness_lufs", pa.float32()),
         ("peak_db", pa.float32()),
+        ("audio_hash", pa.string()),
+        ("time_reference", pa.int64()),
         ("active_s", pa.float32()),
         ("hop_offset", pa.int64()),
         ("n_hops", pa.int32()),
@@ -89,8 +91,9 @@ SCHEMA = pa.schema(
 WRITTEN_COLUMNS = ("split", "hop_offset", "n_hops", "active_offset")
 """Columns that follow from the others; whoever builds a catalog decides the rest."""
 
-# What a drawn mix can depend on. Left out: time stamps, absolute roots, loudness (its last bits may
-# differ between machines) and the split, which is hashed on top so that a view can change it.
+# What a drawn mix can depend on. Left out: times, absolute roots, loudness and the hash of the audio (the
+# last bits of lossy files may differ between machines) and the split, which is hashed on top so that a view
+# can change it.
 _HASHED = (
     "key",
     "path",
@@ -98,6 +101,7 @@ _HASHED = (
     "part",
     "bleed",
     "bleed_nodes",
+    "groups",
     "gain",
     "offset_s",
     "sample_rate",

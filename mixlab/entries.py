@@ -30,7 +30,8 @@ class StemEntry:
         gain: Linear factor at which the stem sums to the song's mix (MedleyDB's mixing
             coefficients); 1.0 where the corpus gives none.
         licence: Licence of the audio, as short text.
-        offset_s: Time of the file's first sample within the song, in seconds (usually 0).
+        offset_s: Time of the file's first sample within the song, in seconds (usually 0). None where the
+            corpus does not say: then the files' own time stamps decide, or it is 0.
     """
 
     song: str
@@ -47,7 +48,7 @@ class StemEntry:
     bleed_labels: tuple[str, ...] = ()
     gain: float = 1.0
     licence: str = ""
-    offset_s: float = 0.0
+    offset_s: float | None = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,12 @@ on where it stopped; files whose size and time of change are the same are not me
 never stops a build: it becomes a line of ``problems.csv``.
 """
 
-import base64
-import json
-import os
 import time
-import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -25,47 +19,32 @@ from mixlab.activity import MEASURE_VERSION, Measurement, measure
 from mixlab.audio import FLOOR_DB, HOP_S
 from mixlab.catalog import Catalog, songs_from_columns
 from mixlab.catalog_files import ACTIVITY_DB, SCHEMA, WRITTEN_COLUMNS, write_catalog
-from mixlab.corpora import get_adapter
-from mixlab.entries import Problem, ScanOptions, StemEntry
-from mixlab.errors import CatalogError, ConfigError, CorpusError, UnknownLabelError
-from mixlab.files import check_writable, make_folder, try_lock
+from mixlab.entries import Problem
+from mixlab.errors import CatalogError, ConfigError
+from mixlab.files import check_writable
+from mixlab.journal import FileKey, Journal
 from mixlab.parallel import Engine, default_workers, map_items
+from mixlab.scanning import Row, scan_all
 from mixlab.splits import LeakReport, assign_splits, find_leaks, read_splits
-from mixlab.taxonomy import LabelMap, load_label_map, load_taxonomy, resolve_stem
+from mixlab.taxonomy import load_taxonomy
 
 __all__ = ["BuildReport", "build_catalog", "write_entries"]
 
-JOURNAL = "measured.journal"
-_SYNC_S = 2.0
 _SMALL_BYTES = 200_000_000  # below this, starting processes takes longer than it saves
 _SHORT_S, _SHORT_SHARE = 1.0, 0.01
 _RETRIED = {"unreadable", "crashed"}  # the cause may be gone although the file has not changed
 
 _SONG_LEVEL = {"silent", "short"}  # found anew on every build from the measurements
 
-_MEASURED_COLUMNS = ("sample_rate", "frames", "channels", "loudness_lufs", "peak_db")
-
-FileKey = tuple[str, str, int, int]
-"""Corpus, path below its root, size, time of change: a file that need not be measured again."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A stem on its way into the catalog: what the corpus says, and what its labels mean.
-
-    Attributes:
-        corpus: Name of its corpus.
-        entry: What the adapter said.
-        nodes: Taxonomy nodes; empty when ignored.
-        ignored: Why it has none, or ''.
-        bleed_nodes: What may bleed into it.
-    """
-
-    corpus: str
-    entry: StemEntry
-    nodes: tuple[str, ...] = ()
-    ignored: str = ""
-    bleed_nodes: tuple[str, ...] = ()
+_MEASURED_COLUMNS = (
+    "sample_rate",
+    "frames",
+    "channels",
+    "loudness_lufs",
+    "peak_db",
+    "audio_hash",
+    "time_reference",
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +132,7 @@ def build_catalog(
     check_writable(Path(out).expanduser())
     places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
     given = None if splits is None else read_splits(Path(splits).expanduser())
-    rows, problems, notes = _scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
+    rows, problems, notes = scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
     if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
         there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
         raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
@@ -170,207 +149,6 @@ def build_catalog(
         engine=engine,
         progress=progress,
     )
-
-
-def _scan_all(
-    roots: Mapping[str, Path],
-    raws: bool,
-    metadata: Mapping[str, str | Path],
-    labels_extra: Mapping[str, str | Path],
-    on_unmapped: str,
-) -> tuple[list[Row], list[Problem], list[str]]:
-    for option, given in (("metadata", metadata), ("labels_extra", labels_extra)):
-        if unknown := sorted(set(given) - set(roots)):
-            raise CorpusError(
-                f"{option} is given for {', '.join(unknown)}, but the roots are {', '.join(roots) or 'none'}."
-            )
-    if not roots:
-        raise CorpusError("No root given. Name at least one: --root medleydb=/path/to/MedleyDB")
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    notes: list[str] = []
-    unmapped: list[str] = []
-    for name, root in sorted(roots.items()):
-        adapter = get_adapter(name.partition("@")[0])
-        folder = metadata.get(name)
-        scan = adapter.scan(root, ScanOptions(raws, Path(folder).expanduser() if folder else None))
-        problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
-        notes += [f"{name}: {note}" for note in scan.notes]
-        entries = _without_duplicates(name, scan.stems, problems)
-        extra = labels_extra.get(name)
-        label_map = load_label_map(adapter.label_map, Path(extra).expanduser() if extra else None)
-        missing = _unmapped(entries, label_map)
-        if missing and on_unmapped == "error":
-            unmapped.append(_unmapped_text(name, label_map, missing))
-        rows += label_rows(name, entries, label_map, problems)
-    if unmapped:
-        raise UnknownLabelError(
-            "\n".join(unmapped) + "\nCheck the guesses, write the rows to a CSV file with the header "
-            "label,nodes,ignored,note and give it: --labels-extra CORPUS=FILE. "
-            "Or leave these stems out: --unmapped ignore."
-        )
-    return rows, problems, notes
-
-
-def _without_duplicates(
-    corpus: str, entries: Sequence[StemEntry], problems: list[Problem]
-) -> list[StemEntry]:
-    kept: dict[tuple[str, str], StemEntry] = {}
-    for entry in sorted(entries, key=lambda e: (e.song, e.stem, e.path)):
-        first = kept.setdefault((entry.song, entry.stem), entry)
-        if first is not entry:
-            message = f"Stem {entry.stem!r} of {entry.song!r} exists twice; {first.path} is used."
-            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "duplicate", message))
-    return list(kept.values())
-
-
-def _unmapped(entries: Iterable[StemEntry], label_map: LabelMap) -> dict[str, list[StemEntry]]:
-    users: dict[str, list[StemEntry]] = defaultdict(list)
-    for entry in entries:
-        for label in dict.fromkeys((*entry.labels, *entry.bleed_labels)):
-            users[label].append(entry)
-    return {label: users[label] for label in sorted(users) if label_map.resolve(label) is None}
-
-
-def _unmapped_text(corpus: str, label_map: LabelMap, missing: Mapping[str, list[StemEntry]]) -> str:
-    lines = [f"{corpus}: {len(missing)} labels are not in the map {label_map.corpus!r}. Rows to add:"]
-    for label, entries in missing.items():
-        first = entries[0]
-        count = f"{len(entries)} stem{'s' if len(entries) > 1 else ''}"
-        lines.append(f"  {label_map.row_to_add(label)}    ({count}, such as {first.song}/{first.stem})")
-    return "\n".join(lines)
-
-
-def label_rows(
-    corpus: str,
-    entries: Sequence[StemEntry],
-    label_map: LabelMap,
-    problems: list[Problem],
-) -> list[Row]:
-    """Resolve the labels of a corpus, and what may bleed into each of its stems.
-
-    Stems with an unmapped label are ignored and appended to ``problems``.
-    """
-    meanings: list[tuple[tuple[str, ...], str]] = []
-    for entry in entries:
-        try:
-            resolution = resolve_stem(label_map, entry.labels)
-            meanings.append((resolution.nodes, resolution.ignored or ""))
-        except UnknownLabelError as error:
-            bad = ", ".join(repr(label) for label in entry.labels if label_map.resolve(label) is None)
-            meanings.append(((), f"unmapped label {bad}"))
-            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "unmapped-label", str(error)))
-    songs: dict[str, list[int]] = defaultdict(list)
-    for i, entry in enumerate(entries):
-        songs[entry.song].append(i)
-    rows = []
-    for i, entry in enumerate(entries):
-        nodes, ignored = meanings[i]
-        others = [meanings[k] for k in songs[entry.song] if k != i]
-        bleed = _bleed_nodes(entry, others, label_map) if entry.bleed else ()
-        rows.append(Row(corpus, entry, nodes, ignored, bleed))
-    return rows
-
-
-def _bleed_nodes(
-    entry: StemEntry, others: Sequence[tuple[tuple[str, ...], str]], label_map: LabelMap
-) -> tuple[str, ...]:
-    """Return the nodes that may be heard in a stem besides its own; ``*`` means any."""
-    if entry.bleed_labels:
-        resolved = [label_map.resolve(label) for label in entry.bleed_labels]
-        others = [(r.nodes, r.ignored or "") if r else ((), "unmapped") for r in resolved]
-    nodes = {node for found, _ in others for node in found}
-    if not nodes or any(ignored for _, ignored in others):
-        nodes.add("*")
-    return tuple(sorted(nodes))
-
-
-class Journal:
-    """Measurements of an unfinished build, one checked line each, appended as they come.
-
-    A line that was cut off by a kill, or damaged, fails its checksum and is dropped.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = make_folder(folder) / JOURNAL
-        self._finished = False
-        self._file = self._open_locked(folder)
-        # Read under the lock only: another run may have been writing until a moment ago.
-        self.found, good = self._read()
-        self._file.truncate(good)
-        self._synced = time.monotonic()
-
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.sync()
-        if self._finished:
-            # Under the lock, or a run that has just opened the file would lose it. Windows allows it only
-            # once the file is closed.
-            with suppress(PermissionError):
-                self.path.unlink(missing_ok=True)
-        self._file.close()
-        if self._finished and os.name == "nt":
-            self.path.unlink(missing_ok=True)
-
-    def _open_locked(self, folder: Path) -> BinaryIO:
-        while True:
-            file = self.path.open("ab")
-            if not try_lock(file):
-                file.close()
-                raise CatalogError(f"Another run is writing the catalog {folder}. Wait for it, or stop it.")
-            # A run that finished between opening and locking has removed the file that was opened.
-            if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
-                return file
-            file.close()
-
-    def _read(self) -> tuple[dict[FileKey, Measurement], int]:
-        """Return the measurements, and where the last complete line ends."""
-        data = self.path.read_bytes() if self.path.exists() else b""
-        good = data.rfind(b"\n") + 1
-        found = {}
-        for line in data[:good].splitlines():
-            checksum, _, text = line.partition(b" ")
-            if checksum == b"%08x" % zlib.crc32(text):
-                record = json.loads(text)
-                if record.pop("version") == MEASURE_VERSION:
-                    key = tuple(record.pop("file"))
-                    found[key] = _decode(record)
-        return found, good
-
-    def add(self, key: FileKey, measurement: Measurement) -> None:
-        """Append one measurement; it is on the disk within two seconds."""
-        record = {"version": MEASURE_VERSION, "file": key, **_encode(measurement)}
-        text = json.dumps(record).encode()
-        self._file.write(b"%08x %s\n" % (zlib.crc32(text), text))
-        self._file.flush()
-        if time.monotonic() - self._synced > _SYNC_S:
-            self.sync()
-
-    def sync(self) -> None:
-        """Make sure that everything is on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._synced = time.monotonic()
-
-    def finish(self) -> None:
-        """Say that the catalog has been written: the journal is deleted when it is closed."""
-        self._finished = True
-
-
-def _encode(measurement: Measurement) -> dict[str, Any]:
-    record = asdict(measurement)
-    record["envelope"] = base64.b64encode(measurement.envelope.astype("<f2").tobytes()).decode()
-    return record
-
-
-def _decode(record: dict[str, Any]) -> Measurement:
-    envelope = np.frombuffer(base64.b64decode(record.pop("envelope")), dtype="<f2")
-    problems = tuple((kind, message) for kind, message in record.pop("problems"))
-    return Measurement(envelope=envelope, problems=problems, **record)
 
 
 def _known_measurements(folder: Path) -> dict[FileKey, Measurement]:
@@ -523,7 +301,7 @@ def _song_lengths(rows: Sequence[Row], measurements: Sequence[Measurement]) -> d
 
 
 def _end_s(row: Row, measurement: Measurement) -> float:
-    return row.entry.offset_s + measurement.frames / max(1, measurement.sample_rate)
+    return (row.entry.offset_s or 0.0) + measurement.frames / max(1, measurement.sample_rate)
 
 
 def _row_problems(row: Row, measurement: Measurement, song_s: float) -> list[tuple[str, str]]:
@@ -565,6 +343,7 @@ def _columns(
             "ignored": row.ignored,
             "family": families.pop() if len(families) == 1 else "",
             "bleed_nodes": row.bleed_nodes,
+            "offset_s": entry.offset_s or 0.0,
             "duration_s": m.frames / max(1, m.sample_rate),
             "active_s": active_s,
             "problems": tuple(dict.fromkeys(kind for kind, _ in found)),
@@ -594,6 +373,5 @@ _ENTRY_COLUMNS = (
     "groups",
     "bleed",
     "gain",
-    "offset_s",
     "licence",
 )

@@ -1,5 +1,6 @@
 """Measuring a file: known levels, the loudness standard, and everything that can be wrong with it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,32 @@ def test_any_length_and_number_of_channels_is_measured(
     assert (found.frames, found.channels, found.sample_rate) == (samples, channels, rate)
     assert len(found.envelope) == int(np.ceil(samples / (rate / 10)))
     assert np.abs(found.envelope.astype(float) - 20 * np.log10(0.25)).max(initial=0.0) < 0.01
+
+
+@pytest.mark.parametrize("name", ["a.flac", "b.aiff", "c.wav"])
+def test_equal_samples_have_one_hash_whatever_holds_them(tmp_path: Path, name: str) -> None:
+    steps = np.rint(np.concatenate([tone(3.0), tone(3.0, amplitude=0.05)], axis=1) * 32768)
+    audio = (steps / 32768 + 0.0).astype(np.float32)  # no negative zeros, which integers lack
+    mark = measure(write(tmp_path / "one.wav", audio)).audio_hash
+    assert re.fullmatch("[0-9a-f]{16}", mark)
+    assert measure(write(tmp_path / name, audio)).audio_hash == mark
+    assert measure(write(tmp_path / "wide.wav", audio, subtype="PCM_24")).audio_hash == mark
+    assert measure(write(tmp_path / "float.wav", audio, subtype="FLOAT")).audio_hash == mark
+
+
+@pytest.mark.parametrize("at", [0, 1, 12_000, 23_999])
+def test_any_edit_at_equal_length_changes_the_hash(tmp_path: Path, at: int) -> None:
+    audio = tone(3.0)
+    before = measure(write(tmp_path / "a.wav", audio))
+    edits = {"one sample": audio.copy(), "polarity": -audio, "order": audio[:, ::-1], "gain": audio * 0.5}
+    edits["one sample"][0, at] += 1e-3
+    for edited in edits.values():
+        assert measure(write(tmp_path / "b.wav", edited)).audio_hash != before.audio_hash
+    assert measure(write(tmp_path / "c.wav", audio[:, :-1])).audio_hash != before.audio_hash
+    assert measure(write(tmp_path / "d.wav", np.repeat(audio, 2, axis=0))).audio_hash != before.audio_hash
+
+
+def test_what_does_not_decode_has_no_hash(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"garbage")
+    assert measure(tmp_path / "a.wav").audio_hash == ""
+    assert measure(write(tmp_path / "b.wav", np.zeros((1, 0)))).audio_hash == ""

@@ -254,7 +254,7 @@ def test_a_missing_catalog_says_how_to_make_one(tmp_path: Path) -> None:
 def test_another_schema_version_is_refused(folder: Path) -> None:
     meta = json.loads((folder / "catalog.json").read_text())
     (folder / "catalog.json").write_text(json.dumps(meta | {"schema": 99}))
-    with pytest.raises(CatalogError, match=r"schema version 1 in .*, found 99\. Run mixlab index"):
+    with pytest.raises(CatalogError, match=r"schema version 2 in .*, found 99\. Run mixlab index"):
         Catalog.open(folder)
 
 

@@ -17,13 +17,14 @@ PACKAGE = REPO / "mixlab"
 # A module may import from the lines before its own, and a package from itself. New modules go in here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("entries", "files", "jit", "resources", "rng", "parallel", "yaml_text"),
+    ("entries", "files", "jit", "resources", "rng", "time_stamps", "parallel", "yaml_text"),
     ("taxonomy", "audio"),
     ("hierarchy",),
     ("lanes", "uploads"),
     ("drawing_kernels", "filter_kernels", "mix_kernels", "resampling_kernels", "vocoder_kernels"),
     ("filters", "resampling", "vocoder"),
     ("corpora", "activity", "splits", "stretch"),
+    ("journal", "scanning"),
     ("catalog_files",),
     ("catalog",),
     ("corpus_view",),

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 import mixlab.indexing
+import mixlab.journal
 from mixlab.activity import Measurement, measure
 from mixlab.catalog import Catalog
 from mixlab.entries import StemEntry
 from mixlab.errors import CatalogError, CorpusError, UnknownLabelError
-from mixlab.indexing import JOURNAL, BuildReport, Journal, build_catalog, label_rows
+from mixlab.indexing import BuildReport, build_catalog
+from mixlab.journal import JOURNAL, Journal
+from mixlab.scanning import label_rows
 from mixlab.taxonomy import LabelMap, Resolution
 from tests.stem_files import make_corpus, tone, write, write_sidecar
 
@@ -273,6 +276,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import mixlab.indexing
+import mixlab.journal
 from mixlab.activity import measure
 left = [int(sys.argv[3])]
 def count_down(path):
@@ -355,7 +359,7 @@ def test_the_journal_is_read_under_its_lock(
     path = tmp_path / JOURNAL
     line = path.read_bytes()
     path.write_bytes(b"")
-    lock, calls = mixlab.indexing.try_lock, []
+    lock, calls = mixlab.journal.try_lock, []
 
     def late(file: BinaryIO) -> bool:
         calls.append(file)
@@ -365,7 +369,7 @@ def test_the_journal_is_read_under_its_lock(
             path.write_bytes(line)
         return lock(file)
 
-    monkeypatch.setattr(mixlab.indexing, "try_lock", late)
+    monkeypatch.setattr(mixlab.journal, "try_lock", late)
     with Journal(tmp_path) as journal:
         assert len(journal.found) == (not removed)
         assert os.path.samestat(os.fstat(journal._file.fileno()), path.stat())

@@ -176,7 +176,7 @@ def _entry(
         bleed_labels=bleed_labels,
         gain=_number(scan, row, "gain", 1.0, song_id, stem),
         licence=row.get("licence", "") or row.get("license", "") or LICENCE,
-        offset_s=_number(scan, row, "offset_s", 0.0, song_id, stem),
+        offset_s=_number(scan, row, "offset_s", 0.0, song_id, stem) if row.get("offset_s") else None,
     )
 
 
