@@ -317,9 +317,9 @@ def _count_songs(kind: NDArray[np.int64], song: NDArray[np.int64], present: Bool
 
 def _classes(catalog: Catalog, label_set: str) -> tuple[Bools, Bools]:
     """Return what every kind of stem proves about the classes of a label set, bool ``(kinds, classes)``."""
-    kept = f"corpus_view {label_set}"
+    labels, taxonomy = load_label_set(label_set), load_taxonomy()
+    kept = f"corpus_view {labels.content_hash}"
     if kept not in catalog.derived:
-        labels, taxonomy = load_label_set(label_set), load_taxonomy()
         kinds = _facts(catalog).kinds
         present = np.zeros((len(kinds), len(labels)), dtype=bool)
         unknown = np.zeros_like(present)

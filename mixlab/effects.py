@@ -21,6 +21,7 @@ from mixlab.errors import ConfigError, RecipeError
 from mixlab.filters import FilterKind, Section, cascade, section
 from mixlab.rng import Stream
 from mixlab.stretch import FASTEST_RATE, LONGEST_SEMITONES, SLOWEST_RATE, StretchEngine
+from mixlab.values import settle
 
 __all__ = [
     "EFFECTS",
@@ -196,6 +197,7 @@ class GainRange:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        settle(self, "effects.gain")
         _check_p(self.p, "effects.gain")
         _check_range(*self.db, "effects.gain.db", -60.0, 24.0)
 
@@ -229,6 +231,7 @@ class FilterRange:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        settle(self, "effects.filter")
         _check_p(self.p, "effects.filter")
         _check_range(*self.db, "effects.filter.db", -40.0, 40.0)
         _check_range(*self.q, "effects.filter.q", 0.1, 20.0)
@@ -269,6 +272,7 @@ class PitchRange:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        settle(self, "effects.pitch_shift")
         _check_p(self.p, "effects.pitch_shift")
         _check_range(*self.semitones, "effects.pitch_shift.semitones", -LONGEST_SEMITONES, LONGEST_SEMITONES)
 
@@ -291,6 +295,7 @@ class StretchRange:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        settle(self, "effects.time_stretch")
         _check_p(self.p, "effects.time_stretch")
         _check_range(*self.rate, "effects.time_stretch.rate", SLOWEST_RATE, FASTEST_RATE)
 
@@ -318,6 +323,14 @@ class EffectsConfig:
     filter: FilterRange = field(default_factory=FilterRange)
     pitch_shift: PitchRange = field(default_factory=PitchRange)
     time_stretch: StretchRange = field(default_factory=StretchRange)
+
+    def __post_init__(self) -> None:
+        """Take mappings for the four, too.
+
+        Raises:
+            ConfigError: a value is of another type or out of its range; the message names it.
+        """
+        settle(self, "effects")
 
     @cached_property
     def ranges(self) -> tuple[tuple[str, Any], ...]:

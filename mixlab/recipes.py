@@ -4,16 +4,17 @@ How a recipe is drawn stands in ``mixlab.drawing``; how it becomes audio in ``mi
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal, get_args
 
 from mixlab.effects import Effect, EffectsConfig, decode_effect, encode_effect
-from mixlab.errors import ConfigError, RecipeError
+from mixlab.errors import ConfigError, RecipeError, TaxonomyError
 from mixlab.stretch import get_engine
-from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.taxonomy import is_shipped, keep_label_set, label_set_id, load_label_set, load_taxonomy
+from mixlab.values import refuse, settle
 
 __all__ = [
     "RECIPE_VERSION",
@@ -74,10 +75,11 @@ class MixConfig:
         target_lufs: Target of ``level: loudness``, in LUFS.
         max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
             blown up into an instrument.
-        effects: The four effects.
+        effects: The four effects, as ``EffectsConfig`` or as a mapping of what differs from its defaults.
         engine: Pitch and time engine: ``vocoder`` (ours, many times faster), ``rubberband`` (Rubber Band
             R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
-        label_set: Name of a shipped label set, or the path of a YAML file.
+        label_set: Name of a shipped label set, or the path of a YAML file. Of a file the contents are
+            kept, as text: what was made with it can be read again wherever the file is.
         label_rule: When a drawn source counts as present: ``present`` always; ``active`` when its
             recording sounds for ``min_active_s`` in the chunk; ``audible`` when it also comes within
             ``audible_db`` of the mixture's level.
@@ -117,18 +119,21 @@ class MixConfig:
     peak_limit: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Check every value, and bring it to its type; keep the contents of one's own label set.
 
         Raises:
-            ConfigError: a value is out of its range; the message names it.
+            ConfigError: a value is of another type or out of its range; the message names it.
+            TaxonomyError: the label set cannot be read.
         """
+        settle(self, "mix")
+        object.__setattr__(self, "label_set", keep_label_set(self.label_set))
         for name in ("p_musical", "p_single_source", "balance"):
             _check(0.0 <= getattr(self, name) <= 1.0, name, "a number from 0 to 1", getattr(self, name))
         sources = (self.min_sources, self.max_sources)
         _check(
-            1 <= sources[0] <= sources[1],
+            1 <= sources[0] <= sources[1] <= 1000,
             "min_sources, max_sources",
-            "1 <= min_sources <= max_sources",
+            "1 <= min_sources <= max_sources <= 1000",
             sources,
         )
         weights = self.corpus_weights
@@ -140,13 +145,12 @@ class MixConfig:
         )
         _check(0 <= self.max_gain_db <= 60, "max_gain_db", "0 to 60 dB", self.max_gain_db)
         _check(-70 <= self.target_lufs <= 0, "target_lufs", "-70 to 0 LUFS", self.target_lufs)
-        _check_choices(self, ("bleed", "level"))
         _check_rendering(self)
 
     @cached_property
     def content_hash(self) -> str:
-        """16 hex digits that change with any value."""
-        return _digest(asdict(self))
+        """16 hex digits that change with any value; of a label set of one's own with its outputs alone."""
+        return _digest({**asdict(self), "label_set": label_set_id(self.label_set)})
 
     def for_evaluation(self) -> "MixConfig":
         """Return this configuration as validation and test use it.
@@ -165,23 +169,9 @@ class MixConfig:
         return RenderSettings(**own, label_hash=label_hash(self.label_set))
 
 
-_CHOICES = {
-    "bleed": get_args(BleedPolicy),
-    "level": get_args(LevelPolicy),
-    "label_rule": get_args(LabelRule),
-    "uncertain": get_args(Uncertain),
-}
-
-
 def _check(good: bool, name: str, expected: str, found: object) -> None:
     if not good:
-        raise ConfigError(f"mix.{name}: expected {expected}, found {found!r}.")
-
-
-def _check_choices(values: object, names: Iterable[str]) -> None:
-    for name in names:
-        value, choices = getattr(values, name), _CHOICES[name]
-        _check(value in choices, name, f"one of {', '.join(choices)}", value)
+        raise refuse(f"mix.{name}", expected, found)
 
 
 def _check_rendering(values: "MixConfig | RenderSettings") -> None:
@@ -198,7 +188,6 @@ def _check_rendering(values: "MixConfig | RenderSettings") -> None:
     )
     _check(-200 <= values.audible_db < 0, "audible_db", "a level below 0 dB", values.audible_db)
     _check(0 <= values.peak_limit <= 1, "peak_limit", "0 (off) to 1", values.peak_limit)
-    _check_choices(values, ("label_rule", "uncertain"))
     get_engine(values.engine)
 
 
@@ -215,7 +204,8 @@ def _digest(data: object) -> str:
 class RenderSettings:
     """How a recipe is rendered and labelled; see the same names in ``MixConfig``.
 
-    ``label_hash`` holds the label set and the tree fast, so that a replay gives the same labels or fails.
+    ``label_set`` is the name of a shipped label set, or all contents of one's own as text. ``label_hash``
+    holds the label set and the tree fast, so that a replay gives the same labels or fails.
     """
 
     duration_s: float
@@ -233,11 +223,14 @@ class RenderSettings:
     peak_limit: float
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Check every value, and bring it to its type; keep the contents of one's own label set.
 
         Raises:
-            ConfigError: a value is out of its range; the message names it.
+            ConfigError: a value is of another type or out of its range; the message names it.
+            TaxonomyError: the label set cannot be read.
         """
+        settle(self, "mix")
+        object.__setattr__(self, "label_set", keep_label_set(self.label_set))
         _check_rendering(self)
 
     @property
@@ -298,6 +291,8 @@ class MixRecipe:
         """Return the recipe as plain data for JSON."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
         data["render"] = asdict(self.render)
+        if not is_shipped(self.render.label_set):
+            data["render"]["label_set"] = load_label_set(self.render.label_set).contents()
         data["sources"] = [
             {
                 "stem": source.stem,
@@ -325,7 +320,8 @@ class MixRecipe:
                 "Render it with the mixlab release that wrote it, or draw it again from its seed."
             )
         _check_keys(data, cls, "recipe")
-        _check_keys(data["render"], RenderSettings, "recipe's 'render'")
+        render = _with_label_text(data["render"])
+        _check_keys(render, RenderSettings, "recipe's 'render'")
         if data["kind"] not in get_args(Kind):
             raise RecipeError(f"The recipe's 'kind' must be one of {get_args(Kind)}, found {data['kind']!r}.")
         sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
@@ -333,8 +329,8 @@ class MixRecipe:
             raise RecipeError("A recipe needs at least one source, found none.")
         plain = {key: data[key] for key in data if key not in ("render", "sources")}
         try:
-            return cls(**plain, sources=sources, render=RenderSettings(**data["render"]))
-        except ConfigError as error:
+            return cls(**plain, sources=sources, render=RenderSettings(**render))
+        except (ConfigError, TaxonomyError) as error:
             raise RecipeError(f"The recipe's 'render' holds a value that cannot be: {error}") from error
 
     def to_json(self, *, indent: int | None = None) -> str:
@@ -356,8 +352,18 @@ class MixRecipe:
 
     @property
     def content_hash(self) -> str:
-        """16 hex digits that change with any value of the recipe."""
-        return _digest(self.encode())
+        """16 hex digits that change with any value of the recipe; of its label set with the outputs."""
+        data = self.encode()
+        if not is_shipped(self.render.label_set):
+            del data["render"]["label_set"]  # 'label_hash' says which outputs it has
+        return _digest(data)
+
+
+def _with_label_text(render: Any) -> Any:  # noqa: ANN401 - checked afterwards
+    """Turn the contents of a label set, which a recipe holds as an object, back into their text."""
+    if isinstance(render, Mapping) and isinstance(render.get("label_set"), Mapping):
+        return {**render, "label_set": json.dumps(render["label_set"])}
+    return render
 
 
 def _as_list(value: object, name: str) -> list[Any]:

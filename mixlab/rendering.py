@@ -183,13 +183,14 @@ def render(
 @lru_cache(maxsize=16)
 def _labels(name: str, expected: str) -> LabelSet:
     """Return a label set as it was when the recipe was drawn; read once, so that it stays so."""
-    found = label_hash(name)
+    found, labels = label_hash(name), load_label_set(name)
     if found != expected:
         raise CatalogMismatchError(
-            f"The recipe was drawn with the label set {name!r} of hash {expected}, now it has {found}: it "
-            "or the instrument tree has changed, so the labels would differ. Restore it, or draw again."
+            f"The recipe was drawn with the label set {labels.name!r} of hash {expected}, now it has "
+            f"{found}: it or the instrument tree has changed, so the labels would differ. Restore it, or "
+            "draw again."
         )
-    return load_label_set(name)
+    return labels
 
 
 @lru_cache(maxsize=4096)

@@ -21,6 +21,7 @@ from mixlab.datasets import MixDataset
 from mixlab.effects import EffectsConfig
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError, ConfigError, RunError
 from mixlab.models import ModelConfig
+from mixlab.outside.mapping import run_outputs
 from mixlab.recipes import MixConfig, MixRecipe
 from mixlab.rendering import render
 from mixlab.runs import Run, plain
@@ -136,6 +137,33 @@ def test_interrupted_run_is_readable_and_goes_on_exactly(
     assert repr(evaluation) == repr(trained[1])
     state, expected = run.read_model()[0], trained[0].read_model()[0]
     assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_a_run_keeps_its_own_label_set(toy: Catalog, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "title: T\noutputs:\n- {name: strings, nodes: [bowed-string, plucked-string]}\n"
+        "- {name: k, nodes: [key]}\n"
+    )
+    mix = replace(MIX, label_set=str(own))
+    train(toy.path, tmp_path / "run", mix, CONFIG, report=interrupting(1))
+    moved = tmp_path / "moved.yaml"
+    moved.write_text(
+        "outputs: [{nodes: [bowed-string, plucked-string], name: strings}, {name: k, nodes: [key]}]"
+    )
+    own.unlink()
+    run, evaluation = train(
+        toy.path, tmp_path / "run", replace(MIX, label_set=str(moved)), CONFIG, resume=True
+    )
+    assert evaluation is not None
+    moved.unlink()
+    assert repr(evaluate_run(run)) == repr(evaluation)
+    assert [output.nodes for output in run_outputs(run)] == [("bowed-string", "plucked-string"), ("key",)]
+    moved.write_text("outputs: [{name: strings, nodes: [bowed-string]}, {name: k, nodes: [key]}]")
+    with pytest.raises(RunError, match=r"binds the outputs of .* to other nodes than it was trained with"):
+        run_outputs(run, moved)
+    with pytest.raises(ConfigError, match="started with other settings"):
+        train(toy.path, run.path, replace(MIX, label_set=str(moved)), CONFIG, resume=True)
 
 
 def test_workers_change_nothing(trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ PACKAGE = REPO / "mixlab"
 # A module may import from the lines before its own, and a package from itself. New modules go in here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("entries", "files", "jit", "resources", "rng", "time_stamps", "parallel", "yaml_text"),
+    ("entries", "files", "jit", "resources", "rng", "time_stamps", "parallel", "values", "yaml_text"),
     ("taxonomy", "audio"),
     ("hierarchy",),
     ("lanes", "uploads"),

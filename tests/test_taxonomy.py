@@ -17,6 +17,7 @@ from mixlab.taxonomy import (
     Resolution,
     Taxonomy,
     combine_evidence,
+    keep_label_set,
     label_map_names,
     label_set_names,
     load_label_map,
@@ -406,9 +407,28 @@ def test_parents_are_the_nearest_outputs_that_are_implied() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x", "expected a mapping with a list 'outputs', found dict"),
+        ("name: x", "expected a mapping with a list 'outputs', found the keys name"),
+        ("- piano", "expected a mapping with a list 'outputs', found list"),
+        ("", "expected a mapping with a list 'outputs', found NoneType"),
+        ("outputs: []", r"'outputs' must be a list of at least one output .*, found \[\]"),
+        ("outputs: {piano: [piano]}", r"'outputs' must be a list of at least one output"),
+        ("outputs: [{name: a, nodes: []}]\ntitel: x", "own.yaml: unknown key 'titel'; did you mean 'title'"),
+        ("outputs: [{name: a, nodes: []}]\nzzz: x", "unknown key 'zzz'; the keys are name, title, outputs"),
+        ("outputs: [{name: a, nodse: [piano]}]", "output 1: unknown key 'nodse'; did you mean 'nodes'"),
+        ("outputs: [{name: a, nodes: [piano], 5: x}]", "output 1: unknown key 5; the keys are name, nodes"),
+        ("outputs: [{Name: a, nodes: [piano]}]", "output 1: unknown key 'Name'; did you mean 'name'"),
+        ("outputs: [{name: no, nodes: [piano]}]", "output 1: 'name' must be text, found False; put it in qu"),
+        ("outputs: [{name: '', nodes: [piano]}]", "output 1: 'name' must be text, found ''"),
+        ("outputs: [{nodes: [piano]}]", "output 1: expected a mapping with a text 'name'"),
+        ("outputs: [{name: a, nodes: piano}]", r"\(a\): expected a list 'nodes' of ids, .* found 'piano'"),
+        ("outputs: [{name: a, nodes: [5]}]", r"\(a\): expected a list 'nodes' of ids, .* found \[5\]"),
+        ("outputs: [{name: a, nodes: [piano, piano]}]", r"\(a\): node 'piano' stands twice"),
+        ("outputs: [{name: a, nodes: [pianno]}]", r"\(a\): node 'pianno' .* did you mean 'piano'"),
+        ("outputs: [{name: a, nodes: []}]\nname: 5", "own.yaml: 'name' must be text, found 5"),
+        ("outputs: [{name: a, nodes: []}]\ntitle: [x]", "own.yaml: 'title' must be text"),
+        ("outputs: [{name: a, nodes: [piano], nodes: [key]}]", "the key 'nodes' is in line 1 and again"),
         ("outputs: [piano]", "output 1: expected a mapping with a text 'name', found 'piano'"),
-        ("outputs: [{name: piano}]", r"output 1 \(piano\): expected a list 'nodes' of ids, found None"),
+        ("outputs: [{name: piano}]", r"output 1 \(piano\): expected a list 'nodes' of ids, .* found None"),
         ("outputs: [{name: piano, nodes: [pianoforte]}]", "node 'pianoforte' is not in the tree"),
         ("outputs: [{name: a, nodes: []}, {name: a, nodes: []}]", "output 2: output 'a' occurs twice"),
         ("outputs: {", "line [12]: not valid YAML"),
@@ -431,6 +451,52 @@ def test_ones_own_label_set(tmp_path: Path) -> None:
     assert len({s.content_hash for s in [own, *LABEL_SETS]}) == 5
     with pytest.raises(TaxonomyError, match="No label set 'mixtures'; there are irmas11, jamendo50"):
         load_label_set("mixtures")
+    with pytest.raises(TaxonomyError, match=r"did you mean 'mixtures15'\?"):
+        load_label_set("mixture15")
+    with pytest.raises(TaxonomyError, match="by its name or the path of a YAML file, found 15"):
+        load_label_set(15)  # type: ignore[arg-type]
+
+
+FORMATS = [
+    """
+name: mine
+title: T
+outputs:
+- name: "ba\\u0085ß \\U0001F3B8"
+  nodes: [piano, organ]
+- {name: b, nodes: []}
+""",
+    """# a remark
+outputs: [{nodes: [piano, organ], name: "ba\\u0085ß \\U0001F3B8"},
+  {nodes: [], name: b}]
+title: 'T'
+name: mine""",
+]
+
+
+def test_what_is_kept_of_ones_own_label_set_is_its_contents(tmp_path: Path) -> None:
+    kept = set()
+    for number, text in enumerate(FORMATS):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        kept.add(keep_label_set(str(path)))
+        own = load_label_set(str(path))
+        path.unlink()
+    (line,) = kept
+    assert (load_label_set(line), keep_label_set(line), line.count("\n")) == (own, line, 0)
+    assert load_label_set(line).names == ("ba\x85ß 🎸", "b")
+    assert keep_label_set("mixtures15") == "mixtures15"
+    flow = load_label_set("{outputs: [{name: a, nodes: [piano]}]}")
+    assert (flow.name, flow.title, flow.outputs) == ("own", "own", (Output("a", ("piano",)),))
+    with pytest.raises(TaxonomyError, match="given as text: not valid YAML"):
+        load_label_set("{outputs: [")
+    with pytest.raises(TaxonomyError, match="given as text, output 1: unknown key 'node'"):
+        load_label_set("{outputs: [{name: a, node: [piano]}]}")
+
+
+@pytest.mark.parametrize("name", label_set_names())
+def test_the_contents_of_a_shipped_label_set_are_those_of_its_file(name: str) -> None:
+    assert load_label_set(load_label_set(name).to_text()) == load_label_set(name)
 
 
 # --- label maps ---------------------------------------------------------------------------------

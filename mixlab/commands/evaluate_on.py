@@ -34,7 +34,7 @@ def evaluate_on(
         run: Folder of the run whose model is scored.
         root: Where the corpus lies.
         part: Of the corpus's own split.
-        label_set: YAML file of the run's label set, if mixlab does not ship it.
+        label_set: YAML file of the run's label set, if neither mixlab nor the run has it.
         device: Where the model computes; auto takes a GPU where there is one.
         num_workers: Processes that decode.
         resamples: Bootstrap resamples of recordings or artists; 0 leaves the intervals out.

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from mixlab.errors import RunError
 from mixlab.jamendo import jamendo_labels
 from mixlab.runs import Run
-from mixlab.taxonomy import LabelSet, Output, Taxonomy, label_set_names, load_label_set, load_taxonomy
+from mixlab.taxonomy import (
+    LabelSet,
+    Output,
+    Taxonomy,
+    is_shipped,
+    label_set_names,
+    load_label_set,
+    load_taxonomy,
+)
 
 __all__ = ["Kind", "Match", "RolledUp", "match_classes", "roll_up", "run_outputs"]
 
@@ -53,16 +61,24 @@ def run_outputs(run: Run, label_set: str | Path | None = None) -> tuple[Output, 
 
     Args:
         run: A run with a model.
-        label_set: YAML file of a label set that is not shipped.
+        label_set: YAML file of a label set that is not shipped; by default what the run keeps of it.
 
     Raises:
         RunError: the label set is not known here, or has other outputs than the run.
     """
     info = run.info["labels"]
     name, names = str(info["name"]), tuple(str(output) for output in info["outputs"])
+    kept = str(run.config.get("mix", {}).get("label_set", ""))
     labels: LabelSet | None = None
     if label_set is not None:
         labels = load_label_set(str(label_set))
+        if labels.names == names and labels.content_hash != info.get("content_hash", labels.content_hash):
+            raise RunError(
+                f"{label_set} binds the outputs of {run.path} to other nodes than it was trained with. Give "
+                "the file as it was then, or none: a run keeps its label set."
+            )
+    elif kept and not is_shipped(kept):
+        labels = load_label_set(kept)
     elif name in label_set_names():
         labels = load_label_set(name)
     elif name.startswith("jamendo-"):

@@ -24,7 +24,15 @@ from mixlab.taxonomy.label_maps import (
     normalise_label,
     resolve_stem,
 )
-from mixlab.taxonomy.label_sets import LabelSet, Output, label_set_names, load_label_set
+from mixlab.taxonomy.label_sets import (
+    LabelSet,
+    Output,
+    is_shipped,
+    keep_label_set,
+    label_set_id,
+    label_set_names,
+    load_label_set,
+)
 from mixlab.taxonomy.tree import ANYTHING, Node, Taxonomy, load_taxonomy
 
 __all__ = [
@@ -40,7 +48,10 @@ __all__ = [
     "Taxonomy",
     "check_folder",
     "combine_evidence",
+    "is_shipped",
+    "keep_label_set",
     "label_map_names",
+    "label_set_id",
     "label_set_names",
     "load_label_map",
     "load_label_set",

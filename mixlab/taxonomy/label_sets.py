@@ -1,19 +1,32 @@
 """Label sets: ``taxonomy/labels/<label set>.yaml``, the ordered outputs of a model."""
 
-from collections.abc import Sequence
+import difflib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from mixlab.errors import TaxonomyError
 from mixlab.resources import resource_path
 from mixlab.taxonomy.evidence import Evidence
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml, short_hash
+from mixlab.yaml_text import load_json, load_yaml
 
-__all__ = ["LabelSet", "Output", "label_set_names", "load_label_set"]
+__all__ = [
+    "LabelSet",
+    "Output",
+    "is_shipped",
+    "keep_label_set",
+    "label_set_id",
+    "label_set_names",
+    "load_label_set",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,16 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.outputs)
+
+    def contents(self) -> dict[str, Any]:
+        """Return what its file holds, as plain data."""
+        title = {} if self.title == self.name else {"title": self.title}
+        outputs = [{"name": output.name, "nodes": list(output.nodes)} for output in self.outputs]
+        return {"name": self.name, **title, "outputs": outputs}
+
+    def to_text(self) -> str:
+        """Return its contents as one line of JSON, which ``load_label_set`` reads."""
+        return json.dumps(self.contents(), ensure_ascii=False)
 
     def encode(self, evidence: Evidence) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Turn evidence into a target and its mask.
@@ -109,52 +132,146 @@ def label_set_names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in resource_path("taxonomy", "labels").glob("*.yaml")))
 
 
-def load_label_set(name_or_path: str) -> LabelSet:
-    """Load a shipped label set by name, or one's own from a YAML file.
+def load_label_set(name_path_or_text: str) -> LabelSet:
+    """Load a shipped label set by name, or one's own from a YAML file or from the contents of one.
+
+    Args:
+        name_path_or_text: A name (``mixtures15``); a path that ends in ``.yaml`` or ``.yml``; or what
+            such a file holds, as text that begins with ``{`` (see ``keep_label_set``).
 
     Raises:
-        TaxonomyError: unknown name, or an inconsistent file; the message names the output.
+        TaxonomyError: unknown name, or an inconsistent file; the message names file, output and key.
     """
-    if name_or_path.endswith((".yaml", ".yml")):
-        return _read_label_set(Path(name_or_path))
-    if name_or_path not in label_set_names():
+    text = name_path_or_text
+    if not isinstance(text, str):
+        raise TaxonomyError(f"A label set is given by its name or the path of a YAML file, found {text!r}.")
+    if text.lstrip().startswith("{"):
+        return _parse_text(text)
+    if text.endswith((".yaml", ".yml")):
+        path = Path(text).expanduser()
+        return _parse_label_set(read_yaml(path), str(path), path.stem)
+    if text not in label_set_names():
+        close = difflib.get_close_matches(text, label_set_names(), n=1)
         raise TaxonomyError(
-            f"No label set {name_or_path!r}; there are {', '.join(label_set_names())}, "
-            "or give the path of a YAML file (ending in .yaml)."
+            f"No label set {text!r}; there are {', '.join(label_set_names())}"
+            + (f" (did you mean {close[0]!r}?)" if close else "")
+            + ", or give the path of a YAML file (ending in .yaml)."
         )
-    return _shipped_label_set(name_or_path)
+    return _shipped_label_set(text)
+
+
+def keep_label_set(name_path_or_text: str) -> str:
+    """Return what stands for a label set wherever it is read again: a shipped one's name, or all contents.
+
+    The contents of one's own are one line of JSON, which ``load_label_set`` takes: equal files give equal
+    lines however they are formatted and wherever they lie.
+
+    Raises:
+        TaxonomyError: as ``load_label_set``.
+    """
+    labels = load_label_set(name_path_or_text)
+    return name_path_or_text if is_shipped(name_path_or_text) else labels.to_text()
+
+
+def label_set_id(name_path_or_text: str) -> str:
+    """Return what tells a label set from another: a shipped one's name, or the hash of one's own outputs."""
+    return (
+        name_path_or_text if is_shipped(name_path_or_text) else load_label_set(name_path_or_text).content_hash
+    )
+
+
+def is_shipped(name_path_or_text: str) -> bool:
+    """Tell whether a label set is given by the name of a shipped one."""
+    return not name_path_or_text.lstrip().startswith("{") and not name_path_or_text.endswith(
+        (".yaml", ".yml")
+    )
 
 
 @lru_cache(maxsize=8)
 def _shipped_label_set(name: str) -> LabelSet:
-    return _read_label_set(resource_path("taxonomy", "labels", f"{name}.yaml"))
+    path = resource_path("taxonomy", "labels", f"{name}.yaml")
+    return _parse_label_set(read_yaml(path), str(path), path.stem)
 
 
-def _read_label_set(path: Path) -> LabelSet:
-    data = read_yaml(path)
-    entries = data.get("outputs") if isinstance(data, dict) else None
+@lru_cache(maxsize=64)
+def _parse_text(text: str) -> LabelSet:
+    where = "The label set that is given as text"
+    try:
+        data = load_json(text)  # first: YAML reads some of JSON's texts otherwise
+    except (ValueError, RecursionError):
+        try:
+            data = load_yaml(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise TaxonomyError(f"{where}: not valid YAML ({error}).") from error
+    return _parse_label_set(data, where, "own")
+
+
+_KEYS = ("name", "title", "outputs")
+_OUTPUT_KEYS = ("name", "nodes")
+
+
+def _parse_label_set(data: object, source: str, stem: str) -> LabelSet:
+    """Check what a file holds; ``stem`` names a label set whose file does not."""
+    if not isinstance(data, dict) or "outputs" not in data:
+        found = f"the keys {', '.join(map(str, data))}" if isinstance(data, dict) else type(data).__name__
+        raise TaxonomyError(f"{source}: expected a mapping with a list 'outputs', found {found}.")
+    _check_keys(data, _KEYS, source)
+    entries = data["outputs"]
     if not isinstance(entries, list) or not entries:
-        raise TaxonomyError(f"{path}: expected a mapping with a list 'outputs', found {type(data).__name__}.")
-    taxonomy = load_taxonomy()
+        raise TaxonomyError(
+            f"{source}: 'outputs' must be a list of at least one output ({{name: ..., nodes: [...]}}), "
+            f"found {entries!r}."
+        )
     outputs: dict[str, Output] = {}
     for number, entry in enumerate(entries, start=1):
-        where = f"{path}, output {number}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise TaxonomyError(f"{where}: expected a mapping with a text 'name', found {entry!r}.")
-        nodes = entry.get("nodes")
-        if not isinstance(nodes, list) or not all(isinstance(n, str) for n in nodes):
+        output = _parse_output(entry, f"{source}, output {number}")
+        if output.name in outputs:
             raise TaxonomyError(
-                f"{where} ({entry['name']}): expected a list 'nodes' of ids, found {nodes!r}."
+                f"{source}, output {number}: output {output.name!r} occurs twice; names must be unique."
             )
-        if entry["name"] in outputs:
-            raise TaxonomyError(f"{where}: output {entry['name']!r} occurs twice; names must be unique.")
-        for node in nodes:
-            if node not in taxonomy.nodes:
-                raise TaxonomyError(
-                    f"{where} ({entry['name']}): node {node!r} is not in the tree; see 'mixlab taxonomy'."
-                )
-        outputs[entry["name"]] = Output(entry["name"], tuple(nodes))
-    name = data.get("name") if isinstance(data.get("name"), str) else path.stem
-    title = data.get("title") if isinstance(data.get("title"), str) else name
+        outputs[output.name] = output
+    name = _text(data, "name", stem, source)
+    title = _text(data, "title", name, source)
     digest = short_hash([[o.name, o.nodes] for o in outputs.values()])
     return LabelSet(name, title, tuple(outputs.values()), digest)
+
+
+def _check_keys(data: Mapping[object, object], known: Sequence[str], where: str) -> None:
+    for key in data:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(known)}."
+            raise TaxonomyError(f"{where}: unknown key {key!r}; {hint}")
+
+
+def _text(data: Mapping[str, object], key: str, default: str, where: str) -> str:
+    value = data.get(key, default)
+    if not isinstance(value, str) or not value.strip():
+        # YAML reads no, 5 and 1.10 as a truth value and numbers.
+        raise TaxonomyError(f"{where}: {key!r} must be text, found {value!r}; put it in quotes.")
+    return value
+
+
+def _parse_output(entry: object, where: str) -> Output:
+    if not isinstance(entry, dict):
+        raise TaxonomyError(f"{where}: expected a mapping with a text 'name', found {entry!r}.")
+    _check_keys(entry, _OUTPUT_KEYS, where)
+    if "name" not in entry:
+        raise TaxonomyError(f"{where}: expected a mapping with a text 'name', found {entry!r}.")
+    name = _text(entry, "name", "", where)
+    where = f"{where} ({name})"
+    nodes = entry.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(n, str) for n in nodes):
+        raise TaxonomyError(
+            f"{where}: expected a list 'nodes' of ids, such as [piano], found {nodes!r}; "
+            "[] is for an output that is no instrument."
+        )
+    taxonomy = load_taxonomy()
+    for place, node in enumerate(nodes):
+        if node not in taxonomy.nodes:
+            close = difflib.get_close_matches(node, taxonomy.nodes, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "see 'mixlab taxonomy'."
+            raise TaxonomyError(f"{where}: node {node!r} is not in the tree; {hint}")
+        if node in nodes[:place]:
+            raise TaxonomyError(f"{where}: node {node!r} stands twice in 'nodes'; take one out.")
+    return Output(name, tuple(nodes))

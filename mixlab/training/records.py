@@ -11,7 +11,7 @@ import torch
 from mixlab.errors import ConfigError
 from mixlab.models import TaggingModel, n_parameters
 from mixlab.runs import Run, plain
-from mixlab.taxonomy import LabelSet, load_taxonomy
+from mixlab.taxonomy import LabelSet, label_set_id, load_taxonomy
 from mixlab.training.config import TrainConfig, flatten, with_defaults
 from mixlab.training.objective import faster_precision, measure_precision
 from mixlab.training.world import World
@@ -99,6 +99,9 @@ def changed_settings(
     """
     known = {key: with_defaults(kinds[key], v) if key in kinds else v for key, v in stored.items()}
     before, now = flatten(known), flatten(plain(given))
+    for settings in (before, now):
+        if "mix.label_set" in settings:
+            settings["mix.label_set"] = label_set_id(settings["mix.label_set"])
     return [
         f"{name}: {before.get(name)!r} -> {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys())

@@ -1,0 +1,131 @@
+"""Values of a configuration, brought to the types that its dataclass states, or refused by name.
+
+What comes from a command line or a file has been checked on its way. What comes from a script has not: a text
+for a number, a NaN or a dictionary for a part of the configuration would be noticed late, or never.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mixlab.errors import ConfigError
+
+__all__ = ["refuse", "settle"]
+
+
+def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
+    """Bring every field of a dataclass that is being made to the type it states.
+
+    Numbers of NumPy become Python's own, a whole number for a fraction and the other way round is
+    converted where nothing is lost, lists become tuples, and mappings become the dataclass that stands
+    there, with its defaults for what they leave out.
+
+    Args:
+        values: A dataclass, in its ``__post_init__``; may be frozen.
+        where: What stands before the names of its fields in messages: ``mix``.
+
+    Raises:
+        ConfigError: a value is of another type, or not finite; the message names it.
+    """
+    for name, kind in _kinds(type(values)):  # type: ignore[arg-type]  # types can be hashed
+        found = getattr(values, name)
+        settled = _settled(kind, found, f"{where}.{name}")
+        if settled is not found:
+            object.__setattr__(values, name, settled)
+
+
+def refuse(where: str, expected: str, found: object) -> ConfigError:
+    """Return the error that says what was expected of a value, and what was found."""
+    return ConfigError(f"{where}: expected {expected}, found {found!r}.")
+
+
+@lru_cache(maxsize=64)
+def _kinds(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(kind)
+    return tuple((field.name, hints[field.name]) for field in fields(kind))
+
+
+def _settled(kind: Any, found: object, where: str) -> object:  # noqa: ANN401 - any annotation
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        if not isinstance(found, str) or found not in choices:
+            raise refuse(where, f"one of {', '.join(choices)}", found)
+        return found
+    if get_origin(kind) is tuple:
+        return _tuple(get_args(kind), found, where)
+    if get_origin(kind) is dict:
+        return _dict(get_args(kind)[1], found, where)
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass(kind, found, where)
+    return _PLAIN[kind](found, where)
+
+
+def _bool(found: object, where: str) -> bool:
+    if isinstance(found, bool) or type(found).__name__ in ("bool_", "bool"):  # NumPy's, without loading it
+        return bool(found)
+    raise refuse(where, "true or false", found)
+
+
+def _float(found: object, where: str) -> float:
+    if isinstance(found, bool) or not isinstance(found, Real):
+        raise refuse(where, "a number", found)
+    try:
+        number = float(found)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise refuse(where, "a finite number", found)
+    return number
+
+
+def _int(found: object, where: str) -> int:
+    if not isinstance(found, bool) and isinstance(found, Integral):
+        return int(found)
+    number = _float(found, where)
+    if number != int(number):
+        raise refuse(where, "a whole number", found)
+    return int(number)
+
+
+def _str(found: object, where: str) -> str:
+    if not isinstance(found, str):
+        raise refuse(where, "text", found)
+    return str(found)
+
+
+_PLAIN: dict[Any, Any] = {bool: _bool, float: _float, int: _int, str: _str}
+
+
+def _tuple(kinds: tuple[Any, ...], found: object, where: str) -> tuple[Any, ...]:
+    many = kinds[-1] is ...
+    expected = f"a list of {'texts' if kinds[0] is str else f'{len(kinds)} numbers'}"
+    if isinstance(found, str | bytes | Mapping | set | frozenset) or not isinstance(found, Iterable):
+        raise refuse(where, expected, found)
+    entries = tuple(found)
+    if not many and len(entries) != len(kinds):
+        raise refuse(where, expected, found)
+    return tuple(_settled(kinds[0] if many else kinds[n], x, where) for n, x in enumerate(entries))
+
+
+def _dict(kind: Any, found: object, where: str) -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(found, Mapping):
+        raise refuse(where, "a mapping from names to numbers", found)
+    return {_str(key, f"{where}, a name"): _settled(kind, x, f"{where}.{key}") for key, x in found.items()}
+
+
+def _dataclass(kind: type, found: object, where: str) -> object:
+    if isinstance(found, kind):
+        return found
+    names = [name for name, _ in _kinds(kind)]
+    if not isinstance(found, Mapping):
+        raise refuse(where, f"{kind.__name__} or a mapping with {', '.join(names)}", found)
+    for key in found:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
+            raise ConfigError(f"{where}: there is no {key!r}; {hint}")
+    return kind(**found)
