@@ -180,7 +180,9 @@ def _load_array(path: Path, dtype: str, expected: int) -> NDArray[Any]:
 
 def _load_table(path: Path) -> pa.Table:
     try:
-        table = pq.read_table(path, memory_map=True)
+        # Not pq.read_table, which loads pandas: a second of work for nothing.
+        with pq.ParquetFile(path, memory_map=True) as file:
+            table = file.read()
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:

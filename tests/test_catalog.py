@@ -6,13 +6,16 @@ import mmap
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from mixlab.catalog import ACTIVITY_DB, Catalog, Stem
+from mixlab.catalog import ACTIVITY_DB, Catalog, Stem, _array
 from mixlab.catalog_files import SCHEMA, WRITTEN_COLUMNS, finish_commit, write_catalog
 from mixlab.entries import Problem
 from mixlab.errors import CatalogError, CatalogMismatchError, ConfigError
@@ -123,6 +126,39 @@ def test_envelopes_and_running_counts_agree(folder: Path) -> None:
     while isinstance(base, np.ndarray):
         base = base.base
     assert isinstance(base, mmap.mmap)
+
+
+@pytest.mark.parametrize("chunks", [[], [0], [1], [20], [3, 0, 13], [9, 9, 8]])
+@pytest.mark.parametrize("kind", [t for t in SCHEMA.types if not pa.types.is_list(t)], ids=str)
+def test_columns_hold_what_the_table_holds(kind: pa.DataType, chunks: list[int]) -> None:
+    rng = np.random.default_rng(3)
+    whole = pa.array(rng.integers(0, 2, 31).tolist(), pa.int64()).cast(kind)
+    # slices, so that their first values are not those of their buffers
+    column = pa.chunked_array([whole.slice(5, length) for length in chunks], kind)
+    found = _array(column)
+    assert found.tolist() == column.to_pylist()
+    assert found.dtype == (object if kind == pa.string() else kind.to_pandas_dtype())
+
+
+def test_a_column_with_gaps_is_still_read() -> None:
+    assert np.isnan(_array(pa.chunked_array([pa.array([1.0, None], pa.float32())]))).tolist() == [False, True]
+
+
+def test_opening_drawing_and_rendering_do_not_load_pandas(toy: Catalog) -> None:
+    code = (
+        "import sys\n"
+        "from mixlab import Catalog, MixDataset\n"
+        "catalog = Catalog.open(sys.argv[1])\n"
+        "assert len(catalog.problems()) >= 0 and catalog.songs() and catalog.stem(0)\n"
+        "assert 'pandas' not in sys.modules, 'pandas was loaded by opening'\n"
+        "MixDataset(catalog, epoch_size=16).item(0)\n"
+        "assert 'pandas' not in sys.modules, 'pandas was loaded by mixing'\n"
+        "print(len(catalog.to_pandas()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(toy.path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, str(len(toy))), done.stderr
 
 
 def test_columns_are_read_only_and_cached(folder: Path) -> None:
