@@ -262,6 +262,7 @@ class Catalog:
         self.path = path
         self.content_hash: str = meta["content_hash"]
         self.base_hash: str = meta["base_hash"]
+        self.follow_links: bool = meta.get("follow_links", False)
         self.split_method: str = meta["split"]["method"]
         self.split_seed: int = meta["split"]["seed"]
         self.activity_db: float = meta["activity_db"]

@@ -272,6 +272,7 @@ def write_catalog(
     measure_version: int,
     activity_db: float = ACTIVITY_DB,
     base_hash: str = "",
+    follow_links: bool = False,
 ) -> str:
     """Write a catalog folder; a reader sees the old catalog or the new one, never a mixture.
 
@@ -291,6 +292,7 @@ def write_catalog(
         activity_db: Threshold of activity in dBFS.
         base_hash: Hash of rows and activity, where they are those of a catalog that was read: the table
             rounds some numbers, so it would come out otherwise from what was read. By default computed.
+        follow_links: Whether files may be read through links that leave their root.
 
     Returns:
         The content hash.
@@ -309,6 +311,7 @@ def write_catalog(
         "schema": SCHEMA_VERSION,
         "content_hash": hash_content(base, rows["split"]),
         "roots": {name: _root_entry(folder, root) for name, root in roots.items()},
+        "follow_links": follow_links,
         "split": {"method": split[0], "seed": split[1]},
         "activity_db": activity_db,
         "measure_version": measure_version,

@@ -201,16 +201,17 @@ def read_excerpt(
         float32 ``(channels, samples)`` and the sample rate in Hz; more than two channels are mixed to one.
 
     Raises:
-        CatalogError: the file lies outside its corpus's root, or the root is missing.
+        CatalogError: the file lies outside its corpus's root, and the index was not told to follow links; or
+            the root is missing.
         AudioError: the file is missing or damaged, or is not the one that was indexed.
     """
     stem = catalog.stem(row)
     path = catalog.audio_path(row)
     root = catalog.roots[stem.corpus]
-    if not path.resolve().is_relative_to(root.resolve()):
+    if not catalog.follow_links and not path.resolve().is_relative_to(root.resolve()):
         raise CatalogError(
             f"Expected {stem.key} below the root {root}, found a link that leads out of it. It is not read; "
-            "put the file itself there, or index the folder that it lies in."
+            "put the file itself there, index the folder that it lies in, or index again with --follow_links."
         )
     if stem.frames == 0:
         raise CatalogError(f"{stem.key} holds no sound that decodes: {', '.join(stem.problems) or 'empty'}.")

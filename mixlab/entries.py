@@ -91,10 +91,12 @@ class ScanOptions:
     Attributes:
         raws: Use the raw recordings instead of the stems (MedleyDB layouts only).
         metadata: Folder with the metadata files, where they do not lie beside the audio.
+        follow_links: Read files and folders that links below the root lead to, also outside it.
     """
 
     raws: bool = False
     metadata: Path | None = None
+    follow_links: bool = False
 
 
 class Adapter(Protocol):

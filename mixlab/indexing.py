@@ -18,9 +18,9 @@ from tqdm import tqdm
 from mixlab.activity import MEASURE_VERSION, Measurement, measure
 from mixlab.audio import FLOOR_DB, HOP_S
 from mixlab.catalog import Catalog, songs_from_columns
-from mixlab.catalog_files import ACTIVITY_DB, SCHEMA, WRITTEN_COLUMNS, write_catalog
+from mixlab.catalog_files import ACTIVITY_DB, PROBLEMS, SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.entries import Problem
-from mixlab.errors import CatalogError, ConfigError
+from mixlab.errors import CatalogError, ConfigError, CorpusError
 from mixlab.files import check_writable
 from mixlab.journal import FileKey, Journal
 from mixlab.parallel import Engine, default_workers, map_items
@@ -99,6 +99,7 @@ def build_catalog(
     split: str = "artist",
     seed: int = 0,
     splits: str | Path | None = None,
+    follow_links: bool = False,
     workers: int | None = None,
     engine: Engine = "local",
     progress: bool = True,
@@ -117,13 +118,16 @@ def build_catalog(
         split: ``artist``, ``random`` or ``corpus``.
         seed: Seed of the split.
         splits: CSV file with the splits of some songs (``mixlab.splits.read_splits``); the rest by ``split``.
+        follow_links: Read what links below a root lead to, also outside it, for corpora that are kept as
+            links (DataLad, git-annex, the cache of Hugging Face). Metadata can still name no file outside.
         workers: Processes; None decides by the amount of work.
         engine: ``local`` or ``ray``.
         progress: Show a progress bar on a terminal.
 
     Raises:
         ConfigError: the file of splits is none, or names no song of these corpora.
-        CorpusError: a root is missing or not laid out as its corpus.
+        CorpusError: a root is missing or not laid out as its corpus, no stem of it can be used, or nothing at
+            all can be mixed; then the catalog is written all the same, with the problems.
         UnknownLabelError: labels are in no map; the message holds the rows to add.
         CatalogError: another run is writing this catalog.
         OutputError: nothing can be written at ``out``.
@@ -132,11 +136,13 @@ def build_catalog(
     check_writable(Path(out).expanduser())
     places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
     given = None if splits is None else read_splits(Path(splits).expanduser())
-    rows, problems, notes = scan_all(places, raws, metadata or {}, labels_extra or {}, on_unmapped)
+    rows, problems, notes = scan_all(
+        places, raws, metadata or {}, labels_extra or {}, on_unmapped, follow_links
+    )
     if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
         there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
         raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
-    return write_entries(
+    report = write_entries(
         out,
         rows,
         roots=places,
@@ -145,9 +151,23 @@ def build_catalog(
         split=split,
         seed=seed,
         given=given,
+        follow_links=follow_links,
         workers=workers,
         engine=engine,
         progress=progress,
+    )
+    _refuse_undrawable(report, rows)
+    return report
+
+
+def _refuse_undrawable(report: BuildReport, rows: Sequence[Row]) -> None:
+    if report.drawable:
+        return
+    reasons = Counter(row.ignored for row in rows if row.ignored) + Counter(report.problems)
+    most = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5))
+    raise CorpusError(
+        f"None of the {report.stems} stems can be mixed: {most or 'none of them sounds'}. All problems are "
+        f"in {report.path / PROBLEMS}; labels can be given by a map of your own (--labels_extra)."
     )
 
 
@@ -235,6 +255,7 @@ def write_entries(
     split: str = "artist",
     seed: int = 0,
     given: Mapping[str, str] | None = None,
+    follow_links: bool = False,
     workers: int | None = None,
     engine: Engine = "local",
     progress: bool = True,
@@ -269,6 +290,7 @@ def write_entries(
             roots=roots,
             split=(split if given is None else f"a list, then {split}", seed),
             measure_version=MEASURE_VERSION,
+            follow_links=follow_links,
         )
         journal.finish()
     songs = songs_from_columns(columns)

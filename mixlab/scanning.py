@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixlab.corpora import get_adapter
+from mixlab.corpora import get_adapter, refuse_empty
 from mixlab.entries import Problem, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
@@ -41,6 +41,7 @@ def scan_all(
     metadata: Mapping[str, str | Path],
     labels_extra: Mapping[str, str | Path],
     on_unmapped: str,
+    follow_links: bool = False,
 ) -> tuple[list[Row], list[Problem], list[str]]:
     """Scan every root and resolve its labels; the arguments are those of ``build_catalog``.
 
@@ -65,7 +66,9 @@ def scan_all(
     for name, root in sorted(roots.items()):
         adapter = get_adapter(name.partition("@")[0])
         folder = metadata.get(name)
-        scan = adapter.scan(root, ScanOptions(raws, Path(folder).expanduser() if folder else None))
+        options = ScanOptions(raws, Path(folder).expanduser() if folder else None, follow_links)
+        scan = adapter.scan(root, options)
+        refuse_empty(name, root, scan)
         problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
         notes += [f"{name}: {note}" for note in scan.notes]
         entries = _without_duplicates(name, scan.stems, problems)

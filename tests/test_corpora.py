@@ -5,12 +5,14 @@ import dataclasses
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from mixlab.corpora import CORPORA, get_adapter
-from mixlab.entries import Adapter, ScanOptions, StemEntry
+from mixlab.entries import Adapter, Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_map
 from tests.corpora.trees import TREES, scan, touch
@@ -206,6 +208,218 @@ def test_unreadable_folders_and_odd_names_survive(name: str, tree: Path) -> None
     result = scan(CORPORA[name], tree)
     assert result.stems == expected
     json.dumps([dataclasses.astuple(problem) for problem in result.problems]).encode()
+
+
+# What is not looked at is said ------------------------------------------------------------------
+
+
+def convert(tree: Path, entries: Iterable[StemEntry], ending: str) -> None:
+    """Rename every stem's file as a conversion to another format would."""
+    for entry in entries:
+        (tree / entry.path).rename((tree / entry.path).with_suffix(ending))
+
+
+def said(result: Scan) -> str:
+    return "\n".join(f"{problem.kind} {problem.path} {problem.message}" for problem in result.problems)
+
+
+def scan_or_nothing(name: str, tree: Path) -> Scan:
+    try:
+        return scan(CORPORA[name], tree)
+    except CorpusError:
+        return Scan()
+
+
+PUBLISHED = pytest.mark.parametrize("name", sorted(set(CORPORA) - {"folder"}))
+
+
+@PUBLISHED
+@pytest.mark.parametrize(
+    "ending", [".flac", ".wav", ".FLAC", ".WAV", ".Wav", ".aiff", ".aif", ".w64", ".caf"]
+)
+def test_lossless_copies_stand_for_the_published_files(name: str, ending: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    convert(tree, before.stems, ending)
+    after = scan(CORPORA[name], tree)
+    expected = [dataclasses.replace(e, path=str(Path(e.path).with_suffix(ending))) for e in before.stems]
+    assert after.stems == expected
+    assert {p.kind for p in after.problems} == {p.kind for p in before.problems}
+
+
+@PUBLISHED
+def test_names_in_another_case_or_unicode_form_are_the_same(name: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    for entry in before.stems:
+        path = tree / entry.path
+        path.rename(path.with_name(path.name.swapcase()))
+    after = scan(CORPORA[name], tree)
+    assert [(e.song, e.stem, e.labels) for e in after.stems] == [
+        (e.song, e.stem, e.labels) for e in before.stems
+    ]
+
+
+@PUBLISHED
+def test_of_two_copies_the_published_one_is_used_and_the_other_listed(name: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    for entry in before.stems:
+        for ending in (".wav", ".flac", ".aiff"):
+            touch((tree / entry.path).with_suffix(ending))
+    after = scan(CORPORA[name], tree)
+    assert after.stems == before.stems
+    listed = [p for p in after.problems if p.kind == "skipped" and "the same stem is there" in p.message]
+    assert {Path(p.path).parent.name or p.path for p in listed}
+    for entry in before.stems:
+        parents = {str(parent) for parent in Path(entry.path).parents}
+        assert any(p.path in parents or Path(p.path).stem == Path(entry.path).stem for p in listed)
+
+
+@PUBLISHED
+@pytest.mark.parametrize("ending", [".m4a", ".mp3", ".wma"])
+def test_copies_with_loss_are_named_and_not_used(name: str, ending: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    convert(tree, before.stems, ending)
+    after = scan(CORPORA[name], tree)
+    assert after.stems == []
+    assert ending in said(after)
+
+
+@ALL
+@pytest.mark.parametrize("file", ["a.m4a", "b.wma", "live.zip", "c.wav.part", ".d.wav.icloud", "e.pcm"])
+def test_what_cannot_be_read_is_listed(name: str, file: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    home = Path(before.stems[0].path).parent
+    touch(tree / home / file)
+    touch(tree / "more" / "and" / "more" / "deep" / "down" / file)
+    after = scan(CORPORA[name], tree)
+    assert after.stems == before.stems
+    found = {p.path for p in after.problems if p.kind == "skipped"}
+    assert {(home / file).as_posix(), f"more/and/more/deep/down/{file}"} <= found
+
+
+@PUBLISHED
+def test_audio_that_nothing_names_is_listed(name: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    for folder in (tree, (tree / before.stems[0].path).parent, tree / "a" / "b" / "c" / "d"):
+        touch(folder / "who_am_i.wav")
+    for number in range(40):
+        touch(tree / "many" / f"{number % 4}" / f"{number}.wav")
+    after = scan(CORPORA[name], tree)
+    assert after.stems == before.stems
+    new = set(after.problems) - set(before.problems)
+    assert sum("who_am_i.wav" in p.path for p in new) == 3
+    assert [p.message for p in new if p.path == "many"] == [
+        "40 .wav files below 'many', such as 'many/0/0.wav', are not used: "
+        "neither the layout nor the metadata of this corpus says what it is."
+    ]
+    assert len(new) == 4
+
+
+@ALL
+def test_litter_of_systems_is_no_file(name: str, tree: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    for path in [path for path in tree.rglob("*") if path.is_file()]:
+        touch(path.with_name(f"._{path.name}"), "Mac OS X")
+        touch(path.parent / ".DS_Store")
+        touch(path.parent / "Thumbs.db")
+        touch(path.parent / "desktop.ini", "[.ShellClassInfo]")
+        touch(path.parent / "@eaDir" / path.name / "SYNOAUDIO.wav")
+    shutil.copytree(tree, tree / "__MACOSX" / "root", symlinks=True)
+    assert scan(CORPORA[name], tree) == before
+
+
+@ALL
+def test_links_that_lead_nowhere_are_listed(name: str, tree: Path) -> None:
+    """A clone of a DataLad or git-annex data set before its files were fetched."""
+    before = scan(CORPORA[name], tree)
+    for number, entry in enumerate(before.stems):
+        (tree / entry.path).unlink()
+        (tree / entry.path).symlink_to(f"../.git/annex/objects/{number}")
+    (tree / "lost.wav").symlink_to("nowhere.wav")
+    (tree / "lost_folder").symlink_to("nowhere")
+    result = scan(CORPORA[name], tree)
+    assert result.stems == []
+    broken = [p for p in result.problems if p.kind == "broken-link"]
+    assert {"lost.wav", "lost_folder"} <= {p.path for p in broken}
+    for entry in before.stems:
+        parents = {str(parent) for parent in Path(entry.path).parents}
+        assert any(p.path == entry.path or p.path in parents for p in broken), entry.path
+    assert all("fetch" in p.message.casefold() for p in broken)
+
+
+@ALL
+def test_corpora_kept_as_links_are_read_on_request(name: str, tree: Path, tmp_path: Path) -> None:
+    """Every file, metadata too, is a link to a store outside, as in the cache of Hugging Face."""
+    before = scan(CORPORA[name], tree)
+    store = tmp_path / "blobs"
+    store.mkdir()
+    files = [path for path in sorted(tree.rglob("*")) if path.is_file()]
+    for number, path in enumerate(files):
+        path.rename(store / str(number))
+        path.symlink_to(store / str(number))
+    refused = [p for p in scan_or_nothing(name, tree).problems if p.kind == "path-outside-root"]
+    assert all("--follow_links" in p.message for p in refused if "Metadata names" not in p.message)
+    followed = scan(CORPORA[name], tree, follow_links=True)
+    assert followed == before
+
+
+@ALL
+def test_folders_kept_as_links_are_read_on_request(name: str, tree: Path, tmp_path: Path) -> None:
+    before = scan(CORPORA[name], tree)
+    for folder in [path for path in sorted(tree.iterdir()) if path.is_dir()]:
+        folder.rename(tmp_path / folder.name)
+        folder.symlink_to(tmp_path / folder.name)
+    with pytest.raises(CorpusError, match=r"found no song below .*--follow_links"):
+        scan(CORPORA[name], tree)
+    assert scan(CORPORA[name], tree, follow_links=True) == before
+
+
+@ALL
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_links_in_circles_are_safe(name: str, follow_links: bool, tree: Path) -> None:
+    expected = scan(CORPORA[name], tree).stems
+    places = {tree, *((tree / entry.path).parent for entry in expected)}
+    for number, place in enumerate(sorted(places)):
+        (place / f"self{number}").symlink_to(f"self{number}")
+        (place / f"up{number}").symlink_to(place)
+        (place / f"top{number}").symlink_to(tree)
+        (place / f"over{number}").symlink_to(tree.parent)
+    result = scan(CORPORA[name], tree, follow_links=follow_links)
+    assert result.stems == expected
+    looped = {p.path for p in result.problems if p.kind == "link-loop"}
+    assert {"up0", "top0", "over0"} <= looped
+    assert {p.path for p in result.problems if p.kind == "broken-link"} >= {"self0"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes keep nobody out")
+@ALL
+def test_closed_folders_are_listed(name: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        tree = Path(place)
+        TREES[name](tree)
+        expected = scan(CORPORA[name], tree).stems
+        song = next(folder for folder in (tree / expected[-1].path).parents if folder.parent == tree)
+        (song / "closed").mkdir(0)
+        tree.chmod(0o755)
+        # No folder is closed to root.
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            result = scan(CORPORA[name], tree)
+        finally:
+            os.seteuid(user)
+    closed = [problem for problem in result.problems if problem.kind == "unreadable"]
+    assert [problem.path for problem in closed] == [f"{song.name}/closed"]
+    assert "Permission denied" in closed[0].message
+    assert result.stems == expected
+
+
+@ALL
+def test_root_of_another_format_says_what_lies_there(name: str, tmp_path: Path) -> None:
+    for number in range(12):
+        touch(tmp_path / "Song" / f"{number}.m4a")
+    with pytest.raises(CorpusError, match=r"There are 12 \.m4a files below it.*cannot read \.m4a: convert"):
+        scan(CORPORA[name], tmp_path)
 
 
 def test_unknown_name_lists_the_names() -> None:

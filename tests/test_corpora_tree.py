@@ -1,5 +1,6 @@
 """Reading a tree that nobody checked: YAML, contained paths, flags and text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_no_metadata_path_escapes(parts: list[str]) -> None:
 def test_duplicates_are_problems(scan: TreeScan) -> None:
     entry = StemEntry("s", "t", "song/a.wav", ("piano",), "artist")
     scan.add(entry)
-    scan.add(entry)
+    scan.add(replace(entry, path="song/b.wav"))
     assert len(scan) == 1
     assert scan.claim_song("s", scan.root / "one")
     assert scan.claim_song("s", scan.root / "one")

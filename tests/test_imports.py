@@ -17,7 +17,18 @@ PACKAGE = REPO / "mixlab"
 # A module may import from the lines before its own, and a package from itself. New modules go in here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("entries", "files", "jit", "resources", "rng", "time_stamps", "parallel", "values", "yaml_text"),
+    (
+        "entries",
+        "file_kinds",
+        "files",
+        "jit",
+        "resources",
+        "rng",
+        "time_stamps",
+        "parallel",
+        "values",
+        "yaml_text",
+    ),
     ("taxonomy", "audio"),
     ("hierarchy",),
     ("lanes", "uploads"),

@@ -20,6 +20,7 @@ def index(
     seed: int = 0,
     splits: Path | None = None,
     raws: bool = False,
+    follow_links: bool = False,
     metadata: list[str] | None = None,
     labels_extra: list[str] | None = None,
     unmapped: Literal["error", "ignore"] = "error",
@@ -41,6 +42,8 @@ def index(
         splits: CSV file with the columns song (corpus/song) and split for songs whose split you decide;
             the rest is split by '--split' between the splits that the file leaves without a song.
         raws: Use the raw recordings instead of the stems (MedleyDB layouts).
+        follow_links: Read what links lead to outside their root, too: for corpora that are kept as links, as
+            by DataLad, git-annex or the cache of Hugging Face.
         metadata: Folder with a corpus's metadata as NAME=FOLDER, if it is not beside the audio.
         labels_extra: CSV with label rows of your own (label,nodes,ignored,note) as NAME=FILE.
         unmapped: What a label that no map knows is: an 'error', or a reason to 'ignore' its stem.
@@ -54,6 +57,7 @@ def index(
         out,
         roots,
         raws=raws,
+        follow_links=follow_links,
         metadata=parse_pairs(metadata, "--metadata"),
         labels_extra=parse_pairs(labels_extra, "--labels_extra"),
         on_unmapped=unmapped,

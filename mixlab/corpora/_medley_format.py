@@ -17,14 +17,15 @@ This module finds the song folders and their YAML and reads it into plain values
 mean (artists, bleed, gains) is decided by the two corpus modules.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixlab.corpora._tree import TreeScan, labels_of, mapping_of, text, truthy
+from mixlab.corpora._tree import TreeScan, is_dir, is_file, labels_of, mapping_of, text, truthy
 from mixlab.entries import ScanOptions
 from mixlab.errors import CorpusError
+from mixlab.file_kinds import form
 
 __all__ = [
     "MetadataStore",
@@ -32,11 +33,13 @@ __all__ = [
     "SongSheet",
     "StemFile",
     "find_song_folders",
+    "known_extras",
     "metadata_folders",
     "parse_sheet",
 ]
 
 _SUFFIX = "_METADATA.yaml"
+_SUFFIXES = (_SUFFIX, "_METADATA.yml")
 _METADATA_NAMES = frozenset({"metadata"})
 # Root, archive folder (Audio, V1, V2), song: one level more allows for a folder around them.
 _MAX_DEPTH = 3
@@ -146,7 +149,7 @@ def find_song_folders(scan: TreeScan) -> list[Path]:
         below: list[Path] = []
         for parent in level:
             for folder in scan.folders(parent):
-                if _is_song(folder):
+                if _is_song(scan, folder):
                     found.append(folder)
                 elif depth + 1 < _MAX_DEPTH and folder.name.casefold() not in _METADATA_NAMES:
                     below.append(folder)
@@ -155,13 +158,28 @@ def find_song_folders(scan: TreeScan) -> list[Path]:
     return [folder for folder in found if scan.claim_song(folder.name, folder)]
 
 
-def _is_song(folder: Path) -> bool:
-    name = folder.name
-    return (
-        (folder / f"{name}_STEMS").is_dir()
-        or (folder / f"{name}_RAW").is_dir()
-        or (folder / f"{name}{_SUFFIX}").is_file()
-    )
+def _is_song(scan: TreeScan, folder: Path) -> bool:
+    wanted = {form(f"{folder.name}{ending}") for ending in ("_STEMS", "_RAW", *_SUFFIXES)}
+    return any(form(entry.name) in wanted for entry in scan.listing(folder))
+
+
+def known_extras(songs: Iterable[Path], raws: bool) -> Callable[[Path], bool]:
+    """Return what says of a path that it belongs to a song and holds no stem.
+
+    That is the song's mix, its preview, and the folder of the recordings or stems that were not asked for.
+    """
+    known = set(songs)
+    unasked = "_stems" if raws else "_raw"
+
+    def is_extra(path: Path) -> bool:
+        if path.parent not in known:
+            return False
+        name = form(path.stem)
+        return name in (form(f"{path.parent.name}{unasked}"), form(f"{path.parent.name}_mix")) or (
+            name.endswith("_preview")
+        )
+
+    return is_extra
 
 
 def metadata_folders(options: ScanOptions) -> list[Path]:
@@ -184,7 +202,7 @@ class MetadataStore:
     """
 
     def __init__(self, scan: TreeScan, options: ScanOptions, *, folder_first: bool) -> None:
-        if options.metadata is not None and not options.metadata.is_dir():
+        if options.metadata is not None and not is_dir(options.metadata):
             raise CorpusError(
                 f"Corpus {scan.corpus!r}: the metadata folder {options.metadata} does not exist. "
                 f"Expected a folder with files named <song>{_SUFFIX}."
@@ -198,8 +216,9 @@ class MetadataStore:
         """Return the sheet of the song in ``folder``; None, with a problem, if it cannot be used."""
         song = folder.name
         places = [*self._below, folder] if self._folder_first else [folder, *self._below]
-        candidates = [place / f"{song}{_SUFFIX}" for place in (*self._given, *places)]
-        path = next((candidate for candidate in candidates if candidate.is_file()), None)
+        names = [(place, f"{song}{ending}") for place in (*self._given, *places) for ending in _SUFFIXES]
+        found = (self._scan.child(place, name) for place, name in names)
+        path = next((candidate for candidate in found if candidate is not None), None)
         if path is None:
             self._scan.problem(
                 "bad-metadata",
@@ -223,4 +242,10 @@ class MetadataStore:
         places = [*self._given, *self._below]
         beside = [place / "resources" for place in (self._scan.root, *(p.parent for p in places))]
         folders = dict.fromkeys([*places, self._scan.root, *beside])
-        return [path for folder in folders for path in sorted(folder.glob(pattern)) if path.is_file()]
+        return [
+            path
+            for folder in folders
+            if is_dir(folder)
+            for path in sorted(folder.glob(pattern))
+            if is_file(path)
+        ]

@@ -9,14 +9,17 @@ does not depend on the order in which the file system lists things.
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
+from mixlab.corpora._skipped import what_is_there
 from mixlab.entries import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
+from mixlab.file_kinds import LOSSLESS_SUFFIXES, READ_SUFFIXES, form, is_litter, why_not_read
 from mixlab.yaml_text import load_json, load_yaml
 
 __all__ = [
@@ -30,7 +33,7 @@ __all__ = [
     "truthy",
 ]
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
+AUDIO_SUFFIXES = READ_SUFFIXES
 
 # The largest genuine metadata file (a Mixing Secrets song with 90 stems) has 40 kB.
 _MAX_METADATA_BYTES = 16 * 2**20
@@ -48,9 +51,9 @@ def check_root(root: Path, corpus: str, layout: str) -> Path:
     Raises:
         CorpusError: ``root`` does not exist or is no folder.
     """
-    if root.is_dir():
+    if is_dir(root):
         return root.resolve()
-    found = "a file" if root.exists() else "nothing"
+    found = "a file" if is_file(root) else "nothing"
     raise CorpusError(
         f"Corpus {corpus!r}: expected a folder at {root}, found {found} there. "
         f"Expected layout: {layout}. Check the path given as root."
@@ -58,9 +61,11 @@ def check_root(root: Path, corpus: str, layout: str) -> Path:
 
 
 def nothing_found(root: Path, corpus: str, layout: str, hint: str = "") -> CorpusError:
-    """Return the error for a root that holds nothing of the corpus's layout."""
+    """Return the error for a root that holds nothing of the corpus's layout, saying what it does hold."""
     message = f"Corpus {corpus!r}: found no song below {root}. Expected layout: {layout}."
-    return CorpusError(f"{message} {hint or 'Check that the root is the folder named in that layout.'}")
+    there = what_is_there(TreeScan(corpus, root))
+    hint = hint or "Check that the root is the folder named in that layout."
+    return CorpusError(" ".join(part for part in (message, there, hint) if part))
 
 
 def text(value: object) -> str:
@@ -123,16 +128,24 @@ class TreeScan:
         corpus: Corpus name written into problems.
         root: Corpus root, resolved (see :func:`check_root`).
         trusted: Further folders from which metadata may be read (a user's ``--metadata``).
+        follow_links: Read what links below the root lead to, also when they leave it. Metadata
+            can still name nothing outside.
     """
 
-    def __init__(self, corpus: str, root: Path, trusted: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, corpus: str, root: Path, trusted: Iterable[Path] = (), *, follow_links: bool = False
+    ) -> None:
         self.corpus = corpus
         self.root = root
         self._trusted = (root, *(folder.resolve() for folder in trusted))
         self._stems: dict[tuple[str, str], StemEntry] = {}
+        self._by_path: dict[str, tuple[str, str]] = {}
         self._problems: list[Problem] = []
         self._notes: list[str] = []
         self._songs: dict[str, Path] = {}
+        self._passed_over: set[Path] = set()
+        self._follow_links = follow_links
+        self._listings: dict[Path, tuple[Entry, ...]] = {}
 
     # Reporting -------------------------------------------------------------------------------
 
@@ -156,6 +169,7 @@ class TreeScan:
         first = self._songs.setdefault(song, folder)
         if first == folder:
             return True
+        self._passed_over.add(folder)
         self.problem(
             "duplicate-song",
             f"Song {song!r} was already read from {self.relative(first)!r}; this copy is left out. "
@@ -166,9 +180,9 @@ class TreeScan:
         return False
 
     def add(self, entry: StemEntry) -> None:
-        """Keep a stem; a second one with the same song and stem id is a problem."""
+        """Keep a stem; a second one with the same song and stem id, or the same file, is a problem."""
         key = (entry.song, entry.stem)
-        if key in self._stems:
+        if key in self._stems and self._stems[key].path != entry.path:
             self.problem(
                 "duplicate-stem",
                 f"Stem {entry.stem!r} of song {entry.song!r} is listed twice "
@@ -178,11 +192,56 @@ class TreeScan:
                 path=entry.path,
             )
             return
-        self._stems[key] = entry
+        first = self._by_path.setdefault(entry.path, key)
+        if first in self._stems:
+            self._stems[first] = self._merged(self._stems[first], entry)
+        else:
+            self._stems[key] = entry
+
+    def _merged(self, first: StemEntry, second: StemEntry) -> StemEntry:
+        """Return one entry for a file that metadata lists twice; what the two disagree on stays open."""
+        labels = tuple(dict.fromkeys((*first.labels, *second.labels)))
+        known = bool(first.labels and second.labels)
+        said = f"as {', '.join(labels)}: one of them is taken to sound" if len(labels) > 1 else "alike"
+        self.problem(
+            "duplicate-file",
+            f"{first.path!r} is listed twice, as stem {first.stem!r} of {first.song!r} and as stem "
+            f"{second.stem!r} of {second.song!r}, {said}; it is used once. Correct the metadata.",
+            song=second.song,
+            stem=second.stem,
+            path=second.path,
+        )
+        return replace(
+            first,
+            labels=labels if known else (),
+            groups=tuple(sorted({*first.groups, *second.groups})),
+            bleed=first.bleed or second.bleed,
+            bleed_labels=_merged_bleed(first, second),
+        )
 
     def __len__(self) -> int:
         """Return the number of stems so far."""
         return len(self._stems)
+
+    @property
+    def stems(self) -> tuple[StemEntry, ...]:
+        """The stems so far."""
+        return tuple(self._stems.values())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems so far, each once."""
+        return tuple(dict.fromkeys(self._problems))
+
+    def is_second_copy(self, folder: Path) -> bool:
+        """Return whether a folder was passed over as a second copy of a song, which is a problem already."""
+        return folder in self._passed_over
+
+    def songs_without_metadata(self) -> set[Path]:
+        """Return the folders of songs that gave no stem for a reason that is among the problems."""
+        read = {stem.song for stem in self._stems.values()}
+        blamed = {problem.song for problem in self._problems if not problem.stem} - read
+        return {folder for song, folder in self._songs.items() if song in blamed}
 
     @property
     def found_nothing(self) -> bool:
@@ -197,37 +256,56 @@ class TreeScan:
     # Listing ---------------------------------------------------------------------------------
 
     def folders(self, folder: Path) -> list[Path]:
-        """Return the visible sub-folders of ``folder`` by name; links out of the root are problems."""
-        return [path for path in self._children(folder, os.DirEntry.is_dir) if self._contained(path)]
+        """Return the visible sub-folders of ``folder`` by name; links that are not followed are problems."""
+        paths = [folder / entry.name for entry in self.listing(folder) if entry.is_dir]
+        return [path for path in paths if self.follows(path)]
 
     def files(self, folder: Path, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> list[Path]:
         """Return the visible files with one of ``suffixes`` (any case) in ``folder`` by name."""
-        paths = self._children(folder, os.DirEntry.is_file)
-        return [path for path in paths if path.suffix.lower() in suffixes and self._contained(path)]
+        paths = [folder / entry.name for entry in self.listing(folder) if entry.is_file]
+        return [path for path in paths if path.suffix.lower() in suffixes and self.follows(path)]
 
-    def _children(self, folder: Path, kind: Callable[["os.DirEntry[str]"], bool]) -> list[Path]:
+    def listing(self, folder: Path) -> tuple["Entry", ...]:
+        """Return what is visible in ``folder`` by name, read once; litter of systems is left out."""
+        if folder not in self._listings:
+            self._listings[folder] = self._list(folder)
+        return self._listings[folder]
+
+    def _list(self, folder: Path) -> tuple["Entry", ...]:
         try:
             with os.scandir(folder) as entries:
-                names = sorted(e.name for e in entries if not e.name.startswith(".") and _is(e, kind))
+                found = [_look(entry) for entry in entries if not is_litter(entry.name)]
         except OSError as error:
             self.problem("unreadable", f"Folder cannot be listed: {error.strerror}.", path=folder)
-            return []
-        bad = [name for name in names if not _printable(name)]
-        for name in bad:
-            self.problem("bad-name", "File name is not valid UTF-8; rename it.", path=folder / name)
-        return [folder / name for name in names if name not in bad]
+            return ()
+        for entry in found:
+            if not _printable(entry.name):
+                message = "File name is not valid UTF-8; rename it."
+                self.problem("bad-name", message, path=folder / entry.name)
+        return tuple(sorted(entry for entry in found if _printable(entry.name)))
 
-    def _contained(self, path: Path) -> bool:
-        """Return whether ``path``, links followed, lies below the root."""
-        if not path.is_symlink() or _resolve(path, self._trusted) is not None:
+    def follows(self, path: Path) -> bool:
+        """Return whether ``path`` may be entered or read: what is no link, or one that is followed."""
+        if not path.is_symlink():
             return True
-        self.problem(
-            "path-outside-root",
-            f"Link {self.relative(path)!r} leaves the corpus root and is not followed. "
-            "Put the files below the root, or index their own folder.",
-            path=path,
-        )
+        if self._loops(path):
+            message = f"Link {self.relative(path)!r} leads to a folder that it lies in; not followed."
+            self.problem("link-loop", message, path=path)
+            return False
+        if self._follow_links or _resolve(path, self._trusted) is not None:
+            return True
+        self.problem("path-outside-root", _leaves(self.relative(path)), path=path)
         return False
+
+    def _loops(self, link: Path) -> bool:
+        """Return whether a link leads to one of the folders on the way to it, or above them."""
+        target = _resolve(link, (Path(link.anchor),))
+        if target is None or not is_dir(target):
+            return False
+        above = [link.parent, *link.parent.parents]
+        return any(
+            folder.resolve().is_relative_to(target) for folder in above if folder.is_relative_to(self.root)
+        )
 
     # Locating and reading --------------------------------------------------------------------
 
@@ -235,12 +313,13 @@ class TreeScan:
         """Return the path of an existing file below the root, relative to it, or None.
 
         ``parts`` come from metadata: an absolute path, a step upwards that leaves the root or a
-        link that does is a ``path-outside-root`` problem, and the file is not touched.
+        link that does is a ``path-outside-root`` problem, and the file is not touched. Where the
+        file was converted, or copied through a system that spells names otherwise, the file of the
+        same name with another lossless ending, case or Unicode form is the one meant.
         """
-        shown = "/".join(parts)
-        path = base.joinpath(*parts) if _harmless(parts) else None
-        resolved = _resolve(path, (self.root,)) if path is not None else None
-        if path is None or resolved is None:
+        path = self._below(base, parts)
+        if path is None:
+            shown = "/".join(parts)
             self.problem(
                 "path-outside-root",
                 f"Metadata names the file {_ascii(shown)[:200]!r}, which leaves the corpus root; not read.",
@@ -249,17 +328,77 @@ class TreeScan:
                 path=shown,
             )
             return None
-        if not _is_file(resolved):
-            self.problem(
-                "missing-file",
-                f"Expected audio file {self.relative(path)!r}; there is none. "
-                "Unpack the corpus again or remove the stem from its metadata.",
-                song=song,
-                stem=stem,
-                path=path,
-            )
+        found = self._at(path) if self._may_read(path) else None
+        if found is not None:
+            return self.relative(found)
+        kind, reason = self._why_missing(path)
+        self.problem(kind, reason, song=song, stem=stem, path=path)
+        return None
+
+    def _below(self, base: Path, parts: Iterable[str]) -> Path | None:
+        """Return where metadata points to, if that lies below the root; links are not looked at."""
+        if not _harmless(parts):
             return None
-        return self.relative(path)
+        path = Path(os.path.normpath(base.joinpath(*parts)))
+        return path if self.root in path.parents else None
+
+    def _may_read(self, path: Path) -> bool:
+        return self._follow_links or _resolve(path, (self.root,)) is not None
+
+    def find(self, base: Path, *parts: str) -> Path | None:
+        """Return the existing file that ``locate`` would, without a problem where there is none."""
+        path = self._below(base, parts)
+        return self._at(path) if path is not None and self._may_read(path) else None
+
+    def _at(self, path: Path) -> Path | None:
+        """Return the file at ``path``, or the one that stands for it under another lossless ending.
+
+        The name as given comes first, then the same ending in another case, then the endings in
+        the order of ``LOSSLESS_SUFFIXES``. Links that are not followed are passed over, with a problem.
+        """
+        if is_file(path):
+            return path if self.follows(path) else None
+        folder = self.folder(path.parent)
+        if folder is None:
+            return None
+        order = (path.suffix.lower(), *LOSSLESS_SUFFIXES)
+        twins = [
+            (order.index(ending), entry.name)
+            for entry in self.listing(folder)
+            if entry.is_file and (ending := Path(entry.name).suffix.lower()) in order
+            if form(Path(entry.name).stem) == form(path.stem)
+        ]
+        return next((folder / name for _, name in sorted(twins) if self.follows(folder / name)), None)
+
+    def folder(self, path: Path) -> Path | None:
+        """Return the folder at ``path``, below the root and in whatever case and Unicode form."""
+        if path == self.root or is_dir(path):
+            return path if path == self.root or self.follows(path) else None
+        parent = self.folder(path.parent) if self.root in path.parents else None
+        if parent is None:
+            return None
+        found = self.child(parent, path.name)
+        return found if found is not None and is_dir(found) and self.follows(found) else None
+
+    def child(self, folder: Path, name: str) -> Path | None:
+        """Return what is called ``name`` in ``folder``, in whatever case and Unicode form; or None."""
+        names = [entry.name for entry in self.listing(folder) if form(entry.name) == form(name)]
+        return folder / (name if name in names else names[0]) if names else None
+
+    def _why_missing(self, path: Path) -> tuple[str, str]:
+        """Return kind and message for a file that metadata names and that cannot be had."""
+        if is_broken_link(path):
+            return "broken-link", broken_link(self.relative(path), path)
+        if not self._may_read(path):
+            return "path-outside-root", _leaves(self.relative(path))
+        folder = self.folder(path.parent)
+        beside = [entry.name for entry in self.listing(folder) if entry.is_file] if folder else []
+        same = [name for name in beside if form(Path(name).stem) == form(path.stem)]
+        hint = "Unpack the corpus again or remove the stem from its metadata."
+        if same:
+            why = why_not_read(same[0]) or "only lossless copies stand for a corpus's own files"
+            hint = f"There is {same[0]!r}, but {why}."
+        return "missing-file", f"Expected audio file {self.relative(path)!r}; there is none. {hint}"
 
     def load_mapping(self, path: Path, *, song: str = "") -> dict[Any, Any] | None:
         """Read a YAML or JSON file that holds a mapping; anything else is a problem and None."""
@@ -297,9 +436,12 @@ class TreeScan:
         return rows
 
     def _read_text(self, path: Path, song: str) -> str | None:
-        resolved = _resolve(path, self._trusted)
+        resolved = _resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
         if resolved is None:
-            message = "Metadata file is a link that leaves the corpus root; not read."
+            message = (
+                "Metadata file is a link that leaves the corpus root; not read. Put the file itself there, "
+                "or use --follow_links."
+            )
             self.problem("path-outside-root", message, song=song, path=path)
             return None
         try:
@@ -324,11 +466,50 @@ class TreeScan:
         )
 
 
-def _is(entry: "os.DirEntry[str]", kind: Callable[["os.DirEntry[str]"], bool]) -> bool:
+@dataclass(frozen=True, order=True)
+class Entry:
+    """What one name in a folder stands for, links followed; a broken link is neither file nor folder."""
+
+    name: str
+    is_dir: bool
+    is_file: bool
+    is_link: bool
+
+
+def _look(entry: "os.DirEntry[str]") -> Entry:
     try:
-        return kind(entry)
-    except OSError:  # a link loop: neither a file nor a folder
-        return False
+        return Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink())
+    except OSError:  # a link loop, or a link into a place that may not be looked into
+        return Entry(entry.name, is_dir=False, is_file=False, is_link=True)
+
+
+def _leaves(shown: str) -> str:
+    return (
+        f"Link {shown!r} leaves the corpus root and is not followed. Put the files below the root, index "
+        "their own folder, or, if links are how you keep corpora, use --follow_links."
+    )
+
+
+def is_broken_link(path: Path) -> bool:
+    """Return whether ``path`` is a link that leads nowhere; False for names that no file can have."""
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 - these never raise
+
+
+def broken_link(shown: str, path: Path) -> str:
+    """Return what is wrong with a link that leads nowhere, and how such files are fetched."""
+    target = _ascii(os.readlink(path))[:200]  # noqa: PTH115 - the text, not a path
+    return (
+        f"Link {shown!r} leads to {target!r}, where nothing can be found. Fetch the file (such as by "
+        "'git annex get', 'datalad get' or a new download), mount what it lies on, or remove the link."
+    )
+
+
+def _merged_bleed(first: StemEntry, second: StemEntry) -> tuple[str, ...]:
+    """Return the labels that may bleed into a file listed twice; none where one side says: anything."""
+    sides = [entry for entry in (first, second) if entry.bleed]
+    if not all(entry.bleed_labels for entry in sides):
+        return ()
+    return tuple(sorted({label for entry in sides for label in entry.bleed_labels}))
 
 
 def _harmless(parts: Iterable[str]) -> bool:
@@ -346,10 +527,19 @@ def _resolve(path: Path, roots: Iterable[Path]) -> Path | None:
     return resolved if any(resolved.is_relative_to(root) for root in roots) else None
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; False where the system will not say."""
     try:
         return path.is_file()
-    except OSError:  # for instance a name longer than the system allows
+    except OSError:  # for instance a name longer than the system allows, or a closed folder
+        return False
+
+
+def is_dir(path: Path) -> bool:
+    """Return whether there is a folder; False where the system will not say."""
+    try:
+        return path.is_dir()
+    except OSError:
         return False
 
 

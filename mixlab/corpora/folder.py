@@ -34,9 +34,11 @@ from pathlib import Path
 
 from mixlab.corpora._keys import artist_keys, song_keys, spaced
 from mixlab.corpora._names import NameParser, folder_parser, is_mixture
-from mixlab.corpora._tree import TreeScan, check_root, nothing_found, truthy
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._tree import TreeScan, check_root, is_file, nothing_found, truthy
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.entries import Scan, ScanOptions, StemEntry
+from mixlab.file_kinds import is_read
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "SIDECAR", "Folder"]
 
@@ -75,7 +77,7 @@ class Folder:
             CorpusError: ``root`` is missing or holds no audio file.
         """
         root = check_root(root, NAME, _LAYOUT)
-        scan = TreeScan(NAME, root)
+        scan = TreeScan(NAME, root, follow_links=options.follow_links)
         parser = folder_parser()
         folders = list(_walk(scan, root, _MAX_DEPTH))
         rows = _read_sidecars(scan, folders)
@@ -84,6 +86,7 @@ class Folder:
             raise nothing_found(root, NAME, _LAYOUT)
         for folder, paths in found.items():
             _add_folder(scan, folder, paths, rows, parser)
+        list_skipped(scan, lambda path: path.parent in found and is_read(path.name) and is_file(path))
         return scan.finish()
 
 
@@ -104,7 +107,7 @@ def _read_sidecars(scan: TreeScan, folders: Iterable[Path]) -> dict[str, dict[st
     """
     rows: dict[str, dict[str, str]] = {}
     for folder in folders:
-        if not (folder / SIDECAR).is_file():
+        if not is_file(folder / SIDECAR):
             continue
         for row in scan.load_rows(folder / SIDECAR, ("file", "label")):
             path = scan.locate(folder, row["file"], song=row.get("song", ""), stem=row["file"])

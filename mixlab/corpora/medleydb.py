@@ -21,8 +21,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mixlab.corpora._keys import artist_keys, common_artists, song_keys, spaced
-from mixlab.corpora._medley_format import MetadataStore, SongSheet, find_song_folders, metadata_folders
+from mixlab.corpora._keys import artist_keys, common_artists, known_artist, song_keys, spaced
+from mixlab.corpora._medley_format import (
+    MetadataStore,
+    SongSheet,
+    find_song_folders,
+    known_extras,
+    metadata_folders,
+)
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text
 from mixlab.entries import Scan, ScanOptions, StemEntry
 
@@ -66,16 +74,18 @@ class MedleyDB:
             CorpusError: ``root`` is missing or holds no MedleyDB song.
         """
         root = check_root(root, NAME, _LAYOUT)
-        scan = TreeScan(NAME, root, metadata_folders(options))
+        scan = TreeScan(NAME, root, metadata_folders(options), follow_links=options.follow_links)
         store = MetadataStore(scan, options, folder_first=False)
         folders = {folder.name: folder for folder in find_song_folders(scan)}
         if not folders:
             raise nothing_found(root, NAME, _LAYOUT)
         sheets = {song: sheet for song, folder in folders.items() if (sheet := store.sheet(folder))}
-        artists = common_artists({song: _artist_names(sheet) for song, sheet in sheets.items()})
+        names = {song: _artist_names(sheet) for song, sheet in sheets.items()}
+        artists = common_artists({song: spellings for song, spellings in names.items() if spellings})
         weights = _mixing_weights(scan, store)
         for song, sheet in sheets.items():
-            _add_song(scan, folders[song], sheet, artists[song], weights, options.raws)
+            _add_song(scan, folders[song], sheet, artists.get(song, ""), weights, options.raws)
+        list_skipped(scan, known_extras(list(folders.values()), options.raws))
         return scan.finish()
 
 
@@ -83,8 +93,10 @@ ADAPTER = MedleyDB()
 
 
 def _artist_names(sheet: SongSheet) -> tuple[str, ...]:
-    prefix = spaced(sheet.song.partition("_")[0])
-    return (sheet.artist, prefix) if sheet.artist else (prefix,)
+    """Return the spellings of a song's artist: the sheet's field, and the first part of ``Artist_Title``."""
+    prefix, _, title = sheet.song.partition("_")
+    names = (known_artist(sheet.artist), known_artist(spaced(prefix)) if title else "")
+    return tuple(name for name in names if name)
 
 
 def _add_song(
@@ -104,9 +116,10 @@ def _add_song(
                 path=path,
                 labels=labels,
                 artist=artist,
-                title=sheet.title or spaced(title),
+                title=sheet.title or spaced(title or prefix),
                 album=sheet.album,
                 genre=sheet.genre,
+                corpus_split=folder_split(scan.root, folder),
                 groups=tuple(sorted(groups)),
                 bleed=bleeds,
                 gain=1.0 if raws else mixing_gain(weights.get(sheet.song), stem.id),

@@ -30,8 +30,11 @@ from mixlab.corpora._medley_format import (
     SongSheet,
     StemFile,
     find_song_folders,
+    known_extras,
     metadata_folders,
 )
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
 
@@ -124,7 +127,7 @@ class MixingSecrets:
             CorpusError: ``root`` is missing or holds no Mixing Secrets song.
         """
         root = check_root(root, NAME, _LAYOUT)
-        scan = TreeScan(NAME, root, metadata_folders(options))
+        scan = TreeScan(NAME, root, metadata_folders(options), follow_links=options.follow_links)
         store = MetadataStore(scan, options, folder_first=True)
         folders = find_song_folders(scan)
         if not folders:
@@ -134,6 +137,7 @@ class MixingSecrets:
             sheet = store.sheet(folder)
             if sheet is not None:
                 _add_song(scan, folder, sheet, bleeds.get(sheet.song, {}), options.raws)
+        list_skipped(scan, known_extras(folders, options.raws))
         return scan.finish()
 
 
@@ -207,7 +211,7 @@ def stem_bleed(
 def _add_song(
     scan: TreeScan, folder: Path, sheet: SongSheet, listed: Mapping[str, _Bleed], raws: bool
 ) -> None:
-    artist, title = identify(sheet.song)
+    artist, title = identify(sheet.song) if "_" in sheet.song else ("", sheet.song)
     shown = spaced(_SAME_ARTIST.get(artist, artist))
     groups = {*artist_keys(shown, spaced(artist)), *song_keys(artist, title)}
     for stem_id, subfolder, filename, labels, stem in sheet.files(raws):
@@ -225,6 +229,7 @@ def _add_song(
                 title=spaced(title),
                 album=sheet.album,
                 genre=sheet.genre,
+                corpus_split=folder_split(scan.root, folder),
                 groups=tuple(sorted(groups)),
                 bleed=bleed,
                 bleed_labels=bleed_labels,

@@ -9,6 +9,7 @@ One track is one stem here, labelled ``<stemName>: <trackType>``. Traps, and wha
 
 * ``has_bleed`` is per track.
 * Files of one song differ in length in 50 songs; the catalog notes it, mixes are padded.
+* The release has no splits; folders ``train``, ``valid`` and ``test`` of one's own are taken for them.
 * Some track types are lists of instruments ("banjo, mandolin, ukulele, harp etc"): one label.
 """
 
@@ -16,8 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixlab.corpora._keys import artist_keys, song_keys
-from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text, truthy
+from mixlab.corpora._keys import artist_keys, known_artist, song_keys
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._split_folders import folder_split
+from mixlab.corpora._tree import TreeScan, check_root, is_file, mapping_of, nothing_found, text, truthy
 from mixlab.entries import Scan, ScanOptions, StemEntry
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MoisesDB"]
@@ -42,13 +45,13 @@ class MoisesDB:
     description = "MoisesDB: 240 songs, bleed known per track"
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
-        """Walk ``root`` and return its stems and problems; ``options`` change nothing here.
+        """Walk ``root`` and return its stems and problems.
 
         Raises:
             CorpusError: ``root`` is missing or holds no MoisesDB song.
         """
         root = check_root(root, NAME, _LAYOUT)
-        scan = TreeScan(NAME, root)
+        scan = TreeScan(NAME, root, follow_links=options.follow_links)
         folders = [folder for folder in _find_songs(scan) if scan.claim_song(folder.name, folder)]
         if not folders:
             raise nothing_found(root, NAME, _LAYOUT)
@@ -56,6 +59,7 @@ class MoisesDB:
             data = scan.load_mapping(folder / "data.json", song=folder.name)
             if data is not None:
                 _add_song(scan, folder, data)
+        list_skipped(scan)
         return scan.finish()
 
 
@@ -70,7 +74,7 @@ def _find_songs(scan: TreeScan) -> list[Path]:
         below: list[Path] = []
         for parent in level:
             for folder in scan.folders(parent):
-                (found if (folder / "data.json").is_file() else below).append(folder)
+                (found if is_file(folder / "data.json") else below).append(folder)
         level = below
     return sorted(found, key=lambda folder: (folder.name, folder.as_posix()))
 
@@ -108,7 +112,7 @@ def track_labels(stem_name: str, track_type: object) -> tuple[str, ...]:
 
 def _add_song(scan: TreeScan, folder: Path, data: Mapping[Any, Any]) -> None:
     song = folder.name
-    artist, title = text(data.get("artist")), text(data.get("song"))
+    artist, title = known_artist(text(data.get("artist"))), text(data.get("song"))
     groups = {*artist_keys(artist), *song_keys(artist, title)}
     for stem_name, track in _tracks(scan, song, data):
         track_id = text(track.get("id"))
@@ -123,9 +127,10 @@ def _add_song(scan: TreeScan, folder: Path, data: Mapping[Any, Any]) -> None:
                 stem=stem,
                 path=path,
                 labels=track_labels(stem_name, track.get("trackType")),
-                artist=artist or song,
+                artist=artist,
                 title=title or song,
                 genre=text(data.get("genre")),
+                corpus_split=folder_split(scan.root, folder),
                 groups=tuple(sorted(groups)),
                 bleed=truthy(track.get("has_bleed")),
                 licence=LICENCE,

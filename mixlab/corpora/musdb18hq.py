@@ -2,23 +2,27 @@
 
 Source: https://zenodo.org/records/3338373.
 Licence: educational use only; the songs taken from MedleyDB are CC BY-NC-SA 4.0.
-Layout: ``<root>/{train,test}/<Artist> - <Title>/{vocals,drums,bass,other,mixture}.wav``,
-44.1 kHz stereo.
+Layout: ``<root>/{train,valid,test}/<Artist> - <Title>/{vocals,drums,bass,other,mixture}.wav``,
+44.1 kHz stereo; FLAC and other lossless copies are taken as well.
 
 Traps, and what is done:
 
 * 93 songs are in Mixing Secrets and 46 in MedleyDB: every song carries ``artist:`` and ``song:``
   group keys spelt as those adapters spell them, so that no overlap crosses splits.
 * ``other`` is everything else on one file; the label map ignores it.
-* The validation split is 14 songs of the train folder.
+* The validation split is 14 songs of the train folder, unless the tree has a folder ``valid`` of its own.
+* Songs in folders of other names, or right below the root, are read and have no split.
 * MUSDB18 without HQ is one ``.stem.mp4`` per song; that is not read, and the error says so.
 """
 
 from pathlib import Path
 
 from mixlab.corpora._keys import artist_keys, song_keys
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
+from mixlab.file_kinds import form, is_read, why_not_read
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Musdb18HQ"]
 
@@ -30,6 +34,10 @@ CITATION = (
 )
 _LAYOUT = "<root>/{train,test}/<Artist> - <Title>/{vocals,drums,bass,other}.wav"
 _STEMS = ("vocals", "drums", "bass", "other")
+# Sums of stems, which tools for this corpus write beside them.
+_MIXES = frozenset({"mixture", "linear_mixture", "accompaniment", "instrumental"})
+_MAX_DEPTH = 3
+_PACKED = "MUSDB18 comes as one .stem.mp4 a song: get MUSDB18-HQ, or convert each stem to WAV or FLAC."
 _VALIDATION = frozenset(
     {
         "ANiMAL - Rockshow",
@@ -66,30 +74,59 @@ class Musdb18HQ:
             CorpusError: ``root`` is missing or holds no MUSDB18-HQ song.
         """
         root = check_root(root, NAME, _LAYOUT)
-        scan = TreeScan(NAME, root)
-        for split in ("train", "test"):
-            if (root / split).is_dir():
-                for folder in scan.folders(root / split):
-                    if _is_song(folder) and scan.claim_song(folder.name, folder):
-                        _add_song(scan, folder, split)
-        if scan.found_nothing:
-            packed = next(root.glob("*/*.stem.mp4"), None)
-            hint = "These are .stem.mp4 files: get MUSDB18-HQ, or convert them to WAV." if packed else ""
-            raise nothing_found(root, NAME, _LAYOUT, hint)
+        scan = TreeScan(NAME, root, follow_links=options.follow_links)
+        songs = [folder for folder in _find_songs(scan) if scan.claim_song(folder.name, folder)]
+        own = any(folder_split(root, folder) == "validation" for folder in songs)
+        for folder in songs:
+            _add_song(scan, folder, _split(root, folder, own))
+        if not songs:
+            raise nothing_found(root, NAME, _LAYOUT, _PACKED if any(root.rglob("*.stem.mp4")) else "")
+        note_unknown_splits(scan, songs)
+        list_skipped(scan, lambda path: path.stem.casefold() in _MIXES)
         return scan.finish()
 
 
 ADAPTER = Musdb18HQ()
 
 
-def _is_song(folder: Path) -> bool:
-    return any((folder / f"{stem}.wav").is_file() for stem in (*_STEMS, "mixture"))
+def _find_songs(scan: TreeScan) -> list[Path]:
+    """Return the folders with a file named as one of the stems or the mix, at most three levels down."""
+    found: list[Path] = []
+    level = [scan.root]
+    for _ in range(_MAX_DEPTH):
+        below: list[Path] = []
+        for parent in level:
+            for folder in scan.folders(parent):
+                (found if _is_song(scan, folder) else below).append(folder)
+        level = below
+    order = ("train", "validation", "test", "")
+    return sorted(
+        found,
+        key=lambda folder: (folder.name, order.index(folder_split(scan.root, folder)), folder.as_posix()),
+    )
+
+
+def _is_song(scan: TreeScan, folder: Path) -> bool:
+    """Return whether a folder has a stem or the mix by name, be it a link that leads nowhere, or not read."""
+    names = [entry.name for entry in scan.listing(folder) if not entry.is_dir]
+    audio = [name for name in names if is_read(name) or why_not_read(name)]
+    return any(form(Path(name).stem) in (*_STEMS, "mixture") for name in audio)
+
+
+def _split(root: Path, folder: Path, own_validation: bool) -> str:
+    """Return the split of a song; the published validation songs lie in the folder of the training songs."""
+    split = folder_split(root, folder)
+    published = split == "train" and folder.name in _VALIDATION and not own_validation
+    return "validation" if published else split
 
 
 def parse_song(name: str) -> tuple[str, str]:
-    """Return artist and title of a folder name ``Artist - Title``; the title may hold the dash."""
+    """Return artist and title of a folder name ``Artist - Title``; the title may hold the dash.
+
+    The artist is '' where the name has no dash.
+    """
     artist, dash, title = name.partition(" - ")
-    return (artist.strip(), title.strip()) if dash else (name, name)
+    return (artist.strip(), title.strip()) if dash else ("", name)
 
 
 def _add_song(scan: TreeScan, folder: Path, split: str) -> None:
@@ -108,7 +145,7 @@ def _add_song(scan: TreeScan, folder: Path, split: str) -> None:
                 labels=(stem,),
                 artist=artist,
                 title=title,
-                corpus_split="validation" if split == "train" and song in _VALIDATION else split,
+                corpus_split=split,
                 groups=tuple(sorted(groups)),
                 licence=LICENCE,
             )

@@ -16,6 +16,7 @@ Traps, and what is done:
 * ``audio_dir`` and ``midi_dir`` are wrong in places and are not used.
 * 22 stems are known to be broken (white noise, wrong pitch); they are left out and reported.
 * Duplicates: the MIDI file's MD5 (``UUID``) and the track id in ``lmd_midi_dir`` are groups.
+* Who wrote the songs is not known: the artist is empty, and the index says that nobody checked them.
 * ``omitted`` is the redux release's bin of duplicates; its songs have no corpus split.
 """
 
@@ -24,8 +25,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text, truthy
 from mixlab.entries import Scan, ScanOptions, StemEntry
+from mixlab.file_kinds import form
 from mixlab.taxonomy import LabelMap, load_label_map
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Slakh"]
@@ -39,8 +43,7 @@ CITATION = (
 _LAYOUT = "<root>/[train|validation|test|omitted/]TrackNNNNN/metadata.yaml with stems/SNN.flac or .wav"
 
 _TRACK = re.compile(r"Track\d{5}")
-_SPLITS = {"train": "train", "validation": "validation", "test": "test"}
-_SUFFIXES = (".flac", ".wav")
+_UNSPLIT = frozenset({"omitted", "babyslakh_16k"})
 _MSD_ID = re.compile(r"TR[A-Z0-9]{16}")
 
 _BAD_STEMS = {
@@ -79,19 +82,23 @@ class Slakh:
     description = "Slakh2100 (original or redux) and BabySlakh"
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
-        """Walk ``root`` and return its stems and problems; ``options`` change nothing here.
+        """Walk ``root`` and return its stems and problems.
 
         Raises:
             CorpusError: ``root`` is missing or holds no Slakh track.
         """
         root = check_root(root, NAME, _LAYOUT)
-        scan = TreeScan(NAME, root)
+        scan = TreeScan(NAME, root, follow_links=options.follow_links)
         label_map = load_label_map(self.label_map)
         tracks = _find_tracks(scan)
         if not tracks:
             raise nothing_found(root, NAME, _LAYOUT)
         for folder in tracks:
             _add_track(scan, folder, label_map)
+        note_unknown_splits(scan, [folder for folder in tracks if folder.parent.name not in _UNSPLIT])
+        list_skipped(
+            scan, lambda path: path.stem.casefold() == "mix" and bool(_TRACK.fullmatch(path.parent.name))
+        )
         return scan.finish()
 
 
@@ -109,7 +116,7 @@ def _find_tracks(scan: TreeScan) -> list[Path]:
                 (found if _TRACK.fullmatch(folder.name) else below).append(folder)
         level = below
     # Where BabySlakh lies beside the full set, the full-band copies in split folders win.
-    found.sort(key=lambda folder: (folder.name, folder.parent.name not in _SPLITS, folder.as_posix()))
+    found.sort(key=lambda folder: (folder.name, not folder_split(scan.root, folder), folder.as_posix()))
     return [folder for folder in found if scan.claim_song(folder.name, folder)]
 
 
@@ -123,14 +130,14 @@ def _add_track(scan: TreeScan, folder: Path, label_map: LabelMap) -> None:
         message = "Metadata file 'metadata.yaml' has no mapping 'stems'. Restore the file from the corpus."
         scan.problem("bad-metadata", message, song=song, path=folder / "metadata.yaml")
         return
-    audio = (
-        {path.stem: path for path in scan.files(folder / "stems", _SUFFIXES)} if _has_stems(folder) else {}
-    )
     stems = {text(key): mapping_of(fields) for key, fields in listed.items()}
-    for stem, path in audio.items():
-        if stem not in stems:
+    audio = {stem: path for stem in stems if (path := scan.find(folder, "stems", f"{stem}.flac"))}
+    place = scan.folder(folder / "stems")
+    known = {form(stem) for stem in stems}
+    for path in scan.files(place) if place else ():
+        if form(path.stem) not in known:
             message = f"Audio file without an entry under 'stems' in metadata.yaml: {path.name!r}; left out."
-            scan.problem("bad-metadata", message, song=song, stem=stem, path=path)
+            scan.problem("bad-metadata", message, song=song, stem=path.stem, path=path)
     groups = duplicate_keys(data)
     for stem, fields in sorted(stems.items()):
         if _usable(scan, song, stem, fields, audio.get(stem), folder):
@@ -140,17 +147,13 @@ def _add_track(scan: TreeScan, folder: Path, label_map: LabelMap) -> None:
                     stem=stem,
                     path=scan.relative(audio[stem]),
                     labels=stem_labels(fields, label_map),
-                    artist=song,
+                    artist="",
                     title=song,
-                    corpus_split=_SPLITS.get(folder.parent.name, ""),
+                    corpus_split=folder_split(scan.root, folder),
                     groups=groups,
                     licence=LICENCE,
                 )
             )
-
-
-def _has_stems(folder: Path) -> bool:
-    return (folder / "stems").is_dir()
 
 
 def _usable(
@@ -166,8 +169,7 @@ def _usable(
         return True
     # Stems that were never rendered (no patch, or a silent result) have no loudness.
     if truthy(fields.get("audio_rendered")) or fields.get("integrated_loudness") is not None:
-        message = f"Expected stems/{stem}.flac or .wav; there is none. Unpack the corpus again."
-        scan.problem("missing-file", message, song=song, stem=stem, path=folder / "stems" / f"{stem}.flac")
+        scan.locate(folder, "stems", f"{stem}.flac", song=song, stem=stem)
     return False
 
 

@@ -25,8 +25,9 @@ from typing import Any
 
 import yaml
 
-from mixlab.corpora._keys import artist_keys
+from mixlab.corpora._keys import artist_keys, known_artist
 from mixlab.corpora._names import folder_parser
+from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._tree import TreeScan, check_root, labels_of, nothing_found, text
 from mixlab.corpora.slakh import duplicate_keys, stem_labels
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -70,11 +71,13 @@ class MirdataAdapter:
             raise CorpusError(
                 f"mirdata has no dataset {self.dataset!r}; 'mirdata.list_datasets()' names those it has."
             )
-        scan = TreeScan(self.name, root)
-        dataset = self._initialize(mirdata, root)
+        scan = TreeScan(self.name, root, follow_links=options.follow_links)
+        dataset = self._initialize(mirdata, scan)
         licence = text(getattr(dataset, "_license_info", "")) or self.licence
         for song in _strings(dataset.mtrack_ids):
             self._add_song(scan, dataset, song, licence)
+        indexed = _indexed_files(dataset)
+        list_skipped(scan, lambda path: scan.relative(path) in indexed)
         if not len(scan):
             raise nothing_found(root, self.name, "the files named in mirdata's index", self._download_hint())
         return scan.finish()
@@ -85,14 +88,14 @@ class MirdataAdapter:
             f"dataset = mirdata.initialize({self.dataset!r}, data_home=<root>)."
         )
 
-    def _initialize(self, mirdata: Any, root: Path) -> Any:  # noqa: ANN401 - mirdata has no types
+    def _initialize(self, mirdata: Any, scan: TreeScan) -> Any:  # noqa: ANN401 - mirdata has no types
         """Return the dataset of the first version whose index is on this machine and fits the root."""
         module = import_module(f"mirdata.datasets.{self.dataset}")
         versions = [self.version] if self.version else ["default", *_other_versions(module)]
         usable = []
         for version in versions:
             try:
-                dataset = mirdata.initialize(self.dataset, data_home=str(root), version=version)
+                dataset = mirdata.initialize(self.dataset, data_home=str(scan.root), version=version)
                 if getattr(dataset, "_multitrack_class", None) is None or not dataset.mtrack_ids:
                     raise CorpusError(
                         f"mirdata's dataset {self.dataset!r} has no multitracks: there are no stems to mix. "
@@ -106,7 +109,7 @@ class MirdataAdapter:
                     f"{self._download_hint()}"
                 ) from error
             usable.append(dataset)
-            if _fits(dataset, root):
+            if _fits(dataset, scan):
                 return dataset
         if usable:
             return usable[0]
@@ -124,10 +127,12 @@ class MirdataAdapter:
                 "bad-metadata", f"mirdata cannot load multitrack {song!r}: {_reason(error)}.", song=song
             )
             return
-        artist = text(_attribute(multitrack, "artist"))
+        if not scan.claim_song(song.replace("/", "_"), scan.root / song):
+            return
+        artist = known_artist(text(_attribute(multitrack, "artist")))
         common: dict[str, Any] = {
             "song": song.replace("/", "_"),
-            "artist": artist or song,
+            "artist": artist,
             "title": text(_attribute(multitrack, "title")) or song,
             "genre": text(_attribute(multitrack, "genre")),
             "groups": tuple(sorted({*artist_keys(artist), *_duplicate_keys(multitrack)})),
@@ -241,8 +246,19 @@ def _duplicate_keys(multitrack: Any) -> tuple[str, ...]:  # noqa: ANN401
     return duplicate_keys(fields)
 
 
-def _fits(dataset: Any, root: Path) -> bool:  # noqa: ANN401
-    """Return whether a track of the index has its audio below ``root``."""
+def _indexed_files(dataset: Any) -> set[str]:  # noqa: ANN401
+    """Return the paths that the index names, below the root: what is no stem there is known all the same."""
+    entries = [
+        *dataset._index.get("tracks", {}).values(),
+        *dataset._index.get("multitracks", {}).values(),
+        dataset._index.get("metadata") or {},
+    ]
+    pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.values()]
+    return {pair[0] for pair in pairs if isinstance(pair, list) and pair and isinstance(pair[0], str)}
+
+
+def _fits(dataset: Any, scan: TreeScan) -> bool:  # noqa: ANN401
+    """Return whether a track of the index has its audio below the root."""
     for song in _strings(dataset.mtrack_ids):
         for entry in dataset._index["multitracks"][song].get("tracks", ()):
             files = dataset._index["tracks"].get(entry, {})
@@ -251,7 +267,7 @@ def _fits(dataset: Any, root: Path) -> bool:  # noqa: ANN401
                     isinstance(pair, list)
                     and pair
                     and isinstance(pair[0], str)
-                    and (root / pair[0]).is_file()
+                    and scan.find(scan.root, pair[0])
                 ):
                     return True
     return False

@@ -426,6 +426,7 @@ def resplit(view: Catalog, folder: Path) -> None:
         measure_version=view.measure_version,
         activity_db=view.activity_db,
         base_hash=view.base_hash,
+        follow_links=view.follow_links,
     )
     if differing := _differences(view, Catalog.open(folder)):
         raise CatalogError(
