@@ -1,8 +1,9 @@
 """The command line: ``mixlab COMMAND ...``.
 
 Each command is a typed function in ``mixlab.commands``; jsonargparse turns its signature and docstring
-into options, YAML configuration (``--config``, ``--print_config``) and help. A command's module is
-imported only when it is called, so that ``mixlab --help`` is quick and needs no extra.
+into options, YAML configuration (``--config``, ``--print_config``) and help. Options win over files of
+settings, wherever they stand; of several files the last one wins. A command's module is imported only when
+it is called, so that ``mixlab --help`` is quick and needs no extra.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import errno
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import takewhile
@@ -130,17 +131,57 @@ def _tidy(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
     switches = set(_switches(inspect.get_annotations(function, eval_str=True), "--"))
     arguments = _gather(function, arguments, switches)
     out: list[str] = []
+    lists: dict[str, None] = {}
     for place, text in enumerate(arguments):
         option, equals, value = text.partition("=")
         if option.startswith("--"):
             option = "--" + option[2:].replace("-", "_")
             following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
             if option in _REPEATABLE and _takes_list(function, option):
+                lists[option] = None
                 option += "+"
             elif option in switches and not equals and following not in ("true", "false", "yes", "no"):
                 equals, value = "=", "true"
         out.append(option + equals + value)
-    return out
+    return _files_first(function, out, lists)
+
+
+def _files_first(function: Callable[..., Any], arguments: Sequence[str], lists: Iterable[str]) -> list[str]:
+    """Put files of settings in front, the general before the particular: what is typed by itself wins.
+
+    jsonargparse takes options as they come: a ``--config`` at the end would undo all that was said before.
+    And it would add to ``lists``, options given several times, where they replace what a file says.
+    """
+    groups = set(_groups(inspect.get_annotations(function, eval_str=True), "--"))
+    files: list[tuple[int, list[str]]] = []
+    rest: list[str] = []
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    place = 0
+    while place < end:
+        option, equals, _ = arguments[place].partition("=")
+        length = 1 if equals else 2
+        if option == "--config":
+            files.append((-1, list(arguments[place : place + length])))
+        elif option in groups:
+            files.append((option.count("."), list(arguments[place : place + length])))
+        else:
+            rest.append(arguments[place])
+            length = 1
+        place += length
+    files.sort(key=lambda file: file[0])
+    emptied = [f"{option}=[]" for option in lists]
+    return [*(text for _, file in files for text in file), *emptied, *rest, *arguments[end:]]
+
+
+def _groups(annotations: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Yield the options that stand for several settings at once: configuration dataclasses and mappings."""
+    for name, kind in annotations.items():
+        for part in (kind, *get_args(kind)):
+            if part is dict or get_origin(part) is dict:
+                yield f"{prefix}{name}"
+            elif dataclasses.is_dataclass(part) and isinstance(part, type):
+                yield f"{prefix}{name}"
+                yield from _groups(get_type_hints(part), f"{prefix}{name}.")
 
 
 def _takes_list(function: Callable[..., Any], option: str) -> bool:

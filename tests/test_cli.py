@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from importlib import import_module
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import yaml
 from mixlab.catalog import Catalog
 from mixlab.cli import COMMANDS, main
 from mixlab.datasets import MixDataset
-from mixlab.recipes import MixConfig
+from mixlab.recipes import MixConfig, MixRecipe
+from mixlab.runs import plain
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +101,102 @@ def test_a_misspelt_key_in_a_config_file_is_refused(
     assert "p_musicale" in capsys.readouterr().err
 
 
+FILES = {
+    "a.yaml": "seed: 3\nmix: {p_musical: 0.9, max_sources: 3, effects: {gain: {p: 0.1}}}\n"
+    "root: [old=/x]\nout: from_a\n",
+    "b.yaml": "mix: {p_musical: 0.8}\n",
+    "mix.yaml": "p_musical: 0.7\nmin_sources: 1\ncorpus_weights: {x: 2.0}\n",
+    "place.yaml": "catalog: elsewhere\n",
+}
+ORDERS = [
+    # what is typed, and what it means
+    ("--seed=7 | --config a.yaml", {"seed": 7, "mix.p_musical": 0.9, "out": "from_a"}),
+    ("--mix.p_musical 0.1 | --config=a.yaml", {"seed": 3, "mix.p_musical": 0.1, "mix.max_sources": 3}),
+    ("--mix.effects.gain.p 0.6 | --config a.yaml", {"mix.effects.gain.p": 0.6, "mix.p_musical": 0.9}),
+    ("--mix.effects {gain: {p: 0.2}} | --config a.yaml", {"mix.effects.gain.p": 0.2, "mix.max_sources": 3}),
+    ("--mix.p-musical .1 | --mix mix.yaml", {"mix.p_musical": 0.1, "mix.min_sources": 1}),
+    ("--mix.p_musical .1 | --mix mix.yaml | --config a.yaml", {"mix.p_musical": 0.1, "mix.max_sources": 3}),
+    ("--mix mix.yaml | --config a.yaml", {"mix.p_musical": 0.7, "mix.max_sources": 3, "seed": 3}),
+    ("--mix.corpus_weights.x=5 | --mix mix.yaml", {"mix.corpus_weights": {"x": 5.0}}),
+    ("--mix.corpus_weights {y: 1} | --config a.yaml", {"mix.corpus_weights": {"y": 1.0}}),
+    ("--mix.full | --config a.yaml", {"mix.full": True, "mix.p_musical": 0.9}),
+    ("CATALOG | --config place.yaml", {"catalog": "CATALOG"}),
+    ("--root b=/y | --config a.yaml | --root c=/z", {"root": ["b=/y", "c=/z"]}),
+    ("--out here | --config a.yaml", {"out": "here", "root": ["old=/x"]}),
+]
+
+
+def resolved(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    """Return the settings of ``mixlab mix`` as it resolves them, nested ones by their dotted names too."""
+    with pytest.raises(SystemExit) as stop:
+        main(["mix", *arguments])
+    printed = capsys.readouterr()
+    assert stop.value.code == 0, printed.err
+
+    def flat(values: dict[str, object], prefix: str) -> dict[str, object]:
+        found = {f"{prefix}{name}": value for name, value in values.items()}
+        for name, value in values.items():
+            found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        return found
+
+    return flat(yaml.safe_load(printed.out), "")
+
+
+@pytest.mark.parametrize(("typed", "meant"), ORDERS, ids=[typed for typed, _ in ORDERS])
+def test_what_is_typed_wins_over_files_wherever_it_stands(
+    typed: str,
+    meant: dict[str, object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    pieces = [piece.split(" ", 1) if piece[0] == "-" else [piece] for piece in typed.split(" | ")]
+    for order in permutations(pieces):
+        found = resolved(capsys, *(text for piece in order for text in piece), "--print_config")
+        wanted = dict(meant)
+        if "root" in wanted and isinstance(wanted["root"], list) and "c=/z" in wanted["root"]:
+            wanted["root"] = sorted(wanted["root"], key=[p[-1] for p in order].index)
+        assert {name: found[name] for name in wanted} == wanted, order
+
+
+def test_of_several_config_files_the_last_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    found = resolved(capsys, "--config=a.yaml", "--seed=9", "--config", "b.yaml", "--print_config")
+    assert (found["seed"], found["mix.p_musical"], found["mix.max_sources"]) == (9, 0.8, 3)
+    found = resolved(capsys, "--config", "b.yaml", "--print_config", "--config", "a.yaml")
+    assert (found["seed"], found["mix.p_musical"], found["mix.max_sources"]) == (3, 0.9, 3)
+
+
+def test_a_command_does_what_was_typed_before_its_config_file(toy: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("seed: 3\nmix: {p_musical: 0.0, duration_s: 1.0}\n")
+    typed = ["--seed", "7", "--mix.p_musical", "1", "--out", str(tmp_path / "out"), "--index", "0"]
+    assert main(["mix", str(toy.path), *typed, "--config", str(tmp_path / "a.yaml")]) == 0
+    recipe = MixRecipe.from_json((tmp_path / "out" / "000000" / "recipe.json").read_text())
+    assert (recipe.seed, recipe.kind, recipe.render.duration_s) == (7, "musical", 1.0)
+
+
+def test_ones_own_label_set_can_be_given_as_a_path_and_as_its_contents(toy: Catalog, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("outputs: [{name: strings, nodes: [bowed-string, plucked-string]}]\n")
+    kept = MixConfig(label_set=str(own))
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump({"mix": plain(kept)}))
+    arguments = ["mix", str(toy.path), "--index", "0", "--out"]
+    assert main([*arguments, str(tmp_path / "path"), "--mix.label_set", str(own)]) == 0
+    own.unlink()
+    assert main([*arguments, str(tmp_path / "text"), "--config", str(tmp_path / "a.yaml")]) == 0
+    recipes = [(tmp_path / name / "000000" / "recipe.json").read_text() for name in ("path", "text")]
+    assert recipes[0] == recipes[1]
+    copy = tmp_path / "path" / "000000" / "recipe.json"
+    assert main(["mix", str(toy.path), "--replay", str(copy), "--out", str(tmp_path / "replayed")]) == 0
+
+
 def test_a_value_out_of_range_is_refused(
     toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,7 +278,7 @@ def test_an_out_that_is_a_file_is_one_clear_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert main(["mix", str(toy.path), "--out", str(tmp_path / "file"), "--index", "0"]) == 2
-    assert "Could not write a mix to" in capsys.readouterr().err
+    assert f"Could not write {tmp_path / 'file'}" in capsys.readouterr().err
 
 
 def test_files_of_a_mix_beyond_full_scale_still_add_up(toy: Catalog, tmp_path: Path) -> None:
