@@ -24,6 +24,8 @@ from mixlab.errors import CatalogError, ConfigError, CorpusError
 from mixlab.files import check_writable
 from mixlab.journal import FileKey, Journal
 from mixlab.parallel import Engine, default_workers, map_items
+from mixlab.relations import place_by_stamps, tie_by_audio
+from mixlab.roots import check_files, check_roots
 from mixlab.scanning import Row, scan_all
 from mixlab.splits import LeakReport, assign_splits, find_leaks, read_splits
 from mixlab.taxonomy import load_taxonomy
@@ -126,8 +128,8 @@ def build_catalog(
 
     Raises:
         ConfigError: the file of splits is none, or names no song of these corpora.
-        CorpusError: a root is missing or not laid out as its corpus, no stem of it can be used, or nothing at
-            all can be mixed; then the catalog is written all the same, with the problems.
+        CorpusError: a root is missing or not laid out as its corpus, roots overlap, no stem can be used,
+            or nothing at all can be mixed; then the catalog is written all the same, with the problems.
         UnknownLabelError: labels are in no map; the message holds the rows to add.
         CatalogError: another run is writing this catalog.
         OutputError: nothing can be written at ``out``.
@@ -135,10 +137,13 @@ def build_catalog(
     """
     check_writable(Path(out).expanduser())
     places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
+    check_roots(places)
     given = None if splits is None else read_splits(Path(splits).expanduser())
     rows, problems, notes = scan_all(
         places, raws, metadata or {}, labels_extra or {}, on_unmapped, follow_links
     )
+    if len(places) > 1:
+        check_files((row.corpus, places[row.corpus] / row.entry.path) for row in rows)
     if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
         there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
         raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
@@ -276,11 +281,14 @@ def write_entries(
             journal.sync()
             raise
         measurements = [known[key] for key in keys]
+        rows, doubtful, placed = place_by_stamps(rows, measurements)
+        rows, shared = tie_by_audio(rows, measurements)
         columns, found = _columns(rows, keys, measurements)
         result = assign_splits(songs_from_columns(columns), split, seed, given)
         columns["split"] = [result.assignment[f"{row.corpus}/{row.entry.song}"] for row in rows]
         everything = sorted(
-            [*problems, *found], key=lambda p: (p.corpus, p.song, p.stem, p.path, p.kind, p.message)
+            [*problems, *found, *doubtful, *shared],
+            key=lambda p: (p.corpus, p.song, p.stem, p.path, p.kind, p.message),
         )
         content_hash = write_catalog(
             folder,
@@ -309,7 +317,7 @@ def write_entries(
         seconds=time.monotonic() - begin,
         problems=Counter(p.kind for p in everything),
         empty=result.empty,
-        notes=(*notes, *result.notes),
+        notes=(*notes, *placed, *result.notes),
         leaks=find_leaks(songs, result.assignment),
     )
 

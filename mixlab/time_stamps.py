@@ -104,12 +104,14 @@ class Stamp:
         time_reference: In samples since midnight, or ``NO_STAMP``.
         sample_rate: In Hz.
         frames: Length in samples.
+        given: The corpus says where it starts, so it may lack a stamp.
     """
 
     stem: str
     time_reference: int
     sample_rate: int
     frames: int
+    given: bool = False
 
 
 def offsets_by_stamp(stamps: Sequence[Stamp]) -> tuple[list[float], str]:
@@ -145,7 +147,7 @@ def offsets_by_stamp(stamps: Sequence[Stamp]) -> tuple[list[float], str]:
         doubts.append(
             f"Its files have {' and '.join(map(str, rates))} Hz; each stamp counts at its file's own rate."
         )
-    if missing := [s.stem for s in stamps if s not in stamped]:
+    if missing := [s.stem for s in stamps if s not in stamped and not s.given]:
         doubts.append(
             f"Files of this song start at different times by their time stamps, but {', '.join(missing)} "
             f"{'has' if len(missing) == 1 else 'have'} none and is taken to start with the earliest. "

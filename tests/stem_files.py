@@ -35,14 +35,19 @@ def write_sidecar(root: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def make_corpus(
-    root: Path, songs: int = 4, labels: Sequence[str] = ("violin", "piano"), *, artists: int | None = None
+    root: Path,
+    songs: int = 4,
+    labels: Sequence[str] = ("violin", "piano"),
+    *,
+    artists: int | None = None,
+    lowest_hz: float = 220.0,
 ) -> list[dict[str, str]]:
     """Write ``songs`` songs of one second with a stem per label; return the rows of the sidecar."""
     rows = []
     for song in range(songs):
         for place, label in enumerate(labels):
             name = f"song{song:02d}/{place}.wav"
-            write(root / name, tone(frequency_hz=220.0 + 30 * song + 100 * place))
+            write(root / name, tone(frequency_hz=lowest_hz + 30 * song + 100 * place))
             artist = f"artist {song % artists if artists else song}"
             rows.append({"file": name, "label": label, "song": f"song{song:02d}", "artist": artist})
     write_sidecar(root, rows)

@@ -18,7 +18,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog of two corpora: six songs by three artists, and one song with a broken file."""
     place = tmp_path_factory.mktemp("commands")
     make_corpus(place / "one", 6, ("violin", "piano", "string section"), artists=3)
-    make_corpus(place / "two", 1, ("drums", "male singer"))
+    make_corpus(place / "two", 1, ("drums", "male singer"), lowest_hz=1000.0)
     (place / "two" / "song00" / "1.wav").write_bytes(b"garbage")
     roots = [f"folder={place / 'one'}", f"folder@two={place / 'two'}"]
     assert index(place / "catalog", roots, workers=1) == 0

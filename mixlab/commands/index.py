@@ -29,6 +29,10 @@ def index(
 ) -> int:
     """Read every stem of the given corpora once and write a catalog of them; audio is not copied.
 
+    Songs that share audio, also under other names, in other formats and in other corpora, stay in one split.
+    Roots that overlap are refused. Where a corpus does not say when a stem starts, the time stamp in its file
+    does (Broadcast WAV), relative to the earliest of its song.
+
     Run it again to update: files whose size and time of change are the same are not read again. A
     run that was stopped goes on where it was.
 

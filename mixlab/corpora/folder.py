@@ -19,7 +19,8 @@ A file ``stems.csv``, in the root or in a song's folder, says it better. Its col
   never cross splits; without an artist each song stands alone.
 * ``split``: ``train``, ``validation`` or ``test``.
 * ``bleed``: ``yes`` if other instruments can be heard; ``bleed_labels``: which, separated by ``;``.
-* ``gain``: linear factor at which the stem sums to the mix; ``offset_s``: start in the song.
+* ``gain``: linear factor at which the stem sums to the mix; ``offset_s``: start in the song, in
+  seconds. Without one, the files' own time stamps (Broadcast WAV) say where a stem starts.
 
 Files that it does not list are labelled by their names. A folder called ``Artist_Title_Full`` or
 ``Artist - Title`` gives artist and title.
