@@ -3,13 +3,15 @@
 Source: your own recordings, downloads, or unpacked Cambridge-MT zips.
 Licence: unknown unless the sidecar says so.
 Layout: every folder at most three levels below the root that holds audio (wav, flac, mp3, ogg,
-aiff) is a song; a root with audio in it is a song itself. Hidden files and files that are the
-song's mix (``mix``, ``<song>_MIX``, ``<song>_Full_Preview``) are left out.
+aiff) is a song; a root with audio in it is a song itself. Hidden files are left out. Files that are
+the song's mix (``mix``, ``<song>_MIX``, ``<song>_Full_Preview``) or hold everything but something
+(``no_vocals``, ``Instrumental``, ``Backing Track``) are ignored for that reason.
 
 The label comes from the file name: ``08_ElecGtr3Mic.wav``, ``Vocals30.mp3``, ``violins.mp3``;
-``BassDrums30`` names two, of which at least one sounds. Words with which all files of a song begin
-are taken for its title. Names that say nothing known are
-reported with the row to add to the label map.
+``BassDrums30`` names two, of which at least one sounds. The title of the song, from its folder or
+because its files begin or end with it, is taken off before. Names that say nothing known are
+reported with the row to add to the label map; where an unknown word stands before an instrument
+(``Zork Harp``), what it is stays open, and the problem ``unsure-label`` says so.
 
 A file ``stems.csv``, in the root or in a song's folder, says it better. Its columns:
 
@@ -34,8 +36,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixlab.corpora._keys import artist_keys, song_keys, spaced
-from mixlab.corpora._names import NameParser, folder_parser, is_mixture
 from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._song_names import doubt, song_labels
 from mixlab.corpora._tree import TreeScan, check_root, is_file, nothing_found, truthy
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -79,14 +81,14 @@ class Folder:
         """
         root = check_root(root, NAME, _LAYOUT)
         scan = TreeScan(NAME, root, follow_links=options.follow_links)
-        parser = folder_parser()
         folders = list(_walk(scan, root, _MAX_DEPTH))
         rows = _read_sidecars(scan, folders)
         found = {folder: scan.files(folder) for folder in folders}
-        if not any(found.values()) and not rows:
+        nothing = len(folders) == 1 or scan.found_nothing  # else problems say what was refused
+        if not any(found.values()) and not rows and nothing:
             raise nothing_found(root, NAME, _LAYOUT)
         for folder, paths in found.items():
-            _add_folder(scan, folder, paths, rows, parser)
+            _add_folder(scan, folder, paths, rows)
         list_skipped(scan, lambda path: path.parent in found and is_read(path.name) and is_file(path))
         return scan.finish()
 
@@ -141,20 +143,18 @@ def name_song(scan: TreeScan, folder: Path) -> _Song:
     return _Song(song_id, artist, title)
 
 
-def _add_folder(
-    scan: TreeScan, folder: Path, paths: list[Path], rows: Mapping[str, dict[str, str]], parser: NameParser
-) -> None:
+def _add_folder(scan: TreeScan, folder: Path, paths: list[Path], rows: Mapping[str, dict[str, str]]) -> None:
     song = name_song(scan, folder)
     stems = Counter(path.stem for path in paths)
-    skip = parser.shared_words(list(stems))
+    labels = song_labels(list(stems), (folder.name, song.artist, song.title))
     for path in paths:
         row = rows.get(scan.relative(path.resolve()))
-        if row is None and is_mixture(path.stem, folder.name, parser, skip):
-            continue
         # "bass.wav" beside "bass.mp3": both keep their suffix.
         stem = path.stem if stems[path.stem] == 1 else path.name
-        labels = parser.labels(path.stem, skip)
-        scan.add(_entry(scan, path, stem, song, row or {}, labels))
+        entry = _entry(scan, path, stem, song, row or {}, labels[path.stem])
+        scan.add(entry)
+        if message := doubt(entry.labels):
+            scan.problem("unsure-label", message, song=entry.song, stem=stem, path=path)
 
 
 def _entry(

@@ -1,0 +1,204 @@
+"""Labels of the files of one song: the title that they share is taken off before names are read.
+
+``Piano Man - Bass.wav`` is a bass. The title is known from outside (the folder's name, the metadata), or
+because several files begin or end with it (``Bass_PianoMan_120bpm``, ``Drums_PianoMan_120bpm``).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mixlab.corpora._name_words import NEGATORS
+from mixlab.corpora._names import NameParser, Word, folder_parser, words_of
+
+__all__ = ["ONLY_TITLE", "doubt", "song_labels"]
+
+ONLY_TITLE = "only a title"
+"""Label of a file that is named after its song and nothing else."""
+
+_PARTS = re.compile(r"\s+[-\u2013\u2014]+\s+|_|[()\[\]\u2013\u2014]")
+
+
+def song_labels(
+    names: Sequence[str], titles: Sequence[str] = (), parser: NameParser | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each file of one song by its name.
+
+    Args:
+        names: File names of the song without suffixes.
+        titles: What the song may be called in them: the name of its folder, its title, its artist.
+            A title that is an instrument's name is one only where the files tell it apart.
+        parser: Finds labels; by default in the map ``folder``.
+
+    Returns:
+        Labels of the map ``folder`` for every name, in the order of ``names``. Mixes, and files that
+        hold everything but something, have a label that the map ignores with its reason. An instrument
+        of which it is not sure has a label with a question mark; :func:`doubt` says why.
+    """
+    parser = parser or folder_parser()
+    unique = list(dict.fromkeys(names))
+    words = {name: words_of(name) for name in unique}
+    numbered = sum(bool(re.match(r"\d{1,3}[\s_.-]", name)) for name in unique)
+    for title in _given_titles(titles, words, parser):
+        words = {name: _cut(found, title) for name, found in words.items()}
+    for end in (False, True):
+        shared = _shared(words, parser, end=end)
+        words = {name: _cut_end(found, shared, end=end) for name, found in words.items()}
+    labels: dict[str, tuple[str, ...]] = {}
+    for name in unique:
+        if not words[name] and words_of(name):
+            labels[name] = (ONLY_TITLE,)
+        else:
+            labels[name] = parser.read(_track_number(name, words[name], numbered))
+    return {**labels, **_bounces_of_headings(unique, titles, labels, parser)}
+
+
+def doubt(labels: Sequence[str]) -> str:
+    """Return what to tell the user of labels that leave open which instrument sounds, or ''."""
+    unsure = [label.partition("? ")[2] for label in labels if "? " in label and not label.startswith("mix?")]
+    if not unsure:
+        return ""
+    return (
+        f"{', '.join(map(repr, unsure))}: an unknown word stands before an instrument, which may make "
+        "another one of it; its classes are masked. Say what it is in stems.csv or in a row of labels."
+    )
+
+
+# Titles that are given ------------------------------------------------------------------------------
+
+
+def _given_titles(
+    titles: Sequence[str], words: Mapping[str, Sequence[Word]], parser: NameParser
+) -> list[list[str]]:
+    """Return the titles as words, the longest first: whole, and each part that is no instrument."""
+    found: list[list[str]] = []
+    for title in titles:
+        for part in (title, *_PARTS.split(title)):
+            texts = [word.text for word in words_of(part)]
+            if texts and texts not in found and _is_title(texts, parser):
+                found.append(texts)
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_title(texts: Sequence[str], parser: NameParser) -> bool:
+    """Return whether words are a title rather than an instrument, a take or a place."""
+    words = [Word(text) for text in texts]
+    unknown = parser.unknown(words, parser.find(words))
+    if any(len(word) > 1 and word not in NEGATORS["weak"] | NEGATORS["strong"] for word in unknown):
+        return True
+    # "Hello World" is unknown; "Green Light" holds colours and sounds only, but no instrument either.
+    return len(texts) > 1 and not parser.says_instrument(words) and not any(t.isdecimal() for t in texts)
+
+
+def _cut(words: list[Word], title: Sequence[str]) -> list[Word]:
+    """Return the words without the title, wherever it stands in them."""
+    texts = [word.text for word in words]
+    for start in range(len(texts) - len(title) + 1):
+        if texts[start : start + len(title)] == list(title):
+            rest = words[start + len(title) :]
+            return [*words[:start], *_set_apart(rest)]
+    return words
+
+
+def _set_apart(words: Sequence[Word]) -> list[Word]:
+    return [words[0]._replace(apart=True), *words[1:]] if words else []
+
+
+# Titles that files share ------------------------------------------------------------------------------
+
+
+def _shared(words: Mapping[str, Sequence[Word]], parser: NameParser, *, end: bool) -> tuple[str, ...]:
+    """Return the longest title with which names begin, or end, as words; () without one.
+
+    Nothing is shared when a label would be cut in two (``Bass Drum``, ``Bass Clarinet``) or when what
+    is left names no instrument (``Gtr_1``, ``Gtr_2``).
+    """
+    counts: Counter[tuple[str, ...]] = Counter()
+    for found in words.values():
+        texts = [word.text for word in found]
+        for length in range(1, len(texts)):
+            counts[tuple(texts[-length:] if end else texts[:length])] += 1
+    candidates = (run for run, count in counts.items() if count > 1)
+    for run in sorted(candidates, key=len, reverse=True):
+        if _is_shared_title(run, words, parser, end=end):
+            return run
+    return ()
+
+
+def _is_shared_title(
+    run: tuple[str, ...], words: Mapping[str, Sequence[Word]], parser: NameParser, *, end: bool
+) -> bool:
+    holders = [list(found) for found in words.values() if _holds(found, run, end=end)]
+    rests = [_cut_end(found, run, end=end) for found in holders]
+    saying = [rest for rest in rests if parser.says_instrument(rest)]
+    cut = any(_breaks(found, run, parser, end=end) for found in holders)
+    if len(saying) < 2 or cut or len({parser.read(rest) for rest in saying}) < 2:
+        return False
+    if not _is_title(run, parser):
+        return len(saying) == len(words) and not _settled(run, parser)
+    if len(run) == 1 and len(saying) < 3 and not all(_parted(found, end=end) for found in holders):
+        return False  # "Thumb Piano" and "Thumb Bass" are no title's
+    return 2 * len(holders) >= len(words)
+
+
+def _settled(run: Sequence[str], parser: NameParser) -> bool:
+    """Return whether the words say that something is missing or that it is a mix."""
+    return any(parser.ignored(label) for span in parser.find(list(map(Word, run))) for label in span.labels)
+
+
+def _holds(words: Sequence[Word], run: Sequence[str], *, end: bool) -> bool:
+    part = words[-len(run) :] if end else words[: len(run)]
+    return [word.text for word in part] == list(run)
+
+
+def _cut_end(words: Sequence[Word], run: Sequence[str], *, end: bool) -> list[Word]:
+    """Return the words without the title that they begin or end with."""
+    if not run or not _holds(words, run, end=end):
+        return list(words)
+    return list(words[: -len(run)]) if end else _set_apart(words[len(run) :])
+
+
+def _breaks(words: Sequence[Word], run: Sequence[str], parser: NameParser, *, end: bool) -> bool:
+    """Return whether the title's edge lies within a label or takes away a "no" with its instrument."""
+    edge = len(words) - len(run) if end else len(run)
+    if any(span.start < edge < span.end for span in parser.find(words)):
+        return True
+    inside = range(edge, len(words)) if end else range(edge)
+    return any(parser.negates(words, at) for at in inside)
+
+
+def _parted(words: Sequence[Word], *, end: bool) -> bool:
+    """Return whether punctuation parts the first word, or the last, from the rest."""
+    return len(words) > 1 and words[-1 if end else 1].apart
+
+
+# Numbers and headings ---------------------------------------------------------------------------------
+
+
+def _track_number(name: str, words: Sequence[Word], numbered: int) -> list[Word]:
+    """Return the words of ``12_Strings`` as strings where the song's files are numbered.
+
+    ``12 String`` is a guitar; among numbered files it may be either, which is left open.
+    """
+    if numbered < 3 or not words or not words[0].text.isdecimal() or not re.match(r"\d+[\s_.-]", name):
+        return list(words)
+    if len(words) > 1 and words[1].text == "string":
+        return [Word("unnumbered"), *words[1:]]
+    return list(words[1:]) if len(words) > 1 and words[1].text == "strings" else list(words)
+
+
+def _bounces_of_headings(
+    names: Sequence[str], titles: Sequence[str], labels: Mapping[str, tuple[str, ...]], parser: NameParser
+) -> dict[str, tuple[str, ...]]:
+    """Return "mix" for ``Guitar_MIX`` of a song called Guitar: its other files are no guitars."""
+    found: dict[str, tuple[str, ...]] = {}
+    for title in titles:
+        front = [word.text for word in words_of(title)]
+        heading = parser.families(parser.labels(title))
+        for name in names if front and heading else ():
+            words = words_of(name)
+            rest = parser.read(words[len(front) :]) if _holds(words, front, end=False) else ()
+            others = parser.families(label for other in names if other != name for label in labels[other])
+            if len(rest) == 1 and parser.is_mix(rest[0]) and not others <= heading:
+                found[name] = rest
+    return found
