@@ -6,6 +6,7 @@ own (``mixlab.rng``), so that one setting never disturbs what another one draws.
 """
 
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from mixlab.catalog import Catalog
 from mixlab.drawing_kernels import add_sounding
 from mixlab.effects import Effect, draw_effects, total_rate
 from mixlab.errors import RecipeError
-from mixlab.pools import Pool, PoolSong, active_counts, make_pools, usable_stems
+from mixlab.pools import Pool, PoolSong, active_counts, long_enough, make_pools, usable_stems
 from mixlab.recipes import Kind, MixConfig, MixRecipe, SourceRecipe
 from mixlab.rng import Stream, open_streams
 
@@ -46,8 +47,11 @@ class Drawer:
         split: ``train``, ``validation`` or ``test``; a mix never crosses splits.
 
     Raises:
-        RecipeError: the split holds nothing that the configuration allows, or the configuration
-            names a corpus that the catalog does not hold.
+        RecipeError: the split holds nothing that the configuration allows, no song of it is as long as a
+            mix, or the configuration names a corpus that the catalog does not hold.
+
+    Warns:
+        UserWarning: some songs are shorter than a mix, and so are not drawn.
     """
 
     def __init__(self, catalog: Catalog, config: MixConfig, split: str = "train") -> None:
@@ -63,7 +67,7 @@ class Drawer:
         self._gains = _values(catalog, "gain")
         self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
-        usable = usable_stems(catalog, config.activity_db)
+        usable = self._drawable(usable_stems(catalog, config.activity_db))
         self._pools: dict[Kind, dict[str, Pool]] = {
             "musical": make_pools(catalog, config, split, usable, bleed=config.bleed != "exclude"),
             "non_musical": make_pools(catalog, config, split, usable, bleed=config.bleed == "allow"),
@@ -71,6 +75,27 @@ class Drawer:
         self._corpora = tuple(self._pools["musical"])
         self._weights = [config.corpus_weights.get(name, 1.0) for name in self._corpora]
         self._check_pools()
+
+    def _drawable(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Leave out songs that end before a mix would, and say so."""
+        duration_s = self._config.duration_s
+        if self._config.short_songs == "allow":
+            return usable
+        long, lengths = long_enough(self._catalog, self._config, self._split, usable)
+        if lengths.songs and not long.any():
+            raise RecipeError(
+                f"No song of split {self._split!r} of {self._catalog.path} is as long as a mix: expected at "
+                f"least mix.duration_s={duration_s:g} s, the longest of {sum(lengths.songs.values())} lasts "
+                f"{lengths.longest_s:.1f} s. Set mix.duration_s to what songs can fill, or mix.short_songs "
+                "to 'allow' for mixes that end in silence."
+            )
+        if lengths.short:
+            warnings.warn(
+                f"{lengths} of split {self._split!r} are shorter than mix.duration_s={duration_s:g} s and "
+                "never drawn; mix.short_songs='allow' draws them too, with silence behind them.",
+                stacklevel=4,
+            )
+        return long
 
     def _check_pools(self) -> None:
         config, known = self._config, sorted(set(self._catalog.column("corpus")))

@@ -1,18 +1,19 @@
 """What may be drawn: a catalog's usable stems of one split, sorted by corpus, song, part and class."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog
 from mixlab.hierarchy import ancestry
 from mixlab.recipes import MixConfig
 from mixlab.taxonomy import LabelSet, Taxonomy, load_label_set, load_taxonomy
 
-__all__ = ["Pool", "PoolSong", "active_counts", "make_pools", "usable_stems"]
+__all__ = ["Lengths", "Pool", "PoolSong", "active_counts", "long_enough", "make_pools", "usable_stems"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,55 @@ def usable_stems(catalog: Catalog, activity_db: float) -> NDArray[np.bool_]:
     return known
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How many of the songs that might be drawn are as long as a mix.
+
+    Attributes:
+        songs: Songs per corpus.
+        short: Those that are shorter than a mix.
+        longest_s: Length of the longest song of all, in seconds.
+    """
+
+    songs: Mapping[str, int]
+    short: Mapping[str, int]
+    longest_s: float
+
+    def __str__(self) -> str:
+        """Say it in words: ``3 of 10 songs (one: 3 of 6, two: 0 of 4)``."""
+        each = ", ".join(f"{name}: {self.short.get(name, 0)} of {n}" for name, n in self.songs.items())
+        return f"{sum(self.short.values())} of {sum(self.songs.values())} songs ({each})"
+
+
+def long_enough(
+    catalog: Catalog, config: MixConfig, split: str, usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Lengths]:
+    """Tell which usable rows of a split lie in songs as long as a mix, and count these.
+
+    A stem that ends before its song does rests, as one does that is silent to the end; beyond the end of a
+    song nothing is. A hop of 100 ms too few is no matter.
+
+    Returns:
+        Bool per row of the catalog, and the songs counted.
+    """
+    corpora, songs = catalog.column("corpus"), catalog.column("song")
+    ends_s = catalog.column("offset_s") + catalog.column("duration_s")
+    rows = [
+        i
+        for i in np.flatnonzero(usable & (catalog.column("split") == split)).tolist()
+        if not config.corpora or corpora[i] in config.corpora
+    ]
+    lengths_s: dict[tuple[str, str], float] = {}
+    for i in rows:
+        song = corpora[i], songs[i]
+        lengths_s[song] = max(lengths_s.get(song, 0.0), float(ends_s[i]))
+    short = {song for song, length_s in lengths_s.items() if length_s < config.duration_s - HOP_S}
+    long = np.zeros(len(usable), dtype=np.bool_)
+    long[[i for i in rows if (corpora[i], songs[i]) not in short]] = True
+    all_songs, short_songs = (Counter(name for name, _ in sorted(part)) for part in (lengths_s, short))
+    return long, Lengths(all_songs, short_songs, max(lengths_s.values(), default=0.0))
+
+
 def make_pools(
     catalog: Catalog, config: MixConfig, split: str, usable: NDArray[np.bool_], *, bleed: bool
 ) -> dict[str, Pool]:
@@ -73,7 +123,7 @@ def make_pools(
         catalog: The catalog.
         config: Names the corpora and the label set.
         split: Split to draw from.
-        usable: Result of ``usable_stems``.
+        usable: Result of ``usable_stems``, or of ``long_enough``.
         bleed: Whether stems that hold other instruments are included.
     """
     rows = usable & (catalog.column("split") == split)

@@ -25,6 +25,7 @@ __all__ = [
     "MixConfig",
     "MixRecipe",
     "RenderSettings",
+    "ShortSongs",
     "SourceRecipe",
     "Uncertain",
     "label_hash",
@@ -35,6 +36,7 @@ RECIPE_VERSION = 3
 
 Kind = Literal["musical", "non_musical"]
 BleedPolicy = Literal["exclude", "musical_only", "allow"]
+ShortSongs = Literal["exclude", "allow"]
 LevelPolicy = Literal["as_recorded", "loudness"]
 LabelRule = Literal["present", "active", "audible"]
 Uncertain = Literal["mask", "absent"]
@@ -53,6 +55,8 @@ class MixConfig:
         full: Musical mixes take every usable stem of the song, as its recording does, whatever
             the number of sources says.
         duration_s: Length of a mix in seconds.
+        short_songs: Songs that end before a mix would: ``exclude`` never draws them, and what is left out is
+            said; ``allow`` draws them, and the rest of the mix is silence.
         sample_rate: Of the mix, in Hz.
         channels: 1 for mono (the mean of a stereo stem), 2 for stereo.
         corpora: Names of the corpora to draw from; empty for all of the catalog.
@@ -97,6 +101,7 @@ class MixConfig:
     max_sources: int = 5
     full: bool = False
     duration_s: float = 4.0
+    short_songs: ShortSongs = "exclude"
     sample_rate: int = 16000
     channels: int = 1
     corpora: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog
+from mixlab.datasets import MixDataset
 from mixlab.drawing import POSITION_GRID_S, Drawer, draw
 from mixlab.effects import EffectsConfig, GainRange, total_rate
 from mixlab.errors import RecipeError
@@ -283,12 +284,74 @@ def test_two_songs_that_are_one_piece_are_never_mixed(tmp_path: Path) -> None:
 def test_a_stem_shorter_than_the_chunk_is_drawn_from_its_start(tmp_path: Path) -> None:
     catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": steady(440, 1.5)}])
     for p_musical in (0.0, 1.0):
-        recipe = draw(catalog, MixConfig(p_musical=p_musical, effects=EffectsConfig.none()), 0, 0, 0)
+        config = MixConfig(p_musical=p_musical, effects=EffectsConfig.none(), short_songs="allow")
+        recipe = draw(catalog, config, 0, 0, 0)
         assert recipe.sources[0].start_s == 0.0
         mix = render(recipe, catalog)
         assert mix.mixture.shape == (1, 64000)
         assert mix.sources[0].active_s == pytest.approx(1.5, abs=0.11)
         assert mix.sources[0].state == "present"
+
+
+def songs_of(lengths_s: dict[str, float]) -> list[dict[str, object]]:
+    """Two stems a song, of which the second ends early."""
+    return [
+        {"song": song, "label": label, "audio": steady(440, seconds)}
+        for song, length_s in lengths_s.items()
+        for label, seconds in (("violin", length_s), ("piano", min(length_s, 1.0)))
+    ]
+
+
+@pytest.mark.parametrize("duration_s", [6.2, 10.0, 60.0])
+def test_mixes_longer_than_every_song_are_refused(tmp_path: Path, duration_s: float) -> None:
+    catalog = make_own_catalog(tmp_path, songs_of({"a": 3.0, "b": 6.0, "c": 5.0}))
+    message = (
+        rf"No song of split 'train' .* mix\.duration_s={duration_s:g} s, the longest of 3 lasts 6\.0 s\. .*"
+        r"mix\.short_songs to 'allow'"
+    )
+    for p_musical in (0.0, 1.0):
+        with pytest.raises(RecipeError, match=message):
+            draw(catalog, MixConfig(p_musical=p_musical, duration_s=duration_s), 0, 0, 0)
+    with pytest.raises(RecipeError, match=message):
+        MixDataset(catalog, MixConfig(duration_s=duration_s))
+    allowed = MixConfig(duration_s=duration_s, short_songs="allow", effects=EffectsConfig.none())
+    mixture = render(draw(catalog, allowed, 0, 0, 0), catalog).mixture
+    assert not mixture[:, round(6.05 * 16000) :].any()
+
+
+def test_only_songs_as_long_as_a_mix_are_drawn_and_the_others_counted(tmp_path: Path) -> None:
+    # one that lacks less than a hop of 100 ms is as long
+    catalog = make_own_catalog(tmp_path, songs_of({"a": 3.0, "b": 6.0, "c": 5.0, "d": 4.95}))
+    with pytest.warns(
+        UserWarning, match=r"1 of 4 songs \(folder: 1 of 4\) of split 'train' are shorter than"
+    ):
+        drawer = Drawer(catalog, MixConfig(duration_s=5.0, balance=0.5, p_single_source=0.0))
+    drawn = {s.stem.split("/")[1] for i in range(200) for s in drawer.draw(0, 0, i).sources}
+    assert drawn == {"b", "c", "d"}
+    # a stem that ends before its song rests, and is drawn
+    stems = {s.stem.split("_")[-1] for i in range(50) for s in drawer.draw(0, 0, i).sources}
+    assert stems == {"violin", "piano"}
+    with pytest.warns(UserWarning, match=r"3 of 4 songs"):
+        drawer = Drawer(catalog, MixConfig(duration_s=5.5))
+    assert {s.stem.split("/")[1] for i in range(50) for s in drawer.draw(0, 0, i).sources} == {"b"}
+
+
+def test_late_stems_count_for_the_length_of_their_song(tmp_path: Path) -> None:
+    late = [
+        {"song": "a", "label": "violin", "audio": steady(440, 3)},
+        {"song": "a", "label": "piano", "audio": steady(440, 3), "offset_s": 5.0},
+    ]
+    assert draw(make_own_catalog(tmp_path, late), MixConfig(duration_s=8.0), 0, 0, 0).sources
+
+
+def test_songs_that_are_long_enough_are_drawn_as_ever(toy: Catalog) -> None:
+    for config in (MixConfig(), MixConfig(duration_s=7.0), MixConfig(duration_s=7.05)):
+        either = [
+            draw(toy, replace(config, short_songs=x), 0, 0, i)
+            for x in ("exclude", "allow")
+            for i in range(40)
+        ]
+        assert either[:40] == either[40:]
 
 
 def test_a_misspelt_corpus_is_refused_wherever_it_stands(toy: Catalog) -> None:
