@@ -162,7 +162,15 @@ def read_tracks(path: Path) -> tuple[JamendoTrack, ...]:
             f"{path}, row 1: expected the columns {' '.join(HEADER)}, tab-separated, found "
             f"{' '.join(rows[0]) if rows else 'an empty file'!r}."
         )
-    return tuple(_parse_row(row, f"{path}, row {number}") for number, row in enumerate(rows[1:], start=2))
+    tracks = tuple(_parse_row(row, f"{path}, row {number}") for number, row in enumerate(rows[1:], start=2))
+    first: dict[str, int] = {}
+    for number, track in enumerate(tracks, start=2):
+        if first.setdefault(track.track, number) != number:
+            raise CorpusError(
+                f"{path}, row {number}: {track.track} stands in row {first[track.track]} already. Restore "
+                "the table from the dataset's repository."
+            )
+    return tracks
 
 
 def _parse_row(row: Sequence[str], where: str) -> JamendoTrack:
@@ -244,6 +252,7 @@ def open_jamendo(
         raise CorpusError(f"Expected MTG-Jamendo at {root}, which is no folder.")
     tables = _find_tables([Path(metadata)] if metadata else [root], config)
     rows = {split: read_tracks(path) for split, path in tables.items()}
+    _check_apart(tables, rows)
     labels = jamendo_labels(config.subset, (t for tracks in rows.values() for x in tracks for t in x.tags))
     tracks, missing = {}, {}
     for split, listed in rows.items():
@@ -261,6 +270,18 @@ def open_jamendo(
                 f"its .low.mp3 in {', '.join(AUDIO_FOLDERS)}. The dataset's scripts/download fetches it."
             )
     return JamendoCorpus(root, config, labels, tracks, missing)
+
+
+def _check_apart(tables: Mapping[str, Path], rows: Mapping[str, Sequence[JamendoTrack]]) -> None:
+    """Refuse tables of which two hold the same track: it would be trained on and scored."""
+    owner: dict[str, str] = {}
+    for split, tracks in rows.items():
+        for track in tracks:
+            if owner.setdefault(track.track, split) != split:
+                raise CorpusError(
+                    f"{track.track} stands in {tables[owner[track.track]]} and in {tables[split]}: a track "
+                    "belongs to one split. Restore the tables from the dataset's repository."
+                )
 
 
 def even_starts(duration_s: float, chunk_s: float, count: int) -> list[float]:

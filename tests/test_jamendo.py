@@ -235,3 +235,16 @@ def test_a_chunk_is_what_the_file_holds_there(tmp_path: Path) -> None:
 def test_settings_out_of_range(settings: dict[str, object], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         JamendoConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_a_track_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    make_jamendo(tmp_path)
+    places = tmp_path / "data" / "splits" / "split-0"
+    train, test = (places / f"autotagging_top50tags-{split}.tsv" for split in ("train", "test"))
+    row = train.read_text().splitlines()[1]
+    test.write_text(f"{test.read_text()}{row}\n")
+    with pytest.raises(CorpusError, match=r"track_0000241 stands in .*-train.tsv and in .*-test.tsv"):
+        open_jamendo(tmp_path)
+    train.write_text(f"{train.read_text()}{row}\n")
+    with pytest.raises(CorpusError, match=r"-train.tsv, row 8: track_0000241 stands in row 2 already"):
+        open_jamendo(tmp_path)

@@ -1,6 +1,8 @@
 """Outside tests: which output scores which class, what the corpora's trees say, and what is never counted."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,66 @@ def test_real_irmas_names(shared: Path, tmp_path: Path) -> None:
     assert set(text.split()) <= {*clips.labels.names} | set(text.split())
 
 
+def litter(root: Path) -> None:
+    """Leave beside every file what macOS, Windows and Synology leave."""
+    for path in [path for path in root.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07\xff\xfe")
+        (path.parent / ".DS_Store").write_bytes(b"\xff")
+        (path.parent / "Thumbs.db").touch()
+        for name in (path.name, f"{path.stem}.txt"):
+            place = path.parent / "@eaDir" / name
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("piano")
+    for folder in [path for path in root.iterdir() if path.is_dir()]:
+        shutil.copytree(folder, folder / "__MACOSX" / folder.name)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("make", [make_irmas, make_openmic, make_jamendo])
+def test_litter_of_systems_is_no_clip(make: Callable[[Path], None], part: str, tmp_path: Path) -> None:
+    name = make.__name__.removeprefix("make_")
+    make(tmp_path)
+    expected = load_benchmark(name, tmp_path, part)
+    litter(tmp_path)
+    found = load_benchmark(name, tmp_path, part)
+    assert found.clips == expected.clips
+    assert found.missing == expected.missing == ()
+    np.testing.assert_array_equal(found.targets, expected.targets)
+
+
+@pytest.mark.parametrize("ending", [".flac", ".WAV", ".ogg", ".aiff"])
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("make", [make_irmas, make_openmic])
+def test_converted_clips_are_the_same_clips(
+    make: Callable[[Path], None], part: str, ending: str, tmp_path: Path
+) -> None:
+    name = make.__name__.removeprefix("make_")
+    make(tmp_path)
+    expected = load_benchmark(name, tmp_path, part)
+    for path in [path for path in tmp_path.rglob("*") if path.suffix in (".wav", ".ogg")]:
+        path.rename(path.with_suffix(ending))
+    found = load_benchmark(name, tmp_path, part)
+    assert [(c.key, c.group) for c in found.clips] == [(c.key, c.group) for c in expected.clips]
+    assert {c.path.suffix for c in found.clips} == {ending}
+    np.testing.assert_array_equal(found.targets, expected.targets)
+    # Beside the published file, a copy is no second clip.
+    clip = expected.clips[0]
+    clip.path.touch()
+    again = load_benchmark(name, tmp_path, part)
+    assert [c.key for c in again.clips] == [c.key for c in expected.clips]
+    assert again.clips[0].path == clip.path
+
+
+def test_irmas_text_that_is_none_is_named(tmp_path: Path) -> None:
+    make_irmas(tmp_path)
+    text = tmp_path / "IRMAS-TestingData-Part1/Part1/(00) a song-1.txt"
+    text.write_bytes(b"\xff\xfegel")
+    with pytest.raises(CorpusError, match=r"\(00\) a song-1.txt: expected codes as text"):
+        load_irmas(tmp_path)
+    text.write_bytes(b"\xef\xbb\xbfgel\r\nvoi\r\n")
+    assert load_irmas(tmp_path).clips[0].key == "(00) a song-1"
+
+
 def test_irmas_is_refused_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="IRMAS-TrainingData/<code>"):
         load_irmas(tmp_path, "train")
@@ -209,6 +271,44 @@ def test_openmic_from_its_table_where_keys_are_pickled(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.targets, expected.targets)
     np.testing.assert_array_equal(found.mask, expected.mask)
     assert found.clips == expected.clips
+
+
+def test_openmic_keys_as_bytes(tmp_path: Path) -> None:
+    make_openmic(tmp_path)
+    expected = load_openmic(tmp_path, "train")
+    with np.load(tmp_path / "openmic-2018.npz") as arrays:
+        held = dict(arrays)
+    held["sample_key"] = held["sample_key"].astype("S")
+    np.savez(tmp_path / "openmic-2018.npz", **held)
+    (tmp_path / "openmic-2018-aggregated-labels.csv").unlink()
+    found = load_openmic(tmp_path, "train")
+    assert found.clips == expected.clips
+    np.testing.assert_array_equal(found.targets, expected.targets)
+    np.testing.assert_array_equal(found.mask, expected.mask)
+
+
+def test_openmic_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    make_openmic(tmp_path)
+    expected = load_openmic(tmp_path, "train")
+    partition, table = (
+        tmp_path / "partitions/split01_train.csv",
+        tmp_path / "openmic-2018-aggregated-labels.csv",
+    )
+    with np.load(tmp_path / "openmic-2018.npz") as arrays:
+        held = dict(arrays)
+    held["sample_key"][1] = held["sample_key"][0]
+    np.savez(tmp_path / "openmic-2018.npz", **held)
+    # One of two alike keys in the arrays is wrong; the table still says it right, also twice the same.
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1]]) + "\n")
+    np.testing.assert_array_equal(load_openmic(tmp_path, "train").targets, expected.targets)
+    key, name, value, _ = lines[1].split(",")
+    table.write_text("\n".join([*lines, f"{key},{name},{1 - float(value)},3"]) + "\n")
+    with pytest.raises(CorpusError, match=f"clip {key!r} has two values for {name!r}"):
+        load_openmic(tmp_path, "train")
+    partition.write_text(partition.read_text() + partition.read_text().split()[0])
+    with pytest.raises(CorpusError, match=f"split01_train.csv: key {key!r} is listed twice"):
+        load_openmic(tmp_path, "train")
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])

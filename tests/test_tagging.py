@@ -441,6 +441,33 @@ def test_one_bad_file_stops_no_other(run: Run, tmp_path: Path, capsys: pytest.Ca
     assert str(good[0]) in capsys.readouterr().out
 
 
+def test_a_folder_is_read_without_litter_and_says_what_it_cannot_read(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    (folder / "more").mkdir(parents=True)
+    write(folder / "a.WAV", tone(440, 2))
+    write(folder / "more" / "b.flac", tone(440, 2))
+    for place in (folder, folder / "more", folder / "@eaDir", folder / "__MACOSX"):
+        place.mkdir(exist_ok=True)
+        (place / "._a.wav").write_bytes(b"\x00\x05\x16\x07")
+        (place / "desktop.ini").touch()
+    (folder / "__MACOSX" / "c.wav").touch()
+    assert main(["tag", str(folder), "--run", str(run.path), "--hop=0.5"]) == 0
+    assert "could not be tagged" not in capsys.readouterr().out
+    (folder / "more" / "d.m4a").touch()
+    (folder / "again").symlink_to(folder / "more")
+    assert main(["tag", str(folder), "--run", str(run.path), "--hop=0.5"]) == 1
+    text = capsys.readouterr().out
+    assert "2 of 4 files could not be tagged" in text
+    assert "d.m4a: mixlab cannot read .m4a: convert, as by 'ffmpeg" in text
+    assert "again: a link to a folder, not followed" in text
+    for path in (folder / "a.WAV", folder / "more" / "b.flac"):
+        path.unlink()
+    assert main(["tag", str(folder), "--run", str(run.path)]) == 2
+    assert "without audio files that are read" in capsys.readouterr().err
+
+
 def test_the_command_says_what_it_needs(
     run: Run, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

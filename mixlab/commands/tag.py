@@ -1,5 +1,6 @@
 """``mixlab tag``: say which instruments sound in audio files, and where."""
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mixlab.errors import AudioError, ConfigError
+from mixlab.file_kinds import is_litter, is_read, why_not_read
 from mixlab.files import check_writable, make_folder, write_atomic
 
 if TYPE_CHECKING:
@@ -52,12 +54,13 @@ def tag(
     wanted = _wanted(format, out, tuple(FORMATS))
     if out is not None:
         check_writable(out)
-    paths = _expand(files)
+    paths, unread = _expand(files)
     if run is None:
         raise ConfigError("Which model is to listen? Give --run RUN, a folder made by 'mixlab train'.")
     tagger = Tagger.load(run, device=device)
     _introduce(tagger)
-    names, problems, written = output_names(paths), [], 0
+    names, problems, written = output_names(paths), [f"  {text}" for text in unread], 0
+    total = len(paths) + len(unread)
     listen = partial(tagger.tag, hop_s=hop, gate_db=gate_db, batch_size=batch_size)
     with _bar(paths) as bar:
         for path in paths:
@@ -73,9 +76,9 @@ def tag(
                     tags, tagger, out, names[path], [kind for kind in wanted if kind in FORMATS]
                 )
     if out is not None and written:
-        print(f"{written} files for {len(paths) - len(problems)} of {len(paths)} inputs written to {out}")
+        print(f"{written} files for {total - len(problems)} of {total} inputs written to {out}")
     if problems:
-        print(f"\n{len(problems)} of {len(paths)} files could not be tagged:\n" + "\n".join(problems))
+        print(f"\n{len(problems)} of {total} files could not be tagged:\n" + "\n".join(problems))
     return 1 if problems else 0
 
 
@@ -94,22 +97,40 @@ def _wanted(text: str | None, out: Path | None, kinds: Sequence[str]) -> list[st
     return wanted
 
 
-def _expand(files: Sequence[str]) -> list[Path]:
-    """Return the files, and in place of a folder the audio files in it."""
-    import soundfile
-
-    endings = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
+def _expand(files: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the files, and in place of a folder the audio files in it; and what in folders is not read."""
     paths: list[Path] = []
+    unread: list[str] = []
     for name in files:
-        path = Path(name)
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings and p.is_file())
+        if Path(name).is_dir():
+            found, problems = _audio_below(Path(name))
             if not found:
-                raise ConfigError(f"{path} is a folder without audio files.")
+                raise ConfigError(
+                    f"{name} is a folder without audio files that are read. {' '.join(problems[:3])}".rstrip()
+                )
             paths += found
+            unread += problems
         else:
-            paths.append(path)
-    return list(dict.fromkeys(paths))
+            paths.append(Path(name))
+    return list(dict.fromkeys(paths)), unread
+
+
+def _audio_below(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the audio files of a folder and its sub-folders, and what there is not read, with the reason."""
+    found: list[Path] = []
+    problems: list[str] = []
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = sorted(name for name in folders if not is_litter(name))
+        for path in (Path(place, name) for name in names if not is_litter(name)):
+            if is_read(path.name):
+                found.append(path)
+            elif reason := why_not_read(path.name):
+                problems.append(f"{path}: {reason}.")
+        links = (Path(place, name) for name in folders)
+        problems += [f"{path}: a link to a folder, not followed." for path in links if path.is_symlink()]
+    problems += [f"{error.filename}: cannot be listed ({error.strerror})." for error in closed]
+    return sorted(found), sorted(problems)
 
 
 def _introduce(tagger: "Tagger") -> None:

@@ -11,6 +11,7 @@ Traps, and what is done:
 * mirdata's index has one key for several files (6660 of the 6705 excerpts can be told apart): the folders
   are walked here instead.
 * Lines of the text files end with a tab.
+* Copies in other formats are taken; ``._NAME.wav`` and ``._NAME.txt``, which macOS writes, are not.
 """
 
 import re
@@ -20,7 +21,8 @@ from typing import Literal
 import numpy as np
 
 from mixlab.errors import CorpusError
-from mixlab.outside.clips import Clip, ClipSet
+from mixlab.file_kinds import is_litter
+from mixlab.outside.clips import AudioFiles, Clip, ClipSet
 from mixlab.taxonomy import load_label_set
 
 __all__ = ["load_irmas"]
@@ -72,13 +74,18 @@ _Row = tuple[Clip, tuple[str, ...], str]
 
 def _training(root: Path) -> tuple[list[_Row], list[str]]:
     base = root / "IRMAS-TrainingData"
+    audio = AudioFiles()
     rows: list[_Row] = []
-    for file in sorted(base.glob("*/*.wav")):
-        found = _EXCERPT.search(file.stem)
-        code = file.parent.name
-        recording = found.group(1) if found else file.stem
-        key = f"{code}/{file.stem}"
-        rows.append((Clip(key, file, f"{code}/{recording}"), (code,), str(file)))
+    for folder in sorted(base.glob("*")):
+        if is_litter(folder.name) or not folder.is_dir():
+            continue
+        for name in audio.names(folder):
+            file = audio.find(folder / f"{name}.wav")
+            assert file is not None
+            found = _EXCERPT.search(name)
+            recording = found.group(1) if found else name
+            clip = Clip(f"{folder.name}/{name}", file, f"{folder.name}/{recording}")
+            rows.append((clip, (folder.name,), str(file)))
     if not rows:
         raise CorpusError(f"Expected {base}/<code>/*.wav, found none. Is {root} the folder of IRMAS?")
     return rows, []
@@ -87,21 +94,34 @@ def _training(root: Path) -> tuple[list[_Row], list[str]]:
 def _testing(root: Path) -> tuple[list[_Row], list[str]]:
     rows: list[_Row] = []
     missing = []
-    texts = sorted(root.glob("IRMAS-TestingData-Part*/**/*.txt"))
+    audio = AudioFiles()
+    texts = [path for path in sorted(root.glob("IRMAS-TestingData-Part*/**/*")) if _is_text(path, root)]
     for text in texts:
-        audio = text.with_suffix(".wav")
-        codes = tuple(filter(None, (line.strip() for line in text.read_text(encoding="utf-8").splitlines())))
-        if not codes:
+        codes = tuple(filter(None, (line.strip() for line in _read(text).splitlines())))
+        if not codes or text.stem.lower().startswith("readme"):
             # A readme among the parts, or an empty annotation: nothing to score.
             continue
-        if not audio.is_file():
-            if not text.stem.lower().startswith("readme"):
-                missing.append(text.stem)
+        file = audio.find(text.with_suffix(".wav"))
+        if file is None:
+            missing.append(text.stem)
             continue
-        rows.append((Clip(text.stem, audio, _TAKE.sub("", text.stem)), codes, str(text)))
+        rows.append((Clip(text.stem, file, _TAKE.sub("", text.stem)), codes, str(text)))
     if not rows:
         raise CorpusError(
             f"Expected {root}/IRMAS-TestingData-Part{{1,2,3}}/.../NAME.wav with NAME.txt, found "
             f"{len(texts)} texts and no recording that belongs to one. Is {root} the folder of IRMAS?"
         )
     return rows, missing
+
+
+def _is_text(path: Path, root: Path) -> bool:
+    """Return whether a file annotates a recording by its name; what systems leave behind does not."""
+    litter = any(is_litter(part) for part in path.relative_to(root).parts)
+    return path.suffix.lower() == ".txt" and not litter and path.is_file()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: expected codes as text, but it cannot be read ({error}).") from error

@@ -11,7 +11,6 @@ present from 0.5 on, and only classes that listeners were asked about (``Y_mask`
 """
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,8 +23,9 @@ from numpy.typing import NDArray
 
 from mixlab.errors import CorpusError
 from mixlab.files import read_arrays
-from mixlab.outside.clips import Clip, ClipSet
+from mixlab.outside.clips import AudioFiles, Clip, ClipSet
 from mixlab.taxonomy import load_label_set
+from mixlab.yaml_text import load_json
 
 __all__ = ["PRESENT_FROM", "load_openmic"]
 
@@ -65,7 +65,9 @@ def load_openmic(root: str | Path, part: Literal["train", "test"] = "test") -> C
     rows = _through_mirdata(home, part, wanted, labels.names)
     if isinstance(rows, str):
         rows = _directly(home, wanted, labels.names, rows)
-    there = [path.is_file() for path in rows.paths]
+    audio = AudioFiles()
+    paths = [audio.find(path) for path in rows.paths]
+    there = [path is not None for path in paths]
     if not any(there):
         raise CorpusError(
             f"None of the {len(rows.paths)} {part} clips is below {home}/audio (such as {rows.paths[0]})."
@@ -77,7 +79,11 @@ def load_openmic(root: str | Path, part: Literal["train", "test"] = "test") -> C
         benchmark="openmic",
         part=part,
         labels=labels,
-        clips=tuple(Clip(rows.keys[k], rows.paths[k], artists.get(rows.keys[k], rows.keys[k])) for k in kept),
+        clips=tuple(
+            Clip(key, path, artists.get(key, key))
+            for key, path in zip(rows.keys, paths, strict=True)
+            if path is not None
+        ),
         targets=((rows.values[kept] >= PRESENT_FROM) & mask).astype(np.float32),
         mask=mask,
         source=rows.source,
@@ -89,11 +95,14 @@ def load_openmic(root: str | Path, part: Literal["train", "test"] = "test") -> C
 def _partition(home: Path, part: str) -> list[str]:
     file = home / "partitions" / f"split01_{part}.csv"
     try:
-        keys = file.read_text(encoding="utf-8").split()
+        keys = file.read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
             f"{file}: expected one sample key per line, but it cannot be read ({error})."
         ) from error
+    if len(set(keys)) < len(keys):
+        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise CorpusError(f"{file}: key {twice!r} is listed twice. Restore the file from its source.")
     if not keys:
         raise CorpusError(f"{file}: expected one sample key per line, found none.")
     return keys
@@ -123,11 +132,15 @@ def _arrays(home: Path, classes: Sequence[str]) -> _Labels | str:
     """
     file = home / "openmic-2018.npz"
     try:
-        order = json.loads((home / "class-map.json").read_text(encoding="utf-8"))
+        order = load_json((home / "class-map.json").read_text(encoding="utf-8"))
         columns = [int(order[name]) for name in classes]
         arrays = read_arrays(file)
         values, mask = np.asarray(arrays["Y_true"], np.float64), np.asarray(arrays["Y_mask"], np.bool_)
-        keys = [str(key) for key in arrays["sample_key"]]
+        keys = _texts(arrays["sample_key"])
+        if not (len(keys) == len(set(keys)) and values.shape == mask.shape == (len(keys), len(order))):
+            raise ValueError(
+                f"{len(keys)} keys, some of them alike, or arrays {values.shape} and {mask.shape}"
+            )
     except FileNotFoundError as error:
         return f"labels of the CSV: there is no {Path(error.filename or file).name}"
     except (OSError, KeyError, ValueError) as error:
@@ -135,11 +148,16 @@ def _arrays(home: Path, classes: Sequence[str]) -> _Labels | str:
     return keys, values[:, columns], mask[:, columns]
 
 
+def _texts(keys: NDArray[Any]) -> list[str]:
+    """Return an array of keys as text; some copies hold them as bytes."""
+    return [key.decode("utf-8") if isinstance(key, bytes) else str(key) for key in keys.tolist()]
+
+
 def _table(home: Path, classes: Sequence[str]) -> _Labels:
     """Return the same from ``openmic-2018-aggregated-labels.csv``: a row is an observation."""
     file = home / "openmic-2018-aggregated-labels.csv"
     try:
-        with file.open(newline="", encoding="utf-8") as rows:
+        with file.open(newline="", encoding="utf-8-sig") as rows:
             observed = [
                 (row["sample_key"], classes.index(row["instrument"]), float(row["relevance"]))
                 for row in csv.DictReader(rows)
@@ -153,7 +171,13 @@ def _table(home: Path, classes: Sequence[str]) -> _Labels:
     values = np.full((len(keys), len(classes)), PRESENT_FROM)
     mask = np.zeros(values.shape, np.bool_)
     for key, column, value in observed:
-        values[place[key], column], mask[place[key], column] = value, True
+        row = place[key]
+        if mask[row, column] and values[row, column] != value:
+            raise CorpusError(
+                f"{file}: clip {key!r} has two values for {classes[column]!r}, {values[row, column]:g} and "
+                f"{value:g}. Restore the file from its source."
+            )
+        values[row, column], mask[row, column] = value, True
     return keys, values, mask
 
 
