@@ -18,7 +18,8 @@ from mixlab.audio import read_span
 from mixlab.catalog import Catalog
 from mixlab.demo import make_demo_corpora
 from mixlab.indexing import build_catalog
-from mixlab.pack import Pack, PackReader, pack_catalog
+from mixlab.pack import Pack, PackReader
+from mixlab.packing import pack_catalog
 
 SAMPLE_RATE = 44100
 CORPUS_VERSION = 1

@@ -6,15 +6,16 @@ its scale stands in the index. A recipe reads from a pack what it reads from the
 step of 1/32767 of the stem's own peak, and so renders: but phase vocoders, Rubber Band too, answer so small
 a change with other phases, so sources with pitch and time effects agree in sound, not in samples.
 
-Shards are written under a temporary name and renamed, so a pack that was interrupted goes on with the
-shards it lacks. A stem that cannot be read is reported and left to the files.
+A pack serves a stem only where it holds the audio that the catalog describes: each entry carries a
+fingerprint of the samples it was made from, and the file must not have changed since it was indexed or
+packed. Other stems are read from their files, and a warning says how many. Where the files are not at hand,
+the fingerprint alone decides.
 """
 
 import json
-import math
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,30 +26,30 @@ from numpy.typing import NDArray
 from mixlab.audio import FloatArray
 from mixlab.catalog import Catalog
 from mixlab.errors import AudioError, CatalogError
-from mixlab.files import check_writable, make_folder, open_atomic, write_atomic
-from mixlab.parallel import Engine, map_items
 from mixlab.reading import CatalogReader
-from mixlab.resampling import read_resampled
 
-__all__ = ["Pack", "PackReader", "PackReport", "default_pack_folder", "open_reader", "pack_catalog"]
+__all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "fingerprint", "open_reader"]
 
 PACK_VERSION = 2
-SHARD_BYTES = 128 * 1024 * 1024
-_INDEX = "pack.json"
-_PEAK = 32767.0
+INDEX = "pack.json"
+
+FileMark = tuple[int, int]
+"""Size of a file in bytes and time of its last change in nanoseconds."""
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """Where a stem lies in a pack.
 
     Attributes:
         key: Key of the stem.
-        fingerprint: Of the file it was made from; another one means that the pack is out of date.
+        fingerprint: Of the audio it was made from; another one means that the pack is out of date.
         shard: File name of the shard.
         offset: First sample of its first channel in the shard.
         samples: Samples per channel; the channels follow one another.
         scale: Factor from integers to samples.
+        size: Of the file when it was packed, in bytes.
+        time_ns: Of the file's last change then.
     """
 
     key: str
@@ -57,29 +58,8 @@ class _Entry:
     offset: int
     samples: int
     scale: float
-
-
-@dataclass(frozen=True)
-class PackReport:
-    """What packing did.
-
-    Attributes:
-        folder: The pack.
-        stems: Stems in the pack.
-        left_out: Usable stems that the budget had no room for; they are read from their files.
-        bytes: Size of all shards.
-        kept: Shards that were there already.
-        written: Shards written now.
-        problems: Stems that could not be read, and why.
-    """
-
-    folder: Path
-    stems: int
-    left_out: int
-    bytes: int
-    kept: int
-    written: int
-    problems: tuple[str, ...]
+    size: int = -1
+    time_ns: int = 0
 
 
 def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Path:
@@ -88,239 +68,30 @@ def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Pa
 
 
 def fingerprint(catalog: Catalog, stem: int) -> str:
-    """Return 16 hex digits that change with the file a stem was indexed from."""
+    """Return 16 hex digits that change with the audio a stem was indexed from, wherever its file lies."""
     row = [
-        str(catalog.column(name)[stem])
-        for name in ("key", "path", "size", "frames", "sample_rate", "channels")
+        str(catalog.column(name)[stem]) for name in ("key", "audio_hash", "frames", "sample_rate", "channels")
     ]
     return blake2b("|".join(row).encode(), digest_size=8).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One shard to write; plain data, so that it travels to a worker."""
-
-    folder: Path
-    number: int
-    sample_rate: int
-    channels: int
-    stems: tuple[tuple[str, str, Path, int, int], ...]
-    """Key, fingerprint, path, frames and sample rate of each stem."""
-
-    @property
-    def identity(self) -> str:
-        """Hash of what the shard should hold; one with another identity is written anew."""
-        names = [(key, mark) for key, mark, *_ in self.stems]
-        text = json.dumps([PACK_VERSION, self.sample_rate, self.channels, names])
-        return blake2b(text.encode(), digest_size=8).hexdigest()
-
-    @property
-    def path(self) -> Path:
-        """Where it lies: named by what it holds, so that no shard takes the place of one that is in use."""
-        return self.folder / f"shard-{self.number:05d}-{self.identity}.i16"
-
-
-def _packed_samples(frames: int, rate: int, sample_rate: int) -> int:
-    return math.ceil(frames * sample_rate / rate)
-
-
-def _quantize(audio: FloatArray) -> tuple[NDArray[np.int16], float]:
-    """Return integers and the factor that turns them back."""
-    peak = float(np.abs(audio).max(initial=0.0))
-    scale = (peak or 1.0) / _PEAK
-    return np.rint(audio * np.float32(1.0 / scale)).astype("<i2"), scale
-
-
-def _write_shard(task: _Task) -> list[str]:
-    """Write one shard and its JSON file; return the problems of its stems."""
-    entries, problems, offset = [], [], 0
-    digest = blake2b(digest_size=16)
-    with open_atomic(task.path) as file:
-        for key, mark, path, frames, rate in task.stems:
-            try:
-                samples = _packed_samples(frames, rate, task.sample_rate)
-                audio = read_resampled(path, rate, frames, 0.0, samples, task.sample_rate, task.channels)
-            except AudioError as error:
-                problems.append(f"{key}: {error}")
-                continue
-            integers, scale = _quantize(audio)
-            data = integers.tobytes()
-            file.write(data)
-            digest.update(data)
-            entries.append(_Entry(key, mark, task.path.name, offset, integers.shape[1], scale))
-            offset += integers.size
-    document = {
-        "identity": task.identity,
-        "checksum": digest.hexdigest(),
-        "bytes": offset * 2,
-        "entries": [asdict(entry) for entry in entries],
-        "problems": problems,
-    }
-    _write_json(task.path.with_suffix(".json"), document)
-    return problems
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    write_atomic(path, json.dumps(document))
-
-
-def _is_whole(task: _Task) -> bool:
-    """Tell whether a shard is there already, as planned and of its full size."""
-    sidecar = task.path.with_suffix(".json")
+def find_mark(path: Path) -> FileMark | None:
+    """Return what a file's folder says of it, None where there is no file."""
     try:
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        size = task.path.stat().st_size
-    except (OSError, ValueError):
-        return False
-    whole = document.get("identity") == task.identity and document.get("bytes") == size
-    return bool(whole and not document.get("problems"))
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
-def _by_use(catalog: Catalog) -> list[int]:
-    """Return the usable stems, those first that are drawn most often per byte.
+def is_same_file(mark: FileMark, known: FileMark) -> bool:
+    """Tell whether a file is as it was known: of the same size and time of change.
 
-    Corpora are equally likely, songs within a corpus, parts within a song, stems within a part.
+    Archives and some file systems keep times to a second, or two; such a time counts as the same.
     """
-    usable = np.flatnonzero(catalog.column("drawable"))
-    corpus, song, part = (catalog.column(name) for name in ("corpus", "song", "part"))
-    songs: dict[str, set[str]] = {}
-    parts: dict[tuple[str, str], set[str]] = {}
-    stems: dict[tuple[str, str, str], int] = {}
-    for i in usable.tolist():
-        songs.setdefault(corpus[i], set()).add(song[i])
-        parts.setdefault((corpus[i], song[i]), set()).add(part[i])
-        place = (corpus[i], song[i], part[i])
-        stems[place] = stems.get(place, 0) + 1
-    seconds = catalog.column("duration_s")
-
-    def cost(i: int) -> tuple[float, int]:
-        options = len(songs[corpus[i]]) * len(parts[corpus[i], song[i]]) * stems[corpus[i], song[i], part[i]]
-        return float(seconds[i]) * options, i
-
-    return sorted(usable.tolist(), key=cost)
-
-
-def _plan(
-    catalog: Catalog,
-    folder: Path,
-    sample_rate: int,
-    channels: int,
-    budget_bytes: int | None,
-    shard_bytes: int,
-) -> tuple[list[_Task], int]:
-    """Choose the stems that fit and cut them into shards, in the catalog's order."""
-    frames, rates = catalog.column("frames"), catalog.column("sample_rate")
-
-    def size(i: int) -> int:
-        return 2 * channels * _packed_samples(int(frames[i]), int(rates[i]), sample_rate)
-
-    order, used, chosen = _by_use(catalog), 0, []
-    for i in order:
-        if budget_bytes is None or used + size(i) <= budget_bytes:
-            used += size(i)
-            chosen.append(i)
-    tasks: list[_Task] = []
-    batch: list[int] = []
-    filled = 0
-    for i in sorted(chosen):
-        if batch and filled + size(i) > shard_bytes:
-            tasks.append(_task(catalog, folder, len(tasks), sample_rate, channels, batch))
-            batch, filled = [], 0
-        batch.append(i)
-        filled += size(i)
-    if batch:
-        tasks.append(_task(catalog, folder, len(tasks), sample_rate, channels, batch))
-    return tasks, len(order) - len(chosen)
-
-
-def _task(
-    catalog: Catalog, folder: Path, number: int, sample_rate: int, channels: int, stems: Sequence[int]
-) -> _Task:
-    keys, frames, rates = (catalog.column(name) for name in ("key", "frames", "sample_rate"))
-    rows = tuple(
-        (str(keys[i]), fingerprint(catalog, i), catalog.audio_path(i), int(frames[i]), int(rates[i]))
-        for i in stems
-    )
-    return _Task(folder, number, sample_rate, channels, rows)
-
-
-def pack_catalog(
-    catalog: Catalog,
-    folder: Path | None = None,
-    *,
-    sample_rate: int = 16000,
-    channels: int = 1,
-    budget_bytes: int | None = None,
-    workers: int | None = None,
-    engine: Engine = "local",
-    progress: bool = True,
-    shard_bytes: int = SHARD_BYTES,
-) -> PackReport:
-    """Write, complete or update a pack of a catalog's usable stems.
-
-    Args:
-        catalog: The catalog.
-        folder: Where to; by default within the catalog, where the dataset finds it by itself.
-        sample_rate: The mixes' rate in Hz.
-        channels: The mixes' channels.
-        budget_bytes: Most that the shards may take; stems drawn most often per byte come first.
-        workers: Processes; None for one per processor.
-        engine: ``local`` or ``ray``.
-        progress: Show a progress bar on a terminal.
-        shard_bytes: About how large a shard becomes; also what an interruption can cost.
-
-    Raises:
-        CatalogError: there is not one usable stem, or none fits into the budget.
-    """
-    from tqdm import tqdm
-
-    folder = folder or default_pack_folder(catalog, sample_rate, channels)
-    check_writable(folder)
-    tasks, left_out = _plan(catalog, folder, sample_rate, channels, budget_bytes, shard_bytes)
-    if not tasks:
-        raise CatalogError(
-            f"Nothing to pack: {catalog.path} has {left_out} usable stems, and none fits into the budget of "
-            f"{budget_bytes} bytes. Give a larger --budget, or see 'mixlab catalog {catalog.path}'."
-        )
-    make_folder(folder)
-    todo = [task for task in tasks if not _is_whole(task)]
-    problems: list[str] = []
-    with tqdm(
-        total=len(todo), desc="packing", unit="shard", disable=not (progress and sys.stderr.isatty())
-    ) as bar:
-        for outcome in map_items(_write_shard, todo, engine=engine, workers=workers):
-            problems += outcome.value or []
-            if outcome.error:
-                problems.append(f"{todo[outcome.index].path.name}: {outcome.error}")
-            bar.update()
-    entries, size = _collect(folder, tasks)
-    document = {"version": PACK_VERSION, "sample_rate": sample_rate, "channels": channels}
-    _write_json(folder / _INDEX, {**document, "entries": [asdict(entry) for entry in entries]})
-    _remove_others(folder, tasks)
-    kept = len(tasks) - len(todo)
-    return PackReport(folder, len(entries), left_out, size, kept, len(todo), tuple(problems))
-
-
-def _collect(folder: Path, tasks: Iterable[_Task]) -> tuple[list[_Entry], int]:
-    entries, size = [], 0
-    for task in tasks:
-        sidecar = task.path.with_suffix(".json")
-        if not sidecar.is_file():
-            continue  # its problem is listed
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        if document["identity"] != task.identity:
-            continue
-        entries += [_Entry(**entry) for entry in document["entries"]]
-        size += document["bytes"]
-    return entries, size
-
-
-def _remove_others(folder: Path, tasks: Iterable[_Task]) -> None:
-    """Remove shards of an earlier pack, which the new index does not name; who has them open keeps them."""
-    names = {task.path.stem for task in tasks}
-    for path in folder.glob("shard-*"):
-        if path.stem.partition(".")[0] not in names:
-            path.unlink()
+    (size, time_ns), (known_size, known_ns) = mark, known
+    cut = (time_ns % 1_000_000_000 == 0) != (known_ns % 1_000_000_000 == 0)
+    return size == known_size and (time_ns == known_ns or (cut and abs(time_ns - known_ns) < 2_000_000_000))
 
 
 class Pack:
@@ -339,7 +110,7 @@ class Pack:
             CatalogError: there is no pack, it is damaged, or of another version.
         """
         self.folder = folder
-        path = folder / _INDEX
+        path = folder / INDEX
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -353,7 +124,7 @@ class Pack:
             )
         self.sample_rate: int = document["sample_rate"]
         self.channels: int = document["channels"]
-        self.entries = {entry["key"]: _Entry(**entry) for entry in document["entries"]}
+        self.entries = {entry["key"]: Entry(**entry) for entry in document["entries"]}
         self._shards: dict[str, NDArray[np.int16]] = {}
 
     def __len__(self) -> int:
@@ -408,19 +179,25 @@ class Pack:
 
 
 class PackReader:
-    """Reads from a pack where it holds the stem as indexed, else from the file."""
+    """Reads from a pack where it holds the stem as indexed, else from the file.
+
+    Attributes:
+        stale: Keys of the stems that the pack holds, but not as the catalog and the files have them.
+    """
 
     def __init__(self, catalog: Catalog, pack: Pack) -> None:
-        """Read stems of ``catalog``; entries made from other files than it indexes are not used."""
+        """Read stems of ``catalog``; entries that are out of date are not used, and a warning says so."""
         self._files = CatalogReader(catalog)
         self._pack = pack
         self._keys = catalog.column("key")
-        self._current = {
-            key
-            for key, entry in pack.entries.items()
-            if (place := _place(catalog, key)) is not None
-            and fingerprint(catalog, place) == entry.fingerprint
-        }
+        places = {key: place for key in pack.entries if (place := _place(catalog, key)) is not None}
+        fresh = [key for key, place in places.items() if _is_fresh(catalog, place, pack.entries[key])]
+        self._current = frozenset(fresh)
+        self.stale = tuple(key for key in places if key not in self._current)
+        if self.stale:
+            warnings.warn(
+                _stale_message(catalog, pack, self.stale, len(places)), RuntimeWarning, stacklevel=3
+            )
 
     @property
     def packed(self) -> int:
@@ -478,6 +255,28 @@ class PackReader:
         return integers[:, first:last], min(first - start, samples) if start < 0 else 0, scale
 
 
+def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
+    """Tell whether a pack's entry holds the audio that a catalog describes and its file still has."""
+    if fingerprint(catalog, stem) != entry.fingerprint:
+        return False
+    try:
+        mark = find_mark(catalog.audio_path(stem))
+    except CatalogError:  # the corpus is not at hand
+        return True
+    if mark is None:
+        return True
+    known = int(catalog.column("size")[stem]), int(catalog.column("mtime_ns")[stem])
+    return is_same_file(mark, known) or is_same_file(mark, (entry.size, entry.time_ns))
+
+
+def _stale_message(catalog: Catalog, pack: Pack, stale: Sequence[str], of: int) -> str:
+    return (
+        f"The pack {pack.folder} is out of date for {len(stale)} of {of} stems, such as {stale[0]!r}: their "
+        "files have changed since they were packed. They are read from the files. Run 'mixlab index' for "
+        f"{catalog.path} if it is older than the files, then 'mixlab pack'."
+    )
+
+
 def _place(catalog: Catalog, key: str) -> int | None:
     try:
         return catalog.find(key)
@@ -503,7 +302,7 @@ def open_reader(
     if pack is None:
         return CatalogReader(catalog)
     folder = default_pack_folder(catalog, sample_rate, channels) if pack == "auto" else Path(pack)
-    if pack == "auto" and not (folder / _INDEX).is_file():
+    if pack == "auto" and not (folder / INDEX).is_file():
         return CatalogReader(catalog)
     opened = Pack(folder)
     if (opened.sample_rate, opened.channels) != (sample_rate, channels):

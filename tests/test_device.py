@@ -17,7 +17,8 @@ from mixlab.device.stretching import Spans, stretch
 from mixlab.effects import EffectsConfig, FilterRange, PitchRange, PitchShift, StretchRange, TimeStretch
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.filters import section
-from mixlab.pack import PackReader, open_reader, pack_catalog
+from mixlab.pack import PackReader, open_reader
+from mixlab.packing import pack_catalog
 from mixlab.recipes import SourceRecipe
 from mixlab.rendering import Mix
 from mixlab.vocoder import Vocoder

@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("reading",),
     ("rendering",),
     ("export", "pack"),
+    ("packing",),
     ("audition",),
     ("datasets", "jamendo"),
     ("device",),

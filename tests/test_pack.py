@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from mixlab.drawing import draw
 from mixlab.effects import EffectsConfig
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError
 from mixlab.indexing import build_catalog
-from mixlab.pack import Pack, PackReader, PackReport, default_pack_folder, open_reader, pack_catalog
+from mixlab.pack import FileMark, Pack, PackReader, default_pack_folder, is_same_file, open_reader
+from mixlab.packing import PackReport, pack_catalog
 from mixlab.recipes import MixConfig
 from mixlab.rendering import CatalogReader, render
 from tests.toy import make_corpus
@@ -152,28 +154,138 @@ def test_a_budget_too_small_for_anything_is_an_error(toy: Catalog, tmp_path: Pat
         packed(toy, tmp_path / "pack", budget_bytes=10)
 
 
-def test_a_file_that_changed_is_not_read_from_the_old_pack_and_is_packed_anew(tmp_path: Path) -> None:
-    make_corpus(tmp_path / "one", 4, seed=3)
-    roots = {"folder": tmp_path / "one"}
-    build_catalog(tmp_path / "catalog", roots, workers=1, progress=False)
-    catalog = Catalog.open(tmp_path / "catalog")
-    folder = default_pack_folder(catalog, 16000, 1)
-    packed(catalog, folder)
-    changed = tmp_path / "one" / "song01" / "01_piano.wav"
-    audio, rate = soundfile.read(changed)
-    soundfile.write(changed, np.concatenate([0.5 * audio, audio[:1000]]), rate)
-    build_catalog(tmp_path / "catalog", roots, workers=1, progress=False)
-    again = Catalog.open(tmp_path / "catalog")
-    reader = open_reader(again, 16000, 1)
-    assert isinstance(reader, PackReader)
-    assert reader.packed == len(Pack(folder)) - 1
-    stem = again.find("folder/song01/01_piano")
-    np.testing.assert_array_equal(
-        reader.read(stem, 0.0, 16000, 16000, 1), CatalogReader(again).read(stem, 0.0, 16000, 16000, 1)
-    )
-    report = packed(again, folder)
+def longer(path: Path) -> None:
+    audio, rate = soundfile.read(path)
+    soundfile.write(path, np.concatenate([0.5 * audio, audio[:1000]]), rate)
+
+
+def half(path: Path) -> None:
+    audio, rate = soundfile.read(path)
+    soundfile.write(path, 0.5 * audio, rate)
+
+
+def inverted(path: Path) -> None:
+    audio, rate = soundfile.read(path)
+    soundfile.write(path, -audio, rate)  # no level changes
+
+
+def one_second_elsewhere(path: Path) -> None:
+    audio, rate = soundfile.read(path)
+    audio[-rate:] = audio[-rate:][::-1]
+    soundfile.write(path, audio, rate)
+
+
+EDITS = [longer, half, inverted, one_second_elsewhere]
+STALE = (
+    r"is out of date for 1 of \d+ stems, such as 'folder/song01/01_piano'.*Run 'mixlab index'.*'mixlab pack'"
+)
+
+
+class Edited:
+    """A catalog with a pack of its own, one of whose files is edited after both were made."""
+
+    def __init__(self, place: Path) -> None:
+        make_corpus(place / "one", 4, seed=3)
+        self.place, self.file = place, place / "one" / "song01" / "01_piano.wav"
+        self.catalog = self.index()
+        packed(self.catalog, default_pack_folder(self.catalog, 16000, 1))
+        self.stems = len(Pack(default_pack_folder(self.catalog, 16000, 1)))
+
+    def index(self) -> Catalog:
+        build_catalog(self.place / "catalog", {"folder": self.place / "one"}, workers=1, progress=False)
+        self.catalog = Catalog.open(self.place / "catalog")
+        return self.catalog
+
+    def pack(self) -> PackReport:
+        return packed(self.catalog, default_pack_folder(self.catalog, 16000, 1))
+
+    def open(self) -> PackReader:
+        reader = open_reader(self.catalog, 16000, 1)
+        assert isinstance(reader, PackReader)
+        return reader
+
+    def chunk(self, reader: PackReader | CatalogReader) -> np.ndarray:
+        return reader.read(self.catalog.find("folder/song01/01_piano"), 0.0, 48000, 16000, 1)
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Edited:
+    return Edited(tmp_path)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_file_that_changed_is_not_read_from_the_old_pack_and_is_packed_anew(
+    edited: Edited, edit: Callable[[Path], None]
+) -> None:
+    before = edited.chunk(edited.open())
+    edit(edited.file)
+    edited.index()
+    with pytest.warns(RuntimeWarning, match=STALE):
+        reader = edited.open()
+    assert (reader.packed, reader.stale) == (edited.stems - 1, ("folder/song01/01_piano",))
+    now = edited.chunk(CatalogReader(edited.catalog))
+    np.testing.assert_array_equal(edited.chunk(reader), now)
+    report = edited.pack()
     assert report.written >= 1
-    assert open_reader(again, 16000, 1).packed == report.stems  # type: ignore[union-attr]
+    reader = edited.open()  # without a warning
+    assert reader.packed == report.stems == edited.stems
+    np.testing.assert_allclose(edited.chunk(reader), now, atol=0.25 / 32767)
+    if edit is half:
+        assert np.sqrt(np.mean(now**2) / np.mean(before**2)) == pytest.approx(0.5, abs=0.001)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_file_edited_without_indexing_again_is_neither_read_from_the_pack_nor_packed(
+    edited: Edited, edit: Callable[[Path], None]
+) -> None:
+    edit(edited.file)
+    with pytest.warns(RuntimeWarning, match=STALE):
+        assert edited.open().packed == edited.stems - 1
+    report = edited.pack()
+    assert report.stems == edited.stems - 1
+    assert [text.partition(":")[0] for text in report.problems] == ["folder/song01/01_piano"]
+    assert "found other audio: the file has changed since. Run 'mixlab index' again" in report.problems[0]
+    assert edited.open().packed == edited.stems - 1
+
+
+def test_copied_files_are_packed_anew_once_without_indexing(edited: Edited) -> None:
+    """Their times differ, and so all are read from the files until packing has compared what they hold."""
+    for path in (edited.place / "one").rglob("*.wav"):
+        os.utime(path, ns=(1_600_000_000_123_456_789, 1_600_000_000_123_456_789))
+    with pytest.warns(RuntimeWarning, match=f"out of date for {edited.stems} of {edited.stems} stems"):
+        assert edited.open().packed == 0
+    report = edited.pack()
+    assert (report.stems, report.problems) == (edited.stems, ())
+    assert edited.open().packed == edited.stems
+    assert edited.pack().written == 0
+
+
+def test_the_same_audio_in_another_container_keeps_its_entry(edited: Edited) -> None:
+    audio, rate = soundfile.read(edited.file, dtype="int16")
+    edited.file.unlink()
+    soundfile.write(edited.file.with_suffix(".flac"), audio, rate)
+    edited.index()
+    assert edited.open().packed == edited.stems
+    assert edited.pack().written == 0
+    np.testing.assert_allclose(
+        edited.chunk(edited.open()), edited.chunk(CatalogReader(edited.catalog)), atol=0.25 / 32767
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "known", "same"),
+    [
+        ((10, 5_123_456_789), (10, 5_123_456_789), True),
+        ((10, 5_123_456_789), (11, 5_123_456_789), False),
+        ((10, 5_123_456_788), (10, 5_123_456_789), False),
+        ((10, 5_000_000_000), (10, 5_123_456_789), True),  # a second's resolution
+        ((10, 4_000_000_000), (10, 5_123_456_789), True),  # two seconds'
+        ((10, 3_000_000_000), (10, 5_123_456_789), False),
+        ((10, 6_000_000_000), (10, 5_000_000_000), False),
+    ],
+)
+def test_times_that_an_archive_cut_are_the_same(now: FileMark, known: FileMark, same: bool) -> None:
+    assert is_same_file(now, known) is is_same_file(known, now) is same
 
 
 def test_a_stem_that_cannot_be_read_is_reported_and_the_rest_is_packed(tmp_path: Path) -> None:

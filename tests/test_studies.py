@@ -21,7 +21,8 @@ from mixlab.cli import main
 from mixlab.effects import EffectsConfig
 from mixlab.errors import ConfigError, RunError
 from mixlab.models import ModelConfig
-from mixlab.pack import Pack, PackReader, default_pack_folder, open_reader, pack_catalog
+from mixlab.pack import Pack, PackReader, default_pack_folder, open_reader
+from mixlab.packing import pack_catalog
 from mixlab.reading import CatalogReader
 from mixlab.recipes import MixConfig
 from mixlab.runs import Run

@@ -6,7 +6,8 @@ from pathlib import Path
 from mixlab.catalog import Catalog
 from mixlab.commands.options import parse_pairs
 from mixlab.errors import ConfigError
-from mixlab.pack import Pack, default_pack_folder, pack_catalog
+from mixlab.pack import Pack, default_pack_folder
+from mixlab.packing import pack_catalog
 from mixlab.parallel import Engine
 
 __all__ = ["pack"]
