@@ -76,8 +76,9 @@ def test_stems_are_complete_and_exist(name: str, tree: Path) -> None:
 def test_problems_say_what_and_where(name: str, tree: Path) -> None:
     result = scan(CORPORA[name], tree)
     found = {problem.kind for problem in result.problems}
-    assert "missing-file" in found
+    assert "missing-file" in found or name == "folder"  # where a missing file stops the index
     known = {"missing-file", "bad-metadata", "path-outside-root", "bad-stem", "duplicate-song"}
+    known |= {"duplicate-row", "skipped"}
     assert found <= known
     for problem in result.problems:
         assert problem.corpus == name
@@ -192,6 +193,10 @@ def test_metadata_links_out_of_the_root_are_not_read(name: str, tree: Path, tmp_
         target = outside / f"{number}{path.suffix}"
         path.rename(target)
         path.symlink_to(target)
+    if name == "folder":  # what a user wrote is not passed over
+        with pytest.raises(CorpusError, match=r"two/stems.csv: it is a link that is not followed"):
+            scan(CORPORA[name], tree)
+        return
     result = scan(CORPORA[name], tree)
     refused = {problem.path for problem in result.problems if problem.kind == "path-outside-root"}
     if files:

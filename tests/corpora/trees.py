@@ -273,13 +273,13 @@ def folder(root: Path) -> Path:
     rows = [
         "file,label,artist,split,bleed,bleed_labels,gain",
         "a.wav,violin; cello,Some Band,train,yes,piano,0.5",
-        "b.flac,,Some Band,never,no,,loud",
-        "gone.wav,piano,,,,,",
-        "../../../../etc/passwd,piano,,,,,",
+        "b.flac,,Some Band,,no,,",
+        "b.flac,,Some Band,,no,,",
     ]
     touch(root / "two" / "stems.csv", "\n".join(rows))
-    touch(root / "three" / "Drums.wav")
-    touch(root / "three" / "stems.csv", "name,what\nx,y\n")
+    touch(root / "three" / "wav" / "Drums.wav")
+    touch(root / "test" / "four" / "Drums" / "01.wav")
+    touch(root / "test" / "four" / "Drums" / "Kick.wav")
     return root
 
 
