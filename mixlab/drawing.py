@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog
 from mixlab.drawing_kernels import add_sounding
-from mixlab.effects import Effect, draw_effects, total_rate
+from mixlab.effects import Effect, TimeStretch, draw_effects, total_rate
 from mixlab.errors import RecipeError
 from mixlab.pools import Pool, PoolSong, active_counts, long_enough, make_pools, usable_stems
 from mixlab.recipes import Kind, MixConfig, MixRecipe, SourceRecipe
@@ -237,6 +237,7 @@ class Drawer:
             for other, twin in ((name, number), *pool.songs[number].twins):
                 used[other].add(twin)
             effects = self._draw_effects(streams, place, pitch_and_time=True)
+            effects = self._slow_enough(effects, pool.songs[number])
             start_s = self._chunk_start(streams(f"chunk {place}"), i, total_rate(effects))
             sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
         return tuple(sources)
@@ -291,6 +292,13 @@ class Drawer:
         return draw_effects(
             self._config.effects, lambda name: streams(f"{name} {place}"), pitch_and_time=pitch_and_time
         )
+
+    def _slow_enough(self, effects: tuple[Effect, ...], song: PoolSong) -> tuple[Effect, ...]:
+        """Play no song so fast that it ends before the mix, where it need not."""
+        fastest = max(song.duration_s / self._config.duration_s, 1.0)
+        if total_rate(effects) <= fastest or self._config.short_songs == "allow":
+            return effects
+        return tuple(TimeStretch(fastest) if isinstance(e, TimeStretch) else e for e in effects)
 
     def _level_db(self, i: int) -> float:
         config = self._config

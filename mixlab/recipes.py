@@ -56,7 +56,8 @@ class MixConfig:
             the number of sources says.
         duration_s: Length of a mix in seconds.
         short_songs: Songs that end before a mix would: ``exclude`` never draws them, and what is left out is
-            said; ``allow`` draws them, and the rest of the mix is silence.
+            said, and plays no other so fast that it ends early; ``allow`` draws them, and the rest of the
+            mix is silence.
         sample_rate: Of the mix, in Hz.
         channels: 1 for mono (the mean of a stereo stem), 2 for stereo.
         corpora: Names of the corpora to draw from; empty for all of the catalog.

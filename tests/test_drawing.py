@@ -16,7 +16,7 @@ from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset
 from mixlab.drawing import POSITION_GRID_S, Drawer, draw
-from mixlab.effects import EffectsConfig, GainRange, total_rate
+from mixlab.effects import EffectsConfig, GainRange, StretchRange, total_rate
 from mixlab.errors import RecipeError
 from mixlab.indexing import build_catalog
 from mixlab.recipes import MixConfig, MixRecipe
@@ -336,6 +336,27 @@ def test_only_songs_as_long_as_a_mix_are_drawn_and_the_others_counted(tmp_path: 
     assert {s.stem.split("/")[1] for i in range(50) for s in drawer.draw(0, 0, i).sources} == {"b"}
 
 
+def test_no_song_is_played_so_fast_that_it_ends_before_the_mix(tmp_path: Path) -> None:
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": steady(440, 4.4)}])
+    fast = EffectsConfig.none()
+    fast = replace(fast, time_stretch=StretchRange(p=1.0, rate=(0.5, 2.0)))
+    recipes = [draw(catalog, MixConfig(p_musical=0.0, effects=fast), 0, 0, i) for i in range(60)]
+    rates = [total_rate(recipe.sources[0].effects) for recipe in recipes]
+    assert max(rates) == pytest.approx(1.1, abs=0.001)
+    assert min(rates) < 0.6
+    assert [r for r in rates if r < 1.09] == [
+        total_rate(
+            draw(catalog, MixConfig(p_musical=0.0, effects=fast, short_songs="allow"), 0, 0, i)
+            .sources[0]
+            .effects
+        )
+        for i in range(60)
+        if rates[i] < 1.09
+    ]
+    fastest = render(recipes[int(np.argmax(rates))], catalog)
+    assert np.abs(fastest.mixture[0, -1600:-200]).max() > 0.05
+
+
 def test_late_stems_count_for_the_length_of_their_song(tmp_path: Path) -> None:
     late = [
         {"song": "a", "label": "violin", "audio": steady(440, 3)},
@@ -345,7 +366,8 @@ def test_late_stems_count_for_the_length_of_their_song(tmp_path: Path) -> None:
 
 
 def test_songs_that_are_long_enough_are_drawn_as_ever(toy: Catalog) -> None:
-    for config in (MixConfig(), MixConfig(duration_s=7.0), MixConfig(duration_s=7.05)):
+    full = [MixConfig(duration_s=length_s, effects=EffectsConfig.none()) for length_s in (7.0, 7.05)]
+    for config in (MixConfig(), *full):
         either = [
             draw(toy, replace(config, short_songs=x), 0, 0, i)
             for x in ("exclude", "allow")
