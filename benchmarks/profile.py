@@ -43,7 +43,7 @@ STAGES = {
     "filters": ("mixlab.effects", "cascade"),
     "stretch": ("mixlab.vocoder", "_change_length"),
     "play at another speed (pitch)": ("mixlab.vocoder", "_play"),
-    "sum and peak limit": ("mixlab.rendering", "_sum"),
+    "sum and peak limit": ("mixlab.rendering", "add_up"),
     "labels of sources": ("mixlab.rendering", "_label_source"),
 }
 """Stages that do not overlap, as the function that each of them is."""

@@ -1,5 +1,8 @@
 """Measure one audio file in a single streaming pass: envelope, loudness, peak, and what is wrong.
 
+Levels are those of the mono sum, the mean of the channels, because that is what a mono mix hears of a file;
+a stereo mix hears as much at least. Offsets and drifts do not count (``mixlab.levels``).
+
 Loudness is integrated loudness after ITU-R BS.1770-4: K-weighting, blocks of 400 ms that overlap by
 75 %, an absolute gate at -70 LUFS and a relative one 10 LU below the mean. It is computed from
 K-weighted powers per 100 ms hop, so memory does not grow with the file beyond two numbers per hop.
@@ -17,9 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio import FLOOR_DB, HOP_S, hop_edges, iter_blocks, probe, read_span
-from mixlab.errors import AudioError
-from mixlab.jit import njit
+from mixlab import level_kernels
+from mixlab.audio import FLOOR_DB, HOP_S, PEAK_LIMIT_DB, amplitude, hop_edges, iter_blocks, probe, read_span
+from mixlab.errors import AudioError, AudioRangeError
+from mixlab.faults import Samples, find_faults
+from mixlab.levels import HEARD, KINDS, WEIGHTED, decibels, plan_hops
 from mixlab.time_stamps import NO_STAMP, read_time_reference
 
 __all__ = ["MEASURE_VERSION", "Measurement", "loudness_lufs", "measure"]
@@ -30,8 +35,6 @@ MEASURE_VERSION = 2
 # Whole even seconds keep the hop grid of a block equal to the grid of the file, also at 11 025 Hz,
 # where a hop of 1102.5 samples is rounded to even.
 _BLOCK_S = 2
-_CLIP_LEVEL = 0.99996  # just below 32767 / 32768
-_CLIP_RUN = 4
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
 _SURROUND_GAIN = 1.41  # BS.1770 weight of the 4th and 5th channel
@@ -45,11 +48,11 @@ class Measurement:
         sample_rate: In Hz; 0 when the file is unreadable.
         frames: Samples per channel that decode.
         channels: Number of channels; 0 when the file is unreadable.
-        loudness_lufs: Integrated loudness; NaN when silent or shorter than 0.4 s.
-        peak_db: Highest sample in dBFS, at least -120.
-        envelope: float16 ``(hops,)``, RMS in dBFS per 100 ms over all channels.
-        problems: Pairs of a kind (``unreadable``, ``truncated``, ``empty``, ``nan``, ``clipped``) and
-            a message.
+        loudness_lufs: Integrated loudness of the mono sum; NaN when silent or shorter than 0.4 s.
+        peak_db: Highest sample of any channel in dBFS, at least -120.
+        envelope: float16 ``(hops,)``, RMS of the mono sum in dBFS per 100 ms, without offset and drift.
+        problems: Pairs of a kind (``unreadable``, ``unsupported``, ``truncated``, ``empty``, and those of
+            ``mixlab.faults``) and a message.
         audio_hash: 16 hex digits that name the decoded samples: equal for equal audio in other lossless
             containers, other after any edit; '' where nothing decodes.
         time_reference: The file's own time stamp in samples since midnight, -1 where it has none.
@@ -64,80 +67,6 @@ class Measurement:
     problems: tuple[tuple[str, str], ...] = ()
     audio_hash: str = ""
     time_reference: int = NO_STAMP
-
-
-# Untyped on purpose: numba infers types and compiles per signature. "contract" allows fused
-# multiply-adds, which nearly halves the time and, in float64, never reaches the stored precision.
-@njit(cache=True, fastmath={"contract"})
-def _scan_block(audio, edges, sections, weights, carry, power, weighted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Go over ``(samples, channels)`` once; return the peak, samples not finite, and flat tops.
-
-    ``power`` and ``weighted`` (one entry per hop) receive sums of squares over channels, plain and
-    K-weighted. ``carry`` (one row per channel) takes the filters and a run at full scale on to the
-    next block. Samples that are not finite become zero in place.
-    """
-    samples, channels = audio.shape
-    b0, b1, b2, a1, a2 = sections[0]
-    d0, d1, d2, c1, c2 = sections[1]
-    # State-space form: one multiply-add on the path from state to state.
-    b1, b2 = b1 - a1 * b0, b2 - a2 * b0
-    d1, d2 = d1 - c1 * d0, d2 - c2 * d0
-    peak, bad, clips = np.float32(0.0), 0, 0
-    for hop in range(len(edges)):
-        start = edges[hop]
-        stop = edges[hop + 1] if hop + 1 < len(edges) else samples
-        for channel in range(channels):
-            total = np.inf
-            while not np.isfinite(total):
-                p1, p2, q1, q2 = carry[channel, 0], carry[channel, 1], carry[channel, 2], carry[channel, 3]
-                total, heard, top = 0.0, 0.0, np.float32(0.0)
-                for i in range(start, stop):
-                    sample = audio[i, channel]
-                    top = max(top, abs(sample))
-                    x = np.float64(sample)
-                    total += x * x
-                    y = b0 * x + p1
-                    p1, p2 = p2 + b1 * x - a1 * p1, b2 * x - a2 * p1
-                    z = d0 * y + q1
-                    q1, q2 = q2 + d1 * y - c1 * q1, d2 * y - c2 * q1
-                    heard += z * z
-                if not np.isfinite(total):
-                    bad += _zero_bad(audio[start:stop, channel])
-            if top == 0.0 and abs(p1) + abs(p2) + abs(q1) + abs(q2) < 1e-9:
-                # The filters have rung out; going on would crawl through denormal numbers.
-                p1, p2, q1, q2 = 0.0, 0.0, 0.0, 0.0
-            carry[channel, 0], carry[channel, 1], carry[channel, 2], carry[channel, 3] = p1, p2, q1, q2
-            power[hop] += total
-            weighted[hop] += heard * weights[channel]
-            peak = max(peak, top)
-            clips += _count_flat_tops(audio[start:stop, channel], top, carry[channel])
-    return peak, bad, clips
-
-
-@njit(cache=True)
-def _zero_bad(audio):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    bad = 0
-    for i in range(len(audio)):
-        if not np.isfinite(audio[i]):
-            audio[i] = 0.0
-            bad += 1
-    return bad
-
-
-@njit(cache=True)
-def _count_flat_tops(audio, top, carry):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Count the runs of equal samples at full scale that reach the length of a clip."""
-    if top < _CLIP_LEVEL:
-        carry[4], carry[5] = 0.0, 0.0
-        return 0
-    last, run, clips = carry[4], carry[5], 0
-    for i in range(len(audio)):
-        sample = audio[i]
-        run = run + 1 if abs(sample) >= _CLIP_LEVEL and sample == last else 0
-        clips += run == _CLIP_RUN - 1
-        last = sample
-    carry[4], carry[5] = last, run
-    return clips
 
 
 @lru_cache(maxsize=16)
@@ -190,11 +119,6 @@ def integrated_loudness(powers: NDArray[np.float64], hop_samples: float, samples
     return float(-0.691 + 10.0 * np.log10(loud[loud > gate].mean()))
 
 
-def _decibels(power: NDArray[np.float64]) -> NDArray[np.float64]:
-    out: NDArray[np.float64] = 10.0 * np.log10(np.maximum(power, 10.0 ** (FLOOR_DB / 10.0)))
-    return out
-
-
 class _Pass:
     """The running state of one pass over a file."""
 
@@ -202,14 +126,13 @@ class _Pass:
         self.sample_rate = sample_rate
         self.channels = channels
         self.frames = 0
+        self.counts = np.zeros(4, dtype=np.int64)  # not finite, flat tops, beyond the limit, lone
         self.peak = 0.0
-        self.bad = 0
-        self.clips = 0
         self._sections = _k_weighting(sample_rate)
-        self._weights = np.where(np.arange(channels) < 3, 1.0, _SURROUND_GAIN)
-        self._carry = np.zeros((channels, 6))  # two biquads, last sample, length of its run
+        self._carry = np.array([0.0, 0.0, 0.0, 0.0, math.nan])
+        self._runs = np.zeros((channels, 2))
+        self._offsets: list[NDArray[np.float64]] = []
         self._powers: list[NDArray[np.float64]] = []
-        self._weighted: list[NDArray[np.float64]] = []
         self._lengths: list[NDArray[np.int64]] = []
         self._checksums: list[int] = []
 
@@ -217,26 +140,29 @@ class _Pass:
         """Take the next block ``(channels, samples)``; all but the last hold whole hops."""
         samples = block.shape[1]
         edges = hop_edges(samples, self.sample_rate)
-        power, weighted = np.zeros(len(edges)), np.zeros(len(edges))
+        lengths = np.diff(np.append(edges, samples))
+        power, offsets = np.zeros((len(KINDS), len(edges))), np.zeros(len(edges))
         audio = np.ascontiguousarray(block.T)
         # A sum per block: 32 bits each, but a whole file has many, and this is five times as fast as a hash.
         self._checksums.append(zlib.crc32(audio.data))
-        peak, bad, clips = _scan_block(
-            audio,
-            edges,
-            self._sections,
-            self._weights,
-            self._carry,
-            power,
-            weighted,
-        )
-        self.peak = max(self.peak, float(peak))
-        self.bad += int(bad)
-        self.clips += int(clips)
+        if len(edges):
+            peak, *counts = level_kernels.scan_block(
+                audio,
+                edges,
+                np.float32(amplitude(PEAK_LIMIT_DB)),
+                *plan_hops(self.sample_rate * HOP_S, int(lengths[-1])),
+                self._sections,
+                self._carry,
+                self._runs,
+                power,
+                offsets,
+            )
+            self.peak = max(self.peak, float(peak))
+            self.counts += np.array(counts)
         self.frames += samples
         self._powers.append(power)
-        self._weighted.append(weighted)
-        self._lengths.append(np.diff(np.append(edges, samples)))
+        self._offsets.append(offsets)
+        self._lengths.append(lengths)
 
     def audio_hash(self) -> str:
         """Return what names the samples; '' for none."""
@@ -245,27 +171,35 @@ class _Pass:
         text = repr((self.channels, self.frames, self._checksums))
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def envelope(self) -> NDArray[np.float16]:
-        """Return RMS in dBFS per hop over all channels."""
-        if not self._powers:
-            return np.zeros(0, dtype=np.float16)
-        mean = np.concatenate(self._powers) / (np.concatenate(self._lengths) * self.channels)
-        return _decibels(mean).astype(np.float16)
+    def levels_db(self) -> NDArray[np.float64]:
+        """Return RMS in dBFS ``(kinds, hops)``; see ``mixlab.levels.KINDS``."""
+        powers = np.concatenate([np.zeros((len(KINDS), 0)), *self._powers], axis=1)
+        return decibels(powers / np.concatenate([np.ones(0, np.int64), *self._lengths]))
 
-    def loudness(self) -> float:
-        """Return integrated loudness in LUFS."""
-        powers = np.concatenate([np.zeros(0), *self._weighted])
-        return integrated_loudness(powers, self.sample_rate * HOP_S, self.frames)
+    def weighted(self) -> NDArray[np.float64]:
+        """Return the K-weighted sum of squares of each hop."""
+        return np.concatenate([np.zeros(0), *(power[WEIGHTED] for power in self._powers)])
+
+    def faults(self, path: Path) -> list[tuple[str, str]]:
+        """Return what is wrong with the samples, as pairs of kind and message."""
+        bad, clips, beyond, lone = (int(count) for count in self.counts)
+        offsets = np.concatenate([np.zeros(0), *self._offsets])
+        return find_faults(path, Samples(self.peak, bad, clips, beyond, lone, offsets, self.levels_db()))
 
 
 def loudness_lufs(audio: NDArray[np.float32], sample_rate: int) -> float:
-    """Measure the integrated loudness of ``(channels, samples)`` in LUFS, as ``measure`` does for files.
+    """Measure the integrated loudness of ``(channels, samples)`` in LUFS, all channels heard.
 
-    NaN when silent or shorter than 0.4 s.
+    Of files, ``measure`` gives that of the mono sum, which is what mono mixes hear. NaN when silent or
+    shorter than 0.4 s.
     """
-    run = _Pass(sample_rate, len(audio))
-    run.add(audio)
-    return run.loudness()
+    weights = np.where(np.arange(len(audio)) < 3, 1.0, _SURROUND_GAIN)
+    powers, samples = np.zeros(0), audio.shape[1]
+    for weight, channel in zip(weights, audio, strict=True):
+        run = _Pass(sample_rate, 1)
+        run.add(np.array(channel)[None])  # a copy: what is not finite becomes zero in place
+        powers = weight * run.weighted() + (powers if len(powers) else 0.0)
+    return integrated_loudness(powers, sample_rate * HOP_S, samples)
 
 
 def _promised_wav_frames(path: Path) -> int | None:
@@ -288,9 +222,9 @@ def _promised_wav_frames(path: Path) -> int | None:
     return None
 
 
-def _unreadable(message: str) -> Measurement:
+def _unreadable(message: str, kind: str = "unreadable") -> Measurement:
     silence = np.zeros(0, dtype=np.float16)
-    return Measurement(0, 0, 0, float("nan"), FLOOR_DB, silence, (("unreadable", message),))
+    return Measurement(0, 0, 0, float("nan"), FLOOR_DB, silence, ((kind, message),))
 
 
 def _tail_problem(path: Path, expected: int, frames: int, damage: str) -> tuple[str, str] | None:
@@ -317,6 +251,8 @@ def measure(path: Path) -> Measurement:
     try:
         info = probe(path)
         promised = _promised_wav_frames(path) if info.format in {"WAV", "WAVEX"} else None
+    except AudioRangeError as error:
+        return _unreadable(str(error), "unsupported")
     except (AudioError, OSError, struct.error) as error:
         return _unreadable(str(error))
     run = _Pass(info.sample_rate, info.channels)
@@ -334,19 +270,14 @@ def measure(path: Path) -> Measurement:
     problems = [tail] if tail else []
     if run.frames == 0:
         problems.append(("empty", f"{path} holds no samples. Restore it from its source or remove it."))
-    if run.bad:
-        problems.append(("nan", f"{run.bad} samples of {path} are NaN or infinite; they count as zero."))
-    if run.clips:
-        problems.append(
-            ("clipped", f"{run.clips} flat tops of {_CLIP_RUN} or more samples at full scale in {path}.")
-        )
+    problems += run.faults(path)
     return Measurement(
         info.sample_rate,
         run.frames,
         info.channels,
-        run.loudness(),
+        integrated_loudness(run.weighted(), info.sample_rate * HOP_S, run.frames),
         float(max(20.0 * np.log10(max(run.peak, 1e-30)), FLOOR_DB)),
-        run.envelope(),
+        run.levels_db()[HEARD].astype(np.float16),
         tuple(problems),
         run.audio_hash(),
         read_time_reference(path),

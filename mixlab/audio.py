@@ -1,10 +1,11 @@
-"""Files and plain signals: probe, read a span, resample, envelope, write.
+"""Files and plain signals: probe, read a span, resample, write.
 
 Knows paths, samples and seconds, never stems. Audio is float32 ``(channels, samples)``, full scale
 is +-1.
 """
 
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +15,22 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from mixlab.errors import AudioError
+from mixlab.errors import AudioError, AudioRangeError
 from mixlab.files import write_atomic
 
 __all__ = [
     "FLOOR_DB",
+    "HIGHEST_RATE",
     "HOP_S",
+    "LOWEST_RATE",
+    "MOST_CHANNELS",
+    "PEAK_LIMIT_DB",
     "AudioInfo",
     "FloatArray",
     "amplitude",
+    "check_header",
+    "check_peak",
     "encode_wav",
-    "envelope_db",
     "fit_length",
     "hop_edges",
     "iter_blocks",
@@ -41,6 +47,15 @@ FloatArray = NDArray[np.float32]
 
 HOP_S = 0.1
 """Hop of activity envelopes in seconds."""
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 768_000
+"""Sample rates that are read, in Hz. A header beyond them is damaged, or of no sound that anyone hears."""
+
+MOST_CHANNELS = 64
+"""Most channels that are read; third-order Ambisonics has 16, the largest film formats 64."""
+
+PEAK_LIMIT_DB = 30.0
+"""Highest sample that sound has, in dBFS. Floating-point stems may well go 20 dB beyond full scale."""
 
 FLOOR_DB = -120.0
 """Lowest level that an envelope reports, in dBFS; digital silence reads as this."""
@@ -83,9 +98,10 @@ def open_audio(path: Path) -> soundfile.SoundFile:
 
     Raises:
         AudioError: the file is missing or no audio that libsndfile reads.
+        AudioRangeError: its sample rate or number of channels is beyond what is read.
     """
     try:
-        return _File(path)
+        file = _File(path)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         size = path.stat().st_size if path.is_file() else None
         found = "no file" if size is None else f"a file of {size} bytes"
@@ -93,6 +109,45 @@ def open_audio(path: Path) -> soundfile.SoundFile:
             f"Expected readable audio (WAV, FLAC, OGG, MP3, AIFF) at {path}, found {found}: {_plain(error)}. "
             "Restore the file from its source, or remove it and index again."
         ) from error
+    try:
+        check_header(str(path), file.samplerate, file.channels)
+    except AudioRangeError:
+        file.close()
+        raise
+    return file
+
+
+def check_header(name: str, sample_rate: int, channels: int) -> None:
+    """Refuse what no sound has, before memory is taken for it.
+
+    Raises:
+        AudioRangeError: the sample rate or the number of channels is out of range.
+    """
+    rate = f"at {sample_rate} Hz"
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        expected = f"a sample rate from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+    elif not 1 <= channels <= MOST_CHANNELS:
+        expected, rate = f"1 to {MOST_CHANNELS} channels", f"with {channels}"
+    else:
+        return
+    raise AudioRangeError(
+        f"Expected {expected} in {name}, found a header {rate}: it is damaged, or the file holds no sound. "
+        "Restore the file from its source, or convert it to a usual rate and number of channels."
+    )
+
+
+def check_peak(name: str, peak: float) -> None:
+    """Refuse samples that no sound has: corrupt ones, and integers that were stored as floats.
+
+    Raises:
+        AudioRangeError: the peak lies beyond ``PEAK_LIMIT_DB``.
+    """
+    if peak > amplitude(PEAK_LIMIT_DB):
+        raise AudioRangeError(
+            f"Expected samples up to {PEAK_LIMIT_DB:g} dBFS in {name}, found a peak of {peak:.6g} "
+            f"({20.0 * math.log10(peak):.0f} dBFS): a sample is corrupt, or integers were stored as floats. "
+            "Restore the file from its source, or scale it to full scale."
+        )
 
 
 def probe(path: Path) -> AudioInfo:
@@ -228,32 +283,6 @@ def hop_edges(samples: int, sample_rate: int) -> NDArray[np.int64]:
     count = int(np.ceil(samples / (sample_rate * HOP_S) - 1e-9))
     edges: NDArray[np.int64] = np.rint(np.arange(count) * (sample_rate * HOP_S)).astype(np.int64)
     return edges
-
-
-def envelope_db(audio: FloatArray, sample_rate: int) -> NDArray[np.float16]:
-    """Measure the RMS level of each 100 ms hop over all channels, in dBFS.
-
-    Hop ``k`` covers the samples ``round(k * rate / 10)`` to ``round((k + 1) * rate / 10)``; a last
-    partial hop is measured over what there is. Silence is ``FLOOR_DB``.
-
-    Args:
-        audio: float32 ``(channels, samples)``.
-        sample_rate: In Hz.
-
-    Returns:
-        float16 ``(hops,)``; empty for no samples.
-    """
-    samples = audio.shape[-1]
-    edges = hop_edges(samples, sample_rate)
-    if len(edges) == 0:
-        return np.zeros(0, dtype=np.float16)
-    power = np.einsum("cn,cn->n", audio, audio) / audio.shape[0]
-    lengths = np.diff(np.append(edges, samples))
-    mean = np.add.reduceat(power.astype(np.float64), edges) / lengths
-    level_db: NDArray[np.float16] = (10.0 * np.log10(np.maximum(mean, 10.0 ** (FLOOR_DB / 10.0)))).astype(
-        np.float16
-    )
-    return level_db
 
 
 def amplitude(gain_db: float) -> float:

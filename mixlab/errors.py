@@ -6,6 +6,7 @@ MixlabError
 ├── TaxonomyError            a taxonomy, label-map or label-set file is inconsistent
 │   └── UnknownLabelError    a corpus uses labels that its map does not list
 ├── AudioError               a file cannot be read as audio, or written
+│   └── AudioRangeError      its rate, channels or samples are beyond what audio has
 ├── CorpusError              a corpus tree is missing, or not laid out as documented
 ├── CatalogError             a catalog folder is missing, damaged or of another version
 │   └── CatalogMismatchError a recipe, a state or a run belongs to another catalog
@@ -19,6 +20,7 @@ Every message says what was expected, what was found, where, and what to do next
 
 __all__ = [
     "AudioError",
+    "AudioRangeError",
     "CatalogError",
     "CatalogMismatchError",
     "ConfigError",
@@ -56,6 +58,10 @@ class UnknownLabelError(TaxonomyError):
 
 class AudioError(MixlabError):
     """A file cannot be read as audio, or audio cannot be written."""
+
+
+class AudioRangeError(AudioError):
+    """A file's sample rate, number of channels or samples are beyond what audio has."""
 
 
 class CorpusError(MixlabError):

@@ -21,6 +21,7 @@ from mixlab.catalog import Catalog, songs_from_columns
 from mixlab.catalog_files import ACTIVITY_DB, PROBLEMS, SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.entries import Problem
 from mixlab.errors import CatalogError, ConfigError, CorpusError
+from mixlab.faults import NEVER_DRAWN
 from mixlab.files import check_writable
 from mixlab.journal import FileKey, Journal
 from mixlab.parallel import Engine, default_workers, map_items
@@ -379,7 +380,9 @@ def _columns(
             "problems": tuple(dict.fromkeys(kind for kind, _ in found)),
             "size": key[2],
             "mtime_ns": key[3],
-            "drawable": bool(row.nodes) and m.frames > 0 and active_s > 0,
+            "drawable": bool(row.nodes)
+            and active_s > 0
+            and NEVER_DRAWN.isdisjoint(kind for kind, _ in found),
         }
         for name in _MEASURED_COLUMNS:
             values[name] = getattr(m, name)

@@ -4,7 +4,7 @@ import numpy as np
 
 from mixlab.jit import njit
 
-__all__ = ["add_up", "hop_power", "scale_integers"]
+__all__ = ["FAINT", "LEFT", "MOST_FOR_TRIPLES", "add_up", "find_cancelled", "scale_integers"]
 
 _INTEGERS = "Array(int16, 1, 'C', readonly=True)"
 
@@ -17,31 +17,20 @@ def scale_integers(integers, factor, out):  # type: ignore[no-untyped-def]  # no
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz"})
-def _power(audio):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the sum of squares; in float32 over 256 samples at a time, in float64 over all."""
-    total = np.float64(0.0)
+def _swings(audio):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the sum of squares without the mean; in float32 over 256 samples each, in float64 over all."""
+    first = audio[0]
+    total, squares = np.float64(0.0), np.float64(0.0)
     for begin in range(0, len(audio), 256):
         part = audio[begin : begin + 256]
-        block = np.float32(0.0)
+        part_sum, part_squares = np.float32(0.0), np.float32(0.0)
         for n in range(len(part)):
-            block += part[n] * part[n]
-        total += block
-    return total
-
-
-@njit("void(float32[:, ::1], int64, float64, int64, float64[::1])", nogil=True, cache=True)
-def hop_power(audio, first, hop, end, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the mean square over all channels of each hop: hop ``h`` begins at ``first + round(h * hop)``.
-
-    The last hop ends at ``end``, in samples of ``audio``.
-    """
-    for h in range(len(out)):
-        begin = first + np.int64(np.rint(h * hop))
-        stop = end if h + 1 == len(out) else min(first + np.int64(np.rint((h + 1) * hop)), end)
-        total = 0.0
-        for c in range(len(audio)):
-            total += _power(audio[c, begin:stop])
-        out[h] = total / max((stop - begin) * len(audio), 1)
+            deviation = part[n] - first
+            part_sum += deviation
+            part_squares += deviation * deviation
+        total += part_sum
+        squares += part_squares
+    return squares - total * total / len(audio)
 
 
 @njit(nogil=True)
@@ -59,26 +48,101 @@ def _peak(audio):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return max(highest, -lowest)
 
 
-@njit("float32(float32[:, :, ::1], float32[:, ::1], float64[::1])", nogil=True, cache=True)
-def add_up(sources, mixture, powers):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the sum of ``sources`` ``(n, channels, samples)``, in their order, and each one's sum of squares.
+@njit("float32(float32[:, :, ::1], int64[::1], float32[:, ::1], float64[:, ::1])", nogil=True, cache=True)
+def add_up(sources, edges, mixture, powers):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the sum of ``sources`` ``(n, channels, samples)``, in their order, and sums of squares per hop.
 
-    The last of ``powers`` is that of the mixture. Returns the mixture's peak.
+    ``edges`` are where hops begin. ``powers`` ``(n + 1, hops)`` are those of the sources and, last, of the
+    mixture, of each channel without its mean. Returns the mixture's peak.
     """
     count, channels, samples = sources.shape
     peak = np.float32(0.0)
     powers[:] = 0.0
     for c in range(channels):
-        # In blocks that stay in the first-level cache.
-        for begin in range(0, samples, 2048):
-            end = min(begin + 2048, samples)
+        # In blocks that stay in the cache.
+        for h in range(len(edges)):
+            begin = edges[h]
+            end = edges[h + 1] if h + 1 < len(edges) else samples
             total = mixture[c, begin:end]
             total[:] = sources[0, c, begin:end]
-            powers[0] += _power(total)
+            powers[0, h] += _swings(total)
             for s in range(1, count):
                 source = sources[s, c, begin:end]
                 _add(source, total)
-                powers[s] += _power(source)
-            powers[count] += _power(total)
+                powers[s, h] += _swings(source)
+            powers[count, h] += _swings(total)
             peak = max(peak, _peak(total))
     return peak
+
+
+FAINT = 1e-12  # -120 dBFS
+_ALIKE = 0.81  # what cancels by 20 dB differs by less than a tenth in amplitude
+LEFT = 0.01  # 20 dB below
+MOST_FOR_TRIPLES = 16
+_ROUGHLY = 64
+
+
+@njit(nogil=True)
+def _left_of_two(a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the sum of squares of a sum, over channels, each without its mean."""
+    left = 0.0
+    for c in range(len(a)):
+        left += _swings(a[c] + b[c])
+    return left
+
+
+@njit(nogil=True)
+def _left_of_three(a, b, d):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    left = 0.0
+    for c in range(len(a)):
+        left += _swings(a[c] + b[c] + d[c])
+    return left
+
+
+@njit(nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _may_cancel(a, b, c):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Look at a few samples only, which rules out almost all that do not cancel."""
+    left, one, two, three = 0.0, 0.0, 0.0, 0.0
+    for n in range(0, len(a), max(len(a) // _ROUGHLY, 1)):
+        x, y, z = np.float64(a[n]), np.float64(b[n]), np.float64(c[n])
+        left += (x + y + z) ** 2
+        one += x * x
+        two += y * y
+        three += z * z
+    return left <= 10.0 * LEFT * min(one, two, three)
+
+
+@njit("void(float32[:, :, ::1], int64[::1], float64[:, ::1], boolean[:, ::1])", nogil=True, cache=True)
+def find_cancelled(sources, edges, powers, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Tell in which hops a source is cancelled by others: bool ``(n, hops)``.
+
+    Two or three sources cancel where their sum lies 20 dB below each of them; so does whatever lies 20 dB
+    above the whole mixture. ``edges`` and ``powers`` are those of ``add_up``.
+    """
+    count, channels, samples = sources.shape
+    out[:] = False
+    for h in range(len(edges)):
+        begin = edges[h]
+        end = edges[h + 1] if h + 1 < len(edges) else samples
+        part = sources[:, :, begin:end]
+        faint = FAINT * (end - begin) * channels
+        for i in range(count):
+            for j in range(i + 1, count):
+                low, high = min(powers[i, h], powers[j, h]), max(powers[i, h], powers[j, h])
+                if out[i, h] or out[j, h] or low <= faint or low < _ALIKE * high:
+                    continue
+                if _left_of_two(part[i], part[j]) <= LEFT * low:
+                    out[i, h] = out[j, h] = True
+        for i in range(count if count <= MOST_FOR_TRIPLES else 0):
+            for j in range(i + 1, count):
+                for k in range(j + 1, count):
+                    low = min(powers[i, h], powers[j, h], powers[k, h])
+                    if out[i, h] or out[j, h] or out[k, h] or low <= faint:
+                        continue
+                    if not _may_cancel(part[i, 0], part[j, 0], part[k, 0]):
+                        continue
+                    if _left_of_three(part[i], part[j], part[k]) <= LEFT * low:
+                        out[i, h] = out[j, h] = out[k, h] = True
+        for i in range(count):
+            if powers[i, h] > faint and LEFT * powers[i, h] >= powers[count, h]:
+                out[i, h] = True

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog
+from mixlab.faults import NEVER_DRAWN
 from mixlab.hierarchy import ancestry
 from mixlab.recipes import MixConfig
 from mixlab.taxonomy import LabelSet, Taxonomy, load_label_set, load_taxonomy
@@ -60,8 +61,11 @@ def usable_stems(catalog: Catalog, activity_db: float) -> NDArray[np.bool_]:
         drawable: NDArray[np.bool_] = catalog.column("drawable")
         return drawable
     known: NDArray[np.bool_] = (catalog.column("ignored") == "") & (catalog.column("frames") > 0)
+    problems = catalog.column("problems")
     for i in np.flatnonzero(known).tolist():
-        known[i] = bool((catalog.envelope(i).astype(np.float32) >= activity_db).any())
+        known[i] = NEVER_DRAWN.isdisjoint(problems[i]) and bool(
+            (catalog.envelope(i).astype(np.float32) >= activity_db).any()
+        )
     return known
 
 

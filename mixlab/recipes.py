@@ -70,13 +70,16 @@ class MixConfig:
             A stem counts for its most specific class only. In musical mixes the class decides the
             song and one of its parts.
         activity_db: A stem sounds in a 100 ms hop when its RMS reaches this level, in dBFS of the
-            file itself, before any effect or gain. Chunks are drawn where stems sound.
+            file itself, before any effect or gain, as the mix hears its channels, without offset and
+            drift. Chunks are drawn where stems sound in mono: what cancels there is not drawn into stereo
+            mixes either.
         silence_db: Below this level a stem is certainly silent; between it and ``activity_db`` it is
             uncertain.
         bleed: Stems flagged as holding other instruments: ``exclude`` never draws them,
             ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` draws them.
         level: ``as_recorded`` keeps each stem's level (times the corpus's mixing coefficient);
-            ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness.
+            ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness in mono,
+            whatever the number of its channels.
         target_lufs: Target of ``level: loudness``, in LUFS.
         max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
             blown up into an instrument.
@@ -87,7 +90,8 @@ class MixConfig:
             kept, as text: what was made with it can be read again wherever the file is.
         label_rule: When a drawn source counts as present: ``present`` always; ``active`` when its
             recording sounds for ``min_active_s`` in the chunk; ``audible`` when it also comes within
-            ``audible_db`` of the mixture's level.
+            ``audible_db`` of the mixture's level. By any rule, a source that other sources cancel (of
+            which 20 dB or more are lost) is uncertain.
         min_active_s: See ``label_rule``, in seconds; measured in hops of 0.1 s.
         audible_db: See ``label_rule``: lowest level of a source relative to the mixture, in dB (< 0).
         uncertain: Sources that are not silent, but fail the label rule: ``mask`` makes their classes

@@ -2,7 +2,8 @@
 
 The mixture is the sum of its sources, sample for sample. Each source is read a little wider than
 needed, brought to the mix's rate and channels, changed by its effects, cut to length and levelled.
-Then it is measured, which decides the labels (design: present, active or audible).
+Then it is measured, which decides the labels (design: present, active or audible). A source that others
+cancel, as polarity-inverted doubles do, sounds in no mix: where that happens, its labels are unknown.
 """
 
 import math
@@ -14,14 +15,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, amplitude, hop_edges
+from mixlab.audio import HOP_S, FloatArray, amplitude, hop_edges
 from mixlab.catalog import Catalog
 from mixlab.drawing import POSITION_GRID_S
 from mixlab.effects import apply_plan, plan_effects, total_rate
-from mixlab.errors import CatalogMismatchError, ConfigError
+from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.levels import decibels, hop_power
 from mixlab.reading import CatalogReader, Reader
 from mixlab.recipes import MixRecipe, RenderSettings, SourceRecipe, label_hash
 from mixlab.stretch import get_engine
+from mixlab.summing import Summed, add_up
 from mixlab.taxonomy import Evidence, LabelSet, load_label_set, load_taxonomy, stem_evidence
 
 __all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "needed_span", "own_level_db", "render"]
@@ -33,7 +36,6 @@ have begun to swing before the chunk starts."""
 SourceState = Literal["present", "uncertain", "silent"]
 
 _NOTHING = Evidence(frozenset(), frozenset())
-_FLOOR_POWER = 10.0 ** (FLOOR_DB / 10.0)
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class Source:
         stem: Key of the stem.
         nodes: Its taxonomy nodes; with several, at least one of them sounds.
         audio: float32 ``(channels, samples)``, after effects and level, as it stands in the mixture.
-        active: bool ``(hops,)``: in which hops of 100 ms it sounds.
+        active: bool ``(hops,)``: in which hops of 100 ms it sounds and is not cancelled.
         silent: bool ``(hops,)``: in which it certainly does not; the hops between are uncertain.
-        level_db: RMS of the source in dBFS.
+        cancelled: bool ``(hops,)``: in which it would sound, but other sources cancel it.
+        level_db: RMS of the source in dBFS, without offset.
         relative_db: That level less the mixture's, in dB.
         state: ``present``, ``uncertain`` (not silent, but it fails the label rule) or ``silent``.
         settings: How it was rendered and judged.
@@ -59,6 +62,7 @@ class Source:
     audio: FloatArray
     active: NDArray[np.bool_]
     silent: NDArray[np.bool_]
+    cancelled: NDArray[np.bool_]
     level_db: float
     relative_db: float
     state: SourceState
@@ -146,7 +150,7 @@ def render(
 
     Raises:
         CatalogMismatchError: the recipe was drawn from another catalog, label set or instrument tree.
-        AudioError: a file is missing or damaged.
+        AudioError: a file is missing or damaged, or what is rendered of it is not finite.
         ConfigError: ``out`` has another shape, type or order.
     """
     if recipe.catalog_hash != catalog.content_hash:
@@ -171,13 +175,14 @@ def render(
             f"render(out=) needs a C-contiguous float32 array of shape {audios.shape[1:]}, found "
             f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}."
         )
-    levels_db, scale_db = _sum(audios, out, settings.peak_limit)
+    names = [source.stem for source in recipe.sources]
+    summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
     sources = tuple(
-        _label_source(catalog, stem, audio, own, levels_db[i], levels_db[-1], settings)
+        _label_source(catalog, stem, audio, own, summed, i, settings)
         for i, (stem, audio, own) in enumerate(zip(stems, audios, own_db, strict=True))
     )
     target, mask = _targets(catalog, stems, sources, settings)
-    return Mix(recipe, out, sources, target, mask, scale_db, labels)
+    return Mix(recipe, out, sources, target, mask, summed.scale_db, labels)
 
 
 @lru_cache(maxsize=16)
@@ -214,6 +219,7 @@ def _render_source(
     """Write the source as it will stand in the mixture; return the stem's own level per hop in dBFS."""
     plan = plan_effects(source.effects, settings.sample_rate)
     gain = plan.gain * amplitude(source.level_db)
+    check_gain(source.stem, gain)
     start_s, samples, context = needed_span(source, settings)
     if not plan.stretches and not plan.before and not plan.after and not context:
         reader.read_into(out, stem, start_s, settings.sample_rate, gain)
@@ -230,14 +236,28 @@ def _render_source(
     return own_db
 
 
+def check_gain(stem: str, gain: float) -> None:
+    """Refuse gains with which samples would leave what single precision can hold.
+
+    Raises:
+        AudioError: the gain is beyond +-200 dB.
+    """
+    if not 1e-10 <= gain <= 1e10:
+        raise AudioError(
+            f"Expected gains that come to -200 to 200 dB for {stem}, found a factor of {gain:.3g} from its "
+            "level and effects together. Lower them."
+        )
+
+
 def own_level_db(
     raw: FloatArray, first: int, rate: float, settings: RenderSettings, gain: float = 1.0
 ) -> FloatArray:
-    """Measure the stem behind each hop of a source, before any effect, in dBFS.
+    """Measure the stem behind each hop of a source, before any effect, in dBFS, without offset and drift.
 
     Whether an instrument plays is a question to its own recording: a filter or a gain that turns it
     down does not silence it, and one that turns up its noise does not make it play. A hop of the source
-    stands for ``rate`` hops' worth of the file.
+    stands for ``rate`` hops' worth of the file. It is measured as the mix hears it: of a mono mix the mean of
+    the channels, of a stereo mix both.
 
     Args:
         raw: float32 ``(channels, samples)`` as read.
@@ -249,14 +269,10 @@ def own_level_db(
     Returns:
         float32 ``(hops,)``, at least ``FLOOR_DB``.
     """
-    from mixlab import mix_kernels
-
-    power = np.empty(_hops(settings.samples, settings.sample_rate), dtype=np.float64)
     end = min(first + round(settings.samples * rate), raw.shape[1])
-    mix_kernels.hop_power(raw, first, settings.sample_rate * HOP_S * rate, end, power)
-    power *= gain**-2
-    level_db: FloatArray = (10.0 * np.log10(np.maximum(power, _FLOOR_POWER))).astype(np.float32)
-    return level_db
+    hops = _hops(settings.samples, settings.sample_rate)
+    power = hop_power(raw, first, end, hops, settings.sample_rate * HOP_S * rate, HOP_S * rate)
+    return decibels(power * gain**-2).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -264,38 +280,21 @@ def _hops(samples: int, sample_rate: int) -> int:
     return len(hop_edges(samples, sample_rate))
 
 
-def _sum(audios: FloatArray, mixture: FloatArray, peak_limit: float) -> tuple[list[float], float]:
-    """Write the sum of the sources; scale them all, in place, when it would exceed the peak limit.
-
-    Returns:
-        Levels of the sources and, last, of the mixture, in dBFS; and by how much they were scaled, in dB.
-    """
-    from mixlab import mix_kernels
-
-    powers = np.empty(len(audios) + 1, dtype=np.float64)
-    peak, scale_db = float(mix_kernels.add_up(audios, mixture, powers)), 0.0
-    if 0.0 < peak_limit < peak:
-        # A hair below the limit, so that rounding in the sum cannot carry it over.
-        scale = np.float32(peak_limit / peak * (1.0 - 1e-6))
-        audios *= scale
-        mix_kernels.add_up(audios, mixture, powers)
-        scale_db = 20.0 * math.log10(float(scale))
-    levels_db = 10.0 * np.log10(np.maximum(powers / max(mixture.size, 1), _FLOOR_POWER))
-    return levels_db.tolist(), scale_db
-
-
 def _label_source(
     catalog: Catalog,
     stem: int,
     audio: FloatArray,
     own_db: FloatArray,
-    level_db: float,
-    mixture_db: float,
+    summed: Summed,
+    place: int,
     settings: RenderSettings,
 ) -> Source:
-    relative_db = level_db - mixture_db
-    active, silent = own_db >= settings.activity_db, own_db < settings.silence_db
-    state = _judge(active, silent, relative_db, settings)
+    level_db = summed.levels_db[place]
+    relative_db = level_db - summed.levels_db[-1]
+    sounds, silent = own_db >= settings.activity_db, own_db < settings.silence_db
+    cancelled = sounds & summed.cancelled[place]
+    active = sounds & ~cancelled
+    state = _judge(active, silent, relative_db, settings, bool(cancelled.any()))
     nodes = catalog.column("nodes")[stem]
     evidence = _evidence(nodes, catalog.column("bleed_nodes")[stem])
     verdict = _NOTHING
@@ -305,16 +304,31 @@ def _label_source(
         verdict = _doubted(evidence)
     key = catalog.column("key")[stem]
     return Source(
-        key, nodes, audio, active, silent, level_db, relative_db, state, settings, evidence, verdict
+        key,
+        nodes,
+        audio,
+        active,
+        silent,
+        cancelled,
+        level_db,
+        relative_db,
+        state,
+        settings,
+        evidence,
+        verdict,
     )
 
 
 def _judge(
-    active: NDArray[np.bool_], silent: NDArray[np.bool_], relative_db: float, settings: RenderSettings
+    active: NDArray[np.bool_],
+    silent: NDArray[np.bool_],
+    relative_db: float,
+    settings: RenderSettings,
+    cancelled: bool = False,
 ) -> SourceState:
-    """Apply the label rule to what was measured."""
+    """Apply the label rule to what was measured; ``cancelled`` tells whether others cancel it somewhere."""
     if settings.label_rule == "present":
-        return "present"
+        return "uncertain" if cancelled and not active.any() else "present"
     active_s = np.count_nonzero(active) * HOP_S
     if active_s == 0.0 and silent.all():
         return "silent"
@@ -328,6 +342,11 @@ def _judge(
 def _why(source: Source) -> str:
     settings, active_s = source.settings, source.active_s
     sounds = f"sounds for {active_s:.1f} s"
+    if source.cancelled.any():
+        cancelled_s = float(source.cancelled.sum()) * HOP_S
+        sounds += f" and is cancelled by other sources for {cancelled_s:.1f} s"
+        if source.state == "uncertain" and active_s < max(settings.min_active_s - 1e-9, HOP_S / 2):
+            return sounds
     if settings.label_rule == "present":
         return f"drawn (rule 'present'); {sounds}"
     if source.state == "silent":

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import sosfilt
 
-from mixlab.activity import Measurement, _k_weighting, measure
-from mixlab.audio import FLOOR_DB, envelope_db
+from mixlab.activity import Measurement, _k_weighting, loudness_lufs, measure
+from mixlab.audio import FLOOR_DB
+from mixlab.levels import envelope_db
 from tests.stem_files import tone, write
 
 
@@ -27,7 +28,7 @@ def noise(seconds: float, channels: int, rate: int, seed: int = 0) -> np.ndarray
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
 def test_envelope_of_a_sine_is_its_rms(tmp_path: Path, rate: int) -> None:
-    path = write(tmp_path / "a.wav", tone(2.55, amplitude=0.5, frequency_hz=100.0, rate=rate), rate, "FLOAT")
+    path = write(tmp_path / "a.wav", tone(2.55, amplitude=0.5, frequency_hz=440.0, rate=rate), rate, "FLOAT")
     found = measure(path)
     assert found.envelope.dtype == np.float16
     assert len(found.envelope) == 26
@@ -58,12 +59,16 @@ def test_doubling_the_amplitude_adds_6_02_db(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_loudness_is_that_of_pyloudnorm(tmp_path: Path, rate: int, channels: int) -> None:
+def test_loudness_is_that_of_pyloudnorm_of_the_mono_sum(tmp_path: Path, rate: int, channels: int) -> None:
     audio = noise(6.0, channels, rate) * np.linspace(0.01, 1.0, 6 * rate, dtype=np.float32)
     audio[:, 3 * rate : 4 * rate] = 0.0
     found = measure(write(tmp_path / "a.wav", audio, rate, "FLOAT"))
-    expected = pyloudnorm.Meter(rate).integrated_loudness(audio.T.astype(np.float64))
+    meter = pyloudnorm.Meter(rate)
+    expected = meter.integrated_loudness(audio.mean(axis=0).astype(np.float64))
     assert found.loudness_lufs == pytest.approx(expected, abs=0.01)
+    # In memory all channels are heard, as the standard has it.
+    expected = meter.integrated_loudness(audio.T.astype(np.float64))
+    assert loudness_lufs(audio, rate) == pytest.approx(expected, abs=0.01)
 
 
 def test_loudness_meets_the_reference_of_the_standard(tmp_path: Path) -> None:
@@ -191,11 +196,14 @@ def test_any_length_and_number_of_channels_is_measured(
     tmp_path_factory: pytest.TempPathFactory, samples: int, channels: int, rate: int
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "a.wav"
-    soundfile.write(path, np.full((samples, channels), 0.25), rate, subtype="FLOAT")
+    swinging = np.resize([0.25, -0.25], samples)
+    soundfile.write(path, np.repeat(swinging[:, None], channels, axis=1), rate, subtype="FLOAT")
     found = measure(path)
     assert (found.frames, found.channels, found.sample_rate) == (samples, channels, rate)
     assert len(found.envelope) == int(np.ceil(samples / (rate / 10)))
-    assert np.abs(found.envelope.astype(float) - 20 * np.log10(0.25)).max(initial=0.0) < 0.01
+    # A single sample has no swing; a few have one with a mean of its own.
+    whole = found.envelope[: samples // (rate // 10)].astype(float)
+    assert np.abs(whole - 20 * np.log10(0.25)).max(initial=0.0) < 0.02
 
 
 @pytest.mark.parametrize("name", ["a.flac", "b.aiff", "c.wav"])
@@ -225,3 +233,143 @@ def test_what_does_not_decode_has_no_hash(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"garbage")
     assert measure(tmp_path / "a.wav").audio_hash == ""
     assert measure(write(tmp_path / "b.wav", np.zeros((1, 0)))).audio_hash == ""
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_equal_sound_measures_alike_in_any_number_of_channels(tmp_path: Path, channels: int) -> None:
+    sound = noise(4.0, 1, 16000)
+    mono = measure(write(tmp_path / "mono.wav", sound, 16000, "FLOAT"))
+    copies = measure(write(tmp_path / "copies.wav", np.repeat(sound, channels, axis=0), 16000, "FLOAT"))
+    assert copies.loudness_lufs == pytest.approx(mono.loudness_lufs, abs=1e-3)
+    assert np.abs(copies.envelope - mono.envelope).max() <= 0.032  # one step of float16
+
+
+def test_what_the_mono_sum_holds_is_measured(tmp_path: Path) -> None:
+    left, right = noise(4.0, 2, 16000)
+    panned = measure(write(tmp_path / "panned.wav", np.stack([left, 0 * left]), 16000, "FLOAT"))
+    alone = measure(write(tmp_path / "alone.wav", left[None], 16000, "FLOAT"))
+    assert panned.loudness_lufs - alone.loudness_lufs == pytest.approx(-6.02, abs=0.01)
+    assert np.abs(panned.envelope - alone.envelope + 6.02).max() <= 0.064
+    assert kinds(panned) == []
+    wide = measure(write(tmp_path / "wide.wav", np.stack([left, right]), 16000, "FLOAT"))
+    assert np.abs(wide.envelope - alone.envelope + 3.01).max() < 0.5
+    assert kinds(wide) == []
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        lambda left: -left,
+        lambda left: -0.95 * left,  # 32 dB are lost
+        lambda left: -left + 1e-4,
+        lambda left: np.rint(-left * 32767) / 32768,
+    ],
+)
+def test_channels_that_cancel_are_silent_and_said_to(tmp_path: Path, right: object) -> None:
+    left = noise(4.0, 1, 16000)[0] * 0.3
+    audio = np.stack([left, right(left)]).astype(np.float32)  # type: ignore[operator]
+    found = measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))
+    assert kinds(found) == ["cancels-in-mono"]
+    assert "for 4.0 of the 4.0 s in which they sound (20 dB or more are lost)" in found.problems[0][1]
+    assert found.peak_db > -20.0
+    assert (found.envelope < -50.0).all()
+
+
+def test_channels_that_cancel_for_a_while_are_silent_there(tmp_path: Path) -> None:
+    left = noise(4.0, 1, 16000)[0]
+    sign = np.where(np.arange(64000) < 16000, -1.0, 1.0)
+    found = measure(write(tmp_path / "a.wav", np.stack([left, left * sign]), 16000, "FLOAT"))
+    assert kinds(found) == ["cancels-in-mono"]
+    assert "for 1.0 of the 4.0 s" in found.problems[0][1]
+    np.testing.assert_array_equal(found.envelope >= -50.0, np.arange(40) >= 10)
+
+
+@pytest.mark.parametrize("offset", [0.01, -0.01, 0.5, -1.0])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_offset_is_no_sound_and_a_problem(tmp_path: Path, offset: float, channels: int) -> None:
+    audio = np.full((channels, 4 * 16000), offset, dtype=np.float32) * 0.99
+    rng = np.random.default_rng(0)
+    audio += (1e-4 * rng.standard_normal(64000)).astype(np.float32)
+    found = measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))
+    assert kinds(found) == ["dc-offset"]
+    assert f"{99 * offset:.2g} % of full scale off zero" in found.problems[0][1]
+    assert "for 4.0 s it reaches -50 dBFS by an offset or a slow drift alone" in found.problems[0][1]
+    assert np.abs(found.envelope.astype(float) + 80.0).max() < 1.0
+    assert np.isnan(found.loudness_lufs) or found.loudness_lufs < -60.0
+
+
+def test_a_sound_upon_an_offset_measures_as_without(tmp_path: Path) -> None:
+    sound = noise(4.0, 1, 44100)
+    plain = measure(write(tmp_path / "plain.wav", sound, 44100, "FLOAT"))
+    lifted = measure(write(tmp_path / "lifted.wav", sound + np.float32(0.3), 44100, "FLOAT"))
+    assert kinds(plain) == []
+    assert kinds(lifted) == ["dc-offset"]
+    assert np.abs(lifted.envelope - plain.envelope).max() <= 0.032
+    assert lifted.loudness_lufs == pytest.approx(plain.loudness_lufs, abs=0.1)
+
+
+def test_an_offset_for_a_while_and_a_drift_are_no_sound(tmp_path: Path) -> None:
+    t = np.arange(6 * 8000) / 8000
+    step = np.where((t > 1.0) & (t < 3.0), 0.02, 0.0)
+    drift = 0.02 * np.sin(2 * np.pi * 0.7 * t)
+    rumble = 0.02 * np.sin(2 * np.pi * 9.0 * t)
+    for name, slow in (("step", step), ("drift", drift), ("rumble", rumble)):
+        found = measure(write(tmp_path / f"{name}.wav", slow[None].astype(np.float32), subtype="FLOAT"))
+        assert kinds(found) == ["dc-offset"], name
+        assert (found.envelope < -60.0).sum() >= 58, name  # but for the hop with the edge of the step
+
+
+@pytest.mark.parametrize("value", [32.0, 1e6, -1e6, 1e20, 3e38])
+@pytest.mark.parametrize("place", [(0, 5), (1, 31_999)])
+def test_one_corrupt_sample_is_a_problem(tmp_path: Path, value: float, place: tuple[int, int]) -> None:
+    audio = noise(3.0, 2, 16000)
+    audio[place] = value
+    found = measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))
+    assert kinds(found) == ["beyond-full-scale"]
+    assert "1 samples lie beyond 30 dBFS, as in no sound" in found.problems[0][1]
+    assert found.peak_db == pytest.approx(20 * np.log10(abs(value)), abs=0.1)
+    assert np.isfinite(found.envelope).all()
+    assert np.isfinite(found.loudness_lufs)
+
+
+@pytest.mark.parametrize("value", [2.5, 10.0, 30.0])
+def test_one_sample_that_outshouts_all_others_is_corrupt(tmp_path: Path, value: float) -> None:
+    audio = 0.1 * noise(3.0, 1, 16000)
+    audio[0, 20_000] = value
+    found = measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))
+    assert kinds(found) == ["beyond-full-scale"]
+    assert "in 1 hops of 100 ms a single sample outshouts all others" in found.problems[0][1]
+
+
+@pytest.mark.parametrize("peak_db", [0.0, 6.0, 12.0, 20.0, 29.0])
+def test_loud_floating_point_stems_are_sound(tmp_path: Path, peak_db: float) -> None:
+    t = np.arange(3 * 16000) / 16000
+    beats = np.exp(-40 * (t % 0.5)) * np.sin(2 * np.pi * 60 * t)  # a drum
+    for sound in (beats, np.sin(2 * np.pi * 440 * t)):
+        audio = (10 ** (peak_db / 20) * sound / np.abs(sound).max() * 0.99).astype(np.float32)[None]
+        assert kinds(measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))) == []
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+def test_integers_stored_as_floats_are_called_so(tmp_path: Path, bits: int) -> None:
+    audio = np.rint(np.clip(noise(3.0, 2, 16000), -1, 1) * 2.0 ** (bits - 1)).astype(np.float32)
+    found = measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))
+    assert kinds(found) == ["beyond-full-scale"]
+    assert f"it looks like {bits}-bit integers stored as floats" in found.problems[0][1]
+
+
+def test_denormal_numbers_are_silence(tmp_path: Path) -> None:
+    audio = np.full((1, 16000), 1e-40, dtype=np.float32)
+    found = measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))
+    assert kinds(found) == []
+    assert (found.envelope == FLOOR_DB).all()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 1), (2000, 2), (200_000_000, 1), (44100, 100)])
+def test_rates_and_channels_of_no_sound_are_not_measured(tmp_path: Path, rate: int, channels: int) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full((4000, channels), 0.25), rate, subtype="FLOAT")
+    found = measure(path)
+    assert kinds(found) == ["unsupported"]
+    assert "found a header" in found.problems[0][1]
+    assert (found.frames, len(found.envelope)) == (0, 0)

@@ -9,10 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mixlab.audio import (
-    FLOOR_DB,
-    HOP_S,
+    check_peak,
     encode_wav,
-    envelope_db,
     iter_blocks,
     probe,
     read_span,
@@ -20,7 +18,7 @@ from mixlab.audio import (
     to_channels,
     write_wav,
 )
-from mixlab.errors import AudioError, OutputError
+from mixlab.errors import AudioError, AudioRangeError, OutputError
 
 
 @pytest.fixture
@@ -108,20 +106,35 @@ def test_mono_is_the_mean_of_the_channels_and_stereo_a_copy() -> None:
     assert to_channels(stereo, 2) is stereo
 
 
-@pytest.mark.parametrize("rate", [16000, 22050, 44100, 11025])
-def test_the_envelope_of_a_sine_is_its_rms_level(rate: int) -> None:
-    t = np.arange(round(1.05 * rate)) / rate
-    sine = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None]
-    envelope = envelope_db(sine, rate).astype(np.float64)
-    assert len(envelope) == 11  # ten whole hops and half of one
-    np.testing.assert_allclose(envelope, 20 * np.log10(0.5 / np.sqrt(2)), atol=0.15)
-    np.testing.assert_allclose(envelope_db(2 * sine, rate).astype(np.float64) - envelope, 6.02, atol=0.02)
+@pytest.mark.parametrize(
+    ("rate", "channels", "message"),
+    [
+        (1, 1, "Expected a sample rate from 4000 to 768000 Hz in .*found a header at 1 Hz"),
+        (3999, 1, "found a header at 3999 Hz"),
+        (768_001, 2, "found a header at 768001 Hz"),
+        (200_000_000, 1, "found a header at 200000000 Hz"),
+        (44100, 65, "Expected 1 to 64 channels in .*found a header with 65"),
+    ],
+)
+def test_headers_of_no_sound_are_refused(tmp_path: Path, rate: int, channels: int, message: str) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((8, channels)), rate, subtype="FLOAT")
+    for read in (probe, lambda path: read_span(path, 0, 8), lambda path: next(iter_blocks(path, 8))):
+        with pytest.raises(AudioRangeError, match=message):
+            read(tmp_path / "a.wav")
 
 
-def test_the_envelope_of_silence_and_of_nothing() -> None:
-    assert (envelope_db(np.zeros((2, 4000), dtype=np.float32), 8000) == FLOOR_DB).all()
-    assert len(envelope_db(np.zeros((1, 0), dtype=np.float32), 8000)) == 0
-    assert HOP_S == 0.1
+@pytest.mark.parametrize(("rate", "channels"), [(4000, 1), (768_000, 1), (8000, 64)])
+def test_the_ends_of_the_ranges_are_read(tmp_path: Path, rate: int, channels: int) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((8, channels)), rate, subtype="FLOAT")
+    assert probe(tmp_path / "a.wav").sample_rate == rate
+    assert read_span(tmp_path / "a.wav", 0, 8).shape == (channels, 8)
+
+
+@pytest.mark.parametrize("peak", [32.0, 1e6, 3e38])
+def test_samples_of_no_sound_are_refused(peak: float) -> None:
+    check_peak("a.wav", 31.6)
+    with pytest.raises(AudioRangeError, match=r"Expected samples up to 30 dBFS in a\.wav, found a peak of"):
+        check_peak("a.wav", peak)
 
 
 def test_a_written_file_reads_back_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ NAME = f"mixlab-numba-{os.getuid()}"
 MIX = """
 import numpy as np
 from mixlab.mix_kernels import add_up
-mixture, powers = np.empty((1, 8), np.float32), np.empty(3)
-peak = add_up(np.ones((2, 1, 8), np.float32), mixture, powers)
+mixture, powers = np.empty((1, 8), np.float32), np.empty((3, 1))
+peak = add_up(np.ones((2, 1, 8), np.float32), np.zeros(1, np.int64), mixture, powers)
 print(float(peak), mixture.sum())
 """
 

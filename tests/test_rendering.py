@@ -29,7 +29,7 @@ from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.indexing import build_catalog
 from mixlab.reading import CatalogReader
 from mixlab.recipes import MixConfig, MixRecipe, SourceRecipe
-from mixlab.rendering import render
+from mixlab.rendering import Mix, render
 from mixlab.resampling import read_resampled
 from mixlab.taxonomy import load_taxonomy
 from tests.toy import RATE, make_corpus, make_own_catalog, steady
@@ -367,3 +367,237 @@ def test_a_file_that_changed_after_indexing_is_an_error_that_says_so(tmp_path: P
 def test_an_array_that_does_not_fit_is_not_written_to(toy: Catalog, out: np.ndarray) -> None:
     with pytest.raises(ConfigError, match=r"needs a C-contiguous float32 array of shape \(1, 64000\)"):
         render(draw(toy, MixConfig(), 0, 0, 0), toy, out=out)
+
+
+def whole_song(catalog: Catalog, start_s: float = 0.5, **settings: object) -> Mix:
+    """All stems of a catalog of one song, as they are."""
+    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT, **settings), 0, 0, 0)  # type: ignore[arg-type]
+    keys = [str(key) for key in catalog.column("key")]
+    return render(replace(base, sources=tuple(SourceRecipe(key, start_s) for key in keys)), catalog)
+
+
+def states_of(mix: Mix) -> dict[str, str]:
+    return {label.name: label.state for label in mix.explain()}
+
+
+def melody(seed: int, seconds: float = 6.0) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+
+
+@pytest.mark.parametrize("rule", ["present", "active", "audible"])
+@pytest.mark.parametrize("second", ["violin", "trumpet"])
+@pytest.mark.parametrize("factor", [-1.0, -0.95])
+def test_stems_that_cancel_each_other_are_not_claimed_to_sound(
+    tmp_path: Path, rule: str, second: str, factor: float
+) -> None:
+    audio, other = melody(1), melody(2)
+    stems = [("violin", audio), (second, factor * audio), ("piano", other)]
+    rows = [{"song": "a", "label": label, "audio": sound} for label, sound in stems]
+    mix = whole_song(make_own_catalog(tmp_path, rows), label_rule=rule)
+    found = states_of(mix)
+    assert (found["violin"], found["piano"]) == ("unknown", "present")
+    assert found["brass" if second == "trumpet" else second] == "unknown"
+    assert [source.state for source in mix.sources] == ["uncertain", "uncertain", "present"]
+    assert mix.sources[0].cancelled.all()
+    assert "is cancelled by other sources for 4.0 s" in mix.sources[0].reason
+    target, mask = mix.frames
+    place = mix.labels.names.index("violin")
+    assert not target[place].any()
+    assert not mask[place].any()
+    assert mix.target[place] == 0
+    assert not mix.mask[place]
+
+
+def test_what_is_cancelled_counts_as_absent_where_all_doubt_does(tmp_path: Path) -> None:
+    rows = [{"song": "a", "label": "violin", "audio": sign * melody(1)} for sign in (1.0, -1.0)]
+    rows.append({"song": "a", "label": "piano", "audio": melody(2)})
+    assert states_of(whole_song(make_own_catalog(tmp_path, rows), uncertain="absent"))["violin"] == "absent"
+
+
+def test_a_third_take_of_a_cancelled_pair_is_heard(tmp_path: Path) -> None:
+    sounds = [melody(1), -melody(1), melody(3)]
+    rows = [{"song": "a", "label": "violin", "audio": sound} for sound in sounds]
+    mix = whole_song(make_own_catalog(tmp_path, rows))
+    assert states_of(mix)["violin"] == "present"
+    assert [source.state for source in mix.sources] == ["uncertain", "uncertain", "present"]
+
+
+@pytest.mark.parametrize("others", [[], [("piano", 9), ("drum set", 10), ("trumpet", 11)]])
+def test_a_stem_that_takes_away_two_others_is_found(tmp_path: Path, others: list[tuple[str, int]]) -> None:
+    parts = [("violin", melody(1)), ("cello", melody(2)), ("male singer", -(melody(1) + melody(2)))]
+    parts += [(label, melody(seed)) for label, seed in others]
+    rows = [{"song": "a", "label": label, "audio": sound} for label, sound in parts]
+    mix = whole_song(make_own_catalog(tmp_path, rows))
+    assert {source.state for source in mix.sources if source.cancelled.any()} == {"uncertain"}
+    cancelled = {source.nodes[0] for source in mix.sources if source.cancelled.all()}
+    assert {"violin", "cello"} <= cancelled
+    assert len(cancelled) == 3
+    assert sum(source.state == "present" for source in mix.sources) == len(others)
+
+
+def test_more_sources_than_are_looked_at_in_pairs_may_cancel_as_a_whole(tmp_path: Path) -> None:
+    sounds = [melody(seed) for seed in range(4)]
+    labels = ["violin", "piano", "trumpet", "drum set", "male singer"]
+    rows = [
+        {"song": "a", "label": label, "audio": sound}
+        for label, sound in zip(labels, [*sounds, -sum(sounds)], strict=True)
+    ]
+    mix = whole_song(make_own_catalog(tmp_path, rows))
+    assert [source.state for source in mix.sources] == ["uncertain"] * 5
+    assert not mix.target.any()
+
+
+def test_stems_that_cancel_for_a_while_sound_before_and_after(tmp_path: Path) -> None:
+    sign = np.where(np.arange(6 * RATE) < 2.5 * RATE, -1.0, 1.0)
+    rows = [{"song": "a", "label": "violin", "audio": sound} for sound in (melody(1), sign * melody(1))]
+    rows.append({"song": "a", "label": "piano", "audio": melody(2)})
+    mix = whole_song(make_own_catalog(tmp_path, rows))
+    assert states_of(mix)["violin"] == "present"
+    assert "sounds for 2.0 s and is cancelled by other sources for 2.0 s" in mix.sources[0].reason
+    target, mask = mix.frames
+    place = mix.labels.names.index("violin")
+    np.testing.assert_array_equal(target[place] > 0, np.arange(40) >= 20)
+    np.testing.assert_array_equal(mask[place], np.arange(40) >= 20)
+
+
+@pytest.mark.parametrize("factor", [-0.85, -0.5, 0.5, 1.0])
+def test_what_is_left_of_a_pair_by_less_than_20_db_is_heard(tmp_path: Path, factor: float) -> None:
+    rows = [{"song": "a", "label": "violin", "audio": sound} for sound in (melody(1), factor * melody(1))]
+    rows.append({"song": "a", "label": "piano", "audio": melody(2)})
+    mix = whole_song(make_own_catalog(tmp_path, rows))
+    assert not any(source.cancelled.any() for source in mix.sources)
+    assert states_of(mix)["violin"] == "present"
+
+
+def test_effects_that_part_a_pair_bring_it_back(tmp_path: Path) -> None:
+    rows = [{"song": "a", "label": "violin", "audio": sign * melody(1)} for sign in (1.0, -1.0)]
+    catalog = make_own_catalog(tmp_path, rows)
+    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    keys = [str(key) for key in catalog.column("key")]
+    sources = (SourceRecipe(keys[0], 0.5), SourceRecipe(keys[1], 0.5, 0.0, (Gain(-6.0),)))
+    assert states_of(render(replace(base, sources=sources), catalog))["violin"] == "present"
+
+
+def test_unrelated_sources_are_never_taken_for_cancelled(toy: Catalog) -> None:
+    for index in range(60):
+        mix = render(draw(toy, MixConfig(), 0, 0, index), toy)
+        assert not any(source.cancelled.any() for source in mix.sources)
+
+
+@pytest.mark.parametrize("offset", [0.01, -0.2])
+def test_an_offset_makes_no_resting_stem_sound(tmp_path: Path, offset: float) -> None:
+    rest = np.concatenate([np.zeros(5 * RATE), 0.1 * np.sin(np.arange(RATE))]) + offset
+    rows = [
+        {"song": "a", "label": "piano", "audio": rest},
+        {"song": "a", "label": "violin", "audio": melody(1)},
+    ]
+    catalog = make_own_catalog(tmp_path, rows)
+    assert catalog.column("active_s")[0] == pytest.approx(1.0, abs=0.11)
+    assert catalog.column("problems")[0] == ("dc-offset",)
+    mix = whole_song(catalog)
+    assert states_of(mix)["piano"] == "absent"
+    assert mix.sources[0].reason == "stays below -70 dBFS in the chunk"
+    assert not mix.frames[0][mix.labels.names.index("piano")].any()
+    # Nor does it drown the others, where sources are judged by their level in the mixture.
+    assert states_of(whole_song(catalog, label_rule="audible"))["violin"] == "present"
+    assert mix.sources[1].relative_db == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """One song: a violin whose channels cancel each other in its first half, a piano whose never do."""
+    root = tmp_path_factory.mktemp("sides")
+    (root / "own" / "a").mkdir(parents=True)
+    left, sign = melody(1, 10.0), np.where(np.arange(10 * RATE) < 5 * RATE, -1.0, 1.0)
+    for name, audio in (("violin", (left, sign * left)), ("piano", (melody(2, 10.0), melody(3, 10.0)))):
+        soundfile.write(root / "own" / "a" / f"{name}.wav", np.stack(audio, axis=1), RATE, subtype="PCM_24")
+    build_catalog(root / "catalog", {"folder": root / "own"}, workers=1, progress=False)
+    return Catalog.open(root / "catalog")
+
+
+@pytest.mark.parametrize(
+    ("channels", "start_s", "state"), [(1, 0.5, "absent"), (1, 5.5, "present"), (2, 0.5, "present")]
+)
+def test_a_label_is_of_what_the_mix_hears_of_the_channels(
+    sides: Catalog, channels: int, start_s: float, state: str
+) -> None:
+    violin = sides.find("folder/a/violin")
+    assert sides.column("problems")[violin] == ("cancels-in-mono",)
+    assert sides.column("active_s")[violin] == pytest.approx(5.0, abs=0.01)
+    split = str(sides.column("split")[violin])
+    base = draw(sides, MixConfig(p_musical=1.0, effects=SILENT, channels=channels), 0, 0, 0, split=split)
+    sources = tuple(SourceRecipe(f"folder/a/{name}", start_s) for name in ("piano", "violin"))
+    mix = render(replace(base, sources=sources), sides)
+    assert states_of(mix)["violin"] == state
+    assert (np.abs(mix.sources[1].audio).max() > 0.01) == (state == "present")
+
+
+@pytest.mark.parametrize("value", [1e6, 1e20, 3e38])
+def test_stems_with_corrupt_samples_are_never_drawn(tmp_path: Path, value: float) -> None:
+    make_corpus(tmp_path / "one", 3, seed=9)
+    bad = tmp_path / "one" / "song00" / "01_electricbass.wav"
+    audio = soundfile.read(bad, dtype="float32")[0]
+    audio[20_000] = value
+    soundfile.write(bad, audio, RATE, subtype="FLOAT")
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    stem = catalog.find("folder/song00/01_electricbass")
+    assert catalog.column("problems")[stem] == ("beyond-full-scale",)
+    assert not catalog.column("drawable")[stem]
+    split = str(catalog.column("split")[stem])
+    for activity_db in (-50.0, -40.0):
+        config = MixConfig(full=True, p_musical=1.0, activity_db=activity_db)
+        for index in range(20):
+            recipe = draw(catalog, config, 0, 0, index, split=split)
+            assert "folder/song00/01_electricbass" not in [source.stem for source in recipe.sources]
+
+
+class Broken:
+    """A reader of a stem that holds what no indexed file should."""
+
+    def __init__(self, catalog: Catalog, key: str, value: float) -> None:
+        self.files, self.stem, self.value = CatalogReader(catalog), catalog.find(key), value
+
+    def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> np.ndarray:
+        audio = self.files.read(stem, start_s, samples, sample_rate, channels)
+        if stem == self.stem:
+            audio[:, samples // 2] = self.value
+        return audio
+
+    def read_into(self, out: np.ndarray, stem: int, start_s: float, sample_rate: int, gain: float) -> None:
+        channels, samples = out.shape
+        out[:] = self.read(stem, start_s, samples, sample_rate, channels) * np.float32(gain)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("peak_limit", [0.0, 1.0])
+@pytest.mark.parametrize("effects", [(), (Peak(1000.0, 12.0, 1.0),), (TimeStretch(1.1),)])
+def test_nothing_that_is_not_finite_leaves_rendering(
+    toy: Catalog, value: float, peak_limit: float, effects: tuple[Effect, ...]
+) -> None:
+    keys = [str(key) for key in toy.column("key")[:3]]
+    sources = tuple(SourceRecipe(key, 1.0, 0.0, effects) for key in keys)
+    recipe = recipe_of(toy, *sources, peak_limit=peak_limit)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(AudioError, match=f"finite samples, found .* in {keys[1]}:"),
+    ):
+        render(recipe, toy, Broken(toy, keys[1], value))
+
+
+def test_gains_beyond_all_measure_are_refused(toy: Catalog) -> None:
+    key = str(toy.column("key")[1])
+    for gains in ((200.0, 200.0), (-200.0, -150.0)):
+        source = SourceRecipe(key, 1.0, 0.0, tuple(Gain(db) for db in gains))
+        with pytest.raises(AudioError, match=f"gains that come to -200 to 200 dB for {key}"):
+            render(recipe_of(toy, source), toy)
+
+
+@pytest.mark.parametrize("level_db", [-180.0, -90.0, 90.0, 180.0])
+def test_extreme_levels_stay_finite_and_keep_their_labels(toy: Catalog, level_db: float) -> None:
+    keys = [str(key) for key in toy.column("key")[1:3]]
+    mix = render(recipe_of(toy, SourceRecipe(keys[0], 1.0, level_db), SourceRecipe(keys[1], 0.0)), toy)
+    assert np.isfinite(mix.mixture).all()
+    assert np.abs(mix.mixture).max() <= 1.0
+    assert mix.sources[0].active.all()
+    assert all(np.isfinite(source.level_db) and np.isfinite(source.relative_db) for source in mix.sources)

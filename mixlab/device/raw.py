@@ -17,12 +17,12 @@ from torch.utils.data import get_worker_info
 from mixlab.audio import FloatArray, amplitude
 from mixlab.catalog import Catalog
 from mixlab.effects import EffectPlan, plan_effects
-from mixlab.errors import CatalogMismatchError, ConfigError
+from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.filters import Section
 from mixlab.pack import PackReader
 from mixlab.reading import CatalogReader, Reader
 from mixlab.recipes import MixRecipe, RenderSettings, SourceRecipe
-from mixlab.rendering import _judge, _never_known, _votes, needed_span, own_level_db
+from mixlab.rendering import _judge, _never_known, _votes, check_gain, needed_span, own_level_db
 
 __all__ = [
     "COLUMNS",
@@ -135,7 +135,7 @@ def prepare_batch(recipes: Sequence[MixRecipe], catalog: Catalog, reader: Reader
 
     Raises:
         CatalogMismatchError: a recipe was drawn from another catalog, label set or instrument tree.
-        AudioError: a file is missing or damaged.
+        AudioError: a file is missing or damaged, or its samples are not finite.
         ConfigError: there is no recipe, they are to be rendered differently, or with another engine.
     """
     reader = reader or CatalogReader(catalog)
@@ -164,10 +164,12 @@ def _read_source(
     stem = catalog.find(source.stem)
     plan = plan_effects(source.effects, settings.sample_rate)
     gain = plan.gain * amplitude(source.level_db)
+    check_gain(source.stem, gain)
     start_s, samples, context = needed_span(source, settings)
     rate, channels = settings.sample_rate, settings.channels
     raw = np.empty((channels, samples), dtype=np.float32)
     reader.read_into(raw, stem, start_s, rate, gain)
+    _check_finite(source.stem, raw)
     own_db = own_level_db(raw, context, plan.rate, settings, gain)
     found = None
     if isinstance(reader, PackReader):
@@ -182,6 +184,17 @@ def _read_source(
     return _RawSource(integers, scale, samples, head, context, plan, own_db, nodes, bleed_nodes)
 
 
+def _check_finite(stem: str, raw: FloatArray) -> None:
+    """Refuse what would not stay finite on the device, where nobody looks any more."""
+    peak = float(np.abs(raw).max(initial=0.0))
+    if not peak < _LARGEST:
+        raise AudioError(
+            f"Expected finite samples in {stem}, found NaN or a peak of {peak:.3g} after its gain: a corrupt "
+            "file, or effects and levels that no sound survives. Index the corpus again, or lower the gains."
+        )
+
+
+_LARGEST = 1e10
 _SILENCE = 1e-30
 """Chunks that stay below are silence: float files can end in numbers too small to be divided by."""
 

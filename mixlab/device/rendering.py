@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from mixlab.audio import FLOOR_DB
+from mixlab.audio import FLOOR_DB, HOP_S
+from mixlab.device.cancelling import Hops
 from mixlab.device.filters import cascade
 from mixlab.device.raw import PRESENT, UNCERTAIN, RawBatch
 from mixlab.device.shifting import shift
@@ -61,13 +62,16 @@ def render_batch(
     audio = batch.empty(raw.settings.channels, raw.settings.samples)
     _render_sources(batch, audio.flatten(0, 1))
     mixture, scale_db = _sum(audio, raw.settings.peak_limit)
-    states = _judge(batch, audio, mixture)
+    hops = Hops(audio.shape[-1], raw.settings.sample_rate, device)
+    powers = hops.powers(audio), hops.powers(mixture)
+    cancelled = hops.find_cancelled(audio, *powers) & batch.spread(raw.sounding)[:, :, 0]
+    states = _judge(batch, powers, cancelled)
     made = {"audio": mixture, **_targets(batch, states)}
     # On the host, where loaders look at them: reading them back would wait for the device.
     made["index"], made["attempt"] = raw.items.clone().unbind(1)
     made["scale_db"] = scale_db
     if frames:
-        made |= _frame_targets(batch)
+        made |= _frame_targets(batch, cancelled)
     if sources:
         made |= {"sources": audio, **_source_targets(batch, states)}
     return made
@@ -200,18 +204,25 @@ def _sum(audio: Tensor, peak_limit: float) -> tuple[Tensor, Tensor]:
 # --- Labels ----------------------------------------------------------------------------------------------
 
 
-def _judge(batch: _Batch, audio: Tensor, mixture: Tensor) -> Tensor:
-    """Return the states of the sources, int64 ``(items, places)``; see ``mixlab.device.raw.STATES``."""
-    states = batch.spread(batch.raw.states)
-    if batch.settings.label_rule != "audible":
-        return states
-    relative_db = _level_db(audio) - _level_db(mixture)[:, None]
-    soft = (states == PRESENT) & (relative_db < batch.settings.audible_db)
-    return torch.where(soft, UNCERTAIN, states)
+def _judge(batch: _Batch, powers: tuple[Tensor, Tensor], cancelled: Tensor) -> Tensor:
+    """Return the states of the sources, int64 ``(items, places)``; see ``mixlab.device.raw.STATES``.
+
+    ``powers`` are sums of squares per hop of the sources and of the mixtures, ``cancelled`` tells in which
+    hops a source that sounds is cancelled, bool ``(items, places, hops)``.
+    """
+    settings, states = batch.settings, batch.spread(batch.raw.states)
+    heard = (batch.spread(batch.raw.sounding)[:, :, 0] & ~cancelled).sum(-1)
+    least = 0.0 if settings.label_rule == "present" else settings.min_active_s - 1e-9
+    lost = cancelled.any(-1) & ((heard == 0) | (heard * HOP_S < least))
+    doubted = (states == PRESENT) & lost
+    if settings.label_rule == "audible":
+        relative_db = _level_db(batch, powers[0]) - _level_db(batch, powers[1])[:, None]
+        doubted |= (states == PRESENT) & (relative_db < settings.audible_db)
+    return torch.where(doubted, UNCERTAIN, states)
 
 
-def _level_db(audio: Tensor) -> Tensor:
-    power = audio.square().sum((-2, -1), dtype=torch.float64) / (audio.shape[-2] * audio.shape[-1])
+def _level_db(batch: _Batch, powers: Tensor) -> Tensor:
+    power = powers.sum(-1) / (batch.settings.channels * batch.settings.samples)
     return 10.0 * power.clamp(min=10.0 ** (FLOOR_DB / 10.0)).log10()
 
 
@@ -236,7 +247,7 @@ def _source_targets(batch: _Batch, states: Tensor) -> dict[str, Tensor]:
     return {"source_target": present.to(torch.float32), "source_mask": there & ~unknown}
 
 
-def _frame_targets(batch: _Batch) -> dict[str, Tensor]:
+def _frame_targets(batch: _Batch, cancelled: Tensor) -> dict[str, Tensor]:
     """Return targets and mask per hop; see ``mixlab.rendering.Mix.frames``."""
     votes, sounding = batch.spread(batch.raw.votes), batch.spread(batch.raw.sounding)
     classes, hops = votes.shape[-1], sounding.shape[-1]
@@ -245,6 +256,7 @@ def _frame_targets(batch: _Batch) -> dict[str, Tensor]:
     for place in range(batch.places):
         sure, doubt = (votes[:, place, n, :, None] for n in (0, 1))
         active, silent = (sounding[:, place, n, None] for n in (0, 1))
+        active = active & ~cancelled[:, place, None]
         present |= sure & active
         unknown |= (sure | doubt) & ~silent
     known = (present | ~unknown) & ~batch.raw.never_known.to(batch.device)[:, None]
