@@ -28,7 +28,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "parallel",
         "values",
         "yaml_text",
-        "csv_text",
     ),
     ("taxonomy", "audio"),
     ("hierarchy",),

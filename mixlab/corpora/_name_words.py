@@ -16,6 +16,7 @@ __all__ = [
     "SYNTHESIZERS",
     "TAKE_WORDS",
     "WEAK_ADJECTIVES",
+    "WEAK_FAMILIES",
     "WEAK_SHORT",
     "harmless",
 ]
@@ -35,7 +36,7 @@ JOINING = frozenset({"and", "plus", "&", "+"})
 
 TAKE_WORDS = _words(
     """
-    a alt alternate amp array back beater bottom bounce bounced bus center centre clean close closemic
+    a alt alternate amp array back beater bip bottom bounce bounced bus center centre clean close closemic
     comp copy di direct double doubled dry dt edit export exported far farmic final fix front full in
     inside isobooth l layer left line live lo lofi low main mel mic micpair mics mid mix mono
     new octave od old out outside pair part peer phrase print printed r raw rec recording ref render
@@ -84,7 +85,10 @@ _SOUNDS = """
     limited eq eqd treated processed effected fx sfx efx doubled detuned pitched transposed formant
     reversed backwards forward rev revfx reamp reamped reamps amp amps amped cab cabs cabinet speaker
     stack combo head dirt trash trashed ebow volume octave oct unis bounce drone drones drop high low
-    boom boomy vibe
+    boom boomy vibe sad happy epic sweet gentle lush pretty mellow smooth airy breathy dreamy spooky scary
+    weird strange funny nice nasty gritty grungy mean angry lazy lonely magic magical mystic cinematic
+    dramatic emotional romantic sparse dense busy simple basic complex experimental abstract random
+    groovy bouncy punchy wobbly snappy sloppy trippy fluffy sexy moody nervous calm relaxed
     """
 _COLOURS = """
     black white red green blue yellow purple pink orange brown grey gray gold golden silver chrome turquoise
@@ -132,7 +136,7 @@ _NOT_HARMLESS = frozenset(
 
 def harmless(word: str) -> bool:
     """Return whether a word before an instrument says nothing about which instrument it is."""
-    if word in HARMLESS or len(word) == 1:
+    if len(word) == 1 or word in HARMLESS or word.removesuffix("s") in HARMLESS:  # "John's"
         return True
     return len(word) > 5 and word.endswith(_ENDINGS) and word not in _NOT_HARMLESS
 
@@ -226,5 +230,8 @@ WEAK_ADJECTIVES = frozenset(
 )
 """An adjective names an instrument only where no other word does: ``Acoustic`` alone, ``Upright`` alone."""
 
-WEAK_SHORT = _words("rt ft db pf ep org hp dr ba vo ag eg lp sg tb tp tom toms md bd sd sn bs key mc")
+WEAK_SHORT = _words("rt ft db pf ep org hp dr ba vo ag eg lp sg tb tp tom toms md bd sd sn bs key mc oh ohs")
 """Short labels with other meanings ("Gtr RT" is a right channel): not beside another family's instrument."""
+
+WEAK_FAMILIES = {"db": "bowed-string", "dbs": "bowed-string"}
+"""Short labels that could be of many families alone, and the one in whose company they are no accident."""

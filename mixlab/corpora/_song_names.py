@@ -8,8 +8,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from mixlab.corpora._name_parts import Word, words_of
 from mixlab.corpora._name_words import NEGATORS
-from mixlab.corpora._names import NameParser, Word, folder_parser, words_of
+from mixlab.corpora._names import NameParser, folder_parser
 
 __all__ = ["ONLY_TITLE", "doubt", "song_labels"]
 
@@ -49,18 +50,21 @@ def song_labels(
         if not words[name] and words_of(name):
             labels[name] = (ONLY_TITLE,)
         else:
-            labels[name] = parser.read(_track_number(name, words[name], numbered))
-    return {**labels, **_bounces_of_headings(unique, titles, labels, parser)}
+            labels[name] = _with_number(name, words[name], numbered, parser)
+    labels |= _bounces_of_headings(unique, titles, labels, parser)
+    return _voices_of_a_choir(labels)
 
 
 def doubt(labels: Sequence[str]) -> str:
     """Return what to tell the user of labels that leave open which instrument sounds, or ''."""
-    unsure = [label.partition("? ")[2] for label in labels if "? " in label and not label.startswith("mix?")]
+    unsure = [label for label in labels if "? " in label and not label.startswith("mix?")]
     if not unsure:
         return ""
     return (
-        f"{', '.join(map(repr, unsure))}: an unknown word stands before an instrument, which may make "
-        "another one of it; its classes are masked. Say what it is in stems.csv or in a row of labels."
+        f"Label {', '.join(map(repr, unsure))}: an unknown word stands before an instrument and may make "
+        "another one of it, so that its classes are masked. "
+        "Say what it is in stems.csv, or in a row of your own: "
+        f"{unsure[0]},NODE-ID,,"
     )
 
 
@@ -175,16 +179,18 @@ def _parted(words: Sequence[Word], *, end: bool) -> bool:
 # Numbers and headings ---------------------------------------------------------------------------------
 
 
-def _track_number(name: str, words: Sequence[Word], numbered: int) -> list[Word]:
-    """Return the words of ``12_Strings`` as strings where the song's files are numbered.
+def _with_number(name: str, words: Sequence[Word], numbered: int, parser: NameParser) -> tuple[str, ...]:
+    """Return the labels of a name that may begin with its track number: ``12_Strings``.
 
-    ``12 String`` is a guitar; among numbered files it may be either, which is left open.
+    ``12 String`` is a guitar; among numbered files it may be strings as well, which is left open.
     """
-    if numbered < 3 or not words or not words[0].text.isdecimal() or not re.match(r"\d+[\s_.-]", name):
-        return list(words)
-    if len(words) > 1 and words[1].text == "string":
-        return [Word("unnumbered"), *words[1:]]
-    return list(words[1:]) if len(words) > 1 and words[1].text == "strings" else list(words)
+    if numbered < 3 or len(words) < 2 or not re.match(r"\d+[\s_.-]", name) or not words[0].text.isdecimal():
+        return parser.read(words)
+    if words[1].text == "strings":
+        return parser.read(words[1:])
+    if [word.text for word in words[1:] if word.text.isalpha()] == ["string"]:
+        return (f"strings? {words[0].text} string",)
+    return parser.read(words)
 
 
 def _bounces_of_headings(
@@ -202,3 +208,11 @@ def _bounces_of_headings(
             if len(rest) == 1 and parser.is_mix(rest[0]) and not others <= heading:
                 found[name] = rest
     return found
+
+
+def _voices_of_a_choir(labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return "basses" for "bass" where the song has an alto and a tenor too: it may be a singer."""
+    registers = {word.removesuffix("s") for found in labels.values() for word in found}
+    if len(registers & {"soprano", "alto", "tenor"}) < 2:
+        return labels
+    return {name: ("basses",) if found == ("bass",) else found for name, found in labels.items()}
