@@ -243,7 +243,10 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     _refuse_repeated_settings()
     function = _load(COMMANDS[name])
     arguments = _named(COMMANDS[name].words, arguments)
-    result = auto_cli(function, args=_tidy(function, arguments), prog=f"mixlab {name}", as_positional=True)
+    tidied = _tidy(function, arguments)
+    # Options by their whole names: what ``_tidy`` knows of them would be passed by for abbreviated ones.
+    whole = {"prog": f"mixlab {name}", "allow_abbrev": False}
+    result = auto_cli(function, args=tidied, as_positional=True, **whole)  # type: ignore[arg-type]
     return result if isinstance(result, int) else 0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from numbers import Integral, Real
+from os import PathLike, fspath
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mixlab.errors import ConfigError
@@ -92,6 +93,8 @@ def _int(found: object, where: str) -> int:
 
 
 def _str(found: object, where: str) -> str:
+    if isinstance(found, PathLike):
+        found = fspath(found)
     if not isinstance(found, str):
         raise refuse(where, "text", found)
     return str(found)

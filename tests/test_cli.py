@@ -174,6 +174,25 @@ def test_of_several_config_files_the_last_wins(
     assert (found["seed"], found["mix.p_musical"], found["mix.max_sources"]) == (3, 0.9, 3)
 
 
+@pytest.mark.parametrize("option", ["--conf=a.yaml", "--see=8", "--mix.corpus_w={y: 1}", "--roo=b=/y"])
+def test_options_are_given_by_their_whole_names(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["mix", "CATALOG", "--seed=7", option, "--print_config"])
+    assert stop.value.code == 2
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "sweep", "baseline", "study p_musical"])
+def test_what_is_typed_wins_in_every_command_with_settings(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text("mix: {p_musical: 0.9, max_sources: 3}\n")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--mix.p_musical=0.1", f"--config={tmp_path / 'a.yaml'}", "--print_config"])
+    mix = yaml.safe_load(capsys.readouterr().out)["mix"]
+    assert (mix["p_musical"], mix["max_sources"]) == (0.1, 3)
+
+
 def test_a_command_does_what_was_typed_before_its_config_file(toy: Catalog, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("seed: 3\nmix: {p_musical: 0.0, duration_s: 1.0}\n")
     typed = ["--seed", "7", "--mix.p_musical", "1", "--out", str(tmp_path / "out"), "--index", "0"]

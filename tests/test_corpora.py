@@ -15,7 +15,7 @@ from mixlab.corpora import CORPORA, get_adapter
 from mixlab.entries import Adapter, Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_map
-from tests.corpora.trees import TREES, scan, touch
+from tests.corpora.trees import TREES, one_song, scan, touch
 
 ALL = pytest.mark.parametrize("name", sorted(CORPORA))
 
@@ -76,8 +76,9 @@ def test_stems_are_complete_and_exist(name: str, tree: Path) -> None:
 def test_problems_say_what_and_where(name: str, tree: Path) -> None:
     result = scan(CORPORA[name], tree)
     found = {problem.kind for problem in result.problems}
-    assert "missing-file" in found
+    assert "missing-file" in found or name == "folder"  # where a missing file stops the index
     known = {"missing-file", "bad-metadata", "path-outside-root", "bad-stem", "duplicate-song"}
+    known |= {"duplicate-row", "skipped"}
     assert found <= known
     for problem in result.problems:
         assert problem.corpus == name
@@ -192,6 +193,10 @@ def test_metadata_links_out_of_the_root_are_not_read(name: str, tree: Path, tmp_
         target = outside / f"{number}{path.suffix}"
         path.rename(target)
         path.symlink_to(target)
+    if name == "folder":  # what a user wrote is not passed over
+        with pytest.raises(CorpusError, match=r"two/stems.csv: it is a link that is not followed"):
+            scan(CORPORA[name], tree)
+        return
     result = scan(CORPORA[name], tree)
     refused = {problem.path for problem in result.problems if problem.kind == "path-outside-root"}
     if files:
@@ -420,6 +425,113 @@ def test_root_of_another_format_says_what_lies_there(name: str, tmp_path: Path) 
         touch(tmp_path / "Song" / f"{number}.m4a")
     with pytest.raises(CorpusError, match=r"There are 12 \.m4a files below it.*cannot read \.m4a: convert"):
         scan(CORPORA[name], tmp_path)
+
+
+# Splits, artists and contradictions -----------------------------------------------------------
+
+
+@PUBLISHED
+@pytest.mark.parametrize(
+    "folders",
+    [("train", "valid", "test"), ("Train", "VAL", "Test"), ("training", "validation", "testing")],
+)
+@pytest.mark.parametrize("above", ["", "corpus_v1"])
+def test_folders_that_name_a_split_are_read_with_it(
+    name: str, folders: tuple[str, ...], above: str, tmp_path: Path
+) -> None:
+    songs = [one_song(name, tmp_path / above / folder, n) for n, folder in enumerate(folders)]
+    result = scan(CORPORA[name], tmp_path)
+    splits = {entry.song: entry.corpus_split for entry in result.stems}
+    assert splits == dict(zip(songs, ("train", "validation", "test"), strict=True))
+    assert result.problems == []
+    assert result.notes == []
+
+
+@PUBLISHED
+def test_songs_in_folders_of_other_names_do_not_vanish(name: str, tmp_path: Path) -> None:
+    songs = {}
+    for number, folder in enumerate(("train", "extra", "unlabelled data", "test", ".")):
+        songs[one_song(name, tmp_path / folder, number)] = folder if folder in ("train", "test") else ""
+    result = scan(CORPORA[name], tmp_path)
+    assert {entry.song: entry.corpus_split for entry in result.stems} == songs
+    assert result.problems == []
+    if name in ("musdb18hq", "slakh"):
+        assert [note.split(", a folder")[0] for note in result.notes] == [
+            "1 song in '.'",
+            "1 song in 'extra'",
+            "1 song in 'unlabelled data'",
+        ]
+
+
+@PUBLISHED
+def test_songs_too_deep_are_listed(name: str, tmp_path: Path) -> None:
+    one_song(name, tmp_path / "train", 1)
+    deep = one_song(name, tmp_path / "a" / "b" / "c" / "d", 2)
+    result = scan(CORPORA[name], tmp_path)
+    assert deep not in {entry.song for entry in result.stems}
+    assert any(p.kind == "skipped" and p.path.startswith("a") for p in result.problems)
+
+
+@pytest.mark.parametrize("nobody", ["", "Unknown", "various artists", "N/A", "Unknown Artist", None])
+@pytest.mark.parametrize("name", ["medleydb", "moisesdb"])
+def test_an_artist_that_the_metadata_does_not_know_is_empty(
+    name: str, nobody: str | None, tmp_path: Path
+) -> None:
+    one_song(name, tmp_path, 1, artist=nobody)
+    known = one_song(name, tmp_path, 2, artist="Some Band")
+    result = scan(CORPORA[name], tmp_path)
+    artists = {entry.song: entry.artist for entry in result.stems}
+    assert artists.pop(known) == "Some Band"
+    # MedleyDB's ids begin with the artist.
+    assert set(artists.values()) == {"Artist 1" if name == "medleydb" else ""}
+    assert not any("unknown" in group or "various" in group for e in result.stems for group in e.groups)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "expected"),
+    [
+        ("slakh", "Track00001", ("", "Track00001")),
+        ("musdb18hq", "Title", ("", "Title")),
+        ("musdb18hq", "Some Band - Title - Live", ("Some Band", "Title - Live")),
+        ("musdb18hq", "Some Band \u2013 Title", ("Some Band", "Title")),
+        ("musdb18hq", "Some Band \u2014 Title", ("Some Band", "Title")),
+        ("musdb18hq", "Some-Band \u2212 Title", ("Some-Band", "Title")),
+        ("medleydb", "SomeBand_TheTitle", ("Some Band", "The Title")),
+        ("medleydb", "TheTitle", ("", "The Title")),
+        ("mixing_secrets", "SomeBand_TheTitle", ("Some Band", "The Title")),
+        ("mixing_secrets", "TheTitle", ("", "The Title")),
+    ],
+)
+def test_artist_and_title_by_the_name_of_the_song(
+    name: str, folder: str, expected: tuple[str, str], tmp_path: Path
+) -> None:
+    fields = {"artist": "", "title": ""} if name in ("medleydb", "mixing_secrets") else {}
+    song = one_song(name, tmp_path, 1, **fields)
+    text = tmp_path / song
+    for path in sorted(text.rglob("*"), reverse=True):
+        path.rename(path.with_name(path.name.replace(song, folder)))
+    for path in (path for path in text.rglob("*.yaml")):
+        path.write_text(path.read_text().replace(song, folder))
+    text.rename(tmp_path / folder)
+    found = {(entry.artist, entry.title) for entry in scan(CORPORA[name], tmp_path).stems}
+    assert found == {expected}
+
+
+@pytest.mark.parametrize("name", ["medleydb", "mixing_secrets", "slakh", "moisesdb"])
+def test_metadata_with_a_key_twice_is_listed_with_its_line(name: str, tmp_path: Path) -> None:
+    good, bad = one_song(name, tmp_path, 1), one_song(name, tmp_path, 2)
+    (sheet,) = (path for path in (tmp_path / bad).iterdir() if path.suffix in (".yaml", ".json"))
+    text = sheet.read_text()
+    if name == "moisesdb":
+        sheet.write_text('{"artist": "Other",\n' + text[1:])
+    else:
+        sheet.write_text(f"{text}stems: {{}}\n")
+    result = scan(CORPORA[name], tmp_path)
+    assert {entry.song for entry in result.stems} == {good}
+    (problem,) = result.problems
+    assert (problem.kind, problem.song, problem.path) == ("bad-metadata", bad, f"{bad}/{sheet.name}")
+    assert ("'artist'" if name == "moisesdb" else "'stems'") in problem.message
+    assert "line" in problem.message
 
 
 def test_unknown_name_lists_the_names() -> None:

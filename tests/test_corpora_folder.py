@@ -1,12 +1,11 @@
 """Folders of stems: labels out of file names, the sidecar, what counts as a song."""
 
-from collections import Counter
 from pathlib import Path
 
 from mixlab.corpora import CORPORA
 from mixlab.taxonomy import load_label_map, resolve_stem
 from tests.corpora import trees
-from tests.corpora.trees import by_key, kinds, scan, touch
+from tests.corpora.trees import by_key, scan, touch
 
 ADAPTER = CORPORA["folder"]
 
@@ -31,6 +30,8 @@ def test_fixture_tree(tmp_path: Path) -> None:
         "one/PianoSynth30",
         "one/Vocals30",
         "one/mix",
+        "test~four/Drums~01",
+        "test~four/Drums~Kick",
         "three/Drums",
         "two/a",
         "two/b",
@@ -42,12 +43,17 @@ def test_fixture_tree(tmp_path: Path) -> None:
     a, b = stems["two/a"], stems["two/b"]
     assert (a.labels, a.artist, a.corpus_split) == (("violin", "cello"), "Some Band", "train")
     assert (a.bleed, a.bleed_labels, a.gain) == (True, ("piano",), 0.5)
-    assert (b.bleed, b.gain, b.corpus_split) == (False, 1.0, "")
-    found = Counter((p.song, p.stem, p.kind) for p in result.problems)
-    assert found["two", "b", "bad-metadata"] == 2
-    assert kinds(result)["", "gone.wav"] == "missing-file"
-    assert kinds(result)["", "../../../../etc/passwd"] == "path-outside-root"
-    assert kinds(result)["", ""] == "bad-metadata"  # the sidecar without its columns
+    # A song has one split: that of the file for which it is given.
+    assert (b.bleed, b.gain, b.corpus_split) == (False, 1.0, "train")
+    assert stems["three/Drums"].path == "three/wav/Drums.wav"
+    four = [stems["test~four/Drums~01"], stems["test~four/Drums~Kick"]]
+    assert [(e.labels, e.corpus_split, e.artist) for e in four] == [
+        (("drums",), "test", ""),
+        (("kick",), "test", ""),
+    ]
+    assert [(p.path, p.kind) for p in result.problems] == [
+        ("two/b.flac", "duplicate-row"),
+    ]
 
 
 def test_single_folder_is_one_song(tmp_path: Path) -> None:
@@ -65,14 +71,14 @@ def test_one_name_in_two_formats(tmp_path: Path) -> None:
 
 
 def test_sidecar_in_the_root_may_regroup_files(tmp_path: Path) -> None:
-    for name in ("x1.wav", "x2.wav", "sub/x3.wav"):
+    for name in ("x1.wav", "x2.wav", "more/x3.wav"):
         touch(tmp_path / name)
     touch(
         tmp_path / "stems.csv",
         "\ufefffile,Label,song,artist,split,licence,offset_s\n"
         "x1.wav,violin,First,A,test,CC0,1.5\n"
         "./x2.wav,cello,Second,A,val,,\n"
-        "sub/x3.wav,mix of everything,Second,B,,,\n",
+        "more/x3.wav,mix of everything,Second,B,,,\n",
     )
     result = scan(ADAPTER, tmp_path)
     assert result.problems == []

@@ -249,6 +249,42 @@ def test_per_file_list_refines_the_flag_of_the_song(tmp_path: Path) -> None:
     assert [problem.kind for problem in result.problems] == ["bad-metadata"]
 
 
+def test_files_that_the_list_of_bleed_names_twice(tmp_path: Path) -> None:
+    song = "Artist_Title"
+    files = {"S01": ("01_Vox.wav", "male singer"), "S02": ("02_Bass.wav", "bass")}
+    medley_song(tmp_path / song, files, has_bleed="no")
+    header = "file,label,bleeding,bleeding_instrument,mixing_secrets_track_id"
+    rows = [
+        f"01_Vox.wav,Lead_Vocal,Yes,Piano,{song}",
+        f"01_Vox.wav,Lead_Vocal,No,,{song}",
+        f"02_Bass.wav,Bass,No,,{song}",
+        f"02_Bass.wav,Bass,No,,{song}",
+    ]
+    touch(tmp_path / "ms500_raw_labels.csv", "\n".join([header, *rows]))
+    result = scan(MS, tmp_path)
+    vox, bass = result.stems
+    assert (vox.bleed, vox.bleed_labels) == (True, ("piano",))
+    assert (bass.bleed, bass.bleed_labels) == (False, ())
+    (problem,) = result.problems
+    assert (problem.kind, problem.song) == ("bad-metadata", song)
+    assert "'01_Vox.wav' is listed twice and not alike" in problem.message
+
+
+@BOTH
+def test_folders_and_sheets_in_another_case(adapter: Any, tmp_path: Path) -> None:
+    medley_song(tmp_path / "V1" / "Art_Title", medley_stems("Art_Title", "piano", "violin"))
+    before = scan(adapter, tmp_path)
+    folder = tmp_path / "V1" / "Art_Title"
+    (folder / "Art_Title_STEMS").rename(folder / "art_title_stems")
+    (folder / "Art_Title_METADATA.yaml").rename(folder / "Art_Title_metadata.YAML")
+    after = scan(adapter, tmp_path)
+    assert [entry.labels for entry in after.stems] == [entry.labels for entry in before.stems]
+    assert [entry.path for entry in after.stems] == [
+        f"V1/Art_Title/art_title_stems/Art_Title_STEM_0{n}.wav" for n in (1, 2)
+    ]
+    assert after.problems == []
+
+
 # Real metadata ---------------------------------------------------------------------------------
 
 

@@ -117,6 +117,43 @@ def test_the_version_whose_files_are_there_is_used(indexes: Path, tmp_path: Path
     assert (entry.song, entry.corpus_split) == ("Track00009", "train")
 
 
+def test_converted_files_and_what_the_index_does_not_name(indexes: Path, tmp_path: Path) -> None:
+    root = baby(tmp_path / "home", indexes)
+    before = scan(get_adapter("mirdata:slakh"), root)
+    assert {entry.artist for entry in before.stems} == {""}
+    for entry in before.stems:
+        (root / entry.path).rename((root / entry.path).with_suffix(".FLAC"))
+    touch(root / "babyslakh_16k" / "Track00001" / "stems" / "S77.wav")
+    touch(root / "babyslakh_16k" / "Track00001" / "all.m4a")
+    after = scan(get_adapter("mirdata:slakh"), root)
+    assert [e.path for e in after.stems] == [e.path.replace(".wav", ".FLAC") for e in before.stems]
+    assert [e.labels for e in after.stems] == [e.labels for e in before.stems]
+    # The mixes are in the index and no stems: nothing to speak of.
+    assert {p.path for p in after.problems if p.kind == "skipped"} == {
+        "babyslakh_16k/Track00001/stems/S77.wav",
+        "babyslakh_16k/Track00001/all.m4a",
+    }
+
+
+def test_song_ids_that_become_one_are_not_mixed(indexes: Path, tmp_path: Path) -> None:
+    root = baby(tmp_path / "home", indexes)
+    song = root / "babyslakh_16k" / "Track00001" / "stems" / "S00.wav"
+    songs: dict[str, dict[str, str | None]] = {}
+    for number, name in enumerate(("A/B_C", "A_B/C")):
+        songs[name] = {f"{name}-S00": f"babyslakh_16k/Track00001/stems/{number}.wav"}
+        touch(song.with_name(f"{number}.wav"))
+    write_index(indexes / "slakh_index_baby.json", "baby", songs)
+    path = indexes / "slakh_index_baby.json"
+    index = json.loads(path.read_text())
+    for name in songs:
+        index["multitracks"][name]["metadata"] = ["babyslakh_16k/Track00001/metadata.yaml", None]
+        index["tracks"][f"{name}-S00"]["metadata"] = ["babyslakh_16k/Track00001/metadata.yaml", None]
+    path.write_text(json.dumps(index))
+    result = scan(get_adapter("mirdata:slakh"), root)
+    assert len({entry.song for entry in result.stems}) == len(result.stems)
+    assert [p.kind for p in result.problems if p.song == "A_B_C"] == ["duplicate-song"]
+
+
 def test_labels_from_the_instrument_attribute(indexes: Path, tmp_path: Path) -> None:
     """Phenicx-Anechoic: several files, one per player, of one part."""
     songs = {

@@ -141,6 +141,36 @@ def test_duplicates_are_problems(scan: TreeScan) -> None:
     assert sorted(problem.kind for problem in result.problems) == ["duplicate-song", "duplicate-stem"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "bleeds", "expected", "bleed"),
+    [
+        ((("piano",), ("piano",)), (None, None), ("piano",), (False, ())),
+        ((("piano",), ("organ",)), (None, None), ("piano", "organ"), (False, ())),
+        ((("piano",), ()), (None, None), (), (False, ())),
+        ((("piano",), ("piano",)), (("drums",), None), ("piano",), (True, ("drums",))),
+        ((("piano",), ("piano",)), (("drums",), ("bass",)), ("piano",), (True, ("bass", "drums"))),
+        ((("piano",), ("piano",)), (("drums",), ()), ("piano",), (True, ())),
+    ],
+)
+def test_a_file_listed_twice_is_used_once_and_keeps_what_is_sure(
+    scan: TreeScan,
+    labels: tuple[tuple[str, ...], tuple[str, ...]],
+    bleeds: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
+    expected: tuple[str, ...],
+    bleed: tuple[bool, tuple[str, ...]],
+) -> None:
+    """Of several labels at least one sounds; none means that nobody knows."""
+    for stem, own, others in zip(("a", "b"), labels, bleeds, strict=True):
+        flags = {"bleed": others is not None, "bleed_labels": others or ()}
+        scan.add(StemEntry("s", stem, "song/a.wav", own, "artist", groups=(f"g:{stem}",), **flags))
+    result = scan.finish()
+    (entry,) = result.stems
+    assert (entry.stem, entry.labels, (entry.bleed, entry.bleed_labels)) == ("a", expected, bleed)
+    assert entry.groups == ("g:a", "g:b")
+    (problem,) = result.problems
+    assert (problem.kind, problem.stem, problem.path) == ("duplicate-file", "b", "song/a.wav")
+
+
 def test_hidden_files_are_not_listed(scan: TreeScan) -> None:
     touch(scan.root / "song" / "._a.wav")
     touch(scan.root / ".trash" / "b.wav")

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "parallel",
         "values",
         "yaml_text",
+        "csv_text",
     ),
     ("taxonomy", "audio"),
     ("hierarchy",),

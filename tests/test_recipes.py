@@ -218,6 +218,14 @@ def test_a_label_set_of_ones_own_travels_with_configuration_and_recipe(
     assert held == {"name": "own", "outputs": yaml.safe_load(OWN)["outputs"]}
 
 
+def test_a_label_set_may_be_given_as_a_path_object(tmp_path: Path) -> None:
+    path = tmp_path / "Own.YAML"
+    path.write_text(OWN)
+    config = MixConfig(label_set=path)  # type: ignore[arg-type]
+    assert config.label_set == MixConfig(label_set=str(path)).label_set
+    assert config.label_set.startswith('{"name": "Own"')
+
+
 def test_another_label_set_is_another_stream(toy: Catalog, tmp_path: Path) -> None:
     hashes = {MixConfig().content_hash}
     for number, text in enumerate([OWN, OWN.replace("[violin]", "[viola]"), OWN.replace("any bass", "bass")]):

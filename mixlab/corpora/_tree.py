@@ -435,6 +435,23 @@ class TreeScan:
             return []
         return rows
 
+    def read_bytes(self, path: Path) -> bytes:
+        """Return the bytes of a metadata file that cannot be done without.
+
+        Raises:
+            CorpusError: it is a link that leaves the root, too large for metadata, or cannot be read.
+        """
+        resolved = _resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
+        if resolved is None:
+            raise CorpusError("it is a link that leaves the corpus root; put the file itself there")
+        try:
+            size = resolved.stat().st_size
+            if size > _MAX_METADATA_BYTES:
+                raise CorpusError(f"expected a small table, found {size} bytes")
+            return resolved.read_bytes()
+        except OSError as error:
+            raise CorpusError(f"it cannot be read: {error.strerror}") from error
+
     def _read_text(self, path: Path, song: str) -> str | None:
         resolved = _resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
         if resolved is None:

@@ -2,66 +2,75 @@
 
 Source: your own recordings, downloads, or unpacked Cambridge-MT zips.
 Licence: unknown unless the sidecar says so.
-Layout: every folder at most three levels below the root that holds audio (wav, flac, mp3, ogg,
-aiff) is a song; a root with audio in it is a song itself. Hidden files are left out. Files that are
-the song's mix (``mix``, ``<song>_MIX``, ``<song>_Full_Preview``) or hold everything but something
-(``no_vocals``, ``Instrumental``, ``Backing Track``) are ignored for that reason.
+Layout: every folder below the root that holds audio is a song, at any depth; a root with audio in it is
+a song itself. Folders for buses (``Song/Drums/kick.wav``) are part of their song, ``train``, ``valid``
+and ``test`` are splits, ``stems`` and the like count for nothing, and in folders of one instrument
+(``drums/Piano Man.wav``) the folder is the label and the file the song: see
+:mod:`mixlab.corpora._folder_layout`. What was taken for what is said after the index. Hidden files are
+left out. Files that are the song's mix (``mix``, ``<song>_MIX``, ``<song>_Full_Preview``) or hold
+everything but something (``no_vocals``, ``Instrumental``, ``Backing Track``) are ignored for that reason.
+
+A song's id is its folder's name; deeper folders are joined with ``~`` (``Artist~Song``). The artist is
+what the folder's name says (``Artist_Title_Full``, ``Artist - Title`` with any dash), else the folder
+that it lies in where such folders are many and small enough (:mod:`mixlab.corpora._folder_artists`),
+else unknown: ''.
 
 The label comes from the file name: ``08_ElecGtr3Mic.wav``, ``Vocals30.mp3``, ``violins.mp3``;
 ``BassDrums30`` names two, of which at least one sounds. The title of the song, from its folder or
-because its files begin or end with it, is taken off before. Names that say nothing known are
-reported with the row to add to the label map; where an unknown word stands before an instrument
-(``Zork Harp``), what it is stays open, and the problem ``unsure-label`` says so.
+because its files begin or end with it, is taken off before. A file that says nothing
+(``Drums/01.wav``) has the label of its folder. Names that say nothing known are reported with the
+row to add to the label map; where an unknown word stands before an instrument (``Zork Harp``), what
+it is stays open, and the problem ``unsure-label`` says so.
 
 A file ``stems.csv``, in the root or in a song's folder, says it better. Its columns:
 
 * ``file`` (required): path of the audio file relative to the ``stems.csv``.
-* ``label`` (required): instrument; several are separated by ``;``. Empty: from the file name.
+* ``label``: instrument; several are separated by ``;``. Empty: from the file name.
 * ``song``, ``artist``, ``title``, ``album``, ``genre``, ``licence``: text. Songs of one artist
-  never cross splits; without an artist each song stands alone.
+  never cross splits.
 * ``split``: ``train``, ``validation`` or ``test``.
 * ``bleed``: ``yes`` if other instruments can be heard; ``bleed_labels``: which, separated by ``;``.
-* ``gain``: linear factor at which the stem sums to the mix; ``offset_s``: start in the song, in
-  seconds. Without one, the files' own time stamps (Broadcast WAV) say where a stem starts.
+* ``gain``: linear factor at which the stem sums to the mix (or ``gain_db``).
+* ``offset_s``: start in the song, in seconds. Without one, the files' own time stamps (Broadcast WAV)
+  say where a stem starts.
 
-Files that it does not list are labelled by their names. A folder called ``Artist_Title_Full`` or
-``Artist - Title`` gives artist and title.
+Files that it does not list are labelled by their names, and counted after the index. Semicolons or tabs
+for commas, UTF-16 or cp1252, backslashes, other case and common column names (``filename``,
+``instrument``) are understood. Whatever else does not fit stops the index with its row.
 """
 
-import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
-from mixlab.corpora._keys import artist_keys, song_keys, spaced
+from mixlab.corpora._folder_artists import artists_of_folders
+from mixlab.corpora._folder_buses import Names
+from mixlab.corpora._folder_layout import Placed, read_layout
+from mixlab.corpora._folder_words import is_generic, split_artist
+from mixlab.corpora._keys import artist_keys, normalise, song_keys, spaced
+from mixlab.corpora._names import NameParser, folder_parser
+from mixlab.corpora._sidecar import SIDECAR, SidecarRow, read_sidecars
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_names import doubt, song_labels
-from mixlab.corpora._tree import TreeScan, check_root, is_file, nothing_found, truthy
+from mixlab.corpora._tree import TreeScan, check_root, is_file, nothing_found
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.entries import Scan, ScanOptions, StemEntry
-from mixlab.file_kinds import is_read
+from mixlab.errors import CorpusError
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "SIDECAR", "Folder"]
 
 NAME = "folder"
 LICENCE = "unknown (your own files)"
 CITATION = "Your own recordings; cite their source."
-SIDECAR = "stems.csv"
 _LAYOUT = "<root>/<song>/<stem>.wav (flac, mp3, ogg, aiff), or <root>/<stem>.wav for a single song"
-_MAX_DEPTH = 3
-
+_MAX_DEPTH = 32
+_MOST_SHOWN, _MOST_COPIES = 20, 4
+_JOIN = "~"
 _CAMBRIDGE = re.compile(r"(?P<song>[^_]+_[^_]+?)_(?:Full|Excerpt\w*)(?:_.*)?", re.IGNORECASE)
-_SPLITS = {
-    "": "",
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-}
 
 
 class Folder:
@@ -74,141 +83,240 @@ class Folder:
     description = "Any folder of stems, labelled by file names or a stems.csv"
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
-        """Walk ``root`` and return its stems and problems; ``options`` change nothing here.
+        """Walk ``root`` and return its stems, problems and notes.
 
         Raises:
-            CorpusError: ``root`` is missing or holds no audio file.
+            CorpusError: ``root`` is missing or holds no audio file, or a ``stems.csv`` cannot be used as it
+                is, or puts the files of one song into two splits.
         """
         root = check_root(root, NAME, _LAYOUT)
         scan = TreeScan(NAME, root, follow_links=options.follow_links)
-        folders = list(_walk(scan, root, _MAX_DEPTH))
-        rows = _read_sidecars(scan, folders)
-        found = {folder: scan.files(folder) for folder in folders}
+        folders = _folders(scan, root)
+        audio = [scan.relative(path) for folder in folders for path in scan.files(folder)]
         nothing = len(folders) == 1 or scan.found_nothing  # else problems say what was refused
-        if not any(found.values()) and not rows and nothing:
+        if not audio and nothing and not any(is_file(folder / SIDECAR) for folder in folders):
             raise nothing_found(root, NAME, _LAYOUT)
-        for folder, paths in found.items():
-            _add_folder(scan, folder, paths, rows)
-        list_skipped(scan, lambda path: path.parent in found and is_read(path.name) and is_file(path))
+        sidecars = read_sidecars(scan, folders, audio)
+        layout = read_layout(audio, root.name or "song", folder_parser())
+        for path, reason in layout.skipped:
+            scan.problem("skipped", reason, path=path)
+        for song in _songs(layout.files, sidecars.rows, root.name or "song", scan):
+            for entry in _entries(song, folder_parser()):
+                scan.add(entry)
+                if message := doubt(entry.labels):
+                    where = {"song": entry.song, "stem": entry.stem, "path": entry.path}
+                    scan.problem("unsure-label", message, **where)
+        for note in (*layout.notes, *sidecars.notes):
+            scan.note(note)
+        read = set(audio)
+        list_skipped(scan, lambda path: scan.relative(path) in read)
         return scan.finish()
 
 
 ADAPTER = Folder()
 
 
-def _walk(scan: TreeScan, folder: Path, depth: int) -> Iterable[Path]:
-    yield folder
-    if depth > 0:
-        for below in scan.folders(folder):
-            yield from _walk(scan, below, depth - 1)
-
-
-def _read_sidecars(scan: TreeScan, folders: Iterable[Path]) -> dict[str, dict[str, str]]:
-    """Return path relative to the root -> row, for every file that a ``stems.csv`` lists.
-
-    A row in the song's own folder beats one above it.
-    """
-    rows: dict[str, dict[str, str]] = {}
-    for folder in folders:
-        if not is_file(folder / SIDECAR):
+def _folders(scan: TreeScan, root: Path) -> list[Path]:
+    """Return all folders, those above first; one that a link leads to comes once, by its own name."""
+    found: list[Path] = []
+    seen: set[Path] = set()
+    waiting, links = [root], list[Path]()
+    while waiting or links:
+        folder = waiting.pop() if waiting else links.pop(0)
+        if folder.resolve() in seen:
+            scan.problem("skipped", "It is a link to a folder that is read already.", path=folder)
             continue
-        for row in scan.load_rows(folder / SIDECAR, ("file", "label")):
-            path = scan.locate(folder, row["file"], song=row.get("song", ""), stem=row["file"])
-            if path is not None:
-                # "./a.wav" and "a.wav" are one file.
-                rows[scan.relative((scan.root / path).resolve())] = row
-    return rows
+        seen.add(folder.resolve())
+        found.append(folder)
+        below = scan.folders(folder)
+        if below and len(folder.relative_to(root).parts) >= _MAX_DEPTH:
+            scan.problem("skipped", f"Folders more than {_MAX_DEPTH} deep are not read.", path=folder)
+            continue
+        for child in below:
+            (links if child.is_symlink() else waiting).append(child)
+    return sorted(found, key=lambda folder: (len(folder.parts), folder))
+
+
+@dataclass(frozen=True)
+class _File:
+    """An audio file with what its folders and the sidecar say of it."""
+
+    placed: Placed
+    row: SidecarRow | None
 
 
 @dataclass(frozen=True)
 class _Song:
-    """What is known of a song before its files are looked at."""
+    """A song and its files; ``artist`` is '' where nothing says who plays it."""
 
     id: str
+    files: tuple[_File, ...]
+    title: str
     artist: str = ""
-    title: str = ""
-    groups: tuple[str, ...] = field(default=())
+    split: str = ""
+    ties: tuple[str, ...] = ()
 
 
-def name_song(scan: TreeScan, folder: Path) -> _Song:
-    """Return id, artist and title of the song in ``folder``, as far as its name says."""
-    song_id = "_".join(folder.relative_to(scan.root).parts) or folder.name or "song"
-    match = _CAMBRIDGE.fullmatch(folder.name)
-    if match:
-        artist, title = map(spaced, identify(match["song"]))
-    elif " - " in folder.name:
-        artist, _, title = (part.strip() for part in folder.name.partition(" - "))
-    else:
-        return _Song(song_id, title=folder.name)
-    return _Song(song_id, artist, title)
+# Songs ----------------------------------------------------------------------------------------------
 
 
-def _add_folder(scan: TreeScan, folder: Path, paths: list[Path], rows: Mapping[str, dict[str, str]]) -> None:
-    song = name_song(scan, folder)
-    stems = Counter(path.stem for path in paths)
-    labels = song_labels(list(stems), (folder.name, song.artist, song.title))
-    for path in paths:
-        row = rows.get(scan.relative(path.resolve()))
-        # "bass.wav" beside "bass.mp3": both keep their suffix.
-        stem = path.stem if stems[path.stem] == 1 else path.name
-        entry = _entry(scan, path, stem, song, row or {}, labels[path.stem])
-        scan.add(entry)
-        if message := doubt(entry.labels):
-            scan.problem("unsure-label", message, song=entry.song, stem=stem, path=path)
+def _songs(
+    placed: Sequence[Placed], rows: Mapping[str, SidecarRow], root_name: str, scan: TreeScan
+) -> list[_Song]:
+    """Put files together to songs, and say of each whose it is and what may be another form of it."""
+    ids = _song_ids(placed, rows, root_name)
+    files: dict[str, list[_File]] = defaultdict(list)
+    for one in placed:
+        row = rows.get(one.path)
+        files[ids[_song_key(one, row)]].append(_File(one, row))
+    songs = [_named(song, tuple(found)) for song, found in sorted(files.items())]
+    _check_splits(songs)
+    above = {song.id: song.files[0].placed.above for song in songs}
+    artists = artists_of_folders(above, {song.id for song in songs if song.artist})
+    if artists.note:
+        scan.note(artists.note)
+    return _tied([replace(song, artist=song.artist or artists.names.get(song.id, "")) for song in songs])
 
 
-def _entry(
-    scan: TreeScan, path: Path, stem: str, song: _Song, row: Mapping[str, str], named: tuple[str, ...]
-) -> StemEntry:
-    song_id = row.get("song", "").replace("/", "_") or song.id
-    artist = row.get("artist", "") or song.artist
-    title = row.get("title", "") or (song.title if song_id == song.id else song_id)
-    groups = {*artist_keys(artist), *song_keys(artist, title)}
-    bleed_labels = _split_list(row.get("bleed_labels", ""))
-    return StemEntry(
-        song=song_id,
-        stem=stem,
-        path=scan.relative(path),
-        labels=_split_list(row.get("label", "")) or named,
-        artist=artist,
-        title=title,
-        album=row.get("album", ""),
-        genre=row.get("genre", ""),
-        corpus_split=_split_name(scan, row, song_id, stem),
-        groups=tuple(sorted(groups)),
-        bleed=truthy(row.get("bleed")) or bool(bleed_labels),
-        bleed_labels=bleed_labels,
-        gain=_number(scan, row, "gain", 1.0, song_id, stem),
-        licence=row.get("licence", "") or row.get("license", "") or LICENCE,
-        offset_s=_number(scan, row, "offset_s", 0.0, song_id, stem) if row.get("offset_s") else None,
+def _song_key(placed: Placed, row: SidecarRow | None) -> tuple[str, ...]:
+    """Return what a song is known by before it has an id: the user's word, or its folders."""
+    return tuple(row.song.split("/")) if row is not None and row.song else placed.song
+
+
+def _song_ids(
+    placed: Iterable[Placed], rows: Mapping[str, SidecarRow], root_name: str
+) -> dict[tuple[str, ...], str]:
+    """Return an id for every song; different songs have different ids, whatever others there are.
+
+    ``~`` stands between folders. Two songs that would still be spelled alike (``A/B`` and ``A~B``, or one
+    name in two Unicode forms) both get a short hash of their folders.
+    """
+    keys = dict.fromkeys(_song_key(one, rows.get(one.path)) for one in placed)
+    plain = {key: unicodedata.normalize("NFC", _JOIN.join(key or (root_name,))) for key in keys}
+    counts = Counter(plain.values())
+    return {key: song if counts[song] == 1 else f"{song} ({_hash(key)})" for key, song in plain.items()}
+
+
+def _hash(parts: Sequence[str]) -> str:
+    return blake2b("/".join(parts).encode(), digest_size=3).hexdigest()
+
+
+def _named(song_id: str, files: tuple[_File, ...]) -> _Song:
+    """Return a song with artist, title and split, as far as the sidecar or its folder say."""
+    said = [file.row for file in files if file.row is not None]
+    own = next((row.song for row in said if row.song), "")
+    artist, title = name_song(own or files[0].placed.title)
+    artists = {row.artist for row in said if row.artist}
+    splits = {row.split for row in said if row.split} or {file.placed.split for file in files}
+    return _Song(
+        song_id,
+        files,
+        title=next((row.title for row in said if row.title), title),
+        artist=artists.pop() if len(artists) == 1 else artist,
+        split=min(splits),
+        ties=tuple(sorted({tie for file in files for tie in file.placed.ties})),
     )
 
 
-def _split_list(value: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in value.split(";") if part.strip()))
+def name_song(name: str) -> tuple[str, str]:
+    """Return artist and title of a song as its folder's name has them; ('', title) without an artist."""
+    match = _CAMBRIDGE.fullmatch(name)
+    if match:
+        artist, title = map(spaced, identify(match["song"]))
+        return artist, title
+    return split_artist(name)
 
 
-def _split_name(scan: TreeScan, row: Mapping[str, str], song: str, stem: str) -> str:
-    value = row.get("split", "")
-    if value.casefold() in _SPLITS:
-        return _SPLITS[value.casefold()]
-    message = f"{SIDECAR}: split must be train, validation or test, found {value!r}; no split is used."
-    scan.problem("bad-metadata", message, song=song, stem=stem)
-    return ""
+def _check_splits(songs: Iterable[_Song]) -> None:
+    wrong = []
+    for song in songs:
+        rows = {file.row.split: file.row for file in song.files if file.row is not None and file.row.split}
+        if len(rows) > 1:
+            listed = ", ".join(f"{split} ({row.where})" for split, row in sorted(rows.items()))
+            wrong.append(f"  {song.id}: {listed}")
+    if wrong:
+        raise CorpusError(
+            "The files of one song are put into several splits; give one split to each song.\n"
+            + "\n".join(wrong[:_MOST_SHOWN])
+        )
 
 
-def _number(
-    scan: TreeScan, row: Mapping[str, str], column: str, default: float, song: str, stem: str
-) -> float:
-    value = row.get(column, "")
-    if not value:
-        return default
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if math.isfinite(number) and number >= 0:
-        return number
-    message = f"{SIDECAR}: {column} must be a number >= 0, found {value!r}; {default} is used."
-    scan.problem("bad-metadata", message, song=song, stem=stem)
-    return default
+def _tied(songs: Sequence[_Song]) -> list[_Song]:
+    """Tie songs that have one title, where it is not known that different artists play them.
+
+    A title that more than a few songs have says nothing.
+    """
+    same: dict[str, list[_Song]] = defaultdict(list)
+    for song in songs:
+        if not is_generic(song.title):
+            same[normalise(song.title)].append(song)
+    tied = {
+        song.id: f"title:{title}"
+        for title, group in same.items()
+        if 1 < len(group) <= _MOST_COPIES and not all(song.artist for song in group)
+        for song in group
+    }
+    return [replace(song, ties=(*song.ties, tied[song.id])) if song.id in tied else song for song in songs]
+
+
+# Stems ----------------------------------------------------------------------------------------------
+
+
+def _entries(song: _Song, parser: NameParser) -> Iterable[StemEntry]:
+    ids = _stem_ids(song)
+    labels = _labels(song, parser)
+    for file in song.files:
+        path = file.placed.path
+        yield _entry(song, ids[path], file, labels[path])
+
+
+def _stem_ids(song: _Song) -> dict[str, str]:
+    """Return path -> id: buses and name; "bass.wav" beside "bass.mp3" keep their suffixes."""
+    stems = {file.placed.path: file.placed.stem for file in song.files}
+    ids = {path: _JOIN.join(stem) for path, stem in stems.items()}
+    with_suffix = {
+        path: _JOIN.join((*stem[:-1], stem[-1] + Path(path).suffix)) for path, stem in stems.items()
+    }
+    for longer in (with_suffix, {path: _JOIN.join(Path(path).parts) for path in stems}):
+        counts = Counter(ids.values())
+        ids = {path: longer[path] if counts[stem] > 1 else stem for path, stem in ids.items()}
+    return {path: unicodedata.normalize("NFC", stem) for path, stem in ids.items()}
+
+
+def _labels(song: _Song, parser: NameParser) -> dict[str, tuple[str, ...]]:
+    """Return path -> labels by the sidecar, else by the file's own name, else by its folder's."""
+    names = Names(parser)
+    own = {file.placed.path: file.placed.stem[-1] for file in song.files if not file.placed.by_folder}
+    titles = (song.files[0].placed.title, song.artist, song.title)
+    by_name = song_labels(list(own.values()), titles, parser)
+    found = {}
+    for file in song.files:
+        placed = file.placed
+        labels = by_name[own[placed.path]] if placed.path in own else ()
+        if not names.speaks(own.get(placed.path, ""), labels, placed.folders):
+            labels = next(filter(None, map(names.of_folder, placed.folders)), labels)
+        found[placed.path] = (file.row.labels if file.row is not None else ()) or labels
+    return found
+
+
+def _entry(song: _Song, stem: str, file: _File, labels: tuple[str, ...]) -> StemEntry:
+    row = file.row or SidecarRow("")
+    artist = row.artist or song.artist
+    title = row.title or song.title
+    return StemEntry(
+        song=song.id,
+        stem=stem,
+        path=file.placed.path,
+        labels=labels,
+        artist=artist,
+        title=title,
+        album=row.album,
+        genre=row.genre,
+        corpus_split=song.split,
+        groups=tuple(sorted({*artist_keys(artist), *song_keys(artist, title), *song.ties})),
+        bleed=row.bleed,
+        bleed_labels=row.bleed_labels,
+        gain=row.gain,
+        licence=row.licence or LICENCE,
+        offset_s=row.offset_s,
+    )

@@ -172,12 +172,31 @@ def _read_bleeds(scan: TreeScan, store: MetadataStore) -> dict[str, dict[str, _B
     for path in store.extra_files("*raw_labels*.csv")[:1]:
         for row in scan.load_rows(path, _BLEED_COLUMNS):
             sources = (part.strip() for part in row["bleeding_instrument"].split(","))
-            bleeds.setdefault(row["mixing_secrets_track_id"], {})[row["file"]] = _Bleed(
+            bleed = _Bleed(
                 kit=row["label"].startswith("Drum_"),
                 bleeding=row["bleeding"].casefold() == "yes",
                 sources=tuple(source for source in sources if source),
             )
+            song, file = row["mixing_secrets_track_id"], row["file"]
+            first = bleeds.setdefault(song, {}).setdefault(file, bleed)
+            if song and first != bleed:
+                bleeds[song][file] = _either(first, bleed)
+                message = (
+                    f"{path.name}: {file!r} is listed twice and not alike; what either row says may bleed."
+                )
+                scan.problem("bad-metadata", message, song=song, path=path)
     return bleeds
+
+
+def _either(first: _Bleed, second: _Bleed) -> _Bleed:
+    """Return what is sure of a file that two rows speak of: it bleeds if either says so."""
+    bleeding = [bleed for bleed in (first, second) if bleed.bleeding]
+    sources = {source for bleed in bleeding for source in bleed.sources}
+    return _Bleed(
+        kit=first.kit and second.kit,
+        bleeding=bool(bleeding),
+        sources=tuple(sorted(sources)) if all(bleed.sources for bleed in bleeding) else (),
+    )
 
 
 def stem_bleed(

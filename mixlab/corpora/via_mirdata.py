@@ -28,6 +28,7 @@ import yaml
 from mixlab.corpora._keys import artist_keys, known_artist
 from mixlab.corpora._names import folder_parser
 from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._split_folders import SPLIT_NAMES
 from mixlab.corpora._tree import TreeScan, check_root, labels_of, nothing_found, text
 from mixlab.corpora.slakh import duplicate_keys, stem_labels
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -37,7 +38,6 @@ from mixlab.taxonomy import load_label_map
 __all__ = ["PREFIX", "MirdataAdapter"]
 
 PREFIX = "mirdata"
-_SPLITS = frozenset({"train", "validation", "test"})
 
 
 class MirdataAdapter:
@@ -151,7 +151,7 @@ class MirdataAdapter:
                     message = f"mirdata cannot read track {track_id!r}: {_reason(error)}."
                     scan.problem("bad-metadata", message, song=song, stem=stem)
                     continue
-                split = split if split in _SPLITS else ""
+                split = SPLIT_NAMES.get(split.casefold(), "")
                 scan.add(StemEntry(stem=stem, path=path, labels=labels, corpus_split=split, **common))
 
     def _labels(self, stem: str, track: Any) -> tuple[str, ...]:  # noqa: ANN401

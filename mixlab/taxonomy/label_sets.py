@@ -132,6 +132,9 @@ def label_set_names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in resource_path("taxonomy", "labels").glob("*.yaml")))
 
 
+_ENDINGS = (".yaml", ".yml")
+
+
 def load_label_set(name_path_or_text: str) -> LabelSet:
     """Load a shipped label set by name, or one's own from a YAML file or from the contents of one.
 
@@ -147,7 +150,7 @@ def load_label_set(name_path_or_text: str) -> LabelSet:
         raise TaxonomyError(f"A label set is given by its name or the path of a YAML file, found {text!r}.")
     if text.lstrip().startswith("{"):
         return _parse_text(text)
-    if text.endswith((".yaml", ".yml")):
+    if text.lower().endswith(_ENDINGS):
         path = Path(text).expanduser()
         return _parse_label_set(read_yaml(path), str(path), path.stem)
     if text not in label_set_names():
@@ -182,9 +185,8 @@ def label_set_id(name_path_or_text: str) -> str:
 
 def is_shipped(name_path_or_text: str) -> bool:
     """Tell whether a label set is given by the name of a shipped one."""
-    return not name_path_or_text.lstrip().startswith("{") and not name_path_or_text.endswith(
-        (".yaml", ".yml")
-    )
+    text = name_path_or_text.strip()
+    return not text.startswith("{") and not text.lower().endswith(_ENDINGS)
 
 
 @lru_cache(maxsize=8)

@@ -273,13 +273,13 @@ def folder(root: Path) -> Path:
     rows = [
         "file,label,artist,split,bleed,bleed_labels,gain",
         "a.wav,violin; cello,Some Band,train,yes,piano,0.5",
-        "b.flac,,Some Band,never,no,,loud",
-        "gone.wav,piano,,,,,",
-        "../../../../etc/passwd,piano,,,,,",
+        "b.flac,,Some Band,,no,,",
+        "b.flac,,Some Band,,no,,",
     ]
     touch(root / "two" / "stems.csv", "\n".join(rows))
-    touch(root / "three" / "Drums.wav")
-    touch(root / "three" / "stems.csv", "name,what\nx,y\n")
+    touch(root / "three" / "wav" / "Drums.wav")
+    touch(root / "test" / "four" / "Drums" / "01.wav")
+    touch(root / "test" / "four" / "Drums" / "Kick.wav")
     return root
 
 
@@ -291,3 +291,22 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "moisesdb": moisesdb,
     "folder": folder,
 }
+
+
+def one_song(name: str, folder: Path, number: int, **fields: Any) -> str:
+    """Write one healthy song of a published corpus into ``folder``; return its id."""
+    if name in ("medleydb", "mixing_secrets"):
+        song = f"Artist{number}_Title{number}"
+        medley_song(folder / song, medley_stems(song, "piano", "violin"), **fields)
+    elif name == "slakh":
+        song = f"Track{number:05d}"
+        slakh_track(folder / song, S00={}, S01={})
+    elif name == "musdb18hq":
+        song = f"Artist {number} - Title {number}"
+        for stem in ("mixture", "vocals", "drums", "bass", "other"):
+            touch(folder / song / f"{stem}.wav")
+    else:
+        song = f"0f2e8a54-0000-4000-8000-{number:012d}"
+        track = {"id": "id1", "trackType": "grand piano", "extension": "wav", "has_bleed": False}
+        moises_song(folder / song, [{"stemName": "piano", "tracks": [track]}], **fields)
+    return song

@@ -1,0 +1,519 @@
+"""What the folders of unknown trees mean: splits, songs, buses, instruments, artists."""
+
+import itertools
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixlab.corpora import CORPORA
+from mixlab.corpora._folder_artists import artists_of_folders
+from mixlab.corpora._folder_words import is_wrapper, split_artist, split_of
+from mixlab.entries import Scan, StemEntry
+from tests.corpora.trees import scan, touch
+
+DASHES = {
+    "hyphen": "-",
+    "hyphen of Unicode": "\u2010",
+    "no-break hyphen": "\u2011",
+    "figure dash": "\u2012",
+    "en": "\u2013",
+    "em": "\u2014",
+    "bar": "\u2015",
+    "minus": "\u2212",
+    "two hyphens": "--",
+    "fullwidth": "\uff0d",
+}
+
+
+def read(root: Path, *paths: str) -> Scan:
+    for path in paths:
+        touch(root / path)
+    return scan(CORPORA["folder"], root)
+
+
+def songs(result: Scan) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return song -> stem -> labels."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for entry in result.stems:
+        found.setdefault(entry.song, {})[entry.stem] = entry.labels
+    return found
+
+
+def one_each(result: Scan) -> dict[str, StemEntry]:
+    """Return song -> its first stem."""
+    return {entry.song: entry for entry in reversed(result.stems)}
+
+
+def product(*levels: Iterable[str]) -> list[str]:
+    return ["/".join(parts) for parts in itertools.product(*levels)]
+
+
+# Buses ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("drums", "voice"),
+    [
+        ("Drums", "Vox"),
+        ("01_Drums", "02_Lead Vocals"),
+        ("DRUMS", "BGVs"),
+        ("Drum Kit", "Vocals L"),
+        ("Stems/Drums", "Stems/Vocals"),
+        ("Audio Files/Drums", "Audio Files/Vox"),
+        ("Drums/Audio Files", "Vox/Audio Files"),
+        ("Multitracks/wav/Drums", "Multitracks/wav/Singer"),
+        ("Drums Bus", "Vox Bus"),
+    ],
+)
+def test_a_song_kept_as_bus_folders_is_one_song(tmp_path: Path, drums: str, voice: str) -> None:
+    result = read(
+        tmp_path,
+        *(f"{song}/{drums}/{name}.wav" for song in ("Alpha", "Beta") for name in ("Kick", "Snare", "01")),
+        *(f"{song}/{voice}/{name}.wav" for song in ("Alpha", "Beta") for name in ("01", "02")),
+        *(f"{song}/FX/Riser.wav" for song in ("Alpha", "Beta")),
+    )
+    found = songs(result)
+    assert sorted(found) == ["Alpha", "Beta"]
+    for stems in found.values():
+        labels = {stem.split("~")[-1] + " " + stem.split("~")[0][:2]: label for stem, label in stems.items()}
+        assert sorted(label for label in labels.values() if label in {("kick",), ("snare",)}) == [
+            ("kick",),
+            ("snare",),
+        ]
+        assert len(stems) == 6
+    assert any("buses" in note and "2 songs" in note for note in result.notes)
+
+
+def test_a_file_in_a_bus_keeps_its_own_label_where_it_has_one(tmp_path: Path) -> None:
+    result = read(
+        tmp_path,
+        "Song/Drums/kick.wav",
+        "Song/Drums/01.wav",
+        "Song/Drums/Anna.wav",
+        "Song/Drums/Room.wav",
+        "Song/Drums/Kick/in.wav",
+        "Song/Guitars/Banjo.wav",
+        "Song/Guitars/Piano Man.wav",
+        "Song/Guitars/Lead.wav",
+        "Song/Bass/DI.wav",
+        "Song/Pizza.wav",
+        "Song/piano.wav",
+    )
+    assert songs(result) == {
+        "Song": {
+            "Bass~DI": ("bass",),
+            "Drums~01": ("drums",),
+            "Drums~Anna": ("drums",),
+            "Drums~Kick~in": ("kick",),
+            "Drums~Room": ("room",),
+            "Drums~kick": ("kick",),
+            "Guitars~Banjo": ("banjo",),
+            "Guitars~Lead": ("guitars",),
+            "Guitars~Piano Man": ("guitars",),
+            "Pizza": ("pizza",),
+            "piano": ("piano",),
+        }
+    }
+
+
+def test_the_root_may_be_the_song_of_bus_folders(tmp_path: Path) -> None:
+    result = read(tmp_path / "My Song", "Drums/Kick.wav", "Drums/Snare.wav", "Vox/Lead.wav", "Keys/01.wav")
+    assert set(songs(result)) == {"My Song"}
+    assert one_each(result)["My Song"].title == "My Song"
+
+
+def test_a_mix_beside_buses_is_left_out_or_ignored(tmp_path: Path) -> None:
+    result = read(tmp_path, "Song/Mix.wav", "Song/Drums/Kick.wav", "Song/Vox/01.wav", "Song/Mixes/Song.wav")
+    assert set(songs(result)) == {"Song"}
+    stems = songs(result)["Song"]
+    assert {"Drums~Kick", "Vox~01"} <= set(stems)
+    parts = {labels for stem, labels in stems.items() if "Mix" not in stem}
+    assert parts == {("kick",), ("vox",)}
+
+
+def test_songs_with_titles_of_instruments_are_no_buses(tmp_path: Path) -> None:
+    names = ("drums", "bass", "vocals")
+    result = read(tmp_path, *product(["Bells", "Whistle"], [f"{name}.wav" for name in names]))
+    assert {song: set(stems) for song, stems in songs(result).items()} == {
+        "Bells": set(names),
+        "Whistle": set(names),
+    }
+
+
+def test_two_kits_of_one_song(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Song"], ["Drums 1", "Drums 2"], ["Kick.wav", "Snare.wav"]))
+    assert set(songs(result)) == {"Song"}
+    assert len(result.stems) == 4
+
+
+def test_a_version_within_a_song_is_a_song_tied_to_it(tmp_path: Path) -> None:
+    result = read(
+        tmp_path, *product(["Song", "Song/Live in Rome"], ["drums.wav", "bass.wav"]), "Song/Extras/piano.wav"
+    )
+    assert {song: sorted(stems) for song, stems in songs(result).items()} == {
+        "Song": ["Extras~piano", "bass", "drums"],
+        "Song~Live in Rome": ["bass", "drums"],
+    }
+    first, second = one_each(result).values()
+    assert set(first.groups) & set(second.groups)
+
+
+# Wrappers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "parent", "loose", "expected"),
+    [
+        ("stems", "", False, True),
+        ("Audio Files", "", False, True),
+        ("wav_24bit", "", False, True),
+        ("WAV 48k", "", False, True),
+        ("mp3", "", False, True),
+        ("Song_STEMS", "Song", False, True),
+        ("Song_RAW", "Song", False, True),
+        ("Song", "Song", False, False),
+        ("Song", "Song", True, True),
+        ("Stereo", "", False, False),
+        ("Stereo", "", True, True),
+        ("44100", "", True, True),
+        ("Raw Power", "", True, False),
+        ("Song 24", "Song", False, False),
+        ("Soundgarden", "", False, False),
+        ("12", "", False, False),
+    ],
+)
+def test_wrappers(name: str, parent: str, loose: bool, expected: bool) -> None:
+    assert is_wrapper(name, parent, loose=loose) is expected
+
+
+@pytest.mark.parametrize(
+    "layout", ["{}", "{}/stems", "stems/{}", "audio/{}/wav", "data/{0}/{0}_STEMS", "{0}/{0}"]
+)
+def test_wrappers_count_for_nothing(tmp_path: Path, layout: str) -> None:
+    names = ("Alpha", "Beta", "Gamma")
+    result = read(tmp_path, *product([layout.format(name) for name in names], ["drums.wav", "bass.wav"]))
+    assert songs(result) == {name: {"drums": ("drums",), "bass": ("bass",)} for name in names}
+    assert {entry.artist for entry in result.stems} == {""}
+
+
+def test_one_of_two_formats_is_read_and_the_other_listed(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Song"], ["wav/a drum.wav", "mp3/a drum.mp3", "mp3/bass.mp3"]))
+    assert {entry.path for entry in result.stems} == {"Song/wav/a drum.wav", "Song/mp3/bass.mp3"}
+    assert [(p.path, p.kind) for p in result.problems] == [("Song/mp3/a drum.mp3", "skipped")]
+
+
+def test_raw_files_beside_stems_would_sound_twice(tmp_path: Path) -> None:
+    result = read(tmp_path, "S/S_STEMS/drums.wav", "S/S_RAW/kick.wav", "S/S_RAW/snare.wav", "T/Raw/kick.wav")
+    assert songs(result) == {"S": {"drums": ("drums",)}, "T": {"kick": ("kick",)}}
+    assert [(p.path, p.kind) for p in result.problems] == [
+        ("S/S_RAW/kick.wav", "skipped"),
+        ("S/S_RAW/snare.wav", "skipped"),
+    ]
+
+
+# Splits -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train", "train"),
+        ("Training Set", "train"),
+        ("01_train", "train"),
+        ("valid", "validation"),
+        ("val", "validation"),
+        ("Dev", "validation"),
+        ("validation_data", "validation"),
+        ("test", "test"),
+        ("TEST", "test"),
+        ("Test Drive", ""),
+        ("Trains", ""),
+        ("", ""),
+    ],
+)
+def test_names_of_splits(name: str, split: str) -> None:
+    assert split_of(name) == split
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "valid", "test"), ("Training", "Dev", "Testing"), ("TRAIN", "val", "eval")]
+)
+@pytest.mark.parametrize("layout", ["{}", "stems/{}", "{}/audio"])
+def test_split_folders(tmp_path: Path, names: tuple[str, str, str], layout: str) -> None:
+    paths = [f"{layout.format(split)}/Song {split} {n}/drums.wav" for split in names for n in "ab"]
+    result = read(tmp_path, *paths)
+    found = {entry.song.split("~")[1]: entry.corpus_split for entry in result.stems}
+    expected = zip(names, ("train", "validation", "test"), strict=True)
+    assert found == {f"Song {name} {n}": split for name, split in expected for n in "ab"}
+    assert {entry.artist for entry in result.stems} == {""}
+    assert any("as splits" in note for note in result.notes)
+
+
+def test_split_folders_with_artists_and_buses(tmp_path: Path) -> None:
+    result = read(
+        tmp_path, "train/Ann/One/Drums/kick.wav", "train/Ann/One/Vox/01.wav", "test/Bob/Two/bass.wav"
+    )
+    assert {entry.song: entry.corpus_split for entry in result.stems} == {
+        "train~Ann~One": "train",
+        "test~Bob~Two": "test",
+    }
+
+
+def test_a_song_that_is_called_test(tmp_path: Path) -> None:
+    result = read(tmp_path, "Test/drums.wav", "Test/Vox/01.wav", "Test/Vox/02.wav", "Other/drums.wav")
+    assert {entry.song: entry.corpus_split for entry in result.stems} == {"Test": "", "Other": ""}
+
+
+def test_one_song_in_two_split_folders_is_tied(tmp_path: Path) -> None:
+    result = read(tmp_path, "train/Piano Man/drums.wav", "test/Piano Man/bass.wav", "test/Other/bass.wav")
+    first, second = (entry for entry in result.stems if "Piano" in entry.song)
+    assert set(first.groups) & set(second.groups) == {"title:pianoman"}
+
+
+# One folder per instrument ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["{}", "{}_{folder}", "{folder} - {}", "{} ({folder})", "03 {}"])
+@pytest.mark.parametrize("top", ["", "stems/", "train/"])
+def test_folders_of_an_instrument(tmp_path: Path, name: str, top: str) -> None:
+    titles = ["Piano Man", "Drum Boogie", "So What"]
+    paths = [f"{top}{f}/{name.format(t, folder=f)}.wav" for f in ("drums", "bass", "piano") for t in titles]
+    result = read(tmp_path, *paths)
+    found = songs(result)
+    assert len(found) == 3
+    for stems in found.values():
+        assert sorted(stems.values()) == [("bass",), ("drums",), ("piano",)]
+    assert sorted(title.split("~")[-1].removeprefix("03 ") for title in found) == sorted(titles)
+    assert any("folder per instrument" in note and "3 songs" in note for note in result.notes)
+
+
+def test_one_song_whatever_the_spelling(tmp_path: Path) -> None:
+    result = read(
+        tmp_path,
+        "drums/Caf\u00e9 Del Mar.wav",
+        "bass/Cafe\u0301 del mar.wav",
+        "Lead Vocals/Caf\u00e9_Del_Mar.wav",
+        "drums/Other One.wav",
+        "bass/Other One.wav",
+    )
+    assert len(songs(result)) == 2
+    assert {len(stems) for stems in songs(result).values()} == {2, 3}
+
+
+def test_solos_in_folders_of_their_instrument(tmp_path: Path) -> None:
+    result = read(tmp_path, "piano/Nocturne.wav", "piano/Etude.wav", "guitar/Bell Song.wav")
+    assert songs(result) == {
+        "Nocturne": {"piano": ("piano",)},
+        "Etude": {"piano": ("piano",)},
+        "Bell Song": {"guitar": ("guitar",)},
+    }
+
+
+def test_numbered_songs_in_folders_of_an_instrument(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["drums", "bass"], [f"{n:03d}.wav" for n in range(6)]))
+    assert len(songs(result)) == 6
+    few = read(tmp_path / "Song", *product(["drums", "bass"], ["1.wav", "2.wav"]))
+    assert set(songs(few)) == {"Song"}
+
+
+def test_folders_of_an_instrument_below_a_genre(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Rock", "Jazz"], ["drums", "bass"], ["Piano Man.wav", "Take Five.wav"]))
+    assert len(songs(result)) == 4
+    assert {labels for stems in songs(result).values() for labels in stems.values()} == {
+        ("bass",),
+        ("drums",),
+    }
+
+
+def test_artist_and_title_in_folders_of_an_instrument(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["drums", "bass"], ["Ann Lee \u2013 One.wav", "Bob Ray \u2013 Two.wav"]))
+    assert {(entry.artist, entry.title) for entry in result.stems} == {("Ann Lee", "One"), ("Bob Ray", "Two")}
+
+
+# Depth and ids ----------------------------------------------------------------------------------------
+
+
+@given(depth=st.integers(0, 12))
+def test_songs_at_any_depth_are_read(depth: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("deep")
+    above = "".join(f"Level{chr(97 + i)}x/" for i in range(depth))
+    result = read(root, f"{above}Song/drums.wav", f"{above}Song/bass.wav", "Flat/drums.wav")
+    assert len(result.stems) == 3
+    assert not result.problems
+
+
+def test_what_lies_too_deep_is_listed(tmp_path: Path) -> None:
+    result = read(tmp_path, "Song/drums.wav", "a/" * 40 + "drums.wav")
+    assert [entry.song for entry in result.stems] == ["Song"]
+    assert {problem.kind for problem in result.problems} == {"skipped"}
+
+
+def test_a_folder_that_a_link_leads_to_is_read_once(tmp_path: Path) -> None:
+    touch(tmp_path / "Song" / "drums.wav")
+    (tmp_path / "Again").symlink_to(tmp_path / "Song")
+    (tmp_path / "Song" / "up").symlink_to(tmp_path)
+    result = scan(CORPORA["folder"], tmp_path)
+    assert [entry.path for entry in result.stems] == ["Song/drums.wav"]
+    assert {problem.path for problem in result.problems} == {"Again", "Song/up"}
+
+
+COLLIDING = [
+    ("A/B_C", "A_B/C"),
+    ("A/B", "A~B"),
+    ("A/B/C", "A~B/C"),
+    ("Caf\u00e9", "Cafe\u0301"),
+    ("Song", "song"),
+    ("A/Drums_1", "A_Drums/1"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), COLLIDING)
+def test_different_songs_have_different_ids(tmp_path: Path, first: str, second: str) -> None:
+    result = read(tmp_path, *product([first, second, "Other"], ["piano.wav", "violin.wav"]))
+    assert len({entry.song for entry in result.stems}) == 3
+    assert len(result.stems) == 6
+    assert not result.problems
+    assert all(entry.song == unicodedata.normalize("NFC", entry.song) for entry in result.stems)
+
+
+names = st.text("AB_~ -/", min_size=1, max_size=7)
+
+
+@given(others=st.lists(names, min_size=1, max_size=6))
+def test_a_song_keeps_its_id_whatever_else_there_is(
+    others: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("ids")
+    parts = [name.replace(" ", "").split("/") for name in others]
+    folders = ["/".join(f"{part}x{'uvwyz'[i % 5]}" for i, part in enumerate(name)) for name in parts]
+    alone = {entry.path: entry.song for entry in read(root, "Own_Song/piano.wav").stems}
+    result = read(root, *(f"{folder}/piano.wav" for folder in folders))
+    assert alone.items() <= {entry.path: entry.song for entry in result.stems}.items()
+    keys = [(entry.song, entry.stem) for entry in result.stems]
+    assert len(set(keys)) == len(keys) == len(set(folders)) + 1
+
+
+def test_stems_of_one_name_in_several_buses(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Song"], ["Drums", "Vox"], ["L.wav", "R.wav"]), "Song/Vox/L.mp3")
+    assert [entry.stem for entry in result.stems] == ["Drums~L", "Drums~R", "Vox~L.mp3", "Vox~L.wav", "Vox~R"]
+
+
+# Artists ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dash", DASHES.values(), ids=DASHES)
+def test_every_dash_parts_artist_and_title(tmp_path: Path, dash: str) -> None:
+    result = read(tmp_path, *product([f"Ann Lee {dash} One", f"Ann Lee {dash} Two"], ["drums.wav"]))
+    assert {(entry.artist, entry.title) for entry in result.stems} == {("Ann Lee", "One"), ("Ann Lee", "Two")}
+    assert all("artist:annlee" in entry.groups for entry in result.stems)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Artist - Title", ("Artist", "Title")),
+        ("Artist\u2014Title", ("Artist", "Title")),
+        ("Artist\u00a0\u2013\u00a0Title", ("Artist", "Title")),
+        ("Artist_-_Long_Title", ("Artist", "Long Title")),
+        ("03 - Artist - Title", ("Artist", "Title")),
+        ("03 Artist - Title", ("Artist", "Title")),
+        ("50 Cent - In Da Club", ("50 Cent", "In Da Club")),
+        ("Jay-Z - Song", ("Jay-Z", "Song")),
+        ("Artist - Title - Live", ("Artist", "Title - Live")),
+        ("01 - Piano Man", ("", "Piano Man")),
+        ("Song 01 - Take 2", ("", "Song 01 - Take 2")),
+        ("2019-05-03 - Jam", ("", "Jam")),
+        ("Up-Tempo", ("", "Up-Tempo")),
+        ("Song", ("", "Song")),
+        ("-", ("", "-")),
+    ],
+)
+def test_artist_and_title(name: str, expected: tuple[str, str]) -> None:
+    assert split_artist(name) == expected
+
+
+ARTISTS = ["Ann Lee", "Bob Ray", "Cat Doe", "Dan Fox", "Eve Kay", "Flo May"]
+
+
+def test_folders_of_songs_are_their_artists(tmp_path: Path) -> None:
+    paths = [f"{a}/{a[:3]} Tune{n}/{s}.wav" for a in ARTISTS for n in "xyz" for s in ("drums", "bass")]
+    result = read(tmp_path, *paths)
+    assert {entry.song: entry.artist for entry in result.stems} == {
+        f"{artist}~{artist[:3]} Tune{n}": artist for artist in ARTISTS for n in "xyz"
+    }
+    assert any("6 folders of songs as their artists, for 18 songs" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["{artist}/{song}/{stem}", "{artist}/Album {artist}/{song}/{stem}", "stems/{artist}/{song}/wav/{stem}",
+     "Rock/{artist}/{song}/{stem}", "train/{artist}/{song}/{stem}", "{artist}/{song}/Drums/{stem}"],
+)  # fmt: skip
+def test_artists_at_any_level(tmp_path: Path, layout: str) -> None:
+    paths = [
+        layout.format(artist=artist, song=f"{artist[:3]} Tune{n}", stem=stem)
+        for artist in ARTISTS
+        for n in "xyz"
+        for stem in ("kick.wav", "snare.wav")
+    ]
+    result = read(tmp_path, *paths)
+    assert {entry.artist for entry in result.stems} == set(ARTISTS)
+    assert len(songs(result)) == 18
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        {"stems": 20},
+        {"Collection of mine": 20},
+        {"Rock": 8, "Jazz": 8, "Pop": 8},
+        {"Rock": 5, "Jazz": 5, "Pop": 5, "Folk": 5, "Metal": 5, "Hip Hop": 5},
+        {"Mine": 40, "Yours": 1, "Theirs": 1, "Hers": 1, "His": 1},
+        {"2015": 3, "2016": 3, "2017": 3, "2018": 3, "2019": 3, "2020": 3},
+        {"CD 1": 3, "CD 2": 3, "CD 3": 3, "CD 4": 3, "CD 5": 3, "CD 6": 3},
+        {"A": 3, "B": 3, "C": 3, "D": 3, "E": 3, "F": 3},
+        {"Ann Lee": 1, "Bob Ray": 1, "Cat Doe": 1, "Dan Fox": 1, "Eve Kay": 1, "Flo May": 1},
+    ],
+    ids=lambda folders: next(iter(folders)),
+)
+def test_folders_that_are_not_taken_for_artists(tmp_path: Path, folders: dict[str, int]) -> None:
+    paths = [f"{name}/Tune{name[:2]}{n}/drums.wav" for name, count in folders.items() for n in range(count)]
+    result = read(tmp_path, *paths)
+    assert {entry.artist for entry in result.stems} == {""}
+    assert not any("artists" in note for note in result.notes)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(0, 30))
+def test_artists_are_taken_only_where_three_splits_are_left(sizes: list[int], alone: int) -> None:
+    above = {f"{i}/{n}": ((f"Artist{chr(97 + i)}",),) for i, size in enumerate(sizes) for n in range(size)}
+    above |= {f"alone {n}": () for n in range(alone)}  # type: ignore[dict-item]
+    found = artists_of_folders(above, ())
+    if found.names:
+        total = sum(sizes) + alone
+        assert max(sizes) <= 0.8 * total
+        assert len(sizes) >= 5
+        assert total - max(sizes) >= 0.2 * total
+        assert f"{len(sizes)} folders" in found.note
+    else:
+        assert found.note == ""
+
+
+def test_the_name_beats_the_folder_above(tmp_path: Path) -> None:
+    paths = [f"{artist}/Guest Star - Tune{artist[:3]}{n}/drums.wav" for artist in ARTISTS for n in "xy"]
+    assert {entry.artist for entry in read(tmp_path, *paths).stems} == {"Guest Star"}
+
+
+def test_unknown_artists_are_empty(tmp_path: Path) -> None:
+    result = read(tmp_path, "One/drums.wav", "Two/drums.wav", "Various Artists/Three/drums.wav")
+    assert {entry.artist for entry in result.stems} == {""}
+    assert not any(group.startswith("artist:") for entry in result.stems for group in entry.groups)
+
+
+def test_files_in_the_root_beside_songs_are_said_to_be_one_song(tmp_path: Path) -> None:
+    result = read(tmp_path / "Mine", "drums.wav", "bass.wav", "Song/drums.wav")
+    assert set(songs(result)) == {"Mine", "Song"}
+    assert any("2 files that lie directly in the root" in note for note in result.notes)
