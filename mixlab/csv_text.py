@@ -135,7 +135,10 @@ def _delimiter(text: str, names: Collection[str]) -> str:
     first = next((line for line in text.removeprefix("\ufeff").splitlines() if line.strip()), "")
 
     def columns(delimiter: str) -> tuple[int, int]:
-        cells = next(iter(_records(first, delimiter)), [])
+        try:
+            cells = next(iter(_records(first, delimiter)), [])
+        except csv.Error:  # its quotation marks end before another delimiter
+            return -1, 0
         return sum(column_name(cell) in names for cell in cells), len(cells)
 
     return max(_DELIMITERS, key=columns)
