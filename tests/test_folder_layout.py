@@ -150,6 +150,29 @@ def test_two_kits_of_one_song(tmp_path: Path) -> None:
     assert len(result.stems) == 4
 
 
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("Vox/Alto.wav", "vox"),
+        ("Sax/Alto 2.wav", "sax"),
+        ("Vox/Bass.wav", "vox"),
+        ("Drums/Bass.wav", "drums"),
+        ("Guitars/Tom.wav", "guitars"),
+        ("Guitars/Bass.wav", "bass"),
+        ("Drums/Tom.wav", "tom"),
+        ("Brass/Sax.wav", "sax"),
+    ],
+)
+def test_words_that_mean_something_else_in_other_buses(tmp_path: Path, path: str, label: str) -> None:
+    result = read(tmp_path, f"Song/{path}", "Song/Keys/Piano.wav", "Song/Drums/Kick.wav")
+    assert {entry.path: entry.labels for entry in result.stems}[f"Song/{path}"] == (label,)
+
+
+def test_unknown_folders_beside_buses_are_part_of_the_song(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Song"], ["Drums/01.wav", "Vox/01.wav", "Zorbs/01.wav", "Ann/gtr.wav"]))
+    assert set(songs(result)) == {"Song"}
+
+
 def test_a_version_within_a_song_is_a_song_tied_to_it(tmp_path: Path) -> None:
     result = read(
         tmp_path, *product(["Song", "Song/Live in Rome"], ["drums.wav", "bass.wav"]), "Song/Extras/piano.wav"
@@ -160,6 +183,11 @@ def test_a_version_within_a_song_is_a_song_tied_to_it(tmp_path: Path) -> None:
     }
     first, second = one_each(result).values()
     assert set(first.groups) & set(second.groups)
+
+
+def test_a_version_has_the_artist_of_its_song(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Ann \u2013 One"], ["", "Live/"], ["drums.wav", "bass.wav"]))
+    assert {(entry.artist, entry.title) for entry in result.stems} == {("Ann", "One"), ("Ann", "One (Live)")}
 
 
 # Wrappers ---------------------------------------------------------------------------------------------
@@ -272,6 +300,15 @@ def test_one_song_in_two_split_folders_is_tied(tmp_path: Path) -> None:
     result = read(tmp_path, "train/Piano Man/drums.wav", "test/Piano Man/bass.wav", "test/Other/bass.wav")
     first, second = (entry for entry in result.stems if "Piano" in entry.song)
     assert set(first.groups) & set(second.groups) == {"title:pianoman"}
+
+
+@pytest.mark.parametrize("song", ["Piano Man/", ""])
+def test_parts_of_one_song_in_split_folders_are_tied(tmp_path: Path, song: str) -> None:
+    other = ["Other/drums.wav"] if song else []
+    result = read(tmp_path, *product([f"{song}train", f"{song}test"], ["drums.wav", "bass.wav"]), *other)
+    parts = {entry.corpus_split: set(entry.groups) for entry in result.stems if entry.corpus_split}
+    assert set(parts) == {"train", "test"}
+    assert parts["train"] & parts["test"]
 
 
 # One folder per instrument ----------------------------------------------------------------------------

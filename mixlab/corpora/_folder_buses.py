@@ -25,6 +25,8 @@ _MIXES = words_set(
     """
 )
 _SONG_WORDS = words_set("song songs tune tunes title")
+_RANGES = words_set("soprano alto tenor baritone")
+_NOT_ALONE = words_set("bass tom")
 _MANY_NUMBERS = 5
 _MIX_LABEL = ("mix",)
 
@@ -118,7 +120,8 @@ class Names:
 
         ``kick`` and ``Room`` in ``Drums`` do, ``01`` and ``Anna`` do not; nor does ``Piano Man``, which is of
         another family and has a word that is none of an instrument. In a folder of mixes, and of what
-        lacks an instrument, only a name that is an instrument's and nothing else does.
+        lacks an instrument, only a name that is an instrument's and nothing else does. ``Alto`` in
+        ``Sax`` is a saxophone, ``Bass`` in ``Drums`` none of the basses.
 
         Args:
             name: The file's name, '' where it is the song's.
@@ -128,7 +131,11 @@ class Names:
         known = self.parser.is_known(name)
         if any(map(self.parser.nodes, labels)):
             around = self.parser.families(label for folder in folders for label in self.of_folder(folder))
-            return known or (bool(around) and not around.isdisjoint(self.parser.families(labels)))
+            alike = not around.isdisjoint(self.parser.families(labels))
+            words = {word for word in split_words(name) if word.isalpha()}
+            if around and (words <= _RANGES or (words <= _NOT_ALONE and not alike)):
+                return False
+            return known or alike
         return known and any(self._settles(label) for label in labels)
 
     def _settles(self, label: str) -> bool:

@@ -97,12 +97,13 @@ def count_songs(count: int) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """What the folders above have said so far."""
+    """What the folders above have said so far; ``within`` is the song that this is another form of."""
 
     top: bool = True
     split: str = ""
     above: tuple[Parts, ...] = ()
     ties: Parts = ()
+    within: str = ""
 
 
 class _Reader:
@@ -136,7 +137,7 @@ class _Reader:
             self._add_files(node, node.files, place)
         splits = self._splits(node, rest)
         for child in rest:
-            self.visit(child, self._below(child, splits, place))
+            self.visit(child, self._below(node, child, splits, place))
 
     def _meaning(self, node: Node, buses: Sequence[Node], top: bool) -> Meaning:
         sounding = [bus for bus in buses if self._names.sounds(bus.name)]
@@ -175,8 +176,10 @@ class _Reader:
         buses = [child for child in node.children if self._names.is_bus(child.name)]
         return self._meaning(node, buses, top=True) is not Meaning.BUSES
 
-    def _below(self, child: Node, splits: dict[str, str], place: _Place) -> _Place:
+    def _below(self, node: Node, child: Node, splits: dict[str, str], place: _Place) -> _Place:
         split = splits.get(child.name, "")
+        if split and child.files:  # parts of one song, or of what lies in the root
+            place = replace(self._tied(node, place), within=node.name or self._root_name)
         if split:
             return replace(place, split=split)
         return replace(place, top=False, above=(*place.above, child.parts))
@@ -200,18 +203,18 @@ class _Reader:
         place = self._tied(node, place) if versions else place
         self._add_files(node, files, place)
         for child in versions:
-            self.visit(child, replace(place, top=False))
+            self.visit(child, replace(place, top=False, within=node.name or self._root_name))
 
     def _is_version(self, node: Node, child: Node) -> bool:
-        """Return whether the song has at least half of a folder's files elsewhere too."""
-        inside = [file.name.casefold() for file in child.all_files()]
+        """Return whether the song has at least half of a folder's instruments elsewhere too."""
+        inside = [file.name.casefold() for file in child.all_files() if self._names.sounds(file.name)]
         elsewhere = {
             file.name.casefold() for file in node.all_files() if file.parts[: len(child.parts)] != child.parts
         }
-        return 2 * sum(name in elsewhere for name in inside) >= len(inside)
+        return 2 * sum(name in elsewhere for name in inside) >= len(inside) > 0
 
     def _add_files(self, node: Node, files: Iterable[File], place: _Place) -> None:
-        title = node.name or self._root_name
+        title = f"{place.within} ({node.name})" if place.within else node.name or self._root_name
         above = tuple(parts for parts in place.above if parts != node.parts)
         for file in files:
             below = file.parts[len(node.parts) :]

@@ -70,6 +70,7 @@ _LAYOUT = "<root>/<song>/<stem>.wav (flac, mp3, ogg, aiff), or <root>/<stem>.wav
 _MAX_DEPTH = 32
 _MOST_SHOWN, _MOST_COPIES = 20, 4
 _JOIN = "~"
+_NUMBER = re.compile(r"^\d+[\s._-]+")
 _CAMBRIDGE = re.compile(r"(?P<song>[^_]+_[^_]+?)_(?:Full|Excerpt\w*)(?:_.*)?", re.IGNORECASE)
 
 
@@ -249,7 +250,7 @@ def _tied(songs: Sequence[_Song]) -> list[_Song]:
     same: dict[str, list[_Song]] = defaultdict(list)
     for song in songs:
         if not is_generic(song.title):
-            same[normalise(song.title)].append(song)
+            same[normalise(_NUMBER.sub("", song.title))].append(song)
     tied = {
         song.id: f"title:{title}"
         for title, group in same.items()
