@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.settings import Settings
 from benchmarks.workloads import PAPER, workload
 from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset, make_loader
+from mixlab.datasets import MixDataset
+from mixlab.loaders import make_loader
 from mixlab.models import ModelConfig, build_model
 from mixlab.pack import PackReader
 from mixlab.training.config import TrainConfig

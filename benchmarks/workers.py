@@ -8,7 +8,8 @@ from typing import Any
 from benchmarks.settings import Settings
 from benchmarks.workloads import W, workload
 from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset, make_loader
+from mixlab.datasets import MixDataset
+from mixlab.loaders import make_loader
 from mixlab.pack import PackReader
 from mixlab.rendering import CatalogReader, Reader
 

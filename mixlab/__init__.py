@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixlab.catalog import Catalog, Stem
-    from mixlab.datasets import MixDataset, MixLoader, make_loader
+    from mixlab.datasets import MixDataset
     from mixlab.device import make_device_loader, prepare_batch, render_batch
     from mixlab.drawing import draw
     from mixlab.errors import MixlabError
     from mixlab.indexing import build_catalog
+    from mixlab.loaders import MixLoader, make_loader
     from mixlab.recipes import MixConfig, MixRecipe
     from mixlab.rendering import Mix, render
     from mixlab.taxonomy import load_label_set, load_taxonomy
@@ -25,7 +26,7 @@ _EXPORTS = {
     "Mix": "mixlab.rendering",
     "MixConfig": "mixlab.recipes",
     "MixDataset": "mixlab.datasets",
-    "MixLoader": "mixlab.datasets",
+    "MixLoader": "mixlab.loaders",
     "MixRecipe": "mixlab.recipes",
     "MixlabError": "mixlab.errors",
     "Stem": "mixlab.catalog",
@@ -34,7 +35,7 @@ _EXPORTS = {
     "load_label_set": "mixlab.taxonomy",
     "load_taxonomy": "mixlab.taxonomy",
     "make_device_loader": "mixlab.device",
-    "make_loader": "mixlab.datasets",
+    "make_loader": "mixlab.loaders",
     "prepare_batch": "mixlab.device",
     "render": "mixlab.rendering",
     "render_batch": "mixlab.device",

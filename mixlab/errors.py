@@ -3,6 +3,7 @@
 MixlabError
 ├── MissingDependencyError   an optional package (an extra) is not installed
 ├── ConfigError              a setting is out of range or contradicts another
+│   └── OutOfRangeError      no item, batch or epoch has that number (it is an IndexError, too)
 ├── TaxonomyError            a taxonomy, label-map or label-set file is inconsistent
 │   └── UnknownLabelError    a corpus uses labels that its map does not list
 ├── AudioError               a file cannot be read as audio, or written
@@ -27,6 +28,7 @@ __all__ = [
     "CorpusError",
     "MissingDependencyError",
     "MixlabError",
+    "OutOfRangeError",
     "OutputError",
     "RecipeError",
     "RunError",
@@ -46,6 +48,10 @@ class MissingDependencyError(MixlabError):
 
 class ConfigError(MixlabError):
     """A setting is out of range or contradicts another one."""
+
+
+class OutOfRangeError(ConfigError, IndexError):
+    """No item, batch or epoch has that number."""
 
 
 class TaxonomyError(MixlabError):

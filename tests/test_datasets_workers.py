@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mixlab import Catalog, MixConfig, MixDataset, datasets, make_loader
-from mixlab.datasets import _Buffers, _shared_memory, warm_up
+from mixlab import Catalog, MixConfig, MixDataset, loaders, make_loader
+from mixlab.datasets import split_buffer
 from mixlab.errors import AudioError, ConfigError
+from mixlab.loaders import _Buffers, _shared_memory, warm_up
 from mixlab.reading import CatalogReader
 
 CONFIG = MixConfig(duration_s=0.5)
@@ -47,7 +48,7 @@ def test_a_batch_is_its_items_stacked(toy: Catalog) -> None:
 def test_batches_stay_what_they_are_when_workers_use_their_places_again(
     toy: Catalog, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr(datasets, "AHEAD", 1)  # as few places as there can be
+    monkeypatch.setattr(loaders, "AHEAD", 1)  # as few places as there can be
     data = dataset(toy, batch_size=2, epoch_size=20)
     loader = make_loader(data, num_workers=workers)
     batches = [*loader, *loader]
@@ -67,7 +68,7 @@ def test_what_is_pickled_per_batch_is_small_whatever_its_size(
         sizes.append(len(ForkingPickler.dumps(handed_over)))
         assert shared.is_shared()
         np.testing.assert_array_equal(
-            datasets._split(buffers.fetch(handed_over[1], pin_memory=False), data._layout(batch_size)[0])[
+            split_buffer(buffers.fetch(handed_over[1], pin_memory=False), data._layout(batch_size)[0])[
                 "audio"
             ],
             data.batch(0)["audio"],
@@ -86,7 +87,7 @@ def test_workers_that_are_spawned_write_into_the_shared_memory_too(toy: Catalog)
     buffers = _Buffers(data, 1, 2, _shared_memory(1, 4, data._layout(4)[1]))
     loader = DataLoader(buffers, batch_size=None, num_workers=1, multiprocessing_context="spawn")
     _, place = next(iter(loader))
-    found = datasets._split(buffers.fetch(int(place), pin_memory=False), data._layout(4)[0])
+    found = split_buffer(buffers.fetch(int(place), pin_memory=False), data._layout(4)[0])
     assert_same(found, data.batch(2, 1))
 
 
@@ -99,7 +100,7 @@ def test_training_goes_into_the_next_epoch_with_the_same_workers(toy: Catalog) -
     assert len(workers) == 2
     assert {child.pid for child in active_children()} - before == workers
     assert loader.epoch == 2
-    assert_same(second[3], loader.dataset.batch(3, 1))
+    assert_same(second[3], loader.mixes.batch(3, 1))
     loader.set_epoch(0)
     assert_same(next(iter(loader)), first[0])
     assert ({child.pid for child in active_children()} - before).isdisjoint(workers)
@@ -139,10 +140,11 @@ class Failing:
 def test_after_an_error_a_loader_goes_on_where_it_stood(toy: Catalog) -> None:
     reader = Failing(CatalogReader(toy))
     loader = make_loader(dataset(toy, reader=reader))
-    next(iter(loader))
+    batches = iter(loader)
+    next(batches)
     reader.fails = True
     with pytest.raises(AudioError, match="the disk is gone"):
-        next(iter(loader))
+        next(batches)
     reader.fails = False
     assert next(iter(loader))["index"].tolist() == [4, 5, 6, 7]
 

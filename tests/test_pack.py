@@ -13,11 +13,12 @@ import soundfile
 
 from mixlab.catalog import Catalog
 from mixlab.cli import main
-from mixlab.datasets import MixDataset, make_loader
+from mixlab.datasets import MixDataset
 from mixlab.drawing import draw
 from mixlab.effects import EffectsConfig
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError
 from mixlab.indexing import build_catalog
+from mixlab.loaders import make_loader
 from mixlab.pack import FileMark, Pack, PackReader, default_pack_folder, is_same_file, open_reader
 from mixlab.packing import PackReport, pack_catalog
 from mixlab.recipes import MixConfig

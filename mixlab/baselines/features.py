@@ -100,6 +100,8 @@ class Mixes:
             seed=self.seed,
             epoch_size=self.n_items,
             batch_size=1,
+            rank=0,
+            world_size=1,
         )
 
 

@@ -1,16 +1,15 @@
 """A loader whose workers read and whose consumer renders on the device, item for item as ``MixLoader``."""
 
-import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
-from mixlab.datasets import AHEAD, MixDataset, MixLoader, _as_it_is, _start_worker, _worker, warm_up
+from mixlab.datasets import Batch, MixDataset
 from mixlab.device.raw import RawBatch, join_items, prepare_item
 from mixlab.device.rendering import render_batch
 from mixlab.errors import ConfigError
+from mixlab.loaders import MixLoader, check_dataset, turns
 
 __all__ = ["DeviceLoader", "make_device_loader"]
 
@@ -23,13 +22,8 @@ class _RawBatches(IterableDataset[RawBatch]):
         self._dataset, self._epoch, self._first_batch = dataset, epoch, first_batch
 
     def __iter__(self) -> Iterator[RawBatch]:
-        number, step = _worker()
-        dataset, per_epoch = self._dataset, self._dataset.batches_per_epoch
-        position = self._first_batch + number
-        while position < per_epoch or not dataset.fixed:
-            later, batch = divmod(position, per_epoch)
-            yield _prepare(dataset, dataset.batch_indices(batch), self._epoch + later)
-            position += step
+        for batch, later in turns(self._dataset, self._first_batch):
+            yield _prepare(self._dataset, self._dataset.batch_indices(batch), self._epoch + later)
 
 
 def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
@@ -59,6 +53,12 @@ class DeviceLoader(MixLoader):
         pin_memory: bool | None = None,
     ) -> None:
         """Wrap ``dataset``; see ``make_device_loader``."""
+        check_dataset(dataset)
+        if dataset.changes_items:
+            raise ConfigError(
+                f"{type(dataset).__name__} overrides item(), but what a device renders are recipes: override "
+                "recipe(), change batches after they are rendered, or use make_loader."
+            )
         if dataset.config.engine != "vocoder":
             raise ConfigError(
                 f"Mixes are rendered on a device by the engine 'vocoder' alone, found mix.engine "
@@ -67,48 +67,18 @@ class DeviceLoader(MixLoader):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         pins = self.device.type == "cuda" if pin_memory is None else pin_memory
         super().__init__(dataset, num_workers=num_workers, pin_memory=pins)
-        self._raw: Iterator[RawBatch] | None = None
 
-    def _take(self, epoch: int, batch: int) -> dict[str, torch.Tensor]:
-        """Return a batch, rendered, from the running stream; start one there if it stands elsewhere."""
-        if self._raw is None or self._stream_at != (epoch, batch):
-            self.close()
-            self._raw = self._start_raw(epoch, batch)
-        try:
-            raw = next(self._raw)
-        except BaseException:
-            self.close()
-            raise
-        self._stream_at = (epoch + 1, 0) if batch + 1 == len(self) else (epoch, batch + 1)
-        config = self.dataset.config
-        return render_batch(
-            raw,
-            self.device,
-            sources=self.dataset.sources,
-            frames=self.dataset.frames,
-            max_sources=config.max_sources if self.dataset.sources else None,
-        )
-
-    def _start_raw(self, epoch: int, batch: int) -> Iterator[RawBatch]:
-        options: dict[str, Any] = {}
-        if self.num_workers:
-            warm_up(self.dataset.config.render_settings())
-            options["worker_init_fn"] = _start_worker
-            options["prefetch_factor"] = max(2, math.ceil(AHEAD / self.dataset.batch_size))
-        loader = DataLoader(
-            _RawBatches(self.dataset, epoch, batch),
-            batch_size=None,
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # of its own: a resumed run must not draw from torch's again
-            **options,
-        )
-        return iter(loader)
-
-    def close(self) -> None:
-        """End the workers; iterating starts them again where it stands."""
-        self._raw = None
+    def _start(self, epoch: int, batch: int) -> Iterator[Batch]:
+        """Return the stream of rendered batches from one on."""
+        config, dataset = self.mixes.config, self.mixes
+        for raw in self._loader(_RawBatches(dataset, epoch, batch), pin_memory=self._pins()):
+            yield render_batch(
+                raw,
+                self.device,
+                sources=dataset.sources,
+                frames=dataset.frames,
+                max_sources=config.max_sources if dataset.sources else None,
+            )
 
 
 def make_device_loader(
@@ -128,6 +98,7 @@ def make_device_loader(
         pin_memory: Hand raw batches over in page-locked memory; by default for CUDA devices.
 
     Raises:
-        ConfigError: the dataset's engine is another than ``vocoder``.
+        ConfigError: the dataset's engine is another than ``vocoder``, or it is no ``MixDataset``, or a
+            subclass that overrides ``item`` or ``__iter__``.
     """
     return DeviceLoader(dataset, num_workers=num_workers, device=device, pin_memory=pin_memory)

@@ -69,7 +69,7 @@ class RawBatch:
         votes: bool ``(sources, 3, classes)``: classes that a present source makes present, that it makes
             unknown, and that one of which it is uncertain whether it sounds makes unknown.
         never_known: bool ``(classes,)``: classes that are no instruments.
-        items: int64 ``(items, 2)``: index within the epoch and attempt.
+        items: int64 ``(items, 3)``: epoch, index within it, and attempt.
         settings: How all of them are rendered and labelled.
     """
 
@@ -118,6 +118,7 @@ class RawItem:
 
     sources: tuple[_RawSource, ...]
     settings: RenderSettings
+    epoch: int
     index: int
     attempt: int
 
@@ -155,7 +156,7 @@ def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem
             f"{recipe.render.engine!r}. Set mix.engine to 'vocoder', or render with mixlab.render."
         )
     sources = tuple(_read_source(source, catalog, reader, recipe.render) for source in recipe.sources)
-    return RawItem(sources, recipe.render, recipe.index, recipe.attempt)
+    return RawItem(sources, recipe.render, recipe.epoch, recipe.index, recipe.attempt)
 
 
 def _read_source(
@@ -233,7 +234,7 @@ def join_items(items: Sequence[RawItem]) -> RawBatch:
         torch.from_numpy(np.array(sounding)),
         torch.from_numpy(np.stack([_source_votes(source, settings) for source in sources])),
         torch.from_numpy(_never_known(settings.label_set, settings.label_hash).copy()),
-        torch.tensor([(item.index, item.attempt) for item in items]),
+        torch.tensor([(item.epoch, item.index, item.attempt) for item in items]),
         settings,
     )
 

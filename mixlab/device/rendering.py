@@ -41,9 +41,9 @@ def render_batch(
 
     Returns:
         On the device, as batches of ``MixDataset`` have them: ``audio`` float32 ``(items, channels,
-        samples)``, ``target`` float32 and ``mask`` bool ``(items, classes)``, ``index`` and ``attempt``
-        int64 ``(items,)``, which stay on the host, and besides ``scale_db`` float32 ``(items,)``: what was
-        taken off to keep the peak limit. With ``sources``: ``sources`` ``(items, max_sources, channels,
+        samples)``, ``target`` float32 and ``mask`` bool ``(items, classes)``, ``epoch``, ``index`` and
+        ``attempt`` int64 ``(items,)``, which stay on the host, and besides ``scale_db`` float32
+        ``(items,)``: what was taken off to keep the peak limit. With ``sources``: ``sources`` ``(items, max_sources, channels,
         samples)``, ``source_target`` and ``source_mask`` ``(items, max_sources, classes)``. With
         ``frames``: ``frame_target`` and ``frame_mask`` ``(items, classes, hops)``.
 
@@ -68,7 +68,7 @@ def render_batch(
     states = _judge(batch, powers, cancelled)
     made = {"audio": mixture, **_targets(batch, states)}
     # On the host, where loaders look at them: reading them back would wait for the device.
-    made["index"], made["attempt"] = raw.items.clone().unbind(1)
+    made["epoch"], made["index"], made["attempt"] = raw.items.clone().unbind(1)
     made["scale_db"] = scale_db
     if frames:
         made |= _frame_targets(batch, cancelled)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset, make_loader
+from mixlab.datasets import MixDataset
 from mixlab.errors import ConfigError, RunError
 from mixlab.evaluation import SplitScores, score_splits
 from mixlab.hierarchy import coherent_max
+from mixlab.loaders import make_loader
 from mixlab.models import ModelConfig, TaggingModel, build_model, n_parameters
 from mixlab.recipes import MixConfig
 from mixlab.reporting import format_markdown

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from mixlab.datasets import MixDataset, MixLoader, make_loader
+from mixlab.datasets import MixDataset
 from mixlab.effects import EffectsConfig
 from mixlab.errors import ConfigError
 from mixlab.hierarchy import ancestry_from_parents
+from mixlab.loaders import MixLoader, make_loader
 from mixlab.models import TaggingModel
 from mixlab.runs import Run
 from mixlab.taxonomy import LabelSet, load_taxonomy
