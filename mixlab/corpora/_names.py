@@ -71,6 +71,17 @@ class NameParser(Vocabulary):
         """Return whether any word of the name is a label that stands for an instrument."""
         return any(self.nodes(label) for span in self.find(one_name(words_of(name))) for label in span.labels)
 
+    def is_instrument(self, name: str) -> bool:
+        """Return whether the name is that of an instrument or a section and nothing else.
+
+        ``Drums`` and ``Backing Vox 2`` are; ``Piano Man``, ``Room`` and ``No Drums`` are not.
+        """
+        missing, words = self._without_missing(one_name(words_of(name)))
+        spans = self.find(words)
+        if missing or self.unknown(words, spans) or self._bounce(words, spans):
+            return False
+        return any(self.sounds(span) for span in spans)
+
     # What is no stem -----------------------------------------------------------------------------
 
     def _bounce(self, words: Sequence[Word], spans: Sequence[Span]) -> str:
