@@ -56,8 +56,8 @@ class Problem:
     """One thing that is wrong with a corpus and was survived.
 
     ``kind`` is a short stable slug (``missing-file``, ``bad-metadata``, ``path-outside-root``,
-    ``unreadable``, ``silent``, ``clipped``, ``short``, ``nan``, ``empty``, ``unmapped-label``);
-    ``message`` says what was expected, what was found and what to do.
+    ``skipped``, ``unreadable``, ``silent``, ``clipped``, ``short``, ``nan``, ``empty``,
+    ``unmapped-label``; ``PROBLEM_MEANINGS`` in ``mixlab/corpus_lists.py`` has them all); ``message`` says what was expected, what was found and what to do.
     """
 
     corpus: str

@@ -4,6 +4,7 @@ import builtins
 import dataclasses
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import mixlab.corpora
 from mixlab.corpora import CORPORA, get_adapter
+from mixlab.corpus_lists import PROBLEM_MEANINGS
 from mixlab.entries import Adapter, Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_map
@@ -532,6 +535,14 @@ def test_metadata_with_a_key_twice_is_listed_with_its_line(name: str, tmp_path: 
     assert (problem.kind, problem.song, problem.path) == ("bad-metadata", bad, f"{bad}/{sheet.name}")
     assert ("'artist'" if name == "moisesdb" else "'stems'") in problem.message
     assert "line" in problem.message
+
+
+def test_every_kind_of_problem_has_a_meaning() -> None:
+    sources = sorted((Path(mixlab.corpora.__file__).parent).glob("*.py"))
+    called = re.compile(r'(?:\.problem\(\s*|_Rest\(shown, |return )"([a-z]+(?:-[a-z]+)*)",')
+    kinds = {kind for path in sources for kind in called.findall(path.read_text(encoding="utf-8"))}
+    assert {"skipped", "broken-link", "missing-file", "duplicate-stem", "path-outside-root"} <= kinds
+    assert kinds <= set(PROBLEM_MEANINGS)
 
 
 def test_unknown_name_lists_the_names() -> None:
