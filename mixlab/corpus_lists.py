@@ -54,10 +54,12 @@ PROBLEM_MEANINGS = {
     "bad-stem": "The corpus is known to be broken here.",
     "broken-link": "A link leads nowhere: its file has not been fetched, or is gone.",
     "clipped": "Flat tops at full scale. The stem is used.",
+    "contradiction": "Two tables of the user's own say different things of one file; the nearer one is used.",
     "crashed": "Measuring the file failed; it is tried again at the next indexing.",
     "duplicate": "Two files of the corpus claim the same stem.",
     "duplicate-audio": "The same audio is there twice; songs that share it stay in one split.",
     "duplicate-file": "The metadata lists one file as two stems; it is used once, the rest is open.",
+    "duplicate-row": "A table of the user's own says the same of one file twice.",
     "duplicate-song": "Two folders of the corpus claim the same song.",
     "duplicate-stem": "Two files of a song claim the same stem.",
     "empty": "The file holds no samples.",
@@ -72,6 +74,7 @@ PROBLEM_MEANINGS = {
     "time-stamp": "The time stamps of a song's files leave in doubt where its stems start.",
     "truncated": "The file ends early; what there is of it is used.",
     "unmapped-label": "A label without an entry in the corpus's label map.",
+    "unsure-label": "The name leaves open which instrument it is; the label is unknown, not present.",
     "unreadable": "The file cannot be decoded, so it is never drawn.",
 }
 """What the kinds of problems mean."""

@@ -57,7 +57,8 @@ class Problem:
 
     ``kind`` is a short stable slug (``missing-file``, ``bad-metadata``, ``path-outside-root``,
     ``skipped``, ``unreadable``, ``silent``, ``clipped``, ``short``, ``nan``, ``empty``,
-    ``unmapped-label``; ``PROBLEM_MEANINGS`` in ``mixlab/corpus_lists.py`` has them all); ``message`` says what was expected, what was found and what to do.
+    ``unmapped-label``; ``PROBLEM_MEANINGS`` in ``mixlab/corpus_lists.py`` has them all); ``message``
+    says what was expected, what was found and what to do.
     """
 
     corpus: str

@@ -15,10 +15,10 @@ Traps, and what is done:
 * MUSDB18 without HQ is one ``.stem.mp4`` per song; that is not read, and the error says so.
 """
 
-import re
 from pathlib import Path
 
-from mixlab.corpora._keys import artist_keys, known_artist, song_keys
+from mixlab.corpora._folder_words import split_artist
+from mixlab.corpora._keys import artist_keys, song_keys
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
@@ -38,8 +38,6 @@ _STEMS = ("vocals", "drums", "bass", "other")
 # Sums of stems, which tools for this corpus write beside them.
 _MIXES = frozenset({"mixture", "linear_mixture", "accompaniment", "instrumental"})
 _MAX_DEPTH = 3
-# Between words, or an em dash that needs no spaces: hyphens, dashes and the minus sign.
-_DASH = re.compile(r"\s[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]+\s|\s*[\u2014\u2015]\s*")
 _PACKED = "MUSDB18 comes as one .stem.mp4 a song: get MUSDB18-HQ, or convert each stem to WAV or FLAC."
 _VALIDATION = frozenset(
     {
@@ -123,18 +121,9 @@ def _split(root: Path, folder: Path, own_validation: bool) -> str:
     return "validation" if published else split
 
 
-def parse_song(name: str) -> tuple[str, str]:
-    """Return artist and title of a folder name ``Artist - Title`` with any dash; the title may hold it too.
-
-    The artist is '' where the name has no dash.
-    """
-    parts = _DASH.split(name, maxsplit=1)
-    return (known_artist(parts[0].strip()), parts[1].strip()) if len(parts) == 2 else ("", name)
-
-
 def _add_song(scan: TreeScan, folder: Path, split: str) -> None:
     song = folder.name
-    artist, title = parse_song(song)
+    artist, title = split_artist(song)
     groups = {*artist_keys(artist), *song_keys(artist, title)}
     for stem in _STEMS:
         path = scan.locate(folder, f"{stem}.wav", song=song, stem=stem)

@@ -25,10 +25,10 @@ from typing import Any
 
 import yaml
 
+from mixlab.corpora._folder_words import split_of
 from mixlab.corpora._keys import artist_keys, known_artist
 from mixlab.corpora._names import folder_parser
 from mixlab.corpora._skipped import list_skipped
-from mixlab.corpora._split_folders import SPLIT_NAMES
 from mixlab.corpora._tree import TreeScan, check_root, labels_of, nothing_found, text
 from mixlab.corpora.slakh import duplicate_keys, stem_labels
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -151,7 +151,7 @@ class MirdataAdapter:
                     message = f"mirdata cannot read track {track_id!r}: {_reason(error)}."
                     scan.problem("bad-metadata", message, song=song, stem=stem)
                     continue
-                split = SPLIT_NAMES.get(split.casefold(), "")
+                split = split_of(split)
                 scan.add(StemEntry(stem=stem, path=path, labels=labels, corpus_split=split, **common))
 
     def _labels(self, stem: str, track: Any) -> tuple[str, ...]:  # noqa: ANN401
