@@ -697,3 +697,16 @@ def test_the_players_of_horns_may_play_saxophones() -> None:
         assert {"brass", "saxophone"} <= possible(name)
         assert present(name) == set()
     assert present("Alto Horn") == {"brass"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("Drums", True), ("Backing Vox 2", True), ("01_Strings (close)", True), ("Drum Mix", True)),
+        *(("Piano Man", False), ("Room", False), ("No Drums", False), ("Instrumental", False)),
+        ("Mix", False),
+        *(("Guitar Song", False), ("Zork Piano", False), ("", False), ("12", False)),
+    ],
+)
+def test_a_name_of_an_instrument_and_nothing_else(name: str, expected: bool) -> None:
+    assert folder_parser().is_instrument(name) is expected
