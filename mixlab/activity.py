@@ -10,7 +10,6 @@ Sums are float64: the float16 envelope that enters the catalog's hash is then th
 """
 
 import math
-import struct
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab import level_kernels
-from mixlab.audio import FLOOR_DB, HOP_S, PEAK_LIMIT_DB, amplitude, hop_edges, iter_blocks, probe, read_span
+from mixlab.audio import (
+    FLOOR_DB,
+    HOP_S,
+    PEAK_LIMIT_DB,
+    AudioInfo,
+    amplitude,
+    hop_edges,
+    iter_blocks,
+    probe,
+    read_span,
+)
 from mixlab.errors import AudioError, AudioRangeError
 from mixlab.faults import Samples, find_faults
 from mixlab.levels import HEARD, KINDS, WEIGHTED, decibels, plan_hops
@@ -51,8 +60,8 @@ class Measurement:
         loudness_lufs: Integrated loudness of the mono sum; NaN when silent or shorter than 0.4 s.
         peak_db: Highest sample of any channel in dBFS, at least -120.
         envelope: float16 ``(hops,)``, RMS of the mono sum in dBFS per 100 ms, without offset and drift.
-        problems: Pairs of a kind (``unreadable``, ``unsupported``, ``truncated``, ``empty``, and those of
-            ``mixlab.faults``) and a message.
+        problems: Pairs of a kind (``unreadable``, ``unsupported``, ``truncated``, ``joined``, ``header``,
+            ``empty``, and those of ``mixlab.faults``) and a message.
         audio_hash: 16 hex digits that name the decoded samples: equal for equal audio in other lossless
             containers, other after any edit; '' where nothing decodes.
         time_reference: The file's own time stamp in samples since midnight, -1 where it has none.
@@ -202,41 +211,27 @@ def loudness_lufs(audio: NDArray[np.float32], sample_rate: int) -> float:
     return integrated_loudness(powers, sample_rate * HOP_S, samples)
 
 
-def _promised_wav_frames(path: Path) -> int | None:
-    """Return how many frames a RIFF header promises; libsndfile silently believes the file's size.
-
-    None for other formats, for streamed files without a size, and where there is no data chunk.
-    """
-    with path.open("rb") as file:
-        if file.read(4) not in {b"RIFF", b"RIFX"} or file.read(8)[4:] != b"WAVE":
-            return None
-        frame_bytes = 0
-        while len(header := file.read(8)) == 8:
-            name, size = header[:4], struct.unpack("<I", header[4:])[0]
-            if name == b"fmt ":
-                frame_bytes = struct.unpack("<12xH", file.read(14))[0]
-                size -= 14
-            elif name == b"data":
-                return size // frame_bytes if frame_bytes and 0 < size < 0xFFFFFF00 else None
-            file.seek(size + size % 2, 1)
-    return None
-
-
 def _unreadable(message: str, kind: str = "unreadable") -> Measurement:
     silence = np.zeros(0, dtype=np.float16)
     return Measurement(0, 0, 0, float("nan"), FLOOR_DB, silence, ((kind, message),))
 
 
-def _tail_problem(path: Path, expected: int, frames: int, damage: str) -> tuple[str, str] | None:
-    """Say whether a file that ended early is merely truncated, or cannot be read by position."""
+def _length_problems(path: Path, info: AudioInfo, frames: int, damage: str) -> list[tuple[str, str]]:
+    """Compare what decoded with what the container says; ``unreadable`` alone if that cannot be read."""
+    problems = [(kind, f"{path}: {text}") for kind, text in info.remarks]
+    expected = max(info.frames, info.promised or 0)
     if not damage and frames >= expected:
-        return None
-    message = f"Expected {expected} samples in {path}, {frames} decode."
+        return problems
+    promise = f"Expected {expected} samples in {path}, {frames} decode."
+    message = (
+        promise if frames < expected else f"{frames} samples of {path} decode before its data is damaged."
+    )
     try:
-        read_span(path, max(0, frames - 4096), min(frames, 4096))
+        read_span(path, max(0, frames - 4096), min(frames, 4096), end=frames)
     except AudioError as error:
-        return "unreadable", f"{message} {error}"
-    return "truncated", f"{message} Only those are used; restore the file from its source to have all."
+        return [("unreadable", f"{message} {error}")]
+    message += " Only those are used; restore the file from its source to have all."
+    return [("truncated", message), *(problem for problem in problems if problem[0] != "truncated")]
 
 
 def measure(path: Path) -> Measurement:
@@ -250,10 +245,9 @@ def measure(path: Path) -> Measurement:
     """
     try:
         info = probe(path)
-        promised = _promised_wav_frames(path) if info.format in {"WAV", "WAVEX"} else None
     except AudioRangeError as error:
         return _unreadable(str(error), "unsupported")
-    except (AudioError, OSError, struct.error) as error:
+    except (AudioError, OSError) as error:
         return _unreadable(str(error))
     run = _Pass(info.sample_rate, info.channels)
     damage = ""
@@ -264,10 +258,9 @@ def measure(path: Path) -> Measurement:
         damage = str(error)
         if run.frames == 0:
             return _unreadable(damage)
-    tail = _tail_problem(path, max(info.frames, promised or 0), run.frames, damage)
-    if tail and tail[0] == "unreadable":
-        return _unreadable(tail[1])
-    problems = [tail] if tail else []
+    problems = _length_problems(path, info, run.frames, damage)
+    if problems and problems[0][0] == "unreadable":
+        return _unreadable(problems[0][1])
     if run.frames == 0:
         problems.append(("empty", f"{path} holds no samples. Restore it from its source or remove it."))
     problems += run.faults(path)

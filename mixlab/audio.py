@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from mixlab.decoding import DECODE_ERRORS, READS, AudioFile, describe_kind, open_source
 from mixlab.errors import AudioError, AudioRangeError
 from mixlab.files import write_atomic
 
@@ -25,8 +27,10 @@ __all__ = [
     "LOWEST_RATE",
     "MOST_CHANNELS",
     "PEAK_LIMIT_DB",
+    "AudioFile",
     "AudioInfo",
     "FloatArray",
+    "Readable",
     "amplitude",
     "check_header",
     "check_peak",
@@ -71,6 +75,8 @@ class AudioInfo:
         channels: Number of channels.
         format: Container, such as ``WAV``.
         subtype: Encoding, such as ``PCM_16``.
+        promised: Samples per channel that the container promises where that is more; else None.
+        remarks: What is wrong with the container, as pairs of a problem's kind and a message.
     """
 
     sample_rate: int
@@ -78,6 +84,26 @@ class AudioInfo:
     channels: int
     format: str
     subtype: str
+    promised: int | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+class Readable(Protocol):
+    """What ``read_frames`` needs of a file; ``AudioFile`` says what each is."""
+
+    name: str
+    samplerate: int
+    channels: int
+    subtype: str
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
+        ...
+
+    def read_at(self, first: int, out: FloatArray) -> int:
+        """Fill ``out`` ``(frames, channels)`` from sample ``first`` on; return how many there were."""
+        ...
 
 
 def _plain(error: Exception) -> str:
@@ -85,36 +111,43 @@ def _plain(error: Exception) -> str:
     return str(error).rstrip(". ")
 
 
-class _File(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no annotations
-    """A file to read from; its position is its reader's business."""
-
-    def seekable(self) -> bool:
-        """Say no: else soundfile seeks around every read, which costs FLAC a twentieth of the time."""
-        return False
-
-
-def open_audio(path: Path) -> soundfile.SoundFile:
+def open_audio(path: Path, *, thorough: bool = True) -> AudioFile:
     """Open a file for reading; the caller closes it.
+
+    Args:
+        path: The file.
+        thorough: As for ``mixlab.decoding.open_source``.
 
     Raises:
         AudioError: the file is missing or no audio that libsndfile reads.
         AudioRangeError: its sample rate or number of channels is beyond what is read.
     """
     try:
-        file = _File(path)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        size = path.stat().st_size if path.is_file() else None
-        found = "no file" if size is None else f"a file of {size} bytes"
-        raise AudioError(
-            f"Expected readable audio (WAV, FLAC, OGG, MP3, AIFF) at {path}, found {found}: {_plain(error)}. "
-            "Restore the file from its source, or remove it and index again."
-        ) from error
+        file = open_source(path, str(path), thorough=thorough)
+    except (*DECODE_ERRORS, OSError, ValueError) as error:
+        raise AudioError(_no_audio(path, error)) from error
     try:
         check_header(str(path), file.samplerate, file.channels)
     except AudioRangeError:
         file.close()
         raise
     return file
+
+
+def _no_audio(path: Path, error: Exception) -> str:
+    """Say what there is where no audio was found, and what to do."""
+    if not path.is_file():
+        return f"Expected audio at {path}, found no file: {_plain(error)}. Restore the file from its source."
+    size, advice = path.stat().st_size, "Restore the file from its source."
+    found = f"a file of {size} bytes"
+    try:
+        with path.open("rb") as file:
+            kind = describe_kind(file.read(64), path.name)
+    except OSError:
+        kind = None
+    if kind is not None:
+        found, advice = f"{kind[0]} ({size} bytes)", kind[1]
+    return f"Expected audio ({READS}) at {path}, found {found}: {_plain(error)}. {advice}"
 
 
 def check_header(name: str, sample_rate: int, channels: int) -> None:
@@ -151,17 +184,32 @@ def check_peak(name: str, peak: float) -> None:
 
 
 def probe(path: Path) -> AudioInfo:
-    """Read a file's header.
+    """Read a file's header; where it does not know the length, the samples are counted.
 
     Raises:
         AudioError: the file is missing or no audio that libsndfile reads.
     """
     with open_audio(path) as file:
-        return AudioInfo(file.samplerate, file.frames, file.channels, file.format, file.subtype)
+        return AudioInfo(
+            sample_rate=file.samplerate,
+            frames=file.frames,
+            channels=file.channels,
+            format=file.format,
+            subtype=file.subtype,
+            promised=file.promised,
+            remarks=file.remarks,
+        )
+
+
+def _damaged(name: str, where: str, error: Exception) -> str:
+    return (
+        f"Expected audio that decodes {where} in {name}, found damaged data: {_plain(error)}. "
+        "Restore the file from its source."
+    )
 
 
 def read_frames(
-    file: soundfile.SoundFile,
+    file: Readable,
     start: int,
     frames: int,
     *,
@@ -170,43 +218,50 @@ def read_frames(
 ) -> FloatArray:
     """Read ``frames`` samples of an open file from sample ``start`` on; outside the file there is silence.
 
+    The samples are those of a decode of the whole file, wherever reading begins.
+
     Args:
-        file: The file; where it stands before and after does not matter.
+        file: The file.
         start: First sample, may be negative.
         frames: Number of samples, 0 or more.
         sample_rate: The rate that the caller counts on, in Hz; None for any.
-        end: Where the samples that decode are known to end; None trusts the file's header.
+        end: Where the samples that decode are known to end; None trusts the file.
 
     Returns:
         float32 ``(frames, channels)``, as files hold it; samples that are not finite read as 0.
 
     Raises:
-        AudioError: the file has another rate, or is damaged within the span.
+        AudioError: the file has another rate, ends before ``end``, or is damaged within the span.
     """
     if sample_rate is not None and file.samplerate != sample_rate:
         raise AudioError(
             f"Expected {file.name} at {sample_rate} Hz as indexed, found {file.samplerate} Hz: the file has "
             "changed. Run 'mixlab index' again."
         )
-    length = file.frames if end is None else min(end, file.frames)
+    length = file.frames if end is None else end
     first, last = max(start, 0), min(start + frames, length)
     whole = (first, last) == (start, start + frames)
     out = (np.empty if whole else np.zeros)((frames, file.channels), dtype=np.float32)
     if last > first:
-        part = out[first - start : last - start]
-        try:
-            file.seek(first)
-            found = len(file.read(out=part))
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise AudioError(
-                f"Expected samples {first} to {last} of {file.name}, found damaged data: {_plain(error)}. "
-                "Restore the file from its source and index again."
-            ) from error
-        part[found:] = 0.0
+        _read_part(file, first, out[first - start : last - start], end)
     # Integers and lossy codecs decode to numbers; only files of floats can hold anything else.
     if file.subtype in ("FLOAT", "DOUBLE") and not np.isfinite(out).all():
         out = np.nan_to_num(out, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     return out
+
+
+def _read_part(file: Readable, first: int, part: FloatArray, end: int | None) -> None:
+    try:
+        found = file.read_at(first, part)
+    except DECODE_ERRORS as error:
+        where = f"from sample {first} to {first + len(part)}"
+        raise AudioError(_damaged(file.name, where, error)) from error
+    if found < len(part) and end is not None:
+        raise AudioError(
+            f"Expected {end} samples in {file.name} as indexed, found the end after {first + found}: it has "
+            "changed. Run 'mixlab index' again."
+        )
+    part[found:] = 0.0
 
 
 def read_span(
@@ -218,7 +273,8 @@ def read_span(
         float32 ``(channels, frames)``.
 
     Raises:
-        AudioError: the file cannot be opened, has another rate, or is damaged within the span.
+        AudioError: the file cannot be opened, has another rate, ends before ``end``, or is damaged within
+            the span.
     """
     with open_audio(path) as file:
         return np.ascontiguousarray(read_frames(file, start, frames, sample_rate=sample_rate, end=end).T)
@@ -234,17 +290,17 @@ def iter_blocks(path: Path, block_frames: int) -> Iterator[FloatArray]:
             damage have been yielded by then.
     """
     with open_audio(path) as file:
+        at = 0
         while True:
+            block = np.empty((block_frames, file.channels), dtype=np.float32)
             try:
-                block = file.read(block_frames, dtype="float32", always_2d=True)
-            except (soundfile.LibsndfileError, RuntimeError) as error:
-                raise AudioError(
-                    f"Expected {file.frames} decodable samples in {path}, found damage after sample "
-                    f"{file.tell()}: {_plain(error)}. Restore the file from its source and index again."
-                ) from error
-            if len(block) == 0:
+                found = file.read_at(at, block)
+            except DECODE_ERRORS as error:
+                raise AudioError(_damaged(file.name, f"after sample {at}", error)) from error
+            if found == 0:
                 return
-            yield block.T
+            yield block[:found].T
+            at += found
 
 
 def resample(audio: FloatArray, from_rate: int, to_rate: int) -> FloatArray:

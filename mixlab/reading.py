@@ -1,8 +1,9 @@
 """Where the samples of a mix come from: what rendering asks for, and the reader of the corpora's files.
 
 Decoding is what reading from files costs (4 s of 44.1 kHz FLAC: 3 ms mono, 5.5 ms stereo); opening and
-seeking add 5 to 8 % there, a quarter for WAV and almost half for MP3. So files stay open for a while, and
-spans of one file that overlap within a batch are decoded once. Both leave every sample as it is.
+going to a place add 5 to 8 % there and a quarter for WAV, and frames or pages of MP3 and Ogg are counted when
+they are opened. So files stay open for a while, and spans of one file that overlap within a batch are decoded
+once. Both leave every sample as it is.
 """
 
 import math
@@ -15,24 +16,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
+from numpy.typing import NDArray
 
-from mixlab.audio import FloatArray, open_audio, read_frames
+from mixlab.audio import HOP_S, AudioFile, FloatArray, Readable, open_audio, read_frames
 from mixlab.catalog import Catalog
 from mixlab.errors import AudioError
+from mixlab.levels import envelope_db
 from mixlab.resampling import resample_file
 
-__all__ = ["CatalogReader", "OpenFiles", "Reader", "Span"]
+__all__ = ["CatalogReader", "Mark", "OpenFiles", "Reader", "Span", "find_mark"]
 
 Span = tuple[int, float, float]
 """A stem's number, and where in its file to read: start and length in seconds."""
 
+Mark = tuple[int, ...]
+"""What changes when a file does: device, number, size, time of change; empty where there is no file."""
+
 MOST_OPEN = 32
 """An open stereo FLAC holds 0.6 MB."""
 
-_EXACT = ("AIFF", "CAF", "FLAC", "RF64", "W64", "WAV", "WAVEX")
-"""Formats that decode to the same samples wherever reading began before. What Vorbis decodes within the
-first packet after a seek depends on where the decoder stood, so lossy files are opened anew each time."""
+_ALIKE_DB = 0.25
+"""Levels of a span differ by at most so much from those that were measured, or the file has changed."""
+
+_QUIET_DB = -70.0
+"""Levels below this are not compared."""
 
 _MARGIN_S = 0.1
 """Decoded on either side of shared spans: twice what resamplers ask for beyond a span, at most."""
@@ -71,41 +78,51 @@ class OpenFiles:
         """Start with none open."""
         self._most = most
         self._process = os.getpid()
-        self._idle: OrderedDict[Path, tuple[tuple[int, ...], soundfile.SoundFile]] = OrderedDict()
+        self._idle: OrderedDict[Path, tuple[Mark, AudioFile]] = OrderedDict()
 
     def __len__(self) -> int:
         """Files that are open and idle."""
         return len(self._idle)
 
     @contextmanager
-    def borrow(self, path: Path) -> Iterator[soundfile.SoundFile]:
+    def borrow(self, path: Path, frames: int = 0, mark: Mark | None = None) -> Iterator[AudioFile]:
         """Open a file, or take it from those that are open, for as long as the ``with`` block lasts.
+
+        Args:
+            path: The file.
+            frames: How many samples it is known to hold, whatever its header says.
+            mark: What ``find_mark`` says of it, where that was asked already.
 
         Raises:
             AudioError: the file is missing or no audio that libsndfile reads.
         """
         if self._process != os.getpid():
             self._process, self._idle = os.getpid(), OrderedDict()
-        mark = _mark(path)
+        mark = find_mark(path) if mark is None else mark
         known, file = self._idle.pop(path, (None, None))
         if file is None or known != mark:
             if file is not None:
                 file.close()
-            file = open_audio(path)
+            file = _open(path, frames)
         try:
             yield file
         except BaseException:
             file.close()
             raise
-        if file.format not in _EXACT:
-            file.close()
-            return
         self._idle[path] = (mark, file)
         while len(self._idle) > self._most:
             self._idle.popitem(last=False)[1][1].close()
 
 
-def _mark(path: Path) -> tuple[int, ...]:
+def _open(path: Path, frames: int) -> AudioFile:
+    file = open_audio(path, thorough=False)
+    if file.knows_frames and file.frames < frames:
+        file.close()
+        return open_audio(path)
+    return file
+
+
+def find_mark(path: Path) -> Mark:
     """Return what changes when a file does; opening it will say if it is missing."""
     try:
         found = path.stat()
@@ -114,28 +131,103 @@ def _mark(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
+_SIZE, _TIME = 2, 3
+
+
+def _changed(name: str, expected: str, found: str) -> AudioError:
+    return AudioError(
+        f"Expected {name} as it was indexed, with {expected}, found {found}: the file has changed since. Run "
+        "'mixlab index' again, or restore the file."
+    )
+
+
+class _Compared:
+    """A file whose levels are compared with those that were measured, wherever it is read."""
+
+    def __init__(self, file: AudioFile, envelope: NDArray[np.float16]) -> None:
+        self.name, self.samplerate, self.subtype = file.name, file.samplerate, file.subtype
+        self.channels = file.channels
+        self._file, self._envelope = file, envelope
+
+    @property
+    def frames(self) -> int:
+        return self._file.frames
+
+    def read_at(self, first: int, out: FloatArray) -> int:
+        found = self._file.read_at(first, out)
+        # Hops that begin at a whole sample, and all of whose samples are here.
+        step = 10 // math.gcd(self.samplerate, 10)
+        hop = -(-first // (step * self.samplerate // 10)) * step
+        skipped = hop * self.samplerate // 10 - first
+        hops = int((found - skipped) / (self.samplerate * HOP_S))
+        if hops > 0:
+            whole = out[skipped : skipped + int(hops * self.samplerate * HOP_S)]
+            levels = envelope_db(np.nan_to_num(whole.T, posinf=0.0, neginf=0.0), self.samplerate)
+            self._compare(hop, levels[:hops].astype(np.float64))
+        return found
+
+    def _compare(self, hop: int, levels: NDArray[np.float64]) -> None:
+        measured = self._envelope[hop : hop + len(levels)].astype(np.float64)
+        levels = np.maximum(levels[: len(measured)], _QUIET_DB)
+        differs = np.abs(levels - np.maximum(measured, _QUIET_DB)) > _ALIKE_DB
+        if differs.any():
+            k = int(np.argmax(differs))
+            at_s = (hop + k) * HOP_S
+            raise _changed(self.name, f"{measured[k]:.1f} dBFS at {at_s:.1f} s", f"{levels[k]:.1f} dBFS")
+
+
 class CatalogReader:
-    """Reads from the corpora's own files: seek, decode the span alone, resample once."""
+    """Reads from the corpora's own files: go to the span, decode it alone, resample once.
+
+    A file that has changed since it was indexed is an error, never silence or other audio: one of another
+    length in bytes at once; one of another time of change, as copies have, where the levels of a span differ
+    from those that were measured.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         """Read stems of ``catalog``."""
         self._catalog = catalog
         self._rates = catalog.column("sample_rate")
         self._frames = catalog.column("frames")
+        self._sizes = catalog.column("size")
+        self._times_ns = catalog.column("mtime_ns")
         self.files = OpenFiles()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the catalog alone: open files stay where they are."""
         return CatalogReader, (self._catalog,)
 
+    @contextmanager
+    def borrow(self, stem: int) -> Iterator[Readable]:
+        """Open a stem's file, or take it from those that are open.
+
+        Raises:
+            AudioError: the file is missing, damaged, or has changed since it was indexed.
+        """
+        path, size, time_ns = self._catalog.audio_path(stem), int(self._sizes[stem]), self._times_ns[stem]
+        mark = find_mark(path)
+        if mark and size and mark[_SIZE] != size:
+            raise _changed(str(path), f"{size} bytes", f"{mark[_SIZE]}")
+        with self.files.borrow(path, int(self._frames[stem]), mark) as file:
+            if mark and size and mark[_TIME] != time_ns and self._comparable():
+                yield _Compared(file, self._catalog.envelope(stem))
+            else:
+                yield file
+
+    def _comparable(self) -> bool:
+        """Tell whether the catalog's levels are such as are measured now."""
+        from mixlab.activity import MEASURE_VERSION
+
+        return self._catalog.measure_version == MEASURE_VERSION
+
     def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
         """See ``Reader.read``.
 
         Raises:
-            AudioError: the file is missing, damaged, or has another sample rate than when indexed.
+            AudioError: the file is missing, damaged, or has changed since it was indexed.
         """
-        path, rate, end = self._catalog.audio_path(stem), int(self._rates[stem]), int(self._frames[stem])
-        with self.files.borrow(path) as file:
+        rate, end = int(self._rates[stem]), int(self._frames[stem])
+        with self.borrow(stem) as file:
             return resample_file(file, rate, end, start_s, samples, sample_rate, channels)
 
     def read_into(self, out: FloatArray, stem: int, start_s: float, sample_rate: int, gain: float) -> None:
@@ -197,18 +289,15 @@ class _Block:
 class _Decoded:
     """A decoded part of a file; ``read_frames`` reads from it as from the file."""
 
-    def __init__(self, file: soundfile.SoundFile, block: _Block, rate: int, end: int) -> None:
+    def __init__(self, file: Readable, block: _Block, rate: int, end: int) -> None:
         self.name, self.samplerate, self.subtype = file.name, file.samplerate, file.subtype
-        self.frames, self.channels = file.frames, file.channels
-        self._first, self._at = block.first, 0
+        self.frames, self.channels = end, file.channels
+        self._first = block.first
         self._audio = read_frames(file, block.first, block.last - block.first, sample_rate=rate, end=end)
 
-    def seek(self, frame: int) -> None:
-        self._at = frame - self._first
-
-    def read(self, out: FloatArray) -> FloatArray:
-        out[:] = self._audio[self._at : self._at + len(out)]
-        return out
+    def read_at(self, first: int, out: FloatArray) -> int:
+        out[:] = self._audio[first - self._first :][: len(out)]
+        return len(out)
 
 
 class _SharingReader:
@@ -235,9 +324,8 @@ class _SharingReader:
 
     def _decode(self, stem: int, block: _Block) -> _Decoded | None:
         try:
-            with self._reader.files.borrow(self._catalog.audio_path(stem)) as file:
-                if file.format in _EXACT:
-                    return _Decoded(file, block, int(self._rates[stem]), int(self._frames[stem]))
+            with self._reader.borrow(stem) as file:
+                return _Decoded(file, block, int(self._rates[stem]), int(self._frames[stem]))
         except AudioError:
             pass  # damage elsewhere in the block must not cost this span: whoever is hit will say so
         block.uses = 0

@@ -17,9 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from mixlab.audio import FloatArray, fit_length, open_audio, read_frames, resample, to_channels
+from mixlab.audio import FloatArray, Readable, fit_length, open_audio, read_frames, resample, to_channels
 
 __all__ = ["Bank", "find_bank", "read_resampled", "resample_file", "resample_span"]
 
@@ -124,7 +123,7 @@ def read_resampled(
 
 
 def resample_file(
-    file: soundfile.SoundFile,
+    file: Readable,
     rate: int,
     end: int,
     start_s: float,
@@ -179,7 +178,7 @@ def _silence_outside(out: FloatArray, first: int, rate: int, end: int, sample_ra
 
 
 def _through_soxr(
-    file: soundfile.SoundFile, rate: int, end: int, first: int, samples: int, sample_rate: int, channels: int
+    file: Readable, rate: int, end: int, first: int, samples: int, sample_rate: int, channels: int
 ) -> FloatArray:
     """Resample between rates that have no small fraction; chunks agree with the whole to about 1e-5.
 

@@ -18,6 +18,7 @@ PACKAGE = REPO / "mixlab"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     (
+        "decoding",
         "entries",
         "file_kinds",
         "files",
