@@ -301,13 +301,12 @@ class Drawer:
         return tuple(TimeStretch(fastest) if isinstance(e, TimeStretch) else e for e in effects)
 
     def _level_db(self, i: int) -> float:
-        config = self._config
-        if config.level == "as_recorded":
+        config, loudness = self._config, self._loudness[i]
+        if config.level == "as_recorded" or not math.isfinite(loudness):
             return 20.0 * math.log10(max(self._gains[i], 1e-6))
-        loudness = self._loudness[i]
-        if not math.isfinite(loudness):
-            return 0.0
-        return min(config.target_lufs - loudness, config.max_gain_db)
+        # A file's loudness is that of its mono sum. On two channels the same sound has twice the power.
+        heard = loudness + 10.0 * math.log10(config.channels)
+        return min(config.target_lufs - heard, config.max_gain_db)
 
     def _active(self, i: int) -> Counts:
         if self._config.activity_db == self._catalog.activity_db:

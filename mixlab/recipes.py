@@ -78,9 +78,12 @@ class MixConfig:
         bleed: Stems flagged as holding other instruments: ``exclude`` never draws them,
             ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` draws them.
         level: ``as_recorded`` keeps each stem's level (times the corpus's mixing coefficient);
-            ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness in mono,
-            whatever the number of its channels.
-        target_lufs: Target of ``level: loudness``, in LUFS.
+            ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness. That is
+            measured on the mean of the stem's channels, as a mono mix hears it, so that it is no matter how
+            many channels a corpus has; a stem under 0.4 s has none, and keeps its level.
+        target_lufs: Target of ``level: loudness``, in LUFS (ITU-R BS.1770) of the source in the mix, before
+            effects. With 2 channels a source reaches it that lies in the middle; a wide one is louder by
+            what its sides add.
         max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
             blown up into an instrument.
         effects: The four effects, as ``EffectsConfig`` or as a mapping of what differs from its defaults.

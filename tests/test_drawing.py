@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixlab.audio import HOP_S
+from mixlab.activity import loudness_lufs
+from mixlab.audio import HOP_S, write_wav
 from mixlab.catalog import Catalog
 from mixlab.datasets import MixDataset
 from mixlab.drawing import POSITION_GRID_S, Drawer, draw
@@ -172,6 +173,63 @@ def test_balance_moves_from_uniform_songs_to_uniform_classes(toy: Catalog) -> No
     assert shares(1.0).std() < shares(0.0).std()
     # eight cells, one per label of the toy band: each is drawn equally often
     np.testing.assert_allclose(shares(1.0), 1 / 8, atol=0.03)
+
+
+def test_levels_by_loudness_are_those_of_the_sound_not_of_its_channels(tmp_path: Path) -> None:
+    """One recording as mono, as two equal channels, at one side, and with sides that cancel in mono."""
+    rng = np.random.default_rng(5)
+    middle, sides = (0.1 * rng.standard_normal(8 * RATE).astype(np.float32) for _ in range(2))
+    layouts = {
+        "mono": [middle],
+        "dual": [middle, middle],
+        "loud": [4 * middle, 4 * middle],
+        "panned": [2 * middle, 0 * middle],
+        "wide": [middle + sides, middle - sides],
+    }
+    rows = []
+    for name, channels in layouts.items():
+        (tmp_path / "corpus" / name).mkdir(parents=True)
+        write_wav(tmp_path / "corpus" / name / "violin.wav", np.stack(channels), RATE, subtype="FLOAT")
+        rows.append(f"{name}/violin.wav,violin,{name},train")
+    (tmp_path / "corpus" / "stems.csv").write_text("\n".join(["file,label,song,split", *rows, ""]))
+    build_catalog(
+        tmp_path / "catalog", {"folder": tmp_path / "corpus"}, split="corpus", workers=1, progress=False
+    )
+    catalog = Catalog.open(tmp_path / "catalog")
+    own = dict(zip(catalog.column("song"), catalog.column("loudness_lufs").tolist(), strict=True))
+    assert [own[name] - own["mono"] for name in layouts] == pytest.approx([0, 0, 12.04, 0, 0], abs=0.02)
+
+    def loudness(channels: int, level: str) -> dict[str, float]:
+        config = MixConfig(
+            level=level, target_lufs=-30.0, channels=channels, duration_s=8.0, sample_rate=RATE,
+            p_musical=1.0, effects=EffectsConfig.none(),
+        )  # type: ignore[arg-type]  # fmt: skip
+        mixes = [render(draw(catalog, config, 0, 0, i), catalog) for i in range(60)]
+        return {m.sources[0].stem.split("/")[1]: loudness_lufs(m.mixture, RATE) for m in mixes}
+
+    mono, stereo = loudness(1, "loudness"), loudness(2, "loudness")
+    assert mono == pytest.approx(dict.fromkeys(layouts, -30.0), abs=0.05)
+    assert stereo == pytest.approx(
+        dict.fromkeys(layouts, -30.0) | {"panned": stereo["panned"], "wide": stereo["wide"]}, abs=0.05
+    )
+    # what lies at the sides is heard besides: here as loud as the middle
+    assert [stereo[name] for name in ("panned", "wide")] == pytest.approx([-27.0, -27.0], abs=0.1)
+    recorded = loudness(1, "as_recorded")
+    assert recorded["mono"] == pytest.approx(recorded["dual"], abs=0.02)
+
+
+def test_a_stem_too_short_to_have_a_loudness_keeps_its_level(tmp_path: Path) -> None:
+    stems = [
+        {"song": "a", "label": "violin", "audio": steady(440, 0.35), "gain": 0.5},
+        {"song": "a", "label": "piano", "audio": steady(440, 5)},
+    ]
+    catalog = make_own_catalog(tmp_path, stems)
+    levels = {}
+    for channels in (1, 2):
+        config = MixConfig(level="loudness", full=True, p_musical=1.0, channels=channels)
+        levels[channels] = {s.stem[-5:]: s.level_db for s in draw(catalog, config, 0, 0, 0).sources}
+    assert levels[1]["iolin"] == levels[2]["iolin"] == pytest.approx(-6.02, abs=0.01)
+    assert levels[1]["piano"] - levels[2]["piano"] == pytest.approx(3.01, abs=0.001)
 
 
 def test_balance_knows_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path) -> None:
