@@ -24,6 +24,7 @@ __all__ = [
     "WEIGHTED",
     "decibels",
     "envelope_db",
+    "frame_energies",
     "hop_power",
     "plan_hops",
     "slow_basis",
@@ -89,6 +90,31 @@ def hop_power(
     last = max(end - first - round((hops - 1) * hop), 0)
     level_kernels.hop_power(audio, first, hop, end, *plan_hops(hop, last, hop_s), out)
     return out
+
+
+def frame_energies(signal: FloatArray, frame: int, frames_per_hop: int) -> NDArray[np.float64]:
+    """Return the energy of each frame, of which hops of several lose their slow part.
+
+    Args:
+        signal: float32 ``(samples,)``.
+        frame: Samples in a frame; the last one may be shorter.
+        frames_per_hop: So many frames are about 100 ms.
+
+    Returns:
+        float64 ``(frames,)``, sums of squares.
+    """
+    hop = frame * frames_per_hop
+    hops = -(-len(signal) // hop)
+    if hops == 0:
+        return np.zeros(0)
+    lengths = np.minimum(hop, len(signal) - hop * np.arange(hops))
+    heard = hop_power(np.ascontiguousarray(signal)[None], 0, len(signal), hops, float(hop)) * lengths
+    frames = np.pad(signal, (0, hops * hop - len(signal))).reshape(hops, frames_per_hop, frame)
+    plain = np.einsum("hfn,hfn->hf", frames, frames, dtype=np.float64)
+    # The slow part is spread over the frames of a hop as the energy is.
+    share = heard / np.maximum(plain.sum(axis=1), 1e-300)
+    energies: NDArray[np.float64] = (plain * np.minimum(share, 1.0)[:, None]).ravel()
+    return energies[: -(-len(signal) // frame)]
 
 
 def decibels(power: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -101,8 +101,10 @@ def format_table(tags: FileTags) -> str:
     """Return a file's tags as aligned text: class, mean, max, how long it sounds, and where."""
     head = f"{tags.path}   {_clock(tags.duration_s)} min"
     lines = [head + (f", shorter than the model's {tags.window_s:g} s: padded" if tags.padded else "")]
+    lines += [f"  beware: {note}" for note in tags.notes]
     if not tags.sounding.any():
-        return "\n".join([*lines, f"  nothing sounds: the whole file is below {tags.gate_db:g} dBFS"])
+        heard = "what the model hears" if tags.notes else "the whole file"
+        return "\n".join([*lines, f"  nothing sounds: {heard} is below {tags.gate_db:g} dBFS"])
     spans, mean, highest = tags.spans(), tags.mean, tags.max
     if tags.tags:
         width = max(len(name) for name in tags.tags)
@@ -145,6 +147,7 @@ def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries
         "hop_s": tags.hop_s,
         "gate_db": tags.gate_db,
         "padded": tags.padded,
+        "notes": list(tags.notes),
         **extra,
         "tags": list(tags.tags),
         "classes": [

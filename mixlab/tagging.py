@@ -17,10 +17,12 @@ import numpy as np
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
-from mixlab.audio import FLOOR_DB, FloatArray, iter_blocks, probe, to_channels
+from mixlab.audio import FLOOR_DB, FloatArray, iter_blocks, probe
 from mixlab.errors import AudioError, ConfigError, RunError
 from mixlab.evaluation import close_upwards, decide
+from mixlab.hearing import Downmix
 from mixlab.hierarchy import ancestry_from_parents, coherent_max
+from mixlab.levels import frame_energies
 from mixlab.runs import Run
 
 if TYPE_CHECKING:
@@ -35,7 +37,9 @@ BLOCK_FRAMES = 1 << 19
 """Frames decoded at a time: memory does not grow with the length of the file."""
 
 FRAME_S = 0.01
-"""Resolution in which levels are measured."""
+"""Resolution in which levels are measured, without offset and drift."""
+
+_FRAMES_PER_HOP = 10
 
 Progress = Callable[[float], None]
 
@@ -60,6 +64,7 @@ class FileTags:
         end_s: ``(K,)`` where they end.
         level_db: ``(K,)`` their RMS level in dBFS.
         scores: ``(K, C)`` coherent probabilities, float32, also where the moment is silent.
+        notes: What of the file the model did not hear, a sentence each.
     """
 
     path: Path
@@ -75,6 +80,7 @@ class FileTags:
     end_s: NDArray[np.float64]
     level_db: NDArray[np.float64]
     scores: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
 
     @property
     def sounding(self) -> NDArray[np.bool_]:
@@ -223,13 +229,17 @@ class Tagger:
             progress: Called with the seconds that were done since the last call.
 
         Raises:
-            AudioError: the file is missing, damaged or empty.
+            AudioError: the file is missing, damaged or empty, or its samples are beyond what sound has.
             ConfigError: ``hop_s`` or ``batch_size`` is out of its range.
         """
         path, meter = Path(path), _Meter(self.sample_rate)
         self._check(hop_s, batch_size)
-        blocks = _metered(_mono_blocks(path, self.sample_rate), meter, progress)
-        return self._listen(path, blocks, meter, hop_s, batch_size, gate_db)
+        rate = probe(path).sample_rate
+        downmix = Downmix(str(path), rate, gate_db)
+        mono = (downmix.take(block) for block in iter_blocks(path, BLOCK_FRAMES))
+        blocks = _metered(_at_rate(mono, rate, self.sample_rate), meter, progress)
+        tags = self._listen(path, blocks, meter, hop_s, batch_size, gate_db)
+        return replace(tags, notes=downmix.notes())
 
     def tag_audio(
         self,
@@ -252,18 +262,21 @@ class Tagger:
             progress: Called with (windows done, windows in all) after every batch.
 
         Raises:
-            AudioError: it has no samples.
+            AudioError: it has no samples, or some beyond what sound has.
             ConfigError: ``hop_s`` or ``batch_size`` is out of its range.
         """
         self._check(hop_s, batch_size)
-        mono = to_channels(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), 1)[0]
+        downmix = Downmix(name, self.sample_rate, gate_db)
+        mono = downmix.take(audio)
         meter = _Meter(self.sample_rate)
-        blocks = (mono[at : at + BLOCK_FRAMES] for at in range(0, len(mono), BLOCK_FRAMES))
+        blocks: Iterator[FloatArray] = (
+            mono[at : at + BLOCK_FRAMES] for at in range(0, len(mono), BLOCK_FRAMES)
+        )
         windows = self.count_windows(len(mono), hop_s)
         said = None if progress is None else lambda done: progress(done, windows)
-        return self._listen(
-            Path(name), _metered(blocks, meter, None), meter, hop_s, batch_size, gate_db, said
-        )
+        blocks = _metered(blocks, meter, None)
+        tags = self._listen(Path(name), blocks, meter, hop_s, batch_size, gate_db, said)
+        return replace(tags, notes=downmix.notes())
 
     def count_windows(self, samples: int, hop_s: float) -> int:
         """Return how many windows the model hears of ``samples`` samples at its rate."""
@@ -298,6 +311,12 @@ class Tagger:
 
         def score() -> None:
             scores.append(self._score(waiting))
+            if not np.isfinite(scores[-1]).all():
+                raise AudioError(
+                    f"The model of {self.source} gives no number for {path} around "
+                    f"{starts[-1] / self.sample_rate:.1f} s: its weights are damaged, or it cannot take such "
+                    "sound. Try another file; where that fails too, train the model again."
+                )
             waiting.clear()
             if on_windows is not None:
                 on_windows(len(starts))
@@ -398,17 +417,15 @@ def _by_label(values: Mapping[str, float] | None, labels: Sequence[str]) -> NDAr
     return np.array([0.5 if values is None else float(values[name]) for name in labels])
 
 
-def _mono_blocks(path: Path, sample_rate: int) -> Iterator[FloatArray]:
-    """Decode a file as mono blocks ``(samples,)`` at another rate; NaN and infinity read as 0."""
-    rate = probe(path).sample_rate
-    stream = None
-    if rate != sample_rate:
-        stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
-    for block in iter_blocks(path, BLOCK_FRAMES):
-        mono = to_channels(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), 1)[0]
-        yield mono if stream is None else np.asarray(stream.resample_chunk(mono), np.float32)
-    if stream is not None:
-        yield np.asarray(stream.resample_chunk(np.zeros(0, np.float32), last=True), np.float32)
+def _at_rate(blocks: Iterator[FloatArray], rate: int, sample_rate: int) -> Iterator[FloatArray]:
+    """Bring mono blocks ``(samples,)`` from one rate to another."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield np.asarray(stream.resample_chunk(block), np.float32)
+    yield np.asarray(stream.resample_chunk(np.zeros(0, np.float32), last=True), np.float32)
 
 
 def _windows(blocks: Iterator[FloatArray], window: int, hop: int) -> Iterator[tuple[int, FloatArray]]:
@@ -442,14 +459,14 @@ class _Meter:
     def add(self, block: FloatArray) -> None:
         self.samples += len(block)
         signal = np.concatenate([self._rest, block])
-        whole = len(signal) // self._frame * self._frame
-        frames = signal[:whole].reshape(-1, self._frame)
-        self._energies.append(np.einsum("ij,ij->i", frames, frames, dtype=np.float64))
+        hop = self._frame * _FRAMES_PER_HOP
+        whole = len(signal) // hop * hop
+        self._energies.append(frame_energies(signal[:whole], self._frame, _FRAMES_PER_HOP))
         self._rest = signal[whole:]
 
     def levels_db(self, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the RMS level in dBFS between neighbouring edges, to within a frame of ``FRAME_S``."""
-        rest = np.array([np.dot(self._rest, self._rest)], np.float64)
+        rest = frame_energies(self._rest, self._frame, _FRAMES_PER_HOP)
         total = np.concatenate([[0.0], np.cumsum(np.concatenate([*self._energies, rest]))])
         places = np.minimum(np.rint(edges_s * self.sample_rate / self._frame).astype(int), len(total) - 1)
         places[-1] = len(total) - 1

@@ -12,8 +12,10 @@ import numpy as np
 import soundfile
 import soxr
 
-from mixlab.audio import FloatArray
+from mixlab.audio import FloatArray, check_header
 from mixlab.errors import AudioError
+from mixlab.hearing import Downmix
+from mixlab.levels import frame_energies
 
 __all__ = ["MAX_BYTES", "MAX_S", "MIN_S", "SILENT_DB", "Upload", "decode_upload"]
 
@@ -30,7 +32,7 @@ SILENT_DB = -60.0
 """An upload whose loudest 10 ms have an RMS level in dBFS below this holds nothing to tag."""
 
 _BLOCK_FRAMES = 1 << 18
-_FRAME_S = 0.01
+_FRAME_S, _FRAMES_PER_HOP = 0.01, 10
 _READS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
 # What people hand in by mistake, by how such files begin: (offset, bytes, what it is, what to do).
 _CONVERT = "Convert it first, such as with 'ffmpeg -i IN out.wav'."
@@ -49,7 +51,6 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"Rar!", "a RAR archive", "Unpack it and choose one audio file."),
     (0, b"\x1f\x8b", "a compressed file (gzip)", "Unpack it and choose one audio file."),
 )
-_AUDIBLE_PEAK = 0.01
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2**63 - 1 of a FLAC file without a length in its header
 
 # Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
@@ -69,7 +70,8 @@ class Upload:
         channels: Of the file.
         format: Container and encoding, such as ``WAV PCM_16``.
         duration_s: Length in seconds.
-        loudest_db: RMS level in dBFS of its loudest 10 ms.
+        loudest_db: RMS level in dBFS of its loudest 10 ms, without offset and drift.
+        notes: What of the file is not heard in ``audio``, a sentence each.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Upload:
     format: str
     duration_s: float
     loudest_db: float
+    notes: tuple[str, ...] = ()
 
 
 def decode_upload(
@@ -103,8 +106,8 @@ def decode_upload(
         max_s: Longest.
 
     Raises:
-        AudioError: it is empty, too large, too long, too short, silent, damaged, or no audio at all;
-            the message says which, and what to do.
+        AudioError: it is empty, too large, too long, too short, silent, damaged, of a rate or with samples
+            that no sound has, or no audio at all; the message says which, and what to do.
     """
     if not data:
         raise AudioError(f"{name} is empty: it has 0 bytes. Choose another file.")
@@ -115,6 +118,7 @@ def decode_upload(
         )
     with _opened(data, name) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
+        check_header(name, rate, channels)
         kind = f"{file.format} {file.subtype}"
         if frames >= _UNKNOWN_FRAMES:
             raise AudioError(
@@ -123,18 +127,21 @@ def decode_upload(
             )
         if frames > max_s * rate:
             _refuse_length(name, frames / rate, max_s)
-        mono, peak = _decode(file, name, round(max_s * rate))
+        downmix = Downmix(name, rate, SILENT_DB)
+        mono = _decode(file, name, round(max_s * rate), downmix)
     duration_s = len(mono) / rate
     if duration_s < MIN_S:
         raise AudioError(f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.")
     loudest_db = _loudest_db(mono, rate)
-    if loudest_db < SILENT_DB and peak > _AUDIBLE_PEAK:
+    if loudest_db < SILENT_DB and downmix.cancelled_s:
         raise AudioError(
             f"{name} holds sound, but its channels cancel each other: mixed down to mono, nothing is left to "
             "tag. Turn the polarity of one channel over, or upload one channel."
         )
     if loudest_db < SILENT_DB:
         said = "digital silence" if loudest_db <= -200 else f"at most {loudest_db:.0f} dBFS loud"
+        if loudest_db <= -200 and mono.any():
+            said = "an offset without sound"
         raise AudioError(
             f"{name} is silent: it is {said}, and below {SILENT_DB:g} dBFS nothing is tagged. Check the "
             "file; of a recording, check that the right microphone is chosen and not muted."
@@ -142,7 +149,9 @@ def decode_upload(
     if rate != sample_rate:
         mono = np.asarray(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32)
     key = sha256(data).hexdigest()[:16]
-    return Upload(name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db)
+    return Upload(
+        name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db, downmix.notes()
+    )
 
 
 def _opened(data: bytes, name: str) -> soundfile.SoundFile:
@@ -186,20 +195,18 @@ def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
     )
 
 
-def _decode(file: soundfile.SoundFile, name: str, max_frames: int) -> tuple[FloatArray, float]:
-    """Return all samples as mono ``(samples,)`` at the file's rate, and the peak over its channels."""
-    blocks, done, peak = [np.zeros(0, np.float32)], 0, 0.0
+def _decode(file: soundfile.SoundFile, name: str, max_frames: int, downmix: Downmix) -> FloatArray:
+    """Return all samples as mono ``(samples,)`` at the file's rate."""
+    blocks, done = [np.zeros(0, np.float32)], 0
     for block in _blocks(file, name):
         done += len(block)
         if done > max_frames:  # the header said less
             _refuse_length(name, done / file.samplerate, max_frames / file.samplerate)
-        mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
-        blocks.append(np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0))
-        peak = max(peak, float(np.max(np.abs(block), where=np.isfinite(block), initial=0.0)))
+        blocks.append(downmix.take(block.T))
     # Where headers hold an estimate, as in MP3, the end of the data is the end of the audio.
     if file.format != "MP3" and done < file.frames:
         _refuse_damage(file, name, done, "the rest is missing")
-    return np.concatenate(blocks), peak
+    return np.concatenate(blocks)
 
 
 def _blocks(file: soundfile.SoundFile, name: str) -> Iterator[FloatArray]:
@@ -224,7 +231,6 @@ def _refuse_damage(file: soundfile.SoundFile, name: str, done: int, why: str) ->
 
 
 def _loudest_db(mono: FloatArray, rate: int) -> float:
-    size = max(min(round(_FRAME_S * rate), len(mono)), 1)
-    frames = mono[: len(mono) // size * size].reshape(-1, size)
-    power = float(np.einsum("ij,ij->i", frames, frames, dtype=np.float64).max(initial=0.0)) / size
-    return 10.0 * float(np.log10(max(power, 1e-30)))
+    frame = max(min(round(_FRAME_S * rate), len(mono)), 1)
+    energies = frame_energies(mono[: len(mono) // frame * frame], frame, _FRAMES_PER_HOP)
+    return 10.0 * float(np.log10(max(energies.max(initial=0.0) / frame, 1e-30)))

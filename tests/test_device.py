@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.filters import section
 from mixlab.pack import PackReader, open_reader
 from mixlab.packing import pack_catalog
+from mixlab.reading import CatalogReader
 from mixlab.recipes import SourceRecipe
 from mixlab.rendering import Mix
 from mixlab.vocoder import Vocoder
+from tests.toy import RATE as TOY_RATE
+from tests.toy import make_own_catalog
 
 RATE = 16000
 HEAVY = EffectsConfig(
@@ -257,6 +261,53 @@ def test_every_label_rule_gives_the_same_labels(
             target, mask = mix.labels.encode(source.verdict)
             np.testing.assert_array_equal(batch["source_target"][place, n], target)
             np.testing.assert_array_equal(batch["source_mask"][place, n], mask)
+
+
+@pytest.mark.parametrize("rule", ["present", "active", "audible"])
+@pytest.mark.parametrize("rate", [16000, 11025])
+@pytest.mark.parametrize("device", DEVICES)
+def test_sources_that_cancel_are_found_as_one_by_one(
+    tmp_path: Path, rule: str, rate: int, device: str
+) -> None:
+    rng = np.random.default_rng(0)
+    violin, piano, cello = 0.1 * rng.standard_normal((3, 6 * TOY_RATE))
+    sign = np.where(np.arange(6 * TOY_RATE) < 2.5 * TOY_RATE, -1.0, 1.0)
+    songs = {
+        "pair": [("violin", violin), ("trumpet", -violin), ("piano", piano)],
+        "for a while": [("violin", violin), ("violin", sign * violin), ("piano", piano)],
+        "three": [("violin", violin), ("cello", cello), ("trumpet", -violin - cello), ("piano", piano)],
+        "offset": [("violin", 0 * violin + 0.05), ("piano", piano)],
+        "none": [("violin", violin), ("piano", piano)],
+    }
+    rows = [
+        {"song": song, "label": label, "audio": audio}
+        for song, stems in songs.items()
+        for label, audio in stems
+    ]
+    catalog = make_own_catalog(tmp_path, rows)
+    config = MixConfig(p_musical=1.0, effects=EffectsConfig.none(), label_rule=rule, sample_rate=rate)
+    base, keys = draw(catalog, config, 0, 0, 0), [str(key) for key in catalog.column("key")]
+    recipes = []
+    for song in songs:
+        sources = tuple(SourceRecipe(key, 0.5) for key in keys if key.split("/")[1] == song)
+        recipes.append(replace(base, sources=sources))
+    mixes = [render(recipe, catalog) for recipe in recipes]
+    assert [sum(int(s.cancelled.any()) for s in mix.sources) for mix in mixes] == [2, 2, 3, 0, 0]
+    batch = render_batch(prepare_batch(recipes, catalog), device, frames=True)
+    assert_labels_agree(batch, mixes)
+    for place, mix in enumerate(mixes):
+        np.testing.assert_array_equal(batch["frame_target"][place].cpu(), mix.frames[0])
+        np.testing.assert_array_equal(batch["frame_mask"][place].cpu(), mix.frames[1])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e20])
+def test_what_is_not_finite_is_refused_before_it_travels(toy: Catalog, value: float) -> None:
+    class Broken(CatalogReader):
+        def read(self, *args: Any) -> FloatArray:
+            return super().read(*args) * np.float32(value)
+
+    with np.errstate(all="ignore"), pytest.raises(AudioError, match="Expected finite samples in folder"):
+        prepare_batch(drawn(toy, 1), toy, Broken(toy))
 
 
 def test_the_mixture_is_the_sum_of_its_sources_within_the_peak_limit(

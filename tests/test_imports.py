@@ -45,6 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("filters", "levels", "resampling", "vocoder"),
     ("faults", "summing"),
+    ("hearing",),
     ("corpora", "activity", "uploads", "splits", "stretch"),
     ("copies", "journal", "roots", "scanning"),
     ("catalog_files",),

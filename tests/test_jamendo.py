@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mixlab.errors import ConfigError, CorpusError
+from mixlab.errors import AudioError, ConfigError, CorpusError
 from mixlab.jamendo import (
     JamendoConfig,
     JamendoCorpus,
@@ -18,6 +18,7 @@ from mixlab.jamendo import (
     find_audio,
     jamendo_labels,
     open_jamendo,
+    read_chunk,
     read_tracks,
 )
 from tests.tagged_trees import RATE, make_jamendo
@@ -248,3 +249,13 @@ def test_a_track_that_stands_twice_is_refused(tmp_path: Path) -> None:
     train.write_text(f"{train.read_text()}{row}\n")
     with pytest.raises(CorpusError, match=r"-train.tsv, row 8: track_0000241 stands in row 2 already"):
         open_jamendo(tmp_path)
+
+
+@pytest.mark.parametrize("value", [100.0, 1e20])
+def test_a_chunk_with_corrupt_samples_is_refused(tmp_path: Path, value: float) -> None:
+    audio = np.full(16000, 0.1)
+    audio[8000] = value
+    soundfile.write(tmp_path / "x.wav", audio, 16000, subtype="FLOAT")
+    assert read_chunk(tmp_path / "x.wav", 0.6, 4000, 16000).shape == (1, 4000)
+    with pytest.raises(AudioError, match=r"Expected samples up to 30 dBFS in .*x\.wav"):
+        read_chunk(tmp_path / "x.wav", 0.4, 4000, 16000)

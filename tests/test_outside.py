@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from mixlab.cli import main
 from mixlab.errors import ConfigError, CorpusError, RunError
@@ -362,6 +364,58 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path: Path, run: Run) -> None:
         own = torch.sigmoid(tagger.model(torch.from_numpy(windows))).numpy()
     expected = coherent_max(own, ancestry_from_parents(tagger.parents)).mean(axis=0)
     np.testing.assert_allclose(scores[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rate", "value", "message"),
+    [
+        (44100, 1e6, "Expected samples up to 30 dBFS"),
+        (44100, 3e38, "Expected samples up to 30 dBFS"),
+        (1, 0.1, "found a header at 1 Hz"),
+        (200_000_000, 0.1, "found a header at 200000000 Hz"),
+    ],
+)
+def test_clips_of_no_sound_are_problems_and_not_scored(
+    tmp_path: Path, run: Run, rate: int, value: float, message: str
+) -> None:
+    make_irmas(tmp_path)
+    audio = np.full((3 * 44100, 1), 0.1)
+    audio[20_000] = value
+    broken = tmp_path / "IRMAS-TrainingData/vio/[vio][cla]0010__1.wav"
+    soundfile.write(broken, audio, rate, subtype="FLOAT")
+    report = evaluate_on(run, load_irmas(tmp_path, "train"), device="cpu", n_resamples=5)
+    assert report.n_clips == 21
+    assert len(report.problems) == 1
+    assert message in report.problems[0]
+
+
+def test_a_model_that_gives_no_numbers_is_a_problem_of_each_clip(tmp_path: Path, run: Run) -> None:
+    import torch
+
+    class Broken(torch.nn.Module):
+        def forward(self, audio: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(audio), len(tagger.labels)), torch.nan)
+
+    make_irmas(tmp_path)
+    tagger, clips = Tagger.load(run, device="cpu"), load_irmas(tmp_path)
+    _, problems = score_clips(clips, replace(tagger, model=Broken()))
+    assert sorted(problems) == list(range(len(clips)))
+    assert "the model gives no number for it" in problems[0]
+
+
+def test_a_header_of_no_clip_takes_no_memory(tmp_path: Path, run: Run) -> None:
+    make_irmas(tmp_path)
+    clips, tagger = load_irmas(tmp_path), Tagger.load(run, device="cpu")
+    long = clips.clips[0].path.with_suffix(".flac")
+    soundfile.write(long, np.zeros((8000, 1)), 8000)
+    data = bytearray(long.read_bytes())
+    data[21] |= 0x0F  # STREAMINFO's number of samples, 36 bits: 99 days at 8 kHz
+    data[22:26] = b"\xff" * 4
+    long.write_bytes(data)
+    first = replace(clips.clips[0], path=long)
+    _, problems = score_clips(replace(clips, clips=(first, *clips.clips[1:])), tagger)
+    assert list(problems) == [0]
+    assert "Expected a clip of up to 3600 s" in problems[0]
 
 
 def test_a_report_counts_only_what_can_be_said(tmp_path: Path, run: Run) -> None:

@@ -479,3 +479,83 @@ def test_the_command_says_what_it_needs(
     ):
         assert main(["tag", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def write_float(path: Path, *channels: np.ndarray, rate: int = RATE) -> Path:
+    soundfile.write(path, np.stack(channels, axis=1), rate, subtype="FLOAT")
+    return path
+
+
+def test_channels_that_cancel_are_said_to_and_not_called_a_silent_file(
+    tagger: Tagger, tmp_path: Path
+) -> None:
+    left = tone(440, 6)
+    tags = tagger.tag(write_float(tmp_path / "x.wav", left, -left))
+    assert not tags.sounding.any()
+    (note,) = tags.notes
+    assert "its channels cancel each other in mono for 6.0 s, in which they reach -9 dBFS" in note
+    text = format_table(tags)
+    assert f"beware: {note}" in text
+    assert "nothing sounds: what the model hears is below -60 dBFS" in text
+    assert json.loads(tags_as_json(tags))["notes"] == [note]
+    assert tagger.tag_audio(np.stack([left, -left]).astype(np.float32)).notes == tags.notes
+
+
+def test_channels_that_cancel_for_a_while_are_noted_beside_the_tags(tagger: Tagger, tmp_path: Path) -> None:
+    left = tone(440, 8, 44100)
+    right = np.where(np.arange(len(left)) < 4 * 44100, left, -left)
+    tags = tagger.tag(write_float(tmp_path / "x.wav", left, right, rate=44100))
+    assert "low" in tags.tags
+    assert "cancel each other in mono for 4.0 s" in tags.notes[0]
+    assert tags.silent_spans()[0] == pytest.approx((4.0, 8.0), abs=0.51)
+
+
+def test_files_without_anything_odd_have_no_notes(
+    tagger: Tagger, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    for right in (tone(440, 4), 0 * tone(440, 4), rng.uniform(-0.5, 0.5, 4 * RATE)):
+        assert tagger.tag(write_float(tmp_path / "x.wav", tone(440, 4), right)).notes == ()
+
+
+@pytest.mark.parametrize("offset", [0.01, -0.4])
+def test_an_offset_is_silence(tagger: Tagger, tmp_path: Path, offset: float) -> None:
+    signal = np.concatenate([silence(4), 0.1 * tone(440, 4)]) + offset
+    tags = tagger.tag(write_float(tmp_path / "x.wav", signal))
+    (silent,) = tags.silent_spans()
+    assert silent == pytest.approx((0.0, 4.0), abs=0.51)
+    assert tags.level_db[-1] == pytest.approx(-29.0, abs=0.2)
+
+
+def test_samples_that_are_not_finite_are_noted(tagger: Tagger, tmp_path: Path) -> None:
+    signal = tone(440, 4)
+    signal[100:103] = [np.nan, np.inf, -np.inf]
+    tags = tagger.tag(write_float(tmp_path / "x.wav", signal))
+    assert tags.notes == ("3 of its samples are NaN or infinite: they were heard as silence",)
+    assert np.isfinite(tags.scores).all()
+
+
+@pytest.mark.parametrize("value", [40.0, -1e6, 1e20, 3e38])
+def test_corrupt_samples_are_refused_and_no_nan_is_ever_told(
+    tagger: Tagger, tmp_path: Path, value: float
+) -> None:
+    signal = tone(440, 4)
+    signal[9000] = value
+    path = write_float(tmp_path / "x.wav", signal)
+    with pytest.raises(AudioError, match=r"Expected samples up to 30 dBFS in .*x\.wav, found a peak of"):
+        tagger.tag(path)
+
+
+def test_a_model_that_gives_no_numbers_is_an_error(tagger: Tagger, song: Path) -> None:
+    class Broken(nn.Module):
+        def forward(self, audio: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(audio), 3), torch.nan)
+
+    with pytest.raises(AudioError, match=r"The model of run gives no number for .*song\.wav around"):
+        replace(tagger, model=Broken()).tag(song)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1, 1), (200_000_000, 1), (44100, 80)])
+def test_headers_of_no_sound_are_refused(tagger: Tagger, tmp_path: Path, rate: int, channels: int) -> None:
+    path = write_float(tmp_path / "x.wav", *np.zeros((channels, 1000)), rate=rate)
+    with pytest.raises(AudioError, match="found a header"):
+        tagger.tag(path)

@@ -111,7 +111,7 @@ def test_large_and_long_files_are_refused_before_they_are_decoded() -> None:
         AudioError, match=r"x has 2 MB, more than the 1 MB .* 'mixlab tag FILE --run RUN' has no"
     ):
         decode_upload(bytes(2 * 2**20), "x", sample_rate=RATE, max_bytes=2**20)
-    long = encode(np.zeros((1, round((MAX_S + 30) * 100))), rate=100, subtype="PCM_U8")
+    long = encode(np.zeros((1, round((MAX_S + 30) * 4000))), rate=4000, subtype="PCM_U8")
     with pytest.raises(
         AudioError, match=r"lasts 10\.5 minutes, more than the 10 .*takes files of any length"
     ):
@@ -152,3 +152,46 @@ def test_a_flac_file_that_was_written_to_a_pipe_is_called_so() -> None:
     data[22:26] = bytes(4)
     with pytest.raises(AudioError, match=r"says nowhere how long it is.*ffmpeg -i a\.flac new\.flac"):
         decode_upload(bytes(data), "a.flac", sample_rate=RATE)
+
+
+def test_channels_that_cancel_for_a_while_are_noted() -> None:
+    left = tone(3.0)[0]
+    right = np.where(np.arange(len(left)) < RATE, -left, left)
+    (note,) = decode_upload(encode(np.stack([left, right])), "a.wav", sample_rate=RATE).notes
+    assert "cancel each other in mono for 1.0 s, in which they reach -9 dBFS" in note
+    assert decode_upload(encode(np.stack([left, left])), "a.wav", sample_rate=RATE).notes == ()
+
+
+@pytest.mark.parametrize("offset", [0.02, -0.5])
+def test_an_offset_is_no_sound(offset: float) -> None:
+    lifted = np.full((2, RATE), offset)
+    with pytest.raises(AudioError, match="x is silent: it is an offset without sound"):
+        decode_upload(encode(lifted, subtype="FLOAT"), "x", sample_rate=RATE)
+    hum = lifted + 1e-4 * np.random.default_rng(0).standard_normal(lifted.shape)
+    with pytest.raises(AudioError, match=r"x is silent: it is at most -8\d dBFS loud"):
+        decode_upload(encode(hum, subtype="FLOAT"), "x", sample_rate=RATE)
+    found = decode_upload(
+        encode(0.1 * tone(1.0) + np.float32(offset), subtype="FLOAT"), "x", sample_rate=RATE
+    )
+    assert found.loudest_db == pytest.approx(-29.0, abs=0.6)
+
+
+@pytest.mark.parametrize("value", [50.0, 1e6, 1e20, 3e38])
+def test_samples_of_no_sound_are_refused(value: float) -> None:
+    audio = tone(1.0, channels=2)
+    audio[1, 500] = value
+    with pytest.raises(AudioError, match="Expected samples up to 30 dBFS in x, found a peak of"):
+        decode_upload(encode(audio, subtype="FLOAT"), "x", sample_rate=RATE)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "message"),
+    [
+        (1, 1, "a sample rate from 4000 to 768000 Hz in x, found a header at 1 Hz"),
+        (200_000_000, 2, "found a header at 200000000 Hz"),
+        (16000, 100, "Expected 1 to 64 channels in x, found a header with 100"),
+    ],
+)
+def test_headers_of_no_sound_are_refused(rate: int, channels: int, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        decode_upload(encode(np.zeros((channels, 2000)), rate, subtype="FLOAT"), "x", sample_rate=RATE)

@@ -173,8 +173,9 @@ def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> s
         f"{upload.duration_s:.1f} s · {channels} at {upload.source_rate / 1000:g} kHz ({upload.format}) · "
         f"{len(tags.scores)} windows; {heard}: mono at {upload.sample_rate / 1000:g} kHz."
     )
-    if note:
-        text += f" Beware: {note}."
+    for beware in (note, *upload.notes):
+        if beware:
+            text += f" Beware: {beware}."
     if tags.padded:
         text += f" Shorter than the model's window of {window_s:g} s: silence was added at its end."
     return f"**{words.escape(upload.name)}** · {words.escape(text)}"

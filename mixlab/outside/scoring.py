@@ -35,6 +35,8 @@ TABLES = {
 """The tables of a report, by the name in its JSON."""
 
 _BATCH = 32
+LONGEST_S = 3600
+"""Longest clip that is read as a whole, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,11 @@ class _Windows(Dataset[dict[str, Any]]):
         samples = round(info.frames / info.sample_rate * self.sample_rate)
         if samples == 0:
             raise AudioError(f"{path} holds no samples; restore the file from its source.")
+        if not self.count and info.frames > LONGEST_S * info.sample_rate:
+            raise AudioError(
+                f"Expected a clip of up to {LONGEST_S} s at {path}, found a header of "
+                f"{info.frames / info.sample_rate:.0f} s: it is damaged, or the file is no clip. Restore it."
+            )
         # A clip shorter than a window is heard as it is: silence behind it would be heard as well.
         length = min(max(samples, self.shortest), self.window)
         starts = window_starts(samples, length, self.count)
@@ -158,6 +165,8 @@ def score_clips(
     problems: dict[int, str] = {}
     for batch, owners in _batches(loader, problems, progress):
         scores = _model_scores(tagger, batch)
+        for index in {owners[row] for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))}:
+            problems[index] = f"{clips.clips[index].path}: the model gives no number for it"
         np.add.at(sums, owners, scores)
         np.add.at(counts, owners, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
