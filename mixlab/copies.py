@@ -75,10 +75,10 @@ class Sound:
 
 @dataclass(frozen=True)
 class Tie:
-    """Stems of two or more songs that are the same audio.
+    """Stems, of one song or of several, that are the same audio.
 
     Attributes:
-        stems: Positions among the sounds, ascending.
+        stems: Two or more positions among the sounds, ascending.
         plain: Their sound is too short or too steady to tell songs apart: a tone, a click, a second of noise.
     """
 
@@ -104,13 +104,13 @@ class _Union:
 
 
 def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
-    """Find stems of different songs that are the same audio.
+    """Find stems that are the same audio.
 
     Args:
         sounds: Stems; all of a song's that can be heard.
 
     Returns:
-        One tie per piece of audio that two or more songs have, by its first stem.
+        One tie per piece of audio that two or more stems hold, by its first stem.
     """
     by_hash: dict[str, list[int]] = defaultdict(list)
     for i, sound in enumerate(sounds):
@@ -128,7 +128,7 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
     return [
         Tie(tuple(same), plain=not sounds[same[0]].tells(_TELLING_HOPS, _TELLING_DB))
         for same in members.values()
-        if len({sounds[i].song for i in same}) > 1
+        if len(same) > 1
     ]
 
 
@@ -162,8 +162,9 @@ def _agree(one: Sound, other: Sound) -> bool:
     heard = (a > -_RANGE_DB) | (b > -_RANGE_DB)
     if float(np.sqrt(np.mean(np.square(a - b)[heard]))) > _TOLERANCE_DB:
         return False
-    # Loudness sums over channels, levels are their mean.
-    louder = [s.loudness_lufs - 10.0 * np.log10(max(1, s.channels)) - s.mean_db for s in (one, other)]
+    if one.channels != other.channels:  # what peak and loudness are to levels depends on their sum
+        return True
+    louder = [s.loudness_lufs - s.mean_db for s in (one, other)]
     higher = [s.peak_db - s.mean_db for s in (one, other)]
     return not abs(louder[0] - louder[1]) > _LOUDNESS_DB and abs(higher[0] - higher[1]) <= _PEAK_DB
 
@@ -226,18 +227,21 @@ def describe_ties(sounds: Sequence[Sound], ties: Sequence[Tie]) -> list[Finding]
     """
     groups, whole = audio_groups(sounds, ties), _all_audio(sounds, ties)
     shared: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    found = []
     for tie in ties:
+        first = tie.stems[0]
+        held: dict[str, int] = {}
         for i in tie.stems:
-            first = tie.stems[0]
+            if held.setdefault(sounds[i].song, i) != i:
+                found.append(_twice_in_song(sounds[held[sounds[i].song]], sounds[i]))
             if sounds[i].song != sounds[first].song:
                 shared[sounds[first].song, sounds[i].song].append((first, i))
-    found = []
     for (one, other), pairs in sorted(shared.items()):
         together = bool(set(groups.get(one, ())) & set(groups.get(other, ())))
         subset = whole[one] <= whole[other] or whole[other] <= whole[one]
         kind = "duplicate-audio" if subset and together else "shared-audio"
         found.append(Finding(other, "", kind, _pair_message(sounds, one, other, pairs, together)))
-    return [*found, *_within_songs(sounds)]
+    return found
 
 
 def _pair_message(
@@ -265,15 +269,9 @@ def _contradiction(one: Sound, other: Sound) -> str:
     return "" if one.label == other.label else f", but labelled {other.label} instead of {one.label}"
 
 
-def _within_songs(sounds: Sequence[Sound]) -> list[Finding]:
-    first: dict[tuple[str, str], Sound] = {}
-    found = []
-    for sound in sounds:
-        same = first.setdefault((sound.song, sound.audio_hash), sound) if sound.audio_hash else sound
-        if same is not sound:
-            message = (
-                f"Holds the same audio as stem {same.stem} of its song{_contradiction(same, sound)}: mixes "
-                "of the whole song have it twice. Remove one of the two files."
-            )
-            found.append(Finding(sound.song, sound.stem, "duplicate-audio", message))
-    return found
+def _twice_in_song(one: Sound, other: Sound) -> Finding:
+    message = (
+        f"Holds the same audio as stem {one.stem} of its song{_contradiction(one, other)}: mixes of the "
+        "whole song have it twice. Remove one of the two files."
+    )
+    return Finding(other.song, other.stem, "duplicate-audio", message)

@@ -37,10 +37,10 @@ def place_by_stamps(
     starts: dict[int, float] = {}
     problems = []
     for (corpus, song), members in songs.items():
-        if all(rows[i].entry.offset_s is not None for i in members):
-            continue
         stamps = [_stamp(rows[i], measurements[i]) for i in members]
         found, doubt = offsets_by_stamp(stamps)
+        if all(stamp.given for stamp in stamps):
+            doubt = _contradicted(found, [rows[i].entry.offset_s for i in members])
         starts |= dict(zip(members, found, strict=True))
         if doubt:
             problems.append(Problem(corpus, song, "", "", "time-stamp", doubt))
@@ -53,6 +53,16 @@ def place_by_stamps(
         f"{len(moved)} stems of {count} songs start later than their song, by the time stamps in their files."
     ]
     return placed, problems, notes if moved else []
+
+
+def _contradicted(found: Sequence[float], given: Sequence[float | None]) -> str:
+    """Say where a corpus has its stems start together and their time stamps disagree."""
+    if any(given) or not any(found):
+        return ""
+    return (
+        f"The time stamps of its files lie up to {max(found):.3f} s apart, but the corpus says that they "
+        "start together, and that is what counts. If it is wrong, index the files as a folder corpus."
+    )
 
 
 def _stamp(row: Row, m: Measurement) -> Stamp:

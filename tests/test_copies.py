@@ -137,6 +137,18 @@ def test_songs_whose_whole_audio_is_plain_and_equal_are_tied(tmp_path: Path) -> 
     assert groups["c/one"] == groups["c/two"] == ("audio:c/one/x", "audio:c/one/y")
 
 
+def test_a_stem_in_two_formats_is_twice_in_its_song(tmp_path: Path) -> None:
+    audio = played(1)
+    sounds = [
+        sound(write(tmp_path / "bass.wav", audio, RATE), "c/one", "bass.wav"),
+        sound(lossy(tmp_path / "bass.mp3", audio, 0.2), "c/one", "bass.mp3"),
+        sound(write(tmp_path / "drums.wav", played(2), RATE), "c/one", "drums"),
+    ]
+    ties = find_ties(sounds)
+    assert audio_groups(sounds, ties) == {}
+    assert [(f.stem, f.kind) for f in describe_ties(sounds, ties)] == [("bass.mp3", "duplicate-audio")]
+
+
 def test_silence_is_never_a_copy(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", np.zeros((1, 8000)), 8000)
     sounds = [sound(path, "c/one"), sound(path, "c/two")]

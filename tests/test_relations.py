@@ -248,6 +248,19 @@ def test_doubtful_stamps_are_listed(
     assert message in found[0].message
 
 
+def test_a_corpus_whose_files_start_together_is_not_moved_but_listed(tmp_path: Path) -> None:
+    song = tmp_path / "musdb" / "train" / "Band - Song"
+    for seed, (part, stamp) in enumerate({"drums": 0, "bass": 8 * RATE, "vocals": 0}.items()):
+        write_stamped(song / f"{part}.wav", played(seed, 20.0, RATE), RATE, stamp)
+    write(song / "other.wav", played(9, 20.0, RATE), RATE)
+    write(song / "mixture.wav", played(10, 20.0, RATE), RATE)
+    build_catalog(tmp_path / "catalog", {"musdb18hq": tmp_path / "musdb"}, progress=False, workers=1)
+    assert set(offsets(tmp_path).values()) == {0.0}
+    found = [p for p in Catalog.open(tmp_path / "catalog").problems() if p.kind == "time-stamp"]
+    assert [p.song for p in found] == ["Band - Song"]
+    assert "up to 8.000 s apart, but the corpus says that they start together" in found[0].message
+
+
 def test_stamps_of_stems_that_are_not_heard_do_not_count(tmp_path: Path) -> None:
     stamped_song(tmp_path / "audio", {"drums": HOUR, "piano": HOUR + 8 * RATE}, {"piano": 12.0})
     write_stamped(tmp_path / "audio" / "Song" / "guitar.wav", np.zeros((1, 8 * RATE)), RATE, 0)

@@ -29,8 +29,9 @@ def pack(
     """Resample every usable stem once into memory-mapped 16-bit shards, from which mixing is much faster.
 
     Training uses the pack by itself where its rate and channels are the mixes'. A run that was stopped goes
-    on with the shards it lacks; stems whose files have changed are packed anew. Sources without pitch and
-    time effects are the same to within half a step of 16 bits.
+    on with the shards it lacks; stems whose audio has changed are packed anew after 'mixlab index', and until
+    then are read from their files, with a warning. Sources without pitch and time effects are the same to
+    within half a step of 16 bits.
 
     Args:
         catalog: Catalog folder, as 'mixlab index' makes it.

@@ -81,7 +81,7 @@ class SidecarRow:
         bleed: Other instruments can be heard.
         bleed_labels: Which.
         gain: Linear factor.
-        offset_s: Start in the song.
+        offset_s: Start in the song, in seconds; None where the row does not say.
     """
 
     where: str
@@ -96,7 +96,7 @@ class SidecarRow:
     bleed: bool = False
     bleed_labels: tuple[str, ...] = ()
     gain: float = 1.0
-    offset_s: float = 0.0
+    offset_s: float | None = None
 
     def says(self) -> tuple[object, ...]:
         """Return all that it says, without where."""
@@ -321,7 +321,7 @@ def _row(where: str, cells: Mapping[str, str], delimiter: str) -> tuple[SidecarR
         bleed=bleed in _YES or bool(bleed_labels),
         bleed_labels=bleed_labels,
         gain=gain,
-        offset_s=number("offset_s", 0.0),
+        offset_s=number("offset_s", 0.0) if cells.get("offset_s") else None,
         **texts,
     )
     return row, wrong
