@@ -49,6 +49,7 @@ COPIES = {
     "at 16 kHz": lambda p, x: write(p / "b.wav", soxr.resample(x.T, RATE, 16000).T, 16000),
     "OGG": lambda p, x: lossy(p / "b.ogg", x, 0.4),
     "MP3": lambda p, x: lossy(p / "b.mp3", x, 0.2),
+    "the mono sum": lambda p, x: write(p / "b.wav", x.mean(axis=0, keepdims=True), RATE),
     "a hop longer": lambda p, x: write(p / "b.wav", np.pad(x, ((0, 0), (0, 2205))), RATE),
 }
 
