@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from mixlab.errors import ConfigError
+from mixlab.ranks import find_place
 
 __all__ = ["World"]
 
@@ -26,8 +27,22 @@ class World:
 
     @classmethod
     def from_environment(cls) -> "World":
-        """Return what ``torchrun`` says in the environment; alone without it."""
+        """Return what ``torchrun`` says in the environment; alone without it.
+
+        Raises:
+            ConfigError: something else started several processes, each of which would train by itself.
+        """
         if "TORCHELASTIC_RUN_ID" not in os.environ:
+            place = find_place()
+            if place.world_size > 1:
+                raise ConfigError(
+                    f"This is process {place.rank} of {place.world_size} that srun, mpirun or the like has "
+                    "started, each of which would train alone. mixlab's processes find each other through "
+                    "torchrun: start one of it per machine (srun --ntasks-per-node=1 torchrun "
+                    "--nnodes=MACHINES --nproc-per-node=PROCESSES --rdzv-backend=c10d "
+                    "--rdzv-endpoint=FIRST_MACHINE:29500 --no-python mixlab train ...), or a single process "
+                    "(srun --ntasks=1)."
+                )
             return cls()
         names = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
         return cls(*(int(os.environ[name]) for name in names))
