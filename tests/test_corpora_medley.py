@@ -270,6 +270,17 @@ def test_files_that_the_list_of_bleed_names_twice(tmp_path: Path) -> None:
     assert "'01_Vox.wav' is listed twice and not alike" in problem.message
 
 
+def test_the_list_of_bleed_is_not_what_macos_puts_beside_it(tmp_path: Path) -> None:
+    song = "Artist_Title"
+    medley_song(tmp_path / song, {"S01": ("01_Vox.wav", "male singer")}, has_bleed="yes")
+    header = "file,label,bleeding,bleeding_instrument,mixing_secrets_track_id"
+    touch(tmp_path / "ms500_raw_labels.csv", f"{header}\n01_Vox.wav,Lead_Vocal,No,,{song}")
+    (tmp_path / "._ms500_raw_labels.csv").write_bytes(b"\x00\x05\x16\x07\xff")
+    result = scan(MS, tmp_path)
+    assert [entry.bleed for entry in result.stems] == [False]
+    assert result.problems == []
+
+
 @BOTH
 def test_folders_and_sheets_in_another_case(adapter: Any, tmp_path: Path) -> None:
     medley_song(tmp_path / "V1" / "Art_Title", medley_stems("Art_Title", "piano", "violin"))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixlab.corpora._tree import TreeScan, labels_of, parse_yaml, text, truthy
+from mixlab.corpora._fields import labels_of, parse_yaml, text, truthy
+from mixlab.corpora._tree import TreeScan
 from mixlab.entries import StemEntry
 from tests.corpora.trees import touch
 

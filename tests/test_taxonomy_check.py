@@ -270,3 +270,20 @@ def test_the_command_explains_what_it_cannot(
 def test_an_empty_folder_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["taxonomy", "--check", str(tmp_path)]) == 1
     assert "No labels found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".aiff"])
+def test_litter_of_systems_is_not_checked(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song = tmp_path / "train" / "Artist - Title"
+    song.mkdir(parents=True)
+    for name in ("mixture", "vocals", "drums"):
+        (song / f"{name}{ending}").touch()
+        (song / f"._{name}{ending}").write_bytes(b"\x00\x05\x16\x07\xff")
+    for folder in ("__MACOSX", "@eaDir"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "data.json").write_bytes(b"\xff")
+    assert main(["taxonomy", "--check", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "musdb18hq" in text

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mixlab.cli import main
-from mixlab.corpora._tree import parse_yaml
+from mixlab.corpora._fields import parse_yaml
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import load_label_set
 from mixlab.yaml_text import RepeatedKeyError, load_json, load_yaml, refuse_repeated_keys

@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixlab.corpora._tree import TreeScan, is_dir, is_file, labels_of, mapping_of, text, truthy
+from mixlab.corpora._fields import labels_of, mapping_of, text, truthy
+from mixlab.corpora._paths import is_dir, is_file
+from mixlab.corpora._tree import TreeScan
 from mixlab.entries import ScanOptions
 from mixlab.errors import CorpusError
-from mixlab.file_kinds import form
+from mixlab.file_kinds import form, is_litter
 
 __all__ = [
     "MetadataStore",
@@ -247,5 +249,6 @@ class MetadataStore:
             for folder in folders
             if is_dir(folder)
             for path in sorted(folder.glob(pattern))
+            if not is_litter(path.name)
             if is_file(path)
         ]

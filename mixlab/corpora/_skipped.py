@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from mixlab.file_kinds import form, is_read, suffix, why_not_read
 
 if TYPE_CHECKING:
-    from mixlab.corpora._tree import Entry, TreeScan
+    from mixlab.corpora._paths import Entry
+    from mixlab.corpora._tree import TreeScan
 
 __all__ = ["LeftOut", "list_skipped", "what_is_there"]
 

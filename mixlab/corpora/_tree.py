@@ -9,40 +9,41 @@ does not depend on the order in which the file system lists things.
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import yaml
-
+from mixlab.corpora._fields import parse_json, parse_yaml, text
+from mixlab.corpora._paths import (
+    Entry,
+    broken_link,
+    in_ascii,
+    is_broken_link,
+    is_dir,
+    is_file,
+    is_harmless,
+    is_printable,
+    leaves,
+    look,
+    resolve,
+)
 from mixlab.corpora._skipped import what_is_there
 from mixlab.entries import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
 from mixlab.file_kinds import LOSSLESS_SUFFIXES, READ_SUFFIXES, form, is_litter, why_not_read
-from mixlab.yaml_text import load_json, load_yaml
 
 __all__ = [
     "AUDIO_SUFFIXES",
-    "HasName",
     "TreeScan",
     "check_root",
     "nothing_found",
-    "parse_yaml",
-    "text",
-    "truthy",
 ]
 
 AUDIO_SUFFIXES = READ_SUFFIXES
 
 # The largest genuine metadata file (a Mixing Secrets song with 90 stems) has 40 kB.
 _MAX_METADATA_BYTES = 16 * 2**20
-
-
-class HasName(Protocol):
-    """Whatever carries a corpus name: an adapter."""
-
-    name: str
 
 
 def check_root(root: Path, corpus: str, layout: str) -> Path:
@@ -66,59 +67,6 @@ def nothing_found(root: Path, corpus: str, layout: str, hint: str = "") -> Corpu
     there = what_is_there(TreeScan(corpus, root))
     hint = hint or "Check that the root is the folder named in that layout."
     return CorpusError(" ".join(part for part in (message, there, hint) if part))
-
-
-def text(value: object) -> str:
-    """Return a metadata value as one line of text: scalars, or lists of them joined with commas.
-
-    None and mappings give ''; so do lists within lists, which YAML may make endless.
-    """
-    if isinstance(value, list | tuple):
-        return ", ".join(part for part in (_scalar(item) for item in value) if part)
-    return _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    return (
-        "" if value is None or isinstance(value, list | tuple | dict | set) else " ".join(str(value).split())
-    )
-
-
-def truthy(value: object) -> bool:
-    """Return whether a metadata flag is set: MedleyDB writes the strings 'yes' and 'no'."""
-    return value is True or text(value).casefold() in {"yes", "true", "1"}
-
-
-def parse_yaml(content: str) -> Any:  # noqa: ANN401 - the document is whatever the file holds
-    """Parse YAML text into plain data (no object construction).
-
-    Raises:
-        ValueError: the text is not YAML, or nested beyond reason.
-    """
-    try:
-        return load_yaml(content)
-    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())[:200]}") from error
-
-
-def _parse_json(content: str) -> Any:  # noqa: ANN401
-    try:
-        return load_json(content)
-    except ValueError as error:
-        raise ValueError(f"not valid JSON: {error}") from error
-
-
-def _printable(name: str) -> bool:
-    """Return whether a file name is valid Unicode (Parquet and CSV files cannot hold others)."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _ascii(name: str) -> str:
-    return name.encode("ascii", "backslashreplace").decode()
 
 
 class TreeScan:
@@ -154,7 +102,7 @@ class TreeScan:
     ) -> None:
         """Record something that is wrong; ``path`` is shown relative to the root where possible."""
         shown = path if isinstance(path, str) else self.relative(path)
-        self._problems.append(Problem(self.corpus, song, stem, _ascii(shown)[:400], kind, message))
+        self._problems.append(Problem(self.corpus, song, stem, in_ascii(shown)[:400], kind, message))
 
     def note(self, sentence: str) -> None:
         """Say how the tree was read, where that was a choice; the index prints it."""
@@ -265,24 +213,24 @@ class TreeScan:
         paths = [folder / entry.name for entry in self.listing(folder) if entry.is_file]
         return [path for path in paths if path.suffix.lower() in suffixes and self.follows(path)]
 
-    def listing(self, folder: Path) -> tuple["Entry", ...]:
+    def listing(self, folder: Path) -> tuple[Entry, ...]:
         """Return what is visible in ``folder`` by name, read once; litter of systems is left out."""
         if folder not in self._listings:
             self._listings[folder] = self._list(folder)
         return self._listings[folder]
 
-    def _list(self, folder: Path) -> tuple["Entry", ...]:
+    def _list(self, folder: Path) -> tuple[Entry, ...]:
         try:
             with os.scandir(folder) as entries:
-                found = [_look(entry) for entry in entries if not is_litter(entry.name)]
+                found = [look(entry) for entry in entries if not is_litter(entry.name)]
         except OSError as error:
             self.problem("unreadable", f"Folder cannot be listed: {error.strerror}.", path=folder)
             return ()
         for entry in found:
-            if not _printable(entry.name):
+            if not is_printable(entry.name):
                 message = "File name is not valid UTF-8; rename it."
                 self.problem("bad-name", message, path=folder / entry.name)
-        return tuple(sorted(entry for entry in found if _printable(entry.name)))
+        return tuple(sorted(entry for entry in found if is_printable(entry.name)))
 
     def follows(self, path: Path) -> bool:
         """Return whether ``path`` may be entered or read: what is no link, or one that is followed."""
@@ -292,14 +240,14 @@ class TreeScan:
             message = f"Link {self.relative(path)!r} leads to a folder that it lies in; not followed."
             self.problem("link-loop", message, path=path)
             return False
-        if self._follow_links or _resolve(path, self._trusted) is not None:
+        if self._follow_links or resolve(path, self._trusted) is not None:
             return True
-        self.problem("path-outside-root", _leaves(self.relative(path)), path=path)
+        self.problem("path-outside-root", leaves(self.relative(path)), path=path)
         return False
 
     def _loops(self, link: Path) -> bool:
         """Return whether a link leads to one of the folders on the way to it, or above them."""
-        target = _resolve(link, (Path(link.anchor),))
+        target = resolve(link, (Path(link.anchor),))
         if target is None or not is_dir(target):
             return False
         above = [link.parent, *link.parent.parents]
@@ -322,7 +270,7 @@ class TreeScan:
             shown = "/".join(parts)
             self.problem(
                 "path-outside-root",
-                f"Metadata names the file {_ascii(shown)[:200]!r}, which leaves the corpus root; not read.",
+                f"Metadata names the file {in_ascii(shown)[:200]!r}, which leaves the corpus root; not read.",
                 song=song,
                 stem=stem,
                 path=shown,
@@ -337,13 +285,13 @@ class TreeScan:
 
     def _below(self, base: Path, parts: Iterable[str]) -> Path | None:
         """Return where metadata points to, if that lies below the root; links are not looked at."""
-        if not _harmless(parts):
+        if not is_harmless(parts):
             return None
         path = Path(os.path.normpath(base.joinpath(*parts)))
         return path if self.root in path.parents else None
 
     def _may_read(self, path: Path) -> bool:
-        return self._follow_links or _resolve(path, (self.root,)) is not None
+        return self._follow_links or resolve(path, (self.root,)) is not None
 
     def find(self, base: Path, *parts: str) -> Path | None:
         """Return the existing file that ``locate`` would, without a problem where there is none."""
@@ -390,7 +338,7 @@ class TreeScan:
         if is_broken_link(path):
             return "broken-link", broken_link(self.relative(path), path)
         if not self._may_read(path):
-            return "path-outside-root", _leaves(self.relative(path))
+            return "path-outside-root", leaves(self.relative(path))
         folder = self.folder(path.parent)
         beside = [entry.name for entry in self.listing(folder) if entry.is_file] if folder else []
         same = [name for name in beside if form(Path(name).stem) == form(path.stem)]
@@ -406,7 +354,7 @@ class TreeScan:
         if content is None:
             return None
         try:
-            data = _parse_json(content) if path.suffix.lower() == ".json" else parse_yaml(content)
+            data = parse_json(content) if path.suffix.lower() == ".json" else parse_yaml(content)
         except ValueError as error:
             self._bad_metadata(path, song, str(error))
             return None
@@ -441,7 +389,7 @@ class TreeScan:
         Raises:
             CorpusError: it is a link that leaves the root, too large for metadata, or cannot be read.
         """
-        resolved = _resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
+        resolved = resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
         if resolved is None:
             raise CorpusError("it is a link that leaves the corpus root; put the file itself there")
         try:
@@ -453,7 +401,7 @@ class TreeScan:
             raise CorpusError(f"it cannot be read: {error.strerror}") from error
 
     def _read_text(self, path: Path, song: str) -> str | None:
-        resolved = _resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
+        resolved = resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
         if resolved is None:
             message = (
                 "Metadata file is a link that leaves the corpus root; not read. Put the file itself there, "
@@ -466,7 +414,7 @@ class TreeScan:
             if size > _MAX_METADATA_BYTES or not resolved.is_file():
                 self._bad_metadata(path, song, f"expected a small text file, found {size} bytes")
                 return None
-            return resolved.read_text(encoding="utf-8")
+            return resolved.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             self._bad_metadata(path, song, "expected here, but there is none")
             return None
@@ -477,48 +425,10 @@ class TreeScan:
     def _bad_metadata(self, path: Path, song: str, reason: str) -> None:
         self.problem(
             "bad-metadata",
-            f"Metadata file {self.relative(path)!r}: {_ascii(reason)}. Restore the file from the corpus.",
+            f"Metadata file {self.relative(path)!r}: {in_ascii(reason)}. Restore the file from the corpus.",
             song=song,
             path=path,
         )
-
-
-@dataclass(frozen=True, order=True)
-class Entry:
-    """What one name in a folder stands for, links followed; a broken link is neither file nor folder."""
-
-    name: str
-    is_dir: bool
-    is_file: bool
-    is_link: bool
-
-
-def _look(entry: "os.DirEntry[str]") -> Entry:
-    try:
-        return Entry(entry.name, entry.is_dir(), entry.is_file(), entry.is_symlink())
-    except OSError:  # a link loop, or a link into a place that may not be looked into
-        return Entry(entry.name, is_dir=False, is_file=False, is_link=True)
-
-
-def _leaves(shown: str) -> str:
-    return (
-        f"Link {shown!r} leaves the corpus root and is not followed. Put the files below the root, index "
-        "their own folder, or, if links are how you keep corpora, use --follow_links."
-    )
-
-
-def is_broken_link(path: Path) -> bool:
-    """Return whether ``path`` is a link that leads nowhere; False for names that no file can have."""
-    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 - these never raise
-
-
-def broken_link(shown: str, path: Path) -> str:
-    """Return what is wrong with a link that leads nowhere, and how such files are fetched."""
-    target = _ascii(os.readlink(path))[:200]  # noqa: PTH115 - the text, not a path
-    return (
-        f"Link {shown!r} leads to {target!r}, where nothing can be found. Fetch the file (such as by "
-        "'git annex get', 'datalad get' or a new download), mount what it lies on, or remove the link."
-    )
 
 
 def _merged_bleed(first: StemEntry, second: StemEntry) -> tuple[str, ...]:
@@ -527,45 +437,3 @@ def _merged_bleed(first: StemEntry, second: StemEntry) -> tuple[str, ...]:
     if not all(entry.bleed_labels for entry in sides):
         return ()
     return tuple(sorted({label for entry in sides for label in entry.bleed_labels}))
-
-
-def _harmless(parts: Iterable[str]) -> bool:
-    """Return whether metadata-given path parts are relative and can be handed to the system."""
-    return all(part and "\0" not in part and not part.startswith(("/", "\\", "~")) and _printable(part)
-               for part in parts)  # fmt: skip
-
-
-def _resolve(path: Path, roots: Iterable[Path]) -> Path | None:
-    """Return ``path`` with links followed, if it lies below one of ``roots``."""
-    try:
-        resolved = path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a link loop, or a name no file can have
-        return None
-    return resolved if any(resolved.is_relative_to(root) for root in roots) else None
-
-
-def is_file(path: Path) -> bool:
-    """Return whether there is a file; False where the system will not say."""
-    try:
-        return path.is_file()
-    except OSError:  # for instance a name longer than the system allows, or a closed folder
-        return False
-
-
-def is_dir(path: Path) -> bool:
-    """Return whether there is a folder; False where the system will not say."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def labels_of(value: object) -> tuple[str, ...]:
-    """Return the raw labels of a metadata field that holds a string, a list or nothing."""
-    items = value if isinstance(value, list | tuple) else [value]
-    return tuple(dict.fromkeys(label for label in (text(item) for item in items) if label))
-
-
-def mapping_of(value: object) -> Mapping[Any, Any]:
-    """Return ``value`` if it is a mapping, else an empty one."""
-    return value if isinstance(value, dict) else {}

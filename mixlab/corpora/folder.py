@@ -53,10 +53,11 @@ from mixlab.corpora._folder_layout import Placed, read_layout
 from mixlab.corpora._folder_words import is_generic, split_artist
 from mixlab.corpora._keys import artist_keys, normalise, song_keys, spaced
 from mixlab.corpora._names import NameParser, folder_parser
+from mixlab.corpora._paths import is_file
 from mixlab.corpora._sidecar import SIDECAR, SidecarRow, read_sidecars
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_names import doubt, song_labels
-from mixlab.corpora._tree import TreeScan, check_root, is_file, nothing_found
+from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.entries import Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError

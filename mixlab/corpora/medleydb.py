@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mixlab.corpora._fields import mapping_of, text
 from mixlab.corpora._keys import artist_keys, common_artists, known_artist, song_keys, spaced
 from mixlab.corpora._medley_format import (
     MetadataStore,
@@ -31,7 +32,7 @@ from mixlab.corpora._medley_format import (
 )
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._split_folders import folder_split
-from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text
+from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MedleyDB"]

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mixlab.corpora._fields import mapping_of, text, truthy
 from mixlab.corpora._keys import artist_keys, known_artist, song_keys
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._split_folders import folder_split
-from mixlab.corpora._tree import TreeScan, check_root, is_file, mapping_of, nothing_found, text, truthy
+from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MoisesDB"]
@@ -56,7 +57,7 @@ class MoisesDB:
         if not folders:
             raise nothing_found(root, NAME, _LAYOUT)
         for folder in folders:
-            data = scan.load_mapping(folder / "data.json", song=folder.name)
+            data = scan.load_mapping(_sheet(scan, folder), song=folder.name)
             if data is not None:
                 _add_song(scan, folder, data)
         list_skipped(scan)
@@ -74,9 +75,13 @@ def _find_songs(scan: TreeScan) -> list[Path]:
         below: list[Path] = []
         for parent in level:
             for folder in scan.folders(parent):
-                (found if is_file(folder / "data.json") else below).append(folder)
+                (found if scan.child(folder, "data.json") else below).append(folder)
         level = below
     return sorted(found, key=lambda folder: (folder.name, folder.as_posix()))
+
+
+def _sheet(scan: TreeScan, folder: Path) -> Path:
+    return scan.child(folder, "data.json") or folder / "data.json"
 
 
 def _tracks(scan: TreeScan, song: str, data: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[Any, Any]]]:

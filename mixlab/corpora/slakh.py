@@ -25,9 +25,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mixlab.corpora._fields import mapping_of, text, truthy
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
-from mixlab.corpora._tree import TreeScan, check_root, mapping_of, nothing_found, text, truthy
+from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
 from mixlab.file_kinds import form
 from mixlab.taxonomy import LabelMap, load_label_map
@@ -122,7 +123,7 @@ def _find_tracks(scan: TreeScan) -> list[Path]:
 
 def _add_track(scan: TreeScan, folder: Path, label_map: LabelMap) -> None:
     song = folder.name
-    data = scan.load_mapping(folder / "metadata.yaml", song=song)
+    data = scan.load_mapping(scan.child(folder, "metadata.yaml") or folder / "metadata.yaml", song=song)
     if data is None:
         return
     listed = data.get("stems")

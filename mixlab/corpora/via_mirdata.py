@@ -25,11 +25,12 @@ from typing import Any
 
 import yaml
 
+from mixlab.corpora._fields import labels_of, text
 from mixlab.corpora._folder_words import split_of
 from mixlab.corpora._keys import artist_keys, known_artist
 from mixlab.corpora._names import folder_parser
 from mixlab.corpora._skipped import list_skipped
-from mixlab.corpora._tree import TreeScan, check_root, labels_of, nothing_found, text
+from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.slakh import duplicate_keys, stem_labels
 from mixlab.entries import Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, MissingDependencyError

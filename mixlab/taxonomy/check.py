@@ -15,13 +15,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mixlab.errors import TaxonomyError
+from mixlab.file_kinds import READ_SUFFIXES, is_litter
 from mixlab.taxonomy.label_maps import LabelMap, label_map_names, load_label_map
 from mixlab.taxonomy.tree import read_yaml
 from mixlab.yaml_text import load_json
 
 __all__ = ["CheckReport", "CorpusCheck", "Metadata", "check_folder", "read_metadata"]
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".m4a", ".mp4"})
+AUDIO_SUFFIXES = frozenset({*READ_SUFFIXES, ".m4a", ".mp4"})
 _TEXT_SUFFIXES = frozenset({".yaml", ".yml", ".json", ".csv", ".tsv", ".txt", ".lab"})
 # Tables of frame values (activations, features) run to gigabytes and hold no labels in their rows.
 _MAX_BYTES = 200_000_000
@@ -177,7 +178,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
+        if is_litter(path.name):
             continue
         if path.is_dir():
             if not path.is_symlink():
@@ -207,7 +208,7 @@ def _audio_labels(path: Path, name_labels: Callable[[str], Sequence[str]] | None
         return Metadata("folder", "", Counter(name_labels(path.stem)))
     if path.parent.name in _IRMAS_CODES:
         return Metadata("irmas", "", {path.parent.name: 1})
-    if path.stem in _MUSDB_STEMS and (path.parent / "mixture.wav").is_file():
+    if path.stem in _MUSDB_STEMS and (path.parent / f"mixture{path.suffix}").is_file():
         return Metadata("musdb18hq", "", {path.stem: 1})
     return None
 
