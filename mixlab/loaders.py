@@ -321,8 +321,9 @@ class MixLoader:
 def check_dataset(dataset: object) -> None:
     """Refuse what has no items by number: wrappers, and datasets that iterate in a way of their own."""
     if not isinstance(dataset, MixDataset):
+        found = f"the class {dataset.__name__}" if isinstance(dataset, type) else type(dataset).__name__
         raise ConfigError(
-            f"Expected a MixDataset, found {type(dataset).__name__}: wrappers (Subset, ConcatDataset and the "
+            f"Expected a MixDataset, found {found}: wrappers (Subset, ConcatDataset and the "
             "like) have no epochs to stop in and resume. To change items, override item() in a subclass of "
             "MixDataset; for fewer of them, give a smaller epoch_size."
         )

@@ -2,7 +2,9 @@
 
 import itertools
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mixlab import Catalog, MixConfig, MixDataset, make_loader
-from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.errors import AudioError, CatalogMismatchError, ConfigError, OutOfRangeError
 from mixlab.indexing import build_catalog
 from tests.toy import make_corpus
 
@@ -209,13 +211,64 @@ def test_a_state_of_another_stream_is_refused(toy: Catalog, changes: dict[str, o
     [
         ({"batch_size": 0}, "must be 1 or more, found epoch_size=24, batch_size=0"),
         ({"rank": 2, "world_size": 2}, "found rank=2, world_size=2"),
+        ({"epoch_size": 24.0}, "must be 1 or more, found epoch_size=24.0"),
+        ({"batch_size": "4"}, "must be 1 or more, found epoch_size=24, batch_size=4"),
         ({"seed": -1}, "seed must be from 0"),
+        ({"seed": 1.5}, "seed must be from 0"),
         ({"epoch_size": 3}, "needs at least one whole batch: found epoch_size=3 and 4 items"),
     ],
 )
 def test_bad_sizes_are_refused(toy: Catalog, changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataset(toy, **changes)
+
+
+ASKED: dict[str, Callable[[MixDataset, Any], object]] = {
+    "index of item": lambda data, number: data.item(number),
+    "index of mix": lambda data, number: data.mix(number),
+    "index of recipe": lambda data, number: data.recipe(number, 3),
+    "batch": lambda data, number: data.batch(number),
+    "batch of indices": lambda data, number: data.batch_indices(number),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("number", [-1, -24, 24, 99, 1 << 70, 1.0, 2.5, "3", None, float("nan"), [1]])
+def test_what_is_not_in_an_epoch_is_refused(toy: Catalog, asked: str, split: str, number: Any) -> None:
+    data = dataset(toy, split=split)
+    last = 5 if asked.startswith("batch") else 23
+    message = (
+        f"from 0 to {last}: there are {last + 1} .*; found {number}" if isinstance(number, int) else "whole"
+    )
+    with pytest.raises(ConfigError, match=message) as caught:
+        ASKED[asked](data, number)
+    assert isinstance(caught.value, IndexError)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_last_of_an_epoch_is_there_as_any_kind_of_whole_number(toy: Catalog, asked: str) -> None:
+    last = 5 if asked.startswith("batch") else 23
+    data = dataset(toy)
+    for number in (last, np.int64(last), torch.tensor(last)):
+        ASKED[asked](data, number)
+    assert data.item(np.int64(23))["index"] == 23
+
+
+def test_ranks_have_batches_of_their_own(toy: Catalog) -> None:
+    data = dataset(toy, split="validation", epoch_size=10, rank=1, world_size=2)
+    assert data.batch(0)["index"].tolist() == [4, 5, 6, 7]
+    with pytest.raises(
+        OutOfRangeError, match=r"batch must be from 0 to 0: there are 1 batches per epoch of this"
+    ):
+        data.batch(1)
+
+
+@pytest.mark.parametrize("epoch", [-1, 0.5, "1"])
+def test_what_is_no_epoch_is_refused(toy: Catalog, epoch: Any) -> None:
+    for ask in (dataset(toy).item, dataset(toy).recipe, dataset(toy).mix, dataset(toy).batch):
+        with pytest.raises(OutOfRangeError, match="epoch must be"):
+            ask(0, epoch)
 
 
 def test_a_file_lost_during_training_costs_its_items_and_nothing_else(tmp_path: Path) -> None:

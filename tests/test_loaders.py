@@ -178,7 +178,7 @@ def test_a_subclass_that_changes_nothing_goes_the_quick_way(toy: Catalog) -> Non
         (lambda data: DataLoader(data), "DataLoader"),
         (lambda data: make_loader(data), "MixLoader"),
         (lambda data: [data.item(0)], "list"),
-        (lambda data: MixDataset, "type"),
+        (lambda data: MixDataset, "the class MixDataset"),
         (lambda data: lambda: data, "function"),
         (lambda data: data.catalog, "Catalog"),
         (lambda data: None, "NoneType"),
