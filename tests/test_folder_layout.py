@@ -554,3 +554,23 @@ def test_files_in_the_root_beside_songs_are_said_to_be_one_song(tmp_path: Path) 
     result = read(tmp_path / "Mine", "drums.wav", "bass.wav", "Song/drums.wav")
     assert set(songs(result)) == {"Mine", "Song"}
     assert any("2 files that lie directly in the root" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "several"),
+    [
+        (["One Day_drums", "One Day_bass", "Two Days_drums", "Two Days_bass"], True),
+        (["Song1 - Vox", "Song1 - Gtr", "Song2 - Vox", "Song2 - Gtr", "Song3 - Vox", "Song3 - Gtr"], True),
+        (["drums_Alpha", "bass_Alpha", "drums_Beta", "bass_Beta"], True),
+        (["Alpha_drums", "Alpha_bass", "Alpha_vox"], False),
+        (["Verse_drums", "Verse_bass", "Chorus_drums", "Chorus_bass"], False),
+        (["Dry_gtr", "Dry_bass", "Wet_gtr", "Wet_bass"], False),
+        (["01_Kick", "02_Snare", "03_Bass DI", "04_Bass Amp", "05_Lead Vox", "06_Anna Vox"], False),
+        (["drums", "bass"], False),
+    ],
+)
+def test_several_songs_in_one_folder_are_listed(tmp_path: Path, names: list[str], several: bool) -> None:
+    result = read(tmp_path, *(f"Folder/{name}.wav" for name in names))
+    listed = [p.path for p in result.problems if p.kind == "several-songs"]
+    assert listed == (["Folder"] if several else [])
+    assert set(songs(result)) == {"Folder"}

@@ -287,6 +287,12 @@ def test_a_file_that_is_listed_and_cannot_be_read_is_a_problem_of_its_own(tmp_pa
     assert ("Song/c.m4a", "skipped") in {(p.path, p.kind) for p in result.problems}
 
 
+def test_a_table_beside_the_root_is_listed(tmp_path: Path) -> None:
+    touch(tmp_path / "stems.csv", "file,label\naudio/Song/a.wav,violin\n")
+    result = scan(CORPORA["folder"], tree(tmp_path / "audio"))
+    assert [(p.path, p.kind) for p in result.problems] == [("../stems.csv", "skipped")]
+
+
 cells = st.text("ab ;|\t'\u00e9/\\", max_size=8)
 
 

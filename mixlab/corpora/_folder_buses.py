@@ -5,7 +5,7 @@ of the files are compared with each other and with the folder's.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -97,7 +97,7 @@ class Names:
             return False
         if self.parser.is_known(name) or says_mix(name):
             return True
-        return any(self._is_no_stem(label) for label in self.parser.labels(name))
+        return any(map(self.parser.is_all_but, self.parser.labels(name)))
 
     def sounds(self, name: str) -> bool:
         """Return whether a name says only what sounds, and at least one instrument."""
@@ -112,7 +112,10 @@ class Names:
         if says_mix(name):
             return _MIX_LABEL
         labels = self.parser.labels(name) if self.is_bus(name) else ()
-        says = any(self.parser.nodes(label) or self._is_no_stem(label) for label in labels)
+        says = any(
+            self.parser.nodes(label) or self.parser.is_mix(label) or self.parser.is_all_but(label)
+            for label in labels
+        )
         return labels if says else ()
 
     def speaks(self, name: str, labels: Sequence[str], folders: Sequence[str]) -> bool:
@@ -136,16 +139,39 @@ class Names:
             if around and (words <= _RANGES or (words <= _NOT_ALONE and not alike)):
                 return False
             return known or alike
-        return known and any(self._settles(label) for label in labels)
+        return known and any(map(self.parser.settles, labels))
 
-    def _settles(self, label: str) -> bool:
-        """Return whether a label settles that there is no instrument, unlike a role ("lead")."""
-        ignored = self.parser.ignored(label)
-        return bool(ignored) and "no instrument given" not in ignored
+    def titles(self, names: Sequence[str]) -> list[str]:
+        """Return the titles of several songs that lie in one folder, or [] where it may be one song.
 
-    def _is_no_stem(self, label: str) -> bool:
-        """Return whether a label stands for the song, or for all of it but something."""
-        return "not a stem" in self.parser.ignored(label)
+        ``One_drums, One_bass, Two_drums, Two_bass`` are: at least two titles, each with two instruments or
+        more of which it shares one with another title, hold three quarters of the files.
+        """
+        found: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+        for name in names:
+            for title, instrument in self._parted(name)[:1]:
+                found[title][name] = self.parser.labels(instrument)
+        songs = {title: set(files.values()) for title, files in found.items() if len(set(files.values())) > 1}
+        counts = Counter(labels for instruments in songs.values() for labels in instruments)
+        alike = [title for title, labels in songs.items() if any(counts[label] > 1 for label in labels)]
+        covered = sum(len(found[title]) for title in alike)
+        return sorted(alike) if len(alike) > 1 and 4 * covered >= 3 * len(names) else []
+
+    def _parted(self, name: str) -> list[tuple[str, str]]:
+        """Return title and instrument of a name that ends or begins with one, the shortest title first."""
+        words = list(_WORD.finditer(name))
+        pairs = []
+        for i in range(1, len(words)):
+            front, back = name[: words[i].start()].strip(_EDGES), name[words[i].start() :].strip(_EDGES)
+            pairs += [(front, back)] if self.sounds(back) else []
+            pairs += [(back, front)] if self.sounds(front) else []
+        return sorted((pair for pair in pairs if self._is_title(pair[0])), key=lambda pair: len(pair[0]))
+
+    def _is_title(self, name: str) -> bool:
+        words = split_words(name)
+        if not _SONG_WORDS.isdisjoint(words):
+            return True
+        return not self.parser.is_known(name) and not all(w in _SECTIONS or not w.isalpha() for w in words)
 
     def judge(self, folders: Sequence[Node], *, title: str, top: bool) -> Meaning:
         """Say what folders named after instruments are.

@@ -171,6 +171,7 @@ def read_sidecars(scan: TreeScan, folders: Iterable[Path], audio: Sequence[str])
                     message = f"{row.where} says something else of {file!r} than {there}; the nearer is used."
                     scan.problem("contradiction", message, path=file)
             rows |= found
+    _look_beside(scan)
     errors.raise_any()
     if rows and (others := len(set(audio) - set(rows))):
         notes.append(f"labelled {others} audio files by their names, which {SIDECAR} does not list.")
@@ -215,6 +216,14 @@ def _resembles(name: str) -> bool:
     if suffix == "txt" and not stem.endswith(".csv"):
         return False
     return words in (["stems"], ["stem"])
+
+
+def _look_beside(scan: TreeScan) -> None:
+    """List a sidecar that lies beside the root instead of in it; it is not opened."""
+    path = scan.root.parent / SIDECAR
+    if _exists(path):
+        message = f"{SIDECAR} beside the root is not read. Move it into the root, or index the folder above."
+        scan.problem("skipped", message, path=f"../{SIDECAR}")
 
 
 def _load(scan: TreeScan, path: Path, errors: _Errors) -> CsvTable | None:

@@ -103,6 +103,7 @@ class Folder:
         for path, reason in layout.skipped:
             scan.problem("skipped", reason, path=path)
         for song in _songs(layout.files, sidecars.rows, root.name or "song", scan):
+            _report_several(song, scan)
             for entry in _entries(song, folder_parser()):
                 scan.add(entry)
                 if message := doubt(entry.labels):
@@ -259,6 +260,22 @@ def _tied(songs: Sequence[_Song]) -> list[_Song]:
         for song in group
     }
     return [replace(song, ties=(*song.ties, tied[song.id])) if song.id in tied else song for song in songs]
+
+
+def _report_several(song: _Song, scan: TreeScan) -> None:
+    """List a folder whose files look like those of several songs; it is still read as one."""
+    loose = [f for f in song.files if len(f.placed.stem) == 1 and not (f.row is not None and f.row.song)]
+    titles = Names(folder_parser()).titles([file.placed.stem[0] for file in loose])
+    if titles:
+        shown = ", ".join(map(repr, titles[:3])) + (", ..." if len(titles) > 3 else "")
+        scan.problem(
+            "several-songs",
+            f"The files in this folder look like {len(titles)} songs ({shown}), but are read as one: a mix "
+            "may take stems of different songs for parts of one. Give each song a folder of its own, or the "
+            f"column song in {SIDECAR}.",
+            song=song.id,
+            path=Path(loose[0].placed.path).parent.as_posix(),
+        )
 
 
 # Stems ----------------------------------------------------------------------------------------------
