@@ -60,6 +60,7 @@ PROBLEM_MEANINGS = {
     "duplicate-audio": "The same audio is there twice; songs that share it stay in one split.",
     "duplicate-file": "The metadata lists one file as two stems; it is used once, the rest is open.",
     "duplicate-row": "A table of the user's own says the same of one file twice.",
+    "several-songs": "The files of one folder look like those of several songs, but are read as one.",
     "duplicate-song": "Two folders of the corpus claim the same song.",
     "duplicate-stem": "Two files of a song claim the same stem.",
     "empty": "The file holds no samples.",

@@ -350,11 +350,34 @@ def test_solos_in_folders_of_their_instrument(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("beside", [[], ["Alpha/drums.wav", "Alpha/bass.wav", "Beta/drums.wav"]])
+def test_a_single_file_in_the_folder_of_its_instrument(tmp_path: Path, beside: list[str]) -> None:
+    result = read(tmp_path, "piano/Guitar Hero.wav", *beside)
+    assert songs(result)["Guitar Hero"] == {"piano": ("piano",)}
+
+
 def test_numbered_songs_in_folders_of_an_instrument(tmp_path: Path) -> None:
     result = read(tmp_path, *product(["drums", "bass"], [f"{n:03d}.wav" for n in range(6)]))
     assert len(songs(result)) == 6
     few = read(tmp_path / "Song", *product(["drums", "bass"], ["1.wav", "2.wav"]))
     assert set(songs(few)) == {"Song"}
+
+
+def test_folders_of_an_instrument_among_songs(tmp_path: Path) -> None:
+    result = read(
+        tmp_path,
+        *product(["Alpha", "Beta", "Gamma", "Bells"], ["drums.wav", "bass.wav"]),
+        *product(["piano", "drums"], ["Piano Man.wav", "Guitar Hero.wav"]),
+        "violin/Partita.wav",
+        "violin/Chaconne.wav",
+    )
+    found = songs(result)
+    assert sorted(found) == sorted(
+        ["Alpha", "Beta", "Gamma", "Bells", "Piano Man", "Guitar Hero", "Partita", "Chaconne"]
+    )
+    assert found["Piano Man"] == {"piano": ("piano",), "drums": ("drums",)}
+    assert found["Chaconne"] == {"violin": ("violin",)}
+    assert found["Bells"] == {"drums": ("drums",), "bass": ("bass",)}
 
 
 def test_folders_of_an_instrument_below_a_genre(tmp_path: Path) -> None:

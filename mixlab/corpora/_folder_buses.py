@@ -192,8 +192,27 @@ class Names:
             return Meaning.INSTRUMENTS
         if _are_titles(sounding):
             return Meaning.SONGS
-        unlike_a_song = not sounding and 2 * len(songs) >= len(files) and len(songs) > 1
+        unlike_a_song = not sounding and 2 * len(songs) >= len(files) > 0
         return Meaning.INSTRUMENTS if top and (unlike_a_song or _same_numbers(files)) else Meaning.BUSES
+
+    def of_instruments(self, folders: Sequence[Node], *, title: str) -> list[Node]:
+        """Return the folders that may be of an instrument with a file per song.
+
+        At least half of the files are named after songs or say nothing, or one has the name of a file in
+        another such folder: "Strings" may be a title too.
+        """
+        judged = {folder.parts: self._judged(folder, title) for folder in folders}
+        certain = {
+            parts
+            for parts, files in judged.items()
+            if 2 * sum(f.says != _INSTRUMENT for f in files) >= len(files)
+        }
+        named = {form for parts in certain for file in judged[parts] for form in file.forms()}
+        return [
+            folder
+            for folder in folders
+            if folder.parts in certain or any(named & set(file.forms()) for file in judged[folder.parts])
+        ]
 
     def songs(self, folders: Sequence[Node], *, title: str) -> list[SongFile]:
         """Return the song of every file in folders of an instrument."""

@@ -127,8 +127,10 @@ class _Reader:
         if meaning is Meaning.BUSES:
             self._add_song(node, place)
             return
+        # There may be folders of an instrument among songs, and the other way round.
+        buses = self._of_instruments(node, buses, place.top)
         rest = node.children
-        if meaning is Meaning.INSTRUMENTS:
+        if buses:
             self._add_instruments(node, buses, place)
             rest = [child for child in rest if child not in buses]
         if node.files:
@@ -152,6 +154,15 @@ class _Reader:
         if meaning is Meaning.SONGS and has_stems:
             return Meaning.BUSES
         return meaning
+
+    def _of_instruments(self, node: Node, buses: Sequence[Node], top: bool) -> list[Node]:
+        """Return the folders of an instrument: those whose files are named after songs, as others' are."""
+        title = node.name or self._root_name
+        found = self._names.of_instruments(buses, title=title)
+        sounding = [bus for bus in found if self._names.sounds(bus.name)]
+        if not sounding or self._names.judge(sounding, title=title, top=top) is not Meaning.INSTRUMENTS:
+            return []
+        return found
 
     def _is_stem(self, file: File) -> bool:
         return self._names.sounds(file.name) or says_mix(file.name)
