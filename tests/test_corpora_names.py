@@ -200,6 +200,7 @@ def resolved(name: str) -> Resolution:
         ),
         *("Instrumental", "Song_Instrumental", "Guitar Song (Instrumental)", "karaoke", "Karaoke Version"),
         *("Backing Track", "Guitar Backing Track", "backingtrack", "accompaniment", "Piano Accompaniment"),
+        *("w_o Vox", "w-o drums", "W.O. Bass", "wo vocals", "14 -drums", "02_no lead vocals", "NO_DRUMS"),
         *("playback", "minus one", "Piano minus one", "music only", "residual", "vocals_residual"),
         *("Vocal Up Mix", "TV Mix", "play along", "Drum Play Along"),
     ],
@@ -379,6 +380,28 @@ def test_a_title_of_nothing_but_an_instrument_is_told_by_its_files() -> None:
         "Piano - Bass": ("bass",),
         "Piano - Drums": ("drums",),
     }
+
+
+@pytest.mark.parametrize("title", ["Guitar Song", "Yellow Piano", "Lonely Harp", "Big Drums"])
+@pytest.mark.parametrize("pattern", ["{title} - {}", "{} - {title}", "{title} {}", "{}_{title}"])
+@pytest.mark.parametrize("given", [True, False])
+def test_titles_of_known_words_only(title: str, pattern: str, given: bool) -> None:
+    names = [pattern.format(part, title=title) for part in ("Bass", "Violin", "Vox", "Mix")]
+    found = song_labels([*names, title, "click"], (title,) if given else ())
+    label_map = folder_parser().label_map
+    assert [found[name] for name in names] == [("bass",), ("violin",), ("vox",), ("mix",)]
+    assert resolve_stem(label_map, found[title]).ignored
+
+
+def test_a_title_that_is_an_instrument_takes_nothing_from_its_stems() -> None:
+    found = song_labels(["Bass_MIX", "Bass", "Bass DI", "Guitar", "Drums"], ("Bass",))
+    assert found["Bass_MIX"] == ("mix",)
+    assert found["Bass"] == ("bass",)
+    assert found["Bass DI"] == ("bass di",)
+    found = song_labels(["Acoustic Guitar", "Acoustic Bass", "Vox"], ("Acoustic",))
+    assert found["Acoustic Bass"] == ("acoustic bass",)
+    found = song_labels(["Drums Mix", "Drums L", "Drums Kick"], ("Drums",))
+    assert found["Drums Mix"] == found["Drums L"] == ("drums",)
 
 
 def test_a_file_that_is_named_after_its_song_is_no_stem() -> None:

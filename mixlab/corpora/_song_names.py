@@ -40,8 +40,10 @@ def song_labels(
     unique = list(dict.fromkeys(names))
     words = {name: words_of(name) for name in unique}
     numbered = sum(bool(re.match(r"\d{1,3}[\s_.-]", name)) for name in unique)
-    for title in _given_titles(titles, words, parser):
+    for title in _given_titles(titles, parser):
         words = {name: _cut(found, title) for name, found in words.items()}
+    for heading in titles:
+        words = _cut_heading(words, [word.text for word in words_of(heading)], parser)
     for end in (False, True):
         shared = _shared(words, parser, end=end)
         words = {name: _cut_end(found, shared, end=end) for name, found in words.items()}
@@ -51,7 +53,6 @@ def song_labels(
             labels[name] = (ONLY_TITLE,)
         else:
             labels[name] = _with_number(name, words[name], numbered, parser)
-    labels |= _bounces_of_headings(unique, titles, labels, parser)
     return _voices_of_a_choir(labels)
 
 
@@ -71,9 +72,7 @@ def doubt(labels: Sequence[str]) -> str:
 # Titles that are given ------------------------------------------------------------------------------
 
 
-def _given_titles(
-    titles: Sequence[str], words: Mapping[str, Sequence[Word]], parser: NameParser
-) -> list[list[str]]:
+def _given_titles(titles: Sequence[str], parser: NameParser) -> list[list[str]]:
     """Return the titles as words, the longest first: whole, and each part that is no instrument."""
     found: list[list[str]] = []
     for title in titles:
@@ -102,6 +101,33 @@ def _cut(words: list[Word], title: Sequence[str]) -> list[Word]:
             rest = words[start + len(title) :]
             return [*words[:start], *_set_apart(rest)]
     return words
+
+
+def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NameParser) -> dict[str, list[Word]]:
+    """Return the words without a title that may be an instrument's name: ``Guitar Song``, ``Bass``.
+
+    It is a title where the song's files are of other families, and is cut where something is left
+    that says what sounds: of ``Bass_MIX``, ``Bass`` and ``Bass DI`` the first is a mix, the others basses.
+    """
+    heading = parser.families(parser.read([Word(text) for text in title]))
+    cut = {
+        name: found if len(title) == 1 and _within_label(found, title, parser) else _cut(found, title)
+        for name, found in words.items()
+    }
+    named = {name: parser.says_instrument(found) for name, found in cut.items()}
+    others = parser.families(label for name in cut if named[name] for label in parser.read(cut[name]))
+    if not title or others <= (heading or parser.families(title)):
+        return words
+    long = len(title) > 1
+    return {name: cut[name] if named[name] or (long and not cut[name]) else words[name] for name in words}
+
+
+def _within_label(words: Sequence[Word], title: Sequence[str], parser: NameParser) -> bool:
+    """Return whether the title ends within a label: "Acoustic" in ``Acoustic Guitar``."""
+    texts = [word.text for word in words]
+    starts = [i for i in range(len(texts)) if texts[i : i + len(title)] == list(title)]
+    edges = {edge for i in starts[:1] for edge in (i, i + len(title))}
+    return any(span.start < edge < span.end for span in parser.find(words) for edge in edges)
 
 
 def _set_apart(words: Sequence[Word]) -> list[Word]:
@@ -135,19 +161,33 @@ def _is_shared_title(
     holders = [list(found) for found in words.values() if _holds(found, run, end=end)]
     rests = [_cut_end(found, run, end=end) for found in holders]
     saying = [rest for rest in rests if parser.says_instrument(rest)]
-    cut = any(_breaks(found, run, parser, end=end) for found in holders)
-    if len(saying) < 2 or cut or len({parser.read(rest) for rest in saying}) < 2:
+    if len({parser.read(rest) for rest in saying}) < 2 or _cuts(holders, run, parser, end=end):
         return False
     if not _is_title(run, parser):
-        return len(saying) == len(words) and not _settled(run, parser)
+        return not _settled(run, parser) and _heads_all(run, saying, words, parser)
     if len(run) == 1 and len(saying) < 3 and not all(_parted(found, end=end) for found in holders):
         return False  # "Thumb Piano" and "Thumb Bass" are no title's
     return 2 * len(holders) >= len(words)
 
 
+def _heads_all(
+    run: Sequence[str],
+    saying: Sequence[Sequence[Word]],
+    words: Mapping[str, Sequence[Word]],
+    parser: NameParser,
+) -> bool:
+    """Return whether words that could be an instrument's are a title: what follows is of other families."""
+    if len(saying) == len(words):
+        return True
+    heading = parser.families(parser.read(list(map(Word, run))))
+    others = [parser.families(parser.read(rest)) - heading for rest in saying]
+    return 2 * len(saying) >= len(words) and len({frozenset(found) for found in others if found}) > 1
+
+
 def _settled(run: Sequence[str], parser: NameParser) -> bool:
     """Return whether the words say that something is missing or that it is a mix."""
-    return any(parser.ignored(label) for span in parser.find(list(map(Word, run))) for label in span.labels)
+    labels = [label for span in parser.find(list(map(Word, run))) for label in span.labels]
+    return any(parser.ignored(label) for label in labels if label != "song")
 
 
 def _holds(words: Sequence[Word], run: Sequence[str], *, end: bool) -> bool:
@@ -162,13 +202,24 @@ def _cut_end(words: Sequence[Word], run: Sequence[str], *, end: bool) -> list[Wo
     return list(words[: -len(run)]) if end else _set_apart(words[len(run) :])
 
 
-def _breaks(words: Sequence[Word], run: Sequence[str], parser: NameParser, *, end: bool) -> bool:
-    """Return whether the title's edge lies within a label or takes away a "no" with its instrument."""
-    edge = len(words) - len(run) if end else len(run)
-    if any(span.start < edge < span.end for span in parser.find(words)):
+def _cuts(holders: Sequence[Sequence[Word]], run: Sequence[str], parser: NameParser, *, end: bool) -> bool:
+    """Return whether the title would take a "no" away or, in most of few names, cut a label in two."""
+    if any(_negates(found, run, parser, end=end) for found in holders):
         return True
-    inside = range(edge, len(words)) if end else range(edge)
-    return any(parser.negates(words, at) for at in inside)
+    cut = sum(_breaks(found, run, parser, end=end) for found in holders)
+    return 2 * cut > len(holders) if len(run) > 1 and len(holders) > 2 else cut > 0
+
+
+def _breaks(words: Sequence[Word], run: Sequence[str], parser: NameParser, *, end: bool) -> bool:
+    """Return whether the title's edge lies within a label."""
+    edge = len(words) - len(run) if end else len(run)
+    return any(span.start < edge < span.end for span in parser.find(words))
+
+
+def _negates(words: Sequence[Word], run: Sequence[str], parser: NameParser, *, end: bool) -> bool:
+    """Return whether the title holds a "no" with its instrument in it or behind it."""
+    edge = len(words) - len(run) if end else len(run)
+    return any(parser.negates(words, at) for at in (range(edge, len(words)) if end else range(edge)))
 
 
 def _parted(words: Sequence[Word], *, end: bool) -> bool:
@@ -191,23 +242,6 @@ def _with_number(name: str, words: Sequence[Word], numbered: int, parser: NamePa
     if [word.text for word in words[1:] if word.text.isalpha()] == ["string"]:
         return (f"strings? {words[0].text} string",)
     return parser.read(words)
-
-
-def _bounces_of_headings(
-    names: Sequence[str], titles: Sequence[str], labels: Mapping[str, tuple[str, ...]], parser: NameParser
-) -> dict[str, tuple[str, ...]]:
-    """Return "mix" for ``Guitar_MIX`` of a song called Guitar: its other files are no guitars."""
-    found: dict[str, tuple[str, ...]] = {}
-    for title in titles:
-        front = [word.text for word in words_of(title)]
-        heading = parser.families(parser.labels(title))
-        for name in names if front and heading else ():
-            words = words_of(name)
-            rest = parser.read(words[len(front) :]) if _holds(words, front, end=False) else ()
-            others = parser.families(label for other in names if other != name for label in labels[other])
-            if len(rest) == 1 and parser.is_mix(rest[0]) and not others <= heading:
-                found[name] = rest
-    return found
 
 
 def _voices_of_a_choir(labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from mixlab.corpora._name_parts import Word, one_name, split_words, words_of
@@ -17,6 +18,7 @@ _ALL_BUT = "everything but an instrument or the voice, not a stem"
 _NO_INSTRUMENT = "no instrument given"
 _PART_OF_SONG = "a part of the song"
 
+_CACHED = 100_000  # runs of words: files of one song share most of theirs
 _SIDES = frozenset({"l", "r"})
 _REGISTERS = frozenset({"soprano", "alto", "tenor", "baritone", "bari"})
 _SHORT_PIECES = frozenset(
@@ -45,6 +47,7 @@ class Vocabulary:
     taxonomy: Taxonomy
     _known: dict[str, str] = field(init=False, repr=False)
     _longest: int = field(init=False, repr=False)
+    _looked_up: Callable[[tuple[str, ...]], list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         keys = [normalise_label(label) for label in self.label_map.rows if not label.endswith("*")]
@@ -55,6 +58,7 @@ class Vocabulary:
         object.__setattr__(self, "_known", known)
         longest = max((len(split_words(spelling)) for spelling in known), default=1)
         object.__setattr__(self, "_longest", longest)
+        object.__setattr__(self, "_looked_up", lru_cache(maxsize=_CACHED)(self._look_up))
 
     # What labels mean ----------------------------------------------------------------------------
 
@@ -153,6 +157,9 @@ class Vocabulary:
 
     def look_up(self, run: Sequence[str]) -> list[str]:
         """Return the labels that a run of words is, in any of its spellings; [] for none."""
+        return self._looked_up(tuple(run))
+
+    def _look_up(self, run: tuple[str, ...]) -> list[str]:
         spellings = [" ".join(run)]
         if run[-1] not in _SIDES or run[0] not in self._known:  # "Vc L" is no "vcl"
             spellings.append("".join(run))
