@@ -120,6 +120,16 @@ def test_a_file_in_a_bus_keeps_its_own_label_where_it_has_one(tmp_path: Path) ->
     }
 
 
+def test_names_of_players_do_not_part_a_song(tmp_path: Path) -> None:
+    paths = ["Guitars/Tom.wav", "Guitars/Ben.wav", "Vox/Ben.wav", "Vox/Anna.wav"]
+    result = read(tmp_path, *product(["One Day", "Two Days"], paths))
+    assert set(songs(result)) == {"One Day", "Two Days"}
+    assert {labels for stems in songs(result).values() for labels in stems.values()} == {
+        ("guitars",),
+        ("vox",),
+    }
+
+
 def test_the_root_may_be_the_song_of_bus_folders(tmp_path: Path) -> None:
     result = read(tmp_path / "My Song", "Drums/Kick.wav", "Drums/Snare.wav", "Vox/Lead.wav", "Keys/01.wav")
     assert set(songs(result)) == {"My Song"}
@@ -380,6 +390,22 @@ def test_folders_of_an_instrument_among_songs(tmp_path: Path) -> None:
     assert found["Bells"] == {"drums": ("drums",), "bass": ("bass",)}
 
 
+@pytest.mark.parametrize("table", [False, True])
+def test_a_song_that_is_called_as_an_instrument_among_folders_of_instruments(
+    tmp_path: Path, table: bool
+) -> None:
+    if table:
+        touch(tmp_path / "Side" / "stems.csv", "file,label\nAnna.wav,violin\nBen.wav,cello\n")
+    names = ["Anna.wav", "Ben.wav"] if table else ["a.wav", "b.wav"]
+    result = read(
+        tmp_path,
+        *product(["piano", "drums"], ["Piano Man.wav", "Guitar Hero.wav"]),
+        *product(["Side"], names),
+        *product(["Alpha"], ["drums.wav", "bass.wav"]),
+    )
+    assert set(songs(result)) == {"Piano Man", "Guitar Hero", "Side", "Alpha"}
+
+
 def test_folders_of_an_instrument_below_a_genre(tmp_path: Path) -> None:
     result = read(tmp_path, *product(["Rock", "Jazz"], ["drums", "bass"], ["Piano Man.wav", "Take Five.wav"]))
     assert len(songs(result)) == 4
@@ -560,6 +586,13 @@ def test_artists_are_taken_only_where_three_splits_are_left(sizes: list[int], al
         assert f"{len(sizes)} folders" in found.note
     else:
         assert found.note == ""
+
+
+def test_the_way_to_a_single_song_is_no_artist(tmp_path: Path) -> None:
+    paths = [f"{artist}/{artist[:3]} Tune{n}/drums.wav" for artist in ARTISTS for n in "xy"]
+    result = read(tmp_path, *paths, "Very/Deep/Down/Here/drums.wav", "Gus Lee/One Day/drums.wav")
+    found = {entry.song: entry.artist for entry in result.stems}
+    assert (found["Very~Deep~Down~Here"], found["Gus Lee~One Day"]) == ("", "Gus Lee")
 
 
 def test_the_name_beats_the_folder_above(tmp_path: Path) -> None:

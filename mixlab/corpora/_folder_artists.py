@@ -4,7 +4,7 @@ Folders of songs are taken for their artists only where that leaves three good s
 by level from the root down, over the songs whose artist nothing else says:
 
 * at least half of the level's folders may be names of artists: not genres, numbers, years, letters or
-  words such as "Album", "CD 2", "Various";
+  words such as "Album", "CD 2", "Various", nor the way to a single song further down;
 * there are at least five folders, and more songs than folders;
 * dealing the folders out, the largest first, each to the split that lacks most, gives training 50 to
   80 % of all songs of the tree and validation and test at least 10 % each.
@@ -51,7 +51,12 @@ def artists_of_folders(above: Mapping[str, Sequence[Parts]], known: Collection[s
     for level in range(max(map(len, open_songs.values()), default=0)):
         at_level = {song: folders[level] for song, folders in open_songs.items() if len(folders) > level}
         folders = Counter(at_level.values())
-        artists = {folder for folder in folders if may_be_artist(folder[-1])}
+        deeper = {folder for song, folder in at_level.items() if len(open_songs[song]) > level + 1}
+        artists = {
+            folder
+            for folder, count in folders.items()
+            if may_be_artist(folder[-1]) and (count > 1 or folder not in deeper)
+        }
         names = {song: folder[-1] for song, folder in at_level.items() if folder in artists}
         sizes = Counter({folder: folders[folder] for folder in artists})
         if 2 * len(artists) >= len(folders) and _leaves_splits(sizes, len(above)):

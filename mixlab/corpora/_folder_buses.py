@@ -28,6 +28,7 @@ _SONG_WORDS = words_set("song songs tune tunes title")
 _RANGES = words_set("soprano alto tenor baritone")
 _NOT_ALONE = words_set("bass tom")
 _MANY_NUMBERS = 5
+_MOST = 0.5
 _MIX_LABEL = ("mix",)
 
 
@@ -190,7 +191,7 @@ class Names:
         recurring = [key for file in songs if len(holders[key := _best(file, holders)]) > 1]
         if files and 2 * len(recurring) >= len(files) and (top or len(set(recurring)) > 1):
             return Meaning.INSTRUMENTS
-        if _are_titles(sounding):
+        if 2 * len(sounding) >= len(files) and _are_titles(sounding):
             return Meaning.SONGS
         unlike_a_song = not sounding and 2 * len(songs) >= len(files) > 0
         return Meaning.INSTRUMENTS if top and (unlike_a_song or _same_numbers(files)) else Meaning.BUSES
@@ -198,15 +199,13 @@ class Names:
     def of_instruments(self, folders: Sequence[Node], *, title: str) -> list[Node]:
         """Return the folders that may be of an instrument with a file per song.
 
-        At least half of the files are named after songs or say nothing, or one has the name of a file in
-        another such folder: "Strings" may be a title too.
+        At least half of the files are named after songs, or one has the name of a file in such a folder
+        ("Strings" may be a title too). Where none is like that, those that hold nothing but numbers may be.
         """
         judged = {folder.parts: self._judged(folder, title) for folder in folders}
-        certain = {
-            parts
-            for parts, files in judged.items()
-            if 2 * sum(f.says != _INSTRUMENT for f in files) >= len(files)
-        }
+        certain = {parts for parts, files in judged.items() if _share(files, _SONG) >= _MOST}
+        if not certain:
+            return [folder for folder in folders if _share(judged[folder.parts], _NOTHING) == 1]
         named = {form for parts in certain for file in judged[parts] for form in file.forms()}
         return [
             folder
@@ -304,6 +303,10 @@ def _are_titles(sounding: Sequence[_Judged]) -> bool:
         file for file in sounding if any(key in strange and len(holders[key]) > 1 for key in file.forms())
     ]
     return 2 * len(odd) > len(sounding) or 2 * len(again) > len(sounding)
+
+
+def _share(files: Sequence[_Judged], says: str) -> float:
+    return sum(file.says == says for file in files) / max(1, len(files))
 
 
 def _same_numbers(files: Sequence[_Judged]) -> bool:

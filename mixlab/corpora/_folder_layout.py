@@ -20,7 +20,7 @@ root down:
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mixlab.corpora._folder_buses import Meaning, Names, says_mix
@@ -75,16 +75,20 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def read_layout(paths: Iterable[str], root_name: str, parser: NameParser) -> Layout:
+def read_layout(
+    paths: Iterable[str], root_name: str, parser: NameParser, told: Collection[str] = ()
+) -> Layout:
     """Say for every audio file which song, bus, instrument and split its folders give it.
 
     Args:
         paths: Files below the root, POSIX separators.
         root_name: Name of the root: the title of a song that lies in it directly.
         parser: Knows which names say what sounds.
+        told: Folders in which the user says of each file what it is: none of them is of an instrument
+            with a file per song.
     """
     files, skipped = unwrap(sorted(paths))
-    reader = _Reader(root_name, Names(parser))
+    reader = _Reader(root_name, Names(parser), told)
     reader.visit(make_tree(files), _Place())
     placed = tuple(sorted(reader.placed, key=lambda file: file.path))
     return Layout(placed, tuple(sorted(skipped)), tuple(reader.notes()))
@@ -109,10 +113,11 @@ class _Place:
 class _Reader:
     """Places the files of a tree, from the root down."""
 
-    def __init__(self, root_name: str, names: Names) -> None:
+    def __init__(self, root_name: str, names: Names, told: Collection[str]) -> None:
         self.placed: list[Placed] = []
         self._root_name = root_name
         self._names = names
+        self._told = told
         self._with_buses: set[Parts] = set()
         self._instruments: set[str] = set()
         self._by_file: set[Parts] = set()
@@ -151,14 +156,13 @@ class _Reader:
             return Meaning.SONGS
         title = node.name or self._root_name
         meaning = self._names.judge(buses, title=title, top=top)
-        if meaning is Meaning.SONGS and has_stems:
-            return Meaning.BUSES
-        return meaning
+        return Meaning.BUSES if has_stems else meaning
 
     def _of_instruments(self, node: Node, buses: Sequence[Node], top: bool) -> list[Node]:
         """Return the folders of an instrument: those whose files are named after songs, as others' are."""
         title = node.name or self._root_name
-        found = self._names.of_instruments(buses, title=title)
+        untold = [bus for bus in buses if not any(file.folder in self._told for file in bus.files)]
+        found = self._names.of_instruments(untold, title=title)
         sounding = [bus for bus in found if self._names.sounds(bus.name)]
         if not sounding or self._names.judge(sounding, title=title, top=top) is not Meaning.INSTRUMENTS:
             return []

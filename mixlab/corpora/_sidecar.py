@@ -135,10 +135,12 @@ class Sidecars:
     Attributes:
         rows: Path below the root, as it is on disk -> its row.
         notes: What a user should know of how they were read.
+        folders: Folders below the root that have one of their own.
     """
 
     rows: Mapping[str, SidecarRow]
     notes: tuple[str, ...] = ()
+    folders: frozenset[str] = frozenset()
 
 
 def read_sidecars(scan: TreeScan, folders: Iterable[Path], audio: Sequence[str]) -> Sidecars:
@@ -154,7 +156,7 @@ def read_sidecars(scan: TreeScan, folders: Iterable[Path], audio: Sequence[str])
     Raises:
         CorpusError: a table cannot be read, or says something that does not fit; with all the rows.
     """
-    errors, notes = _Errors(), []
+    errors, notes, own = _Errors(), list[str](), set[str]()
     rows: dict[str, SidecarRow] = {}
     files = _Files(scan, audio)
     for folder in folders:
@@ -162,6 +164,7 @@ def read_sidecars(scan: TreeScan, folders: Iterable[Path], audio: Sequence[str])
             table = _load(scan, path, errors)
             if table is None:
                 continue
+            own |= {scan.relative(folder)} - {scan.relative(scan.root)}
             if table.encoding == "cp1252":
                 notes.append(f"read {scan.relative(path)} as cp1252 (it is not UTF-8).")
             found = _read_rows(scan, path, table, files, errors, notes)
@@ -175,7 +178,7 @@ def read_sidecars(scan: TreeScan, folders: Iterable[Path], audio: Sequence[str])
     errors.raise_any()
     if rows and (others := len(set(audio) - set(rows))):
         notes.append(f"labelled {others} audio files by their names, which {SIDECAR} does not list.")
-    return Sidecars(rows, tuple(notes))
+    return Sidecars(rows, tuple(notes), frozenset(own))
 
 
 # Finding the tables ---------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ class Folder:
         if not audio and nothing and not any(is_file(folder / SIDECAR) for folder in folders):
             raise nothing_found(root, NAME, _LAYOUT)
         sidecars = read_sidecars(scan, folders, audio)
-        layout = read_layout(audio, root.name or "song", folder_parser())
+        layout = read_layout(audio, root.name or "song", folder_parser(), sidecars.folders)
         for path, reason in layout.skipped:
             scan.problem("skipped", reason, path=path)
         for song in _songs(layout.files, sidecars.rows, root.name or "song", scan):
