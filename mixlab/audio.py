@@ -38,6 +38,7 @@ __all__ = [
     "fit_length",
     "hop_edges",
     "iter_blocks",
+    "length_notes",
     "open_audio",
     "probe",
     "read_frames",
@@ -201,6 +202,26 @@ def probe(path: Path) -> AudioInfo:
         )
 
 
+def length_notes(file: AudioInfo | AudioFile, frames: int) -> tuple[str, ...]:
+    """Say where a file that was decoded to its end is not what its container says.
+
+    Args:
+        file: The file, or what ``probe`` said of it.
+        frames: How many samples decoded.
+
+    Returns:
+        Phrases about the file, such as "its last frame is cut off".
+    """
+    notes = [text[0].lower() + text[1:].rstrip(".") for _, text in file.remarks]
+    expected = max(file.promised or 0, file.frames)
+    if frames < expected:
+        rate = file.sample_rate if isinstance(file, AudioInfo) else file.samplerate
+        notes.append(
+            f"its header announces {expected / rate:.1f} s, and only {frames / rate:.1f} s are there"
+        )
+    return tuple(notes)
+
+
 def _damaged(name: str, where: str, error: Exception) -> str:
     return (
         f"Expected audio that decodes {where} in {name}, found damaged data: {_plain(error)}. "
@@ -286,8 +307,8 @@ def iter_blocks(path: Path, block_frames: int) -> Iterator[FloatArray]:
     Values are as decoded: NaN and infinity are passed on, for the caller to report.
 
     Raises:
-        AudioError: the file cannot be opened, or decoding fails on the way; blocks before the
-            damage have been yielded by then.
+        AudioError: the file cannot be opened, or decoding fails on the way; what lies before the
+            damage has been yielded by then.
     """
     with open_audio(path) as file:
         at = 0
@@ -296,7 +317,9 @@ def iter_blocks(path: Path, block_frames: int) -> Iterator[FloatArray]:
             try:
                 found = file.read_at(at, block)
             except DECODE_ERRORS as error:
-                raise AudioError(_damaged(file.name, f"after sample {at}", error)) from error
+                found = file.salvage(at, block)
+                yield block[:found].T
+                raise AudioError(_damaged(file.name, f"after sample {at + found}", error)) from error
             if found == 0:
                 return
             yield block[:found].T

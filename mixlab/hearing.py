@@ -21,6 +21,7 @@ class Downmix:
         cancelled_s: Seconds in which the channels sound, but cancel each other in mono.
         loudest_db: RMS level in dBFS of the loudest of these, over all channels.
         bad: Samples that were not finite and read as 0.
+        frames: Samples per channel that were taken.
     """
 
     def __init__(self, name: str, sample_rate: int, gate_db: float) -> None:
@@ -29,6 +30,7 @@ class Downmix:
         self.cancelled_s = 0.0
         self.loudest_db = -np.inf
         self.bad = 0
+        self.frames = 0
 
     def take(self, block: FloatArray) -> FloatArray:
         """Return the mean ``(samples,)`` of the next block ``(channels, samples)``.
@@ -36,6 +38,7 @@ class Downmix:
         Raises:
             AudioRangeError: a sample lies beyond what sound has.
         """
+        self.frames += block.shape[1]
         finite = np.isfinite(block)
         if not finite.all():
             self.bad += int(np.count_nonzero(~finite))

@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
-from mixlab.audio import FLOOR_DB, FloatArray, iter_blocks, probe
+from mixlab.audio import FLOOR_DB, FloatArray, iter_blocks, length_notes, probe
 from mixlab.errors import AudioError, ConfigError, RunError
 from mixlab.evaluation import close_upwards, decide
 from mixlab.hearing import Downmix
@@ -234,12 +234,12 @@ class Tagger:
         """
         path, meter = Path(path), _Meter(self.sample_rate)
         self._check(hop_s, batch_size)
-        rate = probe(path).sample_rate
-        downmix = Downmix(str(path), rate, gate_db)
+        info = probe(path)
+        rate, downmix = info.sample_rate, Downmix(str(path), info.sample_rate, gate_db)
         mono = (downmix.take(block) for block in iter_blocks(path, BLOCK_FRAMES))
         blocks = _metered(_at_rate(mono, rate, self.sample_rate), meter, progress)
         tags = self._listen(path, blocks, meter, hop_s, batch_size, gate_db)
-        return replace(tags, notes=downmix.notes())
+        return replace(tags, notes=(*length_notes(info, downmix.frames), *downmix.notes()))
 
     def tag_audio(
         self,

@@ -3,16 +3,16 @@
 Nothing is written to disk. What comes out is what a model hears: mono, at the model's rate.
 """
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NoReturn
 
 import numpy as np
-import soundfile
 import soxr
 
-from mixlab.audio import FloatArray, check_header
+from mixlab.audio import AudioFile, FloatArray, check_header, length_notes
+from mixlab.decoding import DECODE_ERRORS, describe_kind, open_source
 from mixlab.errors import AudioError
 from mixlab.hearing import Downmix
 from mixlab.levels import frame_energies
@@ -34,24 +34,6 @@ SILENT_DB = -60.0
 _BLOCK_FRAMES = 1 << 18
 _FRAME_S, _FRAMES_PER_HOP = 0.01, 10
 _READS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
-# What people hand in by mistake, by how such files begin: (offset, bytes, what it is, what to do).
-_CONVERT = "Convert it first, such as with 'ffmpeg -i IN out.wav'."
-_KINDS: tuple[tuple[int, bytes, str, str], ...] = (
-    (4, b"ftyp", "an MP4, M4A or MOV file", _CONVERT),
-    (0, b"\x1a\x45\xdf\xa3", "a WebM or Matroska file", _CONVERT),
-    (0, b"\x30\x26\xb2\x75", "a WMA or WMV file", _CONVERT),
-    (0, b"\xff\xf1", "an AAC file", _CONVERT),
-    (0, b"\xff\xf9", "an AAC file", _CONVERT),
-    (0, b"MThd", "a MIDI file, which holds notes and no sound", "Render it with a synthesizer first."),
-    (0, b"%PDF", "a PDF document", "Choose an audio file."),
-    (0, b"\x89PNG", "a picture (PNG)", "Choose an audio file."),
-    (0, b"\xff\xd8\xff", "a picture (JPEG)", "Choose an audio file."),
-    (0, b"GIF8", "a picture (GIF)", "Choose an audio file."),
-    (0, b"PK\x03\x04", "a ZIP archive or an office document", "Unpack it and choose one audio file."),
-    (0, b"Rar!", "a RAR archive", "Unpack it and choose one audio file."),
-    (0, b"\x1f\x8b", "a compressed file (gzip)", "Unpack it and choose one audio file."),
-)
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2**63 - 1 of a FLAC file without a length in its header
 
 # Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
 _AUDIO_HEADS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
@@ -71,7 +53,7 @@ class Upload:
         format: Container and encoding, such as ``WAV PCM_16``.
         duration_s: Length in seconds.
         loudest_db: RMS level in dBFS of its loudest 10 ms, without offset and drift.
-        notes: What of the file is not heard in ``audio``, a sentence each.
+        notes: What of the file is not heard in ``audio``, or not there, a sentence each.
     """
 
     name: str
@@ -117,18 +99,14 @@ def decode_upload(
             "here. Shorten it, or store it as FLAC or MP3. 'mixlab tag FILE --run RUN' has no limit."
         )
     with _opened(data, name) as file:
-        rate, channels, frames = file.samplerate, file.channels, file.frames
+        rate, channels = file.samplerate, file.channels
         check_header(name, rate, channels)
         kind = f"{file.format} {file.subtype}"
-        if frames >= _UNKNOWN_FRAMES:
-            raise AudioError(
-                f"{name} says nowhere how long it is: it was written to a pipe, and libsndfile does not read "
-                f"it to its end. Write it anew, such as by 'ffmpeg -i {name} new.flac', and choose that."
-            )
-        if frames > max_s * rate:
-            _refuse_length(name, frames / rate, max_s)
+        if file.knows_frames and file.frames > max_s * rate:
+            _refuse_length(name, file.frames / rate, max_s)
         downmix = Downmix(name, rate, SILENT_DB)
         mono = _decode(file, name, round(max_s * rate), downmix)
+        notes = (*length_notes(file, len(mono)), *downmix.notes())
     duration_s = len(mono) / rate
     if duration_s < MIN_S:
         raise AudioError(f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.")
@@ -149,27 +127,20 @@ def decode_upload(
     if rate != sample_rate:
         mono = np.asarray(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32)
     key = sha256(data).hexdigest()[:16]
-    return Upload(
-        name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db, downmix.notes()
-    )
+    return Upload(name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db, notes)
 
 
-def _opened(data: bytes, name: str) -> soundfile.SoundFile:
+def _opened(data: bytes, name: str) -> AudioFile:
     try:
-        file = soundfile.SoundFile(io.BytesIO(data))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError) as error:
+        return open_source(data, name)
+    except (*DECODE_ERRORS, TypeError, ValueError, OSError) as error:
         raise AudioError(_no_audio(data, name)) from error
-    if file.samplerate <= 0 or file.channels <= 0:
-        file.close()
-        raise AudioError(_no_audio(data, name))
-    return file
 
 
 def _no_audio(data: bytes, name: str) -> str:
     """Say what a file is that does not open as audio."""
-    for offset, head, what, advice in _KINDS:
-        if data[offset : offset + len(head)] == head:
-            return f"{name} is {what}, not {_READS}. {advice}"
+    if kind := describe_kind(data[:64], name):
+        return f"{name} is {kind[0]}, not {_READS}. {kind[1]}"
     if data.startswith(_AUDIO_HEADS):
         return (
             f"{name} begins as audio, but its header is damaged or cut off ({len(data)} bytes). Take it from "
@@ -195,7 +166,7 @@ def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
     )
 
 
-def _decode(file: soundfile.SoundFile, name: str, max_frames: int, downmix: Downmix) -> FloatArray:
+def _decode(file: AudioFile, name: str, max_frames: int, downmix: Downmix) -> FloatArray:
     """Return all samples as mono ``(samples,)`` at the file's rate."""
     blocks, done = [np.zeros(0, np.float32)], 0
     for block in _blocks(file, name):
@@ -203,30 +174,28 @@ def _decode(file: soundfile.SoundFile, name: str, max_frames: int, downmix: Down
         if done > max_frames:  # the header said less
             _refuse_length(name, done / file.samplerate, max_frames / file.samplerate)
         blocks.append(downmix.take(block.T))
-    # Where headers hold an estimate, as in MP3, the end of the data is the end of the audio.
-    if file.format != "MP3" and done < file.frames:
-        _refuse_damage(file, name, done, "the rest is missing")
     return np.concatenate(blocks)
 
 
-def _blocks(file: soundfile.SoundFile, name: str) -> Iterator[FloatArray]:
+def _blocks(file: AudioFile, name: str) -> Iterator[FloatArray]:
     done = 0
     while True:
+        block = np.empty((_BLOCK_FRAMES, file.channels), np.float32)
         try:
-            block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
+            found = file.read_at(done, block)
+        except DECODE_ERRORS as error:
             _refuse_damage(file, name, done, str(error).rstrip(". "))
-        if len(block) == 0:
+        if found == 0:
             return
-        done += len(block)
-        yield block
+        done += found
+        yield block[:found]
 
 
-def _refuse_damage(file: soundfile.SoundFile, name: str, done: int, why: str) -> None:
+def _refuse_damage(file: AudioFile, name: str, done: int, why: str) -> NoReturn:
+    announced = f"{file.frames / file.samplerate:.1f} s are announced, and " if file.knows_frames else ""
     raise AudioError(
-        f"{name} is damaged: {file.frames / file.samplerate:.1f} s are announced, and decoding stops after "
-        f"{done / file.samplerate:.1f} s ({why}). Take it from its source again, or export what is left with "
-        "an audio editor."
+        f"{name} is damaged: {announced}decoding stops after {done / file.samplerate:.1f} s ({why}). Take it "
+        "from its source again, or export what is left with an audio editor."
     )
 
 

@@ -14,6 +14,7 @@ from scipy.signal import sosfilt
 from mixlab.activity import Measurement, _k_weighting, loudness_lufs, measure
 from mixlab.audio import FLOOR_DB
 from mixlab.levels import envelope_db
+from tests.encoded import KINDS, encode, flac_with_total, mp3, sound, wav_with_size
 from tests.stem_files import tone, write
 
 
@@ -345,8 +346,8 @@ def test_one_sample_that_outshouts_all_others_is_corrupt(tmp_path: Path, value: 
 def test_loud_floating_point_stems_are_sound(tmp_path: Path, peak_db: float) -> None:
     t = np.arange(3 * 16000) / 16000
     beats = np.exp(-40 * (t % 0.5)) * np.sin(2 * np.pi * 60 * t)  # a drum
-    for sound in (beats, np.sin(2 * np.pi * 440 * t)):
-        audio = (10 ** (peak_db / 20) * sound / np.abs(sound).max() * 0.99).astype(np.float32)[None]
+    for signal in (beats, np.sin(2 * np.pi * 440 * t)):
+        audio = (10 ** (peak_db / 20) * signal / np.abs(signal).max() * 0.99).astype(np.float32)[None]
         assert kinds(measure(write(tmp_path / "a.wav", audio, 16000, "FLOAT"))) == []
 
 
@@ -373,3 +374,59 @@ def test_rates_and_channels_of_no_sound_are_not_measured(tmp_path: Path, rate: i
     assert kinds(found) == ["unsupported"]
     assert "found a header" in found.problems[0][1]
     assert (found.frames, len(found.envelope)) == (0, 0)
+
+
+WHOLE = [name for name in KINDS if not name.endswith("-cut")]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_file_has_no_problem_and_all_its_samples(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(KINDS[name]())
+    found = measure(path)
+    assert [kind for kind in kinds(found) if kind in LENGTH_PROBLEMS] == []
+    seconds = {"opus": 3, "opus-speech": 3, "opus-joined": 4, "vorbis-mono-16k": 6, "vorbis-joined": 6}
+    seconds |= {"mp3-joined": 6, "mp3-joined-with-tags": 6}
+    # ADPCM fills its last block; MP3 without a tag has its encoder's delay, and joined files have one each.
+    assert found.frames / found.sample_rate == pytest.approx(seconds.get(name, 4), abs=0.25)
+    assert len(found.envelope) == int(np.ceil(found.frames / (found.sample_rate / 10)))
+
+
+LENGTH_PROBLEMS = {"unreadable", "truncated", "joined", "header", "empty"}
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "message"),
+    [
+        (encode(sound(), "WAV", "PCM_16")[:100_000], "truncated", "Expected 88200 samples"),
+        (encode(sound(), "AIFF", "PCM_24")[:100_000], "truncated", "Expected 88200 samples"),
+        (encode(sound(), "W64", "PCM_16")[:100_000], "truncated", "Expected 88200 samples"),
+        (encode(sound(), "RF64", "PCM_16")[:100_000], "truncated", "Expected 88200 samples"),
+        (encode(sound(), "AU", "PCM_16")[:100_000], "truncated", "Expected 88200 samples"),
+        (encode(sound(), "WAV", "IMA_ADPCM")[:50_000], "truncated", "bytes of audio, 49940 are there"),
+        (flac_with_total(encode(sound(), "FLAC", "PCM_16"), 100_000), "truncated", "Expected 100000 samples"),
+        (KINDS["vorbis-cut"](), "truncated", "It has no last page"),
+        (KINDS["mp3-cut"](), "truncated", "Its last frame is cut off"),
+        (mp3(sound())[:-2000], "truncated", "Expected "),
+        (wav_with_size(encode(sound(), "WAV", "PCM_16"), 99_992), "header", "252808 bytes follow"),
+        (mp3(sound()) + mp3(sound(rate=44100), 44100), "joined", "its rate or number of channels is another"),
+    ],
+)
+def test_what_is_missing_is_said_once(tmp_path: Path, data: bytes, kind: str, message: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    found = [problem for problem in measure(path).problems if problem[0] in LENGTH_PROBLEMS]
+    ((found_kind, text),) = found
+    assert found_kind == kind
+    assert message in text
+    assert str(path) in text
+
+
+def test_a_flac_file_of_unknown_length_that_is_cut_is_measured_up_to_there(tmp_path: Path) -> None:
+    data = flac_with_total(encode(sound(20), "FLAC", "PCM_16"), 0)
+    path = tmp_path / "file.flac"
+    path.write_bytes(data[: len(data) // 2])
+    found = measure(path)
+    assert found.frames / found.sample_rate == pytest.approx(10.0, abs=1.5)
+    text = dict(found.problems)["truncated"]
+    assert f"{found.frames} samples of {path} decode before its data is damaged" in text

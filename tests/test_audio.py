@@ -12,6 +12,7 @@ from mixlab.audio import (
     check_peak,
     encode_wav,
     iter_blocks,
+    length_notes,
     probe,
     read_span,
     resample,
@@ -82,6 +83,51 @@ def test_a_damaged_flac_is_an_error_where_the_damage_is(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(AudioError, match=r"damage.*stem\.flac|stem\.flac.*damage"):
         list(iter_blocks(path, 4096))
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (
+            b"\0\0\0\x20ftypM4A ",
+            r"an MP4, M4A or MOV file \(112 bytes\).*'ffmpeg -i my song\.m4a my song\.flac'",
+        ),
+        (b"\x1a\x45\xdf\xa3", r"a WebM or Matroska file.*Convert it first"),
+        (b"\x30\x26\xb2\x75", r"a WMA or WMV file.*Convert it first"),
+        (b"\xff\xf1\x50\x80", r"an AAC file.*Convert it first"),
+        (b"wvpk", r"a WavPack file.*Convert it first"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"a Git LFS pointer.*git lfs pull"),
+        (b"/annex/objects/MD5E-s1", r"a git-annex pointer.*datalad get"),
+        (b"\x00\x05\x16\x07", r"what macOS keeps of a file.*Choose the file itself"),
+        (b"MThd\0\0\0\6", r"a MIDI file.*Render it"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_so_with_what_to_do(
+    tmp_path: Path, head: bytes, expected: str
+) -> None:
+    path = tmp_path / "my song.m4a"
+    path.write_bytes(head + bytes(112 - len(head)))
+    with pytest.raises(AudioError, match=expected) as error:
+        probe(path)
+    assert "index" not in str(error.value)
+    assert "WAV, FLAC, Ogg, Opus, MP3, AIFF" in str(error.value)
+
+
+def test_a_file_that_ends_before_it_should_is_an_error_and_no_silence(ramp: Path) -> None:
+    np.testing.assert_array_equal(read_span(ramp, 9990, 20)[:, 10:], 0)
+    np.testing.assert_array_equal(read_span(ramp, 9990, 20, end=10_000)[:, 10:], 0)
+    with pytest.raises(
+        AudioError, match=r"Expected 10005 samples in .*found the end after 10000: it has changed"
+    ):
+        read_span(ramp, 9990, 20, end=10_005)
+
+
+def test_notes_say_what_of_a_file_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(encode_wav(np.zeros((1, 80_000), np.float32), 8000)[:80_044])
+    assert length_notes(probe(path), 40_000) == ("its header announces 10.0 s, and only 5.0 s are there",)
+    write_wav(path, np.zeros((1, 80_000), np.float32), 8000)
+    assert length_notes(probe(path), 80_000) == ()
 
 
 def test_a_rate_other_than_expected_is_an_error(ramp: Path) -> None:

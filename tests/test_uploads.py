@@ -10,6 +10,7 @@ import soundfile
 
 from mixlab.errors import AudioError
 from mixlab.uploads import MAX_S, decode_upload
+from tests.encoded import KINDS
 
 RATE = 16000
 
@@ -146,12 +147,30 @@ def test_channels_that_cancel_each_other_are_called_so() -> None:
         decode_upload(encode(np.concatenate([tone(1.0), -tone(1.0)])), "a.wav", sample_rate=RATE)
 
 
-def test_a_flac_file_that_was_written_to_a_pipe_is_called_so() -> None:
-    data = bytearray(encode(tone(3.0), kind="FLAC"))
-    data[21] &= 0xF0  # STREAMINFO's number of samples, 36 bits: 0 is "unknown"
-    data[22:26] = bytes(4)
-    with pytest.raises(AudioError, match=r"says nowhere how long it is.*ffmpeg -i a\.flac new\.flac"):
-        decode_upload(bytes(data), "a.flac", sample_rate=RATE)
+@pytest.mark.parametrize("kind", ["flac-to-a-pipe", "flac-promises-less", "wav-to-a-pipe-0", "mp3-untagged"])
+def test_files_whose_header_does_not_know_their_length_are_decoded_to_their_end(kind: str) -> None:
+    upload = decode_upload(KINDS[kind](), "a", sample_rate=RATE)
+    assert upload.duration_s == pytest.approx(4.0, abs=0.06)  # an untagged MP3 has its encoder's delay
+    assert upload.notes == ()
+
+
+def test_joined_files_are_decoded_to_their_end() -> None:
+    for kind, duration_s in (("mp3-joined", 6.0), ("vorbis-joined", 6.0), ("opus-joined", 4.0)):
+        found = decode_upload(KINDS[kind](), "a", sample_rate=RATE).duration_s
+        assert found == pytest.approx(duration_s, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (encode(tone(5.0))[: 44 + 2 * RATE], "its header announces 5.0 s, and only 1.0 s are there"),
+        (KINDS["vorbis-cut"](), "it has no last page: it was cut off, or is a recorded broadcast"),
+        (KINDS["mp3-cut"](), "its last frame is cut off"),
+    ],
+)
+def test_what_is_missing_at_the_end_is_noted(data: bytes, note: str) -> None:
+    (found,) = decode_upload(data, "a", sample_rate=RATE).notes
+    assert found.startswith(note)
 
 
 def test_channels_that_cancel_for_a_while_are_noted() -> None:

@@ -78,17 +78,27 @@ class AudioFile:
     def _count(self) -> int:
         """Decode to the end, or to where the data is damaged."""
         at, waste = 0, np.empty((RUN_FRAMES, self.channels), np.float32)
-        while len(waste):
+        try:
+            while found := self._stream.read_at(at, waste):
+                at += found
+        except DECODE_ERRORS:
+            self._damaged = True
+            at += self.salvage(at, waste)
+        return at
+
+    def salvage(self, first: int, out: Samples) -> int:
+        """Fill ``out`` from sample ``first`` on as far as the data is whole; return how many there were."""
+        done, step = 0, len(out)
+        while step and done < len(out):
             try:
-                found = self._stream.read_at(at, waste)
+                found = self._stream.read_at(first + done, out[done : done + step])
             except DECODE_ERRORS:
-                self._damaged, found = True, 0
-                waste = waste[: len(waste) // 8]
+                step //= 8
             else:
+                done += found
                 if not found:
                     break
-            at += found
-        return at
+        return done
 
     def read_at(self, first: int, out: Samples) -> int:
         """Fill ``out``, float32 ``(frames, channels)``, with samples from ``first`` on; return how many.
@@ -212,13 +222,15 @@ def _read_promise(source: _Source, file: QuietFile) -> _Found:
     header = read_header(data)
     if header is None:
         return _Found()
-    there, promised = max(len(data) - header.start, 1), None
+    remarks = [("header", header.remark)] if header.remark else []
+    there, promised = len(data) - header.start, None
     if header.size is not None and header.size > there:
-        frame_bytes = WIDTHS.get(file.subtype, 0) * file.channels
-        promised = header.size // (frame_bytes or 1)
-        if not frame_bytes:  # encoded in blocks
-            promised = round(file.frames * header.size / there)
-    return _Found(promised, (("header", header.remark),) if header.remark else ())
+        if file.subtype in WIDTHS:
+            promised = header.size // (WIDTHS[file.subtype] * file.channels)
+        else:
+            text = f"Its header promises {header.size} bytes of audio, {there} are there."
+            remarks.append(("truncated", text))
+    return _Found(promised, tuple(remarks))
 
 
 def _open_flac(source: _Source, file: QuietFile) -> Stream:
