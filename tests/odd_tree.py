@@ -22,6 +22,7 @@ ROOTS = {
     "folder@instruments": "instruments",
     "folder@parts": "parts",
     "musdb18hq": "musdb",
+    "medleydb": "medley",
 }
 
 
@@ -88,6 +89,7 @@ def make(folder: Path) -> dict[str, Path]:
         "instruments": make_instruments,
         "parts": make_parts,
         "musdb": make_musdb,
+        "medley": make_medley,
     }.items():
         builder(folder / name)
     return {name: folder / place for name, place in ROOTS.items()}
@@ -212,3 +214,24 @@ def make_musdb(root: Path) -> None:
             for stem in ("bass", "drums", "other", "vocals", "mixture"):
                 audio = sound(f"{song} {stem}")
                 put(root / split / f"{song} Act - {song} Tune" / f"{stem}.wav", np.repeat(audio, 2, 0))
+
+
+def make_medley(root: Path) -> None:
+    """Write MedleyDB converted to FLAC, with one file not fetched and one sheet that contradicts itself."""
+    for number, song in enumerate(("Ann_Dawn", "Ben_Noon", "Cat_Dusk", "Dan_Night")):
+        place = root / "V1" / song
+        sheet = f"artist: {song[:3]}\nhas_bleed: 'no'\nstems:\n"
+        for stem, instrument in (("01", "piano"), ("02", "violin")):
+            sheet += f"  S{stem}: {{filename: {song}_STEM_{stem}.wav, instrument: {instrument}}}\n"
+            put(place / f"{song}_STEMS" / f"{song}_STEM_{stem}.flac", sound(f"{song} {stem}"))
+            (place / f"{song}_STEMS" / f"._{song}_STEM_{stem}.flac").write_bytes(b"\0\x05\x16\x07")
+        put(place / f"{song}_MIX.flac")
+        if number == 1:
+            lost = place / f"{song}_STEMS" / f"{song}_STEM_02.flac"
+            lost.unlink()
+            lost.symlink_to("../../.git/annex/objects/Xy/42/MD5E-s1--0.flac")
+        if number == 3:
+            sheet += f"  S01: {{filename: {song}_STEM_01.wav, instrument: organ}}\n"
+        (place / f"{song}_METADATA.yaml").write_text(sheet, encoding="utf-8")
+        (place / f"._{song}_METADATA.yaml").write_bytes(b"\0\x05\x16\x07\xff")
+    put(root / "V1" / "Ann_Dawn" / "Ann_Dawn_STEMS" / "click.wav")

@@ -357,6 +357,17 @@ def test_all_real_mixing_secrets_sheets(shared: Path, tmp_path: Path) -> None:
     assert (len(files), total) == (258, 4529)
 
 
+def test_real_recordings_that_two_stems_name_are_used_once(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "datasets" / "mixing_secrets" / "metadata"
+    root = _real_root(MS, [folder / "APZX_Amalgamize_METADATA.yaml"], tmp_path)
+    result = scan(MS, root, raws=True, metadata=folder)
+    paths = [entry.path for entry in result.stems]
+    assert len(paths) == len(set(paths))
+    twice = [problem for problem in result.problems if problem.kind == "duplicate-file"]
+    assert len(twice) == len(result.problems) == 5
+    assert all("alike; it is used once" in problem.message for problem in twice)
+
+
 def test_real_artist_groups_of_mixing_secrets(shared: Path) -> None:
     """Songs are one artist by our rule exactly when they are by the hand-made table."""
     with (shared / "datasets" / "mixing_secrets" / "tracks.csv").open(newline="") as file:

@@ -214,6 +214,27 @@ def test_what_is_not_read_is_listed(built: tuple[Catalog, BuildReport], path: st
     assert problem.kind == kind
 
 
+def test_a_converted_corpus_is_read_and_what_it_lacks_is_listed(built: tuple[Catalog, BuildReport]) -> None:
+    catalog = built[0]
+    found = {row["path"]: row["nodes"] for row in rows(catalog, "medleydb")}
+    place = "V1/{0}/{0}_STEMS/{0}_STEM_{1}.flac"
+    assert found == {
+        place.format("Ann_Dawn", "01"): ("piano",),
+        place.format("Ann_Dawn", "02"): ("violin",),
+        place.format("Ben_Noon", "01"): ("piano",),
+        place.format("Cat_Dusk", "01"): ("piano",),
+        place.format("Cat_Dusk", "02"): ("violin",),
+    }
+    problems = [p for p in catalog.problems() if p.corpus == "medleydb"]
+    assert {(p.kind, p.path) for p in problems} == {
+        ("bad-metadata", "V1/Dan_Night/Dan_Night_METADATA.yaml"),
+        ("broken-link", place.format("Ben_Noon", "02")),
+        ("skipped", "V1/Ann_Dawn/Ann_Dawn_STEMS/click.wav"),
+    }
+    (twice,) = [p for p in problems if p.kind == "bad-metadata"]
+    assert "'S01' is in line 4 and again in line 6" in twice.message
+
+
 def test_a_deep_song_is_read_and_what_systems_leave_is_not(built: tuple[Catalog, BuildReport]) -> None:
     songs = songs_of(built[0], "folder@songs")
     deep = "Box/Disc 1/Side A/Deep Water/stems"
@@ -225,14 +246,16 @@ def test_nothing_else_is_wrong(built: tuple[Catalog, BuildReport]) -> None:
     """The problems are those of the files that have one, and no more; every stem has a split."""
     catalog, report = built
     assert report.problems == {
+        "bad-metadata": 1,
         "beyond-full-scale": 1,
+        "broken-link": 1,
         "cancels-in-mono": 1,
         "dc-offset": 1,
         "duplicate-audio": 1,
         "path-outside-root": 1,
         "short": 1,  # the jar of 4 s beside that of 20 s
         "silent": 2,
-        "skipped": 1,
+        "skipped": 2,
         "unsupported": 2,
     }
     assert set(catalog.column("split")) == {"train", "validation", "test"}

@@ -9,7 +9,6 @@ __all__ = [
     "Entry",
     "broken_link",
     "in_ascii",
-    "is_broken_link",
     "is_dir",
     "is_file",
     "is_harmless",
@@ -50,11 +49,6 @@ def is_printable(name: str) -> bool:
 def in_ascii(name: str) -> str:
     """Return a name as any file can hold it, odd characters escaped."""
     return name.encode("ascii", "backslashreplace").decode()
-
-
-def is_broken_link(path: Path) -> bool:
-    """Return whether ``path`` is a link that leads nowhere; False for names that no file can have."""
-    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114 - these never raise
 
 
 def broken_link(shown: str, path: Path) -> str:

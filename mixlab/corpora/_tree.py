@@ -19,7 +19,6 @@ from mixlab.corpora._paths import (
     Entry,
     broken_link,
     in_ascii,
-    is_broken_link,
     is_dir,
     is_file,
     is_harmless,
@@ -31,7 +30,7 @@ from mixlab.corpora._paths import (
 from mixlab.corpora._skipped import what_is_there
 from mixlab.entries import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
-from mixlab.file_kinds import LOSSLESS_SUFFIXES, READ_SUFFIXES, form, is_litter, why_not_read
+from mixlab.file_kinds import LOSSLESS_SUFFIXES, READ_SUFFIXES, form, is_litter, is_lossless, why_not_read
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -279,8 +278,8 @@ class TreeScan:
         found = self._at(path) if self._may_read(path) else None
         if found is not None:
             return self.relative(found)
-        kind, reason = self._why_missing(path)
-        self.problem(kind, reason, song=song, stem=stem, path=path)
+        kind, place, reason = self._missing(path)
+        self.problem(kind, reason, song=song, stem=stem, path=place)
         return None
 
     def _below(self, base: Path, parts: Iterable[str]) -> Path | None:
@@ -302,10 +301,10 @@ class TreeScan:
         """Return the file at ``path``, or the one that stands for it under another lossless ending.
 
         The name as given comes first, then the same ending in another case, then the endings in
-        the order of ``LOSSLESS_SUFFIXES``. Links that are not followed are passed over, with a problem.
+        the order of ``LOSSLESS_SUFFIXES``. Links that are not followed are passed over.
         """
         if is_file(path):
-            return path if self.follows(path) else None
+            return path if self._may_read(path) else None
         folder = self.folder(path.parent)
         if folder is None:
             return None
@@ -316,7 +315,7 @@ class TreeScan:
             if entry.is_file and (ending := Path(entry.name).suffix.lower()) in order
             if form(Path(entry.name).stem) == form(path.stem)
         ]
-        return next((folder / name for _, name in sorted(twins) if self.follows(folder / name)), None)
+        return next((folder / name for _, name in sorted(twins) if self._may_read(folder / name)), None)
 
     def folder(self, path: Path) -> Path | None:
         """Return the folder at ``path``, below the root and in whatever case and Unicode form."""
@@ -333,20 +332,24 @@ class TreeScan:
         names = [entry.name for entry in self.listing(folder) if form(entry.name) == form(name)]
         return folder / (name if name in names else names[0]) if names else None
 
-    def _why_missing(self, path: Path) -> tuple[str, str]:
-        """Return kind and message for a file that metadata names and that cannot be had."""
-        if is_broken_link(path):
-            return "broken-link", broken_link(self.relative(path), path)
-        if not self._may_read(path):
-            return "path-outside-root", leaves(self.relative(path))
+    def _missing(self, path: Path) -> tuple[str, Path, str]:
+        """Return kind, path and message for a file that metadata names and that cannot be had."""
         folder = self.folder(path.parent)
-        beside = [entry.name for entry in self.listing(folder) if entry.is_file] if folder else []
-        same = [name for name in beside if form(Path(name).stem) == form(path.stem)]
+        entries = self.listing(folder) if folder else ()
+        same = [e for e in entries if not e.is_dir and form(Path(e.name).stem) == form(path.stem)]
+        for entry in same:
+            there = (folder or path.parent) / entry.name
+            if not entry.is_file:
+                return "broken-link", there, broken_link(self.relative(there), there)
+            if is_lossless(entry.name):
+                return "path-outside-root", there, leaves(self.relative(there))
+        if not self._may_read(path):
+            return "path-outside-root", path, leaves(self.relative(path))
         hint = "Unpack the corpus again or remove the stem from its metadata."
         if same:
-            why = why_not_read(same[0]) or "only lossless copies stand for a corpus's own files"
-            hint = f"There is {same[0]!r}, but {why}."
-        return "missing-file", f"Expected audio file {self.relative(path)!r}; there is none. {hint}"
+            why = why_not_read(same[0].name) or "only lossless copies stand for a corpus's own files"
+            hint = f"There is {same[0].name!r}, but {why}."
+        return "missing-file", path, f"Expected audio file {self.relative(path)!r}; there is none. {hint}"
 
     def load_mapping(self, path: Path, *, song: str = "") -> dict[Any, Any] | None:
         """Read a YAML or JSON file that holds a mapping; anything else is a problem and None."""
