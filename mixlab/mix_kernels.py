@@ -78,38 +78,36 @@ def add_up(sources, edges, mixture, powers):  # type: ignore[no-untyped-def]  # 
 FAINT = 1e-12  # -120 dBFS
 _ALIKE = 0.81  # what cancels by 20 dB differs by less than a tenth in amplitude
 LEFT = 0.01  # 20 dB below
-MOST_FOR_TRIPLES = 16
-_ROUGHLY = 64
+MOST_FOR_TRIPLES = 12
+_FEW = 32
 
 
 @njit(nogil=True)
-def _left_of_two(a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the sum of squares of a sum, over channels, each without its mean."""
+def _left(part, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the sum of squares of two sources (``k`` is ``j``) or three, each channel without its mean."""
     left = 0.0
-    for c in range(len(a)):
-        left += _swings(a[c] + b[c])
-    return left
-
-
-@njit(nogil=True)
-def _left_of_three(a, b, d):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    left = 0.0
-    for c in range(len(a)):
-        left += _swings(a[c] + b[c] + d[c])
+    for c in range(part.shape[1]):
+        both = part[i, c] + part[j, c]
+        left += _swings(both if k == j else both + part[k, c])
     return left
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz"})
-def _may_cancel(a, b, c):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _may_cancel(part, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Look at a few samples only, which rules out almost all that do not cancel."""
-    left, one, two, three = 0.0, 0.0, 0.0, 0.0
-    for n in range(0, len(a), max(len(a) // _ROUGHLY, 1)):
-        x, y, z = np.float64(a[n]), np.float64(b[n]), np.float64(c[n])
-        left += (x + y + z) ** 2
-        one += x * x
-        two += y * y
-        three += z * z
-    return left <= 10.0 * LEFT * min(one, two, three)
+    a, b, c = part[i, 0], part[j, 0], part[k, 0]
+    step = max(len(a) // _FEW, 1)
+    seen, third = 0, np.float32(k != j)
+    total, squares, single, single_squares = 0.0, 0.0, 0.0, 0.0
+    for n in range(0, len(a), step):
+        x = a[n]
+        y = x + b[n] + third * c[n]
+        total += y
+        squares += y * y
+        single += x
+        single_squares += x * x
+        seen += 1
+    return squares - total * total / seen <= 10.0 * LEFT * (single_squares - single * single / seen)
 
 
 @njit("void(float32[:, :, ::1], int64[::1], float64[:, ::1], boolean[:, ::1])", nogil=True, cache=True)
@@ -131,7 +129,7 @@ def find_cancelled(sources, edges, powers, out):  # type: ignore[no-untyped-def]
                 low, high = min(powers[i, h], powers[j, h]), max(powers[i, h], powers[j, h])
                 if out[i, h] or out[j, h] or low <= faint or low < _ALIKE * high:
                     continue
-                if _left_of_two(part[i], part[j]) <= LEFT * low:
+                if _may_cancel(part, i, j, j) and _left(part, i, j, j) <= LEFT * low:
                     out[i, h] = out[j, h] = True
         for i in range(count if count <= MOST_FOR_TRIPLES else 0):
             for j in range(i + 1, count):
@@ -139,9 +137,7 @@ def find_cancelled(sources, edges, powers, out):  # type: ignore[no-untyped-def]
                     low = min(powers[i, h], powers[j, h], powers[k, h])
                     if out[i, h] or out[j, h] or out[k, h] or low <= faint:
                         continue
-                    if not _may_cancel(part[i, 0], part[j, 0], part[k, 0]):
-                        continue
-                    if _left_of_three(part[i], part[j], part[k]) <= LEFT * low:
+                    if _may_cancel(part, i, j, k) and _left(part, i, j, k) <= LEFT * low:
                         out[i, h] = out[j, h] = out[k, h] = True
         for i in range(count):
             if powers[i, h] > faint and LEFT * powers[i, h] >= powers[count, h]:

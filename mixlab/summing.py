@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def add_up(
     """
     from mixlab import mix_kernels
 
-    edges = hop_edges(mixture.shape[-1], sample_rate)
+    edges = _edges(mixture.shape[-1], sample_rate)
     powers = np.empty((len(audios) + 1, len(edges)), dtype=np.float64)
     peak, scale_db = float(mix_kernels.add_up(audios, edges, mixture, powers)), 0.0
     _check_finite(powers, peak, names)
@@ -61,6 +62,11 @@ def add_up(
     mix_kernels.find_cancelled(audios, edges, powers, cancelled)
     levels_db = decibels(powers.sum(axis=1) / max(mixture.size, 1)).tolist()
     return Summed(levels_db, scale_db, cancelled)
+
+
+@lru_cache(maxsize=16)
+def _edges(samples: int, sample_rate: int) -> NDArray[np.int64]:
+    return hop_edges(samples, sample_rate)
 
 
 def _check_finite(powers: NDArray[np.float64], peak: float, names: Sequence[str]) -> None:
