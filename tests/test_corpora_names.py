@@ -733,3 +733,32 @@ def test_the_players_of_horns_may_play_saxophones() -> None:
 )
 def test_a_name_of_an_instrument_and_nothing_else(name: str, expected: bool) -> None:
     assert folder_parser().is_instrument(name) is expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Drums Off", "Vocals Removed", "Vox removed L", "Drum Free", "no_other", "minus other"),
+        *("drums+bass+other", "drums_bass_other", "Bass & Others", "Piano and Orchestra", "Vox & Band"),
+        *("Guitar with Orchestra", "Guitar & Zork", "Zork and Guitar"),
+    ],
+)
+def test_what_holds_unnamed_others_is_no_stem(name: str) -> None:
+    assert resolved(name).ignored
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Snare Off", {"snare-drum"}),
+        ("Other Guitar", {"guitar"}),
+        ("Drums Other", {"drums"}),
+        ("Vox Anna and Bert", {"voice"}),
+        ("Drums and Loops", {"drums"}),
+        ("Guitar with Room", {"guitar"}),
+        ("Drums Only", {"drums"}),
+        ("Piano & Voice", {"piano", "voice"}),
+    ],
+)
+def test_company_that_is_named_or_says_nothing(name: str, expected: set[str]) -> None:
+    assert nodes(name) == expected

@@ -205,3 +205,24 @@ def test_the_documentation_lists_every_correction(repo: Path) -> None:
     text = (repo / "docs/taxonomy.md").read_text(encoding="utf-8")
     assert [label for _, label in CORRECTIONS if f"`{label}`" not in text] == []
     assert f"{len(TREE.nodes)} nodes" in text
+
+
+def test_no_program_of_slakh_claims_what_one_of_its_patches_is_not(shared: Path) -> None:
+    """The strict patch map, with which Slakh was made: program numbers from 1."""
+    folder = shared / "datasets/slakh2100"
+    programs = json.loads((folder / "general_midi_inst_0based.json").read_text())
+    slakh = load_label_map("slakh")
+    wrong = []
+    for group in json.loads((folder / "patch_maps/komplete_strict.json").read_text()).values():
+        names = [programs[str(n - 1)]["name"] for n in group["program_numbers"] if n > 0]
+        for label in (*(f"program:{name}" for name in names), f"class:{group['class']}"):
+            said = slakh.resolve(label)
+            assert said is not None
+            claimed = stem_evidence(TREE, said.nodes) if said.nodes else None
+            for patch in group["defs"] if claimed else ():
+                sounding = slakh.resolve(patch)
+                assert sounding is not None
+                there = {node for n in sounding.nodes for node in TREE.closure([n]) | TREE.possible(n)}
+                if not claimed.present <= there or not there & {*said.nodes}:
+                    wrong.append((label, patch))
+    assert wrong == []

@@ -13,6 +13,7 @@ __all__ = [
     "LATE_BOUNCE_WORDS",
     "NEGATORS",
     "NOT_NEGATED",
+    "SUFFIX_NEGATORS",
     "SYNTHESIZERS",
     "TAKE_WORDS",
     "WEAK_ADJECTIVES",
@@ -187,6 +188,9 @@ NEGATORS = {
     "weak": _words("no non not less wo sin geen kein keine pas but") | {"\u2212"},
 }
 """``strong`` negates whatever follows; ``weak`` only an instrument (there is "No. 2" and "No Woman")."""
+
+SUFFIX_NEGATORS = _words("less off removed excluded omitted free deleted")
+"""Words behind what is missing: ``Vocals Off``, ``Drums removed``."""
 
 NOT_NEGATED = _words(
     """

@@ -28,6 +28,7 @@ from mixlab.corpora._name_words import (
     LATE_BOUNCE_WORDS,
     NEGATORS,
     NOT_NEGATED,
+    SUFFIX_NEGATORS,
     TAKE_WORDS,
     WEAK_ADJECTIVES,
     WEAK_FAMILIES,
@@ -55,7 +56,7 @@ class NameParser(Vocabulary):
         if missing:
             return (missing,)
         spans = self.find(words)
-        if whole := self._bounce(words, spans):
+        if whole := self._bounce(words, spans) or self._company(words, spans):
             return (whole,)
         labels = [label for i in range(len(spans)) for label in self._with_doubt(words, spans, i)]
         if self.unknown(words, spans):  # "Zurna Final" is a zurna, not the final mix
@@ -103,6 +104,29 @@ class NameParser(Vocabulary):
             return "mix? " + " ".join(word.text for word in words if word.text.isalpha())
         return ""
 
+    def _company(self, words: Sequence[Word], spans: Sequence[Span]) -> str:
+        """Return the label of an instrument together with what is not named: "Piano and Orchestra".
+
+        ``Drums + Bass + Other`` is no stem of drums and bass alone, ``Guitar & Zork`` none of a guitar.
+        """
+        named = [span for span in spans if self.sounds(span)]
+        others = [span for span in spans if any(self.is_company(label) for label in span.labels)]
+        links = [i for i, word in enumerate(words) if word.text in JOINING | {"with"}]
+        strangers = {i for i in range(len(words)) if self._is_stranger(words, spans, i)}
+        beside = any(
+            (span.end == link and link + 1 in strangers) or (span.start == link + 1 and link - 1 in strangers)
+            for span in named
+            for link in links
+        )
+        if named and (beside or (others and (links or len(named) > 1))):
+            return "with others: " + " ".join(word.text for word in words)
+        return ""
+
+    def _is_stranger(self, words: Sequence[Word], spans: Sequence[Span], at: int) -> bool:
+        text = words[at].text
+        covered = any(span.start <= at < span.end for span in spans)
+        return not covered and text.isalpha() and text not in JOINING and not harmless(text)
+
     def _without_missing(self, words: Sequence[Word]) -> tuple[str, list[Word]]:
         """Return ("everything but ...", []) for a song without something, else ('', words).
 
@@ -137,11 +161,10 @@ class NameParser(Vocabulary):
     def _taken(self, words: Sequence[Word], at: int, spans: Sequence[Span]) -> tuple[str, ...] | None:
         """Return the labels that the word at ``at`` takes away, or None where it takes nothing away."""
         word = words[at].text
-        if word.endswith("less") and word not in self._known:
-            if word == "less" and (at + 1 == len(words) or words[at + 1].apart):
-                return next((s.labels for s in spans if s.end == at and self.sounds(s)), None)
-            if len(word) > 6:
-                return self._if_sounding(self.look_up([word.removesuffix("less")]))
+        if word in SUFFIX_NEGATORS and (at + 1 == len(words) or words[at + 1].apart or word != "less"):
+            return self._before(at, spans, word)
+        if word.endswith("less") and word not in self._known and len(word) > 6:
+            return self._if_sounding(self.look_up([word.removesuffix("less")]))
         if word not in self._known and (joined := _JOINED_NEGATION.fullmatch(word)):  # "novocals"
             return self._if_sounding(self.look_up([joined[1]]))
         if word not in NEGATORS["strong"] | NEGATORS["weak"]:
@@ -163,6 +186,13 @@ class NameParser(Vocabulary):
         if not strong or (after < len(words) and words[after].text in NOT_NEGATED):
             return None
         return ()
+
+    def _before(self, at: int, spans: Sequence[Span], word: str) -> tuple[str, ...] | None:
+        """Return the labels right before a word such as "removed"; a snare drum may be played "off"."""
+        span = next((s for s in spans if s.end == at and self.sounds(s)), None)
+        if span is None or (word == "off" and "snare-drum" in self.nodes(span.labels[0])):
+            return None
+        return span.labels
 
     def _if_sounding(self, labels: Sequence[str]) -> tuple[str, ...] | None:
         return tuple(labels) if any(self.nodes(label) for label in labels) else None

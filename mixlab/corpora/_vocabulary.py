@@ -15,6 +15,7 @@ __all__ = ["Span", "Vocabulary"]
 
 _WHOLE = "the whole song, not a stem"
 _ALL_BUT = "everything but an instrument or the voice, not a stem"
+_COMPANY = ("a whole ensemble", "everything else")
 _NO_INSTRUMENT = "no instrument given"
 _PART_OF_SONG = "a part of the song"
 
@@ -79,6 +80,10 @@ class Vocabulary:
     def is_all_but(self, label: str) -> bool:
         """Return whether a label stands for the song without something: an instrumental, a backing track."""
         return self.ignored(label) == _ALL_BUT
+
+    def is_company(self, label: str) -> bool:
+        """Return whether a label stands for players that are not named: a band, an orchestra, others."""
+        return self.ignored(label).startswith(_COMPANY)
 
     def settles(self, label: str) -> bool:
         """Return whether an ignored label settles the matter: "room" does, "lead" says nothing."""
