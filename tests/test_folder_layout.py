@@ -200,6 +200,34 @@ def test_a_version_has_the_artist_of_its_song(tmp_path: Path) -> None:
     assert {(entry.artist, entry.title) for entry in result.stems} == {("Ann", "One"), ("Ann", "One (Live)")}
 
 
+@pytest.mark.parametrize(
+    "names", [("Take 1", "Take 2"), ("Live", "Studio"), ("v1", "v2"), ("Rough Edit", "Final")]
+)
+def test_takes_of_a_song_are_tied(tmp_path: Path, names: tuple[str, str]) -> None:
+    result = read(tmp_path, *product(["Ann \u2013 One", "Bob \u2013 Two"], names, ["drums.wav", "bass.wav"]))
+    found = one_each(result)
+    assert len(found) == 4
+    first, second, third, _ = (found[song] for song in sorted(found))
+    assert {first.artist, second.artist, third.artist} == {"Ann", "Bob"}
+    assert "folder:Ann \u2013 One" in set(first.groups) & set(second.groups)
+    assert not set(second.groups) & set(third.groups)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Piano Man (Live)", "Piano Man [1]", "03 Piano Man", "piano_man", "Piano Man - Take 2", "Piano Man v2"],
+)
+def test_titles_that_differ_by_a_version_are_tied(tmp_path: Path, name: str) -> None:
+    result = read(tmp_path, *product(["Piano Man", name, "Piano Woman"], ["drums.wav"]))
+    tied = [entry.song for entry in result.stems if "title:pianoman" in entry.groups]
+    assert sorted(tied) == sorted(["Piano Man", name])
+
+
+def test_a_title_that_every_folder_has_ties_nothing(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["One Day", "Two Days", "Sea"], ["HiRes"], ["drums.wav"]))
+    assert all(not entry.groups for entry in result.stems)
+
+
 # Wrappers ---------------------------------------------------------------------------------------------
 
 
@@ -598,6 +626,19 @@ def test_the_way_to_a_single_song_is_no_artist(tmp_path: Path) -> None:
 def test_the_name_beats_the_folder_above(tmp_path: Path) -> None:
     paths = [f"{artist}/Guest Star - Tune{artist[:3]}{n}/drums.wav" for artist in ARTISTS for n in "xy"]
     assert {entry.artist for entry in read(tmp_path, *paths).stems} == {"Guest Star"}
+
+
+def test_the_artist_in_the_name_of_a_folder_above(tmp_path: Path) -> None:
+    result = read(
+        tmp_path,
+        *product(["Ann Lee \u2013 The Album"], ["One", "Two"], ["drums.wav"]),
+        "Rock - Pop/Sea/a.wav",
+    )
+    assert {entry.song.split("~")[1]: entry.artist for entry in result.stems} == {
+        "One": "Ann Lee",
+        "Two": "Ann Lee",
+        "Sea": "",
+    }
 
 
 def test_unknown_artists_are_empty(tmp_path: Path) -> None:

@@ -281,6 +281,28 @@ def test_one_song_in_two_splits(tmp_path: Path) -> None:
         scanned(tmp_path, "file,label,split\nSong/a.wav,violin,train\nSong/b.flac,cello,test\n")
 
 
+def test_a_song_of_two_split_folders(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        touch(tmp_path / split / "Part" / f"{split}.wav")
+    with pytest.raises(
+        CorpusError, match=r"(?s)One: test \(test/Part/test.wav\), train \(train/Part/train.wav\)"
+    ):
+        scanned(tmp_path, "file,song\ntrain/Part/train.wav,One\ntest/Part/test.wav,One\n")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_the_users_word_for_a_song_that_is_there(tmp_path: Path, form: str, on_disk: str) -> None:
+    song = "S\u00e3o"
+    touch(tmp_path / unicodedata.normalize(on_disk, song) / "flute.wav")  # type: ignore[arg-type]
+    word = unicodedata.normalize(form, song)  # type: ignore[arg-type]
+    found = read(tmp_path, f"file,song\nSong/a.wav,{word}\nSong/b.flac,{tmp_path.name}\n")
+    assert {entry.path.split("/")[-1] for entry in found.values() if entry.song == song} == {
+        "flute.wav",
+        "a.wav",
+    }
+
+
 def test_a_file_that_is_listed_and_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> None:
     touch(tmp_path / "Song" / "c.m4a")
     result = scanned(tmp_path, "file,label\nSong/c.m4a,violin\n")

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 
 from mixlab.corpora._folder_buses import Meaning, Names, says_mix
 from mixlab.corpora._folder_tree import File, Node, Parts, make_tree, unwrap
-from mixlab.corpora._folder_words import split_of
+from mixlab.corpora._folder_words import is_generic, is_version, split_of
 from mixlab.corpora._names import NameParser
 
 __all__ = ["Layout", "Placed", "read_layout"]
@@ -195,6 +195,8 @@ class _Reader:
         split = splits.get(child.name, "")
         if split and child.files:  # parts of one song, or of what lies in the root
             place = replace(self._tied(node, place), within=node.name or self._root_name)
+        if node.parts and is_version(child.name) and not is_generic(node.name):
+            place = replace(self._tied(node, place), within=node.name)
         if split:
             return replace(place, split=split)
         return replace(place, top=False, above=(*place.above, child.parts))

@@ -12,8 +12,10 @@ __all__ = [
     "FINISHED",
     "UNPROCESSED",
     "is_generic",
+    "is_version",
     "is_wrapper",
     "may_be_artist",
+    "plain_title",
     "split_artist",
     "split_of",
     "version_of",
@@ -72,14 +74,23 @@ _GENERIC_WORDS = (
         """
         a album albums and anonymous batch box cd chunk chunks collection collections compilation
         compilations corpus demo demos disc disk dl download downloads ep fold folder folders group groups
-        incoming library lp misc miscellaneous mix mixes multi new no nr number old other others part parts
-        piece pieces pack package project projects recording release releases session set sets shard shards
-        single singles song sound soundtrack soundtracks source take takes temp the title tmp track tune
-        tunes unknown unsorted untitled va various version versions vol volume year years
+        incoming jam jams library live lp misc miscellaneous mix mixes multi new no nr number old other
+        others part parts piece pieces pack package project projects recording rehearsal rehearsals release
+        releases session set sets shard shards single singles song sound soundtrack soundtracks source take
+        takes temp the title tmp track tune tunes unknown unsorted untitled va various version versions vol
+        volume year years
         """
     )
 )
 _NO_ARTIST = words_set("anonymous artist artists unknown va various")
+_VERSION_WORDS = words_set(
+    """
+    alt alternate alternative copy demo draft edit final live mono remaster remastered remix rough stereo
+    studio take takes unplugged v ver version versions
+    """
+)
+_BEHIND = "|".join(sorted(_VERSION_WORDS))
+_VERSION_BEHIND = re.compile(rf"(?:[\s_-]+(?:{_BEHIND})\.?\s*\d*)+$", re.IGNORECASE)
 _GENRES = words_set("""
     acoustic alternative ambient baroque beats bebop bluegrass blues bossa celtic chamber children
     cinematic classic classical country dance disco dnb drumnbass dub dubstep edm electro electronic
@@ -154,6 +165,20 @@ def is_generic(name: str) -> bool:
     )
 
 
+def is_version(name: str) -> bool:
+    """Return whether a name says no more than which version of a song it is: ``Take 2``, ``Live``."""
+    words = [word for word in _words(name) if word.isalpha()]
+    return bool(words) and _VERSION_WORDS.issuperset(words)
+
+
+def plain_title(title: str) -> str:
+    """Return a title without brackets, a number in front, and words for a version behind."""
+    bare = re.sub(r"\s*[(\[].*?[)\]]", "", title)
+    bare = re.sub(r"^\d+[\s._-]+", "", bare)
+    bare = _VERSION_BEHIND.sub("", bare)
+    return bare if bare.strip(" _-.") else title
+
+
 def may_be_artist(name: str) -> bool:
     """Return whether a folder of songs may be named after who plays them; genres and numbers are not."""
     words = [word for word in _words(name) if word.isalpha()]
@@ -166,7 +191,7 @@ def split_artist(name: str) -> tuple[str, str]:
     """Return artist and title of ``Artist - Title`` with any dash; ('', title) where there is no artist.
 
     A track number in front is neither: ``03 - Artist - Title``, ``03 Artist - Title``. Nor is a part
-    without a word of its own: ``Song 01 - Take 2``, ``2019-05-03 - Jam``.
+    without a word of its own, or before a version: ``Song 01 - Day``, ``2019-05-03 - Jam``, ``Day - Take 2``.
     """
     parts = [" ".join(part.replace("_", " ").split()) if "_" in part and " " not in part else part.strip()
              for part in _SPACED_DASH.split(name)]  # fmt: skip
@@ -178,6 +203,6 @@ def split_artist(name: str) -> tuple[str, str]:
     numbered = _TAKE_NUMBER.match(parts[0])
     artist = parts[0][numbered.end() :] if numbered and re.match(r"0\d", parts[0]) else parts[0]
     title = " - ".join(parts[1:])
-    if is_generic(artist):
+    if not may_be_artist(artist) or is_version(title):
         return "", " - ".join(parts)
     return artist, title

@@ -50,7 +50,7 @@ from pathlib import Path
 from mixlab.corpora._folder_artists import artists_of_folders
 from mixlab.corpora._folder_buses import Names
 from mixlab.corpora._folder_layout import Placed, read_layout
-from mixlab.corpora._folder_words import is_generic, split_artist
+from mixlab.corpora._folder_words import is_generic, plain_title, split_artist
 from mixlab.corpora._keys import artist_keys, normalise, song_keys, spaced
 from mixlab.corpora._names import NameParser, folder_parser
 from mixlab.corpora._paths import is_file
@@ -71,7 +71,6 @@ _LAYOUT = "<root>/<song>/<stem>.wav (flac, mp3, ogg, aiff), or <root>/<stem>.wav
 _MAX_DEPTH = 32
 _MOST_SHOWN, _MOST_COPIES = 20, 4
 _JOIN = "~"
-_NUMBER = re.compile(r"^\d+[\s._-]+")
 _CAMBRIDGE = re.compile(r"(?P<song>[^_]+_[^_]+?)_(?:Full|Excerpt\w*)(?:_.*)?", re.IGNORECASE)
 
 
@@ -167,11 +166,11 @@ def _songs(
     placed: Sequence[Placed], rows: Mapping[str, SidecarRow], root_name: str, scan: TreeScan
 ) -> list[_Song]:
     """Put files together to songs, and say of each whose it is and what may be another form of it."""
-    ids = _song_ids(placed, rows, root_name)
+    keys = _song_keys(placed, rows, root_name)
+    ids = _song_ids(keys.values(), root_name)
     files: dict[str, list[_File]] = defaultdict(list)
     for one in placed:
-        row = rows.get(one.path)
-        files[ids[_song_key(one, row)]].append(_File(one, row))
+        files[ids[keys[one.path]]].append(_File(one, rows.get(one.path)))
     songs = [_named(song, tuple(found)) for song, found in sorted(files.items())]
     _check_splits(songs)
     above = {song.id: song.files[0].placed.above for song in songs}
@@ -181,21 +180,33 @@ def _songs(
     return _tied([replace(song, artist=song.artist or artists.names.get(song.id, "")) for song in songs])
 
 
-def _song_key(placed: Placed, row: SidecarRow | None) -> tuple[str, ...]:
-    """Return what a song is known by before it has an id: the user's word, or its folders."""
-    return tuple(row.song.split("/")) if row is not None and row.song else placed.song
-
-
-def _song_ids(
+def _song_keys(
     placed: Iterable[Placed], rows: Mapping[str, SidecarRow], root_name: str
-) -> dict[tuple[str, ...], str]:
+) -> dict[str, tuple[str, ...]]:
+    """Return path -> what its song is known by before it has an id: the user's word, or its folders.
+
+    The user's word for a song that is there means that song, in whatever Unicode form the disk has it.
+    """
+    folders = {_composed(one.song or (root_name,)): one.song for one in placed}
+    keys = {}
+    for one in placed:
+        row = rows.get(one.path)
+        word = _composed(row.song.split("/")) if row is not None and row.song else None
+        keys[one.path] = one.song if word is None else folders.get(word, word)
+    return keys
+
+
+def _composed(parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", part) for part in parts)
+
+
+def _song_ids(keys: Iterable[tuple[str, ...]], root_name: str) -> dict[tuple[str, ...], str]:
     """Return an id for every song; different songs have different ids, whatever others there are.
 
     ``~`` stands between folders. Two songs that would still be spelled alike (``A/B`` and ``A~B``, or one
     name in two Unicode forms) both get a short hash of their folders.
     """
-    keys = dict.fromkeys(_song_key(one, rows.get(one.path)) for one in placed)
-    plain = {key: unicodedata.normalize("NFC", _JOIN.join(key or (root_name,))) for key in keys}
+    plain = {key: _JOIN.join(_composed(key or (root_name,))) for key in dict.fromkeys(keys)}
     counts = Counter(plain.values())
     return {key: song if counts[song] == 1 else f"{song} ({_hash(key)})" for key, song in plain.items()}
 
@@ -209,14 +220,16 @@ def _named(song_id: str, files: tuple[_File, ...]) -> _Song:
     said = [file.row for file in files if file.row is not None]
     own = next((row.song for row in said if row.song), "")
     artist, title = name_song(own or files[0].placed.title)
+    above = () if own else reversed(files[0].placed.above)
+    found = (artist, *(name_song(folder[-1])[0] for folder in above))
     artists = {row.artist for row in said if row.artist}
     splits = {row.split for row in said if row.split} or {file.placed.split for file in files}
     return _Song(
         song_id,
         files,
         title=next((row.title for row in said if row.title), title),
-        artist=artists.pop() if len(artists) == 1 else artist,
-        split=min(splits),
+        artist=artists.pop() if len(artists) == 1 else next(filter(None, found), ""),
+        split=max(splits),
         ties=tuple(sorted({tie for file in files for tie in file.placed.ties})),
     )
 
@@ -233,9 +246,11 @@ def name_song(name: str) -> tuple[str, str]:
 def _check_splits(songs: Iterable[_Song]) -> None:
     wrong = []
     for song in songs:
-        rows = {file.row.split: file.row for file in song.files if file.row is not None and file.row.split}
-        if len(rows) > 1:
-            listed = ", ".join(f"{split} ({row.where})" for split, row in sorted(rows.items()))
+        said = {file.row.split: file.row.where for file in song.files if file.row is not None}
+        said.pop("", None)
+        where = said or {file.placed.split: file.placed.path for file in song.files if file.placed.split}
+        if len(where) > 1:
+            listed = ", ".join(f"{split} ({place})" for split, place in sorted(where.items()))
             wrong.append(f"  {song.id}: {listed}")
     if wrong:
         raise CorpusError(
@@ -247,16 +262,21 @@ def _check_splits(songs: Iterable[_Song]) -> None:
 def _tied(songs: Sequence[_Song]) -> list[_Song]:
     """Tie songs that have one title, where it is not known that different artists play them.
 
-    A title that more than a few songs have says nothing.
+    What is in brackets, numbers in front and words such as "take 2" behind do not make another title. A
+    title that more than a few songs have says nothing, nor does one that is all there is in several folders.
     """
     same: dict[str, list[_Song]] = defaultdict(list)
     for song in songs:
-        if not is_generic(song.title):
-            same[normalise(_NUMBER.sub("", song.title))].append(song)
+        title = plain_title(song.title)
+        if not is_generic(title):
+            same[normalise(title)].append(song)
+    alone = Counter(_parent(song) for song in songs)
     tied = {
         song.id: f"title:{title}"
         for title, group in same.items()
-        if 1 < len(group) <= _MOST_COPIES and not all(song.artist for song in group)
+        if 1 < len(group) <= _MOST_COPIES
+        and not all(song.artist for song in group)
+        and not all(_parent(song) and alone[_parent(song)] == 1 for song in group)
         for song in group
     }
     return [replace(song, ties=(*song.ties, tied[song.id])) if song.id in tied else song for song in songs]
@@ -276,6 +296,11 @@ def _report_several(song: _Song, scan: TreeScan) -> None:
             song=song.id,
             path=Path(loose[0].placed.path).parent.as_posix(),
         )
+
+
+def _parent(song: _Song) -> tuple[str, ...]:
+    above = song.files[0].placed.above
+    return above[-1] if above else ()
 
 
 # Stems ----------------------------------------------------------------------------------------------
