@@ -2,7 +2,7 @@
 
 Equal samples are found exactly, whatever lossless container they are in. Copies that went through another
 gain, rate, number of channels or a good lossy encoder are found by their level per 100 ms: it then agrees to
-.4 dB, most to a few hundredths, while the closest of 55 000 pairs of equally long stems of different songs
+.4 dB, most to a few hundredths, while the closest of 65 000 pairs of equally long stems of different songs
 lay 1.1 dB apart. Not found are copies that were cut, moved in time by more than some milliseconds, stretched,
 mixed with something else, or squeezed into an MP3 of low quality.
 """
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 __all__ = ["Sound", "Tie", "audio_groups", "describe_ties", "find_ties"]
 
 _RANGE_DB = 40.0  # below its mean power, a stem's level says more about noise and encoders than about it
-_TOLERANCE_DB = 0.4  # RMS over the hops that sound
+_TOLERANCE_DB, _TOLERANCE_SHARE = 0.4, 0.2  # RMS over the hops that sound; share of how far levels spread
 _LOUDNESS_DB, _PEAK_DB = 0.5, 3.0  # against the mean power; an encoder moves peaks
-_TELLING_HOPS, _TELLING_DB = (
-    10,
-    1.0,
-)  # a second of sound that is not steady tells songs apart where samples agree
-_SURE_HOPS, _SURE_DB = 30, 2.0  # and this much does where only levels agree
+_TELLING_HOPS = 10  # a second of sound tells songs apart where samples agree
+_SURE_HOPS = 30  # and this much does where only levels agree
+_TELLING_DB = 0.4  # if levels spread so far: steady noise has .1 to .3
+_HIT_DB, _HITS_SHARE = 0.5, 0.95  # two levels, each within two steps, make up nearly all peaks of a click
+_BETWEEN_DB = 10.0  # by which it is quieter between its hits
 _BLOCK = 1024
 _NAMED = 3  # stems of a pair of songs that a message names
 
@@ -67,10 +67,38 @@ class Sound:
         power = 10.0 ** (self.envelope.astype(np.float64) / 10.0)
         return float(10.0 * np.log10(power.mean() + 1e-20))
 
-    def tells(self, hops: int, spread_db: float) -> bool:
-        """Tell whether it sounds for that long, its levels spread that wide: neither silence nor a tone."""
+    @cached_property
+    def spread_db(self) -> float:
+        """Standard deviation of the levels that sound: near 0 for a tone, .1 for noise, 5 for music."""
         active = self.envelope[self.envelope >= self.active_db].astype(np.float64)
-        return len(active) >= hops and float(active.std()) >= spread_db
+        return float(active.std()) if len(active) else 0.0
+
+    @property
+    def tolerance_db(self) -> float:
+        """How far levels of a copy may be off (RMS): the less they spread, the less they tell."""
+        return min(_TOLERANCE_DB, _TOLERANCE_SHARE * self.spread_db)
+
+    def tells(self, hops: int) -> bool:
+        """Tell whether it sounds for that long, and is neither steady nor a click over and over."""
+        active = np.count_nonzero(self.envelope >= self.active_db)
+        return bool(active >= hops) and self.spread_db >= _TELLING_DB and not self._is_click
+
+    @cached_property
+    def _is_click(self) -> bool:
+        """Whether short hits of one level recur, or of two with the accents: a metronome, one sample."""
+        power = 10.0 ** (self.envelope.astype(np.float64) / 10.0)
+        # A hit may fall on the border of two hops.
+        pairs = np.concatenate([[0.0], power[:-1] + power[1:], [0.0]])
+        top = np.flatnonzero((pairs[1:-1] >= pairs[:-2]) & (pairs[1:-1] > pairs[2:]))
+        levels = 10.0 * np.log10(pairs[1:-1][top] + 1e-20)
+        top, levels = top[levels >= self.active_db], levels[levels >= self.active_db]
+        if len(top) < 2:
+            return False
+        between = np.minimum.reduceat(self.envelope.astype(np.float64), top)[:-1]
+        if np.median(np.minimum(levels[:-1], levels[1:]) - between) < _BETWEEN_DB:
+            return False
+        _, counts = np.unique(np.round(levels / _HIT_DB), return_counts=True)
+        return bool(np.sort(counts)[-4:].sum() >= _HITS_SHARE * len(levels))
 
 
 @dataclass(frozen=True)
@@ -119,14 +147,14 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
     for same in by_hash.values():
         for i in same[1:]:
             union.join(same[0], i)
-    sure = [same[0] for same in by_hash.values() if sounds[same[0]].tells(_SURE_HOPS, _SURE_DB)]
+    sure = [same[0] for same in by_hash.values() if sounds[same[0]].tells(_SURE_HOPS)]
     for i, k in _alike(sounds, sure):
         union.join(i, k)
     members: dict[int, list[int]] = defaultdict(list)
     for i in range(len(sounds)):
         members[union.root(i)].append(i)
     return [
-        Tie(tuple(same), plain=not sounds[same[0]].tells(_TELLING_HOPS, _TELLING_DB))
+        Tie(tuple(same), plain=not sounds[same[0]].tells(_TELLING_HOPS))
         for same in members.values()
         if len(same) > 1
     ]
@@ -145,11 +173,13 @@ def _alike(sounds: Sequence[Sound], places: Sequence[int]) -> Iterator[tuple[int
         table = np.stack([sounds[i].levels[:hops] for i in others])
         powers = np.einsum("nh,nh->n", table, table)
         heard = np.count_nonzero(table > -_RANGE_DB, axis=1)
+        allowed = np.array([sounds[i].tolerance_db for i in others])
         for first in range(0, len(own), _BLOCK):
             block = slice(first, min(first + _BLOCK, len(own)))
             apart = powers[block, None] + powers[None] - 2.0 * table[block] @ table.T
             # Twice the tolerance, as sums of large squares round: what passes is compared one by one.
-            near = apart <= (2.0 * _TOLERANCE_DB) ** 2 * np.maximum(heard[block, None], heard[None])
+            most = 4.0 * np.square(np.minimum(allowed[block, None], allowed[None]))
+            near = apart <= most * np.maximum(heard[block, None], heard[None])
             for row, column in zip(*(found.tolist() for found in np.nonzero(near)), strict=True):
                 if column > first + row and _agree(sounds[others[first + row]], sounds[others[column]]):
                     yield others[first + row], others[column]
@@ -160,7 +190,7 @@ def _agree(one: Sound, other: Sound) -> bool:
     hops = min(len(one.levels), len(other.levels))
     a, b = one.levels[:hops], other.levels[:hops]
     heard = (a > -_RANGE_DB) | (b > -_RANGE_DB)
-    if float(np.sqrt(np.mean(np.square(a - b)[heard]))) > _TOLERANCE_DB:
+    if float(np.sqrt(np.mean(np.square(a - b)[heard]))) > min(one.tolerance_db, other.tolerance_db):
         return False
     if one.channels != other.channels:  # what peak and loudness are to levels depends on their sum
         return True

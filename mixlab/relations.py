@@ -50,7 +50,8 @@ def place_by_stamps(
     ]
     count = len({(row.corpus, row.entry.song) for row in moved})
     notes = [
-        f"{len(moved)} stems of {count} songs start later than their song, by the time stamps in their files."
+        f"Stems that start later than their song, by the time stamps in their files: {len(moved)}, "
+        f"in {count} song{'s' if count > 1 else ''}."
     ]
     return placed, problems, notes if moved else []
 

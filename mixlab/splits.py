@@ -139,7 +139,7 @@ class LeakReport:
         return (
             f"LEAKAGE: {', '.join(parts)} cross splits; {len(tests)} test songs have a relative elsewhere. "
             "Scores on this split are optimistic; the artist split has none"
-            + (f" that is known: {self._doubt}." if self.unknown else ".")
+            + (f" that is known; {self._doubt}." if self.unknown else ".")
         )
 
     @property

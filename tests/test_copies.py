@@ -122,6 +122,27 @@ def test_what_is_plain_does_not_tie_songs_that_differ(tmp_path: Path, audio: np.
     assert "too short or too steady to tell songs apart" in found[0].message
 
 
+def metronome(bpm: float, accent_db: float, seconds: float = 20.0) -> np.ndarray:
+    """Clicks of 60 ms, every fourth louder."""
+    audio, t = np.zeros(round(seconds * RATE)), np.arange(round(0.06 * RATE)) / RATE
+    for beat in range(int((seconds - 0.1) * bpm / 60)):
+        at = round(beat * 60 / bpm * RATE)
+        level = 0.3 * 10 ** (-accent_db * (beat % 4 > 0) / 20)
+        audio[at : at + len(t)] += level * np.sin(2 * np.pi * 1000 * t) * np.exp(-30 * t)
+    return audio[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("bpm", [60, 72, 97, 113, 120, 133.3, 150, 178])
+@pytest.mark.parametrize("accent_db", [0.0, 3.0, 6.0])
+def test_a_metronome_does_not_tie_songs_that_differ(tmp_path: Path, bpm: float, accent_db: float) -> None:
+    path = write(tmp_path / "click.wav", metronome(bpm, accent_db), RATE)
+    sounds = [sound(path, f"c/{n}", "click") for n in range(3)]
+    sounds += [sound(write(tmp_path / f"{n}.wav", played(n), RATE), f"c/{n}", "own") for n in range(3)]
+    ties = find_ties(sounds)
+    assert [tie.plain for tie in ties] == [True]
+    assert audio_groups(sounds, ties) == {}
+
+
 def test_songs_whose_whole_audio_is_plain_and_equal_are_tied(tmp_path: Path) -> None:
     low = write(tmp_path / "low.wav", tone(1.0), 8000)
     high = write(tmp_path / "high.wav", tone(1.0, frequency_hz=700.0), 8000)
@@ -182,6 +203,19 @@ def test_findings_name_both_places_and_labels_that_disagree(tmp_path: Path) -> N
     groups = audio_groups(sounds, ties)
     assert set(groups["c/one"]) == {"audio:c/one/drums", "audio:c/one/bass"}
     assert groups["c/two"] == ("audio:c/one/drums",)
+
+
+def test_a_part_of_even_level_is_found_as_itself_and_not_as_another(tmp_path: Path) -> None:
+    """A compressed guitar: levels within a decibel, which still are its own."""
+    sounds = []
+    for n in range(4):
+        chance = np.random.default_rng(n)
+        level = 10 ** (np.repeat(chance.normal(0, 0.7, 120), RATE // 10) / 20)
+        audio = (0.1 * level * chance.standard_normal((2, len(level)))).astype(np.float32)
+        sounds.append(sound(write(tmp_path / f"{n}.wav", audio, RATE), f"c/{n}"))
+        if n == 2:
+            sounds.append(sound(write(tmp_path / "copy.wav", 0.5 * audio, RATE), "c/copy"))
+    assert [(tie.stems, tie.plain) for tie in find_ties(sounds)] == [((2, 3), False)]
 
 
 def test_many_songs_of_one_length_are_compared_in_seconds() -> None:

@@ -186,7 +186,8 @@ def test_a_stem_starts_where_its_time_stamp_says(tmp_path: Path, start: int) -> 
     assert offsets(tmp_path) == {"drums": 0.0, "piano": 8.0, "bass": 1 / RATE}
     assert report.problems == {}  # it ends with the others, so it is not short
     assert (
-        "2 stems of 1 songs start later than their song, by the time stamps in their files." in report.notes
+        "Stems that start later than their song, by the time stamps in their files: 2, in 1 song."
+        in report.notes
     )
 
 

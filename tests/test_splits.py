@@ -279,7 +279,7 @@ def test_songs_without_an_artist_are_tied_by_their_groups(name: str) -> None:
     report = find_leaks(songs, dict(zip((s.key for s in songs), ("train", "test", "test"), strict=True)))
     assert [(leak.kind, leak.key) for leak in report.leaks] == [("midi", "x")]
     assert report.verdict.endswith(
-        "the artist split has none that is known: artists of 3 songs are unknown: cannot be checked."
+        "the artist split has none that is known; artists of 3 songs are unknown: cannot be checked."
     )
 
 
