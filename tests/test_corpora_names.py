@@ -762,3 +762,29 @@ def test_what_holds_unnamed_others_is_no_stem(name: str) -> None:
 )
 def test_company_that_is_named_or_says_nothing(name: str, expected: set[str]) -> None:
     assert nodes(name) == expected
+
+
+@pytest.mark.parametrize("name", ["Mix (Drums Up)", "Bass Up Mix", "Mix Gtr Down", "Master Drums Louder"])
+def test_a_mix_at_another_balance_is_no_stem(name: str) -> None:
+    assert resolved(name).ignored
+    assert nodes("Snare Up") == {"snare-drum"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "drums-no",
+            "-1 drums",
+            "w/out drums",
+            "w_out Vox",
+            "wout vox",
+            "Bass less mix",
+            "no lead",
+            "bass-less",
+        ),
+        *("No Drums Mix", "Full Mix No Bass", "All minus drums", "Band minus drums", "Everything but vox"),
+    ],
+)
+def test_more_ways_to_say_what_is_missing(name: str) -> None:
+    assert resolved(name).ignored == "everything but an instrument or the voice, not a stem"

@@ -26,9 +26,10 @@ _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # " - ", brackets and commas: the words on both sides are no phrase.
 _APART = re.compile(r"\s[-\u2013\u2014]+\s|[()\[\]{},;:/|\u2013\u2014]|__")
 # No file name may hold a slash: "w_o bass". It counts only before an instrument.
-_W_O = re.compile(r"(?<![^\W_])w[_. -]o(?=[\W_])", re.IGNORECASE)
-_WITHOUT = re.compile(r"(?<![^\W_])w[/\u2215\u2044:]\s*o(?![^\W_])[.]?", re.IGNORECASE)
+_W_O = re.compile(r"(?<![^\W_])w[_. -]o(?:ut)?(?=[\W_])", re.IGNORECASE)
+_WITHOUT = re.compile(r"(?<![^\W_])w[/\u2215\u2044:]\s*o(?:ut)?(?![^\W_])[.]?", re.IGNORECASE)
 # "(-drums)" and "Song -drums" take something away; "Song - drums" does not.
+_MINUS_ONE = re.compile(r"^-1(?=[\s_-]+[^\W\d_])")
 _MINUS = re.compile(r"(?:^|(?<=[\s(\[]))[-\u2212](?=[^\W\d_])")
 
 
@@ -46,7 +47,8 @@ def words_of(name: str) -> list[Word]:
     something away and ``w/o`` become words.
     """
     text = unicodedata.normalize("NFC", name)
-    text = _MINUS.sub(f" {MINUS} ", _W_O.sub(" wo ", _WITHOUT.sub(" without ", text.strip())))
+    text = _MINUS_ONE.sub("minus one", text.strip())
+    text = _MINUS.sub(f" {MINUS} ", _W_O.sub(" wo ", _WITHOUT.sub(" without ", text)))
     text = _ORDINAL.sub("", text)
     if not _OWN_NUMBER.match(text):
         text = _LEADING_NUMBER.sub("", text)

@@ -185,7 +185,7 @@ NEGATORS = {
         without except excluding exclude excl minus ohne sans senza zonder utan uden uten bez sem ilman
         """
     ),
-    "weak": _words("no non not less wo sin geen kein keine pas but") | {"\u2212"},
+    "weak": _words("no non not wo wout sin geen kein keine pas but") | {"\u2212"},
 }
 """``strong`` negates whatever follows; ``weak`` only an instrument (there is "No. 2" and "No Woman")."""
 
@@ -208,7 +208,7 @@ LATE_BOUNCE_WORDS = _words("print final full export demo ref render song complet
 
 SYNTHESIZERS = _phrases(
     """
-    juno 106, juno 60, juno 6, juno, jupiter 8, jupiter 4, jupiter 6, jupiter, jx 3 p, jx 8 p, jp 8000,
+    syn, juno 106, juno 60, juno 6, juno, jupiter 8, jupiter 4, jupiter 6, jupiter, jx 3 p, jx 8 p, jp 8000,
     jd 800, d 50, sh 101, sh 09, dx 7, dx 21, dx 27, dx 100, tx 7, tx 81 z, cs 80, cs 60, cs 15, minimoog,
     mini moog, moog, moog one, moog voyager, sub 37, sub phatty, little phatty, prophet 5, prophet 6,
     prophet 8, prophet 08, prophet 10, prophet 12, prophet, ob xa, ob x, ob 8, ob 6, oberheim, arp odyssey,

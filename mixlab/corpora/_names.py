@@ -43,6 +43,10 @@ __all__ = ["NameParser", "folder_parser", "split_words"]
 _JOINED_NEGATION = re.compile(r"(?:no|minus|without|ohne)(\w{3,})")
 
 
+_MIX_WORDS = frozenset({"mix", "version", "track", "master", "take", "bounce"})
+_BALANCES = frozenset({"up", "down", "louder", "quieter", "hot"})
+
+
 class NameParser(Vocabulary):
     """Finds the labels of a map in file names; see the module's docstring."""
 
@@ -95,7 +99,7 @@ class NameParser(Vocabulary):
         if preview := next((label for label in said if "preview" in label), ""):
             return preview
         named = any(self.nodes(label) for label in labels)
-        strange = bool(self.unknown(words, spans)) or (named and "song" in said)
+        strange = bool(self.unknown(words, spans)) or (named and ("song" in said or _balanced(words, spans)))
         if said and not named and not strange:
             return said[0]
         last = next((word.text for word in reversed(words) if word.text.isalpha()), "")
@@ -111,21 +115,23 @@ class NameParser(Vocabulary):
         """
         named = [span for span in spans if self.sounds(span)]
         others = [span for span in spans if any(self.is_company(label) for label in span.labels)]
-        links = [i for i, word in enumerate(words) if word.text in JOINING | {"with"}]
+        links = [i for i, word in enumerate(words) if word.text in JOINING]
         strangers = {i for i in range(len(words)) if self._is_stranger(words, spans, i)}
         beside = any(
             (span.end == link and link + 1 in strangers) or (span.start == link + 1 and link - 1 in strangers)
             for span in named
             for link in links
         )
-        if named and (beside or (others and (links or len(named) > 1))):
+        linked = bool(links) or any(word.text == "with" for word in words)
+        if named and (beside or (others and (linked or len(named) > 1))):
             return "with others: " + " ".join(word.text for word in words)
         return ""
 
     def _is_stranger(self, words: Sequence[Word], spans: Sequence[Span], at: int) -> bool:
         text = words[at].text
         covered = any(span.start <= at < span.end for span in spans)
-        return not covered and text.isalpha() and text not in JOINING and not harmless(text)
+        known = covered or not text.isalpha() or harmless(text)
+        return not known and text not in JOINING | NOT_NEGATED
 
     def _without_missing(self, words: Sequence[Word]) -> tuple[str, list[Word]]:
         """Return ("everything but ...", []) for a song without something, else ('', words).
@@ -161,8 +167,10 @@ class NameParser(Vocabulary):
     def _taken(self, words: Sequence[Word], at: int, spans: Sequence[Span]) -> tuple[str, ...] | None:
         """Return the labels that the word at ``at`` takes away, or None where it takes nothing away."""
         word = words[at].text
-        if word in SUFFIX_NEGATORS and (at + 1 == len(words) or words[at + 1].apart or word != "less"):
-            return self._before(at, spans, word)
+        if word in SUFFIX_NEGATORS:
+            return self._before(words, at, spans)
+        if word == "no" and at + 1 == len(words):
+            return self._before(words, at, spans)
         if word.endswith("less") and word not in self._known and len(word) > 6:
             return self._if_sounding(self.look_up([word.removesuffix("less")]))
         if word not in self._known and (joined := _JOINED_NEGATION.fullmatch(word)):  # "novocals"
@@ -187,12 +195,15 @@ class NameParser(Vocabulary):
             return None
         return ()
 
-    def _before(self, at: int, spans: Sequence[Span], word: str) -> tuple[str, ...] | None:
+    def _before(self, words: Sequence[Word], at: int, spans: Sequence[Span]) -> tuple[str, ...] | None:
         """Return the labels right before a word such as "removed"; a snare drum may be played "off"."""
         span = next((s for s in spans if s.end == at and self.sounds(s)), None)
-        if span is None or (word == "off" and "snare-drum" in self.nodes(span.labels[0])):
-            return None
-        return span.labels
+        after = words[at + 1] if at + 1 < len(words) else None
+        if words[at].text == "less" and after and not (after.apart or after.text in _MIX_WORDS):
+            return self._after(words, at, spans, strong=False)
+        if span is None:
+            return self._after(words, at, spans, strong=False) if words[at].text == "less" else None
+        return None if words[at].text == "off" and "snare-drum" in self.nodes(span.labels[0]) else span.labels
 
     def _if_sounding(self, labels: Sequence[str]) -> tuple[str, ...] | None:
         return tuple(labels) if any(self.nodes(label) for label in labels) else None
@@ -247,6 +258,12 @@ class NameParser(Vocabulary):
     def _common_closure(self, nodes: Sequence[str]) -> frozenset[str]:
         """Return what is certain where one of the nodes sounds: the closure they share."""
         return frozenset.intersection(*(self.taxonomy.closure([node]) for node in nodes))
+
+
+def _balanced(words: Sequence[Word], spans: Sequence[Span]) -> bool:
+    """Return whether a name says that something is louder or softer than elsewhere: ``Mix (Drums Up)``."""
+    covered = {i for span in spans for i in range(span.start, span.end)}
+    return any(word.text in _BALANCES for i, word in enumerate(words) if i not in covered)
 
 
 def _apart(nodes: Sequence[str], closures: Iterable[frozenset[str]]) -> bool:
