@@ -468,11 +468,30 @@ def test_songs_in_folders_of_other_names_do_not_vanish(name: str, tmp_path: Path
 
 @PUBLISHED
 def test_songs_too_deep_are_listed(name: str, tmp_path: Path) -> None:
-    one_song(name, tmp_path / "train", 1)
-    deep = one_song(name, tmp_path / "a" / "b" / "c" / "d", 2)
+    near = one_song(name, tmp_path / "train", 1)
+    deep = one_song(name, tmp_path.joinpath("snapshots", "0a1b", "data", "test", "part 1", "songs"), 2)
+    too_deep = one_song(name, tmp_path.joinpath(*"abcdefghij"), 3)
     result = scan(CORPORA[name], tmp_path)
-    assert deep not in {entry.song for entry in result.stems}
-    assert any(p.kind == "skipped" and p.path.startswith("a") for p in result.problems)
+    assert {entry.song: entry.corpus_split for entry in result.stems} == {near: "train", deep: "test"}
+    assert {p.kind for p in result.problems} == {"skipped"}
+    assert any(too_deep in p.message for p in result.problems)
+
+
+@pytest.mark.parametrize("wrapper", ["stems", "wav", "Audio Files"])
+def test_a_folder_between_song_and_stems_is_no_song(wrapper: str, tmp_path: Path) -> None:
+    songs = {one_song("musdb18hq", tmp_path / "train", number) for number in (1, 2)}
+    for song in songs:
+        inner = tmp_path / "train" / song / wrapper
+        inner.mkdir()
+        for path in (tmp_path / "train" / song).glob("*.wav"):
+            path.rename(inner / path.name)
+    result = scan(CORPORA["musdb18hq"], tmp_path)
+    assert {entry.song for entry in result.stems} == songs
+    assert {(entry.artist, entry.corpus_split) for entry in result.stems} == {
+        ("Artist 1", "train"),
+        ("Artist 2", "train"),
+    }
+    assert result.problems == []
 
 
 @pytest.mark.parametrize("nobody", ["", "Unknown", "various artists", "N/A", "Unknown Artist", None])

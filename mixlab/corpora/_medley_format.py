@@ -24,6 +24,7 @@ from typing import Any
 
 from mixlab.corpora._fields import labels_of, mapping_of, text, truthy
 from mixlab.corpora._paths import is_dir, is_file
+from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._tree import TreeScan
 from mixlab.entries import ScanOptions
 from mixlab.errors import CorpusError
@@ -43,8 +44,6 @@ __all__ = [
 _SUFFIX = "_METADATA.yaml"
 _SUFFIXES = (_SUFFIX, "_METADATA.yml")
 _METADATA_NAMES = frozenset({"metadata"})
-# Root, archive folder (Audio, V1, V2), song: one level more allows for a folder around them.
-_MAX_DEPTH = 3
 
 
 @dataclass(frozen=True)
@@ -145,18 +144,11 @@ def find_song_folders(scan: TreeScan) -> list[Path]:
     A song folder holds ``<id>_METADATA.yaml``, ``<id>_STEMS`` or ``<id>_RAW``; the archives put it
     below ``Audio``, ``V1``, ``V2`` or directly below the root.
     """
-    found: list[Path] = []
-    level = [scan.root]
-    for depth in range(_MAX_DEPTH):
-        below: list[Path] = []
-        for parent in level:
-            for folder in scan.folders(parent):
-                if _is_song(scan, folder):
-                    found.append(folder)
-                elif depth + 1 < _MAX_DEPTH and folder.name.casefold() not in _METADATA_NAMES:
-                    below.append(folder)
-        level = below
-    found.sort(key=lambda folder: (folder.name, folder.as_posix()))
+    found = song_folders(
+        scan,
+        lambda folder: _is_song(scan, folder),
+        lambda folder: folder.name.casefold() not in _METADATA_NAMES,
+    )
     return [folder for folder in found if scan.claim_song(folder.name, folder)]
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from mixlab.corpora._fields import mapping_of, text, truthy
 from mixlab.corpora._keys import artist_keys, known_artist, song_keys
 from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -33,7 +34,6 @@ CITATION = (
     "Beyond 4-Stems. ISMIR 2023."
 )
 _LAYOUT = "<root>/<provider>/<uuid>/data.json with <stemName>/<track id>.wav"
-_MAX_DEPTH = 3
 
 
 class MoisesDB:
@@ -53,7 +53,11 @@ class MoisesDB:
         """
         root = check_root(root, NAME, _LAYOUT)
         scan = TreeScan(NAME, root, follow_links=options.follow_links)
-        folders = [folder for folder in _find_songs(scan) if scan.claim_song(folder.name, folder)]
+        folders = [
+            folder
+            for folder in song_folders(scan, lambda f: scan.child(f, "data.json") is not None)
+            if scan.claim_song(folder.name, folder)
+        ]
         if not folders:
             raise nothing_found(root, NAME, _LAYOUT)
         for folder in folders:
@@ -65,19 +69,6 @@ class MoisesDB:
 
 
 ADAPTER = MoisesDB()
-
-
-def _find_songs(scan: TreeScan) -> list[Path]:
-    """Return the folders with a ``data.json``, at most three levels below the root."""
-    found: list[Path] = []
-    level = [scan.root]
-    for _ in range(_MAX_DEPTH):
-        below: list[Path] = []
-        for parent in level:
-            for folder in scan.folders(parent):
-                (found if scan.child(folder, "data.json") else below).append(folder)
-        level = below
-    return sorted(found, key=lambda folder: (folder.name, folder.as_posix()))
 
 
 def _sheet(scan: TreeScan, folder: Path) -> Path:

@@ -17,9 +17,10 @@ Traps, and what is done:
 
 from pathlib import Path
 
-from mixlab.corpora._folder_words import split_artist
+from mixlab.corpora._folder_words import is_wrapper, split_artist
 from mixlab.corpora._keys import artist_keys, song_keys
 from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -37,7 +38,6 @@ _LAYOUT = "<root>/{train,test}/<Artist> - <Title>/{vocals,drums,bass,other}.wav"
 _STEMS = ("vocals", "drums", "bass", "other")
 # Sums of stems, which tools for this corpus write beside them.
 _MIXES = frozenset({"mixture", "linear_mixture", "accompaniment", "instrumental"})
-_MAX_DEPTH = 3
 _PACKED = "MUSDB18 comes as one .stem.mp4 a song: get MUSDB18-HQ, or convert each stem to WAV or FLAC."
 _VALIDATION = frozenset(
     {
@@ -76,13 +76,13 @@ class Musdb18HQ:
         """
         root = check_root(root, NAME, _LAYOUT)
         scan = TreeScan(NAME, root, follow_links=options.follow_links)
-        songs = [folder for folder in _find_songs(scan) if scan.claim_song(folder.name, folder)]
-        own = any(folder_split(root, folder) == "validation" for folder in songs)
-        for folder in songs:
-            _add_song(scan, folder, _split(root, folder, own))
+        songs = _find_songs(scan)
+        own = any(folder_split(root, folder) == "validation" for folder in songs.values())
+        for song, folder in songs.items():
+            _add_song(scan, song, folder, _split(song, folder_split(root, folder), own))
         if not songs:
             raise nothing_found(root, NAME, _LAYOUT, _PACKED if any(root.rglob("*.stem.mp4")) else "")
-        note_unknown_splits(scan, songs)
+        note_unknown_splits(scan, songs.values())
         list_skipped(scan, lambda path: path.stem.casefold() in _MIXES)
         return scan.finish()
 
@@ -90,21 +90,18 @@ class Musdb18HQ:
 ADAPTER = Musdb18HQ()
 
 
-def _find_songs(scan: TreeScan) -> list[Path]:
-    """Return the folders with a file named as one of the stems or the mix, at most three levels down."""
-    found: list[Path] = []
-    level = [scan.root]
-    for _ in range(_MAX_DEPTH):
-        below: list[Path] = []
-        for parent in level:
-            for folder in scan.folders(parent):
-                (found if _is_song(scan, folder) else below).append(folder)
-        level = below
+def _find_songs(scan: TreeScan) -> dict[str, Path]:
+    """Return song id -> folder, of those with a file named as one of the stems or the mix."""
     order = ("train", "validation", "test", "")
-    return sorted(
-        found,
-        key=lambda folder: (folder.name, order.index(folder_split(scan.root, folder)), folder.as_posix()),
-    )
+    found = song_folders(scan, lambda folder: _is_song(scan, folder))
+    found.sort(key=lambda folder: (order.index(folder_split(scan.root, folder)), folder.as_posix()))
+    named = [(_song_id(folder), folder) for folder in found]
+    return {song: folder for song, folder in named if scan.claim_song(song, folder)}
+
+
+def _song_id(folder: Path) -> str:
+    """Return the name of a song's folder, past one that only holds its files (``stems``, ``wav``)."""
+    return folder.parent.name if is_wrapper(folder.name, folder.parent.name) else folder.name
 
 
 def _is_song(scan: TreeScan, folder: Path) -> bool:
@@ -114,15 +111,13 @@ def _is_song(scan: TreeScan, folder: Path) -> bool:
     return any(form(Path(name).stem) in (*_STEMS, "mixture") for name in audio)
 
 
-def _split(root: Path, folder: Path, own_validation: bool) -> str:
+def _split(song: str, split: str, own_validation: bool) -> str:
     """Return the split of a song; the published validation songs lie in the folder of the training songs."""
-    split = folder_split(root, folder)
-    published = split == "train" and folder.name in _VALIDATION and not own_validation
+    published = split == "train" and song in _VALIDATION and not own_validation
     return "validation" if published else split
 
 
-def _add_song(scan: TreeScan, folder: Path, split: str) -> None:
-    song = folder.name
+def _add_song(scan: TreeScan, song: str, folder: Path, split: str) -> None:
     artist, title = split_artist(song)
     groups = {*artist_keys(artist), *song_keys(artist, title)}
     for stem in _STEMS:

@@ -27,6 +27,7 @@ from typing import Any
 
 from mixlab.corpora._fields import mapping_of, text, truthy
 from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -107,15 +108,8 @@ ADAPTER = Slakh()
 
 
 def _find_tracks(scan: TreeScan) -> list[Path]:
-    """Return the track folders at most two folders below the root, each track id once."""
-    found: list[Path] = []
-    level = [scan.root]
-    for _ in range(3):
-        below: list[Path] = []
-        for parent in level:
-            for folder in scan.folders(parent):
-                (found if _TRACK.fullmatch(folder.name) else below).append(folder)
-        level = below
+    """Return the track folders, each track id once."""
+    found = song_folders(scan, lambda folder: bool(_TRACK.fullmatch(folder.name)))
     # Where BabySlakh lies beside the full set, the full-band copies in split folders win.
     found.sort(key=lambda folder: (folder.name, not folder_split(scan.root, folder), folder.as_posix()))
     return [folder for folder in found if scan.claim_song(folder.name, folder)]
