@@ -25,6 +25,7 @@ CANCELS_DB = -20.0
 """Channels cancel where so little is left of them in their mean."""
 
 _UNHEARD_S = 1.0
+_MARGIN_DB = 6.0  # the lowest notes lose up to 2 dB with the slow part
 _CANCELLED_SHARE = 0.1  # of the time in which the channels sound
 _INTEGERS = ((8, 128.0), (16, 32768.0), (24, 8388608.0), (32, 2147483648.0))
 
@@ -64,7 +65,8 @@ def find_faults(path: Path, samples: Samples) -> list[tuple[str, str]]:
         found.append(("clipped", f"{samples.clips} flat tops of 4 or more samples at full scale in {path}."))
     lifted = np.abs(samples.offsets) >= amplitude(OFFSET_DB)
     swinging = samples.levels_db[SWINGS] >= OFFSET_DB
-    unheard_s = _seconds((lifted | swinging) & (samples.levels_db[HEARD] < OFFSET_DB))
+    unheard = samples.levels_db[HEARD] < OFFSET_DB - _MARGIN_DB
+    unheard_s = _seconds((lifted | swinging) & unheard)
     # The usual hop: drums lie off zero for a moment, and not in their rests.
     offset = float(np.median(samples.offsets)) if len(samples.offsets) else 0.0
     if abs(offset) >= amplitude(OFFSET_DB) or unheard_s >= _UNHEARD_S:

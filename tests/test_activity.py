@@ -320,6 +320,13 @@ def test_an_offset_for_a_while_and_a_drift_are_no_sound(tmp_path: Path) -> None:
         assert (found.envelope < -60.0).sum() >= 58, name  # but for the hop with the edge of the step
 
 
+@pytest.mark.parametrize("frequency_hz", [27.5, 41.2, 110.0])
+@pytest.mark.parametrize("level_db", [-53.0, -50.0, -49.0, -45.0])
+def test_soft_low_notes_are_no_offset(tmp_path: Path, frequency_hz: float, level_db: float) -> None:
+    note = tone(6.05, amplitude=np.sqrt(2) * 10 ** (level_db / 20), frequency_hz=frequency_hz)
+    assert kinds(measure(write(tmp_path / "a.wav", note, subtype="FLOAT"))) == []
+
+
 @pytest.mark.parametrize("value", [32.0, 1e6, -1e6, 1e20, 3e38])
 @pytest.mark.parametrize("place", [(0, 5), (1, 31_999)])
 def test_one_corrupt_sample_is_a_problem(tmp_path: Path, value: float, place: tuple[int, int]) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from mixlab import Catalog, MixConfig, MixDataset, make_loader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError, OutOfRangeError
 from mixlab.indexing import build_catalog
-from tests.toy import make_corpus
+from tests.toy import BrokenReader, make_corpus
 
 CONFIG = MixConfig(duration_s=1.0)
 
@@ -287,6 +287,20 @@ def test_a_file_lost_during_training_costs_its_items_and_nothing_else(tmp_path: 
     after = np.concatenate([batch["audio"].numpy() for batch in batches])
     for index in set(range(12)) - set(hit):
         np.testing.assert_array_equal(after[index], before[index]["audio"].numpy())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_what_is_not_finite_is_drawn_anew(toy: Catalog, value: float) -> None:
+    bad = dataset(toy).recipe(2).sources[0].stem
+    data = dataset(toy, reader=BrokenReader(toy, bad, value), sources=True)
+    hit = [i for i in range(24) if bad in {source.stem for source in data.recipe(i).sources}]
+    loader = make_loader(data)
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match=f"drawn anew: .* in {bad}:"):
+        batches = list(loader)
+    assert sorted(index for _, index in loader.redrawn) == hit
+    for batch in batches:
+        assert torch.isfinite(batch["audio"]).all()
+        assert torch.isfinite(batch["sources"]).all()
 
 
 def test_when_nothing_can_be_read_the_error_comes_through(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from mixlab.recipes import MixConfig, MixRecipe, SourceRecipe
 from mixlab.rendering import Mix, render
 from mixlab.resampling import read_resampled
 from mixlab.taxonomy import load_taxonomy
-from tests.toy import RATE, make_corpus, make_own_catalog, steady
+from tests.toy import RATE, BrokenReader, make_corpus, make_own_catalog, steady
 
 SILENT = EffectsConfig.none()
 
@@ -552,23 +552,6 @@ def test_stems_with_corrupt_samples_are_never_drawn(tmp_path: Path, value: float
             assert "folder/song00/01_electricbass" not in [source.stem for source in recipe.sources]
 
 
-class Broken:
-    """A reader of a stem that holds what no indexed file should."""
-
-    def __init__(self, catalog: Catalog, key: str, value: float) -> None:
-        self.files, self.stem, self.value = CatalogReader(catalog), catalog.find(key), value
-
-    def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> np.ndarray:
-        audio = self.files.read(stem, start_s, samples, sample_rate, channels)
-        if stem == self.stem:
-            audio[:, samples // 2] = self.value
-        return audio
-
-    def read_into(self, out: np.ndarray, stem: int, start_s: float, sample_rate: int, gain: float) -> None:
-        channels, samples = out.shape
-        out[:] = self.read(stem, start_s, samples, sample_rate, channels) * np.float32(gain)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize("peak_limit", [0.0, 1.0])
 @pytest.mark.parametrize("effects", [(), (Peak(1000.0, 12.0, 1.0),), (TimeStretch(1.1),)])
@@ -582,7 +565,7 @@ def test_nothing_that_is_not_finite_leaves_rendering(
         np.errstate(all="ignore"),
         pytest.raises(AudioError, match=f"finite samples, found .* in {keys[1]}:"),
     ):
-        render(recipe, toy, Broken(toy, keys[1], value))
+        render(recipe, toy, BrokenReader(toy, keys[1], value))
 
 
 def test_gains_beyond_all_measure_are_refused(toy: Catalog) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from mixlab.audio import write_wav
 from mixlab.catalog import Catalog
 from mixlab.indexing import build_catalog
+from mixlab.reading import CatalogReader
 
 RATE = 22050
 SECONDS = 7.0
@@ -107,3 +108,20 @@ def steady(frequency_hz: float, seconds: float, level_db: float = -20.0) -> np.n
     """A sine of a given RMS level in dBFS."""
     t = np.arange(round(seconds * RATE)) / RATE
     return np.sqrt(2) * 10 ** (level_db / 20) * np.sin(2 * np.pi * frequency_hz * t)
+
+
+class BrokenReader:
+    """A reader of a stem that holds what no indexed file should."""
+
+    def __init__(self, catalog: Catalog, key: str, value: float) -> None:
+        self.files, self.stem, self.value = CatalogReader(catalog), catalog.find(key), value
+
+    def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> np.ndarray:
+        audio = self.files.read(stem, start_s, samples, sample_rate, channels)
+        if stem == self.stem:
+            audio[:, samples // 2] = self.value
+        return audio
+
+    def read_into(self, out: np.ndarray, stem: int, start_s: float, sample_rate: int, gain: float) -> None:
+        channels, samples = out.shape
+        out[:] = self.read(stem, start_s, samples, sample_rate, channels) * np.float32(gain)
