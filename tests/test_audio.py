@@ -90,7 +90,7 @@ def test_a_damaged_flac_is_an_error_where_the_damage_is(tmp_path: Path) -> None:
     [
         (
             b"\0\0\0\x20ftypM4A ",
-            r"an MP4, M4A or MOV file \(112 bytes\).*'ffmpeg -i my song\.m4a my song\.flac'",
+            r"an MP4, M4A or MOV file \(112 bytes\).*ffmpeg -i 'my song\.m4a' 'my song\.flac'",
         ),
         (b"\x1a\x45\xdf\xa3", r"a WebM or Matroska file.*Convert it first"),
         (b"\x30\x26\xb2\x75", r"a WMA or WMV file.*Convert it first"),

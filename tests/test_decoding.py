@@ -260,9 +260,20 @@ def test_a_file_that_is_cut_while_it_is_open_is_an_error(tmp_path: Path) -> None
             read(file, 60_000, 100)
 
 
-def test_what_no_audio_is_has_a_name() -> None:
-    assert describe_kind(b"\0\0\0\x20ftypM4A \0\0\0\0", "a b.m4a") == (
-        "an MP4, M4A or MOV file",
-        "Convert it first, as with 'ffmpeg -i a b.m4a a b.flac'.",
-    )
-    assert describe_kind(b"RIFF\0\0\0\0WAVE", "a.wav") is None
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("a.m4a", "ffmpeg -i a.m4a a.flac"),
+        ("my song.m4a", "ffmpeg -i 'my song.m4a' 'my song.flac'"),
+        ("a.flac", "ffmpeg -i a.flac a.wav"),
+        ("a", "ffmpeg -i a a.flac"),
+    ],
+)
+def test_what_no_audio_is_has_a_name_and_a_way_out(name: str, command: str) -> None:
+    found = describe_kind(b"\0\0\0\x20ftypM4A \0\0\0\0", name)
+    assert found == ("an MP4, M4A or MOV file", f"Convert it first, as with: {command}")
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_audio_is_no_other_kind(name: str) -> None:
+    assert describe_kind(KINDS[name]()[:64], name) is None

@@ -30,6 +30,7 @@ from mixlab.tag_output import (
 )
 from mixlab.tagging import FileTags, Tagger, class_notes, tag_file
 from mixlab.training import TrainConfig, train
+from tests.encoded import KINDS
 
 RATE = 8000
 WINDOW_S = 2.0
@@ -418,6 +419,48 @@ def test_classes_that_no_mix_held_are_named(run: Run, tmp_path: Path) -> None:
     bare.write_report({"splits": {"test": {}}}, "")
     with pytest.raises(RunError, match="evaluate the run again"):
         class_notes(bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "duration_s"),
+    [
+        ("mp3-untagged", 4.0),
+        ("mp3-joined", 6.0),
+        ("vorbis-joined", 6.0),
+        ("flac-to-a-pipe", 4.0),
+        ("opus", 3.0),
+        ("wav-to-a-pipe-0", 4.0),
+        ("mp3-44100-2-CONSTANT-0.99", 4.0),
+    ],
+)
+def test_a_file_is_tagged_to_its_end_whatever_its_header_says(
+    run: Run, tmp_path: Path, name: str, duration_s: float
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(KINDS[name]())
+    tags = Tagger.load(run).tag(path, hop_s=0.25)
+    assert tags.duration_s == pytest.approx(duration_s, abs=0.25)  # MP3 has delays at its ends
+    assert tags.end_s[-1] == tags.duration_s
+    assert tags.notes == ()
+
+
+def test_what_of_a_file_is_not_there_is_said(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(write(tmp_path / "whole.wav", tone(440, 8)).read_bytes()[:-100_000])
+    (note,) = Tagger.load(run).tag(path, hop_s=0.25).notes
+    assert note.startswith("its header announces 8.0 s, and only ")
+
+
+def test_an_m4a_file_is_called_so_with_what_to_do(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "my song.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(99))
+    assert main(["tag", str(path), "--hop", "0.25", "--run", str(run.path)]) == 1
+    text = capsys.readouterr().out
+    assert "found an MP4, M4A or MOV file (111 bytes)" in text
+    assert "Convert it first, as with: ffmpeg -i 'my song.m4a' 'my song.flac'" in text
+    assert "index" not in text
 
 
 def test_one_bad_file_stops_no_other(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

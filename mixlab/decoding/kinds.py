@@ -1,12 +1,14 @@
 """What a file is that does not open as audio, and what to do with it."""
 
+from shlex import quote
+
 __all__ = ["READS", "describe_kind"]
 
 READS = "WAV, FLAC, Ogg, Opus, MP3, AIFF and others that libsndfile knows"
 """What is read, in words."""
 
 _CHOOSE = "Choose an audio file."
-_CONVERT = "Convert it first, as with 'ffmpeg -i {name} {stem}.flac'."
+_CONVERT = "Convert it first, as with: ffmpeg -i {old} {new}"
 _UNPACK = "Unpack it and choose one audio file."
 
 # By how such files begin: (offset, bytes, what it is, what to do).
@@ -51,5 +53,7 @@ def describe_kind(head: bytes, name: str) -> tuple[str, str] | None:
     """
     for offset, start, what, advice in _KINDS:
         if head[offset : offset + len(start)] == start:
-            return what, advice.format(name=name, stem=name.rpartition(".")[0] or name)
+            stem, _, ending = name.rpartition(".")
+            new = f"{stem or name}.{'wav' if ending.lower() == 'flac' else 'flac'}"
+            return what, advice.format(old=quote(name), new=quote(new))
     return None

@@ -269,7 +269,8 @@ def _open_mpeg(source: _Source, file: QuietFile) -> tuple[Stream, _Found]:
     if scan.other is not None:
         remarks.append(("joined", _OTHER.format(scan.other)))
     promised = None
-    if scan.promised is not None and scan.promised > len(scan.starts):
+    # Some programs count the tag as a frame.
+    if scan.promised is not None and scan.promised > len(scan.starts) + 1:
         promised = scan.promised * scan.frame_samples - scan.delay
     return Mpeg(source.data(), scan, file), _Found(promised, tuple(remarks))
 
