@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mixlab.audio import FloatArray
 from mixlab.catalog import Catalog
 from mixlab.errors import AudioError, CatalogError
-from mixlab.reading import CatalogReader
+from mixlab.reading import CatalogReader, find_mark
 
 __all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "fingerprint", "open_reader"]
 
@@ -75,13 +75,10 @@ def fingerprint(catalog: Catalog, stem: int) -> str:
     return blake2b("|".join(row).encode(), digest_size=8).hexdigest()
 
 
-def find_mark(path: Path) -> FileMark | None:
-    """Return what a file's folder says of it, None where there is no file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
+def file_mark(path: Path) -> FileMark | None:
+    """Return size and time of change of a file, None where there is none."""
+    mark = find_mark(path)
+    return (mark[-2], mark[-1]) if mark else None
 
 
 def is_same_file(mark: FileMark, known: FileMark) -> bool:
@@ -260,7 +257,7 @@ def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
     if fingerprint(catalog, stem) != entry.fingerprint:
         return False
     try:
-        mark = find_mark(catalog.audio_path(stem))
+        mark = file_mark(catalog.audio_path(stem))
     except CatalogError:  # the corpus is not at hand
         return True
     if mark is None:

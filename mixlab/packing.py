@@ -28,7 +28,7 @@ from mixlab.pack import (
     Entry,
     FileMark,
     default_pack_folder,
-    find_mark,
+    file_mark,
     fingerprint,
     is_same_file,
 )
@@ -119,7 +119,7 @@ def _write_shard(task: _Task) -> list[str]:
         for source in task.stems:
             try:
                 # Asked before reading: a file that changes meanwhile has another mark afterwards.
-                size, time_ns = find_mark(source.path) or (-1, 0)
+                size, time_ns = file_mark(source.path) or (-1, 0)
                 audio = _read(source, task)
             except AudioError as error:
                 problems.append(f"{source.key}: {error}")
@@ -144,7 +144,7 @@ def _write_shard(task: _Task) -> list[str]:
 
 def _read(source: _Source, task: _Task) -> FloatArray:
     """Read a whole stem as it was indexed; one that has changed since is an error."""
-    mark = find_mark(source.path)
+    mark = file_mark(source.path)
     changed = mark is not None and not is_same_file(mark, source.mark)
     if changed and measure(source.path).audio_hash != source.audio_hash:
         raise AudioError(
@@ -175,7 +175,7 @@ def _is_whole(task: _Task) -> bool:
 def _is_up_to_date(task: _Task, document: Mapping[str, Any]) -> bool:
     packed = {entry["key"]: (entry.get("size", -1), entry.get("time_ns", 0)) for entry in document["entries"]}
     for source in task.stems:
-        mark = find_mark(source.path)
+        mark = file_mark(source.path)
         known = source.mark, packed.get(source.key, source.mark)
         if mark is not None and not any(is_same_file(mark, one) for one in known):
             return False

@@ -1,5 +1,6 @@
 """Indexing ties songs that share audio, and starts stems where the time stamps of their files say."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,17 @@ def test_copies_in_another_corpus_stay_together(tmp_path: Path) -> None:
     assert [(p.corpus, p.song, p.kind) for p in audio_problems(catalog)] == [
         ("folder@more", "Another name", "duplicate-audio")
     ]
+
+
+def test_hard_links_to_a_song_within_its_root_are_copies(tmp_path: Path) -> None:
+    make_songs(tmp_path / "audio", 9)
+    (tmp_path / "audio" / "Alias").mkdir()
+    for path in (tmp_path / "audio" / "Song 04").iterdir():
+        os.link(path, tmp_path / "audio" / "Alias" / path.name)
+    build(tmp_path)
+    catalog = Catalog.open(tmp_path / "catalog")
+    assert splits(catalog)["Alias"] == splits(catalog)["Song 04"]
+    assert [(p.song, p.kind) for p in audio_problems(catalog)] == [("Song 04", "duplicate-audio")]
 
 
 def test_one_loop_in_two_songs_ties_them(tmp_path: Path) -> None:
