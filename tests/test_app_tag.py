@@ -258,7 +258,7 @@ def quiet() -> bytes:
 
 def long() -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.zeros(100 * 700), 100, format="WAV", subtype="PCM_U8")
+    soundfile.write(buffer, np.zeros(4000 * 700), 4000, format="WAV", subtype="PCM_U8")
     return buffer.getvalue()
 
 

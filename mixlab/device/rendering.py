@@ -43,9 +43,9 @@ def render_batch(
         On the device, as batches of ``MixDataset`` have them: ``audio`` float32 ``(items, channels,
         samples)``, ``target`` float32 and ``mask`` bool ``(items, classes)``, ``epoch``, ``index`` and
         ``attempt`` int64 ``(items,)``, which stay on the host, and besides ``scale_db`` float32
-        ``(items,)``: what was taken off to keep the peak limit. With ``sources``: ``sources`` ``(items, max_sources, channels,
-        samples)``, ``source_target`` and ``source_mask`` ``(items, max_sources, classes)``. With
-        ``frames``: ``frame_target`` and ``frame_mask`` ``(items, classes, hops)``.
+        ``(items,)``: what was taken off to keep the peak limit. With ``sources``: ``sources`` ``(items,
+        max_sources, channels, samples)``, ``source_target`` and ``source_mask`` ``(items, max_sources,
+        classes)``. With ``frames``: ``frame_target`` and ``frame_mask`` ``(items, classes, hops)``.
 
     Raises:
         ConfigError: the device is of another kind.
