@@ -266,6 +266,22 @@ def test_wrappers_count_for_nothing(tmp_path: Path, layout: str) -> None:
     assert {entry.artist for entry in result.stems} == {""}
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("Samples/Recorded/Kick.wav", "Samples/Imported/Bass.wav"),
+        ("Media/Kick.wav", "Media/Bass.wav"),
+        ("Audio Files/Kick.wav", "Audio Files/Bass.wav"),
+        ("Multitracks/24bit WAV/Kick.wav", "Multitracks/24bit WAV/Bass.wav"),
+    ],
+)
+def test_projects_of_audio_workstations(tmp_path: Path, paths: tuple[str, str]) -> None:
+    result = read(tmp_path, *product(["Ann - Day", "Bob - Night"], paths))
+    assert songs(result) == {
+        song: {"Kick": ("kick",), "Bass": ("bass",)} for song in ("Ann - Day", "Bob - Night")
+    }
+
+
 def test_one_of_two_formats_is_read_and_the_other_listed(tmp_path: Path) -> None:
     result = read(tmp_path, *product(["Song"], ["wav/a drum.wav", "mp3/a drum.mp3", "mp3/bass.mp3"]))
     assert {entry.path for entry in result.stems} == {"Song/wav/a drum.wav", "Song/mp3/bass.mp3"}

@@ -56,8 +56,8 @@ _VERSIONS = {
 _FORMAT_WORDS = words_set("aac aif aiff alac flac flacs mpeg ogg opus wav wave waves wavs")
 _WRAPPER_WORDS = _FORMAT_WORDS | words_set(
     """
-    audio audios bounces consolidated data dataset datasets export exported exports file files individual
-    media multis multitrack multitracks recordings render rendered renders separated sessions songs
+    audio audios bounces consolidated data dataset datasets export exported exports file files imported individual
+    media multis multitrack multitracks recorded recordings render rendered renders samples separated sessions songs
     sources sounds stem stems tracks
     """
 )
