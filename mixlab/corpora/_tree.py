@@ -3,7 +3,8 @@
 Every adapter reads the disk through :class:`TreeScan`. It guarantees what the catalog relies on:
 files are reported only if they exist below the root, metadata is never trusted to name a path,
 what is wrong becomes a :class:`~mixlab.entries.Problem` instead of an exception, and the result
-does not depend on the order in which the file system lists things.
+does not depend on the order in which the file system lists things. A file that was converted without
+loss, or whose name came back in another case or Unicode form, is still the one that metadata names.
 """
 
 import csv
