@@ -89,6 +89,11 @@ _SOUNDS = """
     boom boomy vibe sad happy epic sweet gentle lush pretty mellow smooth airy breathy dreamy spooky scary
     weird strange funny nice nasty gritty grungy mean angry lazy lonely magic magical mystic cinematic
     dramatic emotional romantic sparse dense busy simple basic complex experimental abstract random
+    texture textures atmos atmosphere atmospheric swirl swirly sparkle sparkly shimmer shimmery lick
+    power comping nashville capo dropd drop tuning stride boogie ragtime rave dnb jungle walking driving
+    marcato sordino spicc spiccato tremolando tasto ponticello portato detache martele col legno octaves
+    film score thematic anthem chunky chunk chuggy grunge glam prog psych psychedelic surfy lounge swing
+    bebop bluegrass folky poppy rocky industrial
     groovy bouncy punchy wobbly snappy sloppy trippy fluffy sexy moody nervous calm relaxed
     """
 _COLOURS = """
@@ -101,6 +106,7 @@ _MICROPHONES = """
     audix rca lauten sansamp pod kemper axe axefx helix amplitube guitarrig marshall mesa boogie orange
     fender twin deluxe princeton bassman hiwatt engl peavey jcm ac vox ampeg svt aguilar jc leslie
     gibson epiphone ibanez prs esp jackson schecter gretsch
+    danelectro danelectros dano jaguar jag mustang firebird explorer telecasters strats
     guild martin taylor takamine ovation alvarez larrivee collings squier stratocaster telecaster
     strat tele paul les rickenbacker ricky hofner hoefner musicman stingray warwick steinway bosendorfer
     boesendorfer bechstein bluthner baldwin petrof fazioli pianoteq
