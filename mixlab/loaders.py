@@ -305,6 +305,7 @@ class MixLoader:
         Raises:
             CatalogMismatchError: the state belongs to another catalog, configuration, seed, epoch size
                 or global batch, so that the same position would hold other items.
+            OutOfRangeError: its position is none.
         """
         mine = self.state_dict()
         for name in ("version", "content_hash", "seed", "epoch_size", "global_batch"):
@@ -314,7 +315,8 @@ class MixLoader:
                     f"{mine[name]!r}. Resume with the catalog, configuration and pack it was started "
                     "with, or start a new run."
                 )
-        self.epoch, self._next_batch = int(state["epoch"]), int(state["next_batch"])
+        epoch, batch = (check_number(name, state[name]) for name in ("epoch", "next_batch"))
+        self.epoch, self._next_batch = epoch, batch
         self._placed, self._heard = True, self.mixes.epoch_set[0]
 
 

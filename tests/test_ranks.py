@@ -27,8 +27,9 @@ def main():
     mixes = MixDataset(sys.argv[1], MixConfig(duration_s=0.5), epoch_size=16, batch_size=2)
     loader = DataLoader(mixes, batch_size=2, num_workers=2, multiprocessing_context=os.environ.get("METHOD"))
     found = []
-    for batches in (*(itertools.islice(loader, 2) for _ in range(2)), make_loader(mixes)):
-        found.append([pair for b in batches for pair in zip(b["epoch"].tolist(), b["index"].tolist())])
+    for batches in (loader, loader, make_loader(mixes)):
+        first = itertools.islice(batches, 2 if batches is loader else None)
+        found.append([pair for b in first for pair in zip(b["epoch"].tolist(), b["index"].tolist())])
     fixed = MixDataset(sys.argv[1], MixConfig(duration_s=0.5), split="validation", epoch_size=3, batch_size=2)
     found.append([(item["epoch"], item["index"]) for item in fixed])
     (Path(sys.argv[2]) / f"{mixes.rank}-{os.getpid()}.json").write_text(json.dumps(found))

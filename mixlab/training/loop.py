@@ -98,23 +98,6 @@ class _Batches:
         return iter(self.batches)
 
 
-class _Stream(_Batches):
-    """The training stream without its dataset, of whose length Lightning would warn: ours is exact."""
-
-    def __init__(self, loader: Any) -> None:  # noqa: ANN401 - see fit
-        super().__init__(loader)
-        self.loader = loader
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def state_dict(self) -> dict[str, Any]:
-        return dict(self.loader.state_dict())
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.loader.load_state_dict(state)
-
-
 class _Validation(_Batches):
     """The fixed batches that are scored after every epoch.
 
@@ -257,7 +240,7 @@ class _Keeper(pl.Callback):
     def __init__(
         self,
         run: Run,
-        loader: _Stream,
+        loader: Any,  # noqa: ANN401 - see fit
         config: TrainConfig,
         card: Mapping[str, Any],
         start: Mapping[str, Tensor],
@@ -509,10 +492,10 @@ def fit(
     stop = stop or StopRequest()
     # Lightning warns of modules in evaluation mode; ``set_training_mode`` puts frozen ones there later.
     model.train()
-    stream, fixed = _Stream(train_batches), _Validation(validation_batches)
+    fixed = _Validation(validation_batches)
     tagger = _Tagger(model, config, loss, related, fixed)
     start = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    keeper = _Keeper(run, stream, config, card, start, stop, report)
+    keeper = _Keeper(run, train_batches, config, card, start, stop, report)
     with _quiet_lightning():
         trainer = pl.Trainer(
             accelerator=world.accelerator(config.accelerator),
@@ -531,7 +514,7 @@ def fit(
         )
         checkpoint = run.last_checkpoint if run.last_checkpoint.is_file() else None
         try:
-            trainer.fit(tagger, stream, fixed, ckpt_path=checkpoint)
+            trainer.fit(tagger, train_batches, fixed, ckpt_path=checkpoint)
             reason = "patience" if keeper.out_of_patience else "finished"
         except _Stopped:
             reason = "interrupted"
