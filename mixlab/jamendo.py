@@ -27,7 +27,16 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from mixlab.audio import FloatArray, check_peak, fit_length, probe, read_span, resample, to_channels
+from mixlab.audio import (
+    FloatArray,
+    check_peak,
+    fit_length,
+    open_audio,
+    probe,
+    read_frames,
+    resample,
+    to_channels,
+)
 from mixlab.errors import AudioError, ConfigError, CorpusError
 from mixlab.rng import open_stream
 from mixlab.taxonomy import LabelSet, Output, load_label_map, load_label_set
@@ -300,11 +309,12 @@ def read_chunk(path: Path, start_s: float, samples: int, sample_rate: int) -> Fl
     Raises:
         AudioError: the file is missing or damaged, or holds samples beyond what sound has.
     """
-    rate = probe(path).sample_rate
-    # A little more on either side, so that the resampler's own edges fall outside the chunk.
-    margin = 0 if rate == sample_rate else round(MARGIN_S * rate)
-    frames = math.ceil(samples * rate / sample_rate) + 2 * margin
-    audio = read_span(path, round(start_s * rate) - margin, frames, sample_rate=rate)
+    with open_audio(path) as file:
+        rate = file.samplerate
+        # A little more on either side, so that the resampler's own edges fall outside the chunk.
+        margin = 0 if rate == sample_rate else round(MARGIN_S * rate)
+        frames = math.ceil(samples * rate / sample_rate) + 2 * margin
+        audio = np.ascontiguousarray(read_frames(file, round(start_s * rate) - margin, frames).T)
     check_peak(str(path), float(np.abs(audio).max(initial=0.0)))
     audio = resample(to_channels(audio, 1), rate, sample_rate)
     return fit_length(audio[:, round(margin * sample_rate / rate) :], samples)

@@ -105,7 +105,7 @@ def test_a_flac_file_is_read_beyond_what_its_header_promises(name: str) -> None:
     np.testing.assert_array_equal(whole(KINDS[name]()), reference(encode(sound(), "FLAC", "PCM_16")))
 
 
-@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFF00, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000024, 0xFFFFFF00, 0xFFFFFFFF])
 def test_a_wav_file_written_to_a_pipe_is_read_to_its_end(size: int) -> None:
     data = encode(sound(), "WAV", "PCM_16")
     with open_source(wav_with_size(data, size), "file") as file:
@@ -210,6 +210,8 @@ TAGGED = mp3(sound())
         (wav_with_size(encode(sound(), "WAV", "PCM_16"), 100_000), None, ["header"]),
         (encode(sound(), "WAV", "PCM_16") + b"LIST\x04\0\0\0INFO", None, []),
         (encode(sound(), "WAV", "PCM_16") + bytes(300), None, []),
+        (encode(sound(), "WAV", "PCM_16") + b"TAG" + bytes(range(125)), None, []),
+        (encode(sound(22049 / RATE, 1), "WAV", "PCM_24")[: 44 + 3 * 22049] + b"LIST\x04\0\0\0INFO", None, []),
         (encode(sound(), "OGG", "VORBIS"), None, []),
         (encode(sound(), "OGG", "VORBIS")[:20_000], None, ["truncated"]),
         (encode(sound(3, 2, 48000), "OGG", "OPUS", 48000)[:-2000], None, ["truncated"]),

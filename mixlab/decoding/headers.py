@@ -13,7 +13,10 @@ from mixlab.decoding.file_bytes import Bytes
 __all__ = ["Data", "Flac", "find_flac", "read_header"]
 
 _NO_SIZE = 0xFFFFFF00
-"""Sizes from here on stand for one that was not known, as do the last before 2**31 in WAV."""
+"""Sizes from here on stand for one that was not known."""
+
+_HALF = range(0x7FFFF000, 0x80000040)
+"""So do these in WAV, where the file is shorter: programs that write to a pipe leave them."""
 
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 """End of the names of most chunks in W64."""
@@ -72,7 +75,7 @@ def _wave(data: Bytes) -> Data | None:
         if name == b"data":
             if size == 0xFFFFFFFF and long_size:
                 return Data(start, long_size, start - 4)
-            streamed = size >= _NO_SIZE or 0x7FFFF000 <= size <= 0x7FFFFFFF
+            streamed = size >= _NO_SIZE or (size in _HALF and start + size > len(data))
             if streamed or (size == 0 and not _only_chunks(data, start, order)):
                 return Data(start, None, start - 4)
             return Data(start, size, start - 4, _left_over(data, start + size + size % 2))
@@ -92,8 +95,12 @@ def _only_chunks(data: Bytes, at: int, order: str) -> bool:
 
 
 def _left_over(data: Bytes, end: int) -> str:
+    """Say what follows the audio, if that is neither chunks nor a tag nor zeros."""
     rest = len(data) - end
-    if rest < 8 or _is_name(data[end : end + 4]) or not any(data[end : end + 4096]):
+    after = data[max(end - 1, 0) : end + 4096]  # some forget the byte that fills up an odd length
+    if rest < 8 or not any(after[1:]) or any(_is_name(after[k : k + 4]) for k in (0, 1)):
+        return ""
+    if after[1:].startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")):
         return ""
     return (
         f"Its header says that the audio ends at byte {end}, but {rest} bytes follow that belong to nothing "
