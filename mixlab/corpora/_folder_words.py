@@ -56,9 +56,9 @@ _VERSIONS = {
 _FORMAT_WORDS = words_set("aac aif aiff alac flac flacs mpeg ogg opus wav wave waves wavs")
 _WRAPPER_WORDS = _FORMAT_WORDS | words_set(
     """
-    audio audios bounces consolidated data dataset datasets export exported exports file files imported individual
-    media multis multitrack multitracks recorded recordings render rendered renders samples separated sessions songs
-    sources sounds stem stems tracks
+    audio audios bounces consolidated data dataset datasets export exported exports file files imported
+    individual media multis multitrack multitracks recorded recordings render rendered renders samples
+    separated sessions songs sources sounds stem stems tracks
     """
 )
 # These too, but they are also names that songs have: only where nothing but wrappers lies beside.
