@@ -340,7 +340,10 @@ def _row_problems(row: Row, measurement: Measurement, song_s: float) -> list[tup
     if not measurement.frames:
         return problems
     if not (measurement.envelope >= ACTIVITY_DB).any():
-        message = f"No 100 ms of it reach {ACTIVITY_DB:g} dBFS (peak {measurement.peak_db:.1f} dBFS)."
+        message = (
+            f"No 100 ms of it reach {ACTIVITY_DB:g} dBFS in mono, without offset (peak "
+            f"{measurement.peak_db:.1f} dBFS)."
+        )
         problems.append(("silent", message))
     short_s = song_s - _end_s(row, measurement)
     if short_s > max(_SHORT_S, _SHORT_SHARE * song_s):
