@@ -289,6 +289,9 @@ def test_copies_with_loss_are_named_and_not_used(name: str, ending: str, tree: P
     after = scan(CORPORA[name], tree)
     assert after.stems == []
     assert ending in said(after)
+    if ending == ".mp3":
+        assert any("a copy with loss of a file that is missing" in p.message for p in after.problems)
+        assert "only copies without loss stand for a corpus's own files" in said(after)
 
 
 @ALL

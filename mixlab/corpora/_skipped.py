@@ -28,6 +28,7 @@ _SINGLY = 3
 
 _UNKNOWN = "neither the layout nor the metadata of this corpus says what it is"
 _COPY = "the same stem is there under another ending, and that file is used"
+_LOSSY = "it is a copy with loss of a file that is missing, and only copies without loss stand for those"
 _LINK = (
     "it leads nowhere: fetch the file (such as by 'git annex get', 'datalad get' or a new download), mount "
     "what it lies on, or remove the link"
@@ -97,8 +98,9 @@ def _place(path: str, ours: set[PurePosixPath]) -> str:
 def _rest(scan: "TreeScan", left_out: LeftOut) -> Iterator[_Rest]:
     """Yield what is left over, in the order of the names."""
     used = {stem.path for stem in scan.stems}
-    copied = {(str(path.parent), form(path.stem)) for path in map(PurePosixPath, used)}
+    copied = {_form(path) for path in used}
     named = {problem.path for problem in scan.problems}
+    missing = {_form(problem.path) for problem in scan.problems if problem.kind == "missing-file"}
     broken = scan.songs_without_metadata()
     for folder, entries in _walk(scan, left_out):
         blamed = any(place in broken for place in (folder, *folder.parents))
@@ -111,10 +113,17 @@ def _rest(scan: "TreeScan", left_out: LeftOut) -> Iterator[_Rest]:
                 yield _Rest(shown, "broken-link", _LINK)
             elif is_read(entry.name):
                 if not blamed and scan.follows(path):
-                    copy = (str(PurePosixPath(shown).parent), form(path.stem)) in copied
-                    yield _Rest(shown, "skipped", _COPY if copy else _UNKNOWN)
+                    own = _form(shown)
+                    reason = _COPY if own in copied else _LOSSY if own in missing else _UNKNOWN
+                    yield _Rest(shown, "skipped", reason)
             elif reason := why_not_read(entry.name):
                 yield _Rest(shown, "skipped", reason)
+
+
+def _form(path: str) -> tuple[str, str]:
+    """Return the folder and the name without its ending: what copies of one file have in common."""
+    place = PurePosixPath(path)
+    return form(str(place.parent)), form(place.stem)
 
 
 def _walk(scan: "TreeScan", left_out: LeftOut) -> Iterator[tuple[Path, Sequence["Entry"]]]:

@@ -348,7 +348,9 @@ class TreeScan:
             return "path-outside-root", path, leaves(self.relative(path))
         hint = "Unpack the corpus again or remove the stem from its metadata."
         if same:
-            why = why_not_read(same[0].name) or "only lossless copies stand for a corpus's own files"
+            why = why_not_read(same[0].name) or (
+                "only copies without loss stand for a corpus's own files (the adapter 'folder' reads any)"
+            )
             hint = f"There is {same[0].name!r}, but {why}."
         return "missing-file", path, f"Expected audio file {self.relative(path)!r}; there is none. {hint}"
 
