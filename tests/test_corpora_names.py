@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mixlab.corpora._names import folder_parser, split_words
-from mixlab.corpora._song_names import doubt, song_labels
+from mixlab.corpora._song_names import doubt, left_out, song_labels
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import Resolution, load_label_map, load_taxonomy, resolve_stem, stem_evidence
 
@@ -788,3 +788,12 @@ def test_a_mix_at_another_balance_is_no_stem(name: str) -> None:
 )
 def test_more_ways_to_say_what_is_missing(name: str) -> None:
     assert resolved(name).ignored == "everything but an instrument or the voice, not a stem"
+
+
+def test_what_is_ignored_by_name_is_counted() -> None:
+    labels = [folder_parser().labels(name) for name in ("Mix", "Rough Mix", "no_vocals", "Bass", "Room")]
+    assert left_out(labels) == (
+        "3 files are kept but ignored, for what their names say: 2 x the whole song, not a stem; "
+        "1 x everything but an instrument or the voice, not a stem"
+    )
+    assert left_out([("bass",), ("room",), ()]) == ""

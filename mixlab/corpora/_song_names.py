@@ -6,13 +6,13 @@ because several files begin or end with it (``Bass_PianoMan_120bpm``, ``Drums_Pi
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mixlab.corpora._name_parts import Word, words_of
 from mixlab.corpora._name_words import NEGATORS
 from mixlab.corpora._names import NameParser, folder_parser
 
-__all__ = ["ONLY_TITLE", "doubt", "song_labels"]
+__all__ = ["ONLY_TITLE", "doubt", "left_out", "song_labels"]
 
 ONLY_TITLE = "only a title"
 """Label of a file that is named after its song and nothing else."""
@@ -67,6 +67,21 @@ def doubt(labels: Sequence[str]) -> str:
         "Say what it is in stems.csv, or in a row of your own: "
         f"{unsure[0]},NODE-ID,,"
     )
+
+
+def left_out(labels: Iterable[Sequence[str]], parser: NameParser | None = None) -> str:
+    """Return a note on the stems whose labels say that they are mixes or lack something; '' without any."""
+    parser = parser or folder_parser()
+    reasons = Counter(
+        parser.ignored(label)
+        for found in labels
+        for label in found
+        if parser.is_mix(label) or parser.is_all_but(label) or label.startswith(("mix? ", "with others: "))
+    )
+    if not reasons:
+        return ""
+    said = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common())
+    return f"{reasons.total()} files are kept but ignored, for what their names say: {said}"
 
 
 # Titles that are given ------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ from mixlab.corpora._names import NameParser, folder_parser
 from mixlab.corpora._paths import is_file
 from mixlab.corpora._sidecar import SIDECAR, SidecarRow, read_sidecars
 from mixlab.corpora._skipped import list_skipped
-from mixlab.corpora._song_names import doubt, song_labels
+from mixlab.corpora._song_names import doubt, left_out, song_labels
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.entries import Scan, ScanOptions, StemEntry
@@ -101,14 +101,16 @@ class Folder:
         layout = read_layout(audio, root.name or "song", folder_parser(), sidecars.folders)
         for path, reason in layout.skipped:
             scan.problem("skipped", reason, path=path)
+        labels: list[tuple[str, ...]] = []
         for song in _songs(layout.files, sidecars.rows, root.name or "song", scan):
             _report_several(song, scan)
             for entry in _entries(song, folder_parser()):
                 scan.add(entry)
+                labels.append(entry.labels)
                 if message := doubt(entry.labels):
                     where = {"song": entry.song, "stem": entry.stem, "path": entry.path}
                     scan.problem("unsure-label", message, **where)
-        for note in (*layout.notes, *sidecars.notes):
+        for note in filter(None, (*layout.notes, *sidecars.notes, left_out(labels))):
             scan.note(note)
         read = set(audio)
         list_skipped(scan, lambda path: scan.relative(path) in read)
