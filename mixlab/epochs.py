@@ -6,6 +6,7 @@ ask the original. So what has begun is written down in memory that all copies sh
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.context import get_spawning_popen
@@ -52,7 +53,7 @@ class EpochCounter:
         # Locks that forked processes share do not travel to spawned ones, and those that do need a helper
         # process: they are made when the first worker is spawned.
         kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        self._locks: dict[str, Any] = {kind: multiprocessing.get_context(kind).Lock()}
+        self._locks: dict[str, Any] = {kind: _lock(kind)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Share the memory with a process that is being started; leave it out of any other copy."""
@@ -156,6 +157,14 @@ class EpochCounter:
         finally:
             for lock in held:
                 lock.release()
+
+
+def _lock(kind: str) -> Any:  # noqa: ANN401 - of several kinds
+    """Return a lock that processes share; one of threads where a system has none for them, nor workers."""
+    try:
+        return multiprocessing.get_context(kind).Lock()
+    except (OSError, ImportError):
+        return threading.Lock()
 
 
 def _owner() -> int:

@@ -185,6 +185,20 @@ def test_without_shared_memory_workers_are_refused_and_the_main_process_goes_on(
     assert addresses(itertools.islice(DataLoader(data, BATCH), 1)) == first(1, 0)
 
 
+def test_a_system_without_locks_for_processes_still_has_a_stream(
+    toy: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(multiprocessing.context.BaseContext, "Lock", refuse)
+    data = dataset(toy)
+    assert [addresses(itertools.islice(DataLoader(data, BATCH), 1)) for _ in range(2)] == [
+        first(1, 0),
+        first(1, 1),
+    ]
+
+
 @pytest.mark.parametrize("epoch", [-1, 1.5, "2", None])
 def test_what_is_no_epoch_is_refused(toy: Catalog, epoch: Any) -> None:
     for thing in (dataset(toy), make_loader(dataset(toy))):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.data import DataLoader
 
 from mixlab import Catalog, MixConfig, MixDataset, make_loader
 from mixlab.errors import ConfigError
@@ -165,6 +166,24 @@ def test_the_rank_is_asked_for_when_it_is_needed(toy: Catalog, monkeypatch: pyte
     assert (data.rank, data.world_size, data.global_batch, len(loader)) == (1, 4, 8, 2)
     assert next(iter(data))["index"] == 2
     assert next(iter(loader))["index"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("method", [None, "fork", "forkserver"])
+def test_workers_are_told_what_torch_distributed_says_in_their_process(
+    toy: Catalog, method: str | None
+) -> None:
+    import torch.distributed as dist
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    data = dataset(toy)
+    dist.init_process_group("fake", rank=1, world_size=2, store=FakeStore())
+    try:
+        loader = DataLoader(data, 2, num_workers=1 if method else 0, multiprocessing_context=method)
+        assert next(iter(loader))["index"].tolist() == [2, 3]
+        assert next(iter(loader))["epoch"].tolist() == [1, 1]
+    finally:
+        dist.destroy_process_group()
+    assert next(iter(data))["index"] == 0
 
 
 def test_what_is_given_counts_and_fixed_sets_are_whole(toy: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
