@@ -60,8 +60,8 @@ class Measurement:
         loudness_lufs: Integrated loudness of the mono sum; NaN when silent or shorter than 0.4 s.
         peak_db: Highest sample of any channel in dBFS, at least -120.
         envelope: float16 ``(hops,)``, RMS of the mono sum in dBFS per 100 ms, without offset and drift.
-        problems: Pairs of a kind (``unreadable``, ``unsupported``, ``truncated``, ``joined``, ``header``,
-            ``empty``, and those of ``mixlab.faults``) and a message.
+        problems: Pairs of a kind (``unreadable``, ``unsupported``, ``truncated``, ``damaged``, ``joined``,
+            ``header``, ``empty``, and those of ``mixlab.faults``) and a message.
         audio_hash: 16 hex digits that name the decoded samples: equal for equal audio in other lossless
             containers, other after any edit; '' where nothing decodes.
         time_reference: The file's own time stamp in samples since midnight, -1 where it has none.

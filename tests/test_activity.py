@@ -399,7 +399,7 @@ def test_a_whole_file_has_no_problem_and_all_its_samples(tmp_path: Path, name: s
     assert len(found.envelope) == int(np.ceil(found.frames / (found.sample_rate / 10)))
 
 
-LENGTH_PROBLEMS = {"unreadable", "truncated", "joined", "header", "empty"}
+LENGTH_PROBLEMS = {"unreadable", "damaged", "truncated", "joined", "header", "empty"}
 
 
 @pytest.mark.parametrize(

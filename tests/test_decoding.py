@@ -239,6 +239,19 @@ def test_an_aiff_file_that_contradicts_itself_says_so(frames: int) -> None:
     assert text == f"Its header promises {frames} samples, and its audio is said to hold {len(sound())}."
 
 
+@pytest.mark.parametrize("size", [3, 700, 3000])
+def test_damage_in_an_mp3_is_noted_and_moves_nothing_before_it(size: int) -> None:
+    data = mp3(sound(), level=0.2)
+    frames = mp3_frames(data)
+    at = len(b"".join(frames[:80]))
+    broken = data[:at] + bytes([170]) * size + data[at + size :]
+    with open_source(broken, "file") as file:
+        ((kind, text),) = file.remarks
+        assert kind == "damaged"
+        assert "bytes within its audio are neither frames nor tags" in text
+        np.testing.assert_array_equal(read(file, 0, 70 * 576), whole(data)[: 70 * 576])
+
+
 def test_damage_in_a_flac_file_costs_no_other_span() -> None:
     data = encode(sound(10), "FLAC", "PCM_16")
     expected = reference(data)

@@ -18,6 +18,7 @@ from mixlab.errors import AudioError
 from mixlab.indexing import build_catalog
 from mixlab.reading import CatalogReader, OpenFiles
 from mixlab.resampling import resample_file
+from tests.encoded import KINDS
 from tests.stem_files import write_sidecar
 from tests.toy import make_own_catalog, steady
 
@@ -265,6 +266,30 @@ def test_a_copy_with_another_time_of_change_reads_as_the_file_did(
     reader = CatalogReader(catalog)
     for (start_s, samples), expected in zip(spans, before, strict=True):
         np.testing.assert_array_equal(reader.read(0, start_s, samples, 16000, 1), expected)
+
+
+ODD = """
+flac-promises-less flac-to-a-pipe flac-tag-in-front wav-to-a-pipe-0 wav-GSM610 vorbis-joined vorbis-cut
+opus-speech mp3-untagged mp3-joined-with-tags mp3-cut mp3-22050-1-CONSTANT-0.99 mp3-44100-2-VARIABLE-0.99
+"""
+
+
+@pytest.mark.parametrize("name", ODD.split())
+def test_a_chunk_is_the_cut_of_the_whole_in_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "corpus"
+    (root / "song").mkdir(parents=True)
+    path = root / "song" / f"piano.{name.partition('-')[0].replace('vorbis', 'ogg')}"
+    path.write_bytes(KINDS[name]())
+    write_sidecar(root, [{"file": f"song/{path.name}", "song": "song", "label": "piano"}])
+    build_catalog(tmp_path / "catalog", {"folder": root}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    samples = round(float(catalog.column("duration_s")[0]) * 16000) + 800
+    whole = CatalogReader(catalog).read(0, -0.025, samples, 16000, 1)
+    reader, rng = CatalogReader(catalog), np.random.default_rng(0)
+    for first in rng.integers(0, samples - 4000, 30):
+        found = reader.read(0, int(first) / 16000 - 0.025, 4000, 16000, 1)
+        np.testing.assert_array_equal(found, whole[:, first : first + 4000])
+    assert len(reader.files) == 1
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Scan:
         delay: Samples to leave out at the start.
         padding: Samples to leave out at the end.
         cut: Bytes of a last frame that is not all there; 0 where the last frame is whole.
+        junk: Bytes within the audio that are neither frames nor tags nor zeros: damage.
         other: Where frames of another rate or number of channels begin; None where there are none.
     """
 
@@ -53,6 +54,7 @@ class Scan:
     delay: int
     padding: int
     cut: int
+    junk: int
     other: int | None
 
     @property
@@ -200,7 +202,7 @@ def scan_mpeg(data: bytes) -> Scan | None:
     sizes, mono, length = _sizes(head[1], head[2]), head[3] & 0xC0 == 0xC0, len(data)
     at = first + sizes[head[1:3]] if tag else first
     starts: list[int] = []
-    cut, other = 0, None
+    cut, junk, other = 0, 0, None
     while at < length:
         size = sizes.get(data[at + 1 : at + 3]) if data[at] == 0xFF else None
         if size is not None and at + 4 <= length and (data[at + 3] & 0xC0 == 0xC0) == mono:
@@ -216,6 +218,7 @@ def scan_mpeg(data: bytes) -> Scan | None:
             if found is None:
                 other = _find_frame(data, at, None)
                 break
+            junk += found - at if any(data[at:found]) else 0
             after = found
         at = after
     if not starts:
@@ -225,7 +228,7 @@ def scan_mpeg(data: bytes) -> Scan | None:
     promised = tag.frames if tag else None
     delay = tag.delay if tag else 0
     padding = tag.padding if tag and promised == len(starts) else 0
-    return Scan(head, tuple(starts), ends, promised, delay, padding, cut, other)
+    return Scan(head, tuple(starts), ends, promised, delay, padding, cut, junk, other)
 
 
 def excerpt(data: Bytes, scan: Scan, first: int, samples: int) -> tuple[bytes, int]:

@@ -266,6 +266,11 @@ def _open_mpeg(source: _Source, file: QuietFile) -> tuple[Stream, _Found]:
     remarks = []
     if scan.cut:
         remarks.append(("truncated", f"Its last frame is cut off: {scan.cut} bytes of it are there."))
+    if scan.junk:
+        text = (
+            f"{scan.junk} bytes within its audio are neither frames nor tags: a part is damaged or missing."
+        )
+        remarks.append(("damaged", text))
     if scan.other is not None:
         remarks.append(("joined", _OTHER.format(scan.other)))
     promised = None
