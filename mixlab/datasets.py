@@ -8,7 +8,6 @@ the same batches come out for any number of workers, and with a constant ``G`` f
 
 import math
 import multiprocessing
-import operator
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,14 +20,15 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, default_collate, get_worker_info
 
+from mixlab.addresses import check_number, check_sizes
 from mixlab.audio import hop_edges
 from mixlab.callers import is_overfitting, items_at_a_time
 from mixlab.catalog import Catalog
 from mixlab.drawing import Drawer
 from mixlab.epochs import EpochCounter
-from mixlab.errors import AudioError, ConfigError, OutOfRangeError
+from mixlab.errors import AudioError, ConfigError
 from mixlab.pack import PackReader, open_reader
-from mixlab.ranks import Place, find_place
+from mixlab.ranks import Place, find_place, given_place
 from mixlab.reading import CatalogReader, Reader
 from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, label_hash
 from mixlab.rendering import Mix, needed_span, render
@@ -126,8 +126,8 @@ class MixDataset(IterableDataset[Item]):
     ) -> None:
         """Open the catalog, and check that there is something to draw."""
         super().__init__()
-        _check_sizes(epoch_size, batch_size, seed)
-        self._given = _given_place(rank, world_size)
+        check_sizes(epoch_size, batch_size, seed)
+        self._given = given_place(rank, world_size)
         self.catalog = catalog if isinstance(catalog, Catalog) else Catalog.open(catalog)
         self.fixed = split != "train" if fixed is None else fixed
         self.evaluation = self.fixed if evaluation is None else evaluation
@@ -460,39 +460,6 @@ class MixDataset(IterableDataset[Item]):
                 stacklevel=2,
             )
         return found or self.batch_size
-
-
-def _check_sizes(epoch_size: int, batch_size: int, seed: int) -> None:
-    if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in (epoch_size, batch_size)):
-        raise ConfigError(
-            f"epoch_size and batch_size must be 1 or more, found epoch_size={epoch_size}, "
-            f"batch_size={batch_size}."
-        )
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 63:
-        raise ConfigError(f"seed must be from 0 to 2**63 - 1, found {seed}.")
-
-
-def _given_place(rank: int | None, world_size: int | None) -> Place | None:
-    if rank is None and world_size is None:
-        return None
-    if rank is None or world_size is None or not 0 <= rank < world_size:
-        raise ConfigError(
-            "rank must be from 0 to world_size - 1, and both or neither must be given, found "
-            f"rank={rank}, world_size={world_size}."
-        )
-    return Place(rank, world_size)
-
-
-def check_number(name: str, value: int, end: int | None = None, counted: str = "") -> int:
-    """Return a whole number from 0 to ``end - 1``."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise OutOfRangeError(f"{name} must be a whole number, found {value!r}.") from None
-    if number < 0 or (end is not None and number >= end):
-        bounds = "0 or more" if end is None else f"from 0 to {end - 1}: there are {end} {counted}"
-        raise OutOfRangeError(f"{name} must be {bounds}; found {number}.")
-    return number
 
 
 def split_buffer(buffer: torch.Tensor, layout: Layout) -> Batch:

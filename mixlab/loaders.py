@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from mixlab.addresses import check_number
 from mixlab.callers import is_overfitting
-from mixlab.datasets import Batch, MixDataset, check_number, split_buffer, worker_place
+from mixlab.datasets import Batch, MixDataset, split_buffer, worker_place
 from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.ranks import Place
 from mixlab.recipes import RenderSettings

@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Place", "find_place"]
+from mixlab.errors import ConfigError
+
+__all__ = ["Place", "find_place", "given_place"]
 
 LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun, accelerate, and most scripts
@@ -34,6 +36,22 @@ class Place:
     rank: int = 0
     world_size: int = 1
     doubt: str = ""
+
+
+def given_place(rank: int | None, world_size: int | None) -> Place | None:
+    """Return the place that was given; None if none was.
+
+    Raises:
+        ConfigError: half of it was, or the rank lies outside the world.
+    """
+    if rank is None and world_size is None:
+        return None
+    if rank is None or world_size is None or not 0 <= rank < world_size:
+        raise ConfigError(
+            "rank must be from 0 to world_size - 1, and both or neither must be given, found "
+            f"rank={rank}, world_size={world_size}."
+        )
+    return Place(rank, world_size)
 
 
 def find_place(environment: Mapping[str, str] | None = None) -> Place:

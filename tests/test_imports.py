@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "yaml_text",
         "csv_text",
     ),
-    ("callers", "epochs", "ranks"),
+    ("addresses", "callers", "epochs", "ranks"),
     ("taxonomy", "audio"),
     ("hierarchy",),
     ("lanes",),
