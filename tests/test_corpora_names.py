@@ -784,6 +784,8 @@ def test_a_mix_at_another_balance_is_no_stem(name: str) -> None:
             "bass-less",
         ),
         *("No Drums Mix", "Full Mix No Bass", "All minus drums", "Band minus drums", "Everything but vox"),
+        *("Vocals Muted", "Vox Mute", "Drums Muted", "ex vocals", "Guitar Jam Track", "Practice Track"),
+        *("Halbplayback", "Begleitung", "Base musicale"),
     ],
 )
 def test_more_ways_to_say_what_is_missing(name: str) -> None:
@@ -797,3 +799,88 @@ def test_what_is_ignored_by_name_is_counted() -> None:
         "1 x everything but an instrument or the voice, not a stem"
     )
     assert left_out([("bass",), ("room",), ()]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Trumpet Muted", {"muted-trumpet"}),
+        ("Gtr Muted", {"guitar"}),
+        ("Bass Mute", {"electric-bass", "synth-bass", "double-bass"}),
+        ("SO_DJ_90_drum_loop_full", {"drums", "drum-machine"}),
+        ("Zork 120 guitar loop full", {"guitar"}),
+    ],
+)
+def test_words_of_bounces_and_mutes_that_are_ways_of_playing(name: str, expected: set[str]) -> None:
+    assert nodes(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "both"),
+    [
+        ("Gtr & Org", {"guitar", "organ"}),
+        ("Piano + DB", {"piano", "double-bass"}),
+        ("Vox and EP", {"voice", "electric-piano"}),
+        ("Gtr and Upright", {"guitar", "double-bass"}),
+        ("Vox & Tom", {"voice", "tom"}),
+    ],
+)
+def test_a_label_with_other_meanings_counts_where_it_is_joined(name: str, both: set[str]) -> None:
+    assert both <= nodes(name)
+    assert present(name) == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["Guitar Man v3", "Guitar Man 24bit", "Guitar Man [320kbps]", "Guitar Man (Remastered)"]
+)
+def test_a_title_with_a_version_is_no_stem(name: str) -> None:
+    labels = song_labels([name, "Guitar Man Drums"], ["Guitar Man"])
+    assert resolve_stem(folder_parser().label_map, labels[name]).ignored
+    assert labels["Guitar Man Drums"] == ("drums",)
+
+
+@pytest.mark.parametrize(
+    ("name", "either", "other"),
+    [
+        ("Fl\u00fcgel", "grand-piano", "flugelhorn"),
+        ("Brushes", "snare-drum", "drums"),
+        ("Saw", "synthesizer", "idiophone"),
+        ("Bones", "trombone", "idiophone"),
+        ("Alto", "singer", "viola"),
+        ("Bass Pan", "steel-drums", "electric-bass"),
+        ("String Noise", "bowed-string", "plucked-string"),
+        ("Sample Pad", "synth-pad", "electronic-percussion"),
+        ("Mouth Tuba", "voice", "tuba"),
+    ],
+)
+def test_names_of_two_instruments_claim_neither(name: str, either: str, other: str) -> None:
+    assert {either, other} <= nodes(name)
+    assert not {either, other} & present(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("Triangle Lead", {"synth-lead"}), ("Triangle Bass", {"synth-bass"}), ("Triangle", {"triangle"})),
+        *(
+            ("Vocal Trumpet", {"voice"}),
+            ("Viola caipira", {"steel-string-guitar"}),
+            ("Tenor Pan", {"steel-drums"}),
+        ),
+        *(
+            ("Coros", {"singer"}),
+            ("Bl\u00e4ser", {"brass", "woodwind"}),
+            ("Hauptgesang", {"singer", "rapper"}),
+        ),
+        *(("Caisse claire", {"snare-drum"}), ("Redoblante", {"snare-drum"}), ("Violonchelo", {"cello"})),
+        *(("Percuss\u00e3o", {"percussion"}), ("Charleston", {"hi-hat"}), ("DrumComputer", {"drum-machine"})),
+        *(
+            ("BGs Hi", {"singer", "rapper"}),
+            ("SNT", {"snare-drum"}),
+            ("CHH", {"hi-hat"}),
+            ("K In", {"kick-drum"}),
+        ),
+    ],
+)
+def test_names_of_sessions_in_many_languages(name: str, expected: set[str]) -> None:
+    assert nodes(name) == expected

@@ -11,6 +11,8 @@ __all__ = [
     "HARMLESS",
     "JOINING",
     "LATE_BOUNCE_WORDS",
+    "LOOPS",
+    "MUTERS",
     "NEGATORS",
     "NOT_NEGATED",
     "SUFFIX_NEGATORS",
@@ -42,8 +44,8 @@ TAKE_WORDS = _words(
     inside isobooth l layer left line live lo lofi low main mel mic micpair mics mid mix mono
     new octave od old out outside pair part peer phrase print printed r raw rec recording ref render
     rendered rev reverse reversed riff right room sample samples section shot side solo spot squash stem
-    stems stereo studio sub take takes tight top track tracks trigger triggers tuned up var vers verse
-    version wav wet wide xy
+    stems stereo studio sub take takes tight top track tracks trigger triggers tuned up v var vers verse
+    version wav wet wide xy kbps kbit khz hz bit bits
     """
 )
 """Words about the take, the microphone or the processing; they never name an instrument."""
@@ -191,12 +193,15 @@ NEGATORS = {
         without except excluding exclude excl minus ohne sans senza zonder utan uden uten bez sem ilman
         """
     ),
-    "weak": _words("no non not wo wout sin geen kein keine pas but") | {"\u2212"},
+    "weak": _words("no non not wo wout sin geen kein keine pas but ex") | {"\u2212"},
 }
 """``strong`` negates whatever follows; ``weak`` only an instrument (there is "No. 2" and "No Woman")."""
 
 SUFFIX_NEGATORS = _words("less off removed excluded omitted free deleted")
 """Words behind what is missing: ``Vocals Off``, ``Drums removed``."""
+
+MUTERS = _words("mute muted mutes stumm")
+"""Words behind a voice or the drums that are missing; guitars, trumpets and cymbals are played so."""
 
 NOT_NEGATED = _words(
     """
@@ -211,6 +216,9 @@ NOT_NEGATED = _words(
 
 LATE_BOUNCE_WORDS = _words("print final full export demo ref render song complete whole finished")
 """Words that make a bounce of a name with unknown words in it when they come last."""
+
+LOOPS = _words("loop loops oneshot oneshots")
+"""Words of sample packs, where "full" is the whole part."""
 
 SYNTHESIZERS = _phrases(
     """

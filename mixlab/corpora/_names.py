@@ -26,6 +26,8 @@ from mixlab.corpora._name_words import (
     CRITICAL,
     JOINING,
     LATE_BOUNCE_WORDS,
+    LOOPS,
+    MUTERS,
     NEGATORS,
     NOT_NEGATED,
     SUFFIX_NEGATORS,
@@ -104,7 +106,8 @@ class NameParser(Vocabulary):
             return said[0]
         last = next((word.text for word in reversed(words) if word.text.isalpha()), "")
         bounced = not LATE_BOUNCE_WORDS.issuperset(said)
-        if strange and (bounced or (named and last in LATE_BOUNCE_WORDS)):
+        looped = any(word.text in LOOPS for word in words)  # "Zork Drum Loop Full" is a loop as a whole
+        if strange and (bounced or (named and last in LATE_BOUNCE_WORDS and not looped)):
             return "mix? " + " ".join(word.text for word in words if word.text.isalpha())
         return ""
 
@@ -169,6 +172,8 @@ class NameParser(Vocabulary):
         word = words[at].text
         if word in SUFFIX_NEGATORS:
             return self._before(words, at, spans)
+        if word in MUTERS:
+            return self._muted(at, spans)
         if word == "no" and at + 1 == len(words):
             return self._before(words, at, spans)
         if word.endswith("less") and word not in self._known and len(word) > 6:
@@ -205,6 +210,14 @@ class NameParser(Vocabulary):
             return self._after(words, at, spans, strong=False) if words[at].text == "less" else None
         return None if words[at].text == "off" and "snare-drum" in self.nodes(span.labels[0]) else span.labels
 
+    def _muted(self, at: int, spans: Sequence[Span]) -> tuple[str, ...] | None:
+        """Return the labels before "muted" where no player mutes: a voice or all drums, no trumpet."""
+        span = next((s for s in spans if s.end == at), None)
+        if span is None:
+            return None
+        silenced = "voice" in self.families(span.labels) or "drums" in self.nodes(span.labels[0])
+        return span.labels if silenced else None
+
     def _if_sounding(self, labels: Sequence[str]) -> tuple[str, ...] | None:
         return tuple(labels) if any(self.nodes(label) for label in labels) else None
 
@@ -233,7 +246,9 @@ class NameParser(Vocabulary):
         are both: where such a file sounds it need not be the drum set.
         """
         nodes = {label: self.nodes(label) for label in labels}
-        sounding = self._strongest([label for label in labels if nodes[label]])
+        sounding = [label for label in labels if nodes[label]]
+        if not joined:  # "Piano & Hp" holds both
+            sounding = self._strongest(sounding)
         if not sounding:
             return tuple(label for label in labels if self.settles(label))[:1]
         closures = {label: self._common_closure(nodes[label]) for label in sounding}
