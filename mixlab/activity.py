@@ -36,7 +36,7 @@ from mixlab.faults import Samples, find_faults
 from mixlab.levels import HEARD, KINDS, WEIGHTED, decibels, plan_hops
 from mixlab.time_stamps import NO_STAMP, read_time_reference
 
-__all__ = ["MEASURE_VERSION", "Measurement", "loudness_lufs", "measure"]
+__all__ = ["MEASURE_VERSION", "Measurement", "loudness_lufs", "measure", "unmeasured"]
 
 MEASURE_VERSION = 2
 """Raised when the same file would measure differently; older measurements are then not reused."""
@@ -211,7 +211,8 @@ def loudness_lufs(audio: NDArray[np.float32], sample_rate: int) -> float:
     return integrated_loudness(powers, sample_rate * HOP_S, samples)
 
 
-def _unreadable(message: str, kind: str = "unreadable") -> Measurement:
+def unmeasured(message: str, kind: str = "unreadable") -> Measurement:
+    """Return what stands for the measurement of a file that could not be measured, with the reason."""
     silence = np.zeros(0, dtype=np.float16)
     return Measurement(0, 0, 0, float("nan"), FLOOR_DB, silence, ((kind, message),))
 
@@ -246,9 +247,9 @@ def measure(path: Path) -> Measurement:
     try:
         info = probe(path)
     except AudioRangeError as error:
-        return _unreadable(str(error), "unsupported")
+        return unmeasured(str(error), "unsupported")
     except (AudioError, OSError) as error:
-        return _unreadable(str(error))
+        return unmeasured(str(error))
     run = _Pass(info.sample_rate, info.channels)
     damage = ""
     try:
@@ -257,10 +258,10 @@ def measure(path: Path) -> Measurement:
     except AudioError as error:
         damage = str(error)
         if run.frames == 0:
-            return _unreadable(damage)
+            return unmeasured(damage)
     problems = _length_problems(path, info, run.frames, damage)
     if problems and problems[0][0] == "unreadable":
-        return _unreadable(problems[0][1])
+        return unmeasured(problems[0][1])
     if run.frames == 0:
         problems.append(("empty", f"{path} holds no samples. Restore it from its source or remove it."))
     problems += run.faults(path)

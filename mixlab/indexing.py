@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from mixlab.activity import MEASURE_VERSION, Measurement, measure
-from mixlab.audio import FLOOR_DB, HOP_S
+from mixlab.activity import MEASURE_VERSION, Measurement, measure, unmeasured
+from mixlab.audio import HOP_S
 from mixlab.catalog import Catalog, songs_from_columns
 from mixlab.catalog_files import ACTIVITY_DB, PROBLEMS, SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.entries import Problem
@@ -209,11 +209,6 @@ def _file_key(row: Row, root: Path) -> FileKey:
     return row.corpus, row.entry.path, stat.st_size, stat.st_mtime_ns
 
 
-def _without_file(message: str, kind: str) -> Measurement:
-    silence = np.zeros(0, dtype=np.float16)
-    return Measurement(0, 0, 0, float("nan"), FLOOR_DB, silence, ((kind, message),))
-
-
 def _measure_all(
     keys: Sequence[FileKey],
     roots: Mapping[str, Path],
@@ -239,7 +234,7 @@ def _measure_all(
         for outcome in outcomes:
             key = todo[outcome.index]
             if outcome.value is None:
-                known[key] = _without_file(f"Measuring {key[1]} failed: {outcome.error}.", "crashed")
+                known[key] = unmeasured(f"Measuring {key[1]} failed: {outcome.error}.", "crashed")
             else:
                 known[key] = outcome.value
                 if _RETRIED.isdisjoint(kind for kind, _ in outcome.value.problems):

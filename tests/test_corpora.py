@@ -560,10 +560,16 @@ def test_metadata_with_a_key_twice_is_listed_with_its_line(name: str, tmp_path: 
 
 
 def test_every_kind_of_problem_has_a_meaning() -> None:
-    sources = sorted((Path(mixlab.corpora.__file__).parent).glob("*.py"))
-    called = re.compile(r'(?:\.problem\(\s*|_Rest\(shown, |return )"([a-z]+(?:-[a-z]+)*)",')
+    corpora = Path(mixlab.corpora.__file__).parent
+    others = ["activity", "copies", "faults", "indexing", "relations", "scanning", "decoding/opening"]
+    sources = [*sorted(corpora.glob("*.py")), *(corpora.parent / f"{name}.py" for name in others)]
+    before = r'\.problem\(\s*|_Rest\(shown, |return |Problem\([^"]*|(?:append\(|\[|found, )\('
+    before += r'|unmeasured\([^"\n]*|unmeasured\(.*, (?=")'
+    called = re.compile(rf'(?:{before})"([a-z]+(?:-[a-z]+)*)"[,)]')
     kinds = {kind for path in sources for kind in called.findall(path.read_text(encoding="utf-8"))}
     assert {"skipped", "broken-link", "missing-file", "duplicate-stem", "path-outside-root"} <= kinds
+    measured = {"clipped", "dc-offset", "joined", "damaged", "beyond-full-scale", "unsupported", "crashed"}
+    assert measured <= kinds
     assert kinds <= set(PROBLEM_MEANINGS)
 
 
