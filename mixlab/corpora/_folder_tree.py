@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from mixlab.corpora._folder_words import FINISHED, UNPROCESSED, is_wrapper, version_of
+from mixlab.file_kinds import form, is_lossless
 
 __all__ = ["File", "Node", "Parts", "make_tree", "unwrap"]
 
 Parts = tuple[str, ...]
-
-_LOSSY = frozenset({".mp3", ".ogg", ".oga", ".opus", ".m4a"})
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,6 @@ class File:
     def name(self) -> str:
         """Name without suffix, in composed Unicode, however the disk has it."""
         return unicodedata.normalize("NFC", PurePosixPath(self.path).stem)
-
-    @property
-    def suffix(self) -> str:
-        """Suffix in lower case."""
-        return PurePosixPath(self.path).suffix.lower()
 
     @property
     def folder(self) -> str:
@@ -132,17 +126,13 @@ def _one_of_each(
     """Keep one of the files that have the same name in the same place but for their wrappers."""
     same: dict[tuple[Parts, str], list[File]] = defaultdict(list)
     for file in files:
-        same[file.parts, _fold(file.name)].append(file)
+        same[file.parts, form(file.name)].append(file)
     kept = []
     for group in same.values():
-        best = min(group, key=lambda file: (file.suffix in _LOSSY, file.path))
+        best = min(group, key=lambda file: (not is_lossless(file.path), file.path))
         for file in group:
             if file.folder == best.folder:
                 kept.append(file)
             else:
                 skipped.append((file.path, f"The same stem as {best.path!r} in another form; that is read."))
     return kept, skipped
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
