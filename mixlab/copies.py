@@ -7,7 +7,7 @@ lay 1.1 dB apart. Not found are copies that were cut, moved in time by more than
 mixed with something else, or squeezed into an MP3 of low quality.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -256,6 +256,7 @@ def describe_ties(sounds: Sequence[Sound], ties: Sequence[Tie]) -> list[Finding]
     A song is compared with the first song that has its audio, so that ten copies are nine findings.
     """
     groups, whole = audio_groups(sounds, ties), _all_audio(sounds, ties)
+    audible = Counter(sound.song for sound in sounds)
     shared: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     found = []
     for tie in ties:
@@ -270,14 +271,19 @@ def describe_ties(sounds: Sequence[Sound], ties: Sequence[Tie]) -> list[Finding]
         together = bool(set(groups.get(one, ())) & set(groups.get(other, ())))
         subset = whole[one] <= whole[other] or whole[other] <= whole[one]
         kind = "duplicate-audio" if subset and together else "shared-audio"
-        found.append(Finding(other, "", kind, _pair_message(sounds, one, other, pairs, together)))
+        message = _pair_message(sounds, one, other, pairs, audible[other], together)
+        found.append(Finding(other, "", kind, message))
     return found
 
 
 def _pair_message(
-    sounds: Sequence[Sound], one: str, other: str, pairs: Sequence[tuple[int, int]], together: bool
+    sounds: Sequence[Sound],
+    one: str,
+    other: str,
+    pairs: Sequence[tuple[int, int]],
+    total: int,
+    together: bool,
 ) -> str:
-    total = sum(sound.song == other for sound in sounds)
     names = [
         f"{sounds[i].stem} is {sounds[first].stem}" + _contradiction(sounds[first], sounds[i])
         for first, i in pairs

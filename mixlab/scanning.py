@@ -141,8 +141,9 @@ def label_rows(
     rows = []
     for i, entry in enumerate(entries):
         nodes, ignored = meanings[i]
-        others = [meanings[k] for k in songs[entry.song] if k != i]
-        bleed = _bleed_nodes(entry, others, label_map) if entry.bleed else ()
+        bleed: tuple[str, ...] = ()
+        if entry.bleed:
+            bleed = _bleed_nodes(entry, [meanings[k] for k in songs[entry.song] if k != i], label_map)
         rows.append(Row(corpus, entry, nodes, ignored, bleed))
     return rows
 

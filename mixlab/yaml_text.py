@@ -6,6 +6,7 @@ is an error.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -92,8 +93,8 @@ def load_json(content: str) -> Any:  # noqa: ANN401
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.extend(name for number, name in enumerate(names) if name in names[:number])
+            counts = Counter(name for name, _ in pairs)
+            repeated.extend(name for name, count in counts.items() if count > 1)
         return found
 
     try:
