@@ -1,4 +1,4 @@
-"""Kernels of ``mixlab.rendering`` and ``mixlab.pack``: compiled by numba when first imported, no GIL."""
+"""Kernels of ``mixlab.summing`` and ``mixlab.pack``: compiled by numba when first imported, no GIL."""
 
 import numpy as np
 

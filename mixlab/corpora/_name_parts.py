@@ -1,6 +1,6 @@
 """The words of a file name: camel case, punctuation and digits part them.
 
-No vocabulary here; :mod:`mixlab.corpora._vocabulary` knows which words are labels.
+No labels here but one name for all models of synthesizers; :mod:`mixlab.corpora._vocabulary` knows labels.
 """
 
 import re

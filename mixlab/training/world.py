@@ -1,4 +1,4 @@
-"""Which process of how many this is: the only place that asks."""
+"""Which process of how many this is in a training; ``mixlab.ranks`` says it of a stream."""
 
 import os
 from dataclasses import dataclass
