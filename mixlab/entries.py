@@ -4,7 +4,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Adapter", "Problem", "Scan", "ScanOptions", "StemEntry"]
+__all__ = ["NOBODY", "Adapter", "Problem", "Scan", "ScanOptions", "StemEntry"]
+
+NOBODY = frozenset(
+    {
+        "",
+        "na",
+        "nil",
+        "none",
+        "null",
+        "nan",
+        "noartist",
+        "notavailable",
+        "unknown",
+        "unknownartist",
+        "unknownartists",
+        "untitled",
+        "unspecified",
+        "anonymous",
+        "various",
+        "variousartist",
+        "variousartists",
+        "va",
+        "tba",
+        "tbd",
+    }
+)
+"""What fields for an artist hold where there is none, by letters: as one artist they would tie strangers."""
 
 
 @dataclass(frozen=True)

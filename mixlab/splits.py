@@ -4,7 +4,6 @@ Pure functions over songs, but for ``read_splits``, which reads a list. Songs th
 same artist, the same MIDI file, the same work) form a *cluster*, and clusters are what is dealt out.
 """
 
-import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from mixlab.csv_text import CsvError, read_csv
+from mixlab.entries import NOBODY
 from mixlab.errors import ConfigError
 from mixlab.rng import open_stream
 
@@ -46,8 +47,6 @@ _COVERED_HOLDERS = 5
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _FITS = 0.5  # songs by which a split may exceed its share
 _FAMILY_WEIGHT = 0.3  # balance of families against balance of songs
-# What people write where they know no artist, as ``plain_name`` has it: no reason to keep songs together.
-_NOBODY = {"", "unknown", "unknownartist", "various", "variousartists"}
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _artist_keys(song: Song) -> list[tuple[str, str]]:
     prefix = "artist:"
     names = [song.artist, *(group.removeprefix(prefix) for group in song.groups if group.startswith(prefix))]
     pairs = [(plain_name(name.strip()), name) for name in names]
-    return [(key, name) for key, name in pairs if key not in _NOBODY]
+    return [(key, name) for key, name in pairs if key not in NOBODY]
 
 
 def _keys(song: Song) -> list[tuple[str, str]]:
@@ -283,6 +282,8 @@ def _divide(
 def read_splits(path: Path) -> dict[str, str]:
     """Read a table of songs and their splits: CSV with the columns ``song`` (``corpus/song``) and ``split``.
 
+    However it was saved: any common delimiter and encoding is read.
+
     Returns:
         Split of each song, in the file's order.
 
@@ -290,16 +291,16 @@ def read_splits(path: Path) -> dict[str, str]:
         ConfigError: the file is missing or no such table, names a song twice or an unknown split.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            columns, rows = table.fieldnames or [], list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        table = read_csv(path.read_bytes(), ("song", "split"))
+    except (OSError, CsvError) as error:
         raise ConfigError(f"Cannot read the splits of {path}: {error}.") from error
-    if not {"song", "split"} <= set(columns):
+    if not {"song", "split"} <= set(table.header):
+        columns = ", ".join(table.header)
         raise ConfigError(f"{path} needs the columns song and split in its first line, found {columns}.")
     found: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
-        song, split = row["song"] or "", row["split"] or ""
+    for row in table.rows:
+        cells, line = dict(zip(table.header, row.cells, strict=True)), row.number
+        song, split = cells["song"], cells["split"]
         if split not in SPLITS:
             raise ConfigError(
                 f"{path}, line {line}: expected a split of {', '.join(SPLITS)}, found {split!r}."

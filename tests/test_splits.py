@@ -255,7 +255,7 @@ def test_a_clean_division_says_so() -> None:
     assert report.verdict.startswith("No leakage")
 
 
-NOBODY = ("", "  ", "Unknown", "unknown artist", "Various Artists", "various")
+NOBODY = ("", "  ", "Unknown", "unknown artist", "Various Artists", "various", "N/A", "none", "V.A.", "TBA")
 
 
 @pytest.mark.parametrize("name", NOBODY)
@@ -371,6 +371,16 @@ def test_splits_are_read_from_a_table(tmp_path: Path) -> None:
     path = tmp_path / "splits.csv"
     path.write_text("song,split\nc/0,test\nc/1,train\n")
     assert read_splits(path) == {"c/0": "test", "c/1": "train"}
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "cp1252"), ("\t", "utf-16"), (",", "utf-8-sig")])
+def test_a_table_of_splits_is_read_however_it_was_saved(
+    tmp_path: Path, delimiter: str, encoding: str
+) -> None:
+    path = tmp_path / "splits.csv"
+    rows = (("Song", "split"), ("c/Café", "test"), ("c/1", "train"))
+    path.write_bytes("\r\n".join(map(delimiter.join, rows)).encode(encoding))
+    assert read_splits(path) == {"c/Caf\xe9": "test", "c/1": "train"}
 
 
 @pytest.mark.parametrize(

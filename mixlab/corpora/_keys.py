@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from mixlab.entries import NOBODY
+
 __all__ = ["artist_keys", "common_artists", "known_artist", "normalise", "song_keys", "spaced"]
 
 # "AClassicEducation" -> A Classic Education; "AMContra" -> AM Contra; "80sRock" -> 80s Rock.
@@ -18,31 +20,6 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z]{2})
 _WORD = re.compile(r"[^\W_]+")
 _GUESTS = re.compile(r"\s*(?:\(|\[|\bfeat\b|\bfeaturing\b|\bft\b|&|;|\bvs\b).*$", re.IGNORECASE | re.DOTALL)
 _DROPPED = frozenset({"the", "and"})
-# What fields for an artist hold where there is none; as one artist they would tie strangers together.
-_NOBODY = frozenset(
-    {
-        "",
-        "na",
-        "nil",
-        "none",
-        "null",
-        "nan",
-        "noartist",
-        "notavailable",
-        "unknown",
-        "unknownartist",
-        "unknownartists",
-        "untitled",
-        "unspecified",
-        "anonymous",
-        "various",
-        "variousartist",
-        "variousartists",
-        "va",
-        "tba",
-        "tbd",
-    }
-)
 
 
 def spaced(name: str) -> str:
@@ -65,7 +42,7 @@ def _bare(name: str) -> str:
 
 def known_artist(name: str) -> str:
     """Return the name of an artist, or '' where a corpus's field holds a word for nobody in particular."""
-    return "" if normalise(name) in _NOBODY else name
+    return "" if normalise(name) in NOBODY else name
 
 
 def artist_keys(*names: str) -> tuple[str, ...]:
