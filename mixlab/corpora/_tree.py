@@ -7,10 +7,8 @@ does not depend on the order in which the file system lists things. A file that 
 loss, or whose name came back in another case or Unicode form, is still the one that metadata names.
 """
 
-import csv
-import io
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,18 +27,16 @@ from mixlab.corpora._paths import (
     resolve,
 )
 from mixlab.corpora._skipped import what_is_there
+from mixlab.csv_text import CsvError, read_csv
 from mixlab.entries import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
 from mixlab.file_kinds import LOSSLESS_SUFFIXES, READ_SUFFIXES, form, is_litter, is_lossless, why_not_read
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "TreeScan",
     "check_root",
     "nothing_found",
 ]
-
-AUDIO_SUFFIXES = READ_SUFFIXES
 
 # The largest genuine metadata file (a Mixing Secrets song with 90 stems) has 40 kB.
 _MAX_METADATA_BYTES = 16 * 2**20
@@ -208,7 +204,7 @@ class TreeScan:
         paths = [folder / entry.name for entry in self.listing(folder) if entry.is_dir]
         return [path for path in paths if self.follows(path)]
 
-    def files(self, folder: Path, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> list[Path]:
+    def files(self, folder: Path, suffixes: tuple[str, ...] = READ_SUFFIXES) -> list[Path]:
         """Return the visible files with one of ``suffixes`` (any case) in ``folder`` by name."""
         paths = [folder / entry.name for entry in self.listing(folder) if entry.is_file]
         return [path for path in paths if path.suffix.lower() in suffixes and self.follows(path)]
@@ -369,25 +365,23 @@ class TreeScan:
             return None
         return data
 
-    def load_rows(self, path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    def load_rows(self, path: Path, columns: Collection[str]) -> list[dict[str, str]]:
         """Read a CSV file with a header; without the required ``columns`` it is a problem and []."""
         content = self._read_text(path, "")
         if content is None:
             return []
         try:
-            reader = csv.DictReader(io.StringIO(content.removeprefix("\ufeff"), newline=""))
-            header = [text(name).casefold() for name in reader.fieldnames or ()]
-            rows = [dict(zip(header, map(text, row.values()), strict=False)) for row in reader]
-        except csv.Error as error:
-            self._bad_metadata(path, "", f"not valid CSV: {error}")
+            table = read_csv(content.encode(), columns)
+        except CsvError as error:
+            self._bad_metadata(path, "", str(error))
             return []
-        missing = [name for name in columns if name not in header]
+        missing = [name for name in columns if name not in table.header]
         if missing:
             self._bad_metadata(
                 path, "", f"expected the columns {', '.join(columns)}; {missing[0]!r} is missing"
             )
             return []
-        return rows
+        return [dict(zip(table.header, map(text, row.cells), strict=True)) for row in table.rows]
 
     def read_bytes(self, path: Path) -> bytes:
         """Return the bytes of a metadata file that cannot be done without.

@@ -470,7 +470,7 @@ def fit(
         model: In the state to start from; a checkpoint overrides it.
         train_batches: Iterating gives one epoch of batches (``audio``, or ``embedding`` behind a frozen
             backbone; ``target``, ``mask``); has a length, ``state_dict`` and ``load_state_dict``, as
-            ``mixlab.datasets.MixLoader``.
+            ``mixlab.loaders.MixLoader``.
         validation_batches: The fixed batches that are scored after every epoch.
         config: Settings.
         precision: ``fp32`` or ``bf16``.
