@@ -138,6 +138,12 @@ KINDS: dict[str, Callable[[], bytes]] = {
         for mode, level in (("CONSTANT", 0.2), ("CONSTANT", 0.99), ("VARIABLE", 0.5), ("VARIABLE", 0.99))
     },
     "mp3-untagged": _untagged(44100, 2, 0.5),
+    **{
+        f"mp3-without-its-beginning-{rate}": lambda r=rate: b"".join(
+            mp3_frames(mp3(sound(rate=r), r, level=0.7))[20:]
+        )
+        for rate in (44100, 22050, 8000)
+    },
     "mp3-untagged-mono": _untagged(44100, 1, 0.99),
     "mp3-untagged-low": _untagged(16000, 1, 0.9),
     "mp3-tags": lambda: id3() + without_tag(mp3(sound())) + b"TAG" + bytes(125),

@@ -88,7 +88,9 @@ def test_the_size_of_blocks_does_not_matter(file: tuple[str, bytes]) -> None:
 
 
 ORDINARY = [
-    name for name in KINDS if not any(word in name for word in ("joined", "pipe", "less", "tag", "cut"))
+    name
+    for name in KINDS
+    if not any(word in name for word in ("joined", "pipe", "less", "tag", "cut", "without"))
 ]
 
 
@@ -141,7 +143,7 @@ def test_joined_mp3_files_hold_the_sound_of_all(level: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "between", [b"", id3(), id3(9000), b"TAG" + bytes(125), bytes(5000), b"\xff\xfb" * 40]
+    "between", [b"", id3(), id3(9000), b"TAG" + bytes(125), bytes(5000), bytes(200_000), b"\xff\xfb" * 40]
 )
 def test_what_lies_between_the_frames_of_an_mp3_is_passed_over(between: bytes) -> None:
     frames = mp3_frames(without_tag(mp3(sound())))
@@ -250,6 +252,51 @@ def test_damage_in_an_mp3_is_noted_and_moves_nothing_before_it(size: int) -> Non
         assert kind == "damaged"
         assert "bytes within its audio are neither frames nor tags" in text
         np.testing.assert_array_equal(read(file, 0, 70 * 576), whole(data)[: 70 * 576])
+
+
+def test_what_follows_a_long_hole_in_an_mp3_is_read() -> None:
+    frames = mp3_frames(without_tag(mp3(sound())))
+    hole = np.random.default_rng(0).bytes(200_000)
+    with open_source(b"".join(frames[:90]) + hole + b"".join(frames[90:]), "file") as file:
+        ((kind, _),) = file.remarks
+        assert kind == "damaged"
+        assert file.frames == len(frames) * 576
+
+
+def test_a_lost_page_of_vorbis_costs_nothing_before_it() -> None:
+    data = encode(sound(8, 1), "OGG", "VORBIS")
+    at = data.index(b"OggS", len(data) // 2)
+    lost = data[:at] + data[data.index(b"OggS", at + 4) :]
+    out = np.zeros((8 * RATE, 1), np.float32)
+    with open_source(lost, "file") as file:
+        found = file.salvage(0, out)
+    assert found > 2 * RATE
+    np.testing.assert_array_equal(out[:found], reference(data)[:found])
+
+
+def test_a_page_of_ogg_that_is_there_twice_counts_once() -> None:
+    data = encode(sound(8, 1), "OGG", "VORBIS")
+    at = data.index(b"OggS", len(data) // 2)
+    twice = data[: data.index(b"OggS", at + 4)] + data[at:]
+    np.testing.assert_array_equal(whole(twice), whole(data))
+    with open_source(twice, "file") as file:
+        np.testing.assert_array_equal(read(file, 60_000, 50_000), whole(data)[60_000:110_000])
+
+
+def test_an_mp3_of_a_free_bitrate_is_as_long_as_it_decodes() -> None:
+    frames = mp3_frames(without_tag(mp3(sound(), mode="CONSTANT")))
+    data = b"".join(frame[:2] + bytes([frame[2] & 0x0F]) + frame[3:] for frame in frames)
+    with open_source(data, "file") as file:
+        assert (file.frames, file.promised) == (len(frames) * 576, None)
+        assert len(whole(data)) == file.frames
+
+
+def test_the_end_of_a_joined_ogg_file_that_is_cut_is_told_without_names_of_objects() -> None:
+    first = encode(sound(2), "OGG", "VORBIS")
+    with open_source(first + first[:2500], "file") as file:
+        texts = dict(file.remarks)
+    assert f"What follows from byte {len(first)} on cannot be read" in texts["joined"]
+    assert "object at" not in texts["joined"]
 
 
 def test_damage_in_a_flac_file_costs_no_other_span() -> None:

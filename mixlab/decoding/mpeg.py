@@ -28,7 +28,7 @@ _DECODER_DELAY = 529
 """Samples that a decoder adds in front, which files with a LAME tag count as part of their delay."""
 
 _JUNK = 1 << 16
-"""Bytes between frames that are looked through for the next one."""
+"""Bytes that are looked through for the first frame."""
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,16 @@ def _skip_tag(data: bytes, at: int) -> int:
     return at
 
 
-def _find_frame(data: bytes, at: int, like: bytes | None) -> int | None:
+def _find_frame(data: bytes, at: int, like: bytes | None, most: int = _JUNK) -> int | None:
     """Return the next place where a frame starts with another right behind it, or with the file's end.
 
     Args:
         data: The file.
         at: Where to begin.
         like: Header whose version, rate and channels it must have; None for any.
+        most: How many bytes are looked through.
     """
-    limit = min(at + _JUNK, len(data))
+    limit = min(at + most, len(data))
     while (at := data.find(b"\xff", at, limit)) >= 0:
         if _is_layer_3(data, at):
             sizes = _sizes(data[at + 1], data[at + 2])
@@ -214,7 +215,7 @@ def scan_mpeg(data: bytes) -> Scan | None:
             continue
         after = _skip_tag(data, at)
         if after == at:
-            found = _find_frame(data, at, head)
+            found = _find_frame(data, at, head, length)  # a hole may be of any size
             if found is None:
                 other = _find_frame(data, at, None)
                 break
@@ -248,19 +249,34 @@ def excerpt(data: Bytes, scan: Scan, first: int, samples: int) -> tuple[bytes, i
     lead = _TURN if before < 0 else 0
     parts = [_counting_frame(scan.head, lead + last - begin)]
     parts += lead * [_empty_frame(scan.head)]
-    parts += _warm_up(data, scan, begin, wanted)
-    parts.append(_join(data, scan, wanted, last))
+    ready = wanted if begin else min(max(wanted, _filled(scan)), last)
+    parts += _warm_up(data, scan, begin, ready)
+    parts.append(_join(data, scan, ready, last))
     return b"".join(parts), before + lead * size
 
 
 def _begin(scan: Scan, wanted: int) -> int:
     """Return the frame to begin at, so that frame ``wanted`` decodes as in the whole file."""
     # Frame wanted - 1 must be right for the overlap, and the filter bank reaches back a little further.
-    frame, held, reservoir = wanted - 2, 0, 511 if _version(scan.head) == 3 else 255
-    while frame > 0 and held < reservoir:
+    frame, held = wanted - 2, 0
+    while frame > 0 and held < _reservoir(scan):
         frame -= 1
         held += _main_bytes(scan, frame)
     return max(frame, 0) // _TURN * _TURN
+
+
+def _filled(scan: Scan) -> int:
+    """Return the first frame that lacks no data, even where the file was cut out of a longer one."""
+    frame, held = 0, 0
+    while frame < len(scan.starts) and held < _reservoir(scan):
+        held += _main_bytes(scan, frame)
+        frame += 1
+    return frame
+
+
+def _reservoir(scan: Scan) -> int:
+    """Return the most bytes that a frame takes from those before it."""
+    return 511 if _version(scan.head) == 3 else 255
 
 
 def _main_bytes(scan: Scan, frame: int) -> int:
@@ -278,15 +294,15 @@ def _join(data: Bytes, scan: Scan, first: int, last: int) -> bytes:
     return b"".join(data[scan.starts[k] : scan.ends[k]] for k in range(first, last))
 
 
-def _warm_up(data: Bytes, scan: Scan, begin: int, wanted: int) -> list[bytes]:
-    """Return frames ``begin`` to ``wanted - 1``; those that lack data from before are silent ones."""
+def _warm_up(data: Bytes, scan: Scan, begin: int, ready: int) -> list[bytes]:
+    """Return frames ``begin`` to ``ready - 1``; those that lack data from before are silent ones."""
     parts, held = [], 0
     bits = 9 if _version(scan.head) == 3 else 8
-    for k in range(begin, wanted):
+    for k in range(begin, ready):
         frame = data[scan.starts[k] : scan.ends[k]]
         body = _body(frame)
         needs = int.from_bytes(frame[body : body + 2], "big") >> (16 - bits)
-        lacks = begin > 0 and needs > held
+        lacks = needs > held
         parts.append(_silent(frame, body, min(needs, held) << (16 - bits)) if lacks else frame)
         held += len(frame) - body - _side_bytes(scan.head)
     return parts

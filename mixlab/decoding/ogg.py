@@ -95,6 +95,9 @@ def scan_ogg(data: bytes) -> tuple[tuple[Link, ...], bool]:
             at += 4
             continue
         cut = False
+        if pages and data[page.start : page.end] == data[pages[-1].start : pages[-1].end]:
+            at = page.end  # the same page twice
+            continue
         if page.flags & 2 and begun:
             links.append(Link(tuple(pages)))
             pages = []

@@ -261,8 +261,10 @@ def _goes_on(source: _Source, header: Flac) -> bool:
 
 def _open_mpeg(source: _Source, file: QuietFile) -> tuple[Stream, _Found]:
     scan = scan_mpeg(source.content())
-    if scan is None:  # of a free bitrate
-        return FromStart(source.open, file), _Found()
+    if scan is None:  # of a free bitrate, of whose length libsndfile says a guess
+        stream = FromStart(source.open, file)
+        stream.frames = None
+        return stream, _Found()
     remarks = []
     if scan.cut:
         remarks.append(("truncated", f"Its last frame is cut off: {scan.cut} bytes of it are there."))
@@ -302,7 +304,8 @@ def _open_links(data: Bytes, links: Sequence[Link]) -> tuple[list[Stream], list[
         try:
             file = part.open()
         except DECODE_ERRORS as error:
-            return streams, [("joined", f"What follows from byte {link.start} on cannot be read: {error}")]
+            why = getattr(error, "error_string", error)  # its other words name an object in memory
+            return streams, [("joined", f"What follows from byte {link.start} on cannot be read: {why}")]
         shape = file.samplerate, file.channels
         if streams and shape != (streams[0].samplerate, streams[0].channels):
             file.close()

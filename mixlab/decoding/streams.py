@@ -206,7 +206,7 @@ class Excerpts:
                 # Who goes on where he stopped will go on: fewer, longer excerpts.
                 least = RUN_FRAMES if at == self._first + len(self._audio) else 0
                 wanted = min(max(len(out) - done, least), _LONGEST_FRAMES, total - at)
-                self._first, self._audio = at, self._decode(at, wanted)
+                self._first, self._audio = at, self._decode_some(at, wanted, len(out) - done)
             part = self._audio[at - self._first :][: len(out) - done]
             if len(part) == 0:
                 break
@@ -214,6 +214,15 @@ class Excerpts:
             done += len(part)
         self._forget(first + done)
         return done
+
+    def _decode_some(self, first: int, frames: int, asked: int) -> Samples:
+        """Decode more than was asked for; where that is damaged, no more than that."""
+        try:
+            return self._decode(first, frames)
+        except DECODE_ERRORS:
+            if frames <= asked:
+                raise
+        return self._decode(first, asked)
 
     def _forget(self, at: int) -> None:
         """Let go of what was decoded when all of it has been read."""
