@@ -24,6 +24,7 @@ OFFSET_DB = -50.0
 CANCELS_DB = -20.0
 """Channels cancel where so little is left of them in their mean."""
 
+_HOTTEST_DB = 20.0  # usual RMS: hot stems in float files peak there, soft 8-bit integers lie above
 _UNHEARD_S = 1.0
 _MARGIN_DB = 6.0  # the lowest notes lose up to 2 dB with the slow part
 _CANCELLED_SHARE = 0.1  # of the time in which the channels sound
@@ -58,7 +59,7 @@ def find_faults(path: Path, samples: Samples) -> list[tuple[str, str]]:
     found = []
     if samples.bad:
         found.append(("nan", f"{samples.bad} samples of {path} are NaN or infinite; they count as zero."))
-    if samples.beyond or samples.lone:
+    if samples.beyond or samples.lone or _usual_db(samples) > _HOTTEST_DB:
         # Beside it, whatever else was measured says nothing.
         return [*found, ("beyond-full-scale", _beyond(path, samples))]
     if samples.clips:
@@ -87,11 +88,17 @@ def _seconds(hops: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(hops)) * HOP_S
 
 
+def _usual_db(samples: Samples) -> float:
+    """Return the median level of the hops in which the channels sound."""
+    levels = samples.levels_db[SIDES]
+    sounding = levels > OFFSET_DB
+    return float(np.median(levels[sounding])) if sounding.any() else OFFSET_DB
+
+
 def _beyond(path: Path, samples: Samples) -> str:
     peak = f"{path} peaks at {samples.peak:.6g} ({20.0 * np.log10(samples.peak):.0f} dBFS)"
-    levels = samples.levels_db[SIDES]
-    usual_db = float(np.median(levels[levels > OFFSET_DB])) if (levels > OFFSET_DB).any() else OFFSET_DB
-    if samples.beyond and usual_db > 0.0:
+    usual_db = _usual_db(samples)
+    if usual_db > _HOTTEST_DB or (samples.beyond and usual_db > 0.0):
         bits = next((bits for bits, most in _INTEGERS if samples.peak <= 1.001 * most), 0)
         what = f"{bits}-bit integers" if bits else "numbers of another scale"
         return f"{peak} and is that loud throughout: it looks like {what} stored as floats. Scale it to +-1."
