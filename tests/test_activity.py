@@ -327,6 +327,16 @@ def test_soft_low_notes_are_no_offset(tmp_path: Path, frequency_hz: float, level
     assert kinds(measure(write(tmp_path / "a.wav", note, subtype="FLOAT"))) == []
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 3.0])
+def test_short_and_low_sounds_are_no_offset(tmp_path: Path, seconds: float) -> None:
+    t = np.arange(round(seconds * 44100)) / 44100
+    kick = 0.8 * np.exp(-t / 0.12) * np.sin(2 * np.pi * (45 * t + 3.15 * (1 - np.exp(-t / 0.03))))
+    notes = [0.3 * np.sin(2 * np.pi * frequency_hz * t) for frequency_hz in (16.35, 20.6, 30.87, 41.2)]
+    for sound_of in (kick, 0.8 * np.exp(-t / 0.2) * np.sin(2 * np.pi * 90 * t), *notes):
+        path = write(tmp_path / "a.wav", sound_of[None].astype(np.float32), 44100, "FLOAT")
+        assert kinds(measure(path)) == []
+
+
 @pytest.mark.parametrize("value", [32.0, 1e6, -1e6, 1e20, 3e38])
 @pytest.mark.parametrize("place", [(0, 5), (1, 31_999)])
 def test_one_corrupt_sample_is_a_problem(tmp_path: Path, value: float, place: tuple[int, int]) -> None:
