@@ -17,6 +17,8 @@ from mixlab.audio import FLOOR_DB, HOP_S, FloatArray, hop_edges, to_channels
 
 __all__ = [
     "FLOOR_POWER",
+    "FRAMES_PER_HOP",
+    "FRAME_S",
     "HEARD",
     "KINDS",
     "SIDES",
@@ -35,6 +37,9 @@ KINDS = HEARD, SWINGS, SIDES, WEIGHTED = range(4)
 channels, each without its mean; the mono sum, K-weighted."""
 
 FLOOR_POWER = 10.0 ** (FLOOR_DB / 10.0)
+
+FRAME_S, FRAMES_PER_HOP = 0.01, 10
+"""Length in seconds of the frames that ``frame_energies`` is meant for, and how many make a hop."""
 
 _TERMS_PER_S = 60.0
 """Terms of the polynomial per second of a hop, the constant one included: 6 in 100 ms."""
@@ -92,24 +97,23 @@ def hop_power(
     return out
 
 
-def frame_energies(signal: FloatArray, frame: int, frames_per_hop: int) -> NDArray[np.float64]:
-    """Return the energy of each frame, of which hops of several lose their slow part.
+def frame_energies(signal: FloatArray, frame: int) -> NDArray[np.float64]:
+    """Return the energy of each frame, of which hops of ``FRAMES_PER_HOP`` lose their slow part.
 
     Args:
         signal: float32 ``(samples,)``.
-        frame: Samples in a frame; the last one may be shorter.
-        frames_per_hop: So many frames are about 100 ms.
+        frame: Samples in a frame, about ``FRAME_S``; the last one may be shorter.
 
     Returns:
         float64 ``(frames,)``, sums of squares.
     """
-    hop = frame * frames_per_hop
+    hop = frame * FRAMES_PER_HOP
     hops = -(-len(signal) // hop)
     if hops == 0:
         return np.zeros(0)
     lengths = np.minimum(hop, len(signal) - hop * np.arange(hops))
     heard = hop_power(np.ascontiguousarray(signal)[None], 0, len(signal), hops, float(hop)) * lengths
-    frames = np.pad(signal, (0, hops * hop - len(signal))).reshape(hops, frames_per_hop, frame)
+    frames = np.pad(signal, (0, hops * hop - len(signal))).reshape(hops, FRAMES_PER_HOP, frame)
     plain = np.einsum("hfn,hfn->hf", frames, frames, dtype=np.float64)
     # The slow part is spread over the frames of a hop as the energy is.
     share = heard / np.maximum(plain.sum(axis=1), 1e-300)

@@ -22,7 +22,7 @@ from mixlab.errors import AudioError, ConfigError, RunError
 from mixlab.evaluation import close_upwards, decide
 from mixlab.hearing import Downmix
 from mixlab.hierarchy import ancestry_from_parents, coherent_max
-from mixlab.levels import frame_energies
+from mixlab.levels import FRAME_S, FRAMES_PER_HOP, frame_energies
 from mixlab.runs import Run
 
 if TYPE_CHECKING:
@@ -35,11 +35,6 @@ GATE_DB = -60.0
 
 BLOCK_FRAMES = 1 << 19
 """Frames decoded at a time: memory does not grow with the length of the file."""
-
-FRAME_S = 0.01
-"""Resolution in which levels are measured, without offset and drift."""
-
-_FRAMES_PER_HOP = 10
 
 Progress = Callable[[float], None]
 
@@ -459,14 +454,14 @@ class _Meter:
     def add(self, block: FloatArray) -> None:
         self.samples += len(block)
         signal = np.concatenate([self._rest, block])
-        hop = self._frame * _FRAMES_PER_HOP
+        hop = self._frame * FRAMES_PER_HOP
         whole = len(signal) // hop * hop
-        self._energies.append(frame_energies(signal[:whole], self._frame, _FRAMES_PER_HOP))
+        self._energies.append(frame_energies(signal[:whole], self._frame))
         self._rest = signal[whole:]
 
     def levels_db(self, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the RMS level in dBFS between neighbouring edges, to within a frame of ``FRAME_S``."""
-        rest = frame_energies(self._rest, self._frame, _FRAMES_PER_HOP)
+        rest = frame_energies(self._rest, self._frame)
         total = np.concatenate([[0.0], np.cumsum(np.concatenate([*self._energies, rest]))])
         places = np.minimum(np.rint(edges_s * self.sample_rate / self._frame).astype(int), len(total) - 1)
         places[-1] = len(total) - 1

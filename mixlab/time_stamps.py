@@ -113,6 +113,11 @@ class Stamp:
     frames: int
     given: bool = False
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the file has one."""
+        return self.time_reference != NO_STAMP and self.sample_rate > 0
+
 
 def offsets_by_stamp(stamps: Sequence[Stamp]) -> tuple[list[float], str]:
     """Return where each stem of a song starts by its time stamp: after the song's earliest one.
@@ -127,12 +132,12 @@ def offsets_by_stamp(stamps: Sequence[Stamp]) -> tuple[list[float], str]:
         Seconds for each stem, at its file's own rate, 0 or more; and what is doubtful about them, or ''.
     """
     at_zero = [0.0] * len(stamps)
-    stamped = [s for s in stamps if s.time_reference != NO_STAMP and s.sample_rate > 0]
+    stamped = [s for s in stamps if s.is_there]
     if not stamped:
         return at_zero, ""
     rates = sorted({s.sample_rate for s in stamped})
     first = min(stamped, key=lambda s: s.time_reference / s.sample_rate)
-    found = [_seconds_between(first, s) if s in stamped else 0.0 for s in stamps]
+    found = [_seconds_between(first, s) if s.is_there else 0.0 for s in stamps]
     apart_s, longest_s = max(found), max(s.frames / s.sample_rate for s in stamped)
     if apart_s * rates[-1] < 1.0:
         return at_zero, ""
@@ -147,7 +152,7 @@ def offsets_by_stamp(stamps: Sequence[Stamp]) -> tuple[list[float], str]:
         doubts.append(
             f"Its files have {' and '.join(map(str, rates))} Hz; each stamp counts at its file's own rate."
         )
-    if missing := [s.stem for s in stamps if s not in stamped and not s.given]:
+    if missing := [s.stem for s in stamps if not s.is_there and not s.given]:
         doubts.append(
             f"Files of this song start at different times by their time stamps, but {', '.join(missing)} "
             f"{'has' if len(missing) == 1 else 'have'} none and is taken to start with the earliest. "

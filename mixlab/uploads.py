@@ -15,7 +15,7 @@ from mixlab.audio import AudioFile, FloatArray, check_header, length_notes
 from mixlab.decoding import DECODE_ERRORS, describe_kind, open_source
 from mixlab.errors import AudioError
 from mixlab.hearing import Downmix
-from mixlab.levels import frame_energies
+from mixlab.levels import FRAME_S, frame_energies
 
 __all__ = ["MAX_BYTES", "MAX_S", "MIN_S", "SILENT_DB", "Upload", "decode_upload"]
 
@@ -32,7 +32,6 @@ SILENT_DB = -60.0
 """An upload whose loudest 10 ms have an RMS level in dBFS below this holds nothing to tag."""
 
 _BLOCK_FRAMES = 1 << 18
-_FRAME_S, _FRAMES_PER_HOP = 0.01, 10
 _READS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
 
 # Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
@@ -200,6 +199,6 @@ def _refuse_damage(file: AudioFile, name: str, done: int, why: str) -> NoReturn:
 
 
 def _loudest_db(mono: FloatArray, rate: int) -> float:
-    frame = max(min(round(_FRAME_S * rate), len(mono)), 1)
-    energies = frame_energies(mono[: len(mono) // frame * frame], frame, _FRAMES_PER_HOP)
+    frame = max(min(round(FRAME_S * rate), len(mono)), 1)
+    energies = frame_energies(mono[: len(mono) // frame * frame], frame)
     return 10.0 * float(np.log10(max(energies.max(initial=0.0) / frame, 1e-30)))
