@@ -33,7 +33,6 @@ STATES = {
 LEVELS = ("level (dBFS)", "in the mix (dB)", "loudness (LUFS)")
 """Columns of the table of sources that hold decibels."""
 
-EFFECT_COLUMNS = ["source", "instrument", "order", "effect", "parameter", "value", "unit"]
 _MAY_BREAK = "\u200b"
 _UNITS = {"frequency_hz": "Hz", "gain_db": "dB", "q": "Q", "rate": "times as fast", "semitones": "semitones"}
 _PARAMETERS = {
