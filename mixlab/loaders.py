@@ -5,7 +5,7 @@ import importlib
 import math
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,17 +32,31 @@ AHEAD = 32
 _LARGE = ("audio", "sources")
 
 
-class _Batches(IterableDataset[Batch]):
-    """Batches from a position on as they are, for datasets whose items may hold anything."""
+class Batches(IterableDataset[T]):
+    """Batches from a position on, as a function makes them: they may hold anything.
 
-    def __init__(self, dataset: MixDataset, epoch: int, first_batch: int) -> None:
+    Args:
+        dataset: The dataset.
+        epoch: Where to begin.
+        first_batch: Where to begin.
+        make: Makes a batch of a dataset's items, by number, of an epoch.
+    """
+
+    def __init__(
+        self,
+        dataset: MixDataset,
+        epoch: int,
+        first_batch: int,
+        make: Callable[[MixDataset, range, int], T],
+    ) -> None:
         super().__init__()
         self._dataset, self._epoch, self._first_batch = dataset, epoch, first_batch
+        self._make = make
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[T]:
         """Yield a fixed set to its end; go on to the next epochs in training."""
         for batch, later in turns(self._dataset, self._first_batch):
-            yield self._dataset._stack(self._dataset.batch_indices(batch), self._epoch + later)
+            yield self._make(self._dataset, self._dataset.batch_indices(batch), self._epoch + later)
 
 
 def turns(dataset: MixDataset, first_batch: int) -> Iterator[tuple[int, int]]:
@@ -224,7 +238,8 @@ class MixLoader:
     def _start(self, epoch: int, batch: int) -> Iterator[Batch]:
         """Return the stream of batches from one on."""
         if self.mixes.changes_items:
-            return iter(self._loader(_Batches(self.mixes, epoch, batch), pin_memory=self._pins()))
+            batches = Batches(self.mixes, epoch, batch, MixDataset._stack)
+            return iter(self._loader(batches, pin_memory=self._pins()))
         return self._through_buffers(epoch, batch)
 
     def _through_buffers(self, epoch: int, batch: int) -> Iterator[Batch]:

@@ -3,27 +3,14 @@
 from collections.abc import Iterator
 
 import torch
-from torch.utils.data import IterableDataset
 
 from mixlab.datasets import Batch, MixDataset
 from mixlab.device.raw import RawBatch, join_items, prepare_item
 from mixlab.device.rendering import render_batch
 from mixlab.errors import ConfigError
-from mixlab.loaders import MixLoader, check_dataset, turns
+from mixlab.loaders import Batches, MixLoader, check_dataset
 
 __all__ = ["DeviceLoader", "make_device_loader"]
-
-
-class _RawBatches(IterableDataset[RawBatch]):
-    """Raw batches from a position on: a fixed set to its end, training into the next epochs."""
-
-    def __init__(self, dataset: MixDataset, epoch: int, first_batch: int) -> None:
-        super().__init__()
-        self._dataset, self._epoch, self._first_batch = dataset, epoch, first_batch
-
-    def __iter__(self) -> Iterator[RawBatch]:
-        for batch, later in turns(self._dataset, self._first_batch):
-            yield _prepare(self._dataset, self._dataset.batch_indices(batch), self._epoch + later)
 
 
 def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
@@ -71,7 +58,7 @@ class DeviceLoader(MixLoader):
     def _start(self, epoch: int, batch: int) -> Iterator[Batch]:
         """Return the stream of rendered batches from one on."""
         config, dataset = self.mixes.config, self.mixes
-        for raw in self._loader(_RawBatches(dataset, epoch, batch), pin_memory=self._pins()):
+        for raw in self._loader(Batches(dataset, epoch, batch, _prepare), pin_memory=self._pins()):
             yield render_batch(
                 raw,
                 self.device,
