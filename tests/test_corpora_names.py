@@ -884,3 +884,12 @@ def test_names_of_two_instruments_claim_neither(name: str, either: str, other: s
 )
 def test_names_of_sessions_in_many_languages(name: str, expected: set[str]) -> None:
     assert nodes(name) == expected
+
+
+def test_a_file_that_is_called_as_what_heads_the_others_is_the_song() -> None:
+    names = ["Voices", "Voices_Guitar", "Voices_Drums", "Voices_Bass Vox"]
+    labels = song_labels(names, ["Voices"])
+    assert resolve_stem(folder_parser().label_map, labels["Voices"]).ignored
+    assert labels["Voices_Guitar"] == ("guitar",)
+    assert song_labels(["Voices", "Guitar", "Drums"], ["Voices"])["Voices"] == ("voices",)
+    assert song_labels(["Drums", "Drums_Kick", "Drums_Snare"], ["Drums"])["Drums"] == ("drums",)

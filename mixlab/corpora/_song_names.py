@@ -133,8 +133,13 @@ def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NamePar
     others = parser.families(label for name in cut if named[name] for label in parser.read(cut[name]))
     if not title or others <= (heading or parser.families(title)):
         return words
-    long = len(title) > 1
-    return {name: cut[name] if named[name] or (long and not cut[name]) else words[name] for name in words}
+    headed = [
+        name
+        for name in cut
+        if _holds(words[name], title, end=False) and parser.families(parser.read(cut[name])) - heading
+    ]
+    sure = len(title) > 1 or len(headed) > 1  # beside "Voices_Bass" and "Voices_Drums", "Voices" is the song
+    return {name: cut[name] if named[name] or (sure and not cut[name]) else words[name] for name in words}
 
 
 def _within_label(words: Sequence[Word], title: Sequence[str], parser: NameParser) -> bool:
