@@ -157,19 +157,18 @@ def read_arrays(path: Path) -> "dict[str, NDArray[Any]]":
     """Read all arrays of an ``.npz`` file; arrays of Python objects, which are code, are refused.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        OSError: it is not there, or may not be read.
         ValueError: it is damaged, or no such file.
     """
     import numpy as np
 
-    try:
-        # Opened here: NumPy leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    # Opened here: NumPy leaves a damaged file open, and a file that may not be read is not damaged.
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def discard_damaged(path: Path, error: Exception) -> None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from mixlab.recipes import MixRecipe
 
-__all__ = ["METRIC_COLUMNS", "Predictions", "Run", "plain", "provenance"]
+__all__ = ["METRIC_COLUMNS", "Predictions", "Run", "plain", "provenance", "read_tensors"]
 
 SCHEMA_VERSION = 1
 
@@ -429,14 +429,7 @@ class Run:
 
         A damaged file is removed, with a warning: embeddings can be made anew.
         """
-        file = self.checkpoints / "embeddings.safetensors"
-        if not file.is_file():
-            return None
-        try:
-            return dict(_safetensors().load(file.read_bytes()))
-        except Exception as error:
-            discard_damaged(file, error)
-            return None
+        return read_tensors(self.checkpoints / "embeddings.safetensors")
 
     def write_predictions(self, predictions: Predictions) -> None:
         """Write ``predictions.parquet``."""
@@ -523,6 +516,27 @@ def _run_files(folder: Path) -> Iterable[Path]:
 
 def _cell(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.10g}"
+
+
+def read_tensors(file: Path) -> "dict[str, Tensor] | None":
+    """Return the tensors of a file that can be made anew; None where there is none, or a damaged one.
+
+    A damaged file is removed, with a warning.
+
+    Raises:
+        MissingDependencyError: safetensors is not installed.
+        OSError: the file is there and cannot be read.
+    """
+    if not file.is_file():
+        return None
+    load, data = _safetensors().load, file.read_bytes()
+    try:
+        return dict(load(data))
+    except MemoryError:  # says nothing of the file
+        raise
+    except Exception as error:
+        discard_damaged(file, error)
+        return None
 
 
 def _safetensors() -> Any:  # noqa: ANN401 - a module

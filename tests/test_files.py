@@ -15,6 +15,7 @@ from mixlab.files import (
     discard_damaged,
     make_folder,
     open_atomic,
+    read_arrays,
     temporary_path,
     try_lock,
     write_atomic,
@@ -195,3 +196,11 @@ def test_busy_is_what_the_system_calls_busy(
     monkeypatch.setattr(fcntl, "flock", refuse)
     with (tmp_path / "lock").open("ab") as file:
         assert not try_lock(file)
+
+
+def test_arrays_that_cannot_be_opened_are_not_taken_for_damaged(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"Is a directory|Permission denied"):
+        read_arrays(tmp_path)
+    (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(ValueError, match="BadZipFile"):
+        read_arrays(tmp_path / "cut.npz")

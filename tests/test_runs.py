@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mixlab.errors import RunError
-from mixlab.runs import METRIC_COLUMNS, Predictions, Run, plain, provenance
+from mixlab.errors import MissingDependencyError, RunError
+from mixlab.runs import METRIC_COLUMNS, Predictions, Run, plain, provenance, read_tensors
 from tests.tiny_run import write_run
 
 CONFIG = {"catalog": "catalog", "out": "run", "mix": {"p_musical": 0.4}, "train": {"seed": 3}}
@@ -200,3 +201,14 @@ def test_damaged_embeddings_are_named_and_removed(tmp_path: Path) -> None:
     with pytest.warns(RuntimeWarning, match=r"embeddings\.safetensors was damaged .*made anew"):
         assert run.read_embeddings() is None
     assert not file.exists()
+
+
+def test_embeddings_stay_where_it_is_not_they_that_are_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "embeddings.safetensors"
+    file.write_bytes(b"whole, for all that anybody knows")
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(MissingDependencyError, match="needs safetensors"):
+        read_tensors(file)
+    assert file.is_file()

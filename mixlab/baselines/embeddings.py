@@ -14,9 +14,9 @@ from mixlab.audio import FloatArray
 from mixlab.baselines.config import RANDOM, BaselineConfig
 from mixlab.baselines.features import Extract, Mixes
 from mixlab.errors import ConfigError, MissingDependencyError
-from mixlab.files import discard_damaged, make_folder, temporary_path
+from mixlab.files import make_folder, temporary_path
 from mixlab.models import ModelConfig, TaggingModel, build_model, load_weights, read_weights
-from mixlab.runs import Run
+from mixlab.runs import Run, read_tensors
 from mixlab.training import load_model
 from mixlab.training.transfer import calibrate_batch_norm
 from mixlab.weights import checksum, find_weights, identify
@@ -148,7 +148,7 @@ def _random_weights(config: BaselineConfig, training: Mixes, cache: Path) -> Pat
     parts = [_shape(config.model), config.seed, dataset.content_hash, training.seed]
     name = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
     file = cache / f"random-{name}.safetensors"
-    if _is_whole(file):
+    if read_tensors(file) is not None:
         return file
     torch.manual_seed(config.seed)
     model = build_model(config.model, 1).eval()
@@ -164,18 +164,6 @@ def _random_weights(config: BaselineConfig, training: Mixes, cache: Path) -> Pat
     with temporary_path(file) as temporary:
         _safetensors().save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
     return file
-
-
-def _is_whole(file: Path) -> bool:
-    """Tell whether a file of weights is there and can be read; a damaged one is removed, with a warning."""
-    if not file.is_file():
-        return False
-    try:
-        _safetensors().load_file(file)
-    except Exception as error:
-        discard_damaged(file, error)
-        return False
-    return True
 
 
 def _safetensors() -> Any:  # noqa: ANN401 - a module
