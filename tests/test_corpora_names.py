@@ -809,6 +809,14 @@ def test_what_is_ignored_by_name_is_counted() -> None:
         ("Bass Mute", {"electric-bass", "synth-bass", "double-bass"}),
         ("SO_DJ_90_drum_loop_full", {"drums", "drum-machine"}),
         ("Zork 120 guitar loop full", {"guitar"}),
+        ("Kick Off Axis", {"kick-drum"}),
+        ("Off Axis Gtr", {"guitar"}),
+        ("Drum Loop (Free)", {"drums", "drum-machine"}),
+        ("Guitar Loop Free", {"guitar"}),
+        ("Vox Muted Trumpet", {"voice", "muted-trumpet"}),
+        ("Strings (no basses)", {"bowed-string"}),
+        ("Choir without sopranos", {"choir"}),
+        ("Organ no pedals", {"organ"}),
     ],
 )
 def test_words_of_bounces_and_mutes_that_are_ways_of_playing(name: str, expected: set[str]) -> None:

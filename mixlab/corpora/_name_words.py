@@ -15,6 +15,7 @@ __all__ = [
     "MUTERS",
     "NEGATORS",
     "NOT_NEGATED",
+    "OFF_PLACES",
     "SUFFIX_NEGATORS",
     "SYNTHESIZERS",
     "TAKE_WORDS",
@@ -39,8 +40,8 @@ JOINING = frozenset({"and", "plus", "&", "+"})
 
 TAKE_WORDS = _words(
     """
-    a alt alternate amp array back beater bip bottom bounce bounced bus center centre clean close closemic
-    comp copy di direct double doubled dry dt edit export exported far farmic final fix front full in
+    a alt alternate amp array axis back beater bip bottom bounce bounced bus center centre clean close
+    closemic comp copy di direct double doubled dry dt edit export exported far farmic final fix front full in
     inside isobooth l layer left line live lo lofi low main mel mic micpair mics mid mix mono
     new octave od old out outside pair part peer phrase print printed r raw rec recording ref render
     rendered rev reverse reversed riff right room sample samples section shot side solo spot squash stem
@@ -199,6 +200,11 @@ NEGATORS = {
 
 SUFFIX_NEGATORS = _words("less off removed excluded omitted free deleted")
 """Words behind what is missing: ``Vocals Off``, ``Drums removed``."""
+
+OFF_PLACES = frozenset(
+    {("off", place) for place in ("axis", "beat", "beats", "center", "centre", "mic", "stage")}
+)
+"""Where a microphone stands or what is played: ``Kick Off Axis`` is a kick."""
 
 MUTERS = _words("mute muted mutes stumm")
 """Words behind a voice or the drums that are missing; guitars, trumpets and cymbals are played so."""

@@ -30,6 +30,7 @@ from mixlab.corpora._name_words import (
     MUTERS,
     NEGATORS,
     NOT_NEGATED,
+    OFF_PLACES,
     SUFFIX_NEGATORS,
     TAKE_WORDS,
     WEAK_ADJECTIVES,
@@ -156,12 +157,23 @@ class NameParser(Vocabulary):
         sign = words[at].text == MINUS
         others = [span for span in spans if span.end <= at and span.labels != taken]
         kept = self.families(label for span in others for label in span.labels)
-        if taken and len(kept) == 1 and self.families(taken) <= kept:
+        related = self.families(taken) <= kept or self._within(taken, others)
+        if taken and len(kept) == 1 and related:
             # "Drums -Kick" is a kick: a dash with one blank is more often a dash than a minus.
             return "", self._without_missing([*words[:at], *words[at + 1 :]])[1] if sign else words[:at]
         return "everything but " + (
             " ".join(taken) or " ".join(w.text for w in words[at + 1 :]) or "something"
         ), []
+
+    def _within(self, taken: Iterable[str], spans: Iterable[Span]) -> bool:
+        """Return whether what is taken may be part of what is kept: "Strings (no basses)"."""
+        kept = {node for span in spans for label in span.labels for node in self.nodes(label)}
+        return any(
+            kept & self.taxonomy.closure([node])
+            or any(node in self.taxonomy.closure([whole]) for whole in kept)
+            for label in taken
+            for node in self.nodes(label)
+        )
 
     def negates(self, words: Sequence[Word], at: int) -> bool:
         """Return whether the word at ``at`` takes something away: "no" in "no vocals"."""
@@ -173,7 +185,7 @@ class NameParser(Vocabulary):
         if word in SUFFIX_NEGATORS:
             return self._before(words, at, spans)
         if word in MUTERS:
-            return self._muted(at, spans)
+            return self._muted(words, at, spans)
         if word == "no" and at + 1 == len(words):
             return self._before(words, at, spans)
         if word.endswith("less") and word not in self._known and len(word) > 6:
@@ -208,12 +220,17 @@ class NameParser(Vocabulary):
             return self._after(words, at, spans, strong=False)
         if span is None:
             return self._after(words, at, spans, strong=False) if words[at].text == "less" else None
+        if (words[at].text, after.text if after else "") in OFF_PLACES:
+            return None
+        if words[at].text == "free" and (words[at].apart or any(word.text in LOOPS for word in words)):
+            return None  # "Drum Loop (Free)" costs nothing
         return None if words[at].text == "off" and "snare-drum" in self.nodes(span.labels[0]) else span.labels
 
-    def _muted(self, at: int, spans: Sequence[Span]) -> tuple[str, ...] | None:
+    def _muted(self, words: Sequence[Word], at: int, spans: Sequence[Span]) -> tuple[str, ...] | None:
         """Return the labels before "muted" where no player mutes: a voice or all drums, no trumpet."""
         span = next((s for s in spans if s.end == at), None)
-        if span is None:
+        ahead = any(s.start in (at, at + 1) and self.sounds(s) and not words[s.start].apart for s in spans)
+        if span is None or ahead:  # "Vox Muted Trumpet"
             return None
         silenced = "voice" in self.families(span.labels) or "drums" in self.nodes(span.labels[0])
         return span.labels if silenced else None
