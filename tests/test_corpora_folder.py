@@ -116,3 +116,13 @@ def test_real_audio(shared: Path) -> None:
     assert found["waveform-playlist/Guitar30"] == {"guitar"}
     assert len(found) == 8
     assert all(found.values())
+
+
+def test_an_adjective_behind_the_title_is_no_guitar(tmp_path: Path) -> None:
+    for name in ("flute_acoustic_000-060-100", "flute_acoustic_001-060-100", "flute_electronic_002-060-100"):
+        touch(tmp_path / "flute" / f"{name}.wav")
+    for name in ("Piano - Bass", "Piano - Drums"):
+        touch(tmp_path / "Piano" / f"{name}.wav")
+    found = {entry.stem: entry.labels for entry in scan(CORPORA["folder"], tmp_path).stems}
+    assert {labels for stem, labels in found.items() if stem.startswith("flute")} == {("flute",)}
+    assert (found["Piano - Bass"], found["Piano - Drums"]) == (("bass",), ("drums",))

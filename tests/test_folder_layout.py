@@ -687,3 +687,106 @@ def test_several_songs_in_one_folder_are_listed(tmp_path: Path, names: list[str]
     listed = [p.path for p in result.problems if p.kind == "several-songs"]
     assert listed == (["Folder"] if several else [])
     assert set(songs(result)) == {"Folder"}
+
+
+# Names that are instruments' and artists' -------------------------------------------------------------
+
+STEMS = ("drums.wav", "bass.wav", "vocals.wav")
+
+
+@pytest.mark.parametrize("artist", ["Voices", "Kora Band", "The Organ", "Brass", "Pianos"])
+@pytest.mark.parametrize("song", ["Ice", "Debut/01 Ice", "Debut/CD 1/Ice", "Vol 2/Bells"])
+def test_an_artist_who_is_called_like_an_instrument(tmp_path: Path, artist: str, song: str) -> None:
+    names = (artist, "Ann", "Bob", "Cy", "Dee", "Strings")
+    result = read(tmp_path, *product(names, [f"{song} A", f"{song} B"], STEMS))
+    assert {song.split("~")[0] for song in songs(result)} == set(names)
+    assert {frozenset(stems.items()) for stems in songs(result).values()} == {
+        frozenset({("drums", ("drums",)), ("bass", ("bass",)), ("vocals", ("vocals",))})
+    }
+    assert {entry.artist for entry in result.stems} == set(names)
+
+
+def test_an_artist_called_like_an_instrument_who_plays_it(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Organ/Moon", "Organ/Sun", "Ann/Rain"], ["organ.wav", "bass.wav"]))
+    assert set(songs(result)) == {"Organ~Moon", "Organ~Sun", "Ann~Rain"}
+    assert songs(result)["Organ~Sun"] == {"organ": ("organ",), "bass": ("bass",)}
+
+
+def test_a_bus_with_other_instruments_in_it_stays_a_bus(tmp_path: Path) -> None:
+    result = read(
+        tmp_path,
+        *product(
+            ["Song A", "Song B"],
+            ["Drums/Kick.wav", "Synth/Bass.wav", "Synth/Session 2/Brass.wav", "Synth/Session 2/Bells.wav"],
+        ),
+    )
+    assert set(songs(result)) == {"Song A", "Song B"}
+
+
+def test_several_files_of_a_song_in_the_folder_of_its_instrument(tmp_path: Path) -> None:
+    titles = ["Piano Man", "Fog", "Day"]
+    result = read(
+        tmp_path,
+        *product(["drums"], titles, ["kick.wav", "snare.wav"]),
+        *product(["synth"], titles, ["bass.wav", "lead.wav"]),
+    )
+    assert set(songs(result)) == set(titles)
+
+
+# Small things -----------------------------------------------------------------------------------------
+
+
+def test_a_workstations_folder_of_processed_clips_is_no_song(tmp_path: Path) -> None:
+    places = ["Samples/Processed/Consolidate/Bass.wav", "Samples/Recorded/Drums.aif"]
+    result = read(tmp_path, *product(["One Project", "Two Project"], places))
+    assert {song: set(stems) for song, stems in songs(result).items()} == {
+        "One Project": {"Bass", "Drums"},
+        "Two Project": {"Bass", "Drums"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "labels"),
+    [
+        ("Vocal Loops/VL_01.wav", ("vocal",)),
+        ("Vox/Lead/Main.wav", ("vox",)),
+        ("Guitars/Main.wav", ("guitars",)),
+        ("Strings/Vl.wav", ("vl",)),
+        ("Drums/OH.wav", ("oh",)),
+    ],
+)
+def test_what_is_vague_in_a_bus_has_the_label_of_the_bus(
+    tmp_path: Path, path: str, labels: tuple[str, ...]
+) -> None:
+    result = read(tmp_path, f"Song/{path}", "Song/Keys/Piano.wav", "Song/Drums/Kick.wav")
+    assert {entry.path: entry.labels for entry in result.stems}[f"Song/{path}"] == labels
+
+
+def test_folders_beside_splits_are_named(tmp_path: Path) -> None:
+    result = read(tmp_path, "train/Aa/drums.wav", "test/Bb/drums.wav", "holdout/Cc/drums.wav")
+    assert {entry.song: entry.corpus_split for entry in result.stems} == {
+        "train~Aa": "train",
+        "test~Bb": "test",
+        "holdout~Cc": "",
+    }
+    assert any("the songs in holdout beside them have no split" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("1-04 Ann - Ice", "1-05 Ann - Fog"),
+        ("(03) Ann - Ice", "(04) Ann - Fog"),
+        ("12 Ann - Ice", "Ann - Fog"),
+    ],
+)
+def test_a_number_in_front_does_not_part_an_artist(tmp_path: Path, one: str, two: str) -> None:
+    first, second = one_each(read(tmp_path, f"{one}/bass.wav", f"{two}/bass.wav")).values()
+    assert "artist:ann" in set(first.groups) & set(second.groups)
+
+
+@pytest.mark.parametrize("behind", [" copy", " - Kopie", " - Copie", " (1)", " - copia"])
+def test_copies_by_name_are_tied(tmp_path: Path, behind: str) -> None:
+    first, second = one_each(read(tmp_path, "Sunrise/bass.wav", f"Sunrise{behind}/bass.wav")).values()
+    assert set(first.groups) & set(second.groups)
+    assert (first.artist, second.artist) == ("", "")

@@ -27,7 +27,9 @@ _MIXES = words_set(
 _SONG_WORDS = words_set("song songs tune tunes title")
 _RANGES = words_set("soprano alto tenor baritone")
 _NOT_ALONE = words_set("bass tom")
+_MAIN = words_set("main mains")
 _MANY_NUMBERS = 5
+_SHORT = 2  # letters of an abbreviation that means many things
 _MOST = 0.5
 _MIX_LABEL = ("mix",)
 
@@ -123,9 +125,10 @@ class Names:
         """Return whether a file in buses says by itself what it is.
 
         ``kick`` and ``Room`` in ``Drums`` do, ``01`` and ``Anna`` do not; nor does ``Piano Man``, which is of
-        another family and has a word that is none of an instrument. In a folder of mixes, and of what
-        lacks an instrument, only a name that is an instrument's and nothing else does. ``Alto`` in
-        ``Sax`` is a saxophone, ``Bass`` in ``Drums`` none of the basses.
+        another family and has a word that is none of an instrument, nor ``VL`` in ``Vocals``. In a folder
+        of mixes, and of what lacks an instrument, only a name that is an instrument's and nothing else
+        does. ``Alto`` in ``Sax`` is a saxophone, ``Bass`` in ``Drums`` none of the basses, ``Main`` in
+        ``Vox`` a voice.
 
         Args:
             name: The file's name, '' where it is the song's.
@@ -133,13 +136,14 @@ class Names:
             folders: Names of the buses around it.
         """
         known = self.parser.is_known(name)
+        around = self.parser.families(label for folder in folders for label in self.of_folder(folder))
+        words = {word for word in split_words(name) if word.isalpha()}
+        if around and words <= _RANGES | _MAIN:
+            return False
         if any(map(self.parser.nodes, labels)):
-            around = self.parser.families(label for folder in folders for label in self.of_folder(folder))
             alike = not around.isdisjoint(self.parser.families(labels))
-            words = {word for word in split_words(name) if word.isalpha()}
-            if around and (words <= _RANGES or (words <= _NOT_ALONE and not alike)):
-                return False
-            return known or alike
+            vague = words <= _NOT_ALONE or all(len(word) <= _SHORT for word in words)
+            return alike or (known and not (around and vague))
         return known and any(map(self.parser.settles, labels))
 
     def titles(self, names: Sequence[str]) -> list[str]:
@@ -173,6 +177,35 @@ class Names:
         if not _SONG_WORDS.isdisjoint(words):
             return True
         return not self.parser.is_known(name) and not all(w in _SECTIONS or not w.isalpha() for w in words)
+
+    def holds_songs(self, folder: Node, beside: Sequence[Node]) -> bool:
+        """Return whether a folder named after an instrument holds whole songs: ``Voices/Ice/drums.wav``.
+
+        In at least half of the folders below it, half of the instruments or more are of other families than
+        its name; of one other family only where no folder of an instrument beside it has that song too.
+        Buses hold files of their own.
+        """
+        own = self.families(folder.name)
+        songs = self._songs_below(folder)
+        if not own or not songs or any(other.files for other in beside):
+            return False
+        others = {song for other in beside if other is not folder for song in self._songs_below(other)}
+        whole = 0
+        for song, families in songs.items():
+            strange = [of for of in families if own.isdisjoint(of)]
+            enough = len(set(strange)) > 1 or (strange and song not in others)
+            whole += bool(enough) and 2 * len(strange) >= len(families)
+        return 2 * whole >= len(songs)
+
+    def _songs_below(self, folder: Node) -> dict[Parts, list[frozenset[str]]]:
+        """Return the families of the instruments in the folders below that are no buses."""
+        found: dict[Parts, list[frozenset[str]]] = defaultdict(list)
+        for file in folder.all_files():
+            inside = file.parts[len(folder.parts) :]
+            below = tuple(_key(part) for part in inside if not self.is_bus(part))
+            if below and self.sounds(file.name):
+                found[below].append(self.families(file.name))
+        return found
 
     def judge(self, folders: Sequence[Node], *, title: str, top: bool) -> Meaning:
         """Say what folders named after instruments are.

@@ -15,7 +15,8 @@ root down:
   name says an instrument and at least half say something else. Numbers are taken for songs where
   five or more are the same in all folders, at the top.
 * Folders whose names say what sounds but whose files mostly are of other families
-  (``Bells/drums.wav``) are songs with such titles.
+  (``Bells/drums.wav``) are songs with such titles, and those that hold such songs
+  (``Voices/Ice/drums.wav``) are artists or albums.
 * Any other folder with audio in it is a song, at any depth.
 """
 
@@ -121,13 +122,14 @@ class _Reader:
         self._with_buses: set[Parts] = set()
         self._instruments: set[str] = set()
         self._by_file: set[Parts] = set()
+        self._without_split: set[str] = set()
         self._loose = 0
 
     # Reading down ---------------------------------------------------------------------------------
 
     def visit(self, node: Node, place: _Place) -> None:
         """Place all files of a folder and of those below it."""
-        buses = [child for child in node.children if self._names.is_bus(child.name)]
+        buses = self._buses(node)
         meaning = self._meaning(node, buses, place.top)
         if meaning is Meaning.BUSES:
             self._add_song(node, place)
@@ -144,7 +146,13 @@ class _Reader:
             self._add_files(node, node.files, place)
         splits = self._splits(node, rest)
         for child in rest:
+            if splits and child.name not in splits and self._holds_songs(child):
+                self._without_split.add(child.name)
             self.visit(child, self._below(node, child, splits, place))
+
+    def _buses(self, node: Node) -> list[Node]:
+        named = [child for child in node.children if self._names.is_bus(child.name)]
+        return [child for child in named if not self._names.holds_songs(child, named)]
 
     def _meaning(self, node: Node, buses: Sequence[Node], top: bool) -> Meaning:
         sounding = [bus for bus in buses if self._names.sounds(bus.name)]
@@ -188,8 +196,7 @@ class _Reader:
     def _holds_songs(self, node: Node) -> bool:
         if node.files or not node.children:
             return False
-        buses = [child for child in node.children if self._names.is_bus(child.name)]
-        return self._meaning(node, buses, top=True) is not Meaning.BUSES
+        return self._meaning(node, self._buses(node), top=True) is not Meaning.BUSES
 
     def _below(self, node: Node, child: Node, splits: dict[str, str], place: _Place) -> _Place:
         split = splits.get(child.name, "")
@@ -271,6 +278,10 @@ class _Reader:
 
     # Saying ---------------------------------------------------------------------------------------
 
+    def _beside(self) -> str:
+        names = ", ".join(sorted(self._without_split)[:_SHOWN])
+        return f"; the songs in {names} beside them have no split" if names else ""
+
     def notes(self) -> list[str]:
         """Return what was taken for what, a sentence each."""
         found = []
@@ -280,7 +291,7 @@ class _Reader:
         counts = Counter({split: len(songs) for split, songs in by_split.items() if split})
         if counts:
             listed = ", ".join(f"{split} {count}" for split, count in counts.items())
-            found.append(f"took folders of that name as splits ({listed} songs).")
+            found.append(f"took folders with the names of splits as splits ({listed} songs){self._beside()}.")
         if self._with_buses:
             found.append(
                 f"took folders within a song as its buses, in {count_songs(len(self._with_buses))}: "

@@ -19,6 +19,7 @@ __all__ = [
     "split_artist",
     "split_of",
     "version_of",
+    "without_number",
     "words_set",
 ]
 
@@ -56,9 +57,9 @@ _VERSIONS = {
 _FORMAT_WORDS = words_set("aac aif aiff alac flac flacs mpeg ogg opus wav wave waves wavs")
 _WRAPPER_WORDS = _FORMAT_WORDS | words_set(
     """
-    audio audios bounces consolidated data dataset datasets export exported exports file files imported
-    individual media multis multitrack multitracks recorded recordings render rendered renders samples
-    separated sessions songs sources sounds stem stems tracks
+    audio audios bounces consolidate consolidated data dataset datasets export exported exports file files
+    imported individual media multis multitrack multitracks recorded recordings render rendered renders
+    samples separated sessions songs sources sounds stem stems tracks
     """
 )
 # These too, but they are also names that songs have: only where nothing but wrappers lies beside.
@@ -72,7 +73,7 @@ _GENERIC_WORDS = (
     | _LOOSE_WORDS
     | words_set(
         """
-        a album albums and anonymous batch box cd chunk chunks collection collections compilation
+        a album albums and anonymous batch bpm box cd chunk chunks collection collections compilation
         compilations corpus demo demos disc disk dl download downloads ep fold folder folders group groups
         incoming jam jams library live lp misc miscellaneous mix mixes multi new no nr number old other
         others part parts piece pieces pack package project projects recording rehearsal rehearsals release
@@ -85,7 +86,8 @@ _GENERIC_WORDS = (
 _NO_ARTIST = words_set("anonymous artist artists unknown va various")
 _VERSION_WORDS = words_set(
     """
-    alt alternate alternative copy demo draft edit final live mono remaster remastered remix rough stereo
+    alt alternate alternative copia copie copy demo draft duplicate edit final kopia kopie live mono
+    remaster remastered remix rough stereo
     studio take takes unplugged v ver version versions
     """
 )
@@ -106,6 +108,7 @@ _GENRES = words_set("""
 _DASH = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d"
 _LONG_DASH = "\u2014\u2015\u2e3a\u2e3b"
 _SPACED_DASH = re.compile(rf"[\s_]+[{_DASH}]+[\s_]+|\s*[{_LONG_DASH}]\s*")
+_NUMBER_IN_FRONT = re.compile(r"^[\W_]*\d[\d\W_]*(?=[^\W\d_])")
 _TAKE_NUMBER = re.compile(r"(?:\d[\d\s._-]*)(?=[^\W\d])")
 
 
@@ -185,6 +188,11 @@ def may_be_artist(name: str) -> bool:
     if len(words) > 1 and all(word in _NO_ARTIST for word in words):  # "Various Artists"
         return False
     return not is_generic(name) and not all(word in _GENRES | _GENERIC_WORDS for word in words)
+
+
+def without_number(artist: str) -> str:
+    """Return an artist without what may be a track number in front: ``1-04 Ann``, ``(03) Ann``, ``9 Ann``."""
+    return _NUMBER_IN_FRONT.sub("", artist) or artist
 
 
 def split_artist(name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from mixlab.corpora._name_parts import Word, words_of
-from mixlab.corpora._name_words import NEGATORS
+from mixlab.corpora._name_words import NEGATORS, WEAK_ADJECTIVES
 from mixlab.corpora._names import NameParser, folder_parser
 
 __all__ = ["ONLY_TITLE", "doubt", "left_out", "song_labels"]
@@ -123,6 +123,7 @@ def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NamePar
 
     It is a title where the song's files are of other families, and is cut where something is left
     that says what sounds: of ``Bass_MIX``, ``Bass`` and ``Bass DI`` the first is a mix, the others basses.
+    ``Flute_acoustic`` alone is no guitar in a song called "Flute".
     """
     heading = parser.families(parser.read([Word(text) for text in title]))
     cut = {
@@ -130,7 +131,8 @@ def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NamePar
         for name, found in words.items()
     }
     named = {name: parser.says_instrument(found) for name, found in cut.items()}
-    others = parser.families(label for name in cut if named[name] for label in parser.read(cut[name]))
+    sure = [found for name, found in cut.items() if named[name] and not _is_weak(found)]
+    others = parser.families(label for found in sure for label in parser.read(found))
     if not title or others <= (heading or parser.families(title)):
         return words
     headed = [
@@ -140,6 +142,12 @@ def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NamePar
     ]
     sure = len(title) > 1 or len(headed) > 1  # beside "Voices_Bass" and "Voices_Drums", "Voices" is the song
     return {name: cut[name] if named[name] or (sure and not cut[name]) else words[name] for name in words}
+
+
+def _is_weak(words: Sequence[Word]) -> bool:
+    """Return whether words name an instrument only where no other does: "acoustic", "electric 02"."""
+    adjectives = WEAK_ADJECTIVES | {"electronic", "synthetic"}
+    return adjectives.issuperset(word.text for word in words if word.text.isalpha())
 
 
 def _within_label(words: Sequence[Word], title: Sequence[str], parser: NameParser) -> bool:
@@ -184,6 +192,8 @@ def _is_shared_title(
     if len({parser.read(rest) for rest in saying}) < 2 or _cuts(holders, run, parser, end=end):
         return False
     if not _is_title(run, parser):
+        if all(map(_is_weak, saying)):
+            return False
         return not _settled(run, parser) and _heads_all(run, saying, words, parser)
     if len(run) == 1 and len(saying) < 3 and not all(_parted(found, end=end) for found in holders):
         return False  # "Thumb Piano" and "Thumb Bass" are no title's

@@ -50,7 +50,7 @@ from pathlib import Path
 from mixlab.corpora._folder_artists import artists_of_folders
 from mixlab.corpora._folder_buses import Names
 from mixlab.corpora._folder_layout import Placed, read_layout
-from mixlab.corpora._folder_words import is_generic, plain_title, split_artist
+from mixlab.corpora._folder_words import is_generic, plain_title, split_artist, without_number
 from mixlab.corpora._keys import artist_keys, normalise, song_keys, spaced
 from mixlab.corpora._names import NameParser, folder_parser
 from mixlab.corpora._paths import is_file
@@ -359,7 +359,9 @@ def _entry(song: _Song, stem: str, file: _File, labels: tuple[str, ...]) -> Stem
         album=row.album,
         genre=row.genre,
         corpus_split=song.split,
-        groups=tuple(sorted({*artist_keys(artist), *song_keys(artist, title), *song.ties})),
+        groups=tuple(
+            sorted({*artist_keys(artist, without_number(artist)), *song_keys(artist, title), *song.ties})
+        ),
         bleed=row.bleed,
         bleed_labels=row.bleed_labels,
         gain=row.gain,
