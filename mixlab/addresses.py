@@ -6,16 +6,19 @@ import numpy as np
 
 from mixlab.errors import ConfigError, OutOfRangeError
 
-__all__ = ["check_number", "check_sizes"]
+__all__ = ["check_number", "check_sizes", "check_switches"]
+
+LARGEST = (1 << 62) - 1
+"""Epochs beyond would not be 64-bit numbers for all that is added to them."""
 
 
 def check_number(name: str, value: int, end: int | None = None, counted: str = "") -> int:
-    """Return a whole number from 0 to ``end - 1``, or from 0 on.
+    """Return a whole number from 0 to ``end - 1``, or to ``LARGEST``.
 
     Args:
         name: What it is the number of.
         value: A whole number of any kind.
-        end: How many there are; None where there is no end.
+        end: How many there are; None where there is no end but that of 64-bit numbers.
         counted: What there are so many of.
 
     Raises:
@@ -25,8 +28,8 @@ def check_number(name: str, value: int, end: int | None = None, counted: str = "
         number = operator.index(value)
     except TypeError:
         raise OutOfRangeError(f"{name} must be a whole number, found {value!r}.") from None
-    if number < 0 or (end is not None and number >= end):
-        bounds = "0 or more" if end is None else f"from 0 to {end - 1}: there are {end} {counted}"
+    if not 0 <= number <= (LARGEST if end is None else end - 1):
+        bounds = "from 0 to 2**62 - 1" if end is None else f"from 0 to {end - 1}: there are {end} {counted}"
         raise OutOfRangeError(f"{name} must be {bounds}; found {number}.")
     return number
 
@@ -44,3 +47,14 @@ def check_sizes(epoch_size: int, batch_size: int, seed: int) -> None:
         )
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 63:
         raise ConfigError(f"seed must be from 0 to 2**63 - 1, found {seed}.")
+
+
+def check_switches(**switches: object) -> None:
+    """Check what is on or off: any text, such as "no", would count as on.
+
+    Raises:
+        ConfigError: one is neither True nor False.
+    """
+    for name, found in switches.items():
+        if not isinstance(found, (bool, np.bool_)):
+            raise ConfigError(f"{name} must be True or False, found {found!r}.")

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, default_collate, get_worker_info
 
-from mixlab.addresses import check_number, check_sizes
+from mixlab.addresses import check_number, check_sizes, check_switches
 from mixlab.audio import hop_edges
 from mixlab.callers import is_overfitting, items_at_a_time
 from mixlab.catalog import Catalog
@@ -30,7 +30,7 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.pack import PackReader, open_reader
 from mixlab.ranks import Place, find_place, given_place
 from mixlab.reading import CatalogReader, Reader
-from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, label_hash
+from mixlab.recipes import RECIPE_VERSION, MixConfig, MixRecipe, check_config, label_hash
 from mixlab.rendering import Mix, needed_span, render
 from mixlab.taxonomy import load_label_set
 
@@ -102,7 +102,8 @@ class MixDataset(IterableDataset[Item]):
         reader: Where samples come from instead.
 
     Raises:
-        ConfigError: a size is not positive, or the rank lies outside the world.
+        ConfigError: an argument is of another type, a size is not positive, or the rank lies outside the
+            world.
         RecipeError: the split holds nothing that the configuration allows.
     """
 
@@ -128,10 +129,11 @@ class MixDataset(IterableDataset[Item]):
         super().__init__()
         check_sizes(epoch_size, batch_size, seed)
         self._given = given_place(rank, world_size)
-        self.catalog = catalog if isinstance(catalog, Catalog) else Catalog.open(catalog)
+        self.catalog = _open_catalog(catalog)
         self.fixed = split != "train" if fixed is None else fixed
         self.evaluation = self.fixed if evaluation is None else evaluation
-        config = config or MixConfig()
+        check_switches(fixed=self.fixed, evaluation=self.evaluation, frames=frames, sources=sources)
+        config = check_config(MixConfig() if config is None else config)
         self.config = config.for_evaluation() if self.evaluation else config
         if sources and self.config.full:
             raise ConfigError(
@@ -474,3 +476,11 @@ def worker_place() -> tuple[int, int]:
     """Return this worker's number and how many there are; (0, 1) in the main process."""
     info = get_worker_info()
     return (info.id, info.num_workers) if info else (0, 1)
+
+
+def _open_catalog(catalog: object) -> Catalog:
+    if isinstance(catalog, Catalog):
+        return catalog
+    if not isinstance(catalog, (str, os.PathLike)):
+        raise ConfigError(f"Expected a catalog or the path of its folder, found {catalog!r}.")
+    return Catalog.open(catalog)

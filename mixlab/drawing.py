@@ -19,7 +19,7 @@ from mixlab.drawing_kernels import add_sounding
 from mixlab.effects import Effect, TimeStretch, draw_effects, total_rate
 from mixlab.errors import RecipeError
 from mixlab.pools import Pool, PoolSong, active_counts, long_enough, make_pools, usable_stems
-from mixlab.recipes import Kind, MixConfig, MixRecipe, SourceRecipe
+from mixlab.recipes import Kind, MixConfig, MixRecipe, SourceRecipe, check_config
 from mixlab.rng import Stream, open_streams
 
 __all__ = ["POSITION_GRID_S", "Drawer", "draw"]
@@ -365,7 +365,7 @@ def draw(
     """
     # Kept with the catalog, so that they go when it goes; the few latest, since sliders make many.
     drawers: dict[tuple[str, str], Drawer] = catalog.derived.setdefault("drawers", {})
-    key = (config.content_hash, split)
+    key = (check_config(config).content_hash, split)
     if key not in drawers:
         drawers[key] = Drawer(catalog, config, split)
         while len(drawers) > _KEPT_DRAWERS:

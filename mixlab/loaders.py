@@ -156,7 +156,7 @@ class MixLoader:
     def __init__(self, dataset: MixDataset, *, num_workers: int = 0, pin_memory: bool = False) -> None:
         """Wrap ``dataset``; see ``make_loader``."""
         check_dataset(dataset)
-        if not isinstance(num_workers, int) or num_workers < 0:
+        if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:
             raise ConfigError(f"num_workers must be 0 or more, found {num_workers}.")
         self.mixes = dataset
         self.num_workers = num_workers
@@ -172,6 +172,10 @@ class MixLoader:
         self._stream: Iterator[Batch] | None = None
         self._stream_at = (0, 0, Place())
         self._listen()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let a copy stand where this loader stands, with workers of its own."""
+        return {**self.__dict__, "_stream": None, "redrawn": list(self.redrawn)}
 
     def __len__(self) -> int:
         """Batches of this rank per epoch."""
@@ -323,6 +327,8 @@ class MixLoader:
                 or global batch, so that the same position would hold other items.
             OutOfRangeError: its position is none.
         """
+        if not isinstance(state, Mapping):
+            raise CatalogMismatchError(f"Expected the position that state_dict() returned, found {state!r}.")
         mine = self.state_dict()
         for name in ("version", "content_hash", "seed", "epoch_size", "global_batch"):
             if state.get(name) != mine[name]:
@@ -331,7 +337,8 @@ class MixLoader:
                     f"{mine[name]!r}. Resume with the catalog, configuration and pack it was started "
                     "with, or start a new run."
                 )
-        epoch, batch = (check_number(name, state[name]) for name in ("epoch", "next_batch"))
+        epoch = check_number("epoch", state.get("epoch", ""))
+        batch = check_number("next_batch", state.get("next_batch", ""), len(self) + 1, "places in an epoch")
         self.epoch, self._next_batch = epoch, batch
         self._placed, self._heard = True, self.mixes.epoch_set[0]
 

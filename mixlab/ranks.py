@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 from mixlab.errors import ConfigError
 
@@ -42,11 +43,12 @@ def given_place(rank: int | None, world_size: int | None) -> Place | None:
     """Return the place that was given; None if none was.
 
     Raises:
-        ConfigError: half of it was, or the rank lies outside the world.
+        ConfigError: half of it was, it is no whole number, or the rank lies outside the world.
     """
     if rank is None and world_size is None:
         return None
-    if rank is None or world_size is None or not 0 <= rank < world_size:
+    numbers = isinstance(rank, Integral) and isinstance(world_size, Integral)
+    if rank is None or world_size is None or not numbers or not 0 <= rank < world_size:
         raise ConfigError(
             "rank must be from 0 to world_size - 1, and both or neither must be given, found "
             f"rank={rank}, world_size={world_size}."

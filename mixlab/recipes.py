@@ -28,6 +28,7 @@ __all__ = [
     "ShortSongs",
     "SourceRecipe",
     "Uncertain",
+    "check_config",
     "label_hash",
 ]
 
@@ -180,6 +181,17 @@ class MixConfig:
         """
         own = {f.name: getattr(self, f.name) for f in fields(RenderSettings) if f.name != "label_hash"}
         return RenderSettings(**own, label_hash=label_hash(self.label_set))
+
+
+def check_config(found: object) -> MixConfig:
+    """Return a configuration as it is.
+
+    Raises:
+        ConfigError: it is none, but a dictionary, say: the values of one would go unchecked.
+    """
+    if not isinstance(found, MixConfig):
+        raise ConfigError(f"config: expected a MixConfig, such as MixConfig(duration_s=4), found {found!r}.")
+    return found
 
 
 def _check(good: bool, name: str, expected: str, found: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mixlab import Catalog, MixConfig, MixDataset, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, draw, make_loader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError, OutOfRangeError
 from mixlab.indexing import build_catalog
 from tests.toy import BrokenReader, make_corpus
@@ -211,6 +211,8 @@ def test_a_state_of_another_stream_is_refused(toy: Catalog, changes: dict[str, o
     [
         ({"batch_size": 0}, "must be 1 or more, found epoch_size=24, batch_size=0"),
         ({"rank": 2, "world_size": 2}, "found rank=2, world_size=2"),
+        ({"rank": 0.0, "world_size": 2.0}, "found rank=0.0, world_size=2.0"),
+        ({"rank": "0", "world_size": "2"}, "found rank=0, world_size=2"),
         ({"epoch_size": 24.0}, "must be 1 or more, found epoch_size=24.0"),
         ({"batch_size": "4"}, "must be 1 or more, found epoch_size=24, batch_size=4"),
         ({"seed": -1}, "seed must be from 0"),
@@ -221,6 +223,26 @@ def test_a_state_of_another_stream_is_refused(toy: Catalog, changes: dict[str, o
 def test_bad_sizes_are_refused(toy: Catalog, changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataset(toy, **changes)
+
+
+@pytest.mark.parametrize("config", [{"duration_s": 1.0}, "train", "config.yaml", MixConfig, {}, 0])
+def test_what_is_no_configuration_is_refused(toy: Catalog, config: Any) -> None:
+    for make in (lambda: MixDataset(toy, config), lambda: draw(toy, config, 0, 0, 0)):
+        with pytest.raises(ConfigError, match=r"config: expected a MixConfig, such as .*, found"):
+            make()
+
+
+@pytest.mark.parametrize("catalog", [None, 3, ["catalog"], {}])
+def test_what_is_no_catalog_is_refused(catalog: Any) -> None:
+    with pytest.raises(ConfigError, match="Expected a catalog or the path of its folder, found"):
+        MixDataset(catalog)
+
+
+@pytest.mark.parametrize("name", ["fixed", "evaluation", "frames", "sources"])
+@pytest.mark.parametrize("value", ["no", "false", 0, 1.0])
+def test_a_switch_is_on_or_off_and_nothing_else(toy: Catalog, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be True or False, found {value!r}"):
+        dataset(toy, **{name: value})
 
 
 ASKED: dict[str, Callable[[MixDataset, Any], object]] = {
@@ -264,7 +286,7 @@ def test_ranks_have_batches_of_their_own(toy: Catalog) -> None:
         data.batch(1)
 
 
-@pytest.mark.parametrize("epoch", [-1, 0.5, "1"])
+@pytest.mark.parametrize("epoch", [-1, 0.5, "1", 1 << 62, 1 << 70])
 def test_what_is_no_epoch_is_refused(toy: Catalog, epoch: Any) -> None:
     for ask in (dataset(toy).item, dataset(toy).recipe, dataset(toy).mix, dataset(toy).batch):
         with pytest.raises(OutOfRangeError, match="epoch must be"):

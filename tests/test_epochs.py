@@ -199,7 +199,7 @@ def test_a_system_without_locks_for_processes_still_has_a_stream(
     ]
 
 
-@pytest.mark.parametrize("epoch", [-1, 1.5, "2", None])
+@pytest.mark.parametrize("epoch", [-1, 1.5, "2", None, 1 << 62, 1 << 63])
 def test_what_is_no_epoch_is_refused(toy: Catalog, epoch: Any) -> None:
     for thing in (dataset(toy), make_loader(dataset(toy))):
         with pytest.raises(OutOfRangeError, match="epoch must be"):

@@ -1,6 +1,8 @@
 """Loaders honour what a user changes, refuse what they cannot hand out, and do as Lightning asks."""
 
+import copy
 import itertools
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +13,7 @@ from torch.utils.data import ChainDataset, ConcatDataset, DataLoader, IterableDa
 
 from mixlab import Catalog, MixConfig, MixDataset, make_device_loader, make_loader
 from mixlab.effects import EffectsConfig
-from mixlab.errors import ConfigError
+from mixlab.errors import CatalogMismatchError, ConfigError, OutOfRangeError
 
 CONFIG = MixConfig(duration_s=0.5, effects=EffectsConfig.none())
 
@@ -257,6 +259,41 @@ def test_pinning_without_a_gpu_is_said_once_and_batches_come_as_they_are(
 def test_batches_are_pinned_for_a_gpu(toy: Catalog) -> None:
     for data in (dataset(toy), Halved(toy, CONFIG, epoch_size=16, batch_size=2)):
         assert next(iter(make_loader(data, num_workers=1, pin_memory=True)))["audio"].is_pinned()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_copy_of_a_loader_goes_on_from_where_it_stands(toy: Catalog, workers: int, copied: Any) -> None:
+    loader = make_loader(dataset(toy), num_workers=workers)
+    running = iter(loader)
+    next(running)
+    again = copied(loader)
+    assert again.state_dict() == loader.state_dict()
+    assert [addresses(itertools.islice(x, 2)) for x in (again, again, loader)] == [
+        whole(1, 2),
+        whole(2, 2),
+        whole(1, 2),
+    ]
+
+
+@pytest.mark.parametrize("number", [True, False, -1, 1.0, "2", None])
+def test_a_number_of_workers_is_a_whole_number(toy: Catalog, number: Any) -> None:
+    with pytest.raises(ConfigError, match="num_workers must be 0 or more, found"):
+        make_loader(dataset(toy), num_workers=number)
+
+
+@pytest.mark.parametrize("state", [None, 3, "epoch 3", []])
+def test_what_is_no_position_is_refused(toy: Catalog, state: Any) -> None:
+    with pytest.raises(CatalogMismatchError, match=r"Expected the position that state_dict\(\) returned"):
+        make_loader(dataset(toy)).load_state_dict(state)
+
+
+@pytest.mark.parametrize("changes", [{"next_batch": 99}, {"next_batch": -1}, {"epoch": "2"}, {"epoch": None}])
+def test_a_position_outside_an_epoch_is_refused(toy: Catalog, changes: dict[str, Any]) -> None:
+    loader = make_loader(dataset(toy))
+    with pytest.raises(OutOfRangeError, match=f"{next(iter(changes))} must be"):
+        loader.load_state_dict(loader.state_dict() | changes)
+    assert addresses(itertools.islice(loader, 1)) == whole(0, 1)
 
 
 # Lightning
