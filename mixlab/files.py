@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import BadZipFile
@@ -112,12 +113,23 @@ def _sync(path: Path) -> None:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove the temporary files that killed runs left of a file, once they are old."""
-    prefix, before = f".{path.name[:_MAX_NAME]}.", time.time() - _LEFTOVER_S
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            ours = entry.name.startswith(prefix) and entry.name.endswith(".tmp")
-            if ours and entry.stat(follow_symlinks=False).st_mtime < before:
-                Path(entry.path).unlink(missing_ok=True)
+    prefix, now = f".{path.name[:_MAX_NAME]}.", time.time()
+    for leftover in _temporary_files(path.parent, int(now // _LEFTOVER_S)):
+        if leftover.name.startswith(prefix):
+            with suppress(OSError):
+                if leftover.lstat().st_mtime < now - _LEFTOVER_S:
+                    leftover.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=256)
+def _temporary_files(folder: Path, hour: int) -> tuple[Path, ...]:
+    """Return the temporary files in a folder, looked for once an hour: it may hold very many others."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except OSError:
+        return ()
+    return tuple(folder / name for name in names if name.startswith(".") and name.endswith(".tmp"))
 
 
 def make_folder(folder: Path) -> Path:

@@ -93,6 +93,17 @@ def test_leftovers_of_killed_runs_go_once_they_are_old(tmp_path: Path) -> None:
     assert names(tmp_path) == [".a.2-0.tmp", ".b.1-0.tmp", "a"]
 
 
+def test_a_folder_of_many_files_is_not_looked_through_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: looked.append(folder) or scandir(folder))
+    for number in range(20):
+        write_atomic(tmp_path / f"{number}.txt", "x", sync=False)
+    assert len(looked) <= 2  # two at the turn of an hour
+    assert len(names(tmp_path)) == 20
+
+
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:
     write_atomic(tmp_path / ("n" * 255), b"x")
     assert names(tmp_path) == ["n" * 255]
