@@ -47,8 +47,8 @@ def given_place(rank: int | None, world_size: int | None) -> Place | None:
     """
     if rank is None and world_size is None:
         return None
-    numbers = isinstance(rank, Integral) and isinstance(world_size, Integral)
-    if rank is None or world_size is None or not numbers or not 0 <= rank < world_size:
+    whole = all(isinstance(number, Integral) for number in (rank, world_size))
+    if rank is None or world_size is None or not whole or not 0 <= rank < world_size:
         raise ConfigError(
             "rank must be from 0 to world_size - 1, and both or neither must be given, found "
             f"rank={rank}, world_size={world_size}."
