@@ -539,7 +539,7 @@ TSax tenor-saxophone, BariSax baritone-saxophone, SopSax soprano-saxophone, Vln 
 Vla viola, Va viola, Vc cello, Vlc cello, Perc percussion, Tamb tambourine, Shkr shaker, Cga conga
 Bgo bongo, Timb timbales, Glock glockenspiel, Xylo xylophone, Vibes vibraphone, Mar marimba, Timp timpani
 Strat electric-guitar, Tele electric-guitar, LesPaul electric-guitar, PBass electric-bass
-B3 hammond-organ, C3 hammond-organ, D6 clavinet, LinnDrum drum-machine, TR808 drum-machine
+B3 hammond-organ, C3 hammond-organ, LinnDrum drum-machine, TR808 drum-machine
 TR-909 drum-machine, DX7 synthesizer, Minimoog synthesizer, Juno synthesizer, Jupiter synthesizer
 Prophet synthesizer, Mellotron mellotron, Farfisa transistor-organ, Bone trombone, Fiddle violin
 Uke ukulele, Mando mandolin, Gesang voice, Schlagzeug drums
@@ -810,6 +810,8 @@ def test_what_is_ignored_by_name_is_counted() -> None:
         ("SO_DJ_90_drum_loop_full", {"drums", "drum-machine"}),
         ("Zork 120 guitar loop full", {"guitar"}),
         ("Kick Off Axis", {"kick-drum"}),
+        ("Kick D6", {"kick-drum"}),
+        ("Clavinet D6", {"clavinet"}),
         ("Off Axis Gtr", {"guitar"}),
         ("Drum Loop (Free)", {"drums", "drum-machine"}),
         ("Guitar Loop Free", {"guitar"}),
@@ -859,6 +861,8 @@ def test_a_title_with_a_version_is_no_stem(name: str) -> None:
         ("String Noise", "bowed-string", "plucked-string"),
         ("Sample Pad", "synth-pad", "electronic-percussion"),
         ("Mouth Tuba", "voice", "tuba"),
+        ("Programmed Drums", "drums", "drum-machine"),
+        ("D6", "clavinet", "kick-drum"),
     ],
 )
 def test_names_of_two_instruments_claim_neither(name: str, either: str, other: str) -> None:

@@ -254,7 +254,9 @@ WEAK_ADJECTIVES = frozenset(
 )
 """An adjective names an instrument only where no other word does: ``Acoustic`` alone, ``Upright`` alone."""
 
-WEAK_SHORT = _words("rt ft db pf ep org hp dr ba vo ag eg lp sg tb tp tom toms md bd sd sn bs key mc oh ohs")
+WEAK_SHORT = frozenset({"d6"}) | _words(
+    "rt ft db pf ep org hp dr ba vo ag eg lp sg tb tp tom toms md bd sd sn bs key mc oh ohs"
+)
 """Short labels with other meanings ("Gtr RT" is a right channel): not beside another family's instrument."""
 
 WEAK_FAMILIES = {"db": "bowed-string", "dbs": "bowed-string"}
