@@ -12,7 +12,7 @@ import numpy as np
 import soxr
 
 from mixlab.audio import AudioFile, FloatArray, check_header, length_notes
-from mixlab.decoding import DECODE_ERRORS, describe_kind, open_source
+from mixlab.decoding import DECODE_ERRORS, READS, describe_kind, open_source
 from mixlab.errors import AudioError
 from mixlab.hearing import Downmix
 from mixlab.levels import FRAME_S, frame_energies
@@ -32,7 +32,6 @@ SILENT_DB = -60.0
 """An upload whose loudest 10 ms have an RMS level in dBFS below this holds nothing to tag."""
 
 _BLOCK_FRAMES = 1 << 18
-_READS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
 
 # Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
 _AUDIO_HEADS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
@@ -139,7 +138,7 @@ def _opened(data: bytes, name: str) -> AudioFile:
 def _no_audio(data: bytes, name: str) -> str:
     """Say what a file is that does not open as audio."""
     if kind := describe_kind(data[:64], name):
-        return f"{name} is {kind[0]}, not {_READS}. {kind[1]}"
+        return f"{name} is {kind[0]}, not {READS}. {kind[1]}"
     if data.startswith(_AUDIO_HEADS):
         return (
             f"{name} begins as audio, but its header is damaged or cut off ({len(data)} bytes). Take it from "
@@ -147,7 +146,7 @@ def _no_audio(data: bytes, name: str) -> str:
         )
     text = b"\0" not in data[:4096] and _decodes(data[:4096])
     found = "text" if text else f"{len(data)} bytes of an unknown kind"
-    return f"{name} is no audio file: expected {_READS}, found {found}. Choose an audio file."
+    return f"{name} is no audio file: expected {READS}, found {found}. Choose an audio file."
 
 
 def _decodes(head: bytes) -> bool:

@@ -112,7 +112,7 @@ def _expand(files: Sequence[str]) -> tuple[list[Path], list[str]]:
             unread += problems
         else:
             paths.append(Path(name))
-    return list(dict.fromkeys(paths)), unread
+    return list(dict.fromkeys(paths)), list(dict.fromkeys(unread))
 
 
 def _audio_below(folder: Path) -> tuple[list[Path], list[str]]:
