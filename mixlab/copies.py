@@ -148,8 +148,10 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
         for i in same[1:]:
             union.join(same[0], i)
     sure = [same[0] for same in by_hash.values() if sounds[same[0]].tells(_SURE_HOPS)]
-    for i, k in _alike(sounds, sure):
-        union.join(i, k)
+    for i, k in _near(sounds, sure):
+        # Most pairs of many copies are of one set already.
+        if union.root(i) != union.root(k) and _agree(sounds[i], sounds[k]):
+            union.join(i, k)
     members: dict[int, list[int]] = defaultdict(list)
     for i in range(len(sounds)):
         members[union.root(i)].append(i)
@@ -160,8 +162,8 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
     ]
 
 
-def _alike(sounds: Sequence[Sound], places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of sounds whose levels agree, of those in ``places``; lengths may differ by one hop."""
+def _near(sounds: Sequence[Sound], places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of sounds whose levels may agree, of those in ``places``; lengths may differ by one hop."""
     by_length: dict[int, list[int]] = defaultdict(list)
     for i in places:
         by_length[len(sounds[i].envelope)].append(i)
@@ -181,7 +183,7 @@ def _alike(sounds: Sequence[Sound], places: Sequence[int]) -> Iterator[tuple[int
             most = 4.0 * np.square(np.minimum(allowed[block, None], allowed[None]))
             near = apart <= most * np.maximum(heard[block, None], heard[None])
             for row, column in zip(*(found.tolist() for found in np.nonzero(near)), strict=True):
-                if column > first + row and _agree(sounds[others[first + row]], sounds[others[column]]):
+                if column > first + row:
                     yield others[first + row], others[column]
 
 
