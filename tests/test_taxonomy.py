@@ -562,6 +562,11 @@ def test_guesses(label: str, row: str) -> None:
     assert load_label_map("medleydb").row_to_add(label) == row
 
 
+@pytest.mark.parametrize("label", ["tag", "mks", "rh", "knob"])
+def test_short_labels_are_near_too_many_others_for_a_guess(label: str) -> None:
+    assert load_label_map("folder").row_to_add(label).startswith(f"{label},NODE-ID,,")
+
+
 @LAWS
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30))
 def test_the_row_to_add_can_be_added(tmp_path_factory: pytest.TempPathFactory, label: str) -> None:

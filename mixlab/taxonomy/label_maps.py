@@ -25,6 +25,7 @@ __all__ = [
 _MAP_COLUMNS = ("label", "nodes", "ignored", "note")
 # Below this similarity difflib's guesses are noise ("Zurna" -> "Tuba").
 _GUESS_CUTOFF = 0.78
+_SHORTEST_GUESSED = 5  # shorter labels are near too many others ("tag" -> "agt", an acoustic guitar)
 _TOO_MANY = "more fields than the header"
 
 
@@ -112,7 +113,7 @@ def _guess(label_map: LabelMap, label: str) -> Resolution | None:
         {normalise_label(known): r for known, r in label_map.rows.items() if not known.endswith("*")},
         _known_labels(),
     ]
-    for pool in pools:
+    for pool in pools if len(key) >= _SHORTEST_GUESSED else ():
         close = difflib.get_close_matches(key, pool, n=1, cutoff=_GUESS_CUTOFF)
         if close:
             return pool[close[0]]
