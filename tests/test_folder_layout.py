@@ -790,3 +790,64 @@ def test_copies_by_name_are_tied(tmp_path: Path, behind: str) -> None:
     first, second = one_each(read(tmp_path, "Sunrise/bass.wav", f"Sunrise{behind}/bass.wav")).values()
     assert set(first.groups) & set(second.groups)
     assert (first.artist, second.artist) == ("", "")
+
+
+# Parts of a song under other names --------------------------------------------------------------------
+
+PLAYERS = ["Anna/vox.wav", "Anna/gtr.wav", "Ben/drums L.wav", "Ben/drums R.wav", "Cy/bass.wav"]
+ROOMS = ["Live Room/drums.wav", "Live Room/bass.wav", "Booth/vox.wav", "Overdubs/gtr.wav"]
+SECTIONS = ["Rhythm/drums.wav", "Rhythm/bass.wav", "Melody/vox.wav", "Harmony/gtr.wav", "Harmony/keys.wav"]
+
+
+@pytest.mark.parametrize("parts", [PLAYERS, ROOMS, SECTIONS])
+@pytest.mark.parametrize("above", ["", "Zed/"])
+def test_folders_that_part_the_instruments_of_a_song_are_one_song(
+    tmp_path: Path, parts: list[str], above: str
+) -> None:
+    result = read(tmp_path, *product([f"{above}Sun", f"{above}Rain"], parts))
+    assert {entry.title for entry in result.stems} == {"Sun", "Rain"}
+    assert {len(stems) for stems in songs(result).values()} == {len(parts)}
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        product(["Ann", "Bob"], ["Intro", "Hello"], ["drums.wav", "bass.wav"]),
+        product(["Ann", "Bob"], ["Debut", "Second"], ["Sun", "Rain"], ["drums.wav", "bass.wav"]),
+        product(["Ann", "Bob"], ["01", "02"], ["drums.wav"]),
+        ["Ann/Sun/gtr.wav", "Ann/Rain/piano.wav", "Bob/Fog/sax.wav", "Bob/Ice/flute.wav"],
+    ],
+)
+def test_songs_of_several_artists_stay_songs(tmp_path: Path, paths: list[str]) -> None:
+    assert set(songs(read(tmp_path, *paths))) == {"~".join(path.split("/")[:-1]) for path in paths}
+
+
+def test_a_dash_in_brackets_parts_no_artist(tmp_path: Path) -> None:
+    result = read(
+        tmp_path, *product(["Fog", "Fog/Mix 1 - Bob", "Sun (Live - 2019)"], ["drums.wav", "bass.wav"])
+    )
+    assert {entry.artist for entry in result.stems} == {""}
+    assert {entry.title for entry in result.stems} >= {"Fog", "Fog (Mix 1 - Bob)"}
+
+
+@pytest.mark.parametrize(
+    "name", ["Unbekannter Künstler", "Artiste inconnu", "A major", "July", "CC-BY-SA", "K-Pop", "Diverse"]
+)
+def test_what_is_never_an_artist(name: str) -> None:
+    assert split_artist(f"{name} - Zork") == ("", f"{name} - Zork")
+
+
+def test_original_and_remix_of_a_song_are_tied(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["Sun"], ["Original", "Remix"], ["drums.wav", "bass.wav"]))
+    first, second = one_each(result).values()
+    assert set(first.groups) & set(second.groups)
+
+
+@pytest.mark.parametrize("artist", ["N/A", "-", "unknown", "Various Artists", "nan"])
+def test_a_word_for_nobody_in_the_table_is_no_artist(tmp_path: Path, artist: str) -> None:
+    touch(
+        tmp_path / "stems.csv", f"file,label,artist\nSun/a.wav,violin,{artist}\nRain/b.wav,piano,{artist}\n"
+    )
+    result = read(tmp_path, "Sun/a.wav", "Rain/b.wav")
+    assert {entry.artist for entry in result.stems} == {""}
+    assert not any(group.startswith("artist:") for entry in result.stems for group in entry.groups)

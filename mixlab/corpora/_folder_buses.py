@@ -110,6 +110,11 @@ class Names:
         """Return the families of the instruments in a name."""
         return frozenset(self.parser.families(self.parser.labels(name)))
 
+    def instruments(self, folder: Node) -> frozenset[str]:
+        """Return the labels of the files in and below a folder whose names say what sounds."""
+        names = [file.name for file in folder.all_files() if self.sounds(file.name)]
+        return frozenset(label for name in names for label in self.parser.labels(name))
+
     def of_folder(self, name: str) -> tuple[str, ...]:
         """Return the labels that a folder gives the files in it: an instrument, or mixes; else ()."""
         if says_mix(name):

@@ -17,6 +17,8 @@ root down:
 * Folders whose names say what sounds but whose files mostly are of other families
   (``Bells/drums.wav``) are songs with such titles, and those that hold such songs
   (``Voices/Ice/drums.wav``) are artists or albums.
+* Folders that recur in the folders beside (``One/Anna``, ``One/Ben``, ``Two/Anna``) and never hold the
+  same instrument as another are parts of one song.
 * Any other folder with audio in it is a song, at any depth.
 """
 
@@ -127,11 +129,11 @@ class _Reader:
 
     # Reading down ---------------------------------------------------------------------------------
 
-    def visit(self, node: Node, place: _Place) -> None:
-        """Place all files of a folder and of those below it."""
+    def visit(self, node: Node, place: _Place, beside: Sequence[Node] = ()) -> None:
+        """Place all files of a folder and of those below it; ``beside`` are the folders beside it."""
         buses = self._buses(node)
         meaning = self._meaning(node, buses, place.top)
-        if meaning is Meaning.BUSES:
+        if meaning is Meaning.BUSES or self._are_sections(node, beside):
             self._add_song(node, place)
             return
         # There may be folders of an instrument among songs, and the other way round.
@@ -148,7 +150,7 @@ class _Reader:
         for child in rest:
             if splits and child.name not in splits and self._holds_songs(child):
                 self._without_split.add(child.name)
-            self.visit(child, self._below(node, child, splits, place))
+            self.visit(child, self._below(node, child, splits, place), node.children)
 
     def _buses(self, node: Node) -> list[Node]:
         named = [child for child in node.children if self._names.is_bus(child.name)]
@@ -165,6 +167,21 @@ class _Reader:
         title = node.name or self._root_name
         meaning = self._names.judge(buses, title=title, top=top)
         return Meaning.BUSES if has_stems else meaning
+
+    def _are_sections(self, node: Node, beside: Sequence[Node]) -> bool:
+        """Return whether the folders below are parts of a song: ``Song/Anna``, ``Song/Ben``.
+
+        No two of them hold the same instrument, and folders beside have folders of the same names.
+        """
+        parts = [child for child in node.children if not says_mix(child.name)]
+        names = {child.name for child in parts if not is_generic(child.name)}
+        again = {name for other in beside if other is not node for name in other.below}
+        if node.files or len(names) < 2 or 2 * len(names & again) < len(parts):
+            return False
+        if any(self._names.sounds(child.name) for child in parts):
+            return False
+        held = [self._names.instruments(child) for child in parts]
+        return all(held) and len(frozenset().union(*held)) == sum(map(len, held)) > 2
 
     def _of_instruments(self, node: Node, buses: Sequence[Node], top: bool) -> list[Node]:
         """Return the folders of an instrument: those whose files are named after songs, as others' are."""

@@ -83,11 +83,25 @@ _GENERIC_WORDS = (
         """
     )
 )
-_NO_ARTIST = words_set("anonymous artist artists unknown va various")
+_NO_ARTIST = words_set(
+    """
+    anonym anonymous artist artista artistas artiste artistes artists desconocido diverse inconnu interpret
+    interpreten künstler sconosciuto unbekannt unbekannte unbekannter unknown va vari variados various
+    verschiedene
+    """
+)
+# Of what else people make folders: keys, months, days, licences.
+_OTHER_SORTS = words_set(
+    """
+    major minor dur moll sharp flat january february march april may june july august september october
+    november december monday tuesday wednesday thursday friday saturday sunday spring summer autumn fall
+    winter cc by sa nc nd public domain
+    """
+)
 _VERSION_WORDS = words_set(
     """
-    alt alternate alternative copia copie copy demo draft duplicate edit final kopia kopie live mono
-    remaster remastered remix rough stereo
+    alt alternate alternative copia copie copy demo draft duplicate edit extended final kopia kopie live
+    mono original remaster remastered remix rough stereo
     studio take takes unplugged v ver version versions
     """
 )
@@ -98,7 +112,9 @@ _GENRES = words_set("""
     cinematic classic classical country dance disco dnb drumnbass dub dubstep edm electro electronic
     electronica experimental flamenco folk fusion funk funky garage gospel grime grunge hardcore hiphop
     hip hop house idm indie industrial instrumental jazz jungle klezmer latin lofi mariachi metal
-    musical musicals noise opera orchestral pop popular progressive psychedelic punk r rnb b rap reggae
+    musical musicals noise afrobeat afrobeats bhangra breakbeat chanson chill chillout cumbia downtempo emo
+    fado kpop jpop k j merengue psytrance qawwali reggaeton rocksteady schlager shoegaze tejano volksmusik
+    zouk opera orchestral pop popular progressive psychedelic punk r rnb b rap reggae
     religious rhythm rock rocknroll roll romantic salsa samba singer songwriter ska soul spoken swing
     symphonic synthpop tango techno traditional trance trap trip urban vocal world western heavy hard soft
     n and
@@ -185,9 +201,10 @@ def plain_title(title: str) -> str:
 def may_be_artist(name: str) -> bool:
     """Return whether a folder of songs may be named after who plays them; genres and numbers are not."""
     words = [word for word in _words(name) if word.isalpha()]
-    if len(words) > 1 and all(word in _NO_ARTIST for word in words):  # "Various Artists"
+    alone = len(words) == 1 and words[0].startswith("artist")  # "Artist 3" stands for somebody
+    if words and not alone and all(word in _NO_ARTIST for word in words):  # "Various Artists"
         return False
-    return not is_generic(name) and not all(word in _GENRES | _GENERIC_WORDS for word in words)
+    return not is_generic(name) and not all(word in _GENRES | _GENERIC_WORDS | _OTHER_SORTS for word in words)
 
 
 def without_number(artist: str) -> str:
@@ -211,6 +228,7 @@ def split_artist(name: str) -> tuple[str, str]:
     numbered = _TAKE_NUMBER.match(parts[0])
     artist = parts[0][numbered.end() :] if numbered and re.match(r"0\d", parts[0]) else parts[0]
     title = " - ".join(parts[1:])
-    if not may_be_artist(artist) or is_version(title):
+    open_bracket = artist.count("(") > artist.count(")") or artist.count("[") > artist.count("]")
+    if open_bracket or not may_be_artist(artist) or is_version(title):
         return "", " - ".join(parts)
     return artist, title

@@ -51,7 +51,7 @@ from mixlab.corpora._folder_artists import artists_of_folders
 from mixlab.corpora._folder_buses import Names
 from mixlab.corpora._folder_layout import Placed, read_layout
 from mixlab.corpora._folder_words import is_generic, plain_title, split_artist, without_number
-from mixlab.corpora._keys import artist_keys, normalise, song_keys, spaced
+from mixlab.corpora._keys import artist_keys, known_artist, normalise, song_keys, spaced
 from mixlab.corpora._names import NameParser, folder_parser
 from mixlab.corpora._paths import is_file
 from mixlab.corpora._sidecar import SIDECAR, SidecarRow, read_sidecars
@@ -224,7 +224,7 @@ def _named(song_id: str, files: tuple[_File, ...]) -> _Song:
     artist, title = name_song(own or files[0].placed.title)
     above = () if own else reversed(files[0].placed.above)
     found = (artist, *(name_song(folder[-1])[0] for folder in above))
-    artists = {row.artist for row in said if row.artist}
+    artists = {known_artist(row.artist) for row in said} - {""}
     splits = {row.split for row in said if row.split} or {file.placed.split for file in files}
     return _Song(
         song_id,
@@ -347,7 +347,7 @@ def _labels(song: _Song, parser: NameParser) -> dict[str, tuple[str, ...]]:
 
 def _entry(song: _Song, stem: str, file: _File, labels: tuple[str, ...]) -> StemEntry:
     row = file.row or SidecarRow("")
-    artist = row.artist or song.artist
+    artist = known_artist(row.artist) or song.artist
     title = row.title or song.title
     return StemEntry(
         song=song.id,
