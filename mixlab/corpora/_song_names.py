@@ -140,8 +140,10 @@ def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NamePar
         for name in cut
         if _holds(words[name], title, end=False) and parser.families(parser.read(cut[name])) - heading
     ]
-    sure = len(title) > 1 or len(headed) > 1  # beside "Voices_Bass" and "Voices_Drums", "Voices" is the song
-    return {name: cut[name] if named[name] or (sure and not cut[name]) else words[name] for name in words}
+    is_title = (
+        len(title) > 1 or len(headed) > 1
+    )  # beside "Voices_Bass" and "Voices_Drums", "Voices" is the song
+    return {name: cut[name] if named[name] or (is_title and not cut[name]) else words[name] for name in words}
 
 
 def _is_weak(words: Sequence[Word]) -> bool:
