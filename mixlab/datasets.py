@@ -481,6 +481,6 @@ def worker_place() -> tuple[int, int]:
 def _open_catalog(catalog: object) -> Catalog:
     if isinstance(catalog, Catalog):
         return catalog
-    if not isinstance(catalog, (str, Path)):
+    if not isinstance(catalog, (str, os.PathLike)):
         raise ConfigError(f"Expected a catalog or the path of its folder, found {catalog!r}.")
-    return Catalog.open(catalog)
+    return Catalog.open(Path(catalog))
