@@ -331,3 +331,11 @@ def test_a_row_is_read_or_refused(
         assert "row" in str(error)  # noqa: PT017
     else:
         assert {entry.path: entry.labels for entry in result.stems}["Song/a.wav"] == ("violin",)
+
+
+def test_a_name_without_its_suffix_is_nearest_to_the_file_that_has_one(tmp_path: Path) -> None:
+    touch(tmp_path / "Song" / "a.wav")
+    touch(tmp_path / "Song" / "b.wav")
+    touch(tmp_path / "stems.csv", "file,label\nSong/a,violin\n")
+    with pytest.raises(CorpusError, match=r"no audio file 'Song/a'; the nearest is 'Song/a\.wav'"):
+        scan(CORPORA["folder"], tmp_path)

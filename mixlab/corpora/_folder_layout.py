@@ -308,7 +308,10 @@ class _Reader:
         counts = Counter({split: len(songs) for split, songs in by_split.items() if split})
         if counts:
             listed = ", ".join(f"{split} {count}" for split, count in counts.items())
-            found.append(f"took folders with the names of splits as splits ({listed} songs){self._beside()}.")
+            found.append(
+                f"took folders with the names of splits as splits of the corpus ({listed} songs), which "
+                f"--split corpus keeps{self._beside()}."
+            )
         if self._with_buses:
             found.append(
                 f"took folders within a song as its buses, in {count_songs(len(self._with_buses))}: "

@@ -93,6 +93,10 @@ class RowFiles:
         return f"there is no audio file {name!r}{hint}."
 
     def _nearest(self, path: str) -> str:
+        stem = form(path) + "."  # without a suffix, the file that has one is nearer than any other name
+        longer = next((alike for alike in self._alike if alike.startswith(stem)), "")
+        if longer:
+            return self._alike[longer][-1]
         for named, wanted in ((self._alike, form(path)), (self._names, form(PurePosixPath(path).name))):
             self._compared += len(named)
             if found := difflib.get_close_matches(wanted, named, 1, 0.6):

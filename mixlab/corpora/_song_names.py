@@ -131,8 +131,8 @@ def _cut_heading(words: dict[str, list[Word]], title: list[str], parser: NamePar
         for name, found in words.items()
     }
     named = {name: parser.says_instrument(found) for name, found in cut.items()}
-    sure = [found for name, found in cut.items() if named[name] and not _is_weak(found)]
-    others = parser.families(label for found in sure for label in parser.read(found))
+    telling = [found for name, found in cut.items() if named[name] and not _is_weak(found)]
+    others = parser.families(label for found in telling for label in parser.read(found))
     if not title or others <= (heading or parser.families(title)):
         return words
     headed = [
