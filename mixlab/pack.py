@@ -30,7 +30,7 @@ from mixlab.reading import CatalogReader, find_mark
 
 __all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "fingerprint", "open_reader"]
 
-PACK_VERSION = 2
+PACK_VERSION = 3
 INDEX = "pack.json"
 
 FileMark = tuple[int, int]
