@@ -25,7 +25,7 @@ OFFSET_DB = -50.0
 CANCELS_DB = -20.0
 """Channels cancel where so little is left of them in their mean."""
 
-_HOTTEST_DB = 20.0  # usual RMS: hot stems in float files peak there, soft 8-bit integers lie above
+_HOTTEST_DB = 12.0  # usual RMS: hot stems in float files peak there, 8-bit integers lie above
 _FEW_HOPS = 10  # of so few an offset cannot be told from what a low or short sound leaves
 _UNHEARD_S = 1.0
 _MARGIN_DB = 6.0  # the lowest notes lose up to 2 dB with the slow part
