@@ -851,3 +851,35 @@ def test_a_word_for_nobody_in_the_table_is_no_artist(tmp_path: Path, artist: str
     result = read(tmp_path, "Sun/a.wav", "Rain/b.wav")
     assert {entry.artist for entry in result.stems} == {""}
     assert not any(group.startswith("artist:") for entry in result.stems for group in entry.groups)
+
+
+def test_an_unknown_folder_with_the_songs_of_the_instruments_beside_it(tmp_path: Path) -> None:
+    titles = ["Piano Man.wav", "Guitar Town.wav", "Bells.wav"]
+    result = read(tmp_path, *product(["drums", "bass", "zorkophone"], titles))
+    assert set(songs(result)) == {"Piano Man", "Guitar Town", "Bells"}
+    assert {stems["zorkophone"] for stems in songs(result).values()} == {()}
+
+
+def test_the_nearest_of_two_folders_of_instruments_says_it(tmp_path: Path) -> None:
+    titles = ["Etude.wav", "Nocturne.wav", "Carmen.wav"]
+    result = read(
+        tmp_path,
+        *product(["Strings"], ["violin", "cello"], titles),
+        *product(["Brass"], ["trumpet"], titles),
+    )
+    labels = {entry.path.split("/")[1]: entry.labels for entry in result.stems}
+    assert labels == {"violin": ("violin",), "cello": ("cello",), "trumpet": ("trumpet",)}
+
+
+def test_a_development_set_without_a_training_set_is_one(tmp_path: Path) -> None:
+    places = product(["Dev/051 - Ann - Sun", "Test/001 - Bob - Rain"], ["bass.wav", "drums.wav"])
+    mixtures = ["Mixtures/Dev/051 - Ann - Sun/mixture.wav", "Mixtures/Test/001 - Bob - Rain/mixture.wav"]
+    result = read(tmp_path, *(f"Sources/{path}" for path in places), *mixtures)
+    assert {entry.artist: entry.corpus_split for entry in result.stems} == {"Ann": "train", "Bob": "test"}
+    assert not any("no split" in note for note in result.notes)
+
+
+def test_a_development_set_beside_other_songs_is_for_validation(tmp_path: Path) -> None:
+    result = read(tmp_path, *product(["dev/Aa", "test/Bb", "Cc", "Dd"], ["bass.wav", "drums.wav"]))
+    found = {entry.song: entry.corpus_split for entry in result.stems}
+    assert found == {"dev~Aa": "validation", "test~Bb": "test", "Cc": "", "Dd": ""}

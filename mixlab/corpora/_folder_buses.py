@@ -251,6 +251,16 @@ class Names:
             if folder.parts in certain or any(named & set(file.forms()) for file in judged[folder.parts])
         ]
 
+    def with_the_same_songs(self, folders: Sequence[Node], instruments: Sequence[Node]) -> list[Node]:
+        """Return the folders of unknown names whose files are mostly called like those of instruments."""
+        known = {_key(file.name) for folder in instruments for file in folder.files}
+        others = [folder for folder in folders if not self.is_bus(folder.name) and not folder.children]
+        return [
+            folder
+            for folder in others
+            if 2 * sum(_key(file.name) in known for file in folder.files) > len(folder.files)
+        ]
+
     def songs(self, folders: Sequence[Node], *, title: str) -> list[SongFile]:
         """Return the song of every file in folders of an instrument."""
         judged = [file for folder in folders for file in self._judged(folder, title)]

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 
 from mixlab.corpora._folder_buses import Meaning, Names, says_mix
 from mixlab.corpora._folder_tree import File, Node, Parts, make_tree, unwrap
-from mixlab.corpora._folder_words import is_generic, is_version, split_of
+from mixlab.corpora._folder_words import is_development, is_generic, is_version, split_of
 from mixlab.corpora._names import NameParser
 
 __all__ = ["Layout", "Placed", "read_layout"]
@@ -124,7 +124,7 @@ class _Reader:
         self._with_buses: set[Parts] = set()
         self._instruments: set[str] = set()
         self._by_file: set[Parts] = set()
-        self._without_split: set[str] = set()
+        self._beside_splits: set[Parts] = set()
         self._loose = 0
 
     # Reading down ---------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class _Reader:
         splits = self._splits(node, rest)
         for child in rest:
             if splits and child.name not in splits and self._holds_songs(child):
-                self._without_split.add(child.name)
+                self._beside_splits.add(child.parts)
             self.visit(child, self._below(node, child, splits, place), node.children)
 
     def _buses(self, node: Node) -> list[Node]:
@@ -191,7 +191,7 @@ class _Reader:
         sounding = [bus for bus in found if self._names.sounds(bus.name)]
         if not sounding or self._names.judge(sounding, title=title, top=top) is not Meaning.INSTRUMENTS:
             return []
-        return found
+        return [*found, *self._names.with_the_same_songs(node.children, found)]
 
     def _is_stem(self, file: File) -> bool:
         return self._names.sounds(file.name) or says_mix(file.name)
@@ -202,6 +202,9 @@ class _Reader:
     def _splits(self, node: Node, children: Sequence[Node]) -> dict[str, str]:
         """Return the folders that are splits, and which."""
         named = {child.name: split for child in children if (split := split_of(child.name))}
+        loose = any(c.files or not all(map(split_of, c.below)) for c in children if c.name not in named)
+        if "train" not in named.values() and not loose:  # a "development set" is what one trains on
+            named = {name: "train" if is_development(name) else split for name, split in named.items()}
         if len(set(named.values())) > 1 and len(named) == len(node.children):
             return named
         return {
@@ -265,11 +268,14 @@ class _Reader:
                 (*below, file.name),
                 title,
                 above=above,
-                folders=tuple(name for name in reversed(below) if self._names.is_bus(name)),
+                folders=self._around(below),
                 split=place.split,
                 ties=place.ties,
             )
             self.placed.append(placed)
+
+    def _around(self, below: Parts) -> Parts:
+        return tuple(name for name in reversed(below) if self._names.is_bus(name))
 
     def _add_instruments(self, node: Node, folders: Sequence[Node], place: _Place) -> None:
         """Place the files of folders that are an instrument each."""
@@ -286,7 +292,7 @@ class _Reader:
                     (found.instrument.name, *own),
                     song[-1],
                     above=tuple(above),
-                    folders=(found.instrument.name,),
+                    folders=self._around(found.file.parts[len(node.parts) :]) or (found.instrument.name,),
                     by_folder=not found.own,
                     split=place.split,
                     ties=place.ties,
@@ -296,7 +302,9 @@ class _Reader:
     # Saying ---------------------------------------------------------------------------------------
 
     def _beside(self) -> str:
-        names = ", ".join(sorted(self._without_split)[:_SHOWN])
+        without = [file.song for file in self.placed if not file.split]
+        found = {parts[-1] for parts in self._beside_splits if any(s[: len(parts)] == parts for s in without)}
+        names = ", ".join(sorted(found)[:_SHOWN])
         return f"; the songs in {names} beside them have no split" if names else ""
 
     def notes(self) -> list[str]:

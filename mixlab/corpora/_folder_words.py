@@ -11,6 +11,7 @@ from mixlab.corpora._names import split_words
 __all__ = [
     "FINISHED",
     "UNPROCESSED",
+    "is_development",
     "is_generic",
     "is_version",
     "is_wrapper",
@@ -143,6 +144,11 @@ def split_of(name: str) -> str:
     """
     words = [word for word in _words(name) if word not in _BESIDE_SPLITS]
     return _SPLITS.get(words[0], "") if len(words) == 1 else ""
+
+
+def is_development(name: str) -> bool:
+    """Return whether a folder's name says ``dev``, which is for validation only beside a ``train``."""
+    return not {"dev", "devel", "development"}.isdisjoint(_words(name))
 
 
 def is_wrapper(name: str, parent: str = "", *, loose: bool = False) -> bool:
