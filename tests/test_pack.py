@@ -312,7 +312,7 @@ def test_packs_of_another_rate_or_version_or_none_are_refused(
     with pytest.raises(CatalogError, match="Make one with 'mixlab pack'"):
         open_reader(toy, 16000, 1, tmp_path)
     (tmp_path / "pack.json").write_text(json.dumps({"version": 99}))
-    with pytest.raises(CatalogError, match="is of version 99, this mixlab reads 2"):
+    with pytest.raises(CatalogError, match="is of version 99, this mixlab reads 3"):
         open_reader(toy, 16000, 1, tmp_path)
     assert isinstance(open_reader(toy, 16000, 1), CatalogReader)
 
