@@ -883,3 +883,11 @@ def test_a_development_set_beside_other_songs_is_for_validation(tmp_path: Path) 
     result = read(tmp_path, *product(["dev/Aa", "test/Bb", "Cc", "Dd"], ["bass.wav", "drums.wav"]))
     found = {entry.song: entry.corpus_split for entry in result.stems}
     assert found == {"dev~Aa": "validation", "test~Bb": "test", "Cc": "", "Dd": ""}
+
+
+def test_titles_that_are_sound_effects_in_folders_of_artists(tmp_path: Path) -> None:
+    result = read(
+        tmp_path, *product(["drums", "bass", "vocals"], ["Ann", "Bob"], ["Rain.wav", "Wind.wav", "Sun.wav"])
+    )
+    assert set(songs(result)) == {f"{a}~{title}" for a in ("Ann", "Bob") for title in ("Rain", "Wind", "Sun")}
+    assert {frozenset(stems) for stems in songs(result).values()} == {frozenset({"drums", "bass", "vocals"})}

@@ -7,7 +7,7 @@ of the files are compared with each other and with the folder's.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from mixlab.corpora._folder_tree import File, Node, Parts
@@ -281,7 +281,24 @@ class Names:
         ]
 
     def _judged(self, folder: Node, title: str) -> list[_Judged]:
-        return [self._judge(file, folder, title) for file in folder.all_files()]
+        files = list(folder.all_files())
+        judged = [self._judge(file, folder, title) for file in files]
+        says: dict[Parts, set[str]] = defaultdict(set)
+        for file in judged:
+            says[file.file.parts].add(_SONG if file.titles != ("",) else self._says(file.file.name))
+        # Beside the song "Sun" in a folder of its artist, "Rain" is no sound effect but another song.
+        return [
+            replace(file, titles=(file.file.name,))
+            if file.titles == ("",)
+            and _SONG in (of := says[file.file.parts])
+            and _INSTRUMENT not in of
+            and any(map(str.isalpha, file.file.name))
+            else file
+            for file in judged
+        ]
+
+    def _says(self, name: str) -> str:
+        return _INSTRUMENT if self.parser.names_instrument(name) else _NOTHING
 
     def _judge(self, file: File, folder: Node, title: str) -> _Judged:
         below = tuple(
