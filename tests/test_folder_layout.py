@@ -750,6 +750,7 @@ def test_a_workstations_folder_of_processed_clips_is_no_song(tmp_path: Path) -> 
     [
         ("Vocal Loops/VL_01.wav", ("vocal",)),
         ("Vox/Lead/Main.wav", ("vox",)),
+        ("Vox/Main L.wav", ("vox",)),
         ("Guitars/Main.wav", ("guitars",)),
         ("Strings/Vl.wav", ("vl",)),
         ("Drums/OH.wav", ("oh",)),
@@ -816,6 +817,7 @@ def test_folders_that_part_the_instruments_of_a_song_are_one_song(
         product(["Ann", "Bob"], ["Debut", "Second"], ["Sun", "Rain"], ["drums.wav", "bass.wav"]),
         product(["Ann", "Bob"], ["01", "02"], ["drums.wav"]),
         ["Ann/Sun/gtr.wav", "Ann/Rain/piano.wav", "Bob/Fog/sax.wav", "Bob/Ice/flute.wav"],
+        product(["Ann", "Bob"], ["Debut/gtr.wav", "Second/piano.wav", "Third/sax.wav"]),
     ],
 )
 def test_songs_of_several_artists_stay_songs(tmp_path: Path, paths: list[str]) -> None:
@@ -891,3 +893,8 @@ def test_titles_that_are_sound_effects_in_folders_of_artists(tmp_path: Path) -> 
     )
     assert set(songs(result)) == {f"{a}~{title}" for a in ("Ann", "Bob") for title in ("Rain", "Wind", "Sun")}
     assert {frozenset(stems) for stems in songs(result).values()} == {frozenset({"drums", "bass", "vocals"})}
+
+
+def test_numbers_in_the_names_of_artists() -> None:
+    names = ["10cc", "50 Cent", "blink-182", "2 Unlimited"]
+    assert [split_artist(f"{name} - Zork") for name in names] == [(name, "Zork") for name in names]

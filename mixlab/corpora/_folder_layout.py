@@ -181,7 +181,8 @@ class _Reader:
         if any(self._names.sounds(child.name) for child in parts):
             return False
         held = [self._names.instruments(child) for child in parts]
-        return all(held) and len(frozenset().union(*held)) == sum(map(len, held)) > 2
+        several = any(len(labels) > 1 for labels in held)  # else they may be songs with a stem each
+        return several and all(held) and len(frozenset().union(*held)) == sum(map(len, held)) > 2
 
     def _of_instruments(self, node: Node, buses: Sequence[Node], top: bool) -> list[Node]:
         """Return the folders of an instrument: those whose files are named after songs, as others' are."""

@@ -210,7 +210,8 @@ def may_be_artist(name: str) -> bool:
     alone = len(words) == 1 and words[0].startswith("artist")  # "Artist 3" stands for somebody
     if words and not alone and all(word in _NO_ARTIST for word in words):  # "Various Artists"
         return False
-    return not is_generic(name) and not all(word in _GENRES | _GENERIC_WORDS | _OTHER_SORTS for word in words)
+    sorts = _GENRES | _GENERIC_WORDS | _OTHER_SORTS
+    return not is_generic(name) and (words == ["cc"] or not sorts.issuperset(words))  # "10cc"
 
 
 def without_number(artist: str) -> str:
