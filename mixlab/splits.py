@@ -129,9 +129,10 @@ class LeakReport:
         """The finding in one or two sentences."""
         if self.clean:
             shared = ", ".join(f"{n} shared {kind} keys" for kind, n in sorted(self.checked.items()))
-            what = "No artist that is known" if self.unknown else "No leakage: no artist"
+            what = "As far as is known, no artist" if self.unknown else "No leakage: no artist"
             doubt = f"; {self._doubt}" if self.unknown else ""
-            return f"{what} and no group crosses splits ({shared or 'no key is shared at all'}){doubt}."
+            checked = shared or "no key is shared at all"
+            return f"{what} and no related songs are in two splits ({checked}){doubt}."
         counts = Counter(leak.kind for leak in self.leaks)
         parts = [f"{n} of {self.checked[kind]} shared {kind} keys" for kind, n in sorted(counts.items())]
         tests = {song for leak in self.leaks for song in leak.songs.get("test", ())}

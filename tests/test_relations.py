@@ -81,7 +81,7 @@ def test_copies_of_a_song_stay_with_it(tmp_path: Path, change: str) -> None:
     assert set(placed.values()) == {"train", "validation", "test"}
     assert report.leaks.checked == {"audio": 6}
     assert report.leaks.verdict == (
-        "No artist that is known and no group crosses splits (6 shared audio keys); "
+        "As far as is known, no artist and no related songs are in two splits (6 shared audio keys); "
         "artists of 14 songs are unknown: cannot be checked."
     )
     found = audio_problems(catalog)

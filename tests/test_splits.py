@@ -267,7 +267,7 @@ def test_songs_without_a_known_artist_stand_alone(name: str) -> None:
     report = find_leaks(songs, placed)
     assert (report.clean, report.unknown, report.checked) == (True, 40, {})
     assert report.verdict == (
-        "No artist that is known and no group crosses splits (no key is shared at all); "
+        "As far as is known, no artist and no related songs are in two splits (no key is shared at all); "
         "artists of 40 songs are unknown: cannot be checked."
     )
 
