@@ -180,9 +180,10 @@ def _load_array(path: Path, dtype: str, expected: int) -> NDArray[Any]:
 
 def _load_table(path: Path) -> pa.Table:
     try:
-        # Not pq.read_table, which loads pandas: a second of work for nothing.
-        with pq.ParquetFile(path, memory_map=True) as file:
-            table = file.read()
+        # Not pq.read_table, which loads pandas: a second of work for nothing. Not by several threads
+        # either: they would stay, and processes that are forked later have no use for them.
+        with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+            table = file.read(use_threads=False)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:

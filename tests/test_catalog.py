@@ -161,6 +161,22 @@ def test_opening_drawing_and_rendering_do_not_load_pandas(toy: Catalog) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, str(len(toy))), done.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not list threads")
+def test_opening_leaves_no_threads_to_processes_that_are_forked_later(toy: Catalog) -> None:
+    code = (
+        "import os, sys\n"
+        "import pyarrow.parquet\n"
+        "from mixlab import Catalog\n"
+        "from mixlab.catalog_files import SCHEMA\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "catalog = Catalog.open(sys.argv[1])\n"
+        "catalog.column('nodes')\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(toy.path)], capture_output=True, text=True)
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_columns_are_read_only_and_cached(folder: Path) -> None:
     catalog = Catalog.open(folder)
     assert catalog.column("nodes") is catalog.column("nodes")
