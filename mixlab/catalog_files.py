@@ -139,8 +139,8 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     path = folder / _META
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        where = "no such folder" if not folder.is_dir() else f"no {_META} in it"
+    except (FileNotFoundError, NotADirectoryError) as error:
+        where = f"no {_META} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
         raise CatalogError(
             f"Expected a catalog at {folder}, found {where}. Make one with: "
             f"mixlab index {folder} --root medleydb=/path/to/MedleyDB"

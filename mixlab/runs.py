@@ -248,7 +248,8 @@ class Run:
         """
         run = cls(Path(path))
         if not run.path.is_dir():
-            raise RunError(f"No run at {run.path}: the folder does not exist. 'mixlab train' makes runs.")
+            why = "it is a file" if run.path.exists() else "the folder does not exist"
+            raise RunError(f"No run at {run.path}: {why}. 'mixlab train' makes runs.")
         if not (run.path / "run.json").is_file():
             raise RunError(f"{run.path} is no run: it has no run.json. 'mixlab train' makes runs.")
         schema = run.info.get("schema")

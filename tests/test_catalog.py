@@ -301,6 +301,9 @@ def test_a_missing_catalog_says_how_to_make_one(tmp_path: Path) -> None:
         Catalog.open(tmp_path / "none")
     with pytest.raises(CatalogError, match=r"found no catalog.json in it"):
         Catalog.open(tmp_path)
+    (tmp_path / "notes.txt").write_text("no catalog")
+    with pytest.raises(CatalogError, match=r"found a file. Make one with: mixlab index"):
+        Catalog.open(tmp_path / "notes.txt")
 
 
 def test_another_schema_version_is_refused(folder: Path) -> None:

@@ -124,6 +124,9 @@ def test_report_turns_undefined_into_null(run: Run) -> None:
 def test_missing_runs_are_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="the folder does not exist"):
         Run.open(tmp_path / "absent")
+    (tmp_path / "notes.txt").write_text("no run")
+    with pytest.raises(RunError, match="it is a file"):
+        Run.open(tmp_path / "notes.txt")
     with pytest.raises(RunError, match=r"it has no run\.json"):
         Run.open(tmp_path)
 
