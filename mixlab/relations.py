@@ -8,6 +8,7 @@ from mixlab.activity import Measurement
 from mixlab.catalog_files import ACTIVITY_DB
 from mixlab.copies import Sound, audio_groups, describe_ties, find_ties
 from mixlab.entries import Problem
+from mixlab.faults import NEVER_DRAWN
 from mixlab.scanning import Row
 from mixlab.time_stamps import Stamp, offsets_by_stamp
 
@@ -16,6 +17,11 @@ __all__ = ["place_by_stamps", "tie_by_audio"]
 
 def _is_heard(row: Row, measurement: Measurement) -> bool:
     return bool(row.nodes) and bool((measurement.envelope >= ACTIVITY_DB).any())
+
+
+def _corrupt(measurement: Measurement) -> bool:
+    """Tell whether samples of no sound outshout a stem, so that its level says nothing of it."""
+    return not NEVER_DRAWN.isdisjoint(kind for kind, _ in measurement.problems)
 
 
 def place_by_stamps(
@@ -79,7 +85,9 @@ def _at(row: Row, offset_s: float) -> Row:
 
 def tie_by_audio(rows: Sequence[Row], measurements: Sequence[Measurement]) -> tuple[list[Row], list[Problem]]:
     """Add group keys ``audio:…`` to the rows of songs that share audio, and list what is there twice."""
-    heard = [i for i, row in enumerate(rows) if _is_heard(row, measurements[i])]
+    heard = [
+        i for i, row in enumerate(rows) if _is_heard(row, measurements[i]) and not _corrupt(measurements[i])
+    ]
     sounds = [_sound(rows[i], measurements[i]) for i in heard]
     ties = find_ties(sounds)
     groups = audio_groups(sounds, ties)

@@ -159,6 +159,19 @@ def test_what_says_nothing_of_a_song_ties_nothing(tmp_path: Path, kind: str) -> 
     assert not any(group.startswith("audio:") for groups in catalog.column("groups") for group in groups)
 
 
+def test_corrupt_samples_tie_nothing(tmp_path: Path) -> None:
+    """Two stems that one corrupt sample each outshouts have nothing in common but that."""
+    make_songs(tmp_path / "audio", 9)
+    for number, song in enumerate(sorted((tmp_path / "audio").iterdir())):
+        audio = played(500 + number, 6.0, RATE).copy()
+        audio[0, 3 * RATE] = 1e6
+        write(song / "guitar.wav", audio, RATE, "FLOAT")
+    report = build(tmp_path)
+    assert report.problems["beyond-full-scale"] == 9
+    assert report.leaks.checked == {}
+    assert audio_problems(Catalog.open(tmp_path / "catalog")) == []
+
+
 def test_non_musical_mixes_never_hold_a_song_and_its_copy(tmp_path: Path) -> None:
     make_songs(tmp_path / "audio", 2)
     shutil.copytree(tmp_path / "audio" / "Song 00", tmp_path / "audio" / "Song 00 (1)")
