@@ -145,9 +145,8 @@ def build_catalog(
     )
     if len(places) > 1:
         check_files((row.corpus, places[row.corpus] / row.entry.path) for row in rows)
-    if given is not None and given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
-        there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
-        raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
+    if given is not None:
+        _refuse_foreign(given, rows, splits)
     report = write_entries(
         out,
         rows,
@@ -164,6 +163,13 @@ def build_catalog(
     )
     _refuse_undrawable(report, rows)
     return report
+
+
+def _refuse_foreign(given: Mapping[str, str], rows: Sequence[Row], splits: str | Path | None) -> None:
+    """Refuse a list of splits that names no song of these corpora."""
+    if given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
+        there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
+        raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
 
 
 def _refuse_undrawable(report: BuildReport, rows: Sequence[Row]) -> None:

@@ -154,6 +154,11 @@ class _Compared:
         return self._file.frames
 
     def read_at(self, first: int, out: FloatArray) -> int:
+        """Read ``(samples, channels)`` from sample ``first`` on into ``out``; return how many were there.
+
+        Raises:
+            AudioError: what was read has other levels than were indexed.
+        """
         found = self._file.read_at(first, out)
         # Hops that begin at a whole sample, and all of whose samples are here.
         step = 10 // math.gcd(self.samplerate, 10)

@@ -56,9 +56,13 @@ def test_what_only_looks_repeated_is_read(content: str, expected: object) -> Non
     refuse_repeated_keys(content)
 
 
-def test_other_errors_are_left_to_the_loader_that_reads() -> None:
-    for content in ("{[", "a: 2014-13-45", "? [1]\n: 2"):
-        refuse_repeated_keys(content)
+@pytest.mark.parametrize(
+    ("content", "said"), [("{[", "while parsing"), ("a: 2014-13-45", "month"), ("? [1]\n: 2", "unhashable")]
+)
+def test_other_errors_are_left_to_the_loader_that_reads(content: str, said: str) -> None:
+    refuse_repeated_keys(content)  # says nothing
+    with pytest.raises((ValueError, yaml.YAMLError), match=said):
+        load_yaml(content)
 
 
 @pytest.mark.parametrize(

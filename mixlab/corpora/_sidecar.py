@@ -112,6 +112,11 @@ class _Errors:
         self.lines.append(f"{where}: {text}")
 
     def raise_any(self) -> None:
+        """Raise all that is wrong as one error.
+
+        Raises:
+            CorpusError: something is.
+        """
         if self.lines:
             shown = self.lines[:_MOST_ERRORS]
             more = len(self.lines) - len(shown)
