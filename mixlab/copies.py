@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mixlab.disjoint_sets import DisjointSets
+
 __all__ = ["Sound", "Tie", "audio_groups", "describe_ties", "find_ties"]
 
 _RANGE_DB = 40.0  # below its mean power, a stem's level says more about noise and encoders than about it
@@ -114,23 +116,6 @@ class Tie:
     plain: bool = False
 
 
-class _Union:
-    """Sets of positions that grow together."""
-
-    def __init__(self, count: int) -> None:
-        self.parent = list(range(count))
-
-    def root(self, i: int) -> int:
-        while self.parent[i] != i:
-            self.parent[i] = self.parent[self.parent[i]]
-            i = self.parent[i]
-        return i
-
-    def join(self, i: int, k: int) -> None:
-        i, k = self.root(i), self.root(k)
-        self.parent[max(i, k)] = min(i, k)
-
-
 def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
     """Find stems that are the same audio.
 
@@ -143,7 +128,7 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
     by_hash: dict[str, list[int]] = defaultdict(list)
     for i, sound in enumerate(sounds):
         by_hash[sound.audio_hash or f"none {i}"].append(i)
-    union = _Union(len(sounds))
+    union = DisjointSets(len(sounds))
     for same in by_hash.values():
         for i in same[1:]:
             union.join(same[0], i)
@@ -152,13 +137,8 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
         # Most pairs of many copies are of one set already.
         if union.root(i) != union.root(k) and _agree(sounds[i], sounds[k]):
             union.join(i, k)
-    members: dict[int, list[int]] = defaultdict(list)
-    for i in range(len(sounds)):
-        members[union.root(i)].append(i)
     return [
-        Tie(tuple(same), plain=not sounds[same[0]].tells(_TELLING_HOPS))
-        for same in members.values()
-        if len(same) > 1
+        Tie(same, plain=not sounds[same[0]].tells(_TELLING_HOPS)) for same in union.sets() if len(same) > 1
     ]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mixlab.csv_text import CsvError, read_csv
+from mixlab.disjoint_sets import DisjointSets
 from mixlab.entries import NOBODY
 from mixlab.errors import ConfigError
 from mixlab.rng import open_stream
@@ -178,29 +179,17 @@ def _keys(song: Song) -> list[tuple[str, str]]:
 
 
 def clusters(songs: Sequence[Song]) -> list[tuple[int, ...]]:
-    """Join songs that share an artist or a group, directly or over others (union-find).
+    """Join songs that share an artist or a group, directly or over others.
 
     Returns:
         Positions of songs, each cluster ascending, clusters by their first song.
     """
-    parent = list(range(len(songs)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    joined = DisjointSets(len(songs))
     first: dict[tuple[str, str], int] = {}
     for i, song in enumerate(songs):
         for key in _keys(song):
-            other = root(first.setdefault(key, i))
-            mine = root(i)
-            parent[max(mine, other)] = min(mine, other)
-    members = defaultdict(list)
-    for i in range(len(songs)):
-        members[root(i)].append(i)
-    return [tuple(cluster) for cluster in members.values()]
+            joined.join(first.setdefault(key, i), i)
+    return joined.sets()
 
 
 def assign_splits(

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     (
         "decoding",
+        "disjoint_sets",
         "entries",
         "file_kinds",
         "files",
