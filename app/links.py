@@ -3,17 +3,27 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 
-if TYPE_CHECKING:
-    from app.runs_data import RunPlace
-
-__all__ = ["BY_P", "DRAWS", "SPLITS", "Item", "Link", "bypass_pairs", "make_query", "read_link"]
+__all__ = ["BY_P", "DRAWS", "SPLITS", "Item", "Link", "RunPlace", "bypass_pairs", "make_query", "read_link"]
 
 BY_P = "by p_musical"
 DRAWS = (BY_P, "musical", "non-musical")
 SPLITS = ("train", "validation", "test")
+
+
+class RunPlace(NamedTuple):
+    """A run on disk; the times of its files' last changes make the caches forget what was there before."""
+
+    name: str
+    path: str
+    modified_ns: tuple[int, ...]
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are predictions to look at."""
+        return self.modified_ns[1] > 0
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Item:
     split: str
     draw: str = BY_P
     bypass: tuple[tuple[int, int], ...] = ()
-    run: "RunPlace | None" = None
+    run: RunPlace | None = None
 
 
 class Link(NamedTuple):

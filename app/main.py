@@ -43,7 +43,7 @@ ENTRIES = (
 
 def show(entry: Entry) -> None:
     """Show a page; only now is its module loaded, with what it needs."""
-    from app.data import find_place
+    from app.data.mixes import find_place
     from app.views import chooser, welcome
 
     path = chooser.chosen_path()

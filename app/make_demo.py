@@ -13,8 +13,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from mixlab import MixlabError, build_catalog
-from mixlab.demo import DEFAULT_SONGS, make_demo_corpora
 from mixlab.errors import RunError
+from mixlab.synthesis import DEFAULT_SONGS, make_demo_corpora
 
 MULTITRACKS = ("medleydb", "mixing_secrets", "slakh")
 _POLL_S = 1.0
@@ -39,9 +39,9 @@ def make_catalog(out: Path, songs: int) -> None:
 
 def make_run(out: Path, options: list[str]) -> None:
     """Train ``out/run`` as ``mixlab demo`` does; ``options`` are further ones of ``mixlab train``."""
-    from mixlab.cli import main as mixlab
-    from mixlab.resources import resource_path
-    from mixlab.runs import Run
+    from mixlab.cli.main import main as mixlab
+    from mixlab.training.run import Run
+    from mixlab.utils.resources import resource_path
 
     folder = out / "run"
     started = (folder / "run.json").is_file()
@@ -79,7 +79,7 @@ def _watched(folder: Path) -> Iterator[None]:
 
 
 def _epochs(folder: Path) -> str:
-    from mixlab.runs import Run
+    from mixlab.training.run import Run
 
     try:
         run = Run.open(folder)

@@ -18,9 +18,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from mixlab.catalog import Catalog
-from mixlab.effects import Effect, Gain, HighShelf, LowShelf, PitchShift, TimeStretch, total_rate
-from mixlab.recipes import MixRecipe, SourceRecipe
+from mixlab.catalog.catalog import Catalog
+from mixlab.mixing.effects import Effect, Gain, HighShelf, LowShelf, PitchShift, TimeStretch, total_rate
+from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 
 Audio = NDArray[np.float32]
 Task = Callable[[MixRecipe], object]

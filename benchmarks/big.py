@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.settings import Settings
-from mixlab.audio import FloatArray
-from mixlab.catalog import Catalog
-from mixlab.catalog_files import SCHEMA, SCHEMA_VERSION, write_catalog
-from mixlab.datasets import MixDataset
-from mixlab.drawing import Drawer
-from mixlab.recipes import MixConfig
+from mixlab.audio.io import FloatArray
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.storage import SCHEMA, SCHEMA_VERSION, write_catalog
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.sampler import Drawer
 
 STEMS_PER_SONG = 10
 SECONDS = 240

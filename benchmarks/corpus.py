@@ -14,12 +14,12 @@ import soxr
 
 import mixlab
 from benchmarks.settings import Settings
-from mixlab.audio import read_span
-from mixlab.catalog import Catalog
-from mixlab.demo import make_demo_corpora
-from mixlab.indexing import build_catalog
-from mixlab.pack import Pack, PackReader
-from mixlab.packing import pack_catalog
+from mixlab.audio.io import read_span
+from mixlab.catalog.build import build_catalog
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import Pack, PackReader
+from mixlab.catalog.packing import pack_catalog
+from mixlab.synthesis import make_demo_corpora
 
 SAMPLE_RATE = 44100
 CORPUS_VERSION = 1

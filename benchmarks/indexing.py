@@ -8,8 +8,8 @@ import numpy as np
 import soundfile
 
 from benchmarks.settings import Settings
-from mixlab.activity import measure
-from mixlab.catalog import Catalog
+from mixlab.audio.loudness import measure
+from mixlab.catalog.catalog import Catalog
 
 FILES = 24
 

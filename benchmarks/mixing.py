@@ -10,12 +10,12 @@ from typing import Any
 from benchmarks.alternatives import Alternative, alternatives
 from benchmarks.settings import Settings
 from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, draw_recipes, with_engine, workload
-from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset
-from mixlab.device import prepare_batch, render_batch
-from mixlab.pack import PackReader
-from mixlab.recipes import MixRecipe
-from mixlab.rendering import CatalogReader, Reader, render
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import PackReader
+from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.gpu import prepare_batch, render_batch
+from mixlab.mixing.recipe import MixRecipe
+from mixlab.mixing.rendering import CatalogReader, Reader, render
 
 Row = dict[str, Any]
 

@@ -26,25 +26,25 @@ import numpy as np
 from benchmarks.corpus import open_corpus
 from benchmarks.settings import Settings
 from benchmarks.workloads import W, draw_recipes, workload
-from mixlab.catalog import Catalog
-from mixlab.drawing import Drawer
-from mixlab.effects import PitchShift, total_rate
-from mixlab.pack import PackReader
-from mixlab.recipes import MixRecipe
-from mixlab.rendering import needed_span, render
-from mixlab.vocoder import FRAME_S, OVERLAP
+from mixlab.audio.phase_vocoder import FRAME_S, OVERLAP
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import PackReader
+from mixlab.mixing.effects import PitchShift, total_rate
+from mixlab.mixing.recipe import MixRecipe
+from mixlab.mixing.rendering import needed_span, render
+from mixlab.mixing.sampler import Drawer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 STAGES = {
-    "read (integers to float, gain)": ("mixlab.pack", "PackReader.read_into"),
-    "level of each hop": ("mixlab.rendering", "own_level_db"),
-    "filters": ("mixlab.effects", "cascade"),
-    "stretch": ("mixlab.vocoder", "_change_length"),
-    "play at another speed (pitch)": ("mixlab.vocoder", "_play"),
-    "sum and peak limit": ("mixlab.rendering", "add_up"),
-    "labels of sources": ("mixlab.rendering", "_label_source"),
+    "read (integers to float, gain)": ("mixlab.catalog.pack", "PackReader.read_into"),
+    "level of each hop": ("mixlab.mixing.rendering", "own_level_db"),
+    "filters": ("mixlab.mixing.effects", "cascade"),
+    "stretch": ("mixlab.audio.phase_vocoder", "_change_length"),
+    "play at another speed (pitch)": ("mixlab.audio.phase_vocoder", "_play"),
+    "sum and peak limit": ("mixlab.mixing.rendering", "add_up"),
+    "labels of sources": ("mixlab.mixing.rendering", "_label_source"),
 }
 """Stages that do not overlap, as the function that each of them is."""
 

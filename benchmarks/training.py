@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 
 from benchmarks.settings import Settings
 from benchmarks.workloads import PAPER, workload
-from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset
-from mixlab.loaders import make_loader
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import PackReader
+from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.loader import make_loader
 from mixlab.models import ModelConfig, build_model
-from mixlab.pack import PackReader
 from mixlab.training.config import TrainConfig
-from mixlab.training.objective import (
-    faster_precision,
-    masked_bce_with_logits,
-    measure_precision,
-)
+from mixlab.training.losses import faster_precision, masked_bce_with_logits, measure_precision
 from mixlab.training.transfer import parameter_groups, set_training_mode
 
 Batch = dict[str, torch.Tensor]

@@ -3,7 +3,7 @@
     python -m benchmarks.vocoder_quality [--folder MUSIC] [--out benchmarks/results]
 
 Everything but ``--folder`` is made here, at 16 kHz: tones, chords, clicks, drums and little tunes, for
-which the right answer is known. The engines are those of ``mixlab.stretch`` (Rubber Band R2 with
+which the right answer is known. The engines are those of ``mixlab.audio.time_pitch`` (Rubber Band R2 with
 smooth transients, which is the engine ``rubberband``, and R3, ``rubberband_fine``), our vocoder, and
 Signalsmith Stretch where python-stretch is installed. Times are medians of rounds in which the
 engines take turns, on one core; a busy machine slows all of them, so the ratios are what counts.
@@ -32,8 +32,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from mixlab.stretch import ENGINES, StretchEngine
-from mixlab.vocoder import Vocoder
+from mixlab.audio.phase_vocoder import Vocoder
+from mixlab.audio.time_pitch import ENGINES, StretchEngine
 
 SAMPLE_RATE = 16000
 Audio = NDArray[np.float32]

@@ -7,11 +7,11 @@ from typing import Any
 
 from benchmarks.settings import Settings
 from benchmarks.workloads import W, workload
-from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset
-from mixlab.loaders import make_loader
-from mixlab.pack import PackReader
-from mixlab.rendering import CatalogReader, Reader
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import PackReader
+from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.loader import make_loader
+from mixlab.mixing.rendering import CatalogReader, Reader
 
 BATCH = 8
 ROUNDS = 3

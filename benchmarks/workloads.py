@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from mixlab.catalog import Catalog
-from mixlab.drawing import Drawer
-from mixlab.effects import EffectsConfig
-from mixlab.recipes import MixConfig, MixRecipe
+from mixlab.catalog.catalog import Catalog
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.recipe import MixRecipe
+from mixlab.mixing.sampler import Drawer
 
 W = "W"
 PAPER = "paper"

@@ -4,41 +4,53 @@
 ``mixlab`` itself is quick: names are loaded when they are first used, torch only with the datasets.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mixlab.catalog import Catalog, Stem
-    from mixlab.datasets import MixDataset
-    from mixlab.device import make_device_loader, prepare_batch, render_batch
-    from mixlab.drawing import draw
+    from mixlab.catalog.build import build_catalog
+    from mixlab.catalog.catalog import Catalog, Stem
     from mixlab.errors import MixlabError
-    from mixlab.indexing import build_catalog
-    from mixlab.loaders import MixLoader, make_loader
-    from mixlab.recipes import MixConfig, MixRecipe
-    from mixlab.rendering import Mix, render
+    from mixlab.mixing.config import MixConfig
+    from mixlab.mixing.dataset import MixDataset
+    from mixlab.mixing.gpu import make_device_loader, prepare_batch, render_batch
+    from mixlab.mixing.loader import MixLoader, make_loader
+    from mixlab.mixing.recipe import MixRecipe
+    from mixlab.mixing.rendering import Mix, render
+    from mixlab.mixing.sampler import draw
     from mixlab.taxonomy import load_label_set, load_taxonomy
 
 __version__ = "0.1.0"
 
-_EXPORTS = {
-    "Catalog": "mixlab.catalog",
-    "Mix": "mixlab.rendering",
-    "MixConfig": "mixlab.recipes",
-    "MixDataset": "mixlab.datasets",
-    "MixLoader": "mixlab.loaders",
-    "MixRecipe": "mixlab.recipes",
-    "MixlabError": "mixlab.errors",
-    "Stem": "mixlab.catalog",
-    "build_catalog": "mixlab.indexing",
-    "draw": "mixlab.drawing",
-    "load_label_set": "mixlab.taxonomy",
-    "load_taxonomy": "mixlab.taxonomy",
-    "make_device_loader": "mixlab.device",
-    "make_loader": "mixlab.loaders",
-    "prepare_batch": "mixlab.device",
-    "render": "mixlab.rendering",
-    "render_batch": "mixlab.device",
+_HOMES = {
+    "catalog": (
+        "Catalog",
+        "Stem",
+    ),
+    "catalog.build": ("build_catalog",),
+    "errors": ("MixlabError",),
+    "mixing.dataset": ("MixDataset",),
+    "mixing.gpu": (
+        "make_device_loader",
+        "prepare_batch",
+        "render_batch",
+    ),
+    "mixing.loader": (
+        "MixLoader",
+        "make_loader",
+    ),
+    "mixing.config": ("MixConfig",),
+    "mixing.recipe": ("MixRecipe",),
+    "mixing.rendering": (
+        "Mix",
+        "render",
+    ),
+    "mixing.sampler": ("draw",),
+    "taxonomy": (
+        "load_label_set",
+        "load_taxonomy",
+    ),
 }
 
 __all__ = [
@@ -62,12 +74,7 @@ __all__ = [
     "render_batch",
 ]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module attribute is cannot be typed closer
-    """Load a public name on first use (PEP 562)."""
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'mixlab' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(import_module(_EXPORTS[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

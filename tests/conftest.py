@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from mixlab.catalog import Catalog
+    from mixlab.catalog.catalog import Catalog
 
 # Two test processes share the machine and their arrays are small: more threads only get in each
 # other's way. Set before any test imports torch, which reads it once.

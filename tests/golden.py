@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixlab import Catalog, Mix, MixConfig, draw, render
-from mixlab.recipes import RECIPE_VERSION
+from mixlab.mixing.recipe import RECIPE_VERSION
 from tests.toy import make_catalog
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixlab.catalog import Catalog
+from mixlab.catalog.catalog import Catalog
 from tests.toy import RATE, make_corpus, make_own_catalog, steady
 
 LONG = "acoustic guitar"

@@ -1,7 +1,7 @@
 """Folders as people have them, with everything at once that tools in this field get wrong without a word.
 
 ``make`` writes the trees; ``ROOTS`` names what indexes them. What is right about each file stands in
-``tests/test_odd_tree.py``.
+``tests/corpora/test_odd_tree.py``.
 """
 
 import io

@@ -7,9 +7,10 @@ import numpy as np
 
 from mixlab import Catalog, MixConfig, draw, load_label_set, render
 from mixlab.evaluation import score_splits
-from mixlab.runs import Predictions, Run
+from mixlab.evaluation.predictions import Predictions
 from mixlab.taxonomy import load_taxonomy
 from mixlab.training.config import TrainConfig
+from mixlab.training.run import Run
 
 NOTE = "demo numbers: made on synthetic demo corpora, never results"
 SPLITS = ("validation", "test")

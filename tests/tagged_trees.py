@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from mixlab.audio import write_wav
-from mixlab.runs import Run
+from mixlab.audio.io import write_wav
 from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.training.run import Run
 
 RATE = 16000
 # Tag and the frequency in Hz by which it can be heard.

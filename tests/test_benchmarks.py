@@ -18,11 +18,11 @@ from benchmarks.alternatives import (
 from benchmarks.mixing import Bench, measure, mixlab_ways, rows_of
 from benchmarks.targets import find, judge
 from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, W, draw_recipes, with_engine
-from mixlab.catalog import Catalog
-from mixlab.drawing import Drawer
-from mixlab.effects import EffectsConfig, PitchRange, StretchRange
-from mixlab.recipes import MixConfig
-from mixlab.rendering import render
+from mixlab.catalog.catalog import Catalog
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.effects import EffectsConfig, PitchRange, StretchRange
+from mixlab.mixing.rendering import render
+from mixlab.mixing.sampler import Drawer
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

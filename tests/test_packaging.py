@@ -134,7 +134,7 @@ def test_what_the_source_archive_lists_exists() -> None:
 
 
 def test_ci_looks_for_commands_where_help_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
-    from mixlab.cli import main
+    from mixlab.cli.main import main
 
     found = re.search(r"^for command in (.+); do\n  grep -qE \"([^\"]+)\"", read(".ci/run"), re.MULTILINE)
     assert found is not None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mixlab.catalog import Catalog
-from mixlab.cli import COMMANDS
+from mixlab.catalog.catalog import Catalog
+from mixlab.cli.main import COMMANDS
 from tests.toy import make_corpus
 
 REPO = Path(__file__).parent.parent

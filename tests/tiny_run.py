@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from mixlab.runs import Run
+from mixlab.training.run import Run
 
 LABELS = ("voice", "key", "singer", "piano")
 PARENTS = (None, None, 0, 1)

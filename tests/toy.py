@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mixlab.audio import write_wav
-from mixlab.catalog import Catalog
-from mixlab.indexing import build_catalog
-from mixlab.reading import CatalogReader
+from mixlab.audio.io import write_wav
+from mixlab.catalog.build import build_catalog
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.readers import CatalogReader
 
 RATE = 22050
 SECONDS = 7.0

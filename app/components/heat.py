@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixlab.audition import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image
-from mixlab.uploads import Upload
+from mixlab.audio.uploads import Upload
+from mixlab.mixing.preview import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image
 
 if TYPE_CHECKING:
-    from mixlab.tag_output import ClassRow
-    from mixlab.tagging import FileTags
+    from mixlab.inference.output import ClassRow
+    from mixlab.inference.tagger import FileTags
 
 __all__ = ["KEYS", "HeatPicture", "pack_tags", "picture_of"]
 
@@ -72,7 +72,7 @@ def pack_tags(
         notes: What must be said of single classes.
         only_heard: Leave out the classes that are heard nowhere.
     """
-    from mixlab.tag_output import class_rows
+    from mixlab.inference.output import class_rows
 
     rows = [row for row in class_rows(tags) if row.heard or not only_heard]
     scores = np.rint(255.0 * np.clip(tags.scores[:, [row.place for row in rows]].T, 0.0, 1.0)).astype(

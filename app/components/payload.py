@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mixlab import Mix
-from mixlab.audio import FloatArray
-from mixlab.audition import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image, sounding_spans
+from mixlab.audio.io import FloatArray
+from mixlab.mixing.preview import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image, sounding_spans
 
 __all__ = ["KEYS", "Take", "pack_mix", "read_header"]
 

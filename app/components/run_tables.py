@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mixlab.evaluation import MIN_SONGS, Difference, Interval
-from mixlab.inspection import Confusion, Decided, Ranking, SplitTable, TreeBox
+from mixlab.evaluation.error_analysis import Confusion, TreeBox
+from mixlab.evaluation.ranking import Ranking
+from mixlab.evaluation.thresholding import Decided, SplitTable
 
 __all__ = [
     "FEW",

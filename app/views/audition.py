@@ -5,15 +5,16 @@ from random import randrange
 
 import streamlit as st
 
-from app import data, runs_data, words
+from app import texts as words
 from app.components.mount import copy_link, play, show_strip
-from app.data import Place
-from app.links import BY_P, DRAWS, SPLITS, Item, Link, bypass_pairs, make_query, read_link
-from app.runs_data import RunPlace
+from app.data import mixes as data
+from app.data import runs as runs_data
+from app.data.mixes import Place
+from app.links import BY_P, DRAWS, SPLITS, Item, Link, RunPlace, bypass_pairs, make_query, read_link
 from app.views import chooser, runs_places
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
-from mixlab.audio import encode_wav
-from mixlab.audition import label_tree
+from mixlab.audio.io import encode_wav
+from mixlab.mixing.preview import label_tree
 
 __all__ = ["show"]
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import data
+from app.data import mixes as data
 
 __all__ = ["choose", "chosen_path", "show"]
 

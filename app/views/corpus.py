@@ -6,15 +6,15 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from app import corpus_charts as charts
-from app import corpus_data as data
-from app import words
-from app.data import Place, get_catalog
+from app import texts as words
+from app.components import corpus_charts as charts
+from app.data import corpus as data
+from app.data.mixes import Place, get_catalog
 from app.links import SPLITS
 from app.views import chooser
 from mixlab import MixlabError
-from mixlab.corpus_lists import EXCERPT_S, ORDERS, PROBLEM_MEANINGS, SplitVerdict
-from mixlab.corpus_view import ALL, QUANTITIES, STATES, Across, Selection, Totals
+from mixlab.catalog.browse import EXCERPT_S, ORDERS, PROBLEM_MEANINGS, SplitVerdict
+from mixlab.catalog.statistics import ALL, QUANTITIES, STATES, Across, Selection, Totals
 from mixlab.taxonomy import load_taxonomy
 
 __all__ = ["PAGE_ROWS", "show"]

@@ -7,16 +7,17 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from app import sweep_data, words
+from app import texts as words
 from app.components import run_charts
 from app.components.mount import copy_link
-from app.data import Place
+from app.data import sweeps as sweep_data
+from app.data.mixes import Place
 from app.views import runs_places
 from app.views.runs_classes import behind
 from mixlab import MixlabError
-from mixlab.inspection import Axis, Point, StudyStatus, axes_of, class_effects, points_of, unfilled
+from mixlab.studies.curves import Axis, Point, StudyStatus, axes_of, class_effects, points_of, unfilled
 from mixlab.studies.display import plain_seconds
-from mixlab.studies.paper import FIG_2
+from mixlab.studies.paper_results import FIG_2
 from mixlab.studies.results import StudyResults
 
 __all__ = ["show"]

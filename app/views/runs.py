@@ -1,23 +1,24 @@
 """Runs: what a trained model gets right and wrong, class by class, at any threshold, and how it sounds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import runs_data, words
+from app import texts as words
 from app.components import run_tables
 from app.components.mount import copy_link
-from app.data import Place
-from app.runs_data import FITTED, RunPlace
+from app.data import runs as runs_data
+from app.data.mixes import Place
+from app.data.runs import FITTED
+from app.links import RunPlace
 from app.views import runs_classes, runs_listen, runs_more, runs_places
+from app.views.runs_choice import Looked
 from mixlab import MixlabError
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED
-from mixlab.inspection import Decided, Ranking, SplitTable
 
-__all__ = ["Looked", "show"]
+__all__ = ["show"]
 
 NONE = "no other run"
 SPLITS = ("test", "validation")
@@ -27,51 +28,6 @@ CONTROLS = (
     "run", "against", "mixes", "thresholds", "at", "look", "order", "class", "kind", "sorted", "missed",
     "score",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What is looked at: a run, maybe another one, a split and a threshold.
-
-    Attributes:
-        run: The run.
-        other: The run it is compared with, or None.
-        split: ``test`` or ``validation``.
-        at: One threshold for all classes, or ``FITTED``.
-        names: What the runs are called in charts: A and B.
-    """
-
-    run: RunPlace
-    other: RunPlace | None
-    split: str
-    at: float | None
-
-    @property
-    def names(self) -> dict[str, RunPlace]:
-        """The runs by the names that charts give them."""
-        if self.other is None:
-            return {self.run.name: self.run}
-        return {f"A: {self.run.name}": self.run, f"B: {self.other.name}": self.other}
-
-    @property
-    def table(self) -> SplitTable:
-        """The split's table; of both runs the same but for the scores."""
-        return runs_data.get_table(self.run, self.split)
-
-    @property
-    def decided(self) -> Decided:
-        """What follows from the thresholds, for the run."""
-        return runs_data.get_decided(self.run, self.split, self.at)
-
-    @property
-    def ranking(self) -> Ranking:
-        """What no threshold moves, for the run."""
-        return runs_data.get_ranking(self.run, self.split)
-
-    @property
-    def all_decided(self) -> dict[str, Decided]:
-        """What follows from the thresholds, by run."""
-        return {name: runs_data.get_decided(run, self.split, self.at) for name, run in self.names.items()}
 
 
 def show(place: Place | None) -> None:

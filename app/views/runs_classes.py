@@ -1,16 +1,14 @@
 """Runs, class by class: F1 with intervals, the table behind it, the tree."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import runs_data
 from app.components import run_charts, run_tables
-from mixlab.inspection import tree_boxes
-
-if TYPE_CHECKING:
-    from app.views.runs import Looked
+from app.data import runs as runs_data
+from app.views.runs_choice import Looked
+from mixlab.evaluation.error_analysis import tree_boxes
 
 __all__ = ["TABLE_ICON", "behind", "classes", "tree"]
 

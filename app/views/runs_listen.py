@@ -1,26 +1,25 @@
 """Runs, one class: its precision-recall curve with the chosen point, and its mistakes to listen to."""
 
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import pandas as pd
 import streamlit as st
 
-from app import data, runs_data, words
+from app import texts as words
 from app.components import run_charts, run_tables
-from app.data import Place
+from app.data import mixes as data
+from app.data import runs as runs_data
+from app.data.mixes import Place
 from app.links import BY_P, Item, make_query
 from app.views import chooser
+from app.views.runs_choice import Looked
 from app.views.runs_classes import behind
 from mixlab import MixConfig, MixlabError, MixRecipe
-from mixlab.audio import encode_wav
+from mixlab.audio.io import encode_wav
 from mixlab.errors import RecipeError
-from mixlab.inspection import KINDS, Kind
-from mixlab.runs import Run
+from mixlab.evaluation.error_analysis import KINDS, Kind
 from mixlab.training import open_catalog
-
-if TYPE_CHECKING:
-    from app.views.runs import Looked
+from mixlab.training.run import Run
 
 __all__ = ["listen"]
 

@@ -1,18 +1,16 @@
 """Runs: what is heard instead of what, how training went, and what another run does better."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from app import runs_data, words
+from app import texts as words
 from app.components import run_charts, run_tables
-from app.runs_data import RunPlace
+from app.data import runs as runs_data
+from app.links import RunPlace
+from app.views.runs_choice import Looked
 from app.views.runs_classes import behind
-
-if TYPE_CHECKING:
-    from app.views.runs import Looked
 
 __all__ = ["differences", "learning", "show_confusions"]
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import runs_data, words
-from app.data import Place
-from mixlab.inspection import RUN, STUDY, Found
+from app import texts as words
+from app.data import runs as runs_data
+from app.data.mixes import Place
+from mixlab.studies.locations import RUN, STUDY, Found
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

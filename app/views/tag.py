@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from app import tag_data, words
+from app import texts as words
 from app.components.mount import play
-from app.data import Place
-from app.tag_data import RunModel
+from app.data import tags as tag_data
+from app.data.mixes import Place
+from app.data.tags import RunModel
 from app.views import runs_places, welcome
+from mixlab.audio.uploads import MAX_BYTES, MAX_S, Upload
 from mixlab.errors import MixlabError
-from mixlab.tag_output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
-from mixlab.uploads import MAX_BYTES, MAX_S, Upload
+from mixlab.inference.output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
 
 if TYPE_CHECKING:
-    from mixlab.tagging import FileTags, Tagger
+    from mixlab.inference.tagger import FileTags, Tagger
 
 __all__ = ["show"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import data, words
-from app.data import Place
+from app import texts as words
+from app.data import mixes as data
+from app.data.mixes import Place
 from app.views import chooser, runs_places
 
 __all__ = ["DEMO", "offer_catalog", "offer_run", "show"]

@@ -7,7 +7,7 @@ give it a fixture tree in ``tests/corpora``; the conformance test does the rest.
 
 from mixlab.corpora import folder, medleydb, mixing_secrets, moisesdb, musdb18hq, slakh, via_mirdata
 from mixlab.corpora._empty import refuse_empty
-from mixlab.entries import Adapter
+from mixlab.corpora.base import Adapter
 from mixlab.errors import CorpusError
 
 __all__ = ["CORPORA", "get_adapter", "refuse_empty"]

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
-from mixlab.entries import Scan
+from mixlab.corpora.base import Scan
 from mixlab.errors import CorpusError
 
 __all__ = ["refuse_empty"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from mixlab.yaml_text import load_json, load_yaml
+from mixlab.utils.yaml import load_json, load_yaml
 
 __all__ = ["labels_of", "mapping_of", "parse_json", "parse_yaml", "text", "truthy"]
 

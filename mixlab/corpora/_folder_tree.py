@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from mixlab.audio.file_kinds import form, is_lossless
 from mixlab.corpora._folder_words import FINISHED, UNPROCESSED, is_wrapper, version_of
-from mixlab.file_kinds import form, is_lossless
 
 __all__ = ["File", "Node", "Parts", "make_tree", "unwrap"]
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from mixlab.entries import NOBODY
+from mixlab.corpora.base import NOBODY
 
 __all__ = ["artist_keys", "common_artists", "known_artist", "normalise", "song_keys", "spaced"]
 

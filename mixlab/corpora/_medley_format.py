@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixlab.audio.file_kinds import form, is_litter
 from mixlab.corpora._fields import labels_of, mapping_of, text, truthy
 from mixlab.corpora._paths import is_dir, is_file
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._tree import TreeScan
-from mixlab.entries import ScanOptions
+from mixlab.corpora.base import ScanOptions
 from mixlab.errors import CorpusError
-from mixlab.file_kinds import form, is_litter
 
 __all__ = [
     "MetadataStore",

@@ -16,8 +16,8 @@ from pathlib import Path
 from mixlab.corpora._folder_words import split_of
 from mixlab.corpora._sidecar_files import RowFiles, exists
 from mixlab.corpora._tree import TreeScan
-from mixlab.csv_text import CsvError, CsvTable, read_csv
 from mixlab.errors import CorpusError
+from mixlab.utils.csv import CsvError, CsvTable, read_csv
 
 __all__ = ["SIDECAR", "SidecarRow", "Sidecars", "read_sidecars"]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from mixlab.audio.file_kinds import form, is_lossless, why_not_read
 from mixlab.corpora._tree import TreeScan
-from mixlab.file_kinds import form, is_lossless, why_not_read
 
 __all__ = ["RowFiles", "exists"]
 

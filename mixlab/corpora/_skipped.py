@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mixlab.file_kinds import form, is_read, suffix, why_not_read
+from mixlab.audio.file_kinds import form, is_read, suffix, why_not_read
 
 if TYPE_CHECKING:
     from mixlab.corpora._paths import Entry

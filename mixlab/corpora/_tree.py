@@ -2,7 +2,7 @@
 
 Every adapter reads the disk through :class:`TreeScan`. It guarantees what the catalog relies on:
 files are reported only if they exist below the root, metadata is never trusted to name a path,
-what is wrong becomes a :class:`~mixlab.entries.Problem` instead of an exception, and the result
+what is wrong becomes a :class:`~mixlab.corpora.base.Problem` instead of an exception, and the result
 does not depend on the order in which the file system lists things. A file that was converted without
 loss, or whose name came back in another case or Unicode form, is still the one that metadata names.
 """
@@ -13,6 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mixlab.audio.file_kinds import (
+    LOSSLESS_SUFFIXES,
+    READ_SUFFIXES,
+    form,
+    is_litter,
+    is_lossless,
+    why_not_read,
+)
 from mixlab.corpora._fields import parse_json, parse_yaml, text
 from mixlab.corpora._paths import (
     Entry,
@@ -27,10 +35,9 @@ from mixlab.corpora._paths import (
     resolve,
 )
 from mixlab.corpora._skipped import what_is_there
-from mixlab.csv_text import CsvError, read_csv
-from mixlab.entries import Problem, Scan, StemEntry
+from mixlab.corpora.base import Problem, Scan, StemEntry
 from mixlab.errors import CorpusError
-from mixlab.file_kinds import LOSSLESS_SUFFIXES, READ_SUFFIXES, form, is_litter, is_lossless, why_not_read
+from mixlab.utils.csv import CsvError, read_csv
 
 __all__ = [
     "TreeScan",

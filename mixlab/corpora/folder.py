@@ -58,8 +58,8 @@ from mixlab.corpora._sidecar import SIDECAR, SidecarRow, read_sidecars
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_names import doubt, left_out, song_labels
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
+from mixlab.corpora.base import Scan, ScanOptions, StemEntry
 from mixlab.corpora.mixing_secrets import identify
-from mixlab.entries import Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "SIDECAR", "Folder"]

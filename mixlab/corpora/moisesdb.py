@@ -23,7 +23,7 @@ from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
-from mixlab.entries import Scan, ScanOptions, StemEntry
+from mixlab.corpora.base import Scan, ScanOptions, StemEntry
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MoisesDB"]
 

@@ -17,14 +17,14 @@ Traps, and what is done:
 
 from pathlib import Path
 
+from mixlab.audio.file_kinds import form, is_read, why_not_read
 from mixlab.corpora._folder_words import is_wrapper, split_artist
 from mixlab.corpora._keys import artist_keys, song_keys
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
-from mixlab.entries import Scan, ScanOptions, StemEntry
-from mixlab.file_kinds import form, is_read, why_not_read
+from mixlab.corpora.base import Scan, ScanOptions, StemEntry
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Musdb18HQ"]
 

@@ -25,13 +25,13 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mixlab.audio.file_kinds import form
 from mixlab.corpora._fields import mapping_of, text, truthy
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
-from mixlab.entries import Scan, ScanOptions, StemEntry
-from mixlab.file_kinds import form
+from mixlab.corpora.base import Scan, ScanOptions, StemEntry
 from mixlab.taxonomy import LabelMap, load_label_map
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Slakh"]

@@ -31,8 +31,8 @@ from mixlab.corpora._keys import artist_keys, known_artist
 from mixlab.corpora._names import folder_parser
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
+from mixlab.corpora.base import Scan, ScanOptions, StemEntry
 from mixlab.corpora.slakh import duplicate_keys, stem_labels
-from mixlab.entries import Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, MissingDependencyError
 from mixlab.taxonomy import load_label_map
 

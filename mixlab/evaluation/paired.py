@@ -27,8 +27,8 @@ from mixlab.evaluation.metrics import (
     prf,
     roc_auc,
 )
-from mixlab.hierarchy import ancestry_from_parents, output_levels
-from mixlab.runs import Predictions
+from mixlab.evaluation.predictions import Predictions
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, output_levels
 
 __all__ = ["Comparison", "Difference", "check_same_items", "compare"]
 

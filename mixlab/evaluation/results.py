@@ -114,7 +114,7 @@ class LevelScores:
 
 @dataclass(frozen=True)
 class CoherentScores:
-    """Scores after ``mixlab.hierarchy.coherent_max``, with thresholds fitted on validation for these.
+    """Scores after ``taxonomy.hierarchy.coherent_max``, with thresholds fitted on validation for these.
 
     Decisions are closed upwards: a class that is predicted brings in its ancestors, whatever their own
     thresholds say. So neither scores nor decisions contradict the tree, which ``coherence`` shows.

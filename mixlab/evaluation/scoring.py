@@ -33,9 +33,9 @@ from mixlab.evaluation.metrics import (
     prior_probabilities,
     roc_auc,
 )
+from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Averages, ClassScores, CoherentScores, LevelScores, SplitScores
-from mixlab.hierarchy import ancestry_from_parents, coherent_max, output_levels
-from mixlab.runs import Predictions
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, coherent_max, output_levels
 
 __all__ = ["ScoredSplits", "coherent_thresholds", "score_split", "score_splits"]
 

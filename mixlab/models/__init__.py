@@ -9,18 +9,13 @@ that their weights fit without renaming.
 Names are loaded when they are first used: ``ModelConfig`` alone waits for no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.models.base import TaggingModel
-    from mixlab.models.checkpoints import (
-        Parts,
-        load_backbone,
-        load_weights,
-        read_weights,
-        stream_state,
-    )
+    from mixlab.models.checkpoints import Parts, load_backbone, load_weights, read_weights, stream_state
     from mixlab.models.choi import CRNN, FCN
     from mixlab.models.config import ARCHITECTURES, ModelConfig, n_blocks
     from mixlab.models.musicnn import Musicnn
@@ -73,13 +68,5 @@ _HOMES = {
     ),
     "short_chunk": ("ShortChunkCNN", "ShortChunkCNNRes"),
 }
-_EXPORTS = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module attribute is cannot be typed closer
-    """Load a public name on first use (PEP 562)."""
-    if name not in _EXPORTS:
-        raise AttributeError(
-            f"module 'mixlab.models' has no attribute {name!r}; it offers {', '.join(__all__)}"
-        )
-    return getattr(import_module(f"mixlab.models.{_EXPORTS[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

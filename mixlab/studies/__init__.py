@@ -5,8 +5,9 @@ trained with the same seeds and scored on the same fixed mixes; each training is
 that all else of mixlab works on it. ``mixlab sweep`` and ``mixlab study`` are its command lines.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.studies.definitions import STUDIES, StudyRequest, build_study
@@ -35,13 +36,5 @@ _HOMES = {
     "plan": ("Cell", "Job", "Plan", "grid_cells"),
     "reports": ("write_study_report",),
 }
-_EXPORTS = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module attribute is cannot be typed closer
-    """Load a public name on first use (PEP 562)."""
-    if name not in _EXPORTS:
-        raise AttributeError(
-            f"module 'mixlab.studies' has no attribute {name!r}; it offers {', '.join(__all__)}"
-        )
-    return getattr(import_module(f"mixlab.studies.{_EXPORTS[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mixlab.effects import PITCH_AND_TIME
 from mixlab.errors import ConfigError, WeightsError
-from mixlab.recipes import MixConfig
-from mixlab.runs import Run, plain
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.effects import PITCH_AND_TIME
+from mixlab.models.pretrained import find_weights, identify
 from mixlab.studies.plan import Cell, Plan, grid_cells
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig
-from mixlab.weights import find_weights, identify
+from mixlab.training.run import Run
+from mixlab.utils.plain import plain
 
 __all__ = ["P_GRID", "STUDIES", "StudyName", "StudyRequest", "build_study", "parse_also"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TextIO
 
-from mixlab.reporting import Table
+from mixlab.evaluation.report import Table
 from mixlab.studies.folder import STATUSES, JobState
 from mixlab.studies.plan import Plan
 

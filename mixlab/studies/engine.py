@@ -15,17 +15,17 @@ from typing import Protocol
 
 import torch
 
-from mixlab.catalog import Catalog
+from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, MixlabError
 from mixlab.models import build_model
-from mixlab.parallel import default_workers
 from mixlab.studies.display import Display, plain_seconds
 from mixlab.studies.folder import JobState, StudyFolder
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.plan import Job, Plan
 from mixlab.training.config import TrainConfig
-from mixlab.training.objective import faster_precision, measure_precision
-from mixlab.training.world import World
+from mixlab.training.distributed import World
+from mixlab.training.losses import faster_precision, measure_precision
+from mixlab.utils.parallel import default_workers
 
 __all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixlab.errors import MissingDependencyError
-from mixlab.studies.paper import PaperRow
+from mixlab.studies.paper_results import PaperRow
 from mixlab.studies.results import CellResult, StudyResults
 from mixlab.studies.statistics import Estimate
 from mixlab.studies.tables import NAMES, guess_of, prior_scores

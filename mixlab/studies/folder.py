@@ -27,14 +27,15 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from mixlab.catalog import Catalog
-from mixlab.catalog_files import SCHEMA, WRITTEN_COLUMNS, write_catalog
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
-from mixlab.files import check_writable, make_folder, try_lock, write_atomic
-from mixlab.recipes import MixConfig
-from mixlab.runs import Run, plain
+from mixlab.mixing.config import MixConfig
 from mixlab.studies.plan import Cell, Job, Plan
 from mixlab.training.config import TrainConfig, flatten, with_defaults
+from mixlab.training.run import Run
+from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
+from mixlab.utils.plain import plain
 
 __all__ = ["STATUSES", "JobState", "StudyFolder", "resplit"]
 
@@ -400,7 +401,7 @@ def _kinds(command: str) -> dict[str, type]:
     if command == "train":
         return {"mix": MixConfig, "train": TrainConfig}
     # Only here: studies without baselines do not wait for what these need.
-    from mixlab.baselines import BaselineConfig
+    from mixlab.training.baselines import BaselineConfig
 
     return {"mix": MixConfig, command: BaselineConfig}
 

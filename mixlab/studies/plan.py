@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from mixlab.errors import ConfigError
-from mixlab.recipes import MixConfig
-from mixlab.runs import plain
+from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig, from_plain
-from mixlab.yaml_text import load_yaml
+from mixlab.utils.plain import plain
+from mixlab.utils.yaml import load_yaml
 
 __all__ = [
     "LABEL_FIELDS",
@@ -187,7 +187,7 @@ class Plan:
         if cell.command == "train":
             return settings_of(self.mix, self.train, cell.overrides)
         # Only here: studies without baselines do not wait for what these need.
-        from mixlab.baselines import BaselineConfig
+        from mixlab.training.baselines import BaselineConfig
 
         own = {k: v for k, v in cell.overrides.items() if not k.startswith("baseline.")}
         mix, train = settings_of(self.mix, self.train, own)

@@ -5,13 +5,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mixlab.files import write_atomic
-from mixlab.reporting import Table
-from mixlab.runs import Run
-from mixlab.splits import find_leaks
+from mixlab.catalog.splits import find_leaks
+from mixlab.evaluation.report import Table
 from mixlab.studies import figures
+from mixlab.studies.findings import (
+    above_prior_lines,
+    effect_lines,
+    leakage_lines,
+    optimum_lines,
+    rare_columns,
+    rare_lines,
+    split_lines,
+    transfer_lines,
+)
 from mixlab.studies.folder import StudyFolder
-from mixlab.studies.paper import FIG_2, FIG_3, SECTION_2_2, TABLE_1
+from mixlab.studies.paper_results import FIG_2, FIG_3, SECTION_2_2, TABLE_1
 from mixlab.studies.results import CellResult, StudyResults, load_results
 from mixlab.studies.statistics import METRICS, CellScores, RunScores, score_run
 from mixlab.studies.tables import (
@@ -24,17 +32,9 @@ from mixlab.studies.tables import (
     score_text,
     summary_table,
 )
-from mixlab.studies.words import (
-    above_prior_lines,
-    effect_lines,
-    leakage_lines,
-    optimum_lines,
-    rare_columns,
-    rare_lines,
-    split_lines,
-    transfer_lines,
-)
 from mixlab.training import open_catalog
+from mixlab.training.run import Run
+from mixlab.utils.files import write_atomic
 
 __all__ = ["REPORTERS", "Report", "build_report", "write_study_report"]
 

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from mixlab.catalog import Catalog
+from mixlab.catalog.catalog import Catalog
 from mixlab.errors import CatalogMismatchError, MixlabError, RunError
-from mixlab.files import discard_damaged, make_folder, open_atomic, read_arrays
-from mixlab.recipes import MixConfig
-from mixlab.rendering import render
-from mixlab.runs import Predictions, Run
+from mixlab.evaluation.predictions import Predictions
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.rendering import render
 from mixlab.studies.folder import JobState, StudyFolder
 from mixlab.studies.plan import LABEL_FIELDS, Cell
 from mixlab.studies.statistics import CellScores, Estimate, RunScores, difference, score_run
 from mixlab.training import open_catalog
 from mixlab.training.config import from_plain
+from mixlab.training.run import Run
+from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_arrays
 
 __all__ = [
     "CellResult",

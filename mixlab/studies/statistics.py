@@ -33,7 +33,7 @@ from mixlab.evaluation.metrics import (
     prf,
     roc_auc,
 )
-from mixlab.runs import Predictions
+from mixlab.evaluation.predictions import Predictions
 
 __all__ = [
     "CLASS_METRICS",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mixlab.evaluation import Interval
 from mixlab.evaluation.arrays import mean_defined
-from mixlab.reporting import Table
+from mixlab.evaluation.report import Table
 from mixlab.studies.results import CellResult, StudyResults, cell_difference
 from mixlab.studies.statistics import CLASS_METRICS, F1_ABOVE_PRIOR, METRICS, Estimate, RunScores
 

@@ -14,7 +14,6 @@ the three unknown, and proves an output that holds them all. Unknown is never co
 it is masked.
 """
 
-from mixlab.taxonomy.check import CheckReport, CorpusCheck, check_folder
 from mixlab.taxonomy.evidence import Evidence, combine_evidence, stem_evidence
 from mixlab.taxonomy.label_maps import (
     LabelMap,
@@ -37,8 +36,6 @@ from mixlab.taxonomy.tree import ANYTHING, Node, Taxonomy, load_taxonomy
 
 __all__ = [
     "ANYTHING",
-    "CheckReport",
-    "CorpusCheck",
     "Evidence",
     "LabelMap",
     "LabelSet",
@@ -46,7 +43,6 @@ __all__ = [
     "Output",
     "Resolution",
     "Taxonomy",
-    "check_folder",
     "combine_evidence",
     "is_shipped",
     "keep_label_set",

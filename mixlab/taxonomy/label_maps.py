@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from mixlab.errors import TaxonomyError, UnknownLabelError
-from mixlab.resources import resource_path
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy
+from mixlab.utils.resources import resource_path
 
 __all__ = [
     "NO_LABEL",

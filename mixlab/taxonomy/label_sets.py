@@ -13,10 +13,10 @@ import yaml
 from numpy.typing import NDArray
 
 from mixlab.errors import TaxonomyError
-from mixlab.resources import resource_path
 from mixlab.taxonomy.evidence import Evidence
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml, short_hash
-from mixlab.yaml_text import load_json, load_yaml
+from mixlab.utils.resources import resource_path
+from mixlab.utils.yaml import load_json, load_yaml
 
 __all__ = [
     "LabelSet",

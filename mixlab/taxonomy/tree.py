@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from mixlab.errors import TaxonomyError
-from mixlab.resources import resource_path
-from mixlab.yaml_text import load_yaml
+from mixlab.utils.resources import resource_path
+from mixlab.utils.yaml import load_yaml
 
 __all__ = ["ANYTHING", "Node", "Taxonomy", "load_taxonomy", "read_yaml", "short_hash"]
 

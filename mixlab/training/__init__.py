@@ -4,19 +4,16 @@ Names are loaded when they are first used: a command line that only needs ``Trai
 waits neither for scikit-learn nor for Lightning.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.training.config import TrainConfig
+    from mixlab.training.distributed import World
     from mixlab.training.experiment import Evaluation, evaluate_run, load_model, predict, train
-    from mixlab.training.objective import (
-        balanced_weights,
-        make_loss,
-        masked_bce_with_logits,
-        measure_precision,
-    )
-    from mixlab.training.places import open_catalog
+    from mixlab.training.locations import open_catalog
+    from mixlab.training.losses import balanced_weights, make_loss, masked_bce_with_logits, measure_precision
     from mixlab.training.transfer import (
         calibrate_batch_norm,
         freeze_backbone,
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
         prepare_model,
         set_training_mode,
     )
-    from mixlab.training.world import World
 
 __all__ = [
     "Evaluation",
@@ -51,8 +47,8 @@ __all__ = [
 _HOMES = {
     "config": ("TrainConfig",),
     "experiment": ("Evaluation", "evaluate_run", "load_model", "predict", "train"),
-    "objective": ("balanced_weights", "make_loss", "masked_bce_with_logits", "measure_precision"),
-    "places": ("open_catalog",),
+    "losses": ("balanced_weights", "make_loss", "masked_bce_with_logits", "measure_precision"),
+    "locations": ("open_catalog",),
     "transfer": (
         "calibrate_batch_norm",
         "freeze_backbone",
@@ -61,15 +57,7 @@ _HOMES = {
         "prepare_model",
         "set_training_mode",
     ),
-    "world": ("World",),
+    "distributed": ("World",),
 }
-_EXPORTS = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module attribute is cannot be typed closer
-    """Load a public name on first use (PEP 562)."""
-    if name not in _EXPORTS:
-        raise AttributeError(
-            f"module 'mixlab.training' has no attribute {name!r}; it offers {', '.join(__all__)}"
-        )
-    return getattr(import_module(f"mixlab.training.{_EXPORTS[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -231,7 +231,7 @@ def with_defaults(kind: type[T], data: Mapping[str, Any]) -> dict[str, Any]:
     As they are where they cannot be read: then they differ from any that can.
     """
     # Only here: a command line that only needs the settings for its help does not wait for it.
-    from mixlab.runs import plain
+    from mixlab.utils.plain import plain
 
     try:
         found: dict[str, Any] = plain(from_plain(kind, dict(data)))

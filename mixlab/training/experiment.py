@@ -12,27 +12,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mixlab.catalog import Catalog
-from mixlab.datasets import MixDataset
+from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RunError
 from mixlab.evaluation import SplitScores, score_splits
-from mixlab.hierarchy import coherent_max
-from mixlab.loaders import make_loader
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.report import format_markdown
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.loader import make_loader
 from mixlab.models import ModelConfig, TaggingModel, build_model, n_parameters
-from mixlab.recipes import MixConfig
-from mixlab.reporting import format_markdown
-from mixlab.runs import Predictions, Run
 from mixlab.taxonomy import LabelSet
+from mixlab.taxonomy.hierarchy import coherent_max
 from mixlab.training.config import TrainConfig, from_plain
-from mixlab.training.places import as_catalog, catalog_entry, open_catalog
-from mixlab.training.preparation import (
+from mixlab.training.distributed import World
+from mixlab.training.embedding_cache import (
     calibrate,
     full_float32,
     related_classes,
     training_batches,
     training_loss,
 )
-from mixlab.training.records import (
+from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
+from mixlab.training.provenance import (
     CHANGEABLE,
     Report,
     changed_settings,
@@ -47,9 +48,9 @@ from mixlab.training.records import (
     started,
     torch_threads,
 )
+from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.transfer import new_model, pretrained_facts
-from mixlab.training.world import World
 
 __all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
 
@@ -389,7 +390,7 @@ def evaluate_run(
 
     Raises:
         RunError: the run has no model yet, is damaged, or was not made by ``train``: for others there are
-            ``mixlab.pretraining.evaluate_pretrained`` and ``mixlab.baselines.evaluate_baseline``.
+            ``pretraining.evaluate_pretrained`` and ``baselines.evaluate_baseline``.
         CatalogError: the catalog is not where it was.
         CatalogMismatchError: the catalog is not the one the run was trained with.
         OutputError: the run's folder cannot be written; found before anything is scored.

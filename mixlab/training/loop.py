@@ -23,14 +23,14 @@ from tqdm import tqdm
 
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.evaluation import average_precision, masked_bce, roc_auc
-from mixlab.hierarchy import coherent_max
 from mixlab.models import TaggingModel
-from mixlab.runs import Run
+from mixlab.taxonomy.hierarchy import coherent_max
 from mixlab.training.config import FROZEN, TrainConfig
-from mixlab.training.objective import LossFunction, masked_bce_with_logits, step_seed
-from mixlab.training.preparation import embed
+from mixlab.training.distributed import World
+from mixlab.training.embedding_cache import embed
+from mixlab.training.losses import LossFunction, masked_bce_with_logits, step_seed
+from mixlab.training.run import Run
 from mixlab.training.transfer import movement, parameter_groups, set_training_mode
-from mixlab.training.world import World
 
 __all__ = ["FitResult", "StopRequest", "fit"]
 
@@ -470,7 +470,7 @@ def fit(
         model: In the state to start from; a checkpoint overrides it.
         train_batches: Iterating gives one epoch of batches (``audio``, or ``embedding`` behind a frozen
             backbone; ``target``, ``mask``); has a length, ``state_dict`` and ``load_state_dict``, as
-            ``mixlab.loaders.MixLoader``.
+            ``mixlab.mixing.loader.MixLoader``.
         validation_batches: The fixed batches that are scored after every epoch.
         config: Settings.
         precision: ``fp32`` or ``bf16``.

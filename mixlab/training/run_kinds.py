@@ -1,7 +1,7 @@
 """Which command made a run, and what works with it."""
 
 from mixlab.errors import RunError
-from mixlab.runs import Run
+from mixlab.training.run import Run
 
 __all__ = ["check_command"]
 

@@ -18,10 +18,10 @@ from mixlab.models import (
     load_weights,
     read_weights,
 )
-from mixlab.runs import Run
+from mixlab.models.pretrained import checksum, find_weights, identify, misfits
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
+from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
-from mixlab.weights import checksum, find_weights, identify, misfits
 
 __all__ = [
     "calibrate_batch_norm",

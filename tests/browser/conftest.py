@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mixlab import Catalog
-from mixlab.commands.app import server_command
+from mixlab.cli.commands.app import server_command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mixlab import Catalog
-from mixlab.runs import Run
+from mixlab.training.run import Run
 from tests.browser.conftest import serve
 from tests.scored_run import write_scored
-from tests.test_studies_reports import INSIDE, made_up
+from tests.studies.test_reports import INSIDE, made_up
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

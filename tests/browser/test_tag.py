@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from mixlab import Catalog
-from mixlab.tag_output import audacity_labels
-from mixlab.tagging import Tagger
+from mixlab.inference.output import audacity_labels
+from mixlab.inference.tagger import Tagger
 from tests.browser.conftest import serve
 from tests.tiny_run import LABELS, write_run
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mixlab.entries import Scan, ScanOptions
+from mixlab.corpora.base import Scan, ScanOptions
 
 
 def touch(path: Path, content: str = "") -> Path:

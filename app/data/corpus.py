@@ -1,0 +1,205 @@
+"""Cached calls of the Corpus page, by plain values only: a catalog's place, a selection, names.
+
+Charts are kept as specifications: Altair takes longer to check one than mixlab to count what it shows.
+"""
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from app.components import corpus_charts as charts
+from app.data.mixes import Place, get_catalog
+from mixlab.audio.io import encode_wav
+from mixlab.catalog.browse import (
+    SplitVerdict,
+    busiest_start,
+    judge_splits,
+    level_curve,
+    problem_table,
+    read_excerpt,
+    stem_table,
+)
+from mixlab.catalog.statistics import (
+    Across,
+    Histogram,
+    Selection,
+    Totals,
+    class_table,
+    histogram,
+    known_nodes,
+    totals,
+    tree_table,
+)
+from mixlab.errors import CatalogError
+from mixlab.taxonomy import label_set_names, load_label_set, load_taxonomy
+
+__all__ = [
+    "StemFacts",
+    "classes",
+    "corpora",
+    "count",
+    "curve_spec",
+    "distribution",
+    "excerpt",
+    "heat_spec",
+    "histogram_spec",
+    "label_sets",
+    "nodes",
+    "problems",
+    "stem_curve",
+    "stem_facts",
+    "stems",
+    "stems_csv",
+    "tree",
+    "verdict",
+]
+
+
+class StemFacts(NamedTuple):
+    """What is said of one stem beside its curve.
+
+    Attributes:
+        instrument: Its name; '' where it is not known.
+        song: Song, artist and corpus in words.
+        duration_s: Length in seconds.
+        start_s: Where its busiest excerpt begins, in seconds.
+        threshold_db: Activity threshold of the catalog in dBFS.
+    """
+
+    instrument: str
+    song: str
+    duration_s: float
+    start_s: float
+    threshold_db: float
+
+
+def label_sets() -> dict[str, str]:
+    """Return the label sets and their titles, the default one first."""
+    names = sorted(label_set_names(), key=lambda name: name != "mixtures15")
+    return {name: load_label_set(name).title for name in names}
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def corpora(place: Place) -> tuple[str, ...]:
+    """Return the corpora of a catalog."""
+    return tuple(sorted(get_catalog(place).roots))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def nodes(place: Place) -> tuple[str, ...]:
+    """Return the nodes of the instrument tree that the catalog has."""
+    return known_nodes(get_catalog(place))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def count(place: Place, selection: Selection) -> Totals:
+    """Return the totals of a selection."""
+    return totals(get_catalog(place), selection)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def classes(place: Place, selection: Selection, label_set: str, across: Across) -> pd.DataFrame:
+    """Return the counts by class and corpus or split."""
+    return class_table(get_catalog(place), selection, label_set, across)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def tree(place: Place, selection: Selection) -> pd.DataFrame:
+    """Return the counts by node of the instrument tree."""
+    return tree_table(get_catalog(place), selection)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def distribution(place: Place, selection: Selection, quantity: str) -> Histogram:
+    """Return the distribution of a quantity."""
+    return histogram(get_catalog(place), selection, quantity)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def stems(
+    place: Place, selection: Selection, order: str, descending: bool, start: int, most: int
+) -> pd.DataFrame:
+    """Return a page of the stems of a selection."""
+    return stem_table(get_catalog(place), selection, order, descending, start, most)
+
+
+def stems_csv(place: Place, selection: Selection, order: str, descending: bool) -> str:
+    """Return all stems of a selection as CSV."""
+    return stem_table(get_catalog(place), selection, order, descending).to_csv(index=False)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def stem_facts(place: Place, key: str) -> StemFacts | None:
+    """Return what is said of a stem, or None when the catalog has none of that key."""
+    catalog = get_catalog(place)
+    try:
+        row = catalog.find(key)
+    except CatalogError:
+        return None
+    stem = catalog.stem(row)
+    start_s = busiest_start(catalog, row)
+    artist = f" by {stem.artist}" if stem.artist else ""
+    return StemFacts(
+        " or ".join(load_taxonomy().nodes[node].name for node in stem.nodes),
+        f"{stem.title or stem.song}{artist}, {stem.corpus}",
+        stem.duration_s,
+        start_s,
+        catalog.activity_db,
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def stem_curve(place: Place, key: str) -> pd.DataFrame:
+    """Return a stem's level over time."""
+    catalog = get_catalog(place)
+    return level_curve(catalog, catalog.find(key))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def excerpt(place: Place, key: str, start_s: float) -> bytes:
+    """Return a span of a stem as WAV, at the level at which it was recorded."""
+    catalog = get_catalog(place)
+    audio, rate = read_excerpt(catalog, catalog.find(key), start_s)
+    return encode_wav(audio, rate)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def problems(place: Place, chosen: tuple[str, ...]) -> pd.DataFrame:
+    """Return what indexing found wrong in some corpora; () for all."""
+    return problem_table(get_catalog(place), chosen)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def verdict(place: Place, method: str | None) -> SplitVerdict:
+    """Return whether the catalog's splits leak, or those of another method. To be read, not changed."""
+    return judge_splits(get_catalog(place), method)
+
+
+# ---- charts ----
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def heat_spec(
+    place: Place, selection: Selection, label_set: str, across: Across, unit: str, dark: bool
+) -> dict[str, Any]:
+    """Return the heat table of classes as a Vega-Lite specification."""
+    table = classes(place, selection, label_set, across)
+    return dict(charts.heat_chart(table, across, unit, dark).to_dict())
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def histogram_spec(place: Place, selection: Selection, quantity: str, dark: bool) -> dict[str, Any]:
+    """Return the histogram of a quantity as a Vega-Lite specification."""
+    found = distribution(place, selection, quantity)
+    return dict(charts.histogram_chart(found, quantity, dark).to_dict())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def curve_spec(place: Place, key: str, span: tuple[float, float], dark: bool) -> dict[str, Any]:
+    """Return a stem's activity curve with the span that is heard as a Vega-Lite specification."""
+    facts = stem_facts(place, key)
+    if facts is None:
+        return {}
+    curve = stem_curve(place, key)
+    return dict(charts.curve_chart(curve, facts.threshold_db, span, facts.duration_s, dark).to_dict())

@@ -1,0 +1,213 @@
+"""Cached access to catalogs and mixes, by plain values only; pages get everything from here.
+
+Objects that are shared between sessions (catalogs, mixes) are read-only by agreement.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import streamlit as st
+
+from app.components.payload import Take, pack_mix
+from app.data import runs as runs_data
+from app.links import BY_P, Item
+from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, draw, load_label_set, render
+from mixlab.mixing.config import Kind
+from mixlab.mixing.preview import find_class, holds_class, loudness_lufs, other_kind, without_effects, zip_mix
+from mixlab.taxonomy import load_taxonomy
+
+__all__ = [
+    "NEIGHBOURS",
+    "Place",
+    "class_names",
+    "default_catalog",
+    "find_index",
+    "find_place",
+    "get_catalog",
+    "get_lufs",
+    "get_mix",
+    "get_payload",
+    "get_recipe",
+    "get_rendered",
+    "get_strip",
+    "get_zip",
+    "has_class",
+    "mix_config",
+    "source_names",
+]
+
+PLACES = ("demo-output/catalog", "demo-output", "catalog")
+NEIGHBOURS = 24
+
+
+class Place(NamedTuple):
+    """A catalog on disk; the time of its last change makes the caches forget what was there before."""
+
+    path: str
+    modified_ns: int
+
+
+def default_catalog() -> str:
+    """Return the catalog folder to start with: the environment's, else the demo's."""
+    named = os.environ.get("MIXLAB_CATALOG")
+    return named or next((place for place in PLACES if find_place(place)), PLACES[0])
+
+
+def find_place(path: str) -> Place | None:
+    """Return the catalog at a folder, or None when there is none."""
+    marker = Path(path).expanduser() / "catalog.json"
+    try:
+        return Place(str(marker.parent.resolve()), marker.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def get_catalog(place: Place) -> Catalog:
+    """Open a catalog."""
+    return Catalog.open(place.path)
+
+
+def mix_config(item: Item) -> MixConfig:
+    """Return the configuration of an item, as ``MixDataset`` has it for its split."""
+    if item.run is not None:
+        own = runs_data.run_mix_config(item.run)
+        return replace(own, p_musical=item.p) if item.split == "train" else own.for_evaluation()
+    if item.split != "train":
+        return MixConfig().for_evaluation()
+    return MixConfig(p_musical=item.p)
+
+
+def _kind(item: Item) -> Kind | None:
+    return None if item.draw == BY_P else cast("Kind", item.draw.replace("-", "_"))
+
+
+def class_names() -> tuple[str, ...]:
+    """Return the classes that mixes are labelled with."""
+    return load_label_set(MixConfig().label_set).names
+
+
+@st.cache_resource(max_entries=4096, show_spinner=False)
+def _drawn(place: Place, item: Item) -> MixRecipe:
+    """Return a recipe as drawn, bypass or not; that of a run's own mix as it was scored."""
+    if item.run is not None and _kind(item) in (None, "musical"):
+        stored = runs_data.stored_recipe(item.run, item.split, item.seed, item.index)
+        if stored is not None:
+            return stored
+    return draw(
+        get_catalog(place), mix_config(item), item.seed, 0, item.index, split=item.split, kind=_kind(item)
+    )
+
+
+def get_recipe(place: Place, item: Item) -> MixRecipe:
+    """Return the recipe of an item, less the effects that it leaves out."""
+    recipe = _drawn(place, replace(item, bypass=()))
+    return without_effects(recipe, item.bypass) if item.bypass else recipe
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _rendered(place: Place, recipe_hash: str, _recipe: MixRecipe) -> Mix:
+    return render(_recipe, get_catalog(place))
+
+
+def get_rendered(place: Place, recipe: MixRecipe) -> Mix:
+    """Return the mix of a recipe."""
+    return _rendered(place, recipe.content_hash, recipe)
+
+
+def get_mix(place: Place, item: Item) -> Mix:
+    """Return the mix of an item."""
+    recipe = get_recipe(place, item)
+    return _rendered(place, recipe.content_hash, recipe)
+
+
+def get_strip(place: Place, item: Item) -> list[dict[str, Any]]:
+    """Return index, kind and sources of the block of neighbours that the item lies in."""
+    # By blocks, so that stepping from index to index leaves the strip in its place.
+    return _strip(place, replace(item, index=item.index - item.index % NEIGHBOURS, bypass=()))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _strip(place: Place, item: Item) -> list[dict[str, Any]]:
+    items = []
+    for index in range(item.index, item.index + NEIGHBOURS):
+        recipe = _drawn(place, replace(item, index=index, bypass=()))
+        about = f"{len(recipe.sources)} of {recipe.corpus}"
+        items.append({"index": index, "kind": recipe.kind, "about": about})
+    return items
+
+
+def has_class(place: Place, item: Item, name: str) -> bool:
+    """Tell whether an item draws a source of a class."""
+    return holds_class(get_recipe(place, item), get_catalog(place), name)
+
+
+def find_index(place: Place, item: Item, name: str, step: int = 1) -> int | None:
+    """Return the first index from the item's own on that draws a class, or None."""
+    return find_class(
+        get_catalog(place),
+        mix_config(item),
+        name,
+        seed=item.seed,
+        start=item.index,
+        step=step,
+        split=item.split,
+        kind=_kind(item),
+    )
+
+
+def source_names(recipe: MixRecipe, catalog: Catalog) -> list[tuple[str, str]]:
+    """Return the instrument and the origin of each source, for people."""
+    names = []
+    for source in recipe.sources:
+        stem = catalog.stem(catalog.find(source.stem))
+        instrument = " or ".join(load_taxonomy().nodes[node].name for node in stem.nodes)
+        names.append((instrument or "unknown", f"from {source.start_s:.1f} s of {stem.song}, {stem.corpus}"))
+    return names
+
+
+def _twin(place: Place, item: Item, kind: Kind) -> Take:
+    about = {"musical": "stems of one song at one moment", "non_musical": "each stem from another song"}
+    other = other_kind(kind)
+    name = "Musical twin" if other == "musical" else "Non-musical twin"
+    try:
+        mix = get_mix(place, replace(item, draw=other.replace("_", "-"), bypass=()))
+    except MixlabError as error:
+        return Take("twin", name, about[other], missing=str(error))
+    return Take(
+        "twin", name, f"index {item.index} as a {other.replace('_', '-')} mix: {about[other]}", mix.mixture
+    )
+
+
+def _dry(place: Place, recipe: MixRecipe) -> Take:
+    dry = without_effects(recipe)
+    about = "the same sources without any effect"
+    if dry == recipe:
+        return Take("dry", "Dry", about, missing="No effect is on, so dry and wet are the same.")
+    return Take("dry", "Dry", about, _rendered(place, dry.content_hash, dry).mixture)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def get_payload(place: Place, item: Item) -> bytes:
+    """Return the player's blob: this mix, its twin and its dry form."""
+    mix = get_mix(place, item)
+    kind = mix.recipe.kind
+    count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
+    own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count} with their effects", mix.mixture)
+    takes = [own, _twin(place, item, kind), _dry(place, mix.recipe)]
+    name = f"{place.path} {replace(item, bypass=())}"
+    return pack_mix(mix, name, source_names(mix.recipe, get_catalog(place)), takes)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def get_lufs(place: Place, item: Item) -> list[float]:
+    """Return the loudness of each source in LUFS; NaN where it is silent."""
+    mix = get_mix(place, item)
+    return [loudness_lufs(source.audio, mix.recipe.render.sample_rate) for source in mix.sources]
+
+
+def get_zip(place: Place, item: Item) -> bytes:
+    """Return mixture, sources, recipe and labels as a ZIP."""
+    return zip_mix(get_mix(place, item))

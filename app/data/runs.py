@@ -1,0 +1,260 @@
+"""Cached access to run folders, by plain values only; the pages on runs get everything from here.
+
+Objects that are shared between sessions (predictions, tables) are read-only by agreement.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.links import RunPlace
+from mixlab import MixConfig, MixlabError, MixRecipe
+from mixlab.errors import RecipeError
+from mixlab.evaluation import Comparison, Difference, check_same_items, compare
+from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.ranking import Ranking, ranking_of
+from mixlab.evaluation.thresholding import Decided, SplitTable, decide_at, paired_f1, split_table
+from mixlab.studies.locations import RUN, Found, find_folders
+from mixlab.training.run import Run
+
+__all__ = [
+    "FITTED",
+    "MOST_CELLS",
+    "default_places",
+    "find_found",
+    "find_run",
+    "get_comparison",
+    "get_confusions",
+    "get_curve",
+    "get_decided",
+    "get_differences",
+    "get_indices",
+    "get_info",
+    "get_metrics",
+    "get_predictions",
+    "get_ranked",
+    "get_ranking",
+    "get_recipe",
+    "get_table",
+    "mismatch",
+    "run_mix_config",
+    "stored_recipe",
+]
+
+FITTED: float | None = None
+"""Stands for the thresholds fitted on validation, one per class."""
+
+MOST_CELLS = 100_000
+"""Up to so many mixes times classes, differences of AP and ROC-AUC are resampled while one waits."""
+
+NAMES = ("runs", "studies", "sweeps")
+DEEP, NEAR = 4, 1
+_FILES = ("run.json", "predictions.parquet", "report.json", "metrics.csv")
+
+
+# ---- where they lie ----
+
+
+def default_places(catalog: str = "") -> tuple[tuple[str, int], ...]:
+    """Return the folders in which runs and studies are looked for, and how deep.
+
+    ``MIXLAB_RUNS`` if it is set. Else ``runs``, ``studies`` and ``sweeps``, in the folder the server was
+    started in and beside the catalog, and what lies directly beside the catalog.
+
+    Args:
+        catalog: Folder of the catalog that is open; '' for none.
+    """
+    named = os.environ.get("MIXLAB_RUNS")
+    if named:
+        return ((str(Path(named).expanduser().resolve()), DEEP),)
+    bases = [Path.cwd()]
+    places: list[tuple[Path, int]] = []
+    if catalog:
+        beside = Path(catalog).expanduser().resolve().parent
+        places.append((beside, NEAR))
+        bases += [beside] if beside != bases[0] else []
+    places += [(base / name, DEEP) for base in bases for name in NAMES]
+    places.append((bases[0] / "demo-output", NEAR))
+    return tuple((str(place), depth) for place, depth in places if place.is_dir())
+
+
+@st.cache_data(ttl=5, max_entries=16, show_spinner=False)
+def find_found(places: tuple[tuple[str, int], ...], marker: str = RUN) -> tuple[Found, ...]:
+    """Return the runs, or with ``STUDY`` the studies, below some folders."""
+    return find_folders(marker, [(Path(place), depth) for place, depth in places])
+
+
+def find_run(found: Sequence[Found], name: str) -> RunPlace | None:
+    """Return the run of a name among those found, or None. A name is never taken as a path."""
+    path = next((one.path for one in found if one.name == name), None)
+    return None if path is None else RunPlace(name, str(path), tuple(map(_time, _files(path))))
+
+
+def _files(path: Path) -> list[Path]:
+    return [path / name for name in _FILES]
+
+
+def _time(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+# ---- what they hold ----
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def get_info(place: RunPlace) -> dict[str, Any]:
+    """Return ``run.json``."""
+    return Run.open(place.path).info
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def get_metrics(place: RunPlace) -> list[dict[str, float]]:
+    """Return a row per epoch."""
+    return Run(Path(place.path)).metrics()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading predictions …")
+def get_predictions(place: RunPlace) -> Predictions:
+    """Return the stored predictions."""
+    return Run.open(place.path).predictions()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def get_table(place: RunPlace, split: str) -> SplitTable:
+    """Return one split, ready for any threshold; resampled as the run's report is."""
+    info = get_info(place)
+    return split_table(
+        get_predictions(place),
+        split,
+        info.get("labels", {}).get("parents"),
+        seed=int(info.get("eval_seed", 0)),
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def get_decided(place: RunPlace, split: str, at: float | None) -> Decided:
+    """Return all that follows from thresholds: one for all classes, or ``FITTED``."""
+    return decide_at(get_table(place, split), at)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Ranking …")
+def get_ranking(place: RunPlace, split: str) -> Ranking:
+    """Return average precision and ROC-AUC."""
+    try:
+        report = Run.open(place.path).report()
+    except MixlabError:
+        report = None
+    return ranking_of(get_table(place, split), report)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def get_curve(place: RunPlace, split: str, column: int) -> dict[str, Any]:
+    """Return the precision-recall curve of a class."""
+    return precision_recall(get_table(place, split), column)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def get_confusions(place: RunPlace, split: str, at: float | None) -> tuple[Confusion, ...]:
+    """Return what is heard instead of what."""
+    return confusions(get_table(place, split), get_decided(place, split, at).thresholds)
+
+
+def get_ranked(place: RunPlace, split: str, at: float | None, column: int, kind: Kind) -> list[int]:
+    """Return rows of the split's table: the mixes of one kind, the clearest first."""
+    threshold = float(get_decided(place, split, at).thresholds[column])
+    return [int(row) for row in ranked(get_table(place, split), column, threshold, kind)]
+
+
+# ---- two runs ----
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def mismatch(a: RunPlace, b: RunPlace, split: str) -> str:
+    """Say why two runs cannot be compared; '' when they can."""
+    try:
+        check_same_items(get_predictions(a).only(split), get_predictions(b).only(split))
+    except MixlabError as error:
+        return str(error)
+    return ""
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def get_differences(a: RunPlace, b: RunPlace, split: str, at: float | None) -> tuple[Difference, ...]:
+    """Return the paired differences of F1, b - a, at the thresholds that are chosen."""
+    return paired_f1(get_table(a, split), get_decided(a, split, at), get_decided(b, split, at))
+
+
+@st.cache_data(max_entries=8, show_spinner="Resampling songs for both runs …")
+def get_comparison(a: RunPlace, b: RunPlace, split: str) -> Comparison:
+    """Return what ``mixlab compare`` gives; without intervals where that would take too long."""
+    first, second, info = get_predictions(a), get_predictions(b), get_info(a)
+    small = int((first.split == split).sum()) * len(first.labels) <= MOST_CELLS
+    return compare(
+        first,
+        second,
+        split=split,
+        parents=info.get("labels", {}).get("parents"),
+        n_resamples=1000 if small else 0,
+        seed=int(info.get("eval_seed", 0)),
+    )
+
+
+# ---- its mixes ----
+
+
+def get_recipe(place: RunPlace, split: str, row: int) -> MixRecipe:
+    """Return the recipe of a row of the split's table.
+
+    Raises:
+        RecipeError: it is none of a mix, as those of a run pretrained on whole tracks, or of another version.
+    """
+    predictions, table = get_predictions(place), get_table(place, split)
+    text = str(predictions.recipes[_rows(place, split)[table.rows[row]]])
+    if "sources" not in json.loads(text):
+        raise RecipeError("This run was scored on whole tracks, not on mixes: there is no recipe to open.")
+    return MixRecipe.from_json(text)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _rows(place: RunPlace, split: str) -> Any:  # noqa: ANN401 - an array of indices
+    return np.flatnonzero(get_predictions(place).split == split)
+
+
+def get_indices(place: RunPlace, split: str) -> Any:  # noqa: ANN401 - an array of indices
+    """Return the index of each row of the split's predictions."""
+    return get_predictions(place).index[_rows(place, split)]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _row_of(place: RunPlace) -> dict[tuple[str, int], int]:
+    stored = get_predictions(place)
+    return {
+        (str(split), int(index)): row
+        for row, (split, index) in enumerate(zip(stored.split, stored.index, strict=True))
+    }
+
+
+def stored_recipe(place: RunPlace, split: str, seed: int, index: int) -> MixRecipe | None:
+    """Return the recipe that a run was scored with, by its address; None where it was scored on none."""
+    row = _row_of(place).get((split, index))
+    if row is None:
+        return None
+    recipe = MixRecipe.from_json(str(get_predictions(place).recipes[row]))
+    return recipe if (recipe.seed, recipe.split, recipe.epoch) == (seed, split, 0) else None
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def run_mix_config(place: RunPlace) -> MixConfig:
+    """Return the settings of the mixing that a run was trained with."""
+    from mixlab.training.config import from_plain
+
+    return from_plain(MixConfig, Run.open(place.path).config["mix"])

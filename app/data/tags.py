@@ -1,0 +1,151 @@
+"""What the page that tags files shows: runs, decoded uploads and their tags, kept as long as the session.
+
+Uploads are held in memory for the session that brought them, and nowhere else.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from app.components.heat import HeatPicture, pack_tags, picture_of
+from mixlab.audio.uploads import Upload, decode_upload
+from mixlab.errors import RunError
+from mixlab.studies.locations import Found
+
+if TYPE_CHECKING:
+    from mixlab.inference.tagger import FileTags, Tagger
+
+__all__ = [
+    "RunModel",
+    "example_names",
+    "get_example",
+    "get_notes",
+    "get_payload",
+    "get_tagger",
+    "get_tags",
+    "get_upload",
+    "with_model",
+]
+
+_KEPT = 4
+
+
+class RunModel(NamedTuple):
+    """A run with a model; the times of its files' last changes make the caches forget older ones."""
+
+    name: str
+    path: str
+    modified_ns: tuple[int, ...]
+
+
+def with_model(found: Sequence[Found]) -> list[RunModel]:
+    """Return those of the runs found that have a model."""
+    runs = []
+    for one in found:
+        files = [Path(one.path) / name for name in ("model.safetensors", "model.json", "report.json")]
+        times = [_time(file) for file in files]
+        if all(times[:2]):
+            runs.append(RunModel(one.name, str(one.path), tuple(times)))
+    return runs
+
+
+def _time(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def get_tagger(run: RunModel) -> "Tagger":
+    """Load a run's model."""
+    from mixlab.inference.tagger import Tagger
+
+    return Tagger.load(run.path)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def get_notes(run: RunModel) -> dict[str, str]:
+    """Return of which classes the run's tags mean little, and why."""
+    from mixlab.inference.tagger import class_notes
+
+    try:
+        return class_notes(run.path)
+    except RunError:  # a damaged report must not keep the model from being used
+        return {}
+
+
+@st.cache_resource(scope="session", max_entries=2, show_spinner=False)
+def get_upload(key: str, name: str, sample_rate: int, _data: Callable[[], bytes]) -> Upload:
+    """Decode what was handed in; ``key`` stands for its content.
+
+    Raises:
+        AudioError: it cannot be tagged, and why.
+    """
+    return decode_upload(_data(), name, sample_rate=sample_rate)
+
+
+def example_names() -> dict[str, str]:
+    """Return the examples: name, and what plays in it."""
+    from mixlab.synthesis.example import EXAMPLES
+
+    return {name: ", ".join(example.instruments) for name, example in EXAMPLES.items()}
+
+
+def get_example(name: str) -> bytes:
+    """Return an example as a WAV file.
+
+    Raises:
+        MissingDependencyError: the synthesizer is not installed.
+    """
+    import soundfile
+
+    from mixlab.synthesis.example import render_example
+
+    audio, rate = render_example(name)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio.T, rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+@st.cache_resource(scope="session", show_spinner=False)
+def _shelf() -> dict[tuple[object, ...], "FileTags"]:
+    return {}
+
+
+def get_tags(
+    run: RunModel, upload: Upload, hop_s: float, progress: Callable[[int, int], None] | None = None
+) -> "FileTags":
+    """Tag an upload, or return what was found before.
+
+    Args:
+        run: Whose model listens.
+        upload: Decoded at the model's rate.
+        hop_s: Seconds from window to window.
+        progress: Called with (windows done, windows in all).
+
+    Raises:
+        MixlabError: the run or ``hop_s`` does not fit.
+    """
+    # A dict of our own, since what a cached function writes on the page is written again from the cache.
+    shelf, key = _shelf(), (run, upload.key, hop_s)
+    if key not in shelf:
+        tags = get_tagger(run).tag_audio(upload.audio, name=upload.name, hop_s=hop_s, progress=progress)
+        while len(shelf) >= _KEPT:
+            shelf.pop(next(iter(shelf)))
+        shelf[key] = tags
+    return shelf[key]
+
+
+@st.cache_resource(scope="session", max_entries=2, show_spinner=False)
+def _picture(key: str, sample_rate: int, _upload: Upload) -> HeatPicture:
+    return picture_of(_upload)
+
+
+def get_payload(upload: Upload, tags: "FileTags", notes: dict[str, str], *, only_heard: bool) -> bytes:
+    """Return the player's blob: the file as the model hears it, its spectrogram, scores over time."""
+    picture = _picture(upload.key, upload.sample_rate, upload)
+    return pack_tags(upload, picture, tags, notes, only_heard=only_heard)

@@ -1,0 +1,172 @@
+"""Texts and tables of a mix: plain values in, words and data frames out."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from app.links import BY_P, Item
+from mixlab import Catalog, Mix, MixRecipe
+from mixlab.mixing.effects import Effect, encode_effect
+from mixlab.mixing.preview import LabelRow
+from mixlab.taxonomy import load_taxonomy
+
+__all__ = [
+    "LEVELS",
+    "STATES",
+    "describe",
+    "effect_names",
+    "effect_table",
+    "escape",
+    "file_name",
+    "label_markdown",
+    "say_effect",
+    "snippet",
+    "source_table",
+]
+
+STATES = {
+    "present": ":green-badge[✓ present]",
+    "absent": ":gray-badge[– absent]",
+    "unknown": ":orange-badge[? unknown]",
+}
+LEVELS = ("level (dBFS)", "in the mix (dB)", "loudness (LUFS)")
+"""Columns of the table of sources that hold decibels."""
+
+_MAY_BREAK = "\u200b"
+_UNITS = {"frequency_hz": "Hz", "gain_db": "dB", "q": "Q", "rate": "times as fast", "semitones": "semitones"}
+_PARAMETERS = {
+    "frequency_hz": "frequency",
+    "gain_db": "gain",
+    "q": "quality factor",
+    "rate": "tempo",
+    "semitones": "pitch",
+}
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, also within a table."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-!|<>~$:&])", r"\\\1", text)
+
+
+def describe(mix: Mix) -> str:
+    """Say in one sentence what kind of mix this is."""
+    count = len(mix.sources)
+    sources = "1 source" if count == 1 else f"{count} sources"
+    corpus = escape(mix.recipe.corpus)
+    if mix.recipe.kind == "musical":
+        return f"**Musical**: {sources} of one song of *{corpus}*, at one moment."
+    return f"**Non-musical**: {sources} of *{corpus}*, " + (
+        "from a song drawn at random." if count == 1 else "each from another song."
+    )
+
+
+def _figure(value: float) -> str:
+    """Return a number with three figures, never in powers of ten: ``4160``, ``12.3``, ``0.712``."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
+def say_effect(effect: Effect) -> str:
+    """Return an effect as text, such as ``pitch shift -1.4 semitones``."""
+    values = encode_effect(effect)
+    name = str(values.pop("effect")).replace("_", " ")
+    return " ".join([name, *(f"{_figure(float(value))} {_UNITS[key]}" for key, value in values.items())])
+
+
+def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
+    """Return one row per source: where it comes from, and how it stands in the mix."""
+    duration_s = mix.recipe.render.duration_s
+    rows = []
+    for drawn, source, loudness in zip(mix.recipe.sources, mix.sources, lufs, strict=True):
+        stem = catalog.stem(catalog.find(source.stem))
+        names = [load_taxonomy().nodes[node].name for node in stem.nodes]
+        rows.append(
+            {
+                "instrument": " or ".join(names) or "unknown",
+                "corpus": stem.corpus,
+                "song": stem.song,
+                "stem": stem.stem,
+                "artist": stem.artist or "unknown",
+                "label": ", ".join(stem.labels),
+                "starts at (s)": round(drawn.start_s, 2),
+                "sounds (%)": round(100.0 * min(source.active_s / duration_s, 1.0)),
+                "level (dBFS)": round(source.level_db, 1),
+                "in the mix (dB)": round(source.relative_db, 1),
+                "loudness (LUFS)": None if loudness != loudness else round(loudness, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def effect_names(recipe: MixRecipe, names: list[tuple[str, str]]) -> list[str]:
+    """Return the effects of a recipe, each once and numbered, such as ``1.2 piano: gain 3 dB``."""
+    return [
+        f"{place + 1}.{order + 1} {name}: {say_effect(effect)}"
+        for place, (source, (name, _)) in enumerate(zip(recipe.sources, names, strict=True))
+        for order, effect in enumerate(source.effects)
+    ]
+
+
+def effect_table(recipe: MixRecipe, names: list[tuple[str, str]]) -> pd.DataFrame:
+    """Return one row per parameter of the effects of a recipe, in the order of their application."""
+    rows = []
+    for place, (source, (name, _)) in enumerate(zip(recipe.sources, names, strict=True)):
+        for order, effect in enumerate(source.effects):
+            values = encode_effect(effect)
+            title = str(values.pop("effect")).replace("_", " ")
+            for key, value in values.items():
+                row = (
+                    place + 1,
+                    name,
+                    order + 1,
+                    title,
+                    _PARAMETERS[key],
+                    _figure(float(value)),
+                    _UNITS[key],
+                )
+                rows.append(row)
+    return pd.DataFrame(
+        rows, columns=["source", "instrument", "order", "effect", "parameter", "value", "unit"]
+    )
+
+
+def _breakable(escaped: str) -> str:
+    """Let the keys of stems break into lines: unbroken they make a table wider than a narrow screen."""
+    return escaped.replace("/", f"/{_MAY_BREAK}").replace("\\_", f"\\_{_MAY_BREAK}")
+
+
+def label_markdown(rows: tuple[LabelRow, ...]) -> str:
+    """Return the label tree as a Markdown table: class, state in words and colour, and why."""
+    lines = ["| class | label | why |", "|:--|:--|:--|"]
+    for row in rows:
+        # Wide spaces would be places to break a line at, and leave a branch without its indent.
+        indent = "&nbsp;" * (2 * row.depth) + ("└&nbsp;" if row.depth else "")
+        text = escape(row.name).replace(" ", "&nbsp;")  # a name stays beside its branch on narrow screens
+        name = f"**{text}**" if row.scored else f"*{text}*"
+        lines.append(f"| {indent}{name} | {STATES[row.state]} | {_breakable(escape(row.reason))} |")
+    return "\n".join(lines)
+
+
+def file_name(mix: Mix, item: Item, suffix: str) -> str:
+    """Return the name under which a mix is saved, such as ``mix_s7_i42_p0.5_1a2b3c4d.wav``."""
+    drawn = f"p{item.p:g}" if item.draw == BY_P and item.split == "train" else mix.recipe.kind
+    return f"mix_s{item.seed}_i{item.index}_{drawn}_{mix.recipe.content_hash[:8]}{suffix}"
+
+
+def snippet(mix: Mix, item: Item, path: Path) -> str:
+    """Return the three lines of Python that make this very mix."""
+    if item.bypass or item.run is not None:
+        name = file_name(mix, item, ".json")
+        return (
+            "from mixlab import Catalog, MixRecipe, render\n"
+            f"recipe = MixRecipe.from_json(open({name!r}).read())  # download it below\n"
+            f"mix = render(recipe, Catalog.open({str(path)!r}))"
+        )
+    config = f"MixConfig(p_musical={item.p:g})" if item.split == "train" else "MixConfig().for_evaluation()"
+    forced = "" if item.draw == BY_P else f", kind={mix.recipe.kind!r}"
+    where = f"seed={item.seed}, epoch=0, index={item.index}, split={item.split!r}{forced}"
+    return (
+        "from mixlab import Catalog, MixConfig, draw, render\n"
+        f"catalog = Catalog.open({str(path)!r})\n"
+        f"mix = render(draw(catalog, {config}, {where}), catalog)"
+    )

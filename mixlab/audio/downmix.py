@@ -1,0 +1,75 @@
+"""What a model hears of a file, which is mono, and what is lost on the way there."""
+
+import numpy as np
+
+from mixlab.audio.faults import CANCELS_DB, cancels
+from mixlab.audio.io import HOP_S, FloatArray, check_peak, hop_edges, to_channels
+from mixlab.audio.levels import decibels, hop_power
+
+__all__ = ["Downmix"]
+
+
+class Downmix:
+    """Mixes the blocks of a file down to mono, and remembers what gets lost.
+
+    Args:
+        name: The file's name, for messages.
+        sample_rate: Of the file, in Hz.
+        gate_db: Level in dBFS from which on its channels sound.
+
+    Attributes:
+        cancelled_s: Seconds in which the channels sound, but cancel each other in mono.
+        loudest_db: RMS level in dBFS of the loudest of these, over all channels.
+        bad: Samples that were not finite and read as 0.
+        frames: Samples per channel that were taken.
+    """
+
+    def __init__(self, name: str, sample_rate: int, gate_db: float) -> None:
+        """Start with nothing heard."""
+        self._name, self._rate, self._gate_db = name, sample_rate, gate_db
+        self.cancelled_s = 0.0
+        self.loudest_db = -np.inf
+        self.bad = 0
+        self.frames = 0
+
+    def take(self, block: FloatArray) -> FloatArray:
+        """Return the mean ``(samples,)`` of the next block ``(channels, samples)``.
+
+        Raises:
+            AudioRangeError: a sample lies beyond what sound has.
+        """
+        self.frames += block.shape[1]
+        finite = np.isfinite(block)
+        if not finite.all():
+            self.bad += int(np.count_nonzero(~finite))
+            block = np.where(finite, block, np.float32(0.0))
+        check_peak(self._name, max(float(block.max(initial=0.0)), -float(block.min(initial=0.0))))
+        mono = np.ascontiguousarray(to_channels(block, 1))
+        if len(block) > 1 and block.shape[1]:
+            self._compare(np.ascontiguousarray(block), mono)
+        out: FloatArray = mono[0]
+        return out
+
+    def _compare(self, block: FloatArray, mono: FloatArray) -> None:
+        samples = block.shape[1]
+        edges = hop_edges(samples, self._rate)
+        sides_db, mono_db = (
+            decibels(hop_power(audio, 0, samples, len(edges), self._rate * HOP_S)) for audio in (block, mono)
+        )
+        lost = (sides_db >= self._gate_db) & cancels(mono_db, sides_db)
+        if lost.any():
+            self.cancelled_s += float(np.diff(np.append(edges, samples))[lost].sum()) / self._rate
+            self.loudest_db = max(self.loudest_db, float(sides_db[lost].max()))
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what was lost, a sentence each."""
+        said = []
+        if self.cancelled_s >= HOP_S / 2:
+            said.append(
+                f"its channels cancel each other in mono for {self.cancelled_s:.1f} s, in which they reach "
+                f"{self.loudest_db:.0f} dBFS: the model, which hears mono, heard {-CANCELS_DB:g} dB less "
+                "or nothing (turn the polarity of one channel over, or tag one channel)"
+            )
+        if self.bad:
+            said.append(f"{self.bad} of its samples are NaN or infinite: they were heard as silence")
+        return tuple(said)

@@ -1,0 +1,203 @@
+"""Audio that somebody hands in as bytes: decoded in memory, or refused in words that help.
+
+Nothing is written to disk. What comes out is what a model hears: mono, at the model's rate.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NoReturn
+
+import numpy as np
+import soxr
+
+from mixlab.audio.decoding import DECODE_ERRORS, READS, describe_kind, open_source
+from mixlab.audio.downmix import Downmix
+from mixlab.audio.io import AudioFile, FloatArray, check_header, length_notes
+from mixlab.audio.levels import FRAME_S, frame_energies
+from mixlab.errors import AudioError
+
+__all__ = ["MAX_BYTES", "MAX_S", "MIN_S", "SILENT_DB", "Upload", "decode_upload"]
+
+MAX_BYTES = 128 * 1024 * 1024
+"""Largest upload: ten minutes of stereo at 48 kHz and 16 bits are 115 MB."""
+
+MAX_S = 600.0
+"""Longest upload in seconds."""
+
+MIN_S = 0.1
+"""Shortest upload in seconds."""
+
+SILENT_DB = -60.0
+"""An upload whose loudest 10 ms have an RMS level in dBFS below this holds nothing to tag."""
+
+_BLOCK_FRAMES = 1 << 18
+
+# Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
+_AUDIO_HEADS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Decoded audio.
+
+    Attributes:
+        name: The file's name, for people.
+        key: Hash of its bytes.
+        audio: float32 ``(1, samples)``, channels averaged.
+        sample_rate: Of ``audio``, in Hz.
+        source_rate: Of the file, in Hz.
+        channels: Of the file.
+        format: Container and encoding, such as ``WAV PCM_16``.
+        duration_s: Length in seconds.
+        loudest_db: RMS level in dBFS of its loudest 10 ms, without offset and drift.
+        notes: What of the file is not heard in ``audio``, or not there, a sentence each.
+    """
+
+    name: str
+    key: str
+    audio: FloatArray
+    sample_rate: int
+    source_rate: int
+    channels: int
+    format: str
+    duration_s: float
+    loudest_db: float
+    notes: tuple[str, ...] = ()
+
+
+def decode_upload(
+    data: bytes,
+    name: str,
+    *,
+    sample_rate: int,
+    max_bytes: int = MAX_BYTES,
+    max_s: float = MAX_S,
+) -> Upload:
+    """Decode an audio file that is held in memory, to mono at ``sample_rate``.
+
+    NaN and infinity read as 0.
+
+    Args:
+        data: The file's bytes, in any format that libsndfile reads.
+        name: Its name, for messages.
+        sample_rate: Rate to resample to, in Hz.
+        max_bytes: Largest file that is accepted.
+        max_s: Longest.
+
+    Raises:
+        AudioError: it is empty, too large, too long, too short, silent, damaged, of a rate or with samples
+            that no sound has, or no audio at all; the message says which, and what to do.
+    """
+    if not data:
+        raise AudioError(f"{name} is empty: it has 0 bytes. Choose another file.")
+    if len(data) > max_bytes:
+        raise AudioError(
+            f"{name} has {len(data) / 2**20:.0f} MB, more than the {max_bytes / 2**20:.0f} MB that are read "
+            "here. Shorten it, or store it as FLAC or MP3. 'mixlab tag FILE --run RUN' has no limit."
+        )
+    with _opened(data, name) as file:
+        rate, channels = file.samplerate, file.channels
+        check_header(name, rate, channels)
+        kind = f"{file.format} {file.subtype}"
+        if file.knows_frames and file.frames > max_s * rate:
+            _refuse_length(name, file.frames / rate, max_s)
+        downmix = Downmix(name, rate, SILENT_DB)
+        mono = _decode(file, name, round(max_s * rate), downmix)
+        notes = (*length_notes(file, len(mono)), *downmix.notes())
+    duration_s = len(mono) / rate
+    if duration_s < MIN_S:
+        raise AudioError(f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.")
+    loudest_db = _loudest_db(mono, rate)
+    if loudest_db < SILENT_DB and downmix.cancelled_s:
+        raise AudioError(
+            f"{name} holds sound, but its channels cancel each other: mixed down to mono, nothing is left to "
+            "tag. Turn the polarity of one channel over, or upload one channel."
+        )
+    if loudest_db < SILENT_DB:
+        said = "digital silence" if loudest_db <= -200 else f"at most {loudest_db:.0f} dBFS loud"
+        if loudest_db <= -200 and mono.any():
+            said = "an offset without sound"
+        raise AudioError(
+            f"{name} is silent: it is {said}, and below {SILENT_DB:g} dBFS nothing is tagged. Check the "
+            "file; of a recording, check that the right microphone is chosen and not muted."
+        )
+    if rate != sample_rate:
+        mono = np.asarray(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32)
+    key = sha256(data).hexdigest()[:16]
+    return Upload(name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db, notes)
+
+
+def _opened(data: bytes, name: str) -> AudioFile:
+    try:
+        return open_source(data, name)
+    except (*DECODE_ERRORS, TypeError, ValueError, OSError) as error:
+        raise AudioError(_no_audio(data, name)) from error
+
+
+def _no_audio(data: bytes, name: str) -> str:
+    """Say what a file is that does not open as audio."""
+    if kind := describe_kind(data[:64], name):
+        return f"{name} is {kind[0]}, not {READS}. {kind[1]}"
+    if data.startswith(_AUDIO_HEADS):
+        return (
+            f"{name} begins as audio, but its header is damaged or cut off ({len(data)} bytes). Take it from "
+            "its source again."
+        )
+    text = b"\0" not in data[:4096] and _decodes(data[:4096])
+    found = "text" if text else f"{len(data)} bytes of an unknown kind"
+    return f"{name} is no audio file: expected {READS}, found {found}. Choose an audio file."
+
+
+def _decodes(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # cut in the middle of a character
+    return True
+
+
+def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
+    raise AudioError(
+        f"{name} lasts {duration_s / 60:.1f} minutes, more than the {max_s / 60:g} that are tagged here. Cut "
+        "a part out; 'mixlab tag FILE --run RUN' takes files of any length."
+    )
+
+
+def _decode(file: AudioFile, name: str, max_frames: int, downmix: Downmix) -> FloatArray:
+    """Return all samples as mono ``(samples,)`` at the file's rate."""
+    blocks, done = [np.zeros(0, np.float32)], 0
+    for block in _blocks(file, name):
+        done += len(block)
+        if done > max_frames:  # the header said less
+            _refuse_length(name, done / file.samplerate, max_frames / file.samplerate)
+        blocks.append(downmix.take(block.T))
+    return np.concatenate(blocks)
+
+
+def _blocks(file: AudioFile, name: str) -> Iterator[FloatArray]:
+    done = 0
+    while True:
+        block = np.empty((_BLOCK_FRAMES, file.channels), np.float32)
+        try:
+            found = file.read_at(done, block)
+        except DECODE_ERRORS as error:
+            _refuse_damage(file, name, done, str(error).rstrip(". "))
+        if found == 0:
+            return
+        done += found
+        yield block[:found]
+
+
+def _refuse_damage(file: AudioFile, name: str, done: int, why: str) -> NoReturn:
+    announced = f"{file.frames / file.samplerate:.1f} s are announced, and " if file.knows_frames else ""
+    raise AudioError(
+        f"{name} is damaged: {announced}decoding stops after {done / file.samplerate:.1f} s ({why}). Take it "
+        "from its source again, or export what is left with an audio editor."
+    )
+
+
+def _loudest_db(mono: FloatArray, rate: int) -> float:
+    frame = max(min(round(FRAME_S * rate), len(mono)), 1)
+    energies = frame_energies(mono[: len(mono) // frame * frame], frame)
+    return 10.0 * float(np.log10(max(energies.max(initial=0.0) / frame, 1e-30)))

@@ -1,0 +1,311 @@
+"""Packs: every stem at the model's rate as 16-bit integers, memory-mapped, so that reading is free.
+
+A pack is a folder of shards (``shard-*.i16``, raw little-endian 16-bit samples), one JSON file
+beside each shard (what it holds, its checksum), and ``pack.json``. Each stem is scaled to use all 16 bits;
+its scale stands in the index. A recipe reads from a pack what it reads from the files, to within half a
+step of 1/32767 of the stem's own peak, and so renders: but phase vocoders, Rubber Band too, answer so small
+a change with other phases, so sources with pitch and time effects agree in sound, not in samples.
+
+A pack serves a stem only where it holds the audio that the catalog describes: each entry carries a
+fingerprint of the samples it was made from, and the file must not have changed since it was indexed or
+packed. Other stems are read from their files, and a warning says how many. Where the files are not at hand,
+the fingerprint alone decides.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.io import FloatArray
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.readers import CatalogReader, find_mark
+from mixlab.errors import AudioError, CatalogError
+
+__all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "fingerprint", "open_reader"]
+
+PACK_VERSION = 3
+INDEX = "pack.json"
+
+FileMark = tuple[int, int]
+"""Size of a file in bytes and time of its last change in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a stem lies in a pack.
+
+    Attributes:
+        key: Key of the stem.
+        fingerprint: Of the audio it was made from; another one means that the pack is out of date.
+        shard: File name of the shard.
+        offset: First sample of its first channel in the shard.
+        samples: Samples per channel; the channels follow one another.
+        scale: Factor from integers to samples.
+        size: Of the file when it was packed, in bytes.
+        time_ns: Of the file's last change then.
+    """
+
+    key: str
+    fingerprint: str
+    shard: str
+    offset: int
+    samples: int
+    scale: float
+    size: int = -1
+    time_ns: int = 0
+
+
+def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Path:
+    """Return where a catalog's pack lies unless told otherwise: within the catalog's folder."""
+    return catalog.path / "packs" / f"{sample_rate}-{channels}ch"
+
+
+def fingerprint(catalog: Catalog, stem: int) -> str:
+    """Return 16 hex digits that change with the audio a stem was indexed from, wherever its file lies."""
+    row = [
+        str(catalog.column(name)[stem]) for name in ("key", "audio_hash", "frames", "sample_rate", "channels")
+    ]
+    return blake2b("|".join(row).encode(), digest_size=8).hexdigest()
+
+
+def file_mark(path: Path) -> FileMark | None:
+    """Return size and time of change of a file, None where there is none."""
+    mark = find_mark(path)
+    return (mark[-2], mark[-1]) if mark else None
+
+
+def is_same_file(mark: FileMark, known: FileMark) -> bool:
+    """Tell whether a file is as it was known: of the same size and time of change.
+
+    Archives and some file systems keep times to a second, or two; such a time counts as the same.
+    """
+    (size, time_ns), (known_size, known_ns) = mark, known
+    cut = (time_ns % 1_000_000_000 == 0) != (known_ns % 1_000_000_000 == 0)
+    return size == known_size and (time_ns == known_ns or (cut and abs(time_ns - known_ns) < 2_000_000_000))
+
+
+class Pack:
+    """An open pack: samples by stem key, memory-mapped; safe to share between processes.
+
+    Attributes:
+        folder: Where it lies.
+        sample_rate: In Hz.
+        channels: Number of channels.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the pack in ``folder``.
+
+        Raises:
+            CatalogError: there is no pack, it is damaged, or of another version.
+        """
+        self.folder = folder
+        path = folder / INDEX
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CatalogError(
+                f"Expected a pack at {folder}: {error}. Make one with 'mixlab pack'."
+            ) from error
+        if document.get("version") != PACK_VERSION:
+            raise CatalogError(
+                f"{path} is of version {document.get('version')}, this mixlab reads {PACK_VERSION}. "
+                "Remove the folder and run 'mixlab pack' again."
+            )
+        self.sample_rate: int = document["sample_rate"]
+        self.channels: int = document["channels"]
+        self.entries = {entry["key"]: Entry(**entry) for entry in document["entries"]}
+        self._shards: dict[str, NDArray[np.int16]] = {}
+
+    def __len__(self) -> int:
+        """Stems in the pack."""
+        return len(self.entries)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open maps out: a worker opens its own, and the pages are shared anyway."""
+        return {**self.__dict__, "_shards": {}}
+
+    def _shard(self, name: str) -> NDArray[np.int16]:
+        if name not in self._shards:
+            path = self.folder / name
+            try:
+                # Without the class memmap, which is slow to slice; the base keeps the file mapped.
+                self._shards[name] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
+            except (OSError, ValueError) as error:
+                raise AudioError(
+                    f"Expected shard {path} of the pack, found: {error}. Run 'mixlab pack' again."
+                ) from error
+        return self._shards[name]
+
+    def integers(self, key: str) -> tuple[NDArray[np.int16], float]:
+        """Return all of a stem as ``(channels, samples)`` integers, mapped, and its scale."""
+        entry = self.entries[key]
+        shard = self._shard(entry.shard)
+        flat = shard[entry.offset : entry.offset + entry.samples * self.channels]
+        if len(flat) != entry.samples * self.channels:
+            raise AudioError(
+                f"{entry.shard} of {self.folder} ends within {key}: it was cut off. Run 'mixlab pack' again."
+            )
+        return flat.reshape(self.channels, entry.samples), entry.scale
+
+    def verify(self) -> list[str]:
+        """Read every shard and compare its checksum; return what is wrong, nothing if all is well."""
+        wrong = []
+        for name in sorted({entry.shard for entry in self.entries.values()}):
+            path = self.folder / name
+            try:
+                expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["checksum"]
+            except (OSError, ValueError, KeyError) as error:
+                wrong.append(f"{path}: its checksum cannot be read: {error}")
+                continue
+            digest = blake2b(digest_size=16)
+            if path.is_file():
+                with path.open("rb") as file:
+                    while block := file.read(1 << 22):
+                        digest.update(block)
+            if digest.hexdigest() != expected:
+                wrong.append(f"{path}: expected checksum {expected}, found {digest.hexdigest()}")
+        return wrong
+
+
+class PackReader:
+    """Reads from a pack where it holds the stem as indexed, else from the file.
+
+    Attributes:
+        stale: Keys of the stems that the pack holds, but not as the catalog and the files have them.
+    """
+
+    def __init__(self, catalog: Catalog, pack: Pack) -> None:
+        """Read stems of ``catalog``; entries that are out of date are not used, and a warning says so."""
+        self._files = CatalogReader(catalog)
+        self._pack = pack
+        self._keys = catalog.column("key")
+        places = {key: place for key in pack.entries if (place := _place(catalog, key)) is not None}
+        fresh = [key for key, place in places.items() if _is_fresh(catalog, place, pack.entries[key])]
+        self._current = frozenset(fresh)
+        self.stale = tuple(key for key in places if key not in self._current)
+        if self.stale:
+            warnings.warn(
+                _stale_message(catalog, pack, self.stale, len(places)), RuntimeWarning, stacklevel=3
+            )
+
+    @property
+    def packed(self) -> int:
+        """How many stems of the catalog are read from the pack."""
+        return len(self._current)
+
+    def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
+        """See ``Reader.read``."""
+        out = np.empty((channels, samples), dtype=np.float32)
+        self.read_into(out, stem, start_s, sample_rate, 1.0)
+        return out
+
+    def read_into(self, out: FloatArray, stem: int, start_s: float, sample_rate: int, gain: float) -> None:
+        """See ``Reader.read_into``."""
+        channels, samples = out.shape
+        found = self.integers(stem, start_s, samples, sample_rate, channels)
+        if found is None:
+            self._files.read_into(out, stem, start_s, sample_rate, gain)
+            return
+        from mixlab.audio._kernels import mix as mix_kernels
+
+        integers, head, scale = found
+        end = head + integers.shape[1]
+        out[:, :head] = 0.0
+        out[:, end:] = 0.0
+        for channel, row in zip(integers, out, strict=True):
+            mix_kernels.scale_integers(channel, scale * gain, row[head:end])
+
+    def integers(
+        self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int
+    ) -> tuple[NDArray[np.int16], int, float] | None:
+        """Return a chunk as it lies in the pack, without copying it.
+
+        Args:
+            stem: Number of the stem in the catalog.
+            start_s: Where the chunk starts, in seconds; may be negative.
+            samples: Its length.
+            sample_rate: Its rate in Hz.
+            channels: Its channels.
+
+        Returns:
+            int16 ``(channels, n)``, mapped and read-only: the part of the chunk that lies within the
+            stem; how many of ``samples`` come before it (silence, as what comes after it); and the factor
+            from integers to samples. None where the stem is not in the pack, or at another rate or number of
+            channels.
+        """
+        key = self._keys[stem]
+        pack = self._pack
+        if key not in self._current or (sample_rate, channels) != (pack.sample_rate, pack.channels):
+            return None
+        integers, scale = pack.integers(key)
+        start = round(start_s * sample_rate)
+        first = min(max(start, 0), integers.shape[1])
+        last = max(min(start + samples, integers.shape[1]), first)
+        return integers[:, first:last], min(first - start, samples) if start < 0 else 0, scale
+
+
+def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
+    """Tell whether a pack's entry holds the audio that a catalog describes and its file still has."""
+    if fingerprint(catalog, stem) != entry.fingerprint:
+        return False
+    try:
+        mark = file_mark(catalog.audio_path(stem))
+    except CatalogError:  # the corpus is not at hand
+        return True
+    if mark is None:
+        return True
+    known = int(catalog.column("size")[stem]), int(catalog.column("mtime_ns")[stem])
+    return is_same_file(mark, known) or is_same_file(mark, (entry.size, entry.time_ns))
+
+
+def _stale_message(catalog: Catalog, pack: Pack, stale: Sequence[str], of: int) -> str:
+    return (
+        f"The pack {pack.folder} is out of date for {len(stale)} of {of} stems, such as {stale[0]!r}: their "
+        "files have changed since they were packed. They are read from the files. Run 'mixlab index' for "
+        f"{catalog.path} if it is older than the files, then 'mixlab pack'."
+    )
+
+
+def _place(catalog: Catalog, key: str) -> int | None:
+    try:
+        return catalog.find(key)
+    except CatalogError:
+        return None  # packed before the stem left the corpus
+
+
+def open_reader(
+    catalog: Catalog, sample_rate: int, channels: int, pack: str | Path | None = "auto"
+) -> CatalogReader | PackReader:
+    """Return the quickest way to read a catalog's stems.
+
+    Args:
+        catalog: The catalog.
+        sample_rate: The mixes' rate in Hz.
+        channels: The mixes' channels.
+        pack: ``auto`` uses the catalog's own pack where there is one of this rate and these channels;
+            a folder uses the pack in it; None reads from the files.
+
+    Raises:
+        CatalogError: the folder given holds no pack, or one of another rate or number of channels.
+    """
+    if pack is None:
+        return CatalogReader(catalog)
+    folder = default_pack_folder(catalog, sample_rate, channels) if pack == "auto" else Path(pack)
+    if pack == "auto" and not (folder / INDEX).is_file():
+        return CatalogReader(catalog)
+    opened = Pack(folder)
+    if (opened.sample_rate, opened.channels) != (sample_rate, channels):
+        raise CatalogError(
+            f"The mixes have {sample_rate} Hz and {channels} channels, the pack in {folder} "
+            f"{opened.sample_rate} Hz and {opened.channels}. Make one with "
+            f"'mixlab pack --sample_rate {sample_rate} --channels {channels}'."
+        )
+    return PackReader(catalog, opened)

@@ -1,0 +1,338 @@
+"""Write packs: resample every usable stem once into shards of 16-bit integers; ``pack`` reads them.
+
+Shards are written under a temporary name and renamed, so a pack that was interrupted goes on with the
+shards it lacks. A stem that cannot be read is reported and left to the files, and so is one whose file has
+changed since it was indexed: the pack would hold other audio than the catalog describes.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.io import FloatArray
+from mixlab.audio.loudness import measure
+from mixlab.audio.resampling import read_resampled
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import (
+    INDEX,
+    PACK_VERSION,
+    Entry,
+    FileMark,
+    default_pack_folder,
+    file_mark,
+    fingerprint,
+    is_same_file,
+)
+from mixlab.errors import AudioError, CatalogError
+from mixlab.utils.files import check_writable, make_folder, open_atomic, write_atomic
+from mixlab.utils.parallel import Engine, map_items
+
+__all__ = ["PackReport", "pack_catalog"]
+
+SHARD_BYTES = 128 * 1024 * 1024
+_PEAK = 32767.0
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What packing did.
+
+    Attributes:
+        folder: The pack.
+        stems: Stems in the pack.
+        left_out: Usable stems that the budget had no room for; they are read from their files.
+        bytes: Size of all shards.
+        kept: Shards that were there already.
+        written: Shards written now.
+        problems: Stems that could not be read, and why.
+    """
+
+    folder: Path
+    stems: int
+    left_out: int
+    bytes: int
+    kept: int
+    written: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A stem to pack: its file, and what the catalog says of it."""
+
+    key: str
+    fingerprint: str
+    path: Path
+    frames: int
+    sample_rate: int
+    audio_hash: str
+    mark: FileMark
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One shard to write; plain data, so that it travels to a worker."""
+
+    folder: Path
+    number: int
+    sample_rate: int
+    channels: int
+    stems: tuple[_Source, ...]
+
+    @property
+    def identity(self) -> str:
+        """Hash of what the shard should hold; one with another identity is written anew."""
+        names = [(source.key, source.fingerprint) for source in self.stems]
+        text = json.dumps([PACK_VERSION, self.sample_rate, self.channels, names])
+        return blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """Where it lies: named by what it holds, so that no shard takes the place of one that is in use."""
+        return self.folder / f"shard-{self.number:05d}-{self.identity}.i16"
+
+
+def _packed_samples(frames: int, rate: int, sample_rate: int) -> int:
+    return math.ceil(frames * sample_rate / rate)
+
+
+def _quantize(audio: FloatArray) -> tuple[NDArray[np.int16], float]:
+    """Return integers and the factor that turns them back."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    scale = (peak or 1.0) / _PEAK
+    return np.rint(audio * np.float32(1.0 / scale)).astype("<i2"), scale
+
+
+def _write_shard(task: _Task) -> list[str]:
+    """Write one shard and its JSON file; return the problems of its stems."""
+    entries, problems, offset = [], [], 0
+    digest = blake2b(digest_size=16)
+    with open_atomic(task.path) as file:
+        for source in task.stems:
+            try:
+                # Asked before reading: a file that changes meanwhile has another mark afterwards.
+                size, time_ns = file_mark(source.path) or (-1, 0)
+                audio = _read(source, task)
+            except AudioError as error:
+                problems.append(f"{source.key}: {error}")
+                continue
+            integers, scale = _quantize(audio)
+            data = integers.tobytes()
+            file.write(data)
+            digest.update(data)
+            place = task.path.name, offset, integers.shape[1], scale
+            entries.append(Entry(source.key, source.fingerprint, *place, size, time_ns))
+            offset += integers.size
+    document = {
+        "identity": task.identity,
+        "checksum": digest.hexdigest(),
+        "bytes": offset * 2,
+        "entries": [asdict(entry) for entry in entries],
+        "problems": problems,
+    }
+    _write_json(task.path.with_suffix(".json"), document)
+    return problems
+
+
+def _read(source: _Source, task: _Task) -> FloatArray:
+    """Read a whole stem as it was indexed; one that has changed since is an error."""
+    mark = file_mark(source.path)
+    changed = mark is not None and not is_same_file(mark, source.mark)
+    if changed and measure(source.path).audio_hash != source.audio_hash:
+        raise AudioError(
+            f"Expected {source.path} as it was indexed, found other audio: the file has changed since. Run "
+            "'mixlab index' again, then 'mixlab pack'."
+        )
+    rate, frames = source.sample_rate, source.frames
+    samples = _packed_samples(frames, rate, task.sample_rate)
+    return read_resampled(source.path, rate, frames, 0.0, samples, task.sample_rate, task.channels)
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    write_atomic(path, json.dumps(document))
+
+
+def _is_whole(task: _Task) -> bool:
+    """Tell whether a shard is there already, as planned, of its full size, and no file has changed since."""
+    sidecar = task.path.with_suffix(".json")
+    try:
+        document = json.loads(sidecar.read_text(encoding="utf-8"))
+        size = task.path.stat().st_size
+    except (OSError, ValueError):
+        return False
+    whole = document.get("identity") == task.identity and document.get("bytes") == size
+    return bool(whole and not document.get("problems")) and _is_up_to_date(task, document)
+
+
+def _is_up_to_date(task: _Task, document: Mapping[str, Any]) -> bool:
+    packed = {entry["key"]: (entry.get("size", -1), entry.get("time_ns", 0)) for entry in document["entries"]}
+    for source in task.stems:
+        mark = file_mark(source.path)
+        known = source.mark, packed.get(source.key, source.mark)
+        if mark is not None and not any(is_same_file(mark, one) for one in known):
+            return False
+    return True
+
+
+def _by_use(catalog: Catalog) -> list[int]:
+    """Return the usable stems, those first that are drawn most often per byte.
+
+    Corpora are equally likely, songs within a corpus, parts within a song, stems within a part.
+    """
+    usable = np.flatnonzero(catalog.column("drawable"))
+    corpus, song, part = (catalog.column(name) for name in ("corpus", "song", "part"))
+    songs: dict[str, set[str]] = {}
+    parts: dict[tuple[str, str], set[str]] = {}
+    stems: dict[tuple[str, str, str], int] = {}
+    for i in usable.tolist():
+        songs.setdefault(corpus[i], set()).add(song[i])
+        parts.setdefault((corpus[i], song[i]), set()).add(part[i])
+        place = (corpus[i], song[i], part[i])
+        stems[place] = stems.get(place, 0) + 1
+    seconds = catalog.column("duration_s")
+
+    def cost(i: int) -> tuple[float, int]:
+        options = len(songs[corpus[i]]) * len(parts[corpus[i], song[i]]) * stems[corpus[i], song[i], part[i]]
+        return float(seconds[i]) * options, i
+
+    return sorted(usable.tolist(), key=cost)
+
+
+def _plan(
+    catalog: Catalog,
+    folder: Path,
+    sample_rate: int,
+    channels: int,
+    budget_bytes: int | None,
+    shard_bytes: int,
+) -> tuple[list[_Task], int]:
+    """Choose the stems that fit and cut them into shards, in the catalog's order."""
+    frames, rates = catalog.column("frames"), catalog.column("sample_rate")
+
+    def size(i: int) -> int:
+        return 2 * channels * _packed_samples(int(frames[i]), int(rates[i]), sample_rate)
+
+    order, used, chosen = _by_use(catalog), 0, []
+    for i in order:
+        if budget_bytes is None or used + size(i) <= budget_bytes:
+            used += size(i)
+            chosen.append(i)
+    tasks: list[_Task] = []
+    batch: list[int] = []
+    filled = 0
+    for i in sorted(chosen):
+        if batch and filled + size(i) > shard_bytes:
+            tasks.append(_task(catalog, folder, len(tasks), sample_rate, channels, batch))
+            batch, filled = [], 0
+        batch.append(i)
+        filled += size(i)
+    if batch:
+        tasks.append(_task(catalog, folder, len(tasks), sample_rate, channels, batch))
+    return tasks, len(order) - len(chosen)
+
+
+def _task(
+    catalog: Catalog, folder: Path, number: int, sample_rate: int, channels: int, stems: Sequence[int]
+) -> _Task:
+    names = ("key", "frames", "sample_rate", "audio_hash", "size", "mtime_ns")
+    keys, frames, rates, hashes, sizes, times_ns = (catalog.column(name) for name in names)
+    sources = tuple(
+        _Source(
+            key=str(keys[i]),
+            fingerprint=fingerprint(catalog, i),
+            path=catalog.audio_path(i),
+            frames=int(frames[i]),
+            sample_rate=int(rates[i]),
+            audio_hash=str(hashes[i]),
+            mark=(int(sizes[i]), int(times_ns[i])),
+        )
+        for i in stems
+    )
+    return _Task(folder, number, sample_rate, channels, sources)
+
+
+def pack_catalog(
+    catalog: Catalog,
+    folder: Path | None = None,
+    *,
+    sample_rate: int = 16000,
+    channels: int = 1,
+    budget_bytes: int | None = None,
+    workers: int | None = None,
+    engine: Engine = "local",
+    progress: bool = True,
+    shard_bytes: int = SHARD_BYTES,
+) -> PackReport:
+    """Write, complete or update a pack of a catalog's usable stems.
+
+    Args:
+        catalog: The catalog.
+        folder: Where to; by default within the catalog, where the dataset finds it by itself.
+        sample_rate: The mixes' rate in Hz.
+        channels: The mixes' channels.
+        budget_bytes: Most that the shards may take; stems drawn most often per byte come first.
+        workers: Processes; None for one per processor.
+        engine: ``local`` or ``ray``.
+        progress: Show a progress bar on a terminal.
+        shard_bytes: About how large a shard becomes; also what an interruption can cost.
+
+    Raises:
+        CatalogError: there is not one usable stem, or none fits into the budget.
+    """
+    from tqdm import tqdm
+
+    folder = folder or default_pack_folder(catalog, sample_rate, channels)
+    check_writable(folder)
+    tasks, left_out = _plan(catalog, folder, sample_rate, channels, budget_bytes, shard_bytes)
+    if not tasks:
+        raise CatalogError(
+            f"Nothing to pack: {catalog.path} has {left_out} usable stems, and none fits into the budget of "
+            f"{budget_bytes} bytes. Give a larger --budget, or see 'mixlab catalog {catalog.path}'."
+        )
+    make_folder(folder)
+    todo = [task for task in tasks if not _is_whole(task)]
+    problems: list[str] = []
+    with tqdm(
+        total=len(todo), desc="packing", unit="shard", disable=not (progress and sys.stderr.isatty())
+    ) as bar:
+        for outcome in map_items(_write_shard, todo, engine=engine, workers=workers):
+            problems += outcome.value or []
+            if outcome.error:
+                problems.append(f"{todo[outcome.index].path.name}: {outcome.error}")
+            bar.update()
+    entries, size = _collect(folder, tasks)
+    document = {"version": PACK_VERSION, "sample_rate": sample_rate, "channels": channels}
+    _write_json(folder / INDEX, {**document, "entries": [asdict(entry) for entry in entries]})
+    _remove_others(folder, tasks)
+    kept = len(tasks) - len(todo)
+    return PackReport(folder, len(entries), left_out, size, kept, len(todo), tuple(problems))
+
+
+def _collect(folder: Path, tasks: Iterable[_Task]) -> tuple[list[Entry], int]:
+    entries, size = [], 0
+    for task in tasks:
+        sidecar = task.path.with_suffix(".json")
+        if not sidecar.is_file():
+            continue  # its problem is listed
+        document = json.loads(sidecar.read_text(encoding="utf-8"))
+        if document["identity"] != task.identity:
+            continue
+        entries += [Entry(**entry) for entry in document["entries"]]
+        size += document["bytes"]
+    return entries, size
+
+
+def _remove_others(folder: Path, tasks: Iterable[_Task]) -> None:
+    """Remove shards of an earlier pack, which the new index does not name; who has them open keeps them."""
+    names = {task.path.stem for task in tasks}
+    for path in folder.glob("shard-*"):
+        if path.stem.partition(".")[0] not in names:
+            path.unlink()

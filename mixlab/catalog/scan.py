@@ -1,0 +1,161 @@
+"""From the roots of corpora to labelled rows: scan each tree, resolve the labels, say what may bleed.
+
+No audio is opened here. A label that no map knows stops the work before any of it is done.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixlab.corpora import get_adapter, refuse_empty
+from mixlab.corpora.base import Problem, ScanOptions, StemEntry
+from mixlab.errors import CorpusError, UnknownLabelError
+from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
+
+__all__ = ["Row", "label_rows", "scan_all"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stem on its way into the catalog: what the corpus says, and what its labels mean.
+
+    Attributes:
+        corpus: Name of its corpus.
+        entry: What the adapter said.
+        nodes: Taxonomy nodes; empty when ignored.
+        ignored: Why it has none, or ''.
+        bleed_nodes: What may bleed into it.
+    """
+
+    corpus: str
+    entry: StemEntry
+    nodes: tuple[str, ...] = ()
+    ignored: str = ""
+    bleed_nodes: tuple[str, ...] = ()
+
+
+def scan_all(
+    roots: Mapping[str, Path],
+    raws: bool,
+    metadata: Mapping[str, str | Path],
+    labels_extra: Mapping[str, str | Path],
+    on_unmapped: str,
+    follow_links: bool = False,
+) -> tuple[list[Row], list[Problem], list[str]]:
+    """Scan every root and resolve its labels; the arguments are those of ``build_catalog``.
+
+    Returns:
+        Labelled rows, problems, and what the adapters say of how they read the trees.
+
+    Raises:
+        CorpusError: a root is missing or not laid out as its corpus, or options name no root.
+        UnknownLabelError: labels are in no map and that is an error.
+    """
+    for option, given in (("metadata", metadata), ("labels_extra", labels_extra)):
+        if unknown := sorted(set(given) - set(roots)):
+            raise CorpusError(
+                f"{option} is given for {', '.join(unknown)}, but the roots are {', '.join(roots) or 'none'}."
+            )
+    if not roots:
+        raise CorpusError("No root given. Name at least one: --root medleydb=/path/to/MedleyDB")
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    notes: list[str] = []
+    unmapped: list[str] = []
+    for name, root in sorted(roots.items()):
+        adapter = get_adapter(name.partition("@")[0])
+        folder = metadata.get(name)
+        options = ScanOptions(raws, Path(folder).expanduser() if folder else None, follow_links)
+        scan = adapter.scan(root, options)
+        refuse_empty(name, root, scan)
+        problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
+        notes += [f"{name}: {note}" for note in scan.notes]
+        entries = _without_duplicates(name, scan.stems, problems)
+        extra = labels_extra.get(name)
+        label_map = load_label_map(adapter.label_map, Path(extra).expanduser() if extra else None)
+        missing = _unmapped(entries, label_map)
+        if missing and on_unmapped == "error":
+            unmapped.append(_unmapped_text(name, label_map, missing))
+        rows += label_rows(name, entries, label_map, problems)
+    if unmapped:
+        raise UnknownLabelError(
+            "\n".join(unmapped) + "\nCheck the guesses, write the rows to a CSV file with the header "
+            "label,nodes,ignored,note and give it: --labels-extra CORPUS=FILE. "
+            "Or leave these stems out: --unmapped ignore."
+        )
+    return rows, problems, notes
+
+
+def _without_duplicates(
+    corpus: str, entries: Sequence[StemEntry], problems: list[Problem]
+) -> list[StemEntry]:
+    kept: dict[tuple[str, str], StemEntry] = {}
+    for entry in sorted(entries, key=lambda e: (e.song, e.stem, e.path)):
+        first = kept.setdefault((entry.song, entry.stem), entry)
+        if first is not entry:
+            message = f"Stem {entry.stem!r} of {entry.song!r} exists twice; {first.path} is used."
+            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "duplicate", message))
+    return list(kept.values())
+
+
+def _unmapped(entries: Iterable[StemEntry], label_map: LabelMap) -> dict[str, list[StemEntry]]:
+    users: dict[str, list[StemEntry]] = defaultdict(list)
+    for entry in entries:
+        for label in dict.fromkeys((*entry.labels, *entry.bleed_labels)):
+            users[label].append(entry)
+    return {label: users[label] for label in sorted(users) if label_map.resolve(label) is None}
+
+
+def _unmapped_text(corpus: str, label_map: LabelMap, missing: Mapping[str, list[StemEntry]]) -> str:
+    lines = [f"{corpus}: {len(missing)} labels are not in the map {label_map.corpus!r}. Rows to add:"]
+    for label, entries in missing.items():
+        first = entries[0]
+        count = f"{len(entries)} stem{'s' if len(entries) > 1 else ''}"
+        lines.append(f"  {label_map.row_to_add(label)}    ({count}, such as {first.song}/{first.stem})")
+    return "\n".join(lines)
+
+
+def label_rows(
+    corpus: str,
+    entries: Sequence[StemEntry],
+    label_map: LabelMap,
+    problems: list[Problem],
+) -> list[Row]:
+    """Resolve the labels of a corpus, and what may bleed into each of its stems.
+
+    Stems with an unmapped label are ignored and appended to ``problems``.
+    """
+    meanings: list[tuple[tuple[str, ...], str]] = []
+    for entry in entries:
+        try:
+            resolution = resolve_stem(label_map, entry.labels)
+            meanings.append((resolution.nodes, resolution.ignored or ""))
+        except UnknownLabelError as error:
+            bad = ", ".join(repr(label) for label in entry.labels if label_map.resolve(label) is None)
+            meanings.append(((), f"unmapped label {bad}"))
+            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "unmapped-label", str(error)))
+    songs: dict[str, list[int]] = defaultdict(list)
+    for i, entry in enumerate(entries):
+        songs[entry.song].append(i)
+    rows = []
+    for i, entry in enumerate(entries):
+        nodes, ignored = meanings[i]
+        bleed: tuple[str, ...] = ()
+        if entry.bleed:
+            bleed = _bleed_nodes(entry, [meanings[k] for k in songs[entry.song] if k != i], label_map)
+        rows.append(Row(corpus, entry, nodes, ignored, bleed))
+    return rows
+
+
+def _bleed_nodes(
+    entry: StemEntry, others: Sequence[tuple[tuple[str, ...], str]], label_map: LabelMap
+) -> tuple[str, ...]:
+    """Return the nodes that may be heard in a stem besides its own; ``*`` means any."""
+    if entry.bleed_labels:
+        resolved = [label_map.resolve(label) for label in entry.bleed_labels]
+        others = [(r.nodes, r.ignored or "") if r else ((), "unmapped") for r in resolved]
+    nodes = {node for found, _ in others for node in found}
+    if not nodes or any(ignored for _, ignored in others):
+        nodes.add("*")
+    return tuple(sorted(nodes))

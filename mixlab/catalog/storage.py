@@ -1,0 +1,372 @@
+"""The files of a catalog folder: their schema, how they are read, hashed and replaced.
+
+``mixlab.catalog`` is the interface; this module keeps its promise that a reader sees one generation
+of the files or another, never a mixture, whatever a writer does or however it dies.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mixlab.corpora.base import Problem
+from mixlab.errors import CatalogError
+from mixlab.utils.files import make_folder, write_atomic
+
+__all__ = [
+    "ACTIVITY_DB",
+    "PROBLEMS",
+    "PROBLEM_FIELDS",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "WRITTEN_COLUMNS",
+    "CatalogFiles",
+    "data_file",
+    "finish_commit",
+    "hash_content",
+    "load_files",
+    "write_catalog",
+]
+
+ACTIVITY_DB = -50.0
+"""A hop counts as active from this level on: dBFS RMS of the stem itself, the same for all corpora."""
+
+SCHEMA_VERSION = 2
+
+_TEXTS = pa.list_(pa.string())
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("corpus", pa.string()),
+        ("song", pa.string()),
+        ("stem", pa.string()),
+        ("part", pa.string()),
+        ("path", pa.string()),
+        ("labels", _TEXTS),
+        ("nodes", _TEXTS),
+        ("ignored", pa.string()),
+        ("family", pa.string()),
+        ("artist", pa.string()),
+        ("title", pa.string()),
+        ("album", pa.string()),
+        ("genre", pa.string()),
+        ("corpus_split", pa.string()),
+        ("split", pa.string()),
+        ("groups", _TEXTS),
+        ("bleed", pa.bool_()),
+        ("bleed_nodes", _TEXTS),
+        ("gain", pa.float32()),
+        ("offset_s", pa.float64()),
+        ("licence", pa.string()),
+        ("sample_rate", pa.int32()),
+        ("frames", pa.int64()),
+        ("channels", pa.int16()),
+        ("duration_s", pa.float32()),
+        ("loudness_lufs", pa.float32()),
+        ("peak_db", pa.float32()),
+        ("audio_hash", pa.string()),
+        ("time_reference", pa.int64()),
+        ("active_s", pa.float32()),
+        ("hop_offset", pa.int64()),
+        ("n_hops", pa.int32()),
+        ("active_offset", pa.int64()),
+        ("problems", _TEXTS),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("drawable", pa.bool_()),
+    ]
+)
+
+WRITTEN_COLUMNS = ("split", "hop_offset", "n_hops", "active_offset")
+"""Columns that follow from the others; whoever builds a catalog decides the rest."""
+
+# What a drawn mix can depend on. Left out: times, absolute roots, loudness and the hash of the audio (the
+# last bits of lossy files may differ between machines) and the split, which is hashed on top so that a view
+# can change it.
+_HASHED = (
+    "key",
+    "path",
+    "nodes",
+    "part",
+    "bleed",
+    "bleed_nodes",
+    "groups",
+    "gain",
+    "offset_s",
+    "sample_rate",
+    "frames",
+    "channels",
+    "size",
+    "drawable",
+)
+
+_STEMS = "stems.parquet"
+_ACTIVITY = "activity.npy"
+_ACTIVE = "active.npy"
+PROBLEMS = "problems.csv"
+_META = "catalog.json"
+_GENERATION_DIGITS = 12  # of the name that data files carry until the last step of a commit
+_DATA_FILES = (_STEMS, _ACTIVITY, _ACTIVE, PROBLEMS)
+PROBLEM_FIELDS = ("corpus", "song", "stem", "path", "kind", "message")
+
+
+def _hash_base(columns: Mapping[str, Sequence[Any] | NDArray[Any]], activity: NDArray[np.float16]) -> str:
+    digest = hashlib.sha256(f"mixlab catalog {SCHEMA_VERSION}\n".encode())
+    for row in zip(*(columns[name] for name in _HASHED), strict=True):
+        plain = [value.item() if isinstance(value, np.generic) else value for value in row]
+        digest.update(json.dumps(plain, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+    digest.update(np.ascontiguousarray(activity, dtype="<f2").tobytes())
+    return digest.hexdigest()
+
+
+def hash_content(base: str, splits: Iterable[str]) -> str:
+    """Return the content hash of a catalog: its rows and activity, and the split of each row."""
+    return hashlib.sha256(f"{base}\n{','.join(splits)}".encode()).hexdigest()[:16]
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    path = folder / _META
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        where = f"no {_META} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
+        raise CatalogError(
+            f"Expected a catalog at {folder}, found {where}. Make one with: "
+            f"mixlab index {folder} --root medleydb=/path/to/MedleyDB"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"{path} is damaged: {error}. Run mixlab index {folder} again.") from error
+    found = meta.get("schema") if isinstance(meta, dict) else None
+    if found != SCHEMA_VERSION:
+        raise CatalogError(
+            f"Expected catalog schema version {SCHEMA_VERSION} in {path}, found {found!r}. "
+            f"Run mixlab index {folder} again with this version of mixlab."
+        )
+    return dict(meta)
+
+
+def data_file(folder: Path, name: str, generation: str) -> Path:
+    """Find a data file; until the rename after a commit, it carries its generation in its name."""
+    fresh = folder / f"{name}.{generation}"
+    return fresh if fresh.exists() else folder / name
+
+
+def _load_array(path: Path, dtype: str, expected: int) -> NDArray[Any]:
+    try:
+        # Without the class memmap, whose slices take microseconds; the base keeps the file mapped.
+        array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray) if expected else np.load(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        raise CatalogError(f"{path} is damaged: {error}. Run mixlab index {path.parent} again.") from error
+    if array.dtype != np.dtype(dtype) or array.shape != (expected,):
+        raise CatalogError(
+            f"Expected {expected} values of {dtype} in {path}, found {array.shape} of {array.dtype}. "
+            f"Run mixlab index {path.parent} again."
+        )
+    return array
+
+
+def _load_table(path: Path) -> pa.Table:
+    try:
+        # Not pq.read_table, which loads pandas: a second of work for nothing. Not by several threads
+        # either: they would stay, and processes that are forked later have no use for them.
+        with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+            table = file.read(use_threads=False)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise CatalogError(f"{path} is damaged: {error}. Run mixlab index {path.parent} again.") from error
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise CatalogError(
+            f"{path} lacks the columns {', '.join(missing)}. Run mixlab index {path.parent} again."
+        )
+    return table
+
+
+@dataclass(frozen=True)
+class CatalogFiles:
+    """One generation of a catalog's files, opened.
+
+    Attributes:
+        meta: ``catalog.json``.
+        table: ``stems.parquet``.
+        activity: All envelopes end to end, memory-mapped.
+        active: All running counts of active hops end to end, memory-mapped.
+    """
+
+    meta: dict[str, Any]
+    table: pa.Table
+    activity: NDArray[np.float16]
+    active: NDArray[np.uint32]
+
+
+def load_files(folder: Path) -> CatalogFiles:
+    """Open one consistent generation, also while an index run is committing the next one."""
+    problem: FileNotFoundError | None = None
+    for _ in range(5):
+        meta = _read_meta(folder)
+        generation = str(meta["generation"])
+        try:
+            files = CatalogFiles(
+                meta,
+                _load_table(data_file(folder, _STEMS, generation)),
+                _load_array(data_file(folder, _ACTIVITY, generation), "<f2", int(meta["hops"])),
+                _load_array(data_file(folder, _ACTIVE, generation), "<u4", int(meta["active_counts"])),
+            )
+        except FileNotFoundError as error:
+            problem = error
+            continue
+        except CatalogError:
+            if _read_meta(folder)["generation"] == generation:
+                raise
+            continue
+        if _read_meta(folder)["generation"] == generation:
+            return files
+    raise CatalogError(
+        f"The catalog {folder} is incomplete: {problem or 'it keeps changing'}. "
+        f"Run mixlab index {folder} again."
+    )
+
+
+def _npy_bytes(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _problems_bytes(problems: Sequence[Problem]) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(PROBLEM_FIELDS)
+    writer.writerows([getattr(problem, name) for name in PROBLEM_FIELDS] for problem in problems)
+    return buffer.getvalue().encode("utf-8", errors="replace")
+
+
+def _root_entry(folder: Path, root: Path) -> dict[str, str]:
+    entry = {"path": str(root)}
+    if root.is_relative_to(folder.parent):
+        entry["relative"] = Path(os.path.relpath(root, folder)).as_posix()
+    return entry
+
+
+def write_catalog(
+    folder: Path,
+    columns: Mapping[str, Sequence[Any]],
+    envelopes: Sequence[NDArray[np.float16]],
+    problems: Sequence[Problem],
+    *,
+    roots: Mapping[str, Path],
+    split: tuple[str, int],
+    measure_version: int,
+    activity_db: float = ACTIVITY_DB,
+    base_hash: str = "",
+    follow_links: bool = False,
+) -> str:
+    """Write a catalog folder; a reader sees the old catalog or the new one, never a mixture.
+
+    The data files are written beside the old ones under names that carry the new generation, then
+    ``catalog.json`` is replaced, which is the commit, then the data files get their plain names.
+    After a crash before that last step, readers find the data files under either name, and the next
+    writer takes the step.
+
+    Args:
+        folder: The catalog folder, absolute; made if missing.
+        columns: Every column of ``SCHEMA`` but hop_offset, n_hops and active_offset.
+        envelopes: One envelope per row.
+        problems: What ``problems.csv`` lists.
+        roots: Absolute folder of each corpus.
+        split: Method and seed behind the column ``split``.
+        measure_version: Version of the measuring behind the numbers.
+        activity_db: Threshold of activity in dBFS.
+        base_hash: Hash of rows and activity, where they are those of a catalog that was read: the table
+            rounds some numbers, so it would come out otherwise from what was read. By default computed.
+        follow_links: Whether files may be read through links that leave their root.
+
+    Returns:
+        The content hash.
+    """
+    make_folder(folder)
+    finish_commit(folder)
+    rows, activity, active = _lay_out(columns, envelopes, activity_db)
+    data = {
+        _STEMS: _parquet_bytes(rows),
+        _ACTIVITY: _npy_bytes(activity),
+        _ACTIVE: _npy_bytes(active),
+        PROBLEMS: _problems_bytes(problems),
+    }
+    base = base_hash or _hash_base(rows, activity)
+    meta = {
+        "schema": SCHEMA_VERSION,
+        "content_hash": hash_content(base, rows["split"]),
+        "roots": {name: _root_entry(folder, root) for name, root in roots.items()},
+        "follow_links": follow_links,
+        "split": {"method": split[0], "seed": split[1]},
+        "activity_db": activity_db,
+        "measure_version": measure_version,
+        "hops": len(activity),
+        "active_counts": len(active),
+        "base_hash": base,
+        "generation": _name_generation(data),
+    }
+    for name, content in data.items():
+        write_atomic(folder / f"{name}.{meta['generation']}", content)
+    write_atomic(folder / _META, (json.dumps(meta, indent=2) + "\n").encode())
+    finish_commit(folder)
+    return str(meta["content_hash"])
+
+
+def _lay_out(
+    columns: Mapping[str, Sequence[Any]], envelopes: Sequence[NDArray[np.float16]], activity_db: float
+) -> tuple[dict[str, Sequence[Any] | NDArray[Any]], NDArray[np.float16], NDArray[np.uint32]]:
+    """Return all columns, all envelopes end to end, and all running counts of active hops end to end."""
+    activity = np.concatenate([np.zeros(0, "<f2"), *envelopes]).astype("<f2")
+    n_hops = np.array([len(envelope) for envelope in envelopes], dtype=np.int64)
+    counts = [np.concatenate([[0], np.cumsum(e >= activity_db)]).astype("<u4") for e in envelopes]
+    active = np.concatenate([np.zeros(0, "<u4"), *counts]).astype("<u4")
+    offsets = np.cumsum(n_hops) - n_hops
+    rows: dict[str, Sequence[Any] | NDArray[Any]] = dict(columns)
+    rows |= {"hop_offset": offsets, "n_hops": n_hops, "active_offset": offsets + np.arange(len(n_hops))}
+    return rows, activity, active
+
+
+def _parquet_bytes(rows: Mapping[str, Sequence[Any] | NDArray[Any]]) -> bytes:
+    table = pa.table({f.name: pa.array(list(rows[f.name]), f.type) for f in SCHEMA}, schema=SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=1 << 20)
+    return buffer.getvalue()
+
+
+def _name_generation(data: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in _DATA_FILES:
+        digest.update(data[name])
+    return digest.hexdigest()[:_GENERATION_DIGITS]
+
+
+def finish_commit(folder: Path) -> None:
+    """Give the committed data files their plain names and remove what an interrupted writer left."""
+    try:
+        generation = str(_read_meta(folder)["generation"])
+    except CatalogError:
+        generation = ""
+    for name in _DATA_FILES:
+        # Nothing but names of our own making: the folder may hold copies that a user made.
+        ours = re.compile(rf"\.?{re.escape(name)}\.[0-9a-f]{{{_GENERATION_DIGITS}}}(\.[0-9a-f-]+\.tmp)?")
+        for leftover in sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)):
+            if generation and leftover.name == f"{name}.{generation}":
+                leftover.replace(folder / name)
+            else:
+                leftover.unlink()

@@ -1,0 +1,1 @@
+"""The command line; ``python -m mixlab.cli`` runs it."""

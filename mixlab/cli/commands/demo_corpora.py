@@ -1,0 +1,92 @@
+"""``mixlab demo-corpora``: make small corpora in the layouts of the real ones."""
+
+import sys
+import time
+from pathlib import Path
+
+from mixlab.synthesis import DEFAULT_SECONDS, DEFAULT_SONGS, make_demo_corpora
+from mixlab.synthesis.soundfonts import overlap_lines
+
+__all__ = ["demo_corpora"]
+
+
+def demo_corpora(
+    out: Path,
+    songs: int = DEFAULT_SONGS,
+    seconds: float = DEFAULT_SECONDS,
+    seed: int = 0,
+    workers: int | None = None,
+    soundfont: list[Path] | None = None,
+    validation_soundfont: Path | None = None,
+    test_soundfont: Path | None = None,
+    tagged: bool = True,
+    force: bool = False,
+) -> None:
+    """Make demo corpora: generated songs laid out exactly as the real corpora are, without any download.
+
+    A small composer writes the songs and a synthesizer plays them, stem by stem. Everything else of
+    mixlab then runs on them as it would on MedleyDB, Mixing Secrets, Slakh2100, MTG-Jamendo, IRMAS and
+    OpenMIC. Scores on them are demo numbers: they show that the steps work, and nothing about real music.
+
+    Args:
+        out: folder to write
+        songs: multitrack songs in all; the tagged corpora grow with it
+        seconds: length of a song
+        seed: another seed gives other songs; the same one gives the same files, byte for byte
+        workers: processes; by default one per processor
+        soundfont: SoundFont (.sf2) to play with instead of TimGM6mb, which comes with pretty_midi; given
+            several times, each artist gets one of them
+        validation_soundfont: another SoundFont for the songs of validation, so that epochs and thresholds
+            are chosen on a sound that was not trained on
+        test_soundfont: another SoundFont for the songs of test; OUT/splits.csv names all songs with one of
+            their own, and a catalog made with '--splits OUT/splits.csv' has exactly these in that split
+        tagged: also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks
+        force: replace demo corpora in OUT that were made with other settings
+    """
+    started = time.monotonic()
+    with _Bar() as bar:
+        made = make_demo_corpora(
+            out,
+            songs=songs,
+            seconds=seconds,
+            seed=seed,
+            workers=workers,
+            soundfonts=soundfont or (),
+            validation_soundfont=validation_soundfont,
+            test_soundfont=test_soundfont,
+            tagged=tagged,
+            force=force,
+            progress=bar,
+        )
+    took = time.monotonic() - started
+    kept = f", {made.kept} were there already" if made.kept else ""
+    print(
+        f"Demo corpora in {made.path}: {made.made} items in {took:.0f} s{kept}, "
+        f"{made.megabytes:.0f} MB in all."
+    )
+    width = max(len(name) for name in made.roots)
+    for name, root in made.roots.items():
+        print(f"  {name:<{width}}  {root}")
+    print("".join(f"{line}\n" for line in overlap_lines(made.shared)), end="")
+    print("Damaged files are there on purpose; demo.json lists them. Licences: README.txt.")
+    multitrack = ("medleydb", "mixing_secrets", "slakh")
+    roots = " ".join(f"--root {name}={made.roots[name]}" for name in multitrack)
+    splits = f"--splits {out}/splits.csv " if validation_soundfont or test_soundfont else ""
+    print(f"\nNext: mixlab index {out}/catalog {splits}{roots}")
+
+
+class _Bar:
+    """A progress bar on stderr that opens with the first item; silent where stderr is no terminal."""
+
+    def __enter__(self) -> "_Bar":
+        from tqdm import tqdm
+
+        self._bar = tqdm(unit="item", desc="demo corpora", disable=not sys.stderr.isatty(), leave=False)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

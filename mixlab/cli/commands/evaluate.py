@@ -1,0 +1,106 @@
+"""``mixlab evaluate``: score a run's model and print the table."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixlab.training import Evaluation
+    from mixlab.training.run import Run
+
+__all__ = ["evaluate", "print_evaluation"]
+
+
+def evaluate(
+    run: Path,
+    split: Literal["test", "validation"] = "test",
+    catalog: Path | None = None,
+    root: list[str] | None = None,
+    num_workers: int | None = None,
+) -> int:
+    """Score a run on its fixed mixes or tracks again; thresholds are fitted on validation only.
+
+    A run of 'mixlab train' is scored on its fixed musical mixes, one of 'mixlab pretrain' on the tracks of
+    the official splits, a baseline by the predictions that it holds.
+
+    Args:
+        run: Folder of the run, made by 'mixlab train', 'mixlab pretrain' or 'mixlab baseline'.
+        split: Whose table to print; both splits are scored and stored.
+        catalog: Where the run's catalog lies now, if it has moved.
+        root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing; for a pretrained run
+            mtg_jamendo=FOLDER.
+        num_workers: Processes that mix or decode; by default the run's own setting.
+
+    Returns:
+        Exit code: 0 when the run is scored, 130 when it was interrupted.
+    """
+    from mixlab.cli.commands.options import parse_pairs
+    from mixlab.training.run import Run
+
+    opened, roots = Run.open(run), parse_pairs(root, "--root")
+    try:
+        evaluation = _evaluate(opened, catalog, roots, num_workers)
+    except KeyboardInterrupt:
+        print("\nInterrupted; the run is as it was before.")
+        print(f"Score it:  mixlab evaluate {opened.path}")
+        return 130
+    print_evaluation(opened, evaluation, split)
+    return 0
+
+
+def _evaluate(
+    run: "Run", catalog: Path | None, roots: "Mapping[str, str | Path]", num_workers: int | None
+) -> "Evaluation":
+    """Score a run in the way of the command that made it."""
+    from mixlab.errors import ConfigError
+    from mixlab.training import evaluate_run
+
+    made_by = run.info.get("command", "train")
+    if made_by == "train":
+        return evaluate_run(run, catalog=catalog, roots=roots, num_workers=num_workers)
+    if made_by == "baseline":
+        from mixlab.training.baselines import evaluate_baseline
+
+        if catalog is not None or roots or num_workers is not None:
+            raise ConfigError(
+                f"{run.path} is a baseline, scored by the predictions that it holds: leave --catalog, --root "
+                "and --num_workers out."
+            )
+        return evaluate_baseline(run)
+    from mixlab.training.pretraining import evaluate_pretrained
+
+    if catalog is not None or set(roots) - {"mtg_jamendo"}:
+        raise ConfigError(
+            f"{run.path} is a pretrained run, scored on tracks: instead of --catalog and other roots give "
+            "--root mtg_jamendo=FOLDER, if the tracks have moved."
+        )
+    moved = roots.get("mtg_jamendo")
+    return evaluate_pretrained(run, root=moved, num_workers=num_workers, report=partial(print, flush=True))
+
+
+def print_evaluation(run: "Run", evaluation: "Evaluation", split: str) -> None:
+    """Print the table of one split, where the results lie, and what to type next."""
+    from mixlab.evaluation.report import format_text
+
+    scores = evaluation.splits[split]
+    other = "validation" if split == "test" else "test"
+    made_by = run.info.get("command", "train")
+    items, groups = ("tracks", "artists") if made_by == "pretrain" else ("mixes", "songs")
+    print(f"\n{split}: {scores.n_items} {items} from {scores.n_groups} {groups}")
+    if evaluation.note:
+        print(f"({evaluation.note})")
+    for name in evaluation.splits:
+        if evaluation.redrawn[name]:
+            print(f"({evaluation.redrawn_note(name)})")
+    print(f"\n{format_text(scores)}\n")
+    print(f"Report:  {run.path}/report.md   (scores: report.json, per item: predictions.parquet)")
+    if made_by == "baseline":
+        print(f"Next:    mixlab compare {run.path} RUN")
+        return
+    print(f"Model:   {run.path}/model.safetensors   (card: model.json)")
+    print(f"Next:    mixlab evaluate {run.path} --split {other}")
+    if made_by == "pretrain":
+        print(f"         mixlab train --train.transfer finetune --train.pretrained {run.path} ...")
+    print(f"         mixlab tag FILE --run {run.path}")

@@ -1,0 +1,172 @@
+"""``mixlab mix``: render mixes to files, replay a recipe, or count what a configuration draws."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mixlab.catalog.catalog import Catalog
+from mixlab.cli.commands.options import parse_pairs
+from mixlab.errors import AudioError, ConfigError
+from mixlab.mixing.config import Kind, MixConfig
+from mixlab.mixing.export import WavFormat, is_written, read_recipe, write_mix
+from mixlab.mixing.rendering import CatalogReader, Mix, render
+from mixlab.mixing.sampler import Drawer
+from mixlab.taxonomy import combine_evidence, load_label_set, load_taxonomy, stem_evidence
+from mixlab.utils.files import check_writable
+
+__all__ = ["mix"]
+
+
+def mix(
+    catalog: Path,
+    out: Path = Path("mixes"),
+    index: str = "0:8",
+    seed: int = 0,
+    epoch: int = 0,
+    split: str = "train",
+    kind: Kind | None = None,
+    evaluation: bool | None = None,
+    replay: Path | None = None,
+    rates: int = 0,
+    jams: bool = False,
+    wav_format: WavFormat = "PCM_24",
+    root: list[str] | None = None,
+    mix: MixConfig = MixConfig(),
+) -> int:
+    """Render mixes to files: mixture, every source, recipe and labels, one folder per mix.
+
+    The same catalog, settings, seed, epoch and index always give the same bytes. Mixes that are
+    already in OUT are kept, so that an interrupted run goes on.
+
+    Args:
+        catalog: Catalog folder, as 'mixlab index' makes it.
+        out: Folder for the mixes; one folder per mix is made in it.
+        index: Which items of the stream: '7', or 'start:stop' without the stop.
+        seed: Seed of the stream.
+        epoch: Epoch of the stream.
+        split: train, validation or test.
+        kind: Force musical or non_musical mixes instead of drawing by mix.p_musical.
+        evaluation: Mix as validation and test do: musical, without effects. By default so for these splits,
+            so that the items are those that models are scored on.
+        replay: Render this recipe.json again instead of drawing.
+        rates: Only draw this many items and print how often kinds, corpora and classes came.
+        jams: Also write each mix's labels as JAMS.
+        wav_format: PCM_16 or PCM_24.
+        root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
+        mix: How mixes are drawn and rendered.
+    """
+    opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
+    if replay is not None:
+        return _replay(opened, replay, out, wav_format, jams)
+    if evaluation if evaluation is not None else split != "train":
+        mix = mix.for_evaluation()
+    drawer = Drawer(opened, mix, split)
+    if rates <= 0:
+        check_writable(out)
+    if rates > 0:
+        print(_rates_table(opened, drawer, mix, rates, seed, epoch, kind))
+        return 0
+    return _render_range(opened, drawer, _parse_index(index), out, seed, epoch, kind, wav_format, jams)
+
+
+def _parse_index(text: str) -> range:
+    parts = text.split(":")
+    try:
+        numbers = [int(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1 and numbers[0] >= 0:
+        return range(numbers[0], numbers[0] + 1)
+    if len(numbers) == 2 and 0 <= numbers[0] < numbers[1]:
+        return range(numbers[0], numbers[1])
+    raise ConfigError(f"--index takes an item such as '7' or a range such as '0:8', found {text!r}.")
+
+
+def _replay(catalog: Catalog, path: Path, out: Path, wav_format: WavFormat, jams: bool) -> int:
+    recipe = read_recipe(path)
+    rendered = render(recipe, catalog)
+    folder = out / f"{recipe.index:06d}"
+    write_mix(rendered, folder, wav_format=wav_format, jams=jams)
+    print(_line(rendered))
+    print(f"\nReplayed {path} into {folder}")
+    return 0
+
+
+def _render_range(
+    catalog: Catalog,
+    drawer: Drawer,
+    items: range,
+    out: Path,
+    seed: int,
+    epoch: int,
+    kind: Kind | None,
+    wav_format: WavFormat,
+    jams: bool,
+) -> int:
+    from tqdm import tqdm
+
+    reader, problems, kept = CatalogReader(catalog), [], 0
+    for item in tqdm(items, desc="mixing", unit="mix", disable=not sys.stderr.isatty()):
+        recipe = drawer.draw(seed, epoch, item, kind)
+        folder = out / f"{item:06d}"
+        if is_written(folder, recipe, wav_format=wav_format, jams=jams):
+            kept += 1
+            continue
+        try:
+            rendered = render(recipe, catalog, reader)
+        except AudioError as error:
+            problems.append(f"  mix {item}: {error}")
+            continue
+        write_mix(rendered, folder, wav_format=wav_format, jams=jams)
+        tqdm.write(_line(rendered))
+    done = len(items) - kept - len(problems)
+    print(f"\n{done} mixes written to {out}" + (f", {kept} were there already" if kept else ""))
+    if done or kept:
+        print(
+            f"next: mixlab mix {catalog.path} --out again --replay {out / f'{items[0]:06d}' / 'recipe.json'}"
+        )
+    if problems:
+        print(f"\n{len(problems)} mixes could not be rendered:\n" + "\n".join(problems))
+    return 1 if problems else 0
+
+
+def _line(mix: Mix) -> str:
+    present = [label.name for label in mix.explain() if label.state == "present"]
+    unknown = [label.name for label in mix.explain() if label.state == "unknown"]
+    text = (
+        f"{mix.recipe.index:6d}  {mix.recipe.kind:<11}  {mix.recipe.corpus:<15}  {len(mix.sources)} sources  "
+    )
+    text += ", ".join(present) or "nothing certain"
+    return text + (f"  (unknown: {', '.join(unknown)})" if unknown else "")
+
+
+def _rates_table(
+    catalog: Catalog, drawer: Drawer, config: MixConfig, count: int, seed: int, epoch: int, kind: Kind | None
+) -> str:
+    """Draw ``count`` recipes and say how often each kind, corpus and class came, labels by their stems."""
+    taxonomy, labels = load_taxonomy(), load_label_set(config.label_set)
+    nodes, bleed = catalog.column("nodes"), catalog.column("bleed_nodes")
+    kinds, corpora, sizes = Counter[str](), Counter[str](), Counter[int]()
+    present, unknown = [0] * len(labels), [0] * len(labels)
+    for item in range(count):
+        recipe = drawer.draw(seed, epoch, item, kind)
+        kinds[recipe.kind] += 1
+        corpora[recipe.corpus] += 1
+        sizes[len(recipe.sources)] += 1
+        stems = [catalog.find(source.stem) for source in recipe.sources]
+        target, mask = labels.encode(
+            combine_evidence(stem_evidence(taxonomy, nodes[i], bleed[i]) for i in stems)
+        )
+        for place in range(len(labels)):
+            present[place] += int(target[place] > 0)
+            unknown[place] += int(not mask[place])
+    lines = [f"Drawn {count} recipes; labels are those of the drawn stems, before any is found silent.", ""]
+    for title, counter in (("kind", kinds), ("corpus", corpora), ("sources", sizes)):
+        for name, number in sorted(counter.items(), key=lambda pair: str(pair[0])):
+            lines.append(f"  {title:<8} {name!s:<18} {100 * number / count:6.1f} %")
+    lines += ["", f"  {'class':<27} {'present':>9} {'unknown':>9}"]
+    for place, name in enumerate(labels.names):
+        lines.append(
+            f"  {name:<27} {100 * present[place] / count:7.1f} % {100 * unknown[place] / count:7.1f} %"
+        )
+    return "\n".join(lines)

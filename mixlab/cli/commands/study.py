@@ -1,0 +1,150 @@
+"""``mixlab study``: the paper's experiments, and three more, as commands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixlab.cli.commands.sweep import carry_out
+from mixlab.mixing.config import MixConfig
+from mixlab.studies.definitions import StudyName
+from mixlab.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from mixlab.studies.definitions import StudyRequest
+    from mixlab.studies.plan import Plan
+
+__all__ = ["study"]
+
+_MIX, _TRAIN = MixConfig(), TrainConfig()
+
+
+def study(
+    name: StudyName,
+    catalog: Path = Path("catalog"),
+    out: Path | None = None,
+    seeds: str | int | list[int] = "0,1,2",
+    root: list[str] | None = None,
+    mix: MixConfig = _MIX,
+    train: TrainConfig = _TRAIN,
+    grid: str | float | list[float] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
+    pretrained: str = "",
+    pretrained_stream: int | None = None,
+    ways: str = "",
+    cached_items: int = 0,
+    baselines: bool = True,
+    baseline_items: int = 4000,
+    balance: float = 1.0,
+    also: list[str] | None = None,
+    parallel: int = 1,
+    threads: int = 0,
+    resamples: int = 1000,
+    dry_run: bool = False,
+) -> int:
+    """Run one of the paper's experiments: train what is missing, then write tables, figures and verdicts.
+
+    p_musical: score against the share of musical mixes (Fig. 2). transfer: from scratch, frozen,
+    fine-tuned, last layer, random backbone, classical baselines (Table 1). per_class: F1 of every class
+    (Fig. 3). rare_classes: what balance, masked labels, fitted thresholds and artist-safe splits each bring
+    the rare classes. effects: what gain and filters, pitch shift and time stretch, and all of them bring.
+    leakage: what random splits flatter.
+
+    Args:
+        name: Which study.
+        catalog: Folder of the catalog.
+        out: Folder of the study; by default studies/ and its name. The same command goes on later.
+        seeds: Seeds of every cell; the paper's Fig. 2 has four.
+        root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
+        mix: Settings of the mixing that all cells share.
+        train: Settings of the training that all cells share.
+        grid: p_musical only: its values.
+        pretrained: transfer only: weights to start from, as train.pretrained.
+        pretrained_stream: transfer only: which stream of a multi-stream checkpoint.
+        ways: transfer only: some of scratch, frozen, finetune, last, random_frozen, with commas (all).
+        cached_items: transfer only: with a frozen backbone, mix and embed so many mixes once; 0 mixes anew.
+        baselines: transfer only: whether to have the classical baselines.
+        baseline_items: transfer only: training mixes of a baseline.
+        balance: rare_classes only: share of class-balanced draws where they are switched on.
+        also: Runs made elsewhere, as LABEL=RUN,RUN with a run per seed (or a folder of runs); each label
+            becomes a row. For per_class these are all that is shown.
+        parallel: Trainings at a time, each in a process of its own.
+        threads: Threads of each training; 0 shares the processors among them.
+        resamples: Bootstrap resamples of songs behind the intervals.
+        dry_run: Only say what would be trained.
+
+    Returns:
+        Exit code: 0 when all is done, 1 when runs failed, 130 when it was interrupted.
+    """
+    from mixlab.errors import ConfigError
+    from mixlab.studies.definitions import StudyRequest, build_study, parse_also
+    from mixlab.studies.plan import parse_seeds
+
+    parts = grid.split(",") if isinstance(grid, str) else [grid] if isinstance(grid, float) else grid
+    try:
+        values = tuple(float(part) for part in parts)
+    except ValueError as error:
+        raise ConfigError(f"--grid takes numbers from 0 to 1 such as 0,0.4,1; found {grid!r}.") from error
+    request = StudyRequest(
+        mix=mix,
+        train=train,
+        seeds=parse_seeds(seeds),
+        grid=values,
+        pretrained=pretrained,
+        pretrained_stream=pretrained_stream,
+        ways=tuple(way for way in ways.split(",") if way),
+        cached_items=cached_items,
+        baselines=baselines,
+        baseline_items=baseline_items,
+        balance=balance,
+        also=parse_also(also or []),
+    )
+    plan = build_study(name, request)
+    _say_what_has_no_effect(name, request)
+    if name == "transfer" and not dry_run:
+        _check_start(plan)
+    return carry_out(
+        plan,
+        catalog,
+        out or Path("studies") / name,
+        root=root,
+        parallel=parallel,
+        threads=threads,
+        resamples=resamples,
+        dry_run=dry_run,
+    )
+
+
+_OWN = {
+    "grid": "p_musical",
+    "pretrained": "transfer",
+    "pretrained_stream": "transfer",
+    "ways": "transfer",
+    "cached_items": "transfer",
+    "baselines": "transfer",
+    "baseline_items": "transfer",
+    "balance": "rare_classes",
+}
+"""Options that belong to one study alone."""
+
+
+def _say_what_has_no_effect(name: str, request: "StudyRequest") -> None:
+    """Name the options that were set and that this study does not look at: a typo else goes unseen."""
+    from mixlab.studies.definitions import StudyRequest
+
+    plain = StudyRequest(mix=request.mix, train=request.train, seeds=request.seeds)
+    ignored = [
+        f"--{option} (of {study})"
+        for option, study in _OWN.items()
+        if study != name and getattr(request, option) != getattr(plain, option)
+    ]
+    if ignored:
+        print(f"no effect on the study {name}: {', '.join(ignored)}")
+
+
+def _check_start(plan: "Plan") -> None:
+    """Refuse weights that the study's network cannot take before anything is trained."""
+    from mixlab.studies.plan import settings_of
+    from mixlab.training.config import PRETRAINED
+    from mixlab.training.transfer import check_pretrained
+
+    cell = next((c for c in plan.cells if c.overrides.get("train.transfer") in PRETRAINED), None)
+    if cell is not None:
+        check_pretrained(settings_of(plan.mix, plan.train, cell.overrides)[1])

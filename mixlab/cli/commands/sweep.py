@@ -1,0 +1,216 @@
+"""``mixlab sweep``: a grid over any settings, several seeds, one table and one figure."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixlab.mixing.config import MixConfig
+from mixlab.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from mixlab.studies.folder import JobState, StudyFolder
+    from mixlab.studies.plan import Plan
+
+__all__ = ["carry_out", "report_again", "sweep", "watch_study"]
+
+_MIX, _TRAIN = MixConfig(), TrainConfig()
+
+_MOST_LINES = 12
+
+
+def sweep(
+    catalog: Path = Path("catalog"),
+    out: Path | None = None,
+    vary: list[str] | None = None,
+    seeds: str | int | list[int] = "0,1,2",
+    root: list[str] | None = None,
+    mix: MixConfig = _MIX,
+    train: TrainConfig = _TRAIN,
+    parallel: int = 1,
+    threads: int = 0,
+    resamples: int = 1000,
+    dry_run: bool = False,
+    watch: Path | None = None,
+    report: Path | None = None,
+) -> int:
+    """Train a run for every combination of settings and every seed, then write one table and one figure.
+
+    Every cell of the grid has the same seeds, the same fixed test mixes, and all else alike. Each training
+    is a run folder as 'mixlab train' makes it. The same command goes on where it was stopped; what fails is
+    reported at the end and tried again the next time.
+
+    Args:
+        catalog: Folder of the catalog.
+        out: Folder of the sweep: runs/, report.md, table.csv, figure.png and .svg, study.json.
+        vary: A setting and its values, as NAME=VALUE,VALUE such as mix.p_musical=0,0.4,1; may be given
+            several times, for a grid.
+        seeds: Seeds of every cell.
+        root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
+        mix: Settings of the mixing that all cells share.
+        train: Settings of the training that all cells share.
+        parallel: Trainings at a time, each in a process of its own.
+        threads: Threads of each training; 0 shares the processors among them.
+        resamples: Bootstrap resamples of songs behind the intervals.
+        dry_run: Only say what would be trained.
+        watch: Show how a sweep or a study in this folder stands, also from a second terminal.
+        report: Write the tables and figures of a sweep or a study in this folder again, and train nothing.
+
+    Returns:
+        Exit code: 0 when all is done, 1 when runs failed, 130 when it was interrupted.
+    """
+    if watch is not None:
+        return watch_study(watch)
+    if report is not None:
+        return report_again(report, resamples)
+    from mixlab.studies.plan import Plan, grid_cells, parse_seeds, parse_vary
+
+    varied = parse_vary(vary or [])
+    plan = Plan(
+        kind="sweep",
+        title=f"Sweep over {', '.join(varied)}",
+        cells=grid_cells(varied),
+        seeds=parse_seeds(seeds),
+        mix=mix,
+        train=train,
+        vary=varied,
+    )
+    return carry_out(
+        plan,
+        catalog,
+        out,
+        root=root,
+        parallel=parallel,
+        threads=threads,
+        resamples=resamples,
+        dry_run=dry_run,
+    )
+
+
+def carry_out(
+    plan: "Plan",
+    catalog: Path,
+    out: Path | None,
+    *,
+    root: list[str] | None,
+    parallel: int,
+    threads: int,
+    resamples: int,
+    dry_run: bool,
+) -> int:
+    """Train what a plan lacks, write its report, and say where it lies."""
+    from dataclasses import replace
+
+    from mixlab.catalog.catalog import Catalog
+    from mixlab.cli.commands.options import parse_pairs
+    from mixlab.errors import ConfigError
+    from mixlab.studies.engine import resolve_precision, run_study
+    from mixlab.studies.folder import StudyFolder
+    from mixlab.taxonomy import load_label_set
+
+    if out is None:
+        raise ConfigError("Where to? Give --out FOLDER; the same folder goes on later.")
+    folder = StudyFolder(out)
+    folder.check_usable()
+    print(plan.title, flush=True)
+    if dry_run:
+        jobs = plan.jobs()
+        print(f"{len(jobs)} runs in {out}/runs would be trained, or are there:")
+        states = [folder.state(job) for job in jobs]
+        print("\n".join(f"  {state.name:<40}  {state.status}" for state in states))
+        return 0
+    opened = Catalog.open(catalog, parse_pairs(root, "--root"))
+    samples, classes = plan.mix.render_settings().samples, len(load_label_set(plan.mix.label_set))
+    plan = replace(plan, train=resolve_precision(folder, plan.train, samples, classes))
+    result = run_study(
+        folder,
+        plan,
+        opened,
+        parallel=parallel,
+        threads=threads,
+        roots=root or [],
+        say=lambda line: print(line, flush=True),
+    )
+    if result.interrupted:
+        done = len(result.states) - len(result.unfinished)
+        print(f"\nInterrupted; {done} of {len(result.states)} runs are done, everything so far is in {out}.")
+        print("Go on:   the same command again")
+        print(f"Tables of what is done:   mixlab sweep --report {out}")
+        return 130
+    return _finish(folder, result.unfinished, resamples)
+
+
+def _finish(folder: "StudyFolder", unfinished: "Sequence[JobState]", resamples: int) -> int:
+    """Write and print the report, then what is missing."""
+    code = 1 if unfinished else 0
+    states = folder.states()
+    if not states or any(state.status == "done" for state in states):
+        _write_and_print(folder, resamples)
+    if unfinished:
+        print(f"\n{len(unfinished)} runs are missing; what fills them (or the same command again):")
+        for state in unfinished[:_MOST_LINES]:
+            print(f"  {state.command}")
+            if state.error:
+                print(f"      {state.status}: {state.error}")
+        if len(unfinished) > _MOST_LINES:
+            print(f"  ... and {len(unfinished) - _MOST_LINES} more, in {folder.path}/study.json")
+    return code
+
+
+def _write_and_print(folder: "StudyFolder", resamples: int) -> None:
+    from mixlab.studies.reports import write_study_report
+
+    report, results = write_study_report(folder, n_resamples=resamples)
+    print()
+    if results.note:
+        print(f"({results.note})\n")
+    print(report.lead.text())
+    for line in report.findings:
+        print(f"- {line}")
+    for problem in results.problems:
+        print(f"- problem: {problem}")
+    print(f"\nReport:   {folder.path}/report.md   (all numbers: table.csv, differences.csv, runs.csv)")
+    if report.figures:
+        print(f"Figures:  {', '.join(f'{folder.path}/{name}.png' for name in report.figures)}   (and .svg)")
+    else:
+        print("Figures need matplotlib: pip install 'mixlab[plot]', then mixlab sweep --report ...")
+    print(f"Runs:     {folder.path}/runs")
+
+
+def report_again(out: Path, resamples: int) -> int:
+    """Write the report of a study as it stands."""
+    from mixlab.studies.folder import StudyFolder
+
+    folder = StudyFolder(out)
+    return _finish(folder, [state for state in folder.states() if state.status != "done"], resamples)
+
+
+def watch_study(out: Path) -> int:
+    """Show how a study stands; on a terminal until it ends or Ctrl-C."""
+    from mixlab.studies.display import plain_seconds, status_table
+    from mixlab.studies.folder import STATUSES, StudyFolder
+    from mixlab.studies.forecast import seconds_left
+
+    folder = StudyFolder(out)
+    labels = {cell.name: cell.label for cell in folder.cells()}
+    drawn = 0
+    while True:
+        states, at_work = folder.states(), folder.is_locked()
+        counts = {status: sum(s.status == status for s in states) for status in STATUSES}
+        lines = status_table(labels, states).text().splitlines()
+        lines.append(", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to train")
+        left = seconds_left(states, {}, parallel=folder.read_state().get("parallel", 1)) if at_work else None
+        rest = f", about {plain_seconds(left)} left" if left is not None else ""
+        lines.append(f"at work{rest}" if at_work else "nobody is at work on it")
+        if drawn:
+            sys.stdout.write(f"\x1b[{drawn}F\x1b[J")
+        print("\n".join(line[:118] for line in lines), flush=True)
+        drawn = len(lines)
+        if not at_work or not sys.stdout.isatty():
+            break
+        time.sleep(2)
+    open_ = [state for state in states if state.status in ("missing", "interrupted", "failed")]
+    for state in open_[:_MOST_LINES]:
+        print(f"  {state.command}    # {state.status}{': ' + state.error if state.error else ''}")
+    return 0

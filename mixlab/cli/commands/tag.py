@@ -1,0 +1,171 @@
+"""``mixlab tag``: say which instruments sound in audio files, and where."""
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mixlab.audio.file_kinds import is_litter, is_read, why_not_read
+from mixlab.errors import AudioError, ConfigError
+from mixlab.utils.files import check_writable, make_folder, write_atomic
+
+if TYPE_CHECKING:
+    from mixlab.inference.tagger import FileTags, Tagger
+
+__all__ = ["tag"]
+
+
+def tag(
+    files: list[str],
+    run: Path | None = None,
+    hop: float = 1.0,
+    out: Path | None = None,
+    format: str | None = None,
+    gate_db: float = -60.0,
+    batch_size: int = 16,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> int:
+    """Say which instruments sound in audio files of any length, and where.
+
+    The model hears overlapping windows as long as its training chunks. 'mean' and 'max' are over the
+    windows that sound; a class sounds where its score reaches the threshold fitted on the run's validation
+    mixes. Files shorter than a window are padded with silence. Moments below the gate are silent: there
+    nothing sounds, whatever the model says of silence. A file that cannot be read stops no other.
+
+    Args:
+        files: Audio files that libsndfile reads, and folders of them.
+        run: Folder of the run whose model is to listen, made by 'mixlab train'.
+        hop: Seconds from one window to the next.
+        out: Folder for the files that are written.
+        format: What to give, separated by commas: table, json, csv, audacity, plot. By default the table,
+            and with --out also json, csv and audacity.
+        gate_db: Level in dBFS below which a moment is silent.
+        batch_size: Windows that the model takes at a time.
+        device: Where the model computes; auto takes a GPU where there is one.
+
+    Returns:
+        Exit code: 0 when all files were tagged, 1 when some could not be read.
+    """
+    from mixlab.inference.output import FORMATS, format_table, output_names
+    from mixlab.inference.tagger import Tagger
+
+    wanted = _wanted(format, out, tuple(FORMATS))
+    if out is not None:
+        check_writable(out)
+    paths, unread = _expand(files)
+    if run is None:
+        raise ConfigError("Which model is to listen? Give --run RUN, a folder made by 'mixlab train'.")
+    tagger = Tagger.load(run, device=device)
+    _introduce(tagger)
+    names, problems, written = output_names(paths), [f"  {text}" for text in unread], 0
+    total = len(paths) + len(unread)
+    listen = partial(tagger.tag, hop_s=hop, gate_db=gate_db, batch_size=batch_size)
+    with _bar(paths) as bar:
+        for path in paths:
+            try:
+                tags = listen(path, progress=bar.update)
+            except AudioError as error:
+                problems.append(f"  {error}")
+                continue
+            if "table" in wanted:
+                bar.write(format_table(tags) + "\n")
+            if out is not None:
+                written += _write(
+                    tags, tagger, out, names[path], [kind for kind in wanted if kind in FORMATS]
+                )
+    if out is not None and written:
+        print(f"{written} files for {total - len(problems)} of {total} inputs written to {out}")
+    if problems:
+        print(f"\n{len(problems)} of {total} files could not be tagged:\n" + "\n".join(problems))
+    return 1 if problems else 0
+
+
+def _wanted(text: str | None, out: Path | None, kinds: Sequence[str]) -> list[str]:
+    """Return the formats that were asked for."""
+    if text is None:
+        return ["table"] if out is None else ["table", "json", "csv", "audacity"]
+    wanted = [kind.strip() for kind in text.split(",") if kind.strip()]
+    unknown = [kind for kind in wanted if kind not in ("table", *kinds)]
+    if unknown or not wanted:
+        raise ConfigError(
+            f"--format takes some of table, {', '.join(kinds)}, separated by commas; found {text!r}."
+        )
+    if out is None and wanted != ["table"]:
+        raise ConfigError(f"--format {text} writes files: say where with --out FOLDER.")
+    return wanted
+
+
+def _expand(files: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the files, and in place of a folder the audio files in it; and what in folders is not read."""
+    paths: list[Path] = []
+    unread: list[str] = []
+    for name in files:
+        if Path(name).is_dir():
+            found, problems = _audio_below(Path(name))
+            if not found:
+                raise ConfigError(
+                    f"{name} is a folder without audio files that are read. {' '.join(problems[:3])}".rstrip()
+                )
+            paths += found
+            unread += problems
+        else:
+            paths.append(Path(name))
+    return list(dict.fromkeys(paths)), list(dict.fromkeys(unread))
+
+
+def _audio_below(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the audio files of a folder and its sub-folders, and what there is not read, with the reason."""
+    found: list[Path] = []
+    problems: list[str] = []
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = sorted(name for name in folders if not is_litter(name))
+        for path in (Path(place, name) for name in names if not is_litter(name)):
+            if is_read(path.name):
+                found.append(path)
+            elif reason := why_not_read(path.name):
+                problems.append(f"{path}: {reason}.")
+        links = (Path(place, name) for name in folders)
+        problems += [f"{path}: a link to a folder, not followed." for path in links if path.is_symlink()]
+    problems += [f"{error.filename}: cannot be listed ({error.strerror})." for error in closed]
+    return sorted(found), sorted(problems)
+
+
+def _introduce(tagger: "Tagger") -> None:
+    print(f"model of {tagger.source}: {len(tagger.labels)} classes, windows of {tagger.window_s:g} s\n")
+    if tagger.note:
+        print(f"({tagger.note})\n")
+    if not tagger.fitted:
+        print(f"The run was not scored yet, so all thresholds are 0.5: mixlab evaluate {tagger.source}\n")
+
+
+def _bar(paths: Sequence[Path]) -> Any:  # noqa: ANN401 - tqdm's own type has parameters that say nothing here
+    from tqdm import tqdm
+
+    from mixlab.audio.io import probe
+
+    total = 0.0
+    for path in paths:
+        try:
+            info = probe(path)
+        except AudioError:
+            # Reported in its turn.
+            continue
+        total += info.frames / info.sample_rate
+    layout = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
+    return tqdm(total=total, desc="tagging", bar_format=layout, disable=not sys.stderr.isatty())
+
+
+def _write(tags: "FileTags", tagger: "Tagger", out: Path, name: str, kinds: Sequence[str]) -> int:
+    """Write what was asked for; return how many files."""
+    from mixlab.inference.output import FORMATS
+
+    make_folder(out)
+    for kind in kinds:
+        ending, content = FORMATS[kind]
+        extra = {"run": str(tagger.source), "note": tagger.note} if kind == "json" else {}
+        data = content(tags, **extra)
+        write_atomic(out / f"{name}{ending}", data, sync=False)
+    return len(kinds)

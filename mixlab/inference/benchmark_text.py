@@ -1,0 +1,122 @@
+"""An outside report as text, for the terminal and as Markdown."""
+
+import math
+from collections.abc import Sequence
+
+from mixlab.evaluation import SplitScores
+from mixlab.evaluation.report import Table
+from mixlab.inference.benchmark import TABLES, OutsideReport
+
+__all__ = ["format_markdown", "format_text"]
+
+_HEADER = (
+    "class",
+    "heard by",
+    "positive",
+    "groups",
+    "AP",
+    "95 %",
+    "prior AP",
+    "ROC-AUC",
+    "P",
+    "R",
+    "F1",
+    "prior F1",
+)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def _table(name: str, scores: SplitScores, heard_by: dict[str, str]) -> Table:
+    rows = []
+    for k in scores.classes:
+        interval = k.average_precision_interval
+        spread = "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
+        rank = (_number(k.average_precision), spread, _number(k.prior_average_precision), _number(k.roc_auc))
+        decided = map(_number, (k.precision, k.recall, k.f1, k.prior_f1))
+        rows.append((k.name, heard_by[k.name], f"{k.support}/{k.known}", str(k.songs), *rank, *decided))
+    macro, prior = scores.macro, scores.prior_macro
+    interval = macro.average_precision_interval
+    spread = "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
+    means = (_number(macro.average_precision), spread, _number(prior.average_precision))
+    decided = map(_number, (macro.roc_auc, macro.precision, macro.recall, macro.f1, prior.f1))
+    rows.append(("macro", "", "", "", *means, *decided))
+    return Table(TABLES[name], _HEADER, tuple(rows), 1)
+
+
+def _tables(report: OutsideReport, outputs: Sequence[str]) -> list[Table]:
+    heard = {m.name: " | ".join(outputs[k] for k in m.outputs) for m in report.matches}
+    # Tags carry their category in front, which would only widen the column.
+    stands_for = {
+        name: "any of " + ", ".join(label.rpartition("---")[2] for label in classes)
+        for name, classes in report.rolled_up.items()
+    }
+    return [
+        _table(name, report.tables[name], stands_for if name == "rolled_up" else heard)
+        for name in TABLES
+        if name in report.tables
+    ]
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _lines(report: OutsideReport) -> list[str]:
+    lines = [f"corpus {report.source}", *report.notes]
+    if report.not_evaluable:
+        lines.append(
+            "not evaluable, as no output says anything of them; left out of all means: "
+            + _listed(report.not_evaluable)
+        )
+    fitted = "fitted on the run's own validation" if report.thresholds_fitted else "0.5: the run has none"
+    lines.append(f"P, R and F1 at thresholds {fitted}; nothing was fitted on this corpus")
+    lines.append(
+        "prior AP is that of the same score for every clip, prior F1 that of predicting the class always"
+    )
+    undefined = {
+        name: scores.macro.average_precision_undefined
+        for name, scores in report.tables.items()
+        if scores.macro.average_precision_undefined
+    }
+    if undefined:
+        counts = ", ".join(f"{count} in '{name}'" for name, count in undefined.items())
+        lines.append(f"classes without positives are undefined (-) and left out of means: {counts}")
+    if report.missing:
+        lines.append(f"{len(report.missing)} clips have no file and are left out")
+    if report.problems:
+        lines.append(f"{len(report.problems)} clips could not be read: {'; '.join(report.problems[:3])}")
+    return lines
+
+
+def _head(report: OutsideReport) -> str:
+    return (
+        f"{report.benchmark} {report.part}: {report.n_clips} clips from {report.n_groups} recordings or "
+        f"artists, mean score of windows of {report.window_s:g} s"
+    )
+
+
+def format_text(report: OutsideReport, outputs: Sequence[str]) -> str:
+    """Return the report as aligned plain text.
+
+    Args:
+        report: The report.
+        outputs: Names of the run's outputs.
+    """
+    import textwrap
+
+    notes = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in _lines(report)]
+    note = [f"({report.note})"] if report.note else []
+    tables = [table.text() for table in _tables(report, outputs)]
+    return "\n\n".join(["\n".join([_head(report), *note]), *tables, "\n".join(notes)])
+
+
+def format_markdown(report: OutsideReport, outputs: Sequence[str]) -> str:
+    """Return the report as Markdown; arguments as for ``format_text``."""
+    note = [f"**{report.note[0].upper()}{report.note[1:]}.**"] if report.note else []
+    tables = [table.markdown() for table in _tables(report, outputs)]
+    lines = "\n".join(f"- {line}" for line in _lines(report))
+    return "\n\n".join([f"# {_head(report)}", *note, *tables, lines]) + "\n"

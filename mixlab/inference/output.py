@@ -1,0 +1,247 @@
+"""What is written about a tagged file: table, JSON, CSV, Audacity labels, timeline plot."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixlab.errors import MissingDependencyError
+from mixlab.inference.tagger import FileTags
+
+__all__ = [
+    "FORMATS",
+    "ClassRow",
+    "audacity_labels",
+    "class_rows",
+    "format_table",
+    "output_names",
+    "tags_as_csv",
+    "tags_as_json",
+]
+
+_SHOWN_SPANS = 3
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{int(minutes)}:{rest:04.1f}"
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class of a tagged file.
+
+    Attributes:
+        name: The class.
+        place: Its column in the scores.
+        depth: How many ancestors it has among the classes.
+        heard: Whether it sounds somewhere.
+        mean: Mean score over what sounds; None where nothing does.
+        max: Highest score; None where nothing sounds.
+        threshold: Its threshold.
+        seconds: How long it sounds.
+        spans: Where: (start, end) in seconds.
+    """
+
+    name: str
+    place: int
+    depth: int
+    heard: bool
+    mean: float | None
+    max: float | None
+    threshold: float
+    seconds: float
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def where(self) -> str:
+        """The first spans in words, such as ``0:02.5-0:14.5  and 2 more``."""
+        return _where(self.spans)
+
+
+def _where(spans: tuple[tuple[float, float], ...]) -> str:
+    text = "  ".join(f"{_clock(a)}-{_clock(b)}" for a, b in spans[:_SHOWN_SPANS])
+    more = len(spans) - _SHOWN_SPANS
+    return text + (f"  and {more} more" if more > 0 else "")
+
+
+def class_rows(tags: FileTags) -> tuple[ClassRow, ...]:
+    """Return all classes as the tree has them: families as the labels order them, each before its own."""
+    spans, mean, highest = tags.spans(), tags.mean, tags.max
+    rows: list[ClassRow] = []
+
+    def add(parent: int | None, depth: int) -> None:
+        for c, name in enumerate(tags.labels):
+            if tags.parents[c] == parent:
+                rows.append(
+                    ClassRow(
+                        name=name,
+                        place=c,
+                        depth=depth,
+                        heard=bool(spans[name]),
+                        mean=_finite(mean[c]),
+                        max=_finite(highest[c]),
+                        threshold=float(tags.thresholds[c]),
+                        seconds=sum(end - start for start, end in spans[name]),
+                        spans=spans[name],
+                    )
+                )
+                add(c, depth + 1)
+
+    add(None, 0)
+    return tuple(rows)
+
+
+def format_table(tags: FileTags) -> str:
+    """Return a file's tags as aligned text: class, mean, max, how long it sounds, and where."""
+    head = f"{tags.path}   {_clock(tags.duration_s)} min"
+    lines = [head + (f", shorter than the model's {tags.window_s:g} s: padded" if tags.padded else "")]
+    lines += [f"  beware: {note}" for note in tags.notes]
+    if not tags.sounding.any():
+        heard = "what the model hears" if tags.notes else "the whole file"
+        return "\n".join([*lines, f"  nothing sounds: {heard} is below {tags.gate_db:g} dBFS"])
+    spans, mean, highest = tags.spans(), tags.mean, tags.max
+    if tags.tags:
+        width = max(len(name) for name in tags.tags)
+        lines.append(f"  {'class':<{width}}   mean    max  threshold   sounds   where")
+    for name in tags.tags:
+        c = tags.labels.index(name)
+        seconds = sum(end - start for start, end in spans[name])
+        where = _where(spans[name])
+        figures = f"{mean[c]:5.3f}  {highest[c]:5.3f}      {tags.thresholds[c]:5.3f}  {seconds:5.1f} s"
+        lines.append(f"  {name:<{width}}  {figures}   {where}")
+    if not tags.tags:
+        c = int(np.argmax(highest - tags.thresholds))
+        lines.append(
+            f"  no class reaches its threshold; nearest is {tags.labels[c]}, {highest[c]:.3f} of "
+            f"{tags.thresholds[c]:.3f}"
+        )
+    silent = sum(end - start for start, end in tags.silent_spans())
+    if silent:
+        lines.append(f"  silent (below {tags.gate_db:g} dBFS) for {silent:.1f} s")
+    return "\n".join(lines)
+
+
+def _finite(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries of a JSON file
+    """Return everything but the single moments as JSON text; null where nothing sounds.
+
+    Args:
+        tags: The file's tags.
+        **extra: Further entries, such as the run.
+    """
+    spans, mean, highest, heard = tags.spans(), tags.mean, tags.max, set(tags.tags)
+    data = {
+        "schema": 1,
+        "file": str(tags.path),
+        "duration_s": round(tags.duration_s, 6),
+        "window_s": tags.window_s,
+        "hop_s": tags.hop_s,
+        "gate_db": tags.gate_db,
+        "padded": tags.padded,
+        "notes": list(tags.notes),
+        **extra,
+        "tags": list(tags.tags),
+        "classes": [
+            {
+                "name": name,
+                "heard": name in heard,
+                "mean": _finite(mean[c]),
+                "max": _finite(highest[c]),
+                "threshold": round(float(tags.thresholds[c]), 6),
+                "spans": [[round(a, 3), round(b, 3)] for a, b in spans[name]],
+            }
+            for c, name in enumerate(tags.labels)
+        ],
+        "silent": [[round(a, 3), round(b, 3)] for a, b in tags.silent_spans()],
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def tags_as_csv(tags: FileTags) -> str:
+    """Return the scores as CSV: a row per moment, a column per class; cells of silent moments are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["start_s", "end_s", "level_db", *tags.labels])
+    for k, sounding in enumerate(tags.sounding):
+        scores = [f"{score:.4f}" if sounding else "" for score in tags.scores[k]]
+        writer.writerow(
+            [f"{tags.start_s[k]:.3f}", f"{tags.end_s[k]:.3f}", f"{tags.level_db[k]:.1f}", *scores]
+        )
+    return text.getvalue()
+
+
+def audacity_labels(tags: FileTags) -> str:
+    """Return a label track for Audacity: start, end and class of every merged span, tab-separated."""
+    rows = [(start, end, name) for name, spans in tags.spans().items() for start, end in spans]
+    return "".join(f"{start:.6f}\t{end:.6f}\t{name}\n" for start, end, name in sorted(rows))
+
+
+def _plot(tags: FileTags) -> bytes:
+    """Return a PNG: scores over time and classes, outlined where a class sounds, grey where it is silent."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            "The timeline plot needs matplotlib, not installed here: pip install 'mixlab[plot]'."
+        ) from error
+    n_classes = len(tags.labels)
+    figure = Figure(figsize=(10, 1.4 + 0.26 * n_classes), layout="constrained")
+    axes = figure.subplots()
+    axes.set_facecolor("0.85")
+    edges = np.append(tags.start_s, tags.duration_s)
+    scores = np.ma.masked_array(
+        tags.scores.T, np.broadcast_to(~tags.sounding[None], (n_classes, len(tags.scores)))
+    )
+    mesh = axes.pcolormesh(edges, np.arange(n_classes + 1), scores, cmap="viridis", vmin=0, vmax=1)
+    for c, spans in enumerate(tags.spans().values()):
+        for start, end in spans:
+            box = ([start, end, end, start, start], [c, c, c + 1, c + 1, c])
+            axes.plot(*box, color="white", linewidth=1.2, clip_on=False)
+    axes.set_yticks(np.arange(n_classes) + 0.5, tags.labels)
+    axes.invert_yaxis()
+    axes.set_xlim(0, tags.duration_s)
+    axes.set_xlabel("time in s; white frames: at or above the class's threshold")
+    axes.set_title(tags.path.name)
+    figure.colorbar(mesh, label="score")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+FORMATS: dict[str, tuple[str, Callable[..., str | bytes]]] = {
+    "json": (".json", tags_as_json),
+    "csv": (".csv", tags_as_csv),
+    "audacity": (".labels.txt", audacity_labels),
+    "plot": (".png", _plot),
+}
+"""Ending and content of each kind of file that can be written; only ``json`` takes further entries."""
+
+
+def output_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return a name without ending for the outputs of every file, different for all of them.
+
+    The file's own name without its ending, where no other file has it; else its whole name; else with a
+    number.
+    """
+    paths = list(dict.fromkeys(paths))
+    stems = [path.stem.casefold() for path in paths]
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        base = path.stem if stems.count(path.stem.casefold()) == 1 else path.name
+        name, number = base, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name.casefold())
+        names[path] = name
+    return names

@@ -1,0 +1,224 @@
+"""What may be drawn: a catalog's usable stems of one split, sorted by corpus, song, part and class."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.faults import NEVER_DRAWN
+from mixlab.audio.io import HOP_S
+from mixlab.catalog.catalog import Catalog
+from mixlab.mixing.config import MixConfig
+from mixlab.taxonomy import LabelSet, Taxonomy, load_label_set, load_taxonomy
+from mixlab.taxonomy.hierarchy import ancestry
+
+__all__ = ["Lengths", "Pool", "PoolSong", "active_counts", "long_enough", "make_pools", "usable_stems"]
+
+
+@dataclass(frozen=True)
+class PoolSong:
+    """The stems of one song that may be drawn.
+
+    Attributes:
+        parts: Rows of the catalog by part (an instrument; several rows are double tracks).
+        duration_s: Where the last of its stems ends.
+        twins: (corpus, number) of the songs that are the same piece, itself left out: the same MIDI
+            file, the same track of the Million Song Dataset, the same song in two corpora.
+    """
+
+    parts: tuple[tuple[int, ...], ...]
+    duration_s: float
+    twins: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What one kind of mix may draw of one corpus.
+
+    Attributes:
+        songs: In the order of their names.
+        cells: Per class cell, the songs that have it: (number of the song, numbers of its parts). A part is
+            in the cell of its most specific classes only, so that the cells divide the corpus.
+    """
+
+    songs: tuple[PoolSong, ...]
+    cells: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+
+
+def active_counts(catalog: Catalog, i: int, activity_db: float) -> NDArray[np.int64] | NDArray[np.uint32]:
+    """Return the running count ``(hops + 1,)`` of the hops of a stem that reach a level in dBFS."""
+    if activity_db == catalog.activity_db:
+        return catalog.active_cumulative(i)
+    active = catalog.envelope(i).astype(np.float32) >= activity_db
+    return np.concatenate([[0], np.cumsum(active)])
+
+
+def usable_stems(catalog: Catalog, activity_db: float) -> NDArray[np.bool_]:
+    """Tell for each row whether it has a known instrument that sounds at a threshold in dBFS."""
+    if activity_db == catalog.activity_db:
+        drawable: NDArray[np.bool_] = catalog.column("drawable")
+        return drawable
+    known: NDArray[np.bool_] = (catalog.column("ignored") == "") & (catalog.column("frames") > 0)
+    problems = catalog.column("problems")
+    for i in np.flatnonzero(known).tolist():
+        known[i] = NEVER_DRAWN.isdisjoint(problems[i]) and bool(
+            (catalog.envelope(i).astype(np.float32) >= activity_db).any()
+        )
+    return known
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many of the songs that might be drawn are as long as a mix.
+
+    Attributes:
+        songs: Songs per corpus.
+        short: Those that are shorter than a mix.
+        longest_s: Length of the longest song of all, in seconds.
+    """
+
+    songs: Mapping[str, int]
+    short: Mapping[str, int]
+    longest_s: float
+
+    def __str__(self) -> str:
+        """Say it in words: ``3 of 10 songs (one: 3 of 6, two: 0 of 4)``."""
+        each = ", ".join(f"{name}: {self.short.get(name, 0)} of {n}" for name, n in self.songs.items())
+        return f"{sum(self.short.values())} of {sum(self.songs.values())} songs ({each})"
+
+
+def long_enough(
+    catalog: Catalog, config: MixConfig, split: str, usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Lengths]:
+    """Tell which usable rows of a split lie in songs as long as a mix, and count these.
+
+    A stem that ends before its song does rests, as one does that is silent to the end; beyond the end of a
+    song nothing is. A hop of 100 ms too few is no matter.
+
+    Returns:
+        Bool per row of the catalog, and the songs counted.
+    """
+    corpora, songs = catalog.column("corpus"), catalog.column("song")
+    ends_s = catalog.column("offset_s") + catalog.column("duration_s")
+    rows = [
+        i
+        for i in np.flatnonzero(usable & (catalog.column("split") == split)).tolist()
+        if not config.corpora or corpora[i] in config.corpora
+    ]
+    lengths_s: dict[tuple[str, str], float] = {}
+    for i in rows:
+        song = corpora[i], songs[i]
+        lengths_s[song] = max(lengths_s.get(song, 0.0), float(ends_s[i]))
+    short = {song for song, length_s in lengths_s.items() if length_s < config.duration_s - HOP_S}
+    long = np.zeros(len(usable), dtype=np.bool_)
+    long[[i for i in rows if (corpora[i], songs[i]) not in short]] = True
+    all_songs, short_songs = (Counter(name for name, _ in sorted(part)) for part in (lengths_s, short))
+    return long, Lengths(all_songs, short_songs, max(lengths_s.values(), default=0.0))
+
+
+def make_pools(
+    catalog: Catalog, config: MixConfig, split: str, usable: NDArray[np.bool_], *, bleed: bool
+) -> dict[str, Pool]:
+    """Sort what may be drawn by corpus.
+
+    Args:
+        catalog: The catalog.
+        config: Names the corpora and the label set.
+        split: Split to draw from.
+        usable: Result of ``usable_stems``, or of ``long_enough``.
+        bleed: Whether stems that hold other instruments are included.
+    """
+    rows = usable & (catalog.column("split") == split)
+    if not bleed:
+        rows = rows & ~catalog.column("bleed")
+    corpora, songs, parts = (catalog.column(name) for name in ("corpus", "song", "part"))
+    tree: dict[str, dict[str, dict[str, list[int]]]] = {}
+    for i in np.flatnonzero(rows).tolist():
+        if not config.corpora or corpora[i] in config.corpora:
+            song = tree.setdefault(corpora[i], {}).setdefault(songs[i], {})
+            song.setdefault(parts[i], []).append(i)
+    cell_of = _cells_by_part(catalog, config.label_set)
+    twins = _twins(catalog, tree)
+    return {name: _make_pool(catalog, name, tree[name], cell_of, twins) for name in sorted(tree)}
+
+
+def _make_pool(
+    catalog: Catalog,
+    corpus: str,
+    songs: dict[str, dict[str, list[int]]],
+    cell_of: Mapping[str, tuple[str, ...]],
+    twins: Mapping[tuple[str, int], tuple[tuple[str, int], ...]],
+) -> Pool:
+    offsets, durations = catalog.column("offset_s"), catalog.column("duration_s")
+    made: list[PoolSong] = []
+    cells: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number, name in enumerate(sorted(songs)):
+        order = sorted(songs[name])
+        rows = [i for part in order for i in songs[name][part]]
+        end_s = max(float(offsets[i]) + float(durations[i]) for i in rows)
+        for position, part in enumerate(order):
+            for cell in cell_of.get(part, ()):
+                cells[cell][number].append(position)
+        parts = tuple(tuple(songs[name][part]) for part in order)
+        made.append(PoolSong(parts, end_s, twins.get((corpus, number), ())))
+    return Pool(
+        tuple(made),
+        tuple(tuple((n, tuple(found)) for n, found in cells[cell].items()) for cell in sorted(cells)),
+    )
+
+
+def _twins(
+    catalog: Catalog, tree: Mapping[str, Mapping[str, Mapping[str, list[int]]]]
+) -> dict[tuple[str, int], tuple[tuple[str, int], ...]]:
+    """Find the songs that are one piece: those that share a group key other than an artist's."""
+    groups = catalog.column("groups")
+    holders: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for corpus, songs in tree.items():
+        for number, name in enumerate(sorted(songs)):
+            rows = [i for part in songs[name].values() for i in part]
+            for key in {key for i in rows for key in groups[i] if not key.startswith("artist:")}:
+                holders[key].add((corpus, number))
+    found: dict[tuple[str, int], set[tuple[str, int]]] = defaultdict(set)
+    for members in holders.values():
+        for place in members if len(members) > 1 else ():
+            found[place] |= members
+    return {place: tuple(sorted(others - {place})) for place, others in found.items()}
+
+
+def _cells_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...]]:
+    """Return per part the names of its most specific classes; parts of no class are left out."""
+    taxonomy, labels = load_taxonomy(), load_label_set(label_set)
+    related = ancestry(labels, taxonomy)
+    cells: dict[str, tuple[str, ...]] = {}
+    for part in set(catalog.column("part")):
+        depths = _depths(taxonomy, labels, [node for node in part.split("|") if node in taxonomy.nodes])
+        specific = tuple(
+            sorted(
+                labels.names[i]
+                for i, own in depths.items()
+                if not any(_lies_below(d, own, bool(related[i, j])) for j, d in depths.items() if j != i)
+            )
+        )
+        if specific:
+            cells[part] = specific
+    return cells
+
+
+def _depths(taxonomy: Taxonomy, labels: LabelSet, nodes: Sequence[str]) -> dict[int, tuple[int, ...]]:
+    """Return the classes that hold whatever a part can be, and how deep in the tree they hold each of it."""
+    lines = [(node, *taxonomy.ancestors(node)) for node in nodes]
+    depths: dict[int, tuple[int, ...]] = {}
+    for i, output in enumerate(labels.outputs):
+        held = [[len(line) - k for k, node in enumerate(line) if node in output.nodes] for line in lines]
+        if held and all(held):
+            depths[i] = tuple(max(levels) for levels in held)
+    return depths
+
+
+def _lies_below(depths: tuple[int, ...], others: tuple[int, ...], implies: bool) -> bool:
+    """Tell whether a class lies below another of the same part: deeper, or as deep but one of its kinds."""
+    if depths == others:
+        return implies
+    return all(a >= b for a, b in zip(depths, others, strict=True))

@@ -1,0 +1,236 @@
+"""Settings of the mixing, and the part of them that decides how a recipe is rendered."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from typing import Literal
+
+from mixlab.audio.time_pitch import get_engine
+from mixlab.mixing.effects import EffectsConfig
+from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
+from mixlab.utils.hashing import digest
+from mixlab.utils.values import refuse, settle
+
+__all__ = [
+    "BleedPolicy",
+    "Kind",
+    "LabelRule",
+    "LevelPolicy",
+    "MixConfig",
+    "RenderSettings",
+    "ShortSongs",
+    "Uncertain",
+    "label_hash",
+]
+
+Kind = Literal["musical", "non_musical"]
+BleedPolicy = Literal["exclude", "musical_only", "allow"]
+LevelPolicy = Literal["as_recorded", "loudness"]
+LabelRule = Literal["present", "active", "audible"]
+Uncertain = Literal["mask", "absent"]
+ShortSongs = Literal["exclude", "allow"]
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Every knob of the mixing; the defaults follow the paper (section 2.3) where it states a value.
+
+    Attributes:
+        p_musical: Probability that a mix is musical (stems of one song at one position) rather than
+            non-musical (each stem of another song), 0 to 1. The paper found 0.4 best.
+        p_single_source: Probability of a mix of one source, 0 to 1.
+        min_sources: Fewest sources of the other mixes, 1 or more; their number is uniform.
+        max_sources: Most sources. A song with fewer parts, or a corpus with fewer songs, gives fewer.
+        full: Musical mixes take every usable stem of the song, as its recording does, whatever
+            the number of sources says.
+        duration_s: Length of a mix in seconds.
+        short_songs: Songs that end before a mix would: ``exclude`` never draws them, and what is left out is
+            said, and plays no other so fast that it ends early; ``allow`` draws them, and the rest of the
+            mix is silence.
+        sample_rate: Of the mix, in Hz.
+        channels: 1 for mono (the mean of a stereo stem), 2 for stereo.
+        corpora: Names of the corpora to draw from; empty for all of the catalog.
+        corpus_weights: Relative weight per corpus name; a corpus without one has weight 1, so that
+            by default each corpus is equally likely, whatever its size.
+        cross_corpus: Non-musical mixes draw the corpus anew for each source. The paper draws it
+            once per mix.
+        balance: 0 draws songs uniformly (the paper); 1 draws the class first, uniformly over the
+            classes that the corpus holds, then a song that has it; between, with that probability.
+            A stem counts for its most specific class only. In musical mixes the class decides the
+            song and one of its parts.
+        activity_db: A stem sounds in a 100 ms hop when its RMS reaches this level, in dBFS of the
+            file itself, before any effect or gain, as the mix hears its channels, without offset and
+            drift. Chunks are drawn where stems sound in mono: what cancels there is not drawn into stereo
+            mixes either.
+        silence_db: Below this level a stem is certainly silent; between it and ``activity_db`` it is
+            uncertain.
+        bleed: Stems flagged as holding other instruments: ``exclude`` never draws them,
+            ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` draws them.
+        level: ``as_recorded`` keeps each stem's level (times the corpus's mixing coefficient);
+            ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness. That is
+            measured on the mean of the stem's channels, as a mono mix hears it, so that it is no matter how
+            many channels a corpus has; a stem under 0.4 s has none, and keeps its level.
+        target_lufs: Target of ``level: loudness``, in LUFS (ITU-R BS.1770) of the source in the mix, before
+            effects. With 2 channels a source reaches it that lies in the middle; a wide one is louder by
+            what its sides add.
+        max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
+            blown up into an instrument.
+        effects: The four effects, as ``EffectsConfig`` or as a mapping of what differs from its defaults.
+        engine: Pitch and time engine: ``vocoder`` (ours, many times faster), ``rubberband`` (Rubber Band
+            R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
+        label_set: Name of a shipped label set, or the path of a YAML file. Of a file the contents are
+            kept, as text: what was made with it can be read again wherever the file is.
+        label_rule: When a drawn source counts as present: ``present`` always; ``active`` when its
+            recording sounds for ``min_active_s`` in the chunk; ``audible`` when it also comes within
+            ``audible_db`` of the mixture's level. By any rule, a source that other sources cancel (of
+            which 20 dB or more are lost) is uncertain.
+        min_active_s: See ``label_rule``, in seconds; measured in hops of 0.1 s.
+        audible_db: See ``label_rule``: lowest level of a source relative to the mixture, in dB (< 0).
+        uncertain: Sources that are not silent, but fail the label rule: ``mask`` makes their classes
+            unknown, ``absent`` counts them as absent. A silent source is absent in both.
+        peak_limit: A mixture whose peak exceeds this is scaled down to it, all sources alike;
+            0 switches this off.
+    """
+
+    p_musical: float = 0.4
+    p_single_source: float = 0.1
+    min_sources: int = 2
+    max_sources: int = 5
+    full: bool = False
+    duration_s: float = 4.0
+    short_songs: ShortSongs = "exclude"
+    sample_rate: int = 16000
+    channels: int = 1
+    corpora: tuple[str, ...] = ()
+    corpus_weights: dict[str, float] = field(default_factory=dict)
+    cross_corpus: bool = False
+    balance: float = 0.0
+    activity_db: float = -50.0
+    silence_db: float = -70.0
+    bleed: BleedPolicy = "musical_only"
+    level: LevelPolicy = "as_recorded"
+    target_lufs: float = -23.0
+    max_gain_db: float = 12.0
+    effects: EffectsConfig = field(default_factory=EffectsConfig)
+    engine: str = "vocoder"
+    label_set: str = "mixtures15"
+    label_rule: LabelRule = "active"
+    min_active_s: float = 0.3
+    audible_db: float = -30.0
+    uncertain: Uncertain = "mask"
+    peak_limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every value, and bring it to its type; keep the contents of one's own label set.
+
+        Raises:
+            ConfigError: a value is of another type or out of its range; the message names it.
+            TaxonomyError: the label set cannot be read.
+        """
+        settle(self, "mix")
+        object.__setattr__(self, "label_set", keep_label_set(self.label_set))
+        for name in ("p_musical", "p_single_source", "balance"):
+            _check(0.0 <= getattr(self, name) <= 1.0, name, "a number from 0 to 1", getattr(self, name))
+        sources = (self.min_sources, self.max_sources)
+        _check(
+            1 <= sources[0] <= sources[1] <= 1000,
+            "min_sources, max_sources",
+            "1 <= min_sources <= max_sources <= 1000",
+            sources,
+        )
+        weights = self.corpus_weights
+        _check(
+            all(0 <= w < float("inf") for w in weights.values()),
+            "corpus_weights",
+            "weights of 0 or more",
+            weights,
+        )
+        _check(0 <= self.max_gain_db <= 60, "max_gain_db", "0 to 60 dB", self.max_gain_db)
+        _check(-70 <= self.target_lufs <= 0, "target_lufs", "-70 to 0 LUFS", self.target_lufs)
+        _check_rendering(self)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """16 hex digits that change with any value; of a label set of one's own with its outputs alone."""
+        return digest({**asdict(self), "label_set": label_set_id(self.label_set)})
+
+    def for_evaluation(self) -> "MixConfig":
+        """Return this configuration as validation and test use it.
+
+        Musical mixes only (paper, section 2.3), and no effects: the sources as they were recorded.
+        """
+        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none())
+
+    def render_settings(self) -> "RenderSettings":
+        """Return the part of the configuration that decides how a recipe is rendered.
+
+        Raises:
+            TaxonomyError: the label set cannot be read.
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(RenderSettings) if f.name != "label_hash"}
+        return RenderSettings(**own, label_hash=label_hash(self.label_set))
+
+
+def _check(good: bool, name: str, expected: str, found: object) -> None:
+    if not good:
+        raise refuse(f"mix.{name}", expected, found)
+
+
+def _check_rendering(values: "MixConfig | RenderSettings") -> None:
+    """Check what decides how a recipe is rendered, whether it was configured or read from a file."""
+    _check(0.1 <= values.duration_s <= 600, "duration_s", "0.1 to 600 seconds", values.duration_s)
+    _check(4000 <= values.sample_rate <= 192000, "sample_rate", "4000 to 192000 Hz", values.sample_rate)
+    _check(values.channels in (1, 2), "channels", "1 or 2", values.channels)
+    _check(-100 <= values.activity_db <= 0, "activity_db", "a level from -100 to 0 dBFS", values.activity_db)
+    quiet = values.silence_db
+    _check(-120 <= quiet <= values.activity_db, "silence_db", "a level from -120 dBFS to activity_db", quiet)
+    _check(values.min_active_s >= 0, "min_active_s", "0 or more seconds", values.min_active_s)
+    _check(
+        values.min_active_s <= values.duration_s, "min_active_s", "at most duration_s", values.min_active_s
+    )
+    _check(-200 <= values.audible_db < 0, "audible_db", "a level below 0 dB", values.audible_db)
+    _check(0 <= values.peak_limit <= 1, "peak_limit", "0 (off) to 1", values.peak_limit)
+    get_engine(values.engine)
+
+
+def label_hash(label_set: str) -> str:
+    """Return 16 hex digits that change with a label set or with the tree it is bound to."""
+    return digest([load_label_set(label_set).content_hash, load_taxonomy().content_hash])
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a recipe is rendered and labelled; see the same names in ``MixConfig``.
+
+    ``label_set`` is the name of a shipped label set, or all contents of one's own as text. ``label_hash``
+    holds the label set and the tree fast, so that a replay gives the same labels or fails.
+    """
+
+    duration_s: float
+    sample_rate: int
+    channels: int
+    engine: str
+    activity_db: float
+    silence_db: float
+    label_set: str
+    label_hash: str
+    label_rule: LabelRule
+    min_active_s: float
+    audible_db: float
+    uncertain: Uncertain
+    peak_limit: float
+
+    def __post_init__(self) -> None:
+        """Check every value, and bring it to its type; keep the contents of one's own label set.
+
+        Raises:
+            ConfigError: a value is of another type or out of its range; the message names it.
+            TaxonomyError: the label set cannot be read.
+        """
+        settle(self, "mix")
+        object.__setattr__(self, "label_set", keep_label_set(self.label_set))
+        _check_rendering(self)
+
+    @property
+    def samples(self) -> int:
+        """Samples of a mix."""
+        return round(self.duration_s * self.sample_rate)

@@ -1,0 +1,487 @@
+"""The stream: recipes drawn, rendered and handed to a training loop, in an order that is arithmetic.
+
+Item ``index`` of an epoch is a pure function of catalog, configuration, seed and epoch. Batch ``b`` of
+an epoch holds the items ``b * G`` to ``(b + 1) * G - 1``, with ``G`` the batch size over all ranks;
+rank ``r`` takes the ``r``-th share of each batch, and ``n`` workers take turns in making batches. So
+the same batches come out for any number of workers, and with a constant ``G`` for any number of ranks.
+"""
+
+import math
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.context import get_spawning_popen
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset, default_collate, get_worker_info
+
+from mixlab.audio.io import hop_edges
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack import PackReader, open_reader
+from mixlab.catalog.readers import CatalogReader, Reader
+from mixlab.errors import AudioError, ConfigError
+from mixlab.mixing.callers import is_overfitting, items_at_a_time
+from mixlab.mixing.config import MixConfig, label_hash
+from mixlab.mixing.epochs import EpochCounter
+from mixlab.mixing.ranks import Place, find_place, given_place
+from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, check_config
+from mixlab.mixing.rendering import Mix, needed_span, render
+from mixlab.mixing.sampler import Drawer
+from mixlab.taxonomy import load_label_set
+from mixlab.utils.checks import check_number, check_sizes, check_switches
+
+__all__ = ["MixDataset"]
+
+T = TypeVar("T")
+Item = dict[str, Any]
+Batch = dict[str, torch.Tensor]
+Layout = dict[str, tuple[torch.dtype, tuple[int, ...], int]]
+"""Type, shape and first byte of each tensor of a batch, within one buffer."""
+
+ATTEMPTS = 5
+"""How often an item is drawn anew when a file it needs cannot be read, before the error is raised."""
+
+BEYOND = 1_000_000
+"""Distance of the epochs that follow in one iteration: none begins with them, so none repeats them."""
+
+_NUMBERS = ("epoch", "index", "attempt")
+_ALIGNMENT = 64
+
+
+class MixDataset(IterableDataset[Item]):
+    """Endless labelled mixes for training, or a fixed set of musical ones for validation and test.
+
+    Iterating yields dictionaries:
+
+    - ``audio``: float32 ``(channels, samples)``, the mixture;
+    - ``target``: float32 ``(classes,)``, 1 present, 0 absent;
+    - ``mask``: bool ``(classes,)``, False where the label is unknown and must not count;
+    - ``epoch`` and ``index``: int, the item's address: ``recipe(index, epoch)`` is its recipe;
+    - ``attempt``: int, 0 unless a file could not be read and the item was drawn anew;
+    - with ``frames=True``: ``frame_target`` and ``frame_mask`` ``(classes, hops)``, per 100 ms;
+    - with ``sources=True``: ``sources`` ``(max_sources, channels, samples)``, silent where there
+      are fewer, ``source_target`` and ``source_mask`` ``(max_sources, classes)``.
+
+    Use it bare (``DataLoader(dataset, batch_size=16, num_workers=2)``) for an endless stream, or through
+    ``make_loader`` for epochs with an end and exact resume. Bare:
+
+    - Iterating a training set begins an epoch, and iterating it again the next one, wherever the first
+      was left, for any number of worker processes, persistent or not: no mix comes twice before
+      ``set_epoch``. The first iteration begins with epoch 0, in this run and in the next.
+    - An iteration that goes on beyond its epoch e takes the epochs e + 1,000,000, e + 2,000,000 and so
+      on, which no iteration begins with.
+    - Of several loaders around one dataset each iteration takes an epoch of its own; which of two that
+      start at the same moment takes the earlier one is only certain without workers.
+    - The items and their order are the same for any number of workers and any batch size of the loader.
+
+    Args:
+        catalog: A catalog or its folder.
+        config: Every knob of the mixing.
+        split: ``train``, ``validation`` or ``test``.
+        seed: Seed of the stream, any integer from 0 to 2**63 - 1.
+        epoch_size: Items per epoch.
+        batch_size: Items per batch of one rank, in ``make_loader``; what ranks share is cut by it.
+        fixed: Every epoch is the same, and iterating ends after one. Default: True for other splits
+            than ``train``.
+        evaluation: Draw as validation and test do: musical mixes without effects. Default: as
+            ``fixed``.
+        frames: Also yield labels per 100 ms.
+        sources: Also yield the sources.
+        rank: This process's number, in distributed training; goes with ``world_size``. By default a
+            training set asks when it is iterated: ``torch.distributed`` where it is initialised, else what
+            ``torchrun``, ``accelerate``, ``srun`` or ``mpirun`` left in the environment. A fixed set is
+            whole in every process by default.
+        world_size: How many processes take part. ``rank=0, world_size=1`` where something else shares out
+            the items, such as ``accelerator.prepare(loader)``.
+        pack: ``auto`` reads from the catalog's pack where it has one of this rate and these channels (see
+            ``mixlab pack``), else from the corpora's files; a folder names a pack; None reads files.
+        reader: Where samples come from instead.
+
+    Raises:
+        ConfigError: an argument is of another type, a size is not positive, or the rank lies outside the
+            world.
+        RecipeError: the split holds nothing that the configuration allows.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog | str | Path,
+        config: MixConfig | None = None,
+        *,
+        split: str = "train",
+        seed: int = 0,
+        epoch_size: int = 10_000,
+        batch_size: int = 16,
+        fixed: bool | None = None,
+        evaluation: bool | None = None,
+        frames: bool = False,
+        sources: bool = False,
+        rank: int | None = None,
+        world_size: int | None = None,
+        pack: str | Path | None = "auto",
+        reader: Reader | None = None,
+    ) -> None:
+        """Open the catalog, and check that there is something to draw."""
+        super().__init__()
+        check_sizes(epoch_size, batch_size, seed)
+        self._given = given_place(rank, world_size)
+        self.catalog = _open_catalog(catalog)
+        self.fixed = split != "train" if fixed is None else fixed
+        self.evaluation = self.fixed if evaluation is None else evaluation
+        check_switches(fixed=self.fixed, evaluation=self.evaluation, frames=frames, sources=sources)
+        config = check_config(MixConfig() if config is None else config)
+        self.config = config.for_evaluation() if self.evaluation else config
+        if sources and self.config.full:
+            raise ConfigError(
+                "sources=True stacks max_sources sources, and full=True knows no such limit; choose one."
+            )
+        self.split, self.seed = split, seed
+        self.epoch_size, self.batch_size = epoch_size, batch_size
+        self.frames, self.sources = frames, sources
+        self._check_epoch(self._given or Place())
+        self.labels = load_label_set(self.config.label_set)
+        self._pack, self._own_reader = pack, reader
+        self._reader: Reader | None = reader or self._open_reader()
+        self._drawer: Drawer | None = Drawer(self.catalog, self.config, split)
+        self._epochs = EpochCounter()
+        # How often an epoch was set, and which: loaders look whether it was.
+        self.epoch_set = (0, 0)
+        # What workers that are spawned cannot see themselves.
+        self._handed: tuple[int, Place, bool] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what a worker builds quicker than it unpickles."""
+        handed = None
+        if get_spawning_popen() is not None:
+            handed = os.getpid(), self._place(), is_overfitting()
+        return {**self.__dict__, "_drawer": None, "_reader": self._own_reader, "_handed": handed}
+
+    def _from_parent(self) -> tuple[Place, bool] | None:
+        """Return what the process that iterates handed to this worker of it, if it did."""
+        parent = multiprocessing.parent_process()
+        if get_worker_info() is None or self._handed is None or parent is None:
+            return None
+        process, place, overfits = self._handed
+        return (place, overfits) if process == parent.pid else None
+
+    def _place(self) -> Place:
+        """Return which of how many processes this is now, or is a worker of."""
+        if self._given is not None:
+            return self._given
+        if self.fixed:
+            return Place()
+        handed = self._from_parent()
+        return handed[0] if handed else find_place()
+
+    def _check_epoch(self, place: Place) -> None:
+        if not self.fixed and self.epoch_size < self.batch_size * place.world_size:
+            raise ConfigError(
+                f"A training epoch needs at least one whole batch: found epoch_size={self.epoch_size} and "
+                f"{self.batch_size * place.world_size} items per batch over all ranks."
+            )
+
+    def check_place(self, *, warn: bool) -> Place:
+        """Return which of how many processes this is; warn where more are evident than are known.
+
+        Raises:
+            ConfigError: an epoch does not have a batch for every process.
+        """
+        place = self._place()
+        self._check_epoch(place)
+        if place.doubt and warn:
+            warnings.warn(
+                f"There seem to be several processes ({place.doubt}), but nothing says which of how many "
+                "this is: each of them will be given the same mixes. Initialise torch.distributed before "
+                "iterating, or give MixDataset rank and world_size (0 and 1 if this process is alone).",
+                category=RuntimeWarning,
+                stacklevel=3,
+            )
+        return place
+
+    @property
+    def rank(self) -> int:
+        """This process's number, as far as it is known now."""
+        return self._place().rank
+
+    @property
+    def world_size(self) -> int:
+        """How many processes take part, as far as it is known now."""
+        return self._place().world_size
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next iteration of this dataset begins; a fixed set has but one."""
+        return 0 if self.fixed else self._epochs.next_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration, of this dataset or of a loader around it, begin an epoch.
+
+        Raises:
+            OutOfRangeError: it is not a whole number from 0.
+        """
+        epoch = check_number("epoch", epoch)
+        self._epochs.set(epoch)
+        self.epoch_set = (self.epoch_set[0] + 1, epoch)
+
+    def _open_reader(self) -> Reader:
+        return open_reader(self.catalog, self.config.sample_rate, self.config.channels, self._pack)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of ``target``."""
+        return self.labels.names
+
+    @property
+    def global_batch(self) -> int:
+        """Items per batch over all ranks."""
+        return self.batch_size * self.world_size
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of this rank per epoch.
+
+        In training the items beyond the last whole batch are left out, so that every batch is full. A
+        fixed set keeps its last, shorter batch, of which the last ranks may have nothing.
+        """
+        whole, rest = divmod(self.epoch_size, self.global_batch)
+        return whole + (1 if self.fixed and rest > self.rank * self.batch_size else 0)
+
+    @property
+    def content_hash(self) -> str:
+        """Changes with whatever changes an item: catalog, configuration, labels, split, recipe version.
+
+        A training stream from a pack is another one than from files: pitch and time engines answer the
+        pack's rounding with other phases. Sets without effects agree to within that rounding.
+        """
+        kind = "fixed" if self.fixed else "packed" if isinstance(self._find_reader(), PackReader) else "files"
+        parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
+        return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind))
+
+    def recipe(self, index: int, epoch: int = 0, *, attempt: int = 0) -> MixRecipe:
+        """Return the recipe of an item, without rendering it.
+
+        Args:
+            index: Item, 0 to ``epoch_size - 1``.
+            epoch: Epoch; a fixed set is the same in all.
+            attempt: Above 0: the recipe that stood in when that of ``attempt - 1`` could not be read.
+
+        Raises:
+            OutOfRangeError: there is no such item.
+        """
+        index = check_number("index", index, self.epoch_size, "items per epoch (epoch_size)")
+        epoch, attempt = check_number("epoch", epoch), check_number("attempt", attempt)
+        if self._drawer is None:
+            self._drawer = Drawer(self.catalog, self.config, self.split)
+        return self._drawer.draw(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
+
+    def mix(self, index: int, epoch: int = 0) -> Mix:
+        """Return a rendered item with its sources and reasons."""
+        return self._render(self.recipe(index, epoch), self._find_reader())[0]
+
+    def _find_reader(self) -> Reader:
+        if self._reader is None:
+            self._reader = self._open_reader()
+        return self._reader
+
+    def _render(
+        self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None = None
+    ) -> tuple[Mix, int]:
+        """Render an item, drawn anew where a file cannot be read; return which attempt it is, too."""
+        mix = self._try(recipe, lambda drawn: render(drawn, self.catalog, reader, out=out))
+        return mix, mix.recipe.attempt
+
+    def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
+        """Make an item of its recipe; where a file cannot be read, draw the item anew and say so."""
+        index, epoch = recipe.index, recipe.epoch
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                recipe = self.recipe(index, epoch, attempt=attempt)
+            try:
+                return make(recipe)
+            except AudioError as error:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                warnings.warn(
+                    f"Item {index} of epoch {epoch} is drawn anew: {error}",
+                    category=RuntimeWarning,
+                    stacklevel=2,
+                )
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def item(self, index: int, epoch: int = 0) -> Item:
+        """Return one item as iterating yields it.
+
+        A subclass may change items here: iterating, ``batch`` and ``make_loader`` all ask for them.
+
+        Raises:
+            OutOfRangeError: there is no such item.
+        """
+        item = self._make([index], epoch)[1]
+        return {name: int(x[0]) if name in _NUMBERS else x[0] for name, x in item.items()}
+
+    @property
+    def changes_items(self) -> bool:
+        """Whether ``item`` is another than this class's: then items may hold anything."""
+        return getattr(self.item, "__func__", None) is not MixDataset.item
+
+    def batch(self, batch: int, epoch: int = 0) -> Batch:
+        """Return this rank's share of a batch of an epoch: its items, stacked.
+
+        Raises:
+            OutOfRangeError: there is no such batch.
+        """
+        return self._stack(self.batch_indices(batch), epoch)
+
+    def _stack(self, indices: Sequence[int], epoch: int) -> Batch:
+        if self.changes_items:
+            changed: Batch = default_collate([self.item(index, epoch) for index in indices])
+            return changed
+        return self._make(indices, epoch)[1]
+
+    def _make(
+        self, indices: Sequence[int], epoch: int, buffer: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Batch]:
+        """Render items into the rows of a batch; return its one buffer, and the tensors that lie in it."""
+        layout, size = self._layout(len(indices))
+        if buffer is None:
+            buffer = torch.empty(size, dtype=torch.uint8)
+        batch = split_buffer(buffer, layout)
+        rows = {name: tensor.numpy() for name, tensor in batch.items()}
+        recipes = [self.recipe(index, epoch) for index in indices]
+        reader = self._sharing_reader(recipes)
+        for row, recipe in enumerate(recipes):
+            mix, attempt = self._render(recipe, reader, rows["audio"][row])
+            self._write({name: values[row : row + 1] for name, values in rows.items()}, mix)
+            for name, number in zip(_NUMBERS, (mix.recipe.epoch, mix.recipe.index, attempt), strict=True):
+                rows[name][row] = number
+        return buffer, batch
+
+    def _sharing_reader(self, recipes: Sequence[MixRecipe]) -> Reader:
+        """Return a reader that decodes once what several sources of a batch have in common."""
+        reader = self._find_reader()
+        if not isinstance(reader, CatalogReader):
+            return reader
+        spans = []
+        for recipe in recipes:
+            for source in recipe.sources:
+                start_s, samples, _ = needed_span(source, recipe.render)
+                spans.append((self.catalog.find(source.stem), start_s, samples / recipe.render.sample_rate))
+        return reader.sharing(spans)
+
+    def _write(self, row: Mapping[str, NDArray[Any]], mix: Mix) -> None:
+        """Write all of a mix but its mixture, which is there, to a row of a batch."""
+        row["target"][0], row["mask"][0] = mix.target, mix.mask
+        if self.frames:
+            row["frame_target"][0], row["frame_mask"][0] = mix.frames
+        if self.sources:
+            for name in ("sources", "source_target", "source_mask"):
+                row[name][0, len(mix.sources) :] = 0
+            for place, source in enumerate(mix.sources):
+                row["sources"][0, place] = source.audio
+                encoded = self.labels.encode(source.verdict)
+                row["source_target"][0, place], row["source_mask"][0, place] = encoded
+
+    def _layout(self, items: int) -> tuple[Layout, int]:
+        """Lay out the tensors of a batch one after another; return where each lies, and the bytes of all."""
+        config, classes = self.config, len(self.labels)
+        mixture = (config.channels, round(config.duration_s * config.sample_rate))
+        shapes: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
+            "audio": (torch.float32, mixture),
+            "target": (torch.float32, (classes,)),
+            "mask": (torch.bool, (classes,)),
+            **dict.fromkeys(_NUMBERS, (torch.int64, ())),
+        }
+        if self.frames:
+            hops = len(hop_edges(mixture[1], config.sample_rate))
+            shapes["frame_target"] = (torch.float32, (classes, hops))
+            shapes["frame_mask"] = (torch.bool, (classes, hops))
+        if self.sources:
+            most = config.max_sources
+            shapes["sources"] = (torch.float32, (most, *mixture))
+            shapes["source_target"] = (torch.float32, (most, classes))
+            shapes["source_mask"] = (torch.bool, (most, classes))
+        layout: Layout = {}
+        size = 0
+        for name, (dtype, shape) in shapes.items():
+            layout[name] = (dtype, (items, *shape), size)
+            size += math.prod((items, *shape)) * dtype.itemsize
+            size = -(-size // _ALIGNMENT) * _ALIGNMENT
+        return layout, size
+
+    def batch_indices(self, batch: int) -> range:
+        """Return the items of this rank's share of batch number ``batch`` of an epoch.
+
+        Raises:
+            OutOfRangeError: there is no such batch.
+        """
+        batch = check_number("batch", batch, self.batches_per_epoch, "batches per epoch of this rank")
+        first = batch * self.global_batch + self.rank * self.batch_size
+        return range(first, min(first + self.batch_size, self.epoch_size))
+
+    def __iter__(self) -> Iterator[Item]:
+        """Begin an iteration: endless, or one pass of a fixed set; yield this worker's items of it."""
+        # Not a generator: the epoch is taken now, however late the first item is asked for.
+        epoch, first = 0, False
+        if not self.fixed:
+            handed = self._from_parent()
+            stay = handed[1] if handed else is_overfitting()
+            epoch, first = self._epochs.begin(stay=stay)
+        return self._items(epoch, self.check_place(warn=first))
+
+    def _items(self, epoch: int, place: Place) -> Iterator[Item]:
+        """Yield the items of this worker: those of every n-th batch of the loader that asks."""
+        worker, workers = worker_place()
+        size = self._items_at_a_time() if workers > 1 else 1
+        own = self.batch_size
+        whole, rest = divmod(self.epoch_size, own * place.world_size)
+        last = min(max(rest - place.rank * own, 0), own) if self.fixed else 0
+        per_epoch = whole * own + last
+        position = worker * size
+        while True:
+            for number in range(position, position + size):
+                if self.fixed and number >= per_epoch:
+                    return
+                later, here = divmod(number, per_epoch)
+                batch, offset = divmod(here, own)
+                index = (batch * place.world_size + place.rank) * own + offset
+                yield self.item(index, epoch + later * BEYOND)
+            position += workers * size
+
+    def _items_at_a_time(self) -> int:
+        found = items_at_a_time()
+        if found is None:
+            warnings.warn(
+                "What iterates this dataset in several workers does not show how many items it takes for a "
+                f"batch: {self.batch_size} (batch_size) are assumed. With another number the batches depend "
+                "on the number of workers.",
+                category=RuntimeWarning,
+                stacklevel=2,
+            )
+        return found or self.batch_size
+
+
+def split_buffer(buffer: torch.Tensor, layout: Layout) -> Batch:
+    """Return the tensors that lie in a buffer of bytes, as views."""
+    return {
+        name: buffer[first : first + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)
+        for name, (dtype, shape, first) in layout.items()
+    }
+
+
+def worker_place() -> tuple[int, int]:
+    """Return this worker's number and how many there are; (0, 1) in the main process."""
+    info = get_worker_info()
+    return (info.id, info.num_workers) if info else (0, 1)
+
+
+def _open_catalog(catalog: object) -> Catalog:
+    if isinstance(catalog, Catalog):
+        return catalog
+    if not isinstance(catalog, (str, os.PathLike)):
+        raise ConfigError(f"Expected a catalog or the path of its folder, found {catalog!r}.")
+    return Catalog.open(Path(catalog))

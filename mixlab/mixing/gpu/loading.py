@@ -1,0 +1,91 @@
+"""A loader whose workers read and whose consumer renders on the device, item for item as ``MixLoader``."""
+
+from collections.abc import Iterator
+
+import torch
+
+from mixlab.errors import ConfigError
+from mixlab.mixing.dataset import Batch, MixDataset
+from mixlab.mixing.gpu.raw import RawBatch, join_items, prepare_item
+from mixlab.mixing.gpu.rendering import render_batch
+from mixlab.mixing.loader import Batches, MixLoader, check_dataset
+
+__all__ = ["DeviceLoader", "make_device_loader"]
+
+
+def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
+    recipes = [dataset.recipe(index, epoch) for index in indices]
+    reader = dataset._sharing_reader(recipes)
+    return join_items(
+        [
+            dataset._try(recipe, lambda drawn: prepare_item(drawn, dataset.catalog, reader))
+            for recipe in recipes
+        ]
+    )
+
+
+class DeviceLoader(MixLoader):
+    """Batches of a ``MixDataset``, rendered on a device; otherwise as ``MixLoader``.
+
+    The same items in the same order, with the same state to resume from. Make it with
+    ``make_device_loader``.
+    """
+
+    def __init__(
+        self,
+        dataset: MixDataset,
+        *,
+        num_workers: int = 0,
+        device: torch.device | str | None = None,
+        pin_memory: bool | None = None,
+    ) -> None:
+        """Wrap ``dataset``; see ``make_device_loader``."""
+        check_dataset(dataset)
+        if dataset.changes_items:
+            raise ConfigError(
+                f"{type(dataset).__name__} overrides item(), but what a device renders are recipes: override "
+                "recipe(), change batches after they are rendered, or use make_loader."
+            )
+        if dataset.config.engine != "vocoder":
+            raise ConfigError(
+                f"Mixes are rendered on a device by the engine 'vocoder' alone, found mix.engine "
+                f"{dataset.config.engine!r}. Set it to 'vocoder', or use make_loader."
+            )
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        pins = self.device.type == "cuda" if pin_memory is None else pin_memory
+        super().__init__(dataset, num_workers=num_workers, pin_memory=pins)
+
+    def _start(self, epoch: int, batch: int) -> Iterator[Batch]:
+        """Return the stream of rendered batches from one on."""
+        config, dataset = self.mixes.config, self.mixes
+        for raw in self._loader(Batches(dataset, epoch, batch, _prepare), pin_memory=self._pins()):
+            yield render_batch(
+                raw,
+                self.device,
+                sources=dataset.sources,
+                frames=dataset.frames,
+                max_sources=config.max_sources if dataset.sources else None,
+            )
+
+
+def make_device_loader(
+    dataset: MixDataset,
+    *,
+    num_workers: int = 0,
+    device: torch.device | str | None = None,
+    pin_memory: bool | None = None,
+) -> DeviceLoader:
+    """Return a loader of whole epochs that renders on a device and can stop and resume anywhere.
+
+    Args:
+        dataset: With the rank and world size of this process, and engine ``vocoder``.
+        num_workers: Processes that read; 0 reads in this one.
+        device: Where to render, and where batches lie: a CPU or CUDA device; by default the CUDA device
+            where there is one.
+        pin_memory: Hand raw batches over in page-locked memory; by default for CUDA devices.
+
+    Raises:
+        ConfigError: the dataset's engine is another than ``vocoder``, or it is no ``MixDataset``, or a
+            subclass that overrides ``item`` or ``__iter__``.
+    """
+    return DeviceLoader(dataset, num_workers=num_workers, device=device, pin_memory=pin_memory)

@@ -1,0 +1,198 @@
+"""Recipes: the plain data that fully determines a mix.
+
+``sampler`` draws them by a configuration; ``rendering`` turns them into audio.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, get_args
+
+from mixlab.errors import ConfigError, RecipeError, TaxonomyError
+from mixlab.mixing.config import Kind, MixConfig, RenderSettings
+from mixlab.mixing.effects import Effect, decode_effect, encode_effect
+from mixlab.taxonomy import is_shipped, load_label_set
+from mixlab.utils.hashing import digest
+
+__all__ = ["RECIPE_VERSION", "MixRecipe", "SourceRecipe", "check_config"]
+
+RECIPE_VERSION = 3
+"""Grows with every change that alters what a seed draws, or what a recipe renders."""
+
+
+def check_config(found: object) -> MixConfig:
+    """Return a configuration as it is.
+
+    Raises:
+        ConfigError: it is none, but a dictionary, say: the values of one would go unchecked.
+    """
+    if not isinstance(found, MixConfig):
+        raise ConfigError(f"config: expected a MixConfig, such as MixConfig(duration_s=4), found {found!r}.")
+    return found
+
+
+@dataclass(frozen=True)
+class SourceRecipe:
+    """One source of a mix.
+
+    Attributes:
+        stem: Key of the stem in the catalog, ``corpus/song/stem``.
+        start_s: Where the chunk starts in the stem's file, in seconds. A multiple of 0.02 s, so that it
+            falls on a sample at every usual rate, but for musical stems whose own offset is none.
+        level_db: Gain that brings the stem to its level in the mix, in dB; effects come on top.
+        effects: In the order of their application.
+    """
+
+    stem: str
+    start_s: float
+    level_db: float = 0.0
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True)
+class MixRecipe:
+    """The plain data that fully determines a mix, given the catalog it names.
+
+    Attributes:
+        catalog_hash: Content hash of the catalog it was drawn from.
+        seed: Seed, with ``epoch`` and ``index`` the address of the recipe in the stream.
+        epoch: Epoch.
+        index: Item within the epoch.
+        attempt: 0, or how many recipes of this item could not be read before this one.
+        split: Split that all sources come from.
+        corpus: Corpus that was drawn (that of the first source with ``cross_corpus``).
+        kind: ``musical`` or ``non_musical``.
+        sources: At least one.
+        render: How it is rendered and labelled.
+        version: Recipe version, see ``RECIPE_VERSION``.
+    """
+
+    catalog_hash: str
+    seed: int
+    epoch: int
+    index: int
+    attempt: int
+    split: str
+    corpus: str
+    kind: Kind
+    sources: tuple[SourceRecipe, ...]
+    render: RenderSettings
+    version: int = RECIPE_VERSION
+
+    def encode(self) -> dict[str, Any]:
+        """Return the recipe as plain data for JSON."""
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        data["render"] = asdict(self.render)
+        if not is_shipped(self.render.label_set):
+            data["render"]["label_set"] = load_label_set(self.render.label_set).contents()
+        data["sources"] = [
+            {
+                "stem": source.stem,
+                "start_s": source.start_s,
+                "level_db": source.level_db,
+                "effects": [encode_effect(effect) for effect in source.effects],
+            }
+            for source in self.sources
+        ]
+        return data
+
+    @classmethod
+    def decode(cls, data: Mapping[str, Any]) -> "MixRecipe":
+        """Return the recipe that ``encode`` wrote.
+
+        Raises:
+            RecipeError: another version, a missing or superfluous field, or a value of a wrong type.
+        """
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"A recipe is a JSON object, found {type(data).__name__}.")
+        version = data.get("version")
+        if version != RECIPE_VERSION:
+            raise RecipeError(
+                f"This mixlab reads recipes of version {RECIPE_VERSION}, found {version!r}. "
+                "Render it with the mixlab release that wrote it, or draw it again from its seed."
+            )
+        _check_keys(data, cls, "recipe")
+        render = _with_label_text(data["render"])
+        _check_keys(render, RenderSettings, "recipe's 'render'")
+        if data["kind"] not in get_args(Kind):
+            raise RecipeError(f"The recipe's 'kind' must be one of {get_args(Kind)}, found {data['kind']!r}.")
+        sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
+        if not sources:
+            raise RecipeError("A recipe needs at least one source, found none.")
+        plain = {key: data[key] for key in data if key not in ("render", "sources")}
+        try:
+            return cls(**plain, sources=sources, render=RenderSettings(**render))
+        except (ConfigError, TaxonomyError) as error:
+            raise RecipeError(f"The recipe's 'render' holds a value that cannot be: {error}") from error
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return the recipe as JSON text."""
+        return json.dumps(self.encode(), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> "MixRecipe":
+        """Return the recipe that ``to_json`` wrote.
+
+        Raises:
+            RecipeError: the text is no JSON, or no recipe of this version.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RecipeError(f"A recipe is JSON text; it does not parse: {error}.") from error
+        return cls.decode(data)
+
+    @property
+    def content_hash(self) -> str:
+        """16 hex digits that change with any value of the recipe; of its label set with the outputs."""
+        data = self.encode()
+        if not is_shipped(self.render.label_set):
+            del data["render"]["label_set"]  # 'label_hash' says which outputs it has
+        return digest(data)
+
+
+def _with_label_text(render: Any) -> Any:  # noqa: ANN401 - checked afterwards
+    """Turn the contents of a label set, which a recipe holds as an object, back into their text."""
+    if isinstance(render, Mapping) and isinstance(render.get("label_set"), Mapping):
+        return {**render, "label_set": json.dumps(render["label_set"])}
+    return render
+
+
+def _as_list(value: object, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise RecipeError(f"The recipe's {name!r} must be a list, found {type(value).__name__}.")
+    return value
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+
+
+def _check_keys(data: object, kind: type[Any], where: str) -> None:
+    if not isinstance(data, Mapping):
+        raise RecipeError(f"The {where} must be an object, found {type(data).__name__}.")
+    expected = {f.name: f.type for f in fields(kind)}
+    if set(data) != set(expected):
+        missing, extra = sorted(set(expected) - set(data)), sorted(set(data) - set(expected))
+        raise RecipeError(f"The {where} lacks {missing} and has unknown {extra}.")
+    for name, value in data.items():
+        wanted = _JSON_TYPES.get(_type_name(expected[name]))
+        if wanted is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+            raise RecipeError(
+                f"The {where} needs {_type_name(expected[name])} for {name!r}, found {value!r}."
+            )
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _decode_source(data: object) -> SourceRecipe:
+    _check_keys(data, SourceRecipe, "source in the recipe")
+    assert isinstance(data, Mapping)  # checked above; tells the type checker
+    start_s, level_db = float(data["start_s"]), float(data["level_db"])
+    if not abs(start_s) < 1e6 or not abs(level_db) <= 200:
+        raise RecipeError(
+            f"A source needs a start_s below 1e6 s and a level_db within 200 dB, found {start_s}, {level_db}."
+        )
+    effects = tuple(decode_effect(effect) for effect in _as_list(data["effects"], "effects"))
+    return SourceRecipe(data["stem"], start_s, level_db, effects)

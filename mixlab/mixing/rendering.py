@@ -1,0 +1,432 @@
+"""Turn a recipe into audio and labels. No randomness: the same recipe gives the same mix.
+
+The mixture is the sum of its sources, sample for sample. Each source is read a little wider than
+needed, brought to the mix's rate and channels, changed by its effects, cut to length and levelled.
+Then it is measured, which decides the labels (design: present, active or audible). A source that others
+cancel, as polarity-inverted doubles do, sounds in no mix: where that happens, its labels are unknown.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.io import HOP_S, FloatArray, amplitude, hop_edges
+from mixlab.audio.levels import decibels, hop_power
+from mixlab.audio.time_pitch import get_engine
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.readers import CatalogReader, Reader
+from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.mixing.config import RenderSettings, label_hash
+from mixlab.mixing.effects import apply_plan, plan_effects, total_rate
+from mixlab.mixing.recipe import MixRecipe, SourceRecipe
+from mixlab.mixing.sampler import POSITION_GRID_S
+from mixlab.mixing.summing import Summed, add_up
+from mixlab.taxonomy import Evidence, LabelSet, load_label_set, load_taxonomy, stem_evidence
+
+__all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "needed_span", "own_level_db", "render"]
+
+CONTEXT_S = 3 * POSITION_GRID_S
+"""Read on both sides of a chunk and cut off at the end, so that resampling, filters and the stretch
+have begun to swing before the chunk starts."""
+
+SourceState = Literal["present", "uncertain", "silent"]
+
+_NOTHING = Evidence(frozenset(), frozenset())
+
+
+@dataclass(frozen=True)
+class Source:
+    """One rendered source of a mix.
+
+    Attributes:
+        stem: Key of the stem.
+        nodes: Its taxonomy nodes; with several, at least one of them sounds.
+        audio: float32 ``(channels, samples)``, after effects and level, as it stands in the mixture.
+        active: bool ``(hops,)``: in which hops of 100 ms it sounds and is not cancelled.
+        silent: bool ``(hops,)``: in which it certainly does not; the hops between are uncertain.
+        cancelled: bool ``(hops,)``: in which it would sound, but other sources cancel it.
+        level_db: RMS of the source in dBFS, without offset.
+        relative_db: That level less the mixture's, in dB.
+        state: ``present``, ``uncertain`` (not silent, but it fails the label rule) or ``silent``.
+        settings: How it was rendered and judged.
+        evidence: What its labels say about the taxonomy's nodes where it sounds.
+        verdict: What the label rule made of that for the whole mix.
+    """
+
+    stem: str
+    nodes: tuple[str, ...]
+    audio: FloatArray
+    active: NDArray[np.bool_]
+    silent: NDArray[np.bool_]
+    cancelled: NDArray[np.bool_]
+    level_db: float
+    relative_db: float
+    state: SourceState
+    settings: RenderSettings
+    evidence: Evidence
+    verdict: Evidence
+
+    @property
+    def active_s(self) -> float:
+        """Seconds in which the source sounds."""
+        return float(self.active.sum()) * HOP_S
+
+    @property
+    def reason(self) -> str:
+        """Why it has its state, in words."""
+        return _why(self)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a class has its label: ``state`` is ``present``, ``absent`` or ``unknown``."""
+
+    name: str
+    state: Literal["present", "absent", "unknown"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A rendered recipe.
+
+    Attributes:
+        recipe: What it was rendered from.
+        mixture: float32 ``(channels, samples)``, the sum of the sources.
+        sources: In the recipe's order.
+        target: float32 ``(classes,)``, 1 present, 0 absent; 0 where unknown.
+        mask: bool ``(classes,)``, False where unknown: such a class must not enter a loss or a score.
+        scale_db: What was taken off all sources to keep the mixture within the peak limit, in dB, <= 0.
+        labels: The label set of ``target`` and ``mask``.
+    """
+
+    recipe: MixRecipe
+    mixture: FloatArray
+    sources: tuple[Source, ...]
+    target: FloatArray
+    mask: NDArray[np.bool_]
+    scale_db: float
+    labels: LabelSet
+
+    @cached_property
+    def frames(self) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Targets and mask per hop of 100 ms, each ``(classes, hops)``: instrument activity.
+
+        A class is present in a hop when a source that has it sounds there, unknown when only a source
+        that may have it does, or one of which it is uncertain whether it sounds; else absent. The label
+        rule of the whole mix (too brief, inaudible) is not applied to single hops.
+        """
+        present = np.zeros((len(self.labels), len(self.sources[0].active)), dtype=bool)
+        unknown = np.zeros_like(present)
+        for source in self.sources:
+            target, mask = self.labels.encode(source.evidence)
+            present |= (target > 0)[:, None] & source.active
+            unknown |= (target > 0)[:, None] & ~source.silent
+            unknown |= ~mask[:, None] & ~source.silent
+        known = present | ~unknown
+        known[[not output.nodes for output in self.labels.outputs]] = False
+        return present.astype(np.float32), known
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """Say for every class why it is present, absent or unknown."""
+        return tuple(_explain(self, i) for i in range(len(self.labels)))
+
+
+def render(
+    recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None, *, out: FloatArray | None = None
+) -> Mix:
+    """Render a recipe.
+
+    Args:
+        recipe: As drawn, or replayed.
+        catalog: The catalog that the recipe names.
+        reader: Where samples come from; the corpora's files by default.
+        out: Where to write the mixture: float32 ``(channels, samples)``, C-contiguous, such as a row
+            of a batch; by default a new array.
+
+    Raises:
+        CatalogMismatchError: the recipe was drawn from another catalog, label set or instrument tree.
+        AudioError: a file is missing or damaged, or what is rendered of it is not finite.
+        ConfigError: ``out`` has another shape, type or order.
+    """
+    if recipe.catalog_hash != catalog.content_hash:
+        raise CatalogMismatchError(
+            f"The recipe was drawn from the catalog with hash {recipe.catalog_hash}, {catalog.path} has hash "
+            f"{catalog.content_hash}: stems, labels or splits differ, so it would be another mix. "
+            "Open the catalog it was drawn from (with its split method and seed), or draw it again."
+        )
+    labels = _labels(recipe.render.label_set, recipe.render.label_hash)
+    reader = reader or CatalogReader(catalog)
+    settings = recipe.render
+    stems = [catalog.find(source.stem) for source in recipe.sources]
+    audios = np.empty((len(stems), settings.channels, settings.samples), dtype=np.float32)
+    own_db = [
+        _render_source(source, stem, settings, reader, audio)
+        for source, stem, audio in zip(recipe.sources, stems, audios, strict=True)
+    ]
+    if out is None:
+        out = np.empty(audios.shape[1:], dtype=np.float32)
+    elif out.shape != audios.shape[1:] or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ConfigError(
+            f"render(out=) needs a C-contiguous float32 array of shape {audios.shape[1:]}, found "
+            f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}."
+        )
+    names = [source.stem for source in recipe.sources]
+    summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
+    sources = tuple(
+        _label_source(catalog, stem, audio, own, summed, i, settings)
+        for i, (stem, audio, own) in enumerate(zip(stems, audios, own_db, strict=True))
+    )
+    target, mask = _targets(catalog, stems, sources, settings)
+    return Mix(recipe, out, sources, target, mask, summed.scale_db, labels)
+
+
+@lru_cache(maxsize=16)
+def _labels(name: str, expected: str) -> LabelSet:
+    """Return a label set as it was when the recipe was drawn; read once, so that it stays so."""
+    found, labels = label_hash(name), load_label_set(name)
+    if found != expected:
+        raise CatalogMismatchError(
+            f"The recipe was drawn with the label set {labels.name!r} of hash {expected}, now it has "
+            f"{found}: it or the instrument tree has changed, so the labels would differ. Restore it, or "
+            "draw again."
+        )
+    return labels
+
+
+@lru_cache(maxsize=4096)
+def _evidence(nodes: tuple[str, ...], bleed_nodes: tuple[str, ...]) -> Evidence:
+    return stem_evidence(load_taxonomy(), nodes, bleed_nodes)
+
+
+def needed_span(source: SourceRecipe, settings: RenderSettings) -> tuple[float, int, int]:
+    """Return what is read for a source: start in seconds, samples at the mix's rate, samples of context.
+
+    The context is read on both sides of the chunk.
+    """
+    context = round(CONTEXT_S * settings.sample_rate) if source.effects else 0
+    samples = math.ceil(settings.samples * total_rate(source.effects)) + 2 * context
+    return source.start_s - context / settings.sample_rate, samples, context
+
+
+def _render_source(
+    source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader, out: FloatArray
+) -> FloatArray:
+    """Write the source as it will stand in the mixture; return the stem's own level per hop in dBFS."""
+    plan = plan_effects(source.effects, settings.sample_rate)
+    gain = plan.gain * amplitude(source.level_db)
+    check_gain(source.stem, gain)
+    start_s, samples, context = needed_span(source, settings)
+    if not plan.stretches and not plan.before and not plan.after and not context:
+        reader.read_into(out, stem, start_s, settings.sample_rate, gain)
+        return own_level_db(out, 0, 1.0, settings, gain)
+    raw = np.empty((settings.channels, samples), dtype=np.float32)
+    reader.read_into(raw, stem, start_s, settings.sample_rate, gain)
+    own_db = own_level_db(raw, context, plan.rate, settings, gain)
+    plan = replace(plan, gain=1.0)
+    audio = apply_plan(raw, settings.sample_rate, plan, get_engine(settings.engine))
+    head = round(context / plan.rate)
+    found = min(audio.shape[1] - head, settings.samples)
+    out[:, :found] = audio[:, head : head + found]
+    out[:, found:] = 0.0
+    return own_db
+
+
+def check_gain(stem: str, gain: float) -> None:
+    """Refuse gains with which samples would leave what single precision can hold.
+
+    Raises:
+        AudioError: the gain is beyond +-200 dB.
+    """
+    if not 1e-10 <= gain <= 1e10:
+        raise AudioError(
+            f"Expected gains that come to -200 to 200 dB for {stem}, found a factor of {gain:.3g} from its "
+            "level and effects together. Lower them."
+        )
+
+
+def own_level_db(
+    raw: FloatArray, first: int, rate: float, settings: RenderSettings, gain: float = 1.0
+) -> FloatArray:
+    """Measure the stem behind each hop of a source, before any effect, in dBFS, without offset and drift.
+
+    Whether an instrument plays is a question to its own recording: a filter or a gain that turns it
+    down does not silence it, and one that turns up its noise does not make it play. A hop of the source
+    stands for ``rate`` hops' worth of the file. It is measured as the mix hears it: of a mono mix the mean of
+    the channels, of a stereo mix both.
+
+    Args:
+        raw: float32 ``(channels, samples)`` as read.
+        first: Sample of ``raw`` at which the source begins.
+        rate: Tempo change of the source.
+        settings: Length and rate of the source.
+        gain: Factor that ``raw`` has been multiplied with since it was recorded.
+
+    Returns:
+        float32 ``(hops,)``, at least ``FLOOR_DB``.
+    """
+    end = min(first + round(settings.samples * rate), raw.shape[1])
+    hops = _hops(settings.samples, settings.sample_rate)
+    power = hop_power(raw, first, end, hops, settings.sample_rate * HOP_S * rate, HOP_S * rate)
+    return decibels(power * gain**-2).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _hops(samples: int, sample_rate: int) -> int:
+    return len(hop_edges(samples, sample_rate))
+
+
+def _label_source(
+    catalog: Catalog,
+    stem: int,
+    audio: FloatArray,
+    own_db: FloatArray,
+    summed: Summed,
+    place: int,
+    settings: RenderSettings,
+) -> Source:
+    level_db = summed.levels_db[place]
+    relative_db = level_db - summed.levels_db[-1]
+    sounds, silent = own_db >= settings.activity_db, own_db < settings.silence_db
+    cancelled = sounds & summed.cancelled[place]
+    active = sounds & ~cancelled
+    state = _judge(active, silent, relative_db, settings, bool(cancelled.any()))
+    nodes = catalog.column("nodes")[stem]
+    evidence = _evidence(nodes, catalog.column("bleed_nodes")[stem])
+    verdict = _NOTHING
+    if state == "present":
+        verdict = evidence
+    elif state == "uncertain" and settings.uncertain == "mask":
+        verdict = _doubted(evidence)
+    key = catalog.column("key")[stem]
+    return Source(
+        key,
+        nodes,
+        audio,
+        active,
+        silent,
+        cancelled,
+        level_db,
+        relative_db,
+        state,
+        settings,
+        evidence,
+        verdict,
+    )
+
+
+def _judge(
+    active: NDArray[np.bool_],
+    silent: NDArray[np.bool_],
+    relative_db: float,
+    settings: RenderSettings,
+    cancelled: bool = False,
+) -> SourceState:
+    """Apply the label rule to what was measured; ``cancelled`` tells whether others cancel it somewhere."""
+    if settings.label_rule == "present":
+        return "uncertain" if cancelled and not active.any() else "present"
+    active_s = np.count_nonzero(active) * HOP_S
+    if active_s == 0.0 and silent.all():
+        return "silent"
+    if active_s == 0.0 or active_s < settings.min_active_s - 1e-9:
+        return "uncertain"
+    if settings.label_rule == "audible" and relative_db < settings.audible_db:
+        return "uncertain"
+    return "present"
+
+
+def _why(source: Source) -> str:
+    settings, active_s = source.settings, source.active_s
+    sounds = f"sounds for {active_s:.1f} s"
+    if source.cancelled.any():
+        cancelled_s = float(source.cancelled.sum()) * HOP_S
+        sounds += f" and is cancelled by other sources for {cancelled_s:.1f} s"
+        if source.state == "uncertain" and active_s < max(settings.min_active_s - 1e-9, HOP_S / 2):
+            return sounds
+    if settings.label_rule == "present":
+        return f"drawn (rule 'present'); {sounds}"
+    if source.state == "silent":
+        return f"stays below {settings.silence_db:g} dBFS in the chunk"
+    if source.state == "present":
+        return sounds
+    if active_s == 0.0:
+        return f"is soft: between {settings.silence_db:g} and {settings.activity_db:g} dBFS"
+    if active_s < settings.min_active_s - 1e-9:
+        return f"{sounds}, less than min_active_s {settings.min_active_s:g} s"
+    return f"{sounds}, but {source.relative_db:.0f} dB in the mixture (audible_db {settings.audible_db:g})"
+
+
+@lru_cache(maxsize=4096)
+def _doubted(evidence: Evidence) -> Evidence:
+    """Return what a source proves of which it is uncertain whether it sounds."""
+    return Evidence(frozenset(), evidence.present | evidence.unknown)
+
+
+@lru_cache(maxsize=16)
+def _never_known(label_set: str, expected: str) -> NDArray[np.bool_]:
+    """Tell which classes are no instruments: mixes say nothing about them."""
+    return ~_labels(label_set, expected).encode(_NOTHING)[1]
+
+
+@lru_cache(maxsize=4096)
+def _votes(
+    label_set: str, label_hash: str, nodes: tuple[str, ...], bleed_nodes: tuple[str, ...], doubted: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return for which classes a source alone makes the label present, and for which unknown."""
+    evidence = _evidence(nodes, bleed_nodes)
+    target, mask = _labels(label_set, label_hash).encode(_doubted(evidence) if doubted else evidence)
+    return target > 0, ~mask
+
+
+def _targets(
+    catalog: Catalog, stems: Sequence[int], sources: Sequence[Source], settings: RenderSettings
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return target and mask: what ``LabelSet.encode`` makes of all verdicts combined, from votes kept."""
+    unknown = _never_known(settings.label_set, settings.label_hash)
+    present = np.zeros(len(unknown), dtype=np.bool_)
+    bleed = catalog.column("bleed_nodes")
+    for stem, source in zip(stems, sources, strict=True):
+        doubted = source.state == "uncertain"
+        if source.state == "silent" or (doubted and settings.uncertain == "absent"):
+            continue
+        votes = _votes(settings.label_set, settings.label_hash, source.nodes, bleed[stem], doubted)
+        present, unknown = present | votes[0], unknown | votes[1]
+    return present.astype(np.float32), present | ~unknown
+
+
+def _explain(mix: Mix, place: int) -> Explanation:
+    output = mix.labels.outputs[place]
+    if not output.nodes:
+        return Explanation(output.name, "unknown", "no instrument: mixes say nothing about it")
+    states = [source.verdict.state(output.nodes) for source in mix.sources]
+    if mix.mask[place] and mix.target[place] > 0:
+        why = [
+            f"{s.stem} {s.reason}" for s, state in zip(mix.sources, states, strict=True) if state == "present"
+        ]
+        return Explanation(output.name, "present", "; ".join(why))
+    if not mix.mask[place]:
+        why = [
+            f"{s.stem} ({_doubt(s)})"
+            for s, state in zip(mix.sources, states, strict=True)
+            if state == "unknown"
+        ]
+        return Explanation(output.name, "unknown", "may sound in " + "; ".join(why))
+    held = set(output.nodes)
+    silent = [f"{s.stem} {s.reason}" for s in mix.sources if held & load_taxonomy().closure(s.nodes)]
+    reason = "drawn, but " + "; ".join(silent) if silent else "no source has it"
+    return Explanation(output.name, "absent", reason)
+
+
+def _doubt(source: Source) -> str:
+    if source.state == "uncertain":
+        return source.reason
+    return (
+        "is one of several: " + ", ".join(source.nodes)
+        if len(source.nodes) > 1
+        else (f"is {', '.join(source.nodes)}, closer kind not stated, or bleeds")
+    )

@@ -1,0 +1,374 @@
+"""Draw recipes: a pure function of catalog, configuration, seed, epoch and index.
+
+The steps are those of Bradl, Huber and Pernkopf 2023, section 2.3: corpus, then musical or not, then
+the number of sources, then song, stem, chunk and effects. Every decision has a random stream of its
+own (``mixlab.utils.random``), so that one setting never disturbs what another one draws.
+"""
+
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.io import HOP_S
+from mixlab.catalog.catalog import Catalog
+from mixlab.errors import RecipeError
+from mixlab.mixing._positions import add_sounding
+from mixlab.mixing.candidates import Pool, PoolSong, active_counts, long_enough, make_pools, usable_stems
+from mixlab.mixing.config import Kind, MixConfig
+from mixlab.mixing.effects import Effect, TimeStretch, draw_effects, total_rate
+from mixlab.mixing.recipe import MixRecipe, SourceRecipe, check_config
+from mixlab.utils.random import Stream, open_streams
+
+__all__ = ["POSITION_GRID_S", "Drawer", "draw"]
+
+POSITION_GRID_S = 0.02
+"""Chunks start on multiples of this, which is a whole number of samples at 8, 16, 22.05, 24, 32, 44.1,
+48 and 96 kHz: a chunk is the same audio read from the file or from a resampled copy of it."""
+
+_STEPS_PER_HOP = round(HOP_S / POSITION_GRID_S)
+
+_ATTEMPT_STRIDE = 1 << 48
+"""Distance between the random streams of an item's attempts; no index of an epoch comes near it."""
+
+_KEPT_DRAWERS = 8
+
+Counts = NDArray[np.int64] | NDArray[np.uint32]
+
+
+class Drawer:
+    """Draws the recipes of one catalog, configuration and split; cheap to call, costly to make.
+
+    Args:
+        catalog: Where stems come from.
+        config: Every knob.
+        split: ``train``, ``validation`` or ``test``; a mix never crosses splits.
+
+    Raises:
+        RecipeError: the split holds nothing that the configuration allows, no song of it is as long as a
+            mix, or the configuration names a corpus that the catalog does not hold.
+
+    Warns:
+        UserWarning: some songs are shorter than a mix, and so are not drawn.
+    """
+
+    def __init__(self, catalog: Catalog, config: MixConfig, split: str = "train") -> None:
+        """Sort the catalog's rows into corpora, songs, parts and class cells."""
+        self._catalog = catalog
+        self._config = config
+        self._split = split
+        self._settings = config.render_settings()
+        self._needed = max(math.ceil(config.min_active_s / HOP_S - 1e-9), 1)
+        self._keys = catalog.column("key")
+        self._durations = _values(catalog, "duration_s")
+        self._offsets = _values(catalog, "offset_s")
+        self._gains = _values(catalog, "gain")
+        self._loudness = _values(catalog, "loudness_lufs")
+        self._counts: dict[int, Counts] = {}
+        usable = self._drawable(usable_stems(catalog, config.activity_db))
+        self._pools: dict[Kind, dict[str, Pool]] = {
+            "musical": make_pools(catalog, config, split, usable, bleed=config.bleed != "exclude"),
+            "non_musical": make_pools(catalog, config, split, usable, bleed=config.bleed == "allow"),
+        }
+        self._corpora = tuple(self._pools["musical"])
+        self._weights = [config.corpus_weights.get(name, 1.0) for name in self._corpora]
+        self._check_pools()
+
+    def _drawable(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Leave out songs that end before a mix would, and say so."""
+        duration_s = self._config.duration_s
+        if self._config.short_songs == "allow":
+            return usable
+        long, lengths = long_enough(self._catalog, self._config, self._split, usable)
+        if lengths.songs and not long.any():
+            raise RecipeError(
+                f"No song of split {self._split!r} of {self._catalog.path} is as long as a mix: expected at "
+                f"least mix.duration_s={duration_s:g} s, the longest of {sum(lengths.songs.values())} lasts "
+                f"{lengths.longest_s:.1f} s. Set mix.duration_s to what songs can fill, or mix.short_songs "
+                "to 'allow' for mixes that end in silence."
+            )
+        if lengths.short:
+            warnings.warn(
+                f"{lengths} of split {self._split!r} are shorter than mix.duration_s={duration_s:g} s and "
+                "never drawn; mix.short_songs='allow' draws them too, with silence behind them.",
+                stacklevel=4,
+            )
+        return long
+
+    def _check_pools(self) -> None:
+        config, known = self._config, sorted(set(self._catalog.column("corpus")))
+        for name, given in (("corpora", config.corpora), ("corpus_weights", tuple(config.corpus_weights))):
+            unknown = sorted(set(given) - set(known))
+            if unknown:
+                raise RecipeError(f"mix.{name} names {unknown}, the catalog holds {known}.")
+        if not self._corpora or sum(self._weights) <= 0:
+            splits, counts = np.unique(self._catalog.column("split"), return_counts=True)
+            found = ", ".join(f"{s}: {c}" for s, c in zip(splits, counts, strict=True))
+            raise RecipeError(
+                f"Nothing to draw in split {self._split!r} of {self._catalog.path}: the catalog has stems "
+                f"per split ({found}), of which none here is usable with corpora="
+                f"{config.corpora or 'all'}, bleed={config.bleed!r} and these corpus_weights. "
+                f"See 'mixlab catalog {self._catalog.path}'."
+            )
+
+    def draw(
+        self, seed: int, epoch: int, index: int, kind: Kind | None = None, *, attempt: int = 0
+    ) -> MixRecipe:
+        """Draw one recipe; the same arguments always give the same recipe.
+
+        Args:
+            seed: Seed of the stream.
+            epoch: Epoch, 0 or more.
+            index: Item within the epoch, 0 or more.
+            kind: Force one kind. Everything else is drawn as for a mix of that kind.
+            attempt: Above 0: the recipe that stands in when that of ``attempt - 1`` cannot be read.
+        """
+        streams = open_streams(seed, epoch, index + attempt * _ATTEMPT_STRIDE)
+        drawn: Kind = "musical" if streams("kind").unit() < self._config.p_musical else "non_musical"
+        kind = kind or drawn
+        corpus = self._corpora[streams("corpus").weighted(self._weights)]
+        if kind == "non_musical" and corpus not in self._pools["non_musical"]:
+            corpus = self._draw_clean_corpus(streams("clean corpus"))
+        count = self._draw_count(streams("sources"))
+        make = self._draw_musical if kind == "musical" else self._draw_non_musical
+        return MixRecipe(
+            catalog_hash=self._catalog.content_hash,
+            seed=seed,
+            epoch=epoch,
+            index=index,
+            attempt=attempt,
+            split=self._split,
+            corpus=corpus,
+            kind=kind,
+            sources=make(streams, corpus, count),
+            render=self._settings,
+        )
+
+    def _draw_clean_corpus(self, stream: Stream) -> str:
+        """Draw another corpus where every stem of the drawn one bleeds: it has no non-musical mixes."""
+        names = list(self._pools["non_musical"])
+        weights = [self._config.corpus_weights.get(name, 1.0) for name in names]
+        if sum(weights) <= 0:
+            raise RecipeError(
+                f"No stem of split {self._split!r} may be drawn into a non-musical mix: with bleed="
+                f"{self._config.bleed!r} every stem of the weighted corpora is kept out. "
+                "Set mix.p_musical to 1, or mix.bleed to 'allow'."
+            )
+        return names[stream.weighted(weights)]
+
+    def _draw_count(self, stream: Stream) -> int:
+        config = self._config
+        if stream.unit() < config.p_single_source:
+            return 1
+        return stream.integer(config.min_sources, config.max_sources)
+
+    # Musical mixes: one song, one position, several parts; no pitch or time effects.
+
+    def _draw_musical(
+        self, streams: Callable[[str], Stream], corpus: str, count: int
+    ) -> tuple[SourceRecipe, ...]:
+        pool = self._pools["musical"][corpus]
+        stream = streams("song")
+        first: list[int] = []
+        if stream.unit() < self._config.balance and pool.cells:
+            number, parts = stream.choice(stream.choice(pool.cells))
+            first = [stream.choice(parts)]
+        else:
+            number = stream.below(len(pool.songs))
+        song = pool.songs[number]
+        pick = streams("parts")
+        if self._config.full:
+            stems = [i for part in song.parts for i in part]
+        else:
+            others = [p for p in pick.sample(len(song.parts), len(song.parts)) if p not in first]
+            stems = [pick.choice(song.parts[p]) for p in [*first, *others][:count]]
+        position_s = self._musical_position(streams("position"), song, stems)
+        sources = []
+        for place, i in enumerate(stems):
+            effects = self._draw_effects(streams, place, pitch_and_time=False)
+            # An offset need not lie on the grid; stems of one song must stay together all the same.
+            start_s = round(position_s - self._offsets[i], 6)
+            sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
+        return tuple(sources)
+
+    def _musical_position(self, stream: Stream, song: PoolSong, stems: list[int]) -> float:
+        """Draw a position at which as many of the chosen stems sound as ever do together.
+
+        A whole song (``full``) keeps its entries and rests: there it is enough that one stem sounds.
+        """
+        window = max(round(self._config.duration_s / HOP_S), 1)
+        hops = max(math.floor((song.duration_s - self._config.duration_s) / HOP_S + 1e-6), 0) + 1
+        sounding = np.zeros(hops, dtype=np.int16)
+        for i in stems:
+            shift = round(self._offsets[i] / HOP_S)
+            add_sounding(self._active(i), window, shift, self._needed, sounding)
+        good = sounding >= (1 if self._config.full and sounding.max() > 0 else sounding.max())
+        best = np.flatnonzero(good)
+        hop = int(best[stream.below(len(best))])
+        # Between two hops only where the later one is as good, or a single hit could be missed.
+        steps = stream.below(_STEPS_PER_HOP) if hop + 1 < hops and good[hop + 1] else 0
+        latest_s = max(song.duration_s - self._config.duration_s, 0.0)
+        start_s = hop * HOP_S + steps * POSITION_GRID_S
+        return round(min(start_s, _floor_to_grid(latest_s)), 2)
+
+    # Non-musical mixes: per source another song, its own position, all four effects.
+
+    def _draw_non_musical(
+        self, streams: Callable[[str], Stream], corpus: str, count: int
+    ) -> tuple[SourceRecipe, ...]:
+        pools = self._pools["non_musical"]
+        used: dict[str, set[int]] = defaultdict(set)
+        sources: list[SourceRecipe] = []
+        for place in range(count):
+            stream = streams(f"source {place}")
+            name = corpus
+            if self._config.cross_corpus and place > 0:
+                names = [n for n in pools if len(used[n]) < len(pools[n].songs)]
+                weights = [self._config.corpus_weights.get(n, 1.0) for n in names]
+                if not names or sum(weights) <= 0:
+                    break
+                name = names[stream.weighted(weights)]
+            pool = pools[name]
+            if len(used[name]) == len(pool.songs):
+                break  # fewer songs than sources: two sources of one song are never mixed
+            i, number = self._draw_stem(stream, pool, used[name])
+            for other, twin in ((name, number), *pool.songs[number].twins):
+                used[other].add(twin)
+            effects = self._draw_effects(streams, place, pitch_and_time=True)
+            effects = self._slow_enough(effects, pool.songs[number])
+            start_s = self._chunk_start(streams(f"chunk {place}"), i, total_rate(effects))
+            sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
+        return tuple(sources)
+
+    def _draw_stem(self, stream: Stream, pool: Pool, used: set[int]) -> tuple[int, int]:
+        """Return a row of the catalog and the number of its song, which is none of the used ones."""
+        if stream.unit() < self._config.balance and pool.cells:
+            cell = stream.choice(pool.cells)
+            fresh = [entry for entry in cell if entry[0] not in used] if used else cell
+            if fresh:
+                number, parts = stream.choice(fresh)
+                return stream.choice(pool.songs[number].parts[stream.choice(parts)]), number
+        # The k-th unused song, found by stepping over the few used ones: no rejection.
+        number = stream.below(len(pool.songs) - len(used))
+        for taken in sorted(used):
+            number += taken <= number
+        return stream.choice(stream.choice(pool.songs[number].parts)), number
+
+    def _chunk_start(self, stream: Stream, i: int, rate: float) -> float:
+        """Draw where a chunk starts so that the stem sounds in it for ``min_active_s``.
+
+        An active hop is drawn uniformly (binary search in the running counts), and the chunk laid over
+        it and the active hops that follow. Only where these lie too far apart for one chunk are all
+        positions looked at, for those at which the stem sounds long enough, or else longest.
+        """
+        counts = self._active(i)
+        total = int(counts[-1])
+        read_s = self._config.duration_s * rate
+        latest_s = _floor_to_grid(max(self._durations[i] - read_s, 0.0))
+        window = max(math.floor(read_s / HOP_S + 1e-9), 1)
+        # Asked for after effects: a slower source needs less of the file.
+        asked = max(math.ceil(self._config.min_active_s * rate / HOP_S - 1e-9), 1)
+        needed = min(asked, total, window)
+        rank = stream.below(total - needed + 1)
+        # Looked up as the counts' own type: any other would have all of them converted first.
+        kind = counts.dtype.type
+        first = int(counts.searchsorted(kind(rank), side="right")) - 1
+        last = int(counts.searchsorted(kind(rank + needed - 1), side="right")) - 1
+        if last - first < window:
+            # Limited to the file before drawing, so that no chunk is more likely for lying at an end.
+            high = min(first * _STEPS_PER_HOP, round(latest_s / POSITION_GRID_S))
+            low = min(max((last - window + 1) * _STEPS_PER_HOP, 0), high)
+            return _round_to_grid(stream.integer(low, high) * POSITION_GRID_S)
+        hops = max(math.floor(latest_s / HOP_S + 1e-6), 0) + 1
+        active = np.minimum(_active_in_windows(counts, window, hops), needed)
+        best = np.flatnonzero(active == active.max())
+        return _round_to_grid(int(best[stream.below(len(best))]) * HOP_S)
+
+    def _draw_effects(
+        self, streams: Callable[[str], Stream], place: int, *, pitch_and_time: bool
+    ) -> tuple[Effect, ...]:
+        return draw_effects(
+            self._config.effects, lambda name: streams(f"{name} {place}"), pitch_and_time=pitch_and_time
+        )
+
+    def _slow_enough(self, effects: tuple[Effect, ...], song: PoolSong) -> tuple[Effect, ...]:
+        """Play no song so fast that it ends before the mix, where it need not."""
+        fastest = max(song.duration_s / self._config.duration_s, 1.0)
+        if total_rate(effects) <= fastest or self._config.short_songs == "allow":
+            return effects
+        return tuple(TimeStretch(fastest) if isinstance(e, TimeStretch) else e for e in effects)
+
+    def _level_db(self, i: int) -> float:
+        config, loudness = self._config, self._loudness[i]
+        if config.level == "as_recorded" or not math.isfinite(loudness):
+            return 20.0 * math.log10(max(self._gains[i], 1e-6))
+        # A file's loudness is that of its mono sum. On two channels the same sound has twice the power.
+        heard = loudness + 10.0 * math.log10(config.channels)
+        return min(config.target_lufs - heard, config.max_gain_db)
+
+    def _active(self, i: int) -> Counts:
+        if self._config.activity_db == self._catalog.activity_db:
+            return self._catalog.active_cumulative(i)
+        if i not in self._counts:
+            self._counts[i] = active_counts(self._catalog, i, self._config.activity_db)
+        return self._counts[i]
+
+
+def _values(catalog: Catalog, name: str) -> memoryview:
+    """Return a column of numbers such that an index gives a Python number: several times as fast."""
+    return np.ascontiguousarray(catalog.column(name)).data
+
+
+def _active_in_windows(counts: Counts, window: int, hops: int) -> NDArray[np.int64]:
+    """Count the active hops in each of the windows that start at hop 0 to ``hops - 1``."""
+    first = np.clip(np.arange(hops), 0, len(counts) - 1)
+    last = np.clip(np.arange(window, window + hops), 0, len(counts) - 1)
+    return counts[last].astype(np.int64) - counts[first]
+
+
+def _round_to_grid(start_s: float) -> float:
+    return round(round(start_s / POSITION_GRID_S) * POSITION_GRID_S, 2)
+
+
+def _floor_to_grid(start_s: float) -> float:
+    return round(math.floor(start_s / POSITION_GRID_S + 1e-6) * POSITION_GRID_S, 2)
+
+
+def draw(
+    catalog: Catalog,
+    config: MixConfig,
+    seed: int,
+    epoch: int,
+    index: int,
+    *,
+    split: str = "train",
+    kind: Kind | None = None,
+) -> MixRecipe:
+    """Draw one recipe: a pure function of its arguments, whatever was drawn before.
+
+    Because the number that decides the kind is drawn first and alone, raising ``config.p_musical``
+    turns each index from non-musical to musical at most once.
+
+    Args:
+        catalog: Where stems come from.
+        config: Every knob.
+        seed: Seed of the stream.
+        epoch: Epoch, 0 or more.
+        index: Item within the epoch, 0 or more.
+        split: ``train``, ``validation`` or ``test``.
+        kind: Force one kind of mix.
+
+    Raises:
+        RecipeError: the split holds nothing that the configuration allows.
+    """
+    # Kept with the catalog, so that they go when it goes; the few latest, since sliders make many.
+    drawers: dict[tuple[str, str], Drawer] = catalog.derived.setdefault("drawers", {})
+    key = (check_config(config).content_hash, split)
+    if key not in drawers:
+        drawers[key] = Drawer(catalog, config, split)
+        while len(drawers) > _KEPT_DRAWERS:
+            drawers.pop(next(iter(drawers)))
+    return drawers[key].draw(seed, epoch, index, kind)

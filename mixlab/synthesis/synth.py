@@ -1,0 +1,218 @@
+"""Notes to sound: SoundFont rendering in process, a small room, and a place in the stereo field."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.errors import AudioError, ConfigError, MissingDependencyError
+from mixlab.synthesis.events import Note
+
+__all__ = ["SAMPLE_RATE", "Room", "Sound", "default_soundfont", "render_part", "require_synthesizer"]
+
+SAMPLE_RATE = 44_100
+_EXTRA = "pip install 'mixlab[demo]'"
+# symusic 0.5 ignores velocity, so a part is rendered once per layer and the layers are weighted.
+_LAYERS = (45, 72, 95, 116)
+_RELEASE_S = 0.012
+
+
+@dataclass(frozen=True)
+class Room:
+    """The room a song is played in: decay time to -60 dB in seconds, and a seed for its echoes."""
+
+    decay_s: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Sound:
+    """How one stem sounds.
+
+    Attributes:
+        program: General MIDI program (0-based), or the kit number of a drum kit.
+        drum_kit: Use the drum bank.
+        level_db: Loudness of the sounding stem, RMS in dBFS.
+        pan: -1 (left) to 1 (right).
+        wet_db: Level of the room below the direct sound.
+        tilt_db: Gain of the treble against the bass, around 1 kHz.
+        drive: Soft saturation, 0 for none.
+    """
+
+    program: int
+    drum_kit: bool = False
+    level_db: float = -22.0
+    pan: float = 0.0
+    wet_db: float = -16.0
+    tilt_db: float = 0.0
+    drive: float = 0.0
+
+
+def require_synthesizer() -> None:
+    """Make sure that symusic and what else the rendering needs is installed.
+
+    Raises:
+        MissingDependencyError: something is not; the message names it and the extra.
+    """
+    missing = [name for name in ("symusic", "scipy", "pyloudnorm") if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"Demo corpora are rendered with {', '.join(missing)}, which is not installed: {_EXTRA}."
+        )
+
+
+def default_soundfont() -> Path:
+    """Return the SoundFont that pretty_midi's package brings along (TimGM6mb, GPL-2.0).
+
+    Raises:
+        MissingDependencyError: pretty_midi is not installed or lacks the file.
+    """
+    spec = find_spec("pretty_midi")
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    path = folder / "TimGM6mb.sf2" if folder else None
+    if path is None or not path.is_file():
+        raise MissingDependencyError(
+            f"Demo corpora need a SoundFont: install the one in pretty_midi ({_EXTRA}), "
+            "or give --soundfont FILE."
+        )
+    return path
+
+
+def _open_synthesizer(soundfont: Path) -> Any:  # noqa: ANN401 - symusic has no usable type for it
+    from symusic import core
+
+    try:
+        return core.Synthesizer(str(soundfont), SAMPLE_RATE, 0)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"Expected a SoundFont (.sf2, .sf3) at {soundfont}, but: {error}.") from error
+
+
+def render_part(
+    notes: Sequence[Note], sound: Sound, room: Room, seconds: float, soundfont: Path, channels: int = 2
+) -> NDArray[np.float32]:
+    """Render one part as ``(channels, samples)`` float32 of exactly ``seconds``.
+
+    A part without notes is silent. Stereo places the direct sound by constant-power panning.
+
+    Raises:
+        AudioError: the synthesizer returned values that are not finite (a patch it cannot play).
+        ConfigError: the SoundFont cannot be read.
+    """
+    frames = round(seconds * SAMPLE_RATE)
+    dry = _dry(notes, sound, frames, soundfont)
+    if not dry.any():
+        return np.zeros((channels, frames), np.float32)
+    dry = _tilt(dry, sound.tilt_db)
+    dry *= np.float32(10 ** (sound.level_db / 20) / _sounding_rms(dry))
+    if sound.drive > 0:
+        dry = (np.tanh(dry * (1 + 8 * sound.drive)) / (1 + 8 * sound.drive)).astype(np.float32)
+    wet = _reverberate(dry, room, channels) * np.float32(10 ** (sound.wet_db / 20))
+    angle = (sound.pan + 1) * np.pi / 4
+    gains = np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2) if channels == 2 else np.ones((1, 1))
+    mixed: NDArray[np.float32] = dry[None, :] * gains.astype(np.float32) + wet
+    return mixed
+
+
+def _dry(notes: Sequence[Note], sound: Sound, frames: int, soundfont: Path) -> NDArray[np.float32]:
+    """Return the synthesizer's sound, mono: layers of velocity summed with the gain each stands for."""
+    out = np.zeros(frames, np.float32)
+    # A synthesizer's sound depends on what it played before: each part gets one of its own.
+    synthesizer = _open_synthesizer(soundfont) if notes else None
+    layers: dict[int, list[Note]] = {}
+    for note in notes:
+        layers.setdefault(min(_LAYERS, key=lambda v: abs(v - note.velocity)), []).append(note)
+    for velocity, held in sorted(layers.items()):
+        left, right = _synthesize(synthesizer, held, sound)[:, :frames]
+        audio = (left + right) * np.float32(0.5)
+        if not np.isfinite(audio).all() or np.abs(audio).max(initial=0.0) > 100.0:
+            raise AudioError(
+                f"Program {sound.program} of {soundfont.name} gave values that are not finite or far out of "
+                "range; use another SoundFont."
+            )
+        out[: len(audio)] += audio * np.float32((velocity / 127.0) ** 1.5)
+    fade = min(frames, round(_RELEASE_S * SAMPLE_RATE))
+    out[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return out
+
+
+def _synthesize(synthesizer: Any, notes: Sequence[Note], sound: Sound) -> NDArray[np.float32]:  # noqa: ANN401
+    from symusic import core
+
+    score = core.ScoreSecond(480)
+    track = core.TrackSecond("part", sound.program, sound.drum_kit)
+    for note in notes:
+        track.notes.append(core.NoteSecond(note.start_s, note.duration_s, note.pitch, 100))
+    score.tracks.append(track)
+    audio: NDArray[np.float32] = synthesizer.render(score, True)
+    return audio
+
+
+def _sounding_rms(audio: NDArray[np.float32]) -> float:
+    """Return the RMS over the 100 ms blocks that sound (within 30 dB of the loudest)."""
+    block = SAMPLE_RATE // 10
+    power = (
+        (audio[: len(audio) // block * block].reshape(-1, block) ** 2).mean(axis=1)
+        if len(audio) >= block
+        else None
+    )
+    if power is None or power.max() <= 0:
+        return float(np.sqrt((audio**2).mean())) or 1.0
+    return float(np.sqrt(power[power > power.max() * 1e-3].mean()))
+
+
+def _tilt(audio: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
+    """Turn treble up against bass (or down): one first-order shelf."""
+    from scipy.signal import lfilter
+
+    if abs(tilt_db) < 0.1:
+        return audio
+    # First-order low-pass at 1 kHz; what it leaves out is the treble.
+    a = np.float32(np.exp(-2 * np.pi * 1000.0 / SAMPLE_RATE))
+    low = lfilter(np.array([1 - a]), np.array([1, -a], np.float32), audio)
+    tilted: NDArray[np.float32] = low + (audio - low) * np.float32(10 ** (tilt_db / 20))
+    return tilted
+
+
+@lru_cache(maxsize=4)
+def _room_spectrum(room: Room, channels: int, size: int) -> NDArray[np.complex64]:
+    from scipy import fft
+
+    spectrum: NDArray[np.complex64] = fft.rfft(_impulse_response(room, channels), size, axis=1)
+    return spectrum
+
+
+def _impulse_response(room: Room, channels: int) -> NDArray[np.float32]:
+    """Return the room's echoes ``(channels, samples)`` at half rate: noise that dies away, unit energy."""
+    rng = np.random.default_rng([room.seed, 77])
+    length = max(2, round(room.decay_s * SAMPLE_RATE / 2))
+    decay = 10 ** (-3 * np.arange(length) / length)
+    noise = rng.standard_normal((channels, length)) * decay
+    noise[:, : round(0.008 * SAMPLE_RATE / 2)] = 0.0
+    # A moving average takes the treble off, as air and walls do.
+    noise = noise + np.roll(noise, 1, axis=1) + 0.5 * np.roll(noise, 2, axis=1)
+    response: NDArray[np.float32] = (noise / np.sqrt((noise**2).sum(axis=1, keepdims=True))).astype(
+        np.float32
+    )
+    return response
+
+
+def _reverberate(audio: NDArray[np.float32], room: Room, channels: int) -> NDArray[np.float32]:
+    """Return the room's answer ``(channels, samples)``; computed at half rate, a room has little treble."""
+    from scipy import fft
+
+    frames = len(audio)
+    half = 0.5 * (audio[: frames // 2 * 2 : 2] + audio[1 : frames // 2 * 2 : 2])
+    size = fft.next_fast_len(len(half) + round(room.decay_s * SAMPLE_RATE / 2), real=True)
+    spectrum = fft.rfft(half, size)[None, :] * _room_spectrum(room, channels, size)
+    slow = fft.irfft(spectrum, size, axis=1)[:, : len(half)]
+    # The transform leaves noise at -140 dB where the room is already silent.
+    slow[np.abs(slow) < 1e-6] = 0.0
+    wet = np.zeros((channels, frames), np.float32)
+    wet[:, : 2 * len(half) : 2] = slow
+    wet[:, 1 : 2 * len(half) - 1 : 2] = 0.5 * (slow[:, :-1] + slow[:, 1:])
+    return wet

@@ -1,0 +1,239 @@
+"""From a catalog to a scored baseline: what ``mixlab baseline`` does."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixlab.catalog.catalog import Catalog
+from mixlab.errors import ConfigError, RunError
+from mixlab.evaluation import score_splits
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.report import format_markdown
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.dataset import MixDataset
+from mixlab.taxonomy import LabelSet
+from mixlab.training import Evaluation
+from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear
+from mixlab.training.baselines.config import BaselineConfig
+from mixlab.training.baselines.features import Descriptors, Extractor, Features, Mixes, compute_features
+from mixlab.training.config import from_plain
+from mixlab.training.locations import as_catalog, catalog_entry
+from mixlab.training.provenance import Report, demo_note, label_info, say
+from mixlab.training.run import Run
+from mixlab.training.run_kinds import check_command
+from mixlab.utils.files import check_writable
+
+__all__ = ["evaluate_baseline", "run_baseline"]
+
+SPLITS = ("validation", "test")
+
+
+def run_baseline(
+    catalog: Catalog | str | Path,
+    out: str | Path,
+    mix: MixConfig | None = None,
+    config: BaselineConfig | None = None,
+    *,
+    cache: str | Path | None = None,
+    roots: Mapping[str, str | Path] | None = None,
+    report: Report | None = None,
+) -> tuple[Run, Evaluation]:
+    """Fit a classical baseline on the stream's first mixes, and score it on the fixed mixes of runs.
+
+    The run folder is begun once all features are there: after a stop, the same call goes on with what the
+    cache holds.
+
+    Args:
+        catalog: A catalog or its folder.
+        out: Folder of the run; new or empty.
+        mix: Settings of the mixing; validation and test use ``mix.for_evaluation()``.
+        config: Settings of the baseline.
+        cache: Folder where features are kept; None takes ``features`` beside ``out``.
+        roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
+        report: Called with lines of progress; None says nothing and shows no progress bar.
+
+    Returns:
+        The run, with predictions and report, and its scores.
+
+    Raises:
+        ConfigError: settings contradict each other.
+        RunError: ``out`` is in use.
+        OutputError: ``out`` cannot be written; found before anything is computed.
+        MixlabError: features could not be computed.
+    """
+    mix, config, out = mix or MixConfig(), config or BaselineConfig(), Path(out)
+    if mix.channels != 1:
+        raise ConfigError(f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} is not an empty folder. Choose another --out, or remove it.")
+    check_writable(out)
+    opened = as_catalog(catalog, roots)
+    folder = Path(cache) if cache is not None else out.absolute().parent / "features"
+    begin = time.perf_counter()
+    streams = _streams(opened, mix, config)
+    extractor = _extractor(config, streams["train"], folder)
+    say(report, f"features: {_title(config, extractor)}, kept in {folder}")
+    features = {
+        split: compute_features(mixes, extractor, folder, workers=config.workers, show=report is not None)
+        for split, mixes in streams.items()
+    }
+    computed_s = time.perf_counter() - begin
+    n_values = features["train"].values.shape[1]
+    say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
+    classifier = _fit(config, features)
+    fixed = {split: streams[split].open() for split in SPLITS}
+    labels = fixed["test"].labels
+    settings = {
+        "catalog": str(opened.path),
+        "out": str(out.absolute()),
+        "mix": asdict(mix),
+        "baseline": asdict(config),
+    }
+    info = _info(out, opened, mix, config, labels)
+    constant = [labels.names[c] for c in classifier.constant]
+    fitted = {"strength": classifier.strength, "constant_classes": constant, "values": n_values}
+    seconds = {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)}
+    run = Run.create(
+        out, settings, {**info, "features": _title(config, extractor), "fitted": fitted, "seconds": seconds}
+    )
+    run.write_predictions(
+        Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
+    )
+    return run, evaluate_baseline(run)
+
+
+def _streams(catalog: Catalog, mix: MixConfig, config: BaselineConfig) -> dict[str, Mixes]:
+    roots = tuple((name, str(root)) for name, root in catalog.roots.items())
+    training = Mixes(str(catalog.path), roots, mix, "train", config.seed, config.items)
+    return {
+        "train": training,
+        "validation": replace(training, split="validation", seed=config.eval_seed, n_items=config.val_size),
+        "test": replace(training, split="test", seed=config.eval_seed, n_items=config.test_size),
+    }
+
+
+def _extractor(config: BaselineConfig, training: Mixes, cache: Path) -> Extractor:
+    if config.features == "descriptors":
+        return Descriptors(training.mix.sample_rate)
+    # Networks are imported only where they are needed.
+    from mixlab.training.baselines.embeddings import find_embeddings
+
+    return find_embeddings(config, training, cache)
+
+
+def _title(config: BaselineConfig, extractor: Extractor) -> str:
+    if config.features == "descriptors":
+        return "MFCC with deltas and spectral statistics (librosa)"
+    level = ", mixes scaled to full scale" if getattr(extractor, "peak", False) else ""
+    return f"frozen embeddings of {getattr(extractor, 'title', config.weights)}{level}"
+
+
+def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier:
+    if config.classifier == "forest":
+        return fit_forest(
+            features["train"],
+            trees=config.trees,
+            min_leaf=config.min_leaf,
+            balanced=config.balanced,
+            seed=config.seed,
+            workers=config.workers or -1,
+        )
+    return fit_linear(
+        features["train"],
+        features["validation"],
+        kind=config.classifier,
+        strengths=config.strengths,
+        balanced=config.balanced,
+        seed=config.seed,
+    )
+
+
+def _info(
+    out: Path, catalog: Catalog, mix: MixConfig, config: BaselineConfig, labels: LabelSet
+) -> dict[str, Any]:
+    return {
+        "command": "baseline",
+        "seed": config.seed,
+        "eval_seed": config.eval_seed,
+        "catalog": catalog_entry(catalog, out),
+        "note": demo_note(catalog.path, *catalog.roots.values()),
+        "labels": label_info(labels),
+        "mix_hash": mix.content_hash,
+        "classifier": config.classifier,
+    }
+
+
+def _predict(dataset: MixDataset, features: Features, classifier: Classifier) -> Predictions:
+    recipes = [
+        dataset.recipe(index, attempt=attempt) for index, attempt in enumerate(features.attempt.tolist())
+    ]
+    return Predictions(
+        labels=dataset.label_names,
+        split=np.array([dataset.split] * len(recipes), dtype=object),
+        index=np.arange(len(recipes), dtype=np.int64),
+        group=np.array([recipe.sources[0].stem.rpartition("/")[0] for recipe in recipes], dtype=object),
+        scores=classifier.scores(features.values),
+        targets=features.targets,
+        mask=features.mask,
+        recipes=np.array([recipe.to_json() for recipe in recipes], dtype=object),
+    )
+
+
+def evaluate_baseline(run: Run) -> Evaluation:
+    """Score a baseline's stored predictions again, and write its report; nothing is mixed or fitted.
+
+    Thresholds are fitted on validation, as for every run.
+
+    Raises:
+        RunError: it is no run of a baseline, or holds no predictions.
+    """
+    check_command(run, "baseline")
+    run.check_writable()
+    config = from_plain(BaselineConfig, run.config["baseline"])
+    predictions, info = run.predictions(), run.info
+    scored = score_splits(
+        predictions,
+        info["labels"]["parents"],
+        splits=SPLITS,
+        n_resamples=config.bootstrap,
+        seed=config.eval_seed,
+    )
+    redrawn = {
+        split: sum(json.loads(str(recipe))["attempt"] > 0 for recipe in predictions.only(split).recipes)
+        for split in SPLITS
+    }
+    evaluation = Evaluation(scored.splits, str(info["note"]), redrawn)
+    run.write_report({"schema": 1, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
+    run.update(status="evaluated")
+    return evaluation
+
+
+def _markdown(run: Run, evaluation: Evaluation) -> str:
+    info, fitted = run.info, run.info["fitted"]
+    lines = [f"# {run.path.name}", ""]
+    if evaluation.note:
+        lines += [f"**{evaluation.note[0].upper()}{evaluation.note[1:]}.**", ""]
+    strength = "" if fitted["strength"] is None else f" (C = {fitted['strength']:g}, chosen on validation)"
+    settings = run.config["baseline"]
+    lines += [
+        f"- {info['features']}, {fitted['values']} values; {info['classifier']}{strength} per class, fitted "
+        f"on {settings['items']} mixes, seed {info['seed']}; unknown targets left out",
+        f"- catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
+        f"`{info['labels']['content_hash']}`",
+        "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
+    ]
+    if fitted["constant_classes"]:
+        names = ", ".join(fitted["constant_classes"])
+        lines.append(f"- always or never present in training, so given a constant score: {names}")
+    for split in reversed(SPLITS):
+        scores = evaluation.splits[split]
+        lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
+        if evaluation.redrawn[split]:
+            lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
+        lines.append(format_markdown(scores))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,85 @@
+"""Which process of how many this is in a training; ``mixlab.mixing.ranks`` says it of a stream."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from mixlab.errors import ConfigError
+from mixlab.mixing.ranks import find_place
+
+__all__ = ["World"]
+
+
+@dataclass(frozen=True)
+class World:
+    """A process among those that ``torchrun`` started; alone by default.
+
+    Attributes:
+        rank: Number of this process among all.
+        size: Processes altogether.
+        local_size: Processes on this machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "World":
+        """Return what ``torchrun`` says in the environment; alone without it.
+
+        Raises:
+            ConfigError: something else started several processes, each of which would train by itself.
+        """
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            place = find_place()
+            if place.world_size > 1:
+                raise ConfigError(
+                    f"This is process {place.rank} of {place.world_size} that srun, mpirun or the like has "
+                    "started, each of which would train alone. mixlab's processes find each other through "
+                    "torchrun: start one of it per machine (srun --ntasks-per-node=1 torchrun "
+                    "--nnodes=MACHINES --nproc-per-node=PROCESSES --rdzv-backend=c10d "
+                    "--rdzv-endpoint=FIRST_MACHINE:29500 --no-python mixlab train ...), or a single process "
+                    "(srun --ntasks=1)."
+                )
+            return cls()
+        names = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+        return cls(*(int(os.environ[name]) for name in names))
+
+    @property
+    def n_nodes(self) -> int:
+        """Machines, all with the same number of processes."""
+        return self.size // self.local_size
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> int:
+        """Return this process's part of a batch.
+
+        Raises:
+            ConfigError: the batch cannot be divided evenly, or leaves a process fewer than two items.
+        """
+        if batch_size % self.size or batch_size // self.size < 2:
+            raise ConfigError(
+                f"train.batch_size={batch_size} must be a multiple of the {self.size} processes and give "
+                "each at least 2 items."
+            )
+        return batch_size // self.size
+
+    @staticmethod
+    def accelerator(choice: str) -> str:
+        """Return ``cuda`` or ``cpu`` for a choice of ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            ConfigError: CUDA was asked for, and there is no device.
+        """
+        available = torch.cuda.is_available()
+        if choice == "cuda" and not available:
+            raise ConfigError(
+                "train.accelerator=cuda, but torch finds no CUDA device; set it to auto or cpu."
+            )
+        return "cuda" if available and choice != "cpu" else "cpu"

@@ -1,0 +1,158 @@
+"""What a training minimises, and in which precision: pure functions around a model."""
+
+import copy
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixlab.errors import ConfigError
+from mixlab.training.mcm_loss import mcm_loss_with_logits
+from mixlab.training.transfer import set_training_mode
+
+__all__ = [
+    "LossFunction",
+    "balanced_weights",
+    "faster_precision",
+    "make_loss",
+    "masked_bce_with_logits",
+    "measure_precision",
+    "smoothed_rates",
+    "step_seed",
+]
+
+LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of logits, targets and mask, all ``(B, C)``; returns a scalar."""
+
+PRECISIONS = ("fp32", "bf16")
+
+MAX_WEIGHT = 10.0
+"""Most that one target counts under balanced class weights."""
+
+BF16_GAIN = 1.2
+"""How many times faster bf16 must be to be taken."""
+
+
+def masked_bce_with_logits(
+    logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Return the mean binary cross-entropy over the known targets, as a scalar.
+
+    Unknown targets (``mask`` False) have no influence, whatever value they hold; where nothing is known
+    the loss is 0. Under several processes the mean is over each one's own known targets, and the averaged
+    gradients are not weighted by how many these are.
+
+    Args:
+        logits: ``(B, C)`` model outputs, before the sigmoid.
+        targets: ``(B, C)`` 0 or 1.
+        mask: ``(B, C)`` bool, True where the target is known.
+        weights: ``(2, C)`` what a negative and a positive of each class counts; None counts all alike. The
+            sum is still divided by the number of known targets, so that the step's size does not depend
+            on which classes a batch happens to hold.
+    """
+    # Computed in float32 also under autocast: bfloat16 sums lose small differences.
+    known = mask.to(torch.float32)
+    safe = torch.where(mask, targets.to(torch.float32), torch.zeros_like(known))
+    losses = functional.binary_cross_entropy_with_logits(logits.float(), safe, reduction="none")
+    if weights is not None:
+        weights = weights.to(losses.device)
+        losses = losses * torch.where(safe > 0.5, weights[1], weights[0])
+    return (losses * known).sum() / known.sum().clamp(min=1.0)
+
+
+def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
+    """Return the weights of negatives and positives per class, float32 ``(2, C)``, for given rates.
+
+    With the rate r of a class among its known targets, a positive weighs ``1 / (2 r)`` and a negative
+    ``1 / (2 (1 - r))``: both halves of every class weigh the same, and the mean weight of a class is 1.
+    No weight exceeds ``MAX_WEIGHT``, or a class heard once would decide over all others; those of classes
+    rarer than one in twenty are thus held back.
+
+    Args:
+        rates: ``(C,)`` in (0, 1), as ``smoothed_rates`` returns them.
+
+    Raises:
+        ConfigError: a rate outside (0, 1).
+    """
+    if not ((rates > 0) & (rates < 1)).all():
+        raise ConfigError(f"Class weights need rates between 0 and 1, got {rates.tolist()}.")
+    weights = np.stack([0.5 / (1.0 - rates), 0.5 / rates]).clip(max=MAX_WEIGHT)
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def smoothed_rates(targets: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return ``(C,)`` how often each class is present where it is known, never quite 0 or 1.
+
+    One present and one absent item are added to every class (Laplace's rule), so that a class which is
+    not among the items, or is never known, has a rate too.
+
+    Args:
+        targets: ``(N, C)`` 0 or 1.
+        mask: ``(N, C)`` True where known.
+    """
+    positives = ((targets > 0.5) & mask).sum(axis=0)
+    return np.asarray((positives + 1.0) / (mask.sum(axis=0) + 2.0), np.float64)
+
+
+def make_loss(
+    kind: str, *, related: NDArray[np.bool_] | None = None, weights: Tensor | None = None
+) -> LossFunction:
+    """Return the loss of a configuration as a function of logits, targets and mask, all ``(B, C)``.
+
+    Args:
+        kind: ``bce`` or ``mcm``.
+        related: For ``mcm``, the ancestry of the classes, ``(C, C)``.
+        weights: For ``bce``, float32 ``(2, C)`` from ``balanced_weights``, or None.
+
+    Raises:
+        ConfigError: ``mcm`` without an ancestry.
+    """
+    if kind == "mcm":
+        if related is None:
+            raise ConfigError("The max constraint loss needs the ancestry of the classes.")
+        tree = related
+        return lambda logits, targets, mask: mcm_loss_with_logits(logits, targets, mask, tree)
+    return lambda logits, targets, mask: masked_bce_with_logits(logits, targets, mask, weights)
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of one training step's dropout, so that a resumed step repeats it exactly."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def measure_precision(
+    model: nn.Module, n_samples: int, n_classes: int, *, batch_size: int, device: torch.device, steps: int = 4
+) -> dict[str, float]:
+    """Time training steps in fp32 and in bf16 mixed precision; return items per second of each.
+
+    Works on copies of the model and leaves the global random state as it was. The best of ``steps``
+    steps counts, after one to warm up; the two take turns, so that a busy moment of the machine hits both.
+    """
+    batch = batch_size if device.type != "cpu" else min(batch_size, 8)
+    best = dict.fromkeys(PRECISIONS, float("inf"))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        audio = torch.randn(batch, 1, n_samples, device=device)
+        targets = torch.zeros(batch, n_classes, device=device)
+        mask = torch.ones(batch, n_classes, dtype=torch.bool, device=device)
+        probe = copy.deepcopy(model).to(device)
+        set_training_mode(probe)
+        for step in range(steps + 1):
+            for name in PRECISIONS:
+                begin = time.perf_counter()
+                with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
+                    logits = probe(audio)
+                torch.autograd.backward(masked_bce_with_logits(logits, targets, mask))
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                if step:
+                    best[name] = min(best[name], time.perf_counter() - begin)
+    return {name: batch / seconds for name, seconds in best.items()}
+
+
+def faster_precision(rates: dict[str, float]) -> str:
+    """Return ``bf16`` where it is clearly faster, else ``fp32``: its digits are worth something."""
+    return "bf16" if rates["bf16"] > BF16_GAIN * rates["fp32"] else "fp32"

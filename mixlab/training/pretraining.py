@@ -1,0 +1,423 @@
+"""Pretraining on MTG-Jamendo: what ``mixlab pretrain`` does, with the loop that ``mixlab train`` uses.
+
+The result is a run like any other: its model can be fine-tuned (``--train.pretrained RUN``), tags files and
+is scored per tag, each test track by evenly spaced chunks whose scores are averaged.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from mixlab.corpora.clips.mtg_jamendo import (
+    JamendoConfig,
+    JamendoCorpus,
+    JamendoTrack,
+    TrackChunks,
+    TrackLoader,
+    TrackStream,
+    even_starts,
+    open_jamendo,
+)
+from mixlab.errors import CatalogMismatchError, ConfigError
+from mixlab.evaluation import score_splits
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.report import format_markdown
+from mixlab.models import TaggingModel, n_parameters
+from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
+from mixlab.training.config import from_plain
+from mixlab.training.provenance import (
+    CHANGEABLE,
+    Report,
+    changed_settings,
+    choose_precision,
+    demo_note,
+    how_it_ended,
+    label_info,
+    moved,
+    note_end,
+    note_start,
+    say,
+    started,
+    torch_threads,
+)
+from mixlab.training.run import Run
+from mixlab.training.run_kinds import check_command
+from mixlab.training.transfer import new_model, pretrained_facts
+from mixlab.utils.random import open_stream
+
+__all__ = ["chosen_tracks", "evaluate_pretrained", "pretrain"]
+
+SPLITS = ("validation", "test")
+MEMORY_LIMIT = 1 << 30
+"""Validation chunks are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
+
+
+def pretrain(
+    root: str | Path,
+    out: str | Path,
+    jamendo: JamendoConfig,
+    config: TrainConfig,
+    *,
+    metadata: str | Path | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+) -> tuple[Run, Evaluation | None]:
+    """Train a tagger on MTG-Jamendo, then score it per tag on the official test split.
+
+    Every epoch hears ``epoch_size`` chunks, each track once before any comes again. ``val_size`` and
+    ``test_size`` are the most tracks that are scored of a split; fewer are chosen by ``eval_seed``.
+
+    Args:
+        root: The dataset, or the folder of its audio.
+        out: Folder of the run; new or empty, unless ``resume``.
+        jamendo: Which tags and split, and how tracks are cut.
+        config: Settings of the training.
+        metadata: Where the dataset's tables lie, if not below ``root``.
+        resume: Go on with the run in ``out`` from its last checkpoint.
+        report: Called with lines of progress; None says nothing and shows no progress bar.
+
+    Returns:
+        The run, and its scores; None instead of scores when the training was interrupted, and in all
+        processes but the first of a distributed training.
+
+    Raises:
+        ConfigError: settings contradict each other, or those of the run that is to go on.
+        CorpusError: tables or audio are not where they are expected.
+        RunError: ``out`` is in use, or there is nothing to go on with.
+    """
+    _check(config)
+    corpus = open_jamendo(root, jamendo, metadata=metadata)
+    _say_what_is_there(corpus, report)
+    world, run = World.from_environment(), Run(Path(out))
+    settings = {
+        "root": str(Path(root).absolute()),
+        "out": str(Path(out).absolute()),
+        "metadata": None if metadata is None else str(Path(metadata).absolute()),
+        "jamendo": asdict(jamendo),
+        "train": asdict(config),
+    }
+    ended = None
+    if resume:
+        Run.open(out).check_writable()
+        ended = _reopen(Run.open(out), settings, config, corpus, first=world.is_first)
+    elif world.is_first:
+        Run.create(run.path, settings, _run_info(corpus, config))
+    with torch_threads(config.threads):
+        if ended is None:
+            ended = _fit(run, corpus, config, world, resume=resume, report=report)
+    if not world.is_first or ended == "interrupted":
+        return run, None
+    return run, evaluate_pretrained(run, corpus, report=report)
+
+
+def _check(config: TrainConfig) -> None:
+    for name, value in (("cached_items", 0), ("loss", "bce"), ("class_weights", "none")):
+        if getattr(config, name) != value:
+            raise ConfigError(
+                f"train.{name}={getattr(config, name)} is made for mixes; pretraining knows only {value}."
+            )
+    if config.transfer == "random_frozen":
+        raise ConfigError(
+            "train.transfer=random_frozen leaves nothing worth pretraining; choose scratch or finetune."
+        )
+
+
+def _say_what_is_there(corpus: JamendoCorpus, report: Report | None) -> None:
+    counts = ", ".join(f"{len(tracks)} {split}" for split, tracks in corpus.tracks.items())
+    say(report, f"MTG-Jamendo {corpus.labels.name}, split {corpus.config.split}: {counts} tracks")
+    lacking = {split: len(ids) for split, ids in corpus.missing.items() if ids}
+    if lacking:
+        counts = ", ".join(f"{count} {split}" for split, count in lacking.items())
+        say(report, f"no audio for {counts} tracks: they are left out, and scores are not the official ones")
+
+
+def _outputs(corpus: JamendoCorpus) -> dict[str, Any]:
+    # Artists tag as they like: 'violin' without 'strings' is no contradiction.
+    return label_info(corpus.labels, [None] * len(corpus.labels))
+
+
+def _run_info(corpus: JamendoCorpus, config: TrainConfig) -> dict[str, Any]:
+    return {
+        "command": "pretrain",
+        "seed": config.seed,
+        "eval_seed": config.eval_seed,
+        "catalog": {"path": str(corpus.root.absolute()), "content_hash": corpus.content_hash},
+        "note": demo_note(corpus.root),
+        "labels": _outputs(corpus),
+        "tracks": {split: len(tracks) for split, tracks in corpus.tracks.items()},
+        "missing_tracks": {split: len(ids) for split, ids in corpus.missing.items()},
+    }
+
+
+def _reopen(
+    run: Run, settings: Mapping[str, Any], config: TrainConfig, corpus: JamendoCorpus, *, first: bool
+) -> str | None:
+    """Check that a run can go on; return how it ended if there is nothing left to train."""
+    kinds = {"jamendo": JamendoConfig, "train": TrainConfig}
+    changed = changed_settings(run.config, settings, kinds, ("root", "metadata", *CHANGEABLE))
+    if run.info["catalog"]["content_hash"] != corpus.content_hash:
+        changed.append("the tracks that are there, or their tags")
+    if changed:
+        raise ConfigError(
+            f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with those "
+            f"(mixlab pretrain --config {run.path}/config.yaml --resume), or choose another --out."
+        )
+    ended = how_it_ended(run, config)
+    if first:
+        run.write_config(settings)
+    return ended
+
+
+def chosen_tracks(tracks: Sequence[JamendoTrack], most: int, seed: int) -> list[JamendoTrack]:
+    """Return at most ``most`` tracks, chosen by ``seed``, in the order of the table."""
+    if most >= len(tracks):
+        return list(tracks)
+    places = open_stream(seed, 0, 0, "scored tracks").sample(len(tracks), most)
+    return [tracks[place] for place in sorted(places)]
+
+
+def _chunks(
+    corpus: JamendoCorpus, tracks: Sequence[JamendoTrack], config: TrainConfig, count: int
+) -> TrackChunks:
+    return TrackChunks(
+        tracks,
+        corpus.labels.names,
+        duration_s=corpus.config.duration_s,
+        sample_rate=config.model.sample_rate,
+        count=count,
+    )
+
+
+class _ChunkBatches:
+    """The chunks of a fixed set as batches, again and again."""
+
+    def __init__(self, chunks: TrackChunks, config: TrainConfig) -> None:
+        self.chunks, self.config = chunks, config
+
+    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of batches
+        return self.chunks.batches(self.config.batch_size, num_workers=self.config.num_workers)
+
+
+def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Iterable[Mapping[str, Tensor]]:
+    tracks = chosen_tracks(corpus.tracks["validation"], config.val_size, config.eval_seed)
+    count = corpus.config.val_chunks
+    mine = tracks[world.rank :: world.size] or tracks[:1]
+    batches = _ChunkBatches(_chunks(corpus, mine, config, count), config)
+    size = 4 * len(mine) * count * batches.chunks.tagged.samples
+    return list(batches) if size <= MEMORY_LIMIT else batches
+
+
+def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: TaggingModel) -> dict[str, Any]:
+    info = run.info
+    duration_s = corpus.config.duration_s
+    return {
+        "schema": 1,
+        "config": asdict(model.config),
+        "labels": _outputs(corpus),
+        "input": {"sample_rate": config.model.sample_rate, "duration_s": duration_s, "channels": 1},
+        "output": "logits; apply a sigmoid for scores; average the scores of a track's chunks",
+        "parameters": n_parameters(model),
+        "transfer": config.transfer,
+        "pretrained": config.pretrained,
+        "pretrained_file": pretrained_facts(config),
+        "jamendo_split": corpus.config.split,
+        "trained_on": f"MTG-Jamendo, {corpus.labels.name}, split {corpus.config.split}",
+        "licence_data": "metadata CC BY-NC-SA 4.0; each track under its own Creative Commons licence",
+        "catalog_hash": info["catalog"]["content_hash"],
+        "note": info["note"],
+        "versions": info["versions"],
+    }
+
+
+def _fit(
+    run: Run, corpus: JamendoCorpus, config: TrainConfig, world: World, *, resume: bool, report: Report | None
+) -> str:
+    from mixlab.training.loop import StopRequest, fit
+
+    stream = TrackStream(
+        corpus.tracks["train"],
+        corpus.labels.names,
+        duration_s=corpus.config.duration_s,
+        sample_rate=config.model.sample_rate,
+        seed=config.seed,
+        epoch_size=config.epoch_size,
+        batch_size=world.share(config.batch_size),
+        rank=world.rank,
+        world_size=world.size,
+    )
+    n_samples, n_classes = stream.tagged.samples, len(corpus.labels)
+    model = new_model(config, n_classes, n_samples)
+    say(report, "decoding validation chunks")
+    validation = _validation(corpus, config, world)
+    precision = choose_precision(run, model, config, n_samples, n_classes, world, resume=resume)
+    accelerator = world.accelerator(config.accelerator)
+    if world.is_first:
+        note_start(run, model, config, precision, world, report)
+    begin = time.perf_counter()
+    loader = TrackLoader(stream, num_workers=config.num_workers, pin_memory=accelerator == "cuda")
+    with StopRequest().on_interrupt() as stop:
+        result = fit(
+            run,
+            model,
+            loader,
+            validation,
+            config,
+            precision=precision,
+            card=_model_card(run, corpus, config, model) if world.is_first else {},
+            world=world,
+            stop=stop,
+            report=report,
+        )
+    if loader.redrawn:
+        say(report, f"{loader.redrawn} chunks were taken from other tracks, as theirs could not be read")
+    if world.is_first:
+        note_end(run, result, config, time.perf_counter() - begin)
+    return result.reason
+
+
+def _predict_split(
+    model: TaggingModel,
+    corpus: JamendoCorpus,
+    split: str,
+    config: TrainConfig,
+    *,
+    show: bool,
+) -> tuple[Predictions, int]:
+    """Score a split's tracks; return the predictions and how many tracks could not be read."""
+    most = config.val_size if split == "validation" else config.test_size
+    tracks = chosen_tracks(corpus.tracks[split], most, config.eval_seed)
+    chunks = _chunks(corpus, tracks, config, corpus.config.eval_chunks)
+    with tqdm(
+        total=len(tracks), desc=split, unit="track", leave=False, disable=None if show else True
+    ) as bar:
+        batches = chunks.batches(config.batch_size, num_workers=config.num_workers, progress=bar.update)
+        scored = predict(model, batches, device=World.accelerator(config.accelerator))
+    index, first = np.unique(scored["index"], return_index=True)
+    mean = scored["scores"].reshape(len(index), chunks.count, -1).mean(axis=1)
+    kept = [tracks[place] for place in index.tolist()]
+    predictions = Predictions(
+        labels=corpus.labels.names,
+        split=np.array([split] * len(kept), dtype=object),
+        index=index,
+        group=np.array([track.artist for track in kept], dtype=object),
+        scores=mean.astype(np.float32),
+        targets=scored["target"][first],
+        mask=scored["mask"][first],
+        recipes=np.array([_recipe(track, chunks) for track in kept], dtype=object),
+    )
+    return predictions, len(tracks) - len(kept)
+
+
+def _recipe(track: JamendoTrack, chunks: TrackChunks) -> str:
+    """Say in one line what a row of the predictions is of; no recipe of a mix."""
+    starts = even_starts(track.duration_s, chunks.tagged.duration_s, chunks.count)
+    about = [round(start, 2) for start in starts]
+    return json.dumps({"corpus": "mtg_jamendo", "track": track.track, "path": track.path, "about_s": about})
+
+
+def evaluate_pretrained(
+    run: Run,
+    corpus: JamendoCorpus | None = None,
+    *,
+    root: str | Path | None = None,
+    num_workers: int | None = None,
+    report: Report | None = None,
+) -> Evaluation:
+    """Score a pretrained run's model per tag, and write predictions and report.
+
+    Each track's score is the mean over its evenly spaced chunks. Thresholds are fitted on validation.
+
+    Args:
+        run: A run that ``pretrain`` made.
+        corpus: Its corpus; None opens the one in its configuration.
+        root: Where that lies now, if it has moved.
+        num_workers: Processes that decode; None takes the run's setting.
+        report: Called with lines of progress.
+
+    Raises:
+        RunError: the run has no model yet, or is none of pretraining.
+        CorpusError: the corpus is not where it was.
+        CatalogMismatchError: other tracks are there than those the run was made with, or other tags.
+    """
+    check_command(run, "pretrain")
+    run.check_writable()
+    stored = run.config
+    config = from_plain(TrainConfig, stored["train"])
+    if num_workers is not None:
+        config = replace(config, num_workers=num_workers)
+    jamendo = from_plain(JamendoConfig, stored["jamendo"])
+    corpus = corpus or _open_again(run, jamendo, root)
+    model = load_model(run)
+    say(report, f"scoring the best epoch, {jamendo.eval_chunks} chunks per track")
+    parts, unread = [], {}
+    with torch_threads(config.threads):
+        for split in SPLITS:
+            predictions, unread[split] = _predict_split(model, corpus, split, config, show=report is not None)
+            parts.append(predictions)
+    joined = Predictions.join(parts)
+    run.write_predictions(joined)
+    scored = score_splits(
+        joined,
+        [None] * len(corpus.labels),
+        splits=SPLITS,
+        n_resamples=config.bootstrap,
+        seed=config.eval_seed,
+    )
+    evaluation = Evaluation(scored.splits, str(run.info["note"]), dict.fromkeys(SPLITS, 0))
+    run.update_card(**scored.card())
+    run.write_report(
+        {"schema": 1, **asdict(evaluation), "unreadable_tracks": unread}, _markdown(run, evaluation, unread)
+    )
+    run.update(status="evaluated")
+    for split, count in unread.items():
+        if count:
+            say(report, f"{count} {split} tracks could not be read and are left out")
+    return evaluation
+
+
+def _open_again(run: Run, jamendo: JamendoConfig, root: str | Path | None) -> JamendoCorpus:
+    """Open a run's corpus, and refuse another one."""
+    stored = run.config
+    # Where the tables lay with the audio, they have moved with it.
+    corpus = open_jamendo(root or stored["root"], jamendo, metadata=stored["metadata"])
+    expected = run.info["catalog"]["content_hash"]
+    if corpus.content_hash != expected:
+        raise CatalogMismatchError(
+            f"{run.path} was made with other tracks or tags than those at {corpus.root} (hash {expected}, "
+            f"found {corpus.content_hash}): its scores would be of other tracks. Say where its tracks lie "
+            "(--root mtg_jamendo=FOLDER)."
+        )
+    return corpus
+
+
+def _markdown(run: Run, evaluation: Evaluation, unread: Mapping[str, int]) -> str:
+    info, card = run.info, run.card
+    lines = [f"# {run.path.name}", ""]
+    if evaluation.note:
+        lines += [f"**{evaluation.note[0].upper()}{evaluation.note[1:]}.**", ""]
+    lines += [
+        f"- trained on {card['trained_on']}, {info['tracks']['train']} tracks, seed {info['seed']}, "
+        f"{info['precision']} on {info['device']}; best epoch {card['trained']['epoch']} of "
+        f"{len(run.metrics())}",
+        f"- each track: mean score of {run.config['jamendo']['eval_chunks']} evenly spaced chunks of "
+        f"{card['input']['duration_s']:g} s; intervals draw artists",
+        f"- {started(card)}",
+        "- relative change of each module's weights since the start: " + moved(card),
+        "- published figures on this task are macro ROC-AUC and macro PR-AUC (here AP) over all 50 tags",
+        "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
+        "- 'mixes' and 'songs' below are tracks and artists",
+    ]
+    for split in reversed(SPLITS):
+        scores = evaluation.splits[split]
+        left_out = unread[split] + info["missing_tracks"][split]
+        more = f" ({left_out} without readable audio are left out)" if left_out else ""
+        lines += ["", f"## {split}: {scores.n_items} tracks of {scores.n_groups} artists{more}", ""]
+        lines.append(format_markdown(scores))
+    return "\n".join(lines) + "\n"

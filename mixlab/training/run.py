@@ -1,0 +1,468 @@
+"""Run folders: everything one training leaves behind. Nothing else reads or writes these files.
+
+======================  =================================================================================
+``run.json``            schema, status, seeds, versions, git commit, catalog, label set, parameters
+``config.yaml``         the resolved configuration; ``mixlab train --config`` takes it back
+``metrics.csv``         one row per epoch
+``checkpoints/``        ``last.ckpt``, from which training goes on; embeddings of ``train.cached_items``
+``model.safetensors``   weights of the best epoch so far
+``model.json``          their card: architecture, classes, input, where they come from, thresholds
+``predictions.parquet`` per mix of validation and test: scores, targets, mask, recipe; the recipes are
+                        the fixed test set, complete: each renders to its mix and its stored target again
+``report.json``, ``.md``  the scores
+``tensorboard/``        the same curves for TensorBoard
+======================  =================================================================================
+
+Files are written under a temporary name and renamed, so that a reader never sees half of one.
+"""
+
+import csv
+import io
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from numpy.typing import NDArray
+
+from mixlab import __version__
+from mixlab.errors import MissingDependencyError, RunError
+from mixlab.evaluation.predictions import Predictions
+from mixlab.utils.files import check_writable, discard_damaged, make_folder, write_atomic
+from mixlab.utils.plain import plain
+from mixlab.utils.yaml import load_yaml
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+__all__ = ["METRIC_COLUMNS", "Run", "provenance", "read_tensors"]
+
+SCHEMA_VERSION = 1
+
+METRIC_COLUMNS = (
+    "epoch",
+    "step",
+    "train_loss",
+    "validation_loss",
+    "validation_macro_ap",
+    "validation_macro_roc_auc",
+    "lr_head",
+    "lr_backbone",
+    "items_per_s",
+    "seconds",
+    "best",
+)
+"""Columns of ``metrics.csv``.
+
+``seconds`` counts training and validation of the epoch, ``items_per_s`` only training.
+"""
+
+STATUSES = ("training", "interrupted", "trained", "evaluated")
+
+_VERSIONED = ("torch", "torchaudio", "lightning", "numpy", "scikit-learn", "soundfile", "soxr", "pedalboard")
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    source = Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _git_commit() -> dict[str, Any] | None:
+    """Return commit and cleanliness of mixlab's checkout; None for an installed package."""
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != Path(__file__).resolve().parent.parent:
+        return None
+    commit = _git("rev-parse", "--verify", "HEAD")
+    return None if commit is None else {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+
+
+def provenance() -> dict[str, Any]:
+    """Return what software makes a run: versions of the packages that shape numbers, git commit."""
+    versions = {"mixlab": __version__, "python": platform.python_version()}
+    versions |= {name: found for name in _VERSIONED if (found := _installed(name))}
+    return {"versions": versions, "git": _git_commit()}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _json_bytes(data: object) -> bytes:
+    return (json.dumps(plain(data), indent=2, allow_nan=False) + "\n").encode()
+
+
+class Run:
+    """One run folder.
+
+    ``Run.create`` starts one, ``Run.open`` opens one that exists, also while it trains or after it was
+    stopped; methods that need a file which is not there yet say which command makes it.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Wrap a folder without looking at it; use ``create`` or ``open``."""
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, path: str | Path, config: Mapping[str, Any], info: Mapping[str, Any]) -> "Run":
+        """Start a run in a new or empty folder.
+
+        Args:
+            path: The folder.
+            config: The resolved configuration, plain or dataclasses.
+            info: Further entries of ``run.json``.
+
+        Raises:
+            RunError: the folder already holds something.
+        """
+        run = cls(Path(path))
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            if (run.path / "run.json").is_file():
+                raise RunError(
+                    f"{run.path} already holds a run. Choose another --out, go on with it by --resume=true, "
+                    "or remove the folder."
+                )
+            raise RunError(f"{run.path} is not an empty folder. Choose another --out.")
+        make_folder(run.checkpoints)
+        run.write_config(config)
+        now = _now()
+        head = {"schema": SCHEMA_VERSION, "status": "training", "created": now, "updated": now}
+        write_atomic(run.path / "run.json", _json_bytes({**head, **provenance(), **info}))
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Open a run.
+
+        Raises:
+            RunError: the folder is missing, is no run, is damaged, or was written by another schema.
+        """
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            why = "it is a file" if run.path.exists() else "the folder does not exist"
+            raise RunError(f"No run at {run.path}: {why}. 'mixlab train' makes runs.")
+        if not (run.path / "run.json").is_file():
+            raise RunError(f"{run.path} is no run: it has no run.json. 'mixlab train' makes runs.")
+        schema = run.info.get("schema")
+        if schema != SCHEMA_VERSION:
+            raise RunError(
+                f"{run.path}/run.json has schema {schema!r}, this mixlab reads {SCHEMA_VERSION}. "
+                "Use the mixlab release that wrote it."
+            )
+        return run
+
+    def check_writable(self) -> None:
+        """See to it, before the work, that its results can be written into the folder.
+
+        Raises:
+            OutputError: they cannot.
+        """
+        check_writable(self.path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard events."""
+        return self.path / "tensorboard"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Where the checkpoint lies from which training goes on; it may not exist yet."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        return self._read_json("run.json", "a run that 'mixlab train' started")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration: ``catalog`` and ``out`` (absolute), ``mix``, ``train``.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        try:
+            data = load_yaml((self.path / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise RunError(f"{self.path}/config.yaml cannot be read: {error}. The run is damaged.") from error
+        if not isinstance(data, dict):
+            raise RunError(f"{self.path}/config.yaml holds no settings. The run is damaged.")
+        return data
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the resolved configuration, plain or dataclasses."""
+        text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+        write_atomic(self.path / "config.yaml", text.encode())
+
+    def update(self, **entries: Any) -> None:  # noqa: ANN401 - entries of a JSON file
+        """Add or replace entries of ``run.json``.
+
+        Raises:
+            RunError: the status is none of ``STATUSES``.
+        """
+        status = entries.get("status", "training")
+        if status not in STATUSES:
+            raise RunError(f"A run's status is one of {', '.join(STATUSES)}, got {status!r}.")
+        write_atomic(self.path / "run.json", _json_bytes({**self.info, **entries, "updated": _now()}))
+
+    def _read_json(self, name: str, made_by: str) -> dict[str, Any]:
+        file = self.path / name
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{file} is missing: expected {made_by}.") from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise RunError(f"{file} is damaged: {error}.") from error
+        if not isinstance(data, dict):
+            raise RunError(f"{file} is damaged: expected a JSON object.")
+        return data
+
+    def write_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add the row of an epoch; rows of this and later epochs from before a resume are replaced.
+
+        Args:
+            row: Values for ``METRIC_COLUMNS``; what is missing stays empty.
+        """
+        kept = [old for old in self.metrics() if old["epoch"] < row["epoch"]]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, METRIC_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for values in [*kept, row]:
+            writer.writerow({k: _cell(values.get(k)) for k in METRIC_COLUMNS})
+        write_atomic(self.path / "metrics.csv", text.getvalue().encode())
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Return the rows of ``metrics.csv`` as numbers, NaN where a cell is empty; [] before the first.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        file = self.path / "metrics.csv"
+        if not file.is_file():
+            return []
+        try:
+            with file.open(newline="", encoding="utf-8") as handle:
+                rows = [dict(row) for row in csv.DictReader(handle)]
+            return [{k: float(v) if v else math.nan for k, v in row.items()} for row in rows]
+        except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+            raise RunError(f"{file} is damaged: {error}.") from error
+
+    def write_model(self, state: Mapping[str, "Tensor"], card: Mapping[str, Any]) -> None:
+        """Write weights and their card; the card carries the weights' checksum.
+
+        Args:
+            state: State dict.
+            card: Everything needed to build the model and to name its outputs.
+        """
+        data = _safetensors().save({k: v.detach().cpu().contiguous() for k, v in state.items()})
+        write_atomic(self.path / "model.safetensors", data)
+        write_atomic(self.path / "model.json", _json_bytes({**card, "sha256": sha256(data).hexdigest()}))
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there are weights, those of the best epoch so far."""
+        return (self.path / "model.safetensors").is_file() and (self.path / "model.json").is_file()
+
+    def update_card(self, **entries: Any) -> None:  # noqa: ANN401 - entries of a JSON file
+        """Add or replace entries of the model's card.
+
+        Raises:
+            RunError: there is no card yet.
+        """
+        write_atomic(self.path / "model.json", _json_bytes({**self.card, **entries}))
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The content of ``model.json``.
+
+        Raises:
+            RunError: there is none, or it is damaged.
+        """
+        return self._read_json("model.json", f"a finished epoch; {self._resume_hint()}")
+
+    @property
+    def resume_command(self) -> str:
+        """What to type for the training to go on."""
+        return f"mixlab {self.info.get('command', 'train')} --config {self.path}/config.yaml --resume=true"
+
+    def _resume_hint(self) -> str:
+        return f"go on with '{self.resume_command}'"
+
+    def read_model(self) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
+        """Return the weights of the best epoch and their card.
+
+        Raises:
+            RunError: there are none yet, or the file differs from the one that was written.
+        """
+        card, file = self.card, self.path / "model.safetensors"
+        if not file.is_file():
+            raise RunError(f"{file} is missing: no epoch was finished; {self._resume_hint()}.")
+        data = file.read_bytes()
+        if sha256(data).hexdigest() != card.get("sha256"):
+            raise RunError(f"{file} is damaged: its checksum differs from that in model.json.")
+        return dict(_safetensors().load(data)), card
+
+    def write_embeddings(self, items: Mapping[str, "Tensor"]) -> None:
+        """Write the embeddings of the mixes that a frozen backbone is trained behind."""
+        data = _safetensors().save({k: v.contiguous() for k, v in items.items()})
+        write_atomic(self.checkpoints / "embeddings.safetensors", data)
+
+    def read_embeddings(self) -> dict[str, "Tensor"] | None:
+        """Return what ``write_embeddings`` wrote; None when nothing was written.
+
+        A damaged file is removed, with a warning: embeddings can be made anew.
+        """
+        return read_tensors(self.checkpoints / "embeddings.safetensors")
+
+    def write_predictions(self, predictions: Predictions) -> None:
+        """Write ``predictions.parquet``."""
+        width = len(predictions.labels)
+
+        def cells(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+            return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), kind), width)
+
+        table = pa.table(
+            {
+                "split": pa.array(predictions.split, pa.string()),
+                "index": pa.array(predictions.index, pa.int64()),
+                "group": pa.array(predictions.group, pa.string()),
+                "scores": cells(predictions.scores, pa.float32()),
+                "targets": cells(predictions.targets, pa.float32()),
+                "mask": cells(predictions.mask, pa.bool_()),
+                "recipe": pa.array(predictions.recipes, pa.string()),
+            }
+        ).replace_schema_metadata({"mixlab.labels": json.dumps(predictions.labels)})
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        write_atomic(self.path / "predictions.parquet", sink.getvalue().to_pybytes())
+
+    def predictions(self) -> Predictions:
+        """Return the stored predictions of validation and test.
+
+        Raises:
+            RunError: the run was not evaluated yet, or the file is damaged.
+        """
+        file = self.path / "predictions.parquet"
+        if not file.is_file():
+            raise RunError(f"{file} is missing; make it with 'mixlab evaluate {self.path}'.")
+        try:
+            table = pq.read_table(file)
+            labels = tuple(json.loads(table.schema.metadata[b"mixlab.labels"]))
+
+            def cells(name: str) -> NDArray[Any]:
+                values = table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                return np.asarray(values).reshape(len(table), len(labels))
+
+            return Predictions(
+                labels=labels,
+                split=table.column("split").to_numpy(),
+                index=table.column("index").to_numpy(),
+                group=table.column("group").to_numpy(),
+                scores=cells("scores"),
+                targets=cells("targets"),
+                mask=cells("mask"),
+                recipes=table.column("recipe").to_numpy(),
+            )
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{file} is damaged: {error}. Make it again with 'mixlab evaluate {self.path}'."
+            ) from error
+
+    def write_report(self, report: Mapping[str, Any], markdown: str) -> None:
+        """Write ``report.json`` and ``report.md``."""
+        write_atomic(self.path / "report.json", _json_bytes(report))
+        write_atomic(self.path / "report.md", markdown.encode())
+
+    def report(self) -> dict[str, Any]:
+        """Return the content of ``report.json``; undefined scores are None.
+
+        Raises:
+            RunError: the run was not evaluated yet, or the file is damaged.
+        """
+        return self._read_json("report.json", f"the result of 'mixlab evaluate {self.path}'")
+
+    @classmethod
+    def find(cls, folder: str | Path) -> list["Run"]:
+        """Return all runs below a folder, oldest first; folders that do not open are left out."""
+        runs: list[Run] = []
+        for file in _run_files(Path(folder)):
+            try:
+                runs.append(cls.open(file.parent))
+            except RunError:
+                continue
+        return sorted(runs, key=lambda run: (str(run.info.get("created")), str(run.path)))
+
+
+def _run_files(folder: Path) -> Iterable[Path]:
+    return folder.rglob("run.json") if folder.is_dir() else ()
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.10g}"
+
+
+def read_tensors(file: Path) -> "dict[str, Tensor] | None":
+    """Return the tensors of a file that can be made anew; None where there is none, or a damaged one.
+
+    A damaged file is removed, with a warning.
+
+    Raises:
+        MissingDependencyError: safetensors is not installed.
+        OSError: the file is there and cannot be read.
+    """
+    if not file.is_file():
+        return None
+    load, data = _safetensors().load, file.read_bytes()
+    try:
+        return dict(load(data))
+    except MemoryError:  # says nothing of the file
+        raise
+    except Exception as error:
+        discard_damaged(file, error)
+        return None
+
+
+def _safetensors() -> Any:  # noqa: ANN401 - a module
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise MissingDependencyError("Storing weights needs safetensors: install mixlab[train].") from error
+    return safetensors.torch

@@ -1,0 +1,457 @@
+"""The explorer's pages on a small catalog: they show what mixlab makes, and moving a control changes it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+
+pytest.importorskip("streamlit", reason="the app extra is not installed")
+
+from streamlit.testing.v1 import AppTest
+
+from app import texts as words
+from app.components.payload import Take, pack_mix, read_header
+from app.links import DRAWS, Item, Link, bypass_pairs, make_query, read_link
+from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog, draw, render
+from mixlab.audio.io import write_wav
+from mixlab.cli.commands.app import app, server_command
+from mixlab.errors import CatalogError, ConfigError
+from mixlab.mixing.preview import label_tree, without_effects
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1.element_tree import Element
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "app" / "main.py"
+STEMS = {"violin": 660.0, "piano": 330.0, "electric bass": 82.0}
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def catalog_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog of nine songs of three steady tones each."""
+    root = tmp_path_factory.mktemp("corpus")
+    times = np.arange(6 * RATE) / RATE
+    for song in range(9):
+        folder = root / f"Artist {song} - Song {song}"
+        folder.mkdir()
+        for label, hertz in STEMS.items():
+            tone = 0.2 * np.sin(2 * np.pi * (hertz + 10 * song) * times)
+            write_wav(folder / f"{label}.wav", tone[None].astype("f4"), RATE)
+    out = tmp_path_factory.mktemp("catalog")
+    build_catalog(out, {"folder": root}, workers=1, progress=False)
+    return out
+
+
+def open_page(**query: str | list[str]) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+@pytest.fixture
+def page(catalog_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page, opened once on that catalog."""
+    monkeypatch.setenv("MIXLAB_CATALOG", str(catalog_path))
+    test = open_page()
+    assert not test.exception
+    return test
+
+
+def component(page: AppTest, name: str) -> "Element | None":
+    found = [
+        element for element in page.get("bidi_component") if element.proto.component_name == f"mixlab_{name}"
+    ]
+    return found[0] if found else None
+
+
+def player(page: AppTest) -> dict[str, Any]:
+    element = component(page, "player")
+    assert element is not None
+    return read_header(element.proto.bytes)
+
+
+def strip(page: AppTest) -> dict[str, Any]:
+    element = component(page, "strip")
+    assert element is not None
+    return json.loads(element.proto.json)
+
+
+def link(page: AppTest) -> dict[str, list[str]]:
+    element = component(page, "copy_link")
+    assert element is not None
+    return parse_qs(json.loads(element.proto.json)["query"])
+
+
+def kind(page: AppTest) -> str:
+    (text,) = (m.value for m in page.markdown if m.value.startswith(("**Musical", "**Non-musical")))
+    return text.partition(":")[0].strip("*")
+
+
+def table(page: AppTest, place: int) -> dict[str, list[object]]:
+    return page.dataframe[place].value.to_dict("list")
+
+
+def test_the_page_shows_the_mix_that_mixlab_draws(page: AppTest, catalog_path: Path) -> None:
+    catalog = Catalog.open(catalog_path)
+    mix = render(draw(catalog, MixConfig(), seed=0, epoch=0, index=0), catalog)
+    header = player(page)
+    assert header["id"] == mix.recipe.content_hash
+    assert len(header["lanes"]) == len(mix.sources)
+    sources = table(page, 0)
+    keys = zip(sources["corpus"], sources["song"], sources["stem"], strict=True)
+    assert ["/".join(map(str, key)) for key in keys] == [source.stem for source in mix.recipe.sources]
+    assert words.label_markdown(label_tree(mix)) in [m.value for m in page.markdown]
+    assert mix.recipe.to_json(indent=2) in [code.value for code in page.code]
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_page_shows_the_items_that_the_dataset_yields(
+    page: AppTest, catalog_path: Path, split: str
+) -> None:
+    page.selectbox(key="split").set_value(split).run()
+    page.number_input(key="index").set_value(3).run()
+    recipe = MixDataset(catalog_path, split=split, epoch_size=100).recipe(3)
+    assert not page.exception
+    assert player(page)["id"] == recipe.content_hash
+    assert kind(page) == ("Musical" if recipe.kind == "musical" else "Non-musical")
+
+
+def test_every_effect_is_said_with_its_units(page: AppTest) -> None:
+    page.session_state["draw"] = "non-musical"
+    said: set[str] = set()
+    for index in range(12):
+        page.number_input(key="index").set_value(index).run()
+        assert not page.exception
+        for effects in (one.value for one in page.dataframe[1:]):
+            said |= {*effects["effect"], *effects["parameter"], *effects["unit"]}
+    assert {"gain", "peak", "pitch shift", "time stretch", "low shelf", "high shelf"} <= said
+    assert {"dB", "Hz", "Q", "semitones", "times as fast", "frequency", "quality factor"} <= said
+
+
+def test_p_musical_decides_the_kind(page: AppTest) -> None:
+    page.slider(key="p").set_value(1.0).run()
+    assert kind(page) == "Musical"
+    assert len(set(table(page, 0)["song"])) == 1
+    page.slider(key="p").set_value(0.0).run()
+    assert kind(page) == "Non-musical"
+    songs = table(page, 0)["song"]
+    assert len(set(songs)) == len(songs)
+
+
+def test_moving_p_musical_flips_each_neighbour_at_most_once(page: AppTest) -> None:
+    before: set[int] = set()
+    for p in (0.0, 0.3, 0.6, 1.0):
+        page.slider(key="p").set_value(p).run()
+        items = strip(page)["items"]
+        musical = {item["index"] for item in items if item["kind"] == "musical"}
+        assert before <= musical
+        before = musical
+    assert [item["index"] for item in items] == list(range(24))
+    assert before == set(range(24))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda page: page.number_input(key="index").set_value(3),
+        lambda page: page.number_input(key="seed").set_value(5),
+        lambda page: page.selectbox(key="split").set_value("test"),
+        lambda page: page.button(key="go_Next").click(),
+        lambda page: page.button(key="go_Random").click(),
+        lambda page: page.slider(key="p").set_value(1.0 if kind(page) == "Non-musical" else 0.0),
+    ],
+)
+def test_every_control_changes_what_is_heard(page: AppTest, move: Callable[[AppTest], AppTest]) -> None:
+    before = player(page)["id"]
+    move(page).run()
+    assert not page.exception
+    assert player(page)["id"] != before
+
+
+@pytest.mark.parametrize("forced", DRAWS[1:])
+def test_a_forced_kind_is_what_is_shown(page: AppTest, forced: str) -> None:
+    page.session_state["draw"] = forced
+    page.run()
+    assert kind(page).lower() == forced
+    assert {item["kind"] for item in strip(page)["items"]} == {forced.replace("-", "_")}
+    assert page.slider(key="p").disabled
+
+
+def test_the_twin_is_the_same_index_of_the_other_kind(page: AppTest) -> None:
+    own = player(page)["takes"]
+    other = "musical" if kind(page) == "Non-musical" else "non-musical"
+    page.session_state["draw"] = other
+    page.run()
+    twin = player(page)["takes"]
+    assert (twin[0]["lufs"], twin[1]["lufs"]) == (own[1]["lufs"], own[0]["lufs"])
+    assert own[1]["name"].lower().startswith(other)
+
+
+def test_next_goes_to_a_mix_that_holds_the_class(page: AppTest, catalog_path: Path) -> None:
+    page.selectbox(key="contains").set_value("violin").run()
+    for _ in range(3):
+        page.button(key="go_Next").click().run()
+        assert "violin" in [lane["name"] for lane in player(page)["lanes"]]
+        assert link(page)["contains"] == ["violin"]
+    page.selectbox(key="contains").set_value("brass").run()
+    assert "draws no source of class **brass**" in page.info[0].value
+    index = page.number_input(key="index").value
+    page.button(key="go_Next").click().run()
+    assert page.number_input(key="index").value == index
+    assert "No brass among" in page.toast[0].value
+
+
+def test_an_effect_can_be_left_out(page: AppTest, catalog_path: Path) -> None:
+    page.session_state["draw"] = "non-musical"
+    page.number_input(key="index").set_value(1).run()
+    catalog = Catalog.open(catalog_path)
+    drawn = draw(catalog, MixConfig(), 0, 0, 1, kind="non_musical")
+    item = player(page)["item"]
+    name = next(f"{s + 1}.1 " for s, source in enumerate(drawn.sources) if source.effects)
+    (option,) = (o for o in words.effect_names(drawn, lane_names(page)) if o.startswith(name))
+    page.session_state["bypass"] = [option]
+    page.run()
+    assert player(page)["id"] == without_effects(drawn, bypass_pairs([option])).content_hash
+    assert player(page)["item"] == item
+    assert link(page)["bypass"] == [option]
+    page.number_input(key="index").set_value(2).run()
+    assert "bypass" not in link(page)
+
+
+def lane_names(page: AppTest) -> list[tuple[str, str]]:
+    return [(lane["name"], lane["detail"]) for lane in player(page)["lanes"]]
+
+
+def test_a_link_reopens_this_very_mix(page: AppTest) -> None:
+    page.slider(key="p").set_value(0.65).run()
+    page.number_input(key="seed").set_value(11).run()
+    page.number_input(key="index").set_value(7).run()
+    linked = open_page(**link(page))
+    assert not linked.exception
+    assert not linked.warning
+    assert player(linked)["id"] == player(page)["id"] == link(page)["mix"][0]
+    assert link(linked) == link(page)
+
+
+def test_a_link_of_another_catalog_warns_instead_of_playing(page: AppTest) -> None:
+    linked = open_page(index="7", catalog="0123456789abcdef")
+    assert "made on another catalog" in linked.warning[0].value
+    assert component(linked, "player") is None
+    next(b for b in linked.button if b.label.startswith("Show what")).click().run()
+    assert not linked.warning
+    assert player(linked)["id"]
+
+
+def test_a_link_that_names_another_mix_says_so_once(page: AppTest) -> None:
+    linked = open_page(**(link(page) | {"mix": ["f" * 16]}))
+    assert "was made with another release" in linked.warning[0].value
+    linked.run()
+    assert not linked.warning
+
+
+def test_hashes_in_links_are_shown_as_text(page: AppTest) -> None:
+    linked = open_page(catalog="<b>[x](http://y)</b>")
+    assert "<b>" not in linked.warning[0].value
+    assert "](http" not in linked.warning[0].value
+
+
+@pytest.mark.parametrize(
+    ("item", "bypass"),
+    [
+        (Item(0.4, 0, 0, "train"), []),
+        (Item(0.65, 3, 12, "test", "musical"), []),
+        (Item(0.0, 3, 12, "train", "non-musical", ((0, 1), (2, 0))), ["3.1 bass: gain 2 dB", "1.2 a & b: x"]),
+    ],
+)
+def test_links_hold_all_that_decides_a_mix(item: Item, bypass: list[str]) -> None:
+    query = parse_qs(make_query(item, "violin", bypass, "c" * 16, "m" * 16))
+    assert read_link({key: values[-1] for key, values in query.items()}) == Link("c" * 16, "m" * 16)
+    found = float(query["p"][0]), int(query["seed"][0]), int(query["index"][0])
+    assert found == (item.p, item.seed, item.index)
+    assert query["draw"] == [item.draw]
+    assert query["split"] == [item.split]
+    assert bypass_pairs(query.get("bypass", [])) == item.bypass
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Item(0.4, 0, 2, "train"),
+        Item(0.9, 5, 3, "train"),
+        Item(0.4, 1, 4, "test"),
+        Item(0.4, 1, 4, "train", "non-musical"),
+    ],
+)
+def test_the_three_lines_make_this_very_mix(page: AppTest, catalog_path: Path, item: Item) -> None:
+    shown = open_page(
+        p=str(item.p), seed=str(item.seed), index=str(item.index), split=item.split, draw=item.draw
+    )
+    code = next(code.value for code in shown.code if code.language == "python")
+    assert len(code.split("\n")) == 3
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["mix"].recipe.content_hash == player(shown)["id"]
+
+
+def test_downloads_are_named_after_what_they_hold(page: AppTest) -> None:
+    page.number_input(key="seed").set_value(4).run()
+    labels = [button.proto.label for button in page.get("download_button")]
+    assert labels == ["Mixture (WAV)", "Sources (ZIP)", "Recipe (JSON)"]
+
+
+def test_without_a_catalog_the_page_says_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    empty = open_page()
+    assert not empty.exception
+    assert any("mixlab index" in m.value for m in empty.markdown)
+    assert [button.label for button in empty.button] == ["Make the demo corpora"]
+    assert component(empty, "player") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (("made 1 2", "error no space is left"), "no space is left"),
+        (("made 1 2", "index"), "ended early"),
+        (("made 2 2", "index", "done"), ""),
+    ],
+)
+def test_making_the_demo_corpora_says_how_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: tuple[str, ...], shown: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "script.py"
+    script.write_text("".join(f"print({line!r}, flush=True)\n" for line in lines), encoding="utf-8")
+    monkeypatch.setattr("app.views.welcome.SCRIPT", script)
+    welcome = open_page()
+    welcome.button[0].click().run()
+    assert not welcome.exception
+    assert [shown in error.value for error in welcome.error] == ([True] if shown else [])
+
+
+@pytest.mark.slow
+def test_the_demo_corpora_are_made_by_one_script(tmp_path: Path) -> None:
+    script = PAGE.with_name("make_demo.py")
+    run = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "out"), "3"], capture_output=True, text=True
+    )
+    words = [line.partition(" ")[0] for line in run.stdout.split("\n") if line]
+    assert run.returncode == 0, run.stderr
+    assert list(dict.fromkeys(words)) == ["made", "index", "done"]
+    assert len(Catalog.open(tmp_path / "out" / "catalog")) > 5
+
+
+def test_a_damaged_catalog_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "catalog.json").write_text("{", encoding="utf-8")
+    monkeypatch.setenv("MIXLAB_CATALOG", str(tmp_path))
+    broken = open_page()
+    assert not broken.exception
+    assert "catalog.json" in broken.error[0].value.replace("\\", "")
+
+
+# ---- the player's blob ----
+
+
+@pytest.fixture(scope="module")
+def busy_mix(toy: Catalog) -> Mix:
+    """A mix of four sources or more."""
+    recipes = (draw(toy, MixConfig(), 0, 0, index, kind="non_musical") for index in range(100))
+    return render(next(recipe for recipe in recipes if len(recipe.sources) >= 4), toy)
+
+
+def unpack(blob: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Read a blob as the player does: header, signals and spectrograms."""
+    header = read_header(blob)
+    start = 4 + int.from_bytes(blob[:4], "little")
+    assert start % 4 == 0
+    sent = [take for take in header["takes"] if take["audio"]]
+    shape = (len(header["lanes"]) + len(sent), header["channels"], header["samples"])
+    audio = np.frombuffer(blob, "<f4", int(np.prod(shape)), start).reshape(shape)
+    pictures = np.frombuffer(blob, np.uint8, offset=start + audio.nbytes)
+    return header, audio, pictures.reshape(-1, header["mel"]["bands"], header["mel"]["frames"])
+
+
+def test_the_blob_holds_every_sample(busy_mix: Mix) -> None:
+    own = Take("mix", "This mix", "", busy_mix.mixture)
+    other = Take("twin", "Twin", "", 0.5 * busy_mix.mixture)
+    names = [(f"source {n} ü", "from") for n in range(len(busy_mix.sources))]
+    none = Take("dry", "Dry", "", missing="there is none")
+    header, audio, pictures = unpack(pack_mix(busy_mix, "item", names, [own, other, none]))
+    assert [lane["name"] for lane in header["lanes"]] == [name for name, _ in names]
+    for signal, source in zip(audio, busy_mix.sources, strict=False):
+        assert np.array_equal(signal, source.audio)
+    assert np.allclose(audio[: len(names)].sum(axis=0), busy_mix.mixture, atol=1e-6)
+    assert np.array_equal(audio[-1], other.mixture)
+    assert len(pictures) == 2
+    assert [take["missing"] for take in header["takes"]] == ["", "", "there is none"]
+
+
+@pytest.mark.parametrize("factor", [0.05, 0.5, 1.0])
+def test_takes_are_matched_in_loudness_but_never_clip(busy_mix: Mix, factor: float) -> None:
+    loud = busy_mix.mixture / np.abs(busy_mix.mixture).max()
+    takes = [Take("mix", "", "", loud), Take("twin", "", "", np.float32(factor) * loud)]
+    first, twin = read_header(pack_mix(busy_mix, "", [("", "")] * len(busy_mix.sources), takes))["takes"]
+    assert first["match_db"] == 0.0
+    assert twin["match_db"] == pytest.approx(min(-20 * np.log10(factor), 24.0), abs=0.02)
+    assert twin["peak"] * 10 ** (twin["match_db"] / 20) <= 1.001
+
+
+def test_silence_is_matched_to_nothing(busy_mix: Mix) -> None:
+    takes = [Take("mix", "", "", busy_mix.mixture), Take("dry", "", "", 0 * busy_mix.mixture)]
+    dry = read_header(pack_mix(busy_mix, "", [("", "")] * len(busy_mix.sources), takes))["takes"][1]
+    assert (dry["lufs"], dry["match_db"]) == (None, 0.0)
+
+
+def test_what_markdown_would_format_is_shown_as_it_is() -> None:
+    assert words.escape("a|b *c* _d_ <e> [f](g) `h` $i$ :red[j]") == (
+        r"a\|b \*c\* \_d\_ \<e\> \[f\]\(g\) \`h\` \$i\$ \:red\[j\]"
+    )
+
+
+def test_a_mix_with_effects_left_out_is_made_from_its_recipe(busy_mix: Mix, toy: Catalog) -> None:
+    item = Item(0.4, 0, 0, "train", bypass=((0, 0),))
+    text = words.snippet(busy_mix, item, toy.path)
+    assert words.file_name(busy_mix, item, ".json") in text
+    assert MixRecipe.__name__ in text
+
+
+# ---- the command ----
+
+
+def test_the_command_refuses_what_it_cannot_open(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"catalog\.json is missing"):
+        app(catalog=tmp_path)
+    with pytest.raises(ConfigError, match="--port takes 1024 to 65535, found 80"):
+        app(port=80)
+
+
+def test_the_command_serves_the_catalog_it_is_given(
+    catalog_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.setattr(os, "execve", lambda *call: started.append(call))
+    app(catalog=catalog_path, port=8600, browser=False)
+    ((program, command, environment),) = started
+    assert program == sys.executable
+    assert command == server_command(8600, browser=False)
+    assert environment["MIXLAB_CATALOG"] == str(catalog_path.resolve())
+
+
+def test_the_server_stays_on_this_machine_and_watches_no_files() -> None:
+    command = server_command(8600, browser=False)
+    assert {"--server.address=localhost", "--server.port=8600", "--server.fileWatcherType=none"} <= set(
+        command
+    )
+    assert "--server.headless=true" in command
+    assert "--logger.hideWelcomeMessage=true" in command  # or Streamlit's own messages lie over the pages
+    assert Path(command[4]) == PAGE

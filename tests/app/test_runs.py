@@ -1,0 +1,334 @@
+"""The Runs page: a report's numbers, at any threshold, and the very mixes that a run was scored on."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+
+pytest.importorskip("streamlit", reason="the app extra is not installed")
+
+from sklearn.metrics import f1_score
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from app.components import run_tables
+from app.components.payload import read_header
+from app.data import runs as runs_data
+from mixlab import Catalog, MixConfig
+from mixlab.cli.commands.app import app
+from mixlab.errors import RunError
+from mixlab.training.run import Run
+from tests.scored_run import write_report, write_scored
+from tests.tiny_run import write_run
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "app" / "main.py"
+OTHER = MixConfig(duration_s=3.0, max_sources=2, p_musical=0.7)
+
+
+@pytest.fixture(scope="module")
+def made(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs on the same mixes, one with settings of its own, one that was never scored."""
+    folder = tmp_path_factory.mktemp("made") / "runs"
+    first = write_scored(folder / "a", toy, noise=1.5)
+    write_scored(folder / "b", toy, noise=1.0, seed=1, drawn=first.predictions())
+    write_scored(folder / "own", toy, mix=OTHER, eval_seed=7, n=12)
+    run = Run.create(folder / "young", {"catalog": str(toy.path), "mix": {}, "train": {}}, {"seed": 0})
+    run.write_metrics({"epoch": 1, "train_loss": 0.7})
+    return folder
+
+
+@pytest.fixture
+def runs(made: Path, toy: Catalog, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the page looks, and the catalog that is open."""
+    monkeypatch.setenv("MIXLAB_RUNS", str(made))
+    monkeypatch.setenv("MIXLAB_CATALOG", str(toy.path))
+    return made
+
+
+def open_page(address: str = "runs", **query: Any) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=120)
+    test._page_hash = calc_hash(address)
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+def move(page: AppTest, **values: object) -> AppTest:
+    for key, value in values.items():
+        page.session_state[key] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def shown(page: AppTest) -> str:
+    """Everything that a user sees but the controls themselves."""
+    charts = [element.proto.SerializeToString() for element in page.get("vega_lite_chart")]
+    texts = [element.value for kind in (page.markdown, page.caption, page.info) for element in kind]
+    tables = [frame.value.to_csv() for frame in page.dataframe]
+    audio = [element.proto.url for element in page.get("audio")]
+    return repr((charts, texts, tables, audio, [(m.label, m.value, m.delta) for m in page.metric]))
+
+
+def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
+    return {metric.label: (metric.value, metric.delta) for metric in page.metric}
+
+
+# ---- numbers ----
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_the_headline_is_the_reports(runs: Path, split: str) -> None:
+    page = open_page(run="runs/a", mixes=split)
+    part = Run.open(runs / "a").report()["splits"][split]
+    for title, level, name in (
+        ("Macro F1", "macro", "f1"),
+        ("Micro F1", "micro", "f1"),
+        ("mAP", "macro", "average_precision"),
+        ("ROC-AUC", "macro", "roc_auc"),
+    ):
+        value, interval = metrics(page)[title]
+        ends = part[level][f"{name}_interval"]
+        assert value == f"{part[level][name]:.3f}"
+        assert interval == (f"95 %: {ends['low']:.3f} to {ends['high']:.3f}" if ends else "no interval")
+    said = " ".join(caption.value for caption in page.caption)
+    n = len(part["classes"])
+    assert f"Macro means over {n - part['macro']['f1_undefined']} of {n} classes" in said
+    if part["macro"]["f1_dropped"]:
+        assert f"{part['macro']['f1_dropped']} left out of the macro mean" in said
+
+
+def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> None:
+    table = open_page(run="runs/a").dataframe[0].value
+    rows = Run.open(runs / "a").report()["splits"]["test"]["classes"]
+    names = {
+        "P": "precision",
+        "R": "recall",
+        "F1": "f1",
+        "AP": "average_precision",
+        "ROC-AUC": "roc_auc",
+        "threshold": "threshold",
+        "prior F1": "prior_f1",
+    }
+    assert table["class"].tolist() == [row["name"] for row in rows]
+    assert table["positive"].tolist() == [row["support"] for row in rows]
+    for column, name in names.items():
+        expected = [math.nan if row[name] is None else row[name] for row in rows]
+        np.testing.assert_allclose(table[column], expected, atol=1e-12)
+    undefined = [row["name"] for row in rows if not row["support"]]
+    assert undefined
+    remarks = dict(zip(table["class"], table["remark"], strict=True))
+    assert all("undefined: no known positive" in remarks[name] for name in undefined)
+    assert "little support" in remarks.values()
+
+
+@pytest.mark.parametrize("at", [0.1, 0.35, 0.9])
+def test_every_number_follows_the_threshold_as_scikit_learn_says(runs: Path, at: float) -> None:
+    page = open_page(run="runs/b", thresholds="one for all", at=str(at))
+    table = page.dataframe[0].value
+    part = Run.open(runs / "b").predictions().only("test")
+    f1 = []
+    for c in range(len(part.labels)):
+        known = part.mask[:, c]
+        truth, decided = part.targets[known, c], part.scores[known, c].astype(float) >= at
+        f1.append(f1_score(truth, decided, zero_division=0) if truth.any() else math.nan)
+    np.testing.assert_allclose(table["F1"], f1, atol=1e-12)
+    assert metrics(page)["Macro F1"][0] == f"{np.nanmean(f1):.3f}"
+    assert table["threshold"].tolist() == [at] * len(f1)
+
+
+def test_a_class_of_few_positives_is_little_support(runs: Path) -> None:
+    place = runs_data.RunPlace("a", str(runs / "a"), (1, 1, 1, 1))
+    decided = runs_data.get_decided(place, "test", None)
+    for c in range(len(decided.support)):
+        few = decided.support[c] < run_tables.FEW or decided.songs[c] < 3
+        assert run_tables.is_little(decided, c) == few
+
+
+# ---- controls ----
+
+
+@pytest.mark.parametrize(
+    ("start", "change"),
+    [
+        ({}, {"run": "runs/b"}),
+        ({}, {"against": "runs/b"}),
+        ({}, {"mixes": "validation"}),
+        ({}, {"thresholds": "one for all"}),
+        ({"thresholds": "one for all"}, {"at": 0.8}),
+        *(({}, {"look": look}) for look in ("Listen", "Tree", "Confusions", "Learning curves")),
+        ({"against": "runs/b"}, {"look": "Differences"}),
+        ({"against": "runs/b", "look": "Differences"}, {"score": "AP"}),
+        ({"against": "runs/b", "look": "Differences"}, {"score": "ROC-AUC"}),
+        ({}, {"order": "by F1"}),
+        ({}, {"order": "by support"}),
+        ({"look": "Listen"}, {"class": "key"}),
+        ({"look": "Listen", "class": "key"}, {"kind": "hits"}),
+        ({"look": "Listen", "class": "key"}, {"kind": "false negatives"}),
+        ({"look": "Listen", "class": "key", "kind": "hits"}, {"sorted": "nearest to the threshold first"}),
+        ({"look": "Confusions"}, {"missed": "key"}),
+    ],
+)
+def test_every_control_changes_what_is_shown(
+    runs: Path, start: dict[str, str], change: dict[str, object]
+) -> None:
+    page = open_page(run="runs/a", **start)
+    before = shown(page)
+    assert shown(move(page, **change)) != before
+
+
+def test_the_buttons_of_the_list_play_a_mix_and_turn_the_page(runs: Path) -> None:
+    page = open_page(run="runs/a", look="Listen", thresholds="one for all", at="0", **{"class": "violin"})
+    assert not page.get("audio")
+    hear = [button for button in page.button if button.label == "Hear"]
+    hear[0].click().run()
+    assert not page.exception
+    (audio,) = page.get("audio")
+    assert not audio.proto.autoplay
+    first = shown(page)
+    next(button for button in page.button if button.key == "later").click().run()
+    assert shown(page) != first
+    assert any("9 to" in caption.value for caption in page.caption)
+
+
+# ---- links ----
+
+
+def links(page: AppTest) -> list[dict[str, list[str]]]:
+    return [parse_qs(link.proto.query_string) for link in page.get("page_link")]
+
+
+@pytest.mark.parametrize("name", ["a", "own"])
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_mix_reopens_in_audition_by_its_very_recipe(runs: Path, name: str, split: str) -> None:
+    page = open_page(run=f"runs/{name}", mixes=split, look="Listen", kind="hits", **{"class": "percussion"})
+    found = links(page)
+    assert found
+    recipes = {
+        recipe.content_hash for recipe in Run.open(runs / name).predictions().only(split).mix_recipes()
+    }
+    for query in found[:1]:
+        assert query["mix"][0] in recipes
+        audition = open_page("", **{key: values[0] for key, values in query.items()})
+        assert not audition.warning
+        (player,) = (
+            element
+            for element in audition.get("bidi_component")
+            if element.proto.component_name.endswith("player")
+        )
+        assert read_header(player.proto.bytes)["id"] == query["mix"][0]
+        assert any(f"settings of the run **runs/{name}**" in c.value for c in audition.caption)
+    next(button for button in audition.button if button.label == "Leave the run").click().run()
+    assert "from_run" not in audition.query_params
+
+
+def test_audition_warns_of_a_run_that_is_not_there(runs: Path) -> None:
+    audition = open_page("", from_run="runs/gone")
+    assert "runs/gone" in audition.warning[0].value
+
+
+def test_a_link_to_a_run_that_is_not_there_warns(runs: Path) -> None:
+    page = open_page(run="../../etc")
+    assert "which is not among the 4 runs found here" in page.warning[0].value
+
+
+def test_the_copied_link_holds_every_control(runs: Path) -> None:
+    page = open_page(run="runs/b", look="Tree", thresholds="one for all", at="0.25")
+    (copy,) = (e for e in page.get("bidi_component") if e.proto.component_name.endswith("copy_link"))
+    query = parse_qs(json.loads(copy.proto.json)["query"])
+    values = {key: values[0] for key, values in query.items()}
+    assert values["run"] == "runs/b"
+    assert (values["look"], values["thresholds"], values["at"]) == ("Tree", "one for all", "0.25")
+    assert shown(open_page(**values)) == shown(page)
+
+
+# ---- what cannot be shown ----
+
+
+def test_without_runs_the_page_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = open_page()
+    assert any("mixlab train" in code.value for code in page.code)
+    monkeypatch.setenv("MIXLAB_RUNS", str(tmp_path))
+    assert not open_page().metric
+
+
+def test_a_run_that_was_not_scored_shows_its_curves_and_the_command(runs: Path) -> None:
+    page = open_page(run="runs/young")
+    assert any(f"--config {runs / 'young'}/config.yaml --resume=true" in code.value for code in page.code)
+    assert page.get("vega_lite_chart")
+    refused = open_page(run="runs/a", against="runs/young")
+    assert "was not scored yet" in refused.warning[0].value
+
+
+def test_runs_on_other_mixes_are_not_compared(runs: Path) -> None:
+    page = open_page(run="runs/a", against="runs/own")
+    assert "cannot be compared" in page.warning[0].value
+    assert len(page.metric) == 4
+
+
+def test_mixes_of_another_catalog_are_heard_after_a_click(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIXLAB_CATALOG", str(tmp_path / "none"))
+    page = open_page(run="runs/a", look="Listen", kind="hits", **{"class": "percussion"})
+    assert all(button.disabled for button in page.button if button.label == "Hear")
+    assert not links(page)
+    next(button for button in page.button if button.label == "Open the run's catalog").click().run()
+    assert not page.exception
+    assert links(page)
+
+
+def test_tracks_and_damaged_files_are_said_in_words(
+    made: Path, toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIXLAB_RUNS", str(tmp_path))
+    monkeypatch.setenv("MIXLAB_CATALOG", str(toy.path))
+    for name in ("tracks", "broken"):
+        shutil.copytree(made / "a", tmp_path / name)
+    write_run(tmp_path / "never")
+    run = Run.open(tmp_path / "tracks")
+    stored = run.predictions()
+    stored.recipes[:] = '{"corpus": "mtg_jamendo", "track": "1"}'
+    run.write_predictions(stored)
+    write_report(run)
+    name = f"{tmp_path.name}/tracks"
+    page = open_page(run=name, look="Listen", kind="hits", **{"class": "percussion"})
+    assert "scored on whole tracks" in page.info[0].value
+    (tmp_path / "broken" / "predictions.parquet").write_bytes(b"PAR1")
+    assert "is damaged" in open_page(run=f"{tmp_path.name}/broken").error[0].value
+    never = open_page(run=f"{tmp_path.name}/never")
+    assert any("mixlab" in code.value for code in never.code)
+
+
+def test_the_command_takes_a_folder_of_runs(
+    runs: Path, toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.setattr("os.execve", lambda *arguments: started.append(arguments))
+    app(catalog=toy.path, runs=runs, browser=False)
+    ((_, _, environment),) = started
+    assert environment["MIXLAB_RUNS"] == str(runs.resolve())
+    with pytest.raises(RunError, match="--runs takes one with runs"):
+        app(runs=tmp_path / "none")
+
+
+def test_places_are_beside_the_catalog_and_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("work/runs", "data/catalog", "data/studies", "work/demo-output"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    places = [Path(place).relative_to(tmp_path).as_posix() for place, _ in runs_data.default_places(
+        str(tmp_path / "data" / "catalog")
+    )]  # fmt: skip
+    assert places == ["data", "work/runs", "data/studies", "work/demo-output"]
+    monkeypatch.setenv("MIXLAB_RUNS", str(tmp_path))
+    assert runs_data.default_places() == ((str(tmp_path), runs_data.DEEP),)

@@ -1,0 +1,393 @@
+"""The page that tags files: what is shown, what moves it, and what it says of files it cannot take."""
+
+import io
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("streamlit", reason="the app extra is not installed")
+pytest.importorskip("torch", reason="the train extra is not installed")
+
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+from app import make_demo
+from app.components.heat import pack_tags, picture_of
+from app.components.payload import read_header
+from app.data import tags as tag_data
+from mixlab.audio.uploads import Upload, decode_upload
+from mixlab.inference.tagger import Tagger
+from mixlab.training.run import Run
+from tests.tiny_run import HEARD, LABELS, RATE, write_run
+
+OFFER = "Make the demo corpora and train a small run"
+SCRIPT = "from app.views import tag\ntag.show(None)"
+
+
+def wav(seconds: float, rate: int = RATE, hertz: float = 440.0) -> bytes:
+    t = np.arange(round(seconds * rate)) / rate
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.4 * np.sin(2 * np.pi * hertz * t), rate, format="WAV")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two runs, of which the second was never scored."""
+    folder = tmp_path_factory.mktemp("made") / "runs"
+    write_run(folder / "second", seed=1, thresholds=False, note="")
+    write_run(folder / "first")
+    return folder
+
+
+@pytest.fixture
+def runs(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder, as the one in which the page looks."""
+    monkeypatch.setenv("MIXLAB_RUNS", str(made))
+    return made
+
+
+@pytest.fixture
+def broken(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that a test may damage, the only one that the page finds."""
+    shutil.copytree(made / "first", tmp_path / "runs" / "broken")
+    monkeypatch.setenv("MIXLAB_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs" / "broken"
+
+
+@pytest.fixture
+def page(runs: Path) -> AppTest:
+    """The page before a file was chosen, with the first run."""
+    test = AppTest.from_string(SCRIPT, default_timeout=60)
+    test.query_params["run"] = "runs/first"
+    test.run()
+    assert not test.exception
+    return test
+
+
+def choose_run(page: AppTest, name: str) -> AppTest:
+    """Choose a run by the end of its name: what stands before it says where it was found."""
+    box = page.selectbox(key="run")
+    box.set_value(next(option for option in box.options if option.endswith(name))).run()
+    assert not page.exception
+    return page
+
+
+def upload(page: AppTest, data: bytes, name: str = "my song.wav") -> AppTest:
+    page.file_uploader(key="tag_file").upload(name, data, "audio/wav")
+    page.run()
+    assert not page.exception
+    return page
+
+
+def blobs(page: AppTest) -> list[bytes]:
+    return [
+        element.proto.bytes
+        for element in page.get("bidi_component")
+        if element.proto.component_name == "mixlab_player"
+    ]
+
+
+def header(page: AppTest) -> dict[str, Any]:
+    (blob,) = blobs(page)
+    return read_header(blob)
+
+
+def heard(page: AppTest) -> list[str]:
+    return [one["name"] for one in header(page)["heat"]["classes"] if one["heard"]]
+
+
+@pytest.fixture
+def tagged(page: AppTest) -> AppTest:
+    """The page with ten seconds of a tone."""
+    return upload(page, wav(10.0))
+
+
+# ---- what is shown ----
+
+
+def test_before_a_file_is_chosen_the_page_says_what_it_takes_and_that_it_keeps_nothing(page: AppTest) -> None:
+    assert "WAV, FLAC, OGG" in page.file_uploader(key="tag_file").label
+    assert any("not stored on disk" in caption.value for caption in page.caption)
+    assert blobs(page) == []
+
+
+def test_a_file_gets_the_tags_that_mixlab_gives_it(tagged: AppTest, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(wav(10.0))
+    tags = Tagger.load(runs / "first", device="cpu").tag(tmp_path / "x.wav")
+    assert heard(tagged) == [name for name in ("voice", "singer") if name in tags.tags] == ["voice", "singer"]
+    table = tagged.dataframe[0].value.set_index("class")
+    for c, name in enumerate(LABELS):
+        assert table.loc[name, "mean score"] == pytest.approx(tags.mean[c], abs=1e-4)
+        assert table.loc[name, "threshold"] == pytest.approx(HEARD[name])
+    assert table.loc["singer", "where"] == "0:00.0-0:10.0"
+    # The table behind the map holds every moment.
+    moments = tagged.dataframe[1].value
+    np.testing.assert_allclose(moments[list(LABELS)].to_numpy(), tags.scores, atol=1e-3)
+    np.testing.assert_allclose(moments["from (s)"], tags.start_s, atol=1e-2)
+    assert any("✓ voice" in text.value for text in tagged.markdown)
+
+
+def test_the_player_holds_the_file_as_the_model_hears_it(tagged: AppTest) -> None:
+    (blob,) = blobs(tagged)
+    found = read_header(blob)
+    assert (found["sample_rate"], found["channels"], found["samples"]) == (RATE, 1, 10 * RATE)
+    start = 4 + int.from_bytes(blob[:4], "little")
+    samples = np.frombuffer(blob, "<i2", 10 * RATE, start) / 32767
+    true, _ = soundfile.read(io.BytesIO(wav(10.0)))
+    np.testing.assert_allclose(samples, true, atol=1e-4)
+    cells = found["mel"]["bands"] * found["mel"]["frames"]
+    scores = np.frombuffer(blob, np.uint8, offset=start + samples.size * 2 + cells)
+    assert len(scores) == len(found["heat"]["classes"]) * len(found["heat"]["starts"])
+
+
+def test_never_trained_classes_and_demo_numbers_are_said(tagged: AppTest) -> None:
+    captions = " ".join(caption.value for caption in tagged.caption)
+    assert "singer: no validation or test mix held it" in captions
+    assert "demo numbers" in captions
+    assert tagged.dataframe[0].value.set_index("class").loc["singer", "known problems"]
+    (note,) = {one["note"] for one in header(tagged)["heat"]["classes"] if one["name"] == "singer"}
+    assert "perhaps it was not trained" in note
+
+
+def test_a_file_shorter_than_a_window_is_padded_and_that_is_said(page: AppTest) -> None:
+    upload(page, wav(0.7))
+    assert any("silence was added at its end" in text.value for text in page.markdown)
+    assert header(page)["heat"]["starts"] == [0.0]
+
+
+def test_silent_stretches_are_marked_and_have_no_scores(page: AppTest) -> None:
+    data, _ = soundfile.read(io.BytesIO(wav(6.0)))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.concatenate([data, np.zeros(8 * RATE)]), RATE, format="WAV")
+    upload(page, buffer.getvalue())
+    found = header(page)["heat"]
+    assert found["silent"]
+    assert min(found["starts"][k] for k in found["silent"]) >= 5.9
+    moments = page.dataframe[1].value
+    assert moments["voice"].isna().sum() == len(found["silent"])
+
+
+def test_downloads_are_offered_in_three_kinds(tagged: AppTest) -> None:
+    labels = [button.proto.label for button in tagged.get("download_button")]
+    assert labels == ["Scores (CSV)", "Tags (JSON)", "Audacity labels"]
+
+
+# ---- every control changes something ----
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda page: choose_run(page, "second"),
+        lambda page: page.selectbox(key="tag_hop").set_value(0.5),
+        lambda page: page.toggle(key="tag_heard").set_value(True),
+        lambda page: page.session_state.__setitem__("tag_decide", "one for all") or page,
+    ],
+)
+def test_every_control_changes_what_is_shown(tagged: AppTest, move: Callable[[AppTest], AppTest]) -> None:
+    before = header(tagged)
+    move(tagged).run()
+    assert not tagged.exception
+    after = header(tagged)
+    assert after["id"] != before["id"]
+    assert after["heat"] != before["heat"]
+    # The sound is the same, so that the player plays on.
+    assert after["audio"] == before["audio"]
+
+
+def test_the_slider_decides_what_is_heard(tagged: AppTest) -> None:
+    tagged.session_state["tag_decide"] = "one for all"
+    tagged.run()
+    counts = []
+    for value in (0.0, 0.5, 1.0):
+        tagged.slider(key="tag_threshold").set_value(value).run()
+        counts.append(len(heard(tagged)))
+        assert {one["threshold"] for one in header(tagged)["heat"]["classes"]} == {value}
+    assert counts[0] == len(LABELS)
+    assert counts == sorted(counts, reverse=True)
+    assert counts[2] == 0
+    assert "No class reaches its threshold. Nearest is" in tagged.info[0].value
+
+
+def test_only_what_is_heard_can_be_shown(tagged: AppTest) -> None:
+    tagged.toggle(key="tag_heard").set_value(True).run()
+    assert [one["name"] for one in header(tagged)["heat"]["classes"]] == ["voice", "singer"]
+
+
+def test_a_run_without_thresholds_says_so(tagged: AppTest) -> None:
+    choose_run(tagged, "second")
+    assert "mixlab evaluate" in tagged.warning[0].value
+    assert {one["threshold"] for one in header(tagged)["heat"]["classes"]} == {0.5}
+
+
+def test_examples_are_tagged_and_say_what_truly_plays(page: AppTest) -> None:
+    pytest.importorskip("symusic", reason="the demo extra is not installed")
+    page.session_state["tag_source"] = "Try an example"
+    page.run()
+    assert not page.exception
+    first = header(page)["audio"]
+    assert any("drum set" in caption.value for caption in page.caption)
+    page.session_state["tag_example"] = "Duo"
+    page.run()
+    assert header(page)["audio"] != first
+    assert any("violin, piano" in caption.value for caption in page.caption)
+
+
+def test_a_recording_is_tagged(page: AppTest) -> None:
+    page.session_state["tag_source"] = "Record"
+    page.run()
+    page.get("audio_input")[0].upload("audio.wav", wav(3.0), "audio/wav")
+    page.run()
+    assert not page.exception
+    assert header(page)["takes"][0]["name"] == "recording.wav"
+
+
+# ---- what it cannot take ----
+
+
+def quiet() -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(RATE), RATE, format="WAV")
+    return buffer.getvalue()
+
+
+def long() -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(4000 * 700), 4000, format="WAV", subtype="PCM_U8")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (b"Dear Sir or Madam, " * 9, "found text"),
+        (b"%PDF-1.7" + bytes(9), "is a PDF document"),
+        (b"\0\0\0\x20ftypM4A " + bytes(99), "ffmpeg"),
+        (wav(1.0)[:30], "header is damaged or cut off"),
+        (wav(0.02), "too short to tag"),
+        (quiet(), "digital silence"),
+        (long(), "lasts 11.7 minutes"),
+    ],
+)
+def test_what_cannot_be_tagged_gets_a_clear_message(page: AppTest, data: bytes, said: str) -> None:
+    upload(page, data, "some_[file].wav")
+    (error,) = page.error
+    plain = error.value.replace("\\", "")
+    assert said in plain
+    assert "some_[file].wav" in plain
+    assert blobs(page) == []
+    # The next file is none the worse for it.
+    page.file_uploader(key="tag_file").clear()
+    upload(page, wav(3.0))
+    assert not page.error
+    assert heard(page)
+
+
+def test_a_file_that_is_too_large_gets_a_clear_message(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tag_data, "decode_upload", partial(decode_upload, max_bytes=10_000))
+    upload(page, wav(9.0))
+    assert "than the 0 MB that are read here" in page.error[0].value.replace("\\", "")
+
+
+def test_a_damaged_model_is_an_error_in_words(broken: Path) -> None:
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    assert not page.exception
+    assert "its checksum differs" in page.error[0].value.replace("\\", "")
+
+
+def test_a_damaged_report_keeps_no_file_from_being_tagged(broken: Path) -> None:
+    (broken / "report.json").write_text("{")
+    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    assert heard(upload(page, wav(3.0))) == ["voice", "singer"]
+
+
+# ---- without a run ----
+
+
+def test_without_a_run_the_page_says_what_to_type_and_offers_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    assert not page.exception
+    assert any("mixlab train --catalog" in text.value for text in page.markdown)
+    assert OFFER in [button.label for button in page.button]
+
+
+def test_one_click_makes_a_run_and_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "elsewhere")
+    script = tmp_path / "script.py"
+    lines = ["made 1 2", "made 2 2", "index", "mixing", "epoch 1 2", "score", "done"]
+    script.write_text(
+        "import sys, pathlib\n"
+        "assert sys.argv[2] == '--run'\n"
+        "pathlib.Path(sys.argv[1]).mkdir()\n"
+        "pathlib.Path('elsewhere').rename(pathlib.Path(sys.argv[1]) / 'run')\n"
+        f"for line in {lines!r}: print(line, flush=True)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr("app.views.welcome.SCRIPT", script)
+    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    next(button for button in page.button if button.label == OFFER).click().run()
+    assert not page.exception
+    assert not page.error
+    assert page.file_uploader(key="tag_file").label
+
+
+@pytest.mark.slow
+def test_the_script_makes_corpora_catalog_and_a_run_and_does_nothing_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("symusic", reason="the demo extra is not installed")
+    sizes = [f"--train.{name}={n}" for name, n in (("epochs", 2), ("epoch_size", 32), ("val_size", 16))]
+    arguments = [str(tmp_path / "out"), "6", "--run", *sizes, "--train.test_size=16", "--train.num_workers=0"]
+    for expected in (["made", "index", "mixing", "epoch", "done"], ["index", "done"]):
+        assert make_demo.main(arguments) == 0
+        words = [line.partition(" ")[0] for line in capfd.readouterr().out.splitlines()]
+        assert [word for word in dict.fromkeys(words) if word != "score"] == expected
+    (found,) = Run.find(tmp_path / "out")
+    assert found.info["status"] == "evaluated"
+    assert Tagger.load(found, device="cpu").fitted
+
+
+# ---- the blob ----
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Upload, Tagger]:
+    run: Run = write_run(tmp_path_factory.mktemp("own") / "run")
+    return decode_upload(wav(5.0), "ü.wav", sample_rate=RATE), Tagger.load(run, device="cpu")
+
+
+def test_another_threshold_is_another_blob_of_the_same_sound(own: tuple[Upload, Tagger]) -> None:
+    sound, tagger = own
+    tags, picture = tagger.tag_audio(sound.audio), picture_of(sound)
+    first, same, other = (
+        read_header(pack_tags(sound, picture, each, {})) for each in (tags, tags, tags.with_thresholds(0.5))
+    )
+    assert first["id"] == same["id"] != other["id"]
+    assert first["audio"] == other["audio"]
+
+
+def test_every_class_is_said_in_words(own: tuple[Upload, Tagger]) -> None:
+    sound, tagger = own
+    found = read_header(pack_tags(sound, picture_of(sound), tagger.tag_audio(sound.audio), {"key": "never"}))
+    said = {one["name"]: one["spoken"] for one in found["heat"]["classes"]}
+    assert said["voice"].startswith("voice: heard for 5.0 of 5.0 s; score mean 0.")
+    assert said["key"].startswith("key: not heard;")
+    assert said["key"].endswith("Never.")
+    depths = {one["name"]: one["depth"] for one in found["heat"]["classes"]}
+    assert depths == {"voice": 0, "singer": 1, "key": 0, "piano": 1}

@@ -1,0 +1,95 @@
+"""Roots that overlap are refused before anything is measured, however they are spelt or linked."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mixlab.catalog.build import build_catalog
+from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.roots import check_files, check_roots
+from mixlab.errors import CorpusError
+from tests.stem_files import make_corpus
+
+TWICE = "found one folder twice"
+WITHIN = "Expected roots that do not overlap"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Folders ``a/b/c`` and ``d``, and links to them."""
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "to_a").symlink_to(tmp_path / "a")
+    (tmp_path / "to_b").symlink_to(tmp_path / "a" / "b")
+    (tmp_path / "d" / "back").symlink_to(tmp_path / "a")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ("a", "a", TWICE),
+        ("a", "a/", TWICE),
+        ("a", "a/b/..", TWICE),
+        ("a", "d/../a", TWICE),
+        ("a", "to_a", TWICE),
+        ("a", "d/back", TWICE),
+        ("a/b", "to_b", TWICE),
+        ("a", "a/b", WITHIN),
+        ("a", "a/b/c", WITHIN),
+        ("a", "to_b", WITHIN),
+        ("to_a", "a/b", WITHIN),
+        ("to_a", "to_b/c", WITHIN),
+        ("d/back", "to_a/b/c", WITHIN),
+    ],
+)
+def test_roots_that_overlap_are_refused(tree: Path, one: str, other: str, why: str) -> None:
+    for first, second in ((one, other), (other, one)):
+        roots = {"folder": Path(f"{tree}/{first}"), "folder@two": Path(f"{tree}/{second}")}
+        with pytest.raises(CorpusError, match=why) as caught:
+            check_roots(roots)
+        assert "folder=" in str(caught.value)
+        assert "folder@two=" in str(caught.value)
+
+
+@pytest.mark.parametrize(("one", "other"), [("a/b", "d"), ("a", "d"), ("a", "none"), ("none", "none")])
+def test_roots_side_by_side_are_fine(tree: Path, one: str, other: str) -> None:
+    (tree / "ab").mkdir()
+    check_roots({"folder": tree / one, "folder@two": tree / other, "folder@three": tree / "ab"})
+
+
+def test_the_index_refuses_them_before_it_measures(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 2)
+    with pytest.raises(CorpusError, match=f"{WITHIN}.*folder@two=.*song00 within folder=.*one"):
+        build_catalog(
+            tmp_path / "catalog", {"folder": tmp_path / "one", "folder@two": tmp_path / "one/song00"}
+        )
+    assert not (tmp_path / "catalog").exists()
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_a_file_of_two_corpora_is_refused(tmp_path: Path, link: object) -> None:
+    make_corpus(tmp_path / "one", 2)
+    make_corpus(tmp_path / "two", 2, lowest_hz=500.0)
+    path, other = tmp_path / "one" / "song00" / "0.wav", tmp_path / "two" / "song01" / "1.wav"
+    other.unlink()
+    link(path, other)  # type: ignore[operator]
+    with pytest.raises(
+        CorpusError, match=r"found 1 in one as well as in two.*song00/0\.wav is .*song01/1\.wav"
+    ):
+        check_files([("one", path), ("two", other), ("two", tmp_path / "none.wav")])
+    check_files([("one", path), ("one", other)])  # within one corpus, equal audio ties the songs
+
+
+def test_hard_links_between_corpora_stop_the_index(tmp_path: Path) -> None:
+    make_corpus(tmp_path / "one", 2)
+    make_corpus(tmp_path / "two", 2, lowest_hz=500.0)
+    other = tmp_path / "two" / "song01" / "1.wav"
+    other.unlink()
+    os.link(tmp_path / "one" / "song00" / "0.wav", other)
+    roots = {"folder": tmp_path / "one", "folder@two": tmp_path / "two"}
+    with pytest.raises(CorpusError, match="Expected corpora that share no file"):
+        build_catalog(tmp_path / "catalog", roots, progress=False)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, progress=False, workers=1)
+    assert len(Catalog.open(tmp_path / "catalog")) == 4

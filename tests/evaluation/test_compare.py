@@ -1,0 +1,193 @@
+"""Two runs on the same mixes: their difference, how sure it is, and when there is none to speak of."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixlab import evaluation as ev
+from mixlab.cli.main import main
+from mixlab.errors import ConfigError
+from mixlab.evaluation import compare
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.report import comparison_tables, format_comparison, format_comparison_markdown
+from mixlab.training.run import Run
+
+NAMES = ("voice", "brass", "singer", "piano")
+PARENTS = (None, None, 0, None)
+N = 240
+
+
+def predictions(noise: float, seed: int = 1, songs: int = 20) -> Predictions:
+    """Scores of a model that hears through so much noise; the mixes are always the same."""
+    rng = np.random.default_rng(0)
+    targets = (rng.random((N, 4)) < [0.5, 0.2, 0.4, 0.3]).astype(np.float32)
+    mask = rng.random((N, 4)) < 0.9
+    heard = targets + noise * np.random.default_rng(seed).standard_normal((N, 4))
+    return Predictions(
+        labels=NAMES,
+        split=np.array(["validation", "test"] * (N // 2), dtype=object),
+        index=np.arange(N) // 2,
+        group=np.array([f"corpus/song{i // 2 % songs}" for i in range(N)], dtype=object),
+        scores=(1 / (1 + np.exp(-heard))).astype(np.float32),
+        targets=targets,
+        mask=mask,
+        recipes=np.array(
+            [json.dumps({"index": i // 2, "catalog_hash": "abc"}) for i in range(N)], dtype=object
+        ),
+    )
+
+
+def row(rows: tuple[ev.Difference, ...], name: str) -> ev.Difference:
+    return next(r for r in rows if r.name == name)
+
+
+def test_values_are_those_of_each_run_alone() -> None:
+    a, b = predictions(0.5), predictions(1.0, seed=2)
+    comparison = compare(a, b, parents=PARENTS, n_resamples=50)
+    for which, run in (("a", a), ("b", b)):
+        scores = ev.score_splits(run, PARENTS, n_resamples=0).splits["test"]
+        for c, k in enumerate(scores.classes):
+            assert getattr(comparison.average_precision[c], which) == pytest.approx(k.average_precision)
+            assert getattr(comparison.f1[c], which) == pytest.approx(k.f1)
+            assert getattr(comparison.roc_auc[c], which) == pytest.approx(k.roc_auc)
+            assert comparison.f1[c].songs == k.songs
+        for level in scores.levels:
+            assert getattr(row(comparison.f1, level.name), which) == pytest.approx(level.macro.f1)
+        assert getattr(row(comparison.f1, "macro"), which) == pytest.approx(scores.macro.f1)
+        assert getattr(row(comparison.f1, "micro"), which) == pytest.approx(scores.micro.f1)
+    for found in (*comparison.average_precision, *comparison.f1, *comparison.roc_auc):
+        assert found.difference == pytest.approx(found.b - found.a)
+
+
+def test_a_run_does_not_differ_from_itself() -> None:
+    a = predictions(0.8)
+    comparison = compare(a, a, n_resamples=50)
+    for found in (*comparison.average_precision, *comparison.f1, *comparison.roc_auc):
+        assert found.difference == 0
+        assert found.interval == ev.Interval(0, 0)
+        assert found.above_zero == 0
+        assert not found.excludes_zero
+
+
+def test_exchanging_the_runs_turns_every_sign() -> None:
+    a, b = predictions(0.5), predictions(1.0, seed=2)
+    there, back = compare(a, b, n_resamples=50), compare(b, a, n_resamples=50)
+    for x, y in zip(there.average_precision, back.average_precision, strict=True):
+        assert x.difference == pytest.approx(-y.difference)
+        assert x.interval.low == pytest.approx(-y.interval.high)
+        assert x.above_zero == pytest.approx(1 - y.above_zero)
+
+
+def test_a_clearly_better_run_is_found_so() -> None:
+    macro = row(
+        compare(predictions(2.0), predictions(0.2, seed=2), n_resamples=100).average_precision, "macro"
+    )
+    assert macro.difference > 0.2
+    assert macro.excludes_zero
+    assert macro.above_zero == 1
+
+
+def test_pairing_takes_out_what_both_runs_share() -> None:
+    """Songs that are hard for both make each score uncertain, but not their difference."""
+    a = predictions(1.0)
+    b = replace(a, scores=np.clip(a.scores + 0.01 * (a.targets - 0.5), 0, 1).astype(np.float32))
+    paired = row(compare(a, b, n_resamples=200).average_precision, "macro")
+    alone = ev.score_splits(a, PARENTS, n_resamples=200).splits["test"].macro.average_precision_interval
+    assert paired.interval.high - paired.interval.low < (alone.high - alone.low) / 4
+    assert paired.excludes_zero
+
+
+def test_classes_of_few_songs_have_no_interval_and_undefined_ones_no_value() -> None:
+    a, b = predictions(0.5), predictions(1.0, seed=2)
+    song = np.arange(N) // 2 % 20
+    targets = a.targets.copy()
+    targets[:, 1], targets[:, 3] = song < 2, 0
+    a, b = replace(a, targets=targets), replace(b, targets=targets)
+    comparison = compare(a, b, n_resamples=50)
+    brass, piano = comparison.average_precision[1], comparison.average_precision[3]
+    assert brass.interval is None
+    assert brass.dropped > 0
+    assert np.isnan(piano.difference)
+    assert piano.interval is None
+    macro = row(comparison.average_precision, "macro")
+    assert macro.a == pytest.approx(np.mean([comparison.average_precision[c].a for c in range(3)]))
+    assert "nan" not in format_comparison(comparison)
+
+
+def test_one_song_gives_differences_without_intervals() -> None:
+    comparison = compare(predictions(0.5, songs=1), predictions(1.0, songs=1))
+    assert comparison.n_resamples == 0
+    assert all(found.interval is None for found in comparison.f1)
+    assert "nan" not in format_comparison_markdown(comparison)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    a = predictions(0.5)
+    with pytest.raises(ConfigError, match="different classes"):
+        compare(a, replace(a, labels=("voice", "brass", "singer", "key")))
+    with pytest.raises(ConfigError, match="on 120 and on 0 mixes"):
+        compare(a, a.only("validation"))
+    with pytest.raises(ConfigError, match="no predictions of split 'train'"):
+        compare(a, a, split="train")
+    other = a.recipes.copy()
+    other[5] = other[5].replace("abc", "def")
+    with pytest.raises(ConfigError, match="1 of 120 recipes differ, first at item 2, by catalog_hash"):
+        compare(a, replace(a, recipes=other))
+    assert compare(a, replace(a, recipes=other), split="validation", n_resamples=0).n_items == 120
+    flipped = np.where(a.mask, 1 - a.targets, a.targets)
+    with pytest.raises(ConfigError, match="same recipes but different targets"):
+        compare(a, replace(a, targets=flipped))
+    with pytest.raises(ConfigError, match="same recipes but different targets"):
+        compare(a, replace(a, mask=~a.mask))
+
+
+def test_the_text_fits_into_100_columns_and_marks_what_excludes_zero() -> None:
+    comparison = compare(predictions(2.0), predictions(0.2, seed=2), parents=PARENTS, n_resamples=100)
+    text = format_comparison(comparison)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    for table, rows in zip(
+        comparison_tables(comparison), (comparison.average_precision, comparison.f1), strict=True
+    ):
+        assert [cells[0] for cells in table.rows] == [r.name for r in rows]
+        assert [cells[-1] == "*" for cells in table.rows] == [r.excludes_zero for r in rows]
+        assert table.n_last == len(rows) - 4
+    assert "Choosing between runs by test scores" in " ".join(text.split())
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Run, Run]:
+    made = []
+    for name, noise in (("first", 1.5), ("second", 0.3)):
+        run = Run.create(tmp_path / name, {}, {"labels": {"parents": PARENTS}, "note": "demo numbers"})
+        run.write_predictions(predictions(noise))
+        made.append(run)
+    return made[0], made[1]
+
+
+def test_the_command_prints_and_writes(
+    runs: tuple[Run, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(run.path) for run in runs]
+    assert main(["compare", *paths, "--resamples", "50", "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert f"A = {paths[0]}" in out
+    assert "test: the same 120 mixes from 20 songs" in out
+    assert "(demo numbers)" in out
+    data = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert data["b"] == paths[1]
+    assert [r["name"] for r in data["f1"]] == [*NAMES, "macro", "families", "instruments", "micro"]
+    assert (tmp_path / "out" / "comparison.md").read_text().startswith("# first (A) and second (B)")
+
+
+def test_the_command_refuses_other_mixes_in_one_line(
+    runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = runs[1].predictions()
+    runs[1].write_predictions(replace(stored, recipes=stored.recipes[::-1].copy()))
+    assert main(["compare", str(runs[0].path), str(runs[1].path)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "recipes differ" in err

@@ -1,0 +1,103 @@
+"""Reports as text: complete, aligned, readable at 100 columns, and honest about what is undefined."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from mixlab import evaluation as ev
+from mixlab.evaluation.report import Table, format_markdown, format_text, score_tables, summary_lines
+from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.utils.plain import plain
+
+LABELS = load_label_set("mixtures15")
+N = 200
+
+
+@pytest.fixture
+def full(rng: np.random.Generator) -> ev.SplitScores:
+    targets = rng.random((N, 15)) < rng.uniform(0.1, 0.6, 15)
+    scores = np.clip(0.3 * targets + 0.7 * rng.random((N, 15)), 0, 1)
+    mask = rng.random((N, 15)) < 0.9
+    return ev.score_split(
+        "test",
+        LABELS.names,
+        scores,
+        targets,
+        mask,
+        thresholds=ev.fit_thresholds(scores, targets, mask),
+        prior=ev.prior_probabilities(targets, mask),
+        groups=[f"song{i % 20}" for i in range(N)],
+        parents=LABELS.parents(load_taxonomy()),
+        n_resamples=30,
+    )
+
+
+def test_a_table_is_aligned_and_the_same_in_markdown() -> None:
+    table = Table("title", ("class", "P"), (("voice", "0.5"), ("a longer name", "-"), ("macro", "0.5")), 1)
+    lines = table.text().splitlines()
+    assert lines[0] == "title"
+    assert [line.split()[-1] for line in (lines[2], *lines[4:6], lines[7])] == ["P", "0.5", "-", "0.5"]
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert set(lines[1]) == set(lines[3]) == set(lines[6]) == {"-"}
+    rows = [line for line in table.markdown().splitlines() if line.startswith("|")]
+    assert len(rows) == 5
+    assert all(line.count("|") == 3 for line in rows)
+
+
+def test_both_tables_hold_every_class_and_every_average(full: ev.SplitScores) -> None:
+    names = [*LABELS.names, "macro", "families", "instruments", "micro"]
+    for table in score_tables(full):
+        assert [row[0] for row in table.rows] == names
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    decisions, ranking = score_tables(full)
+    k = full.classes[3]
+    assert decisions.rows[3][1] == f"{k.support}/{k.known}"
+    cells = dict(zip(decisions.header, decisions.rows[3], strict=True))
+    assert cells["F1"] == f"{k.f1:.3f}"
+    assert cells["oracle F1"] == f"{k.oracle_f1:.3f}"
+    cells = dict(zip(ranking.header, ranking.rows[3], strict=True))
+    assert cells["ECE"] == f"{k.ece:.3f}"
+    assert cells["prior Brier"] == f"{k.prior_brier:.3f}"
+
+
+def test_the_text_fits_into_100_columns(full: ev.SplitScores) -> None:
+    text = format_text(full)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    for line in summary_lines(full):
+        assert line[:40] in text
+
+
+def test_markdown_says_the_same(full: ev.SplitScores) -> None:
+    text = format_markdown(full)
+    for table in score_tables(full):
+        for row in table.rows:
+            assert f"| {' | '.join(row)} |" in text
+    for line in summary_lines(full):
+        assert f"- {line}" in text
+
+
+def test_the_notes_name_the_oracle_and_the_coherent_scores(full: ev.SplitScores) -> None:
+    notes = " ".join(summary_lines(full))
+    assert "these test targets like best: an upper bound, not a result" in notes
+    assert f"macro F1 {full.coherent.macro.f1:.3f}" in notes
+    assert "contradictions 0.0 % and 0.0 %" in notes
+
+
+def test_a_report_of_an_older_release_is_still_shown(full: ev.SplitScores) -> None:
+    old = replace(full, oracle_f1=float("nan"), calibration=None, levels=(), coherent=None)
+    for text in (format_text(old), format_markdown(old)):
+        assert "nan" not in text
+        assert "None" not in text
+
+
+def test_a_report_is_json_and_keeps_what_older_readers_know(full: ev.SplitScores) -> None:
+    data = json.loads(json.dumps(plain(asdict(full)), allow_nan=False))
+    known_before = {
+        *("split", "n_items", "n_groups", "n_resamples", "loss", "classes", "macro", "micro", "prior_loss"),
+        *("prior_macro", "prior_micro", "hierarchical", "coherence"),
+    }
+    assert known_before <= set(data)
+    assert {"f1", "f1_interval", "threshold", "prior_average_precision"} <= set(data["classes"][0])
+    assert [level["name"] for level in data["levels"]] == ["families", "instruments"]

@@ -1,0 +1,283 @@
+"""Each effect does what its values say, and a chain is drawn first, applied later."""
+
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixlab.audio.time_pitch import ENGINES, get_engine
+from mixlab.errors import ConfigError, MissingDependencyError, RecipeError
+from mixlab.mixing.effects import (
+    EFFECTS,
+    Effect,
+    EffectsConfig,
+    FilterRange,
+    Gain,
+    GainRange,
+    HighShelf,
+    LowShelf,
+    Peak,
+    PitchRange,
+    PitchShift,
+    StretchRange,
+    TimeStretch,
+    apply_effects,
+    decode_effect,
+    draw_effects,
+    encode_effect,
+    total_rate,
+)
+from mixlab.utils.random import Stream, open_stream
+
+RATE = 16000
+
+EXAMPLES: dict[str, Effect] = {
+    "gain": Gain(-6.0),
+    "low_shelf": LowShelf(300.0, 6.0, 0.7),
+    "high_shelf": HighShelf(3000.0, -6.0, 0.7),
+    "peak": Peak(1000.0, 9.0, 1.0),
+    "pitch_shift": PitchShift(1.5),
+    "time_stretch": TimeStretch(1.2),
+}
+
+in_process = pytest.mark.parametrize("engine", ["rubberband", "rubberband_fine", "vocoder"])
+
+
+def tone(frequency_hz: float, duration_s: float = 2.0, amplitude: float = 0.3) -> np.ndarray:
+    t = np.arange(round(duration_s * RATE)) / RATE
+    return (amplitude * np.sin(2 * np.pi * frequency_hz * t)).astype(np.float32)[None]
+
+
+def noise(seed: int = 0, duration_s: float = 2.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal((1, round(duration_s * RATE)))).astype(np.float32)
+
+
+def frequency(audio: np.ndarray) -> float:
+    """Frequency of the strongest partial in Hz, by parabolic interpolation on a log spectrum."""
+    middle = audio[0, audio.shape[1] // 4 : -audio.shape[1] // 4]
+    spectrum = np.log(np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 18)) + 1e-12)
+    k = int(spectrum.argmax())
+    a, b, c = spectrum[k - 1 : k + 2]
+    return float((k + 0.5 * (a - c) / (a - 2 * b + c)) * RATE / (1 << 18))
+
+
+def cents(found: float, expected: float) -> float:
+    return float(1200 * np.log2(found / expected))
+
+
+def level_at(audio: np.ndarray, frequency_hz: float) -> float:
+    """Amplitude of one partial in the middle of the signal."""
+    middle = audio[0, RATE // 2 : RATE // 2 + RATE]
+    t = np.arange(len(middle)) / RATE
+    return float(2 * abs(np.mean(middle * np.exp(-2j * np.pi * frequency_hz * t))))
+
+
+def streams(index: int) -> Callable[[str], Stream]:
+    return lambda purpose: open_stream(0, 0, index, purpose)
+
+
+def test_six_decibels_double_the_amplitude() -> None:
+    audio = noise()
+    np.testing.assert_allclose(Gain(6.0206).apply(audio, RATE), 2 * audio, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+@in_process
+def test_every_effect_changes_the_audio_and_leaves_its_input_alone(name: str, engine: str) -> None:
+    audio = noise()
+    before = audio.copy()
+    changed = apply_effects(audio, RATE, [EXAMPLES[name]], get_engine(engine))
+    np.testing.assert_array_equal(audio, before)
+    assert changed.dtype == np.float32
+    samples = min(changed.shape[1], audio.shape[1])
+    difference = np.abs(changed[:, :samples] - audio[:, :samples]).max()
+    assert difference > 0.01
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effects_survive_encoding(name: str) -> None:
+    assert decode_effect(encode_effect(EXAMPLES[name])) == EXAMPLES[name]
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effects_keep_two_channels(name: str) -> None:
+    audio = np.concatenate([noise(0), noise(1)])
+    changed = apply_effects(audio, RATE, [EXAMPLES[name]], get_engine("rubberband"))
+    assert changed.shape[0] == 2
+    assert changed.shape[1] == pytest.approx(audio.shape[1] / total_rate([EXAMPLES[name]]), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("effect", "boosted_hz", "untouched_hz"),
+    [
+        (LowShelf(300, 6.0206, 0.7), 40, 4000),
+        (HighShelf(2000, 6.0206, 0.7), 7000, 100),
+        (Peak(1000, 6.0206, 2), 1000, 60),
+    ],
+)
+def test_filters_boost_where_they_should_and_nowhere_else(
+    effect: Effect, boosted_hz: float, untouched_hz: float
+) -> None:
+    for frequency_hz, factor in ((boosted_hz, 2.0), (untouched_hz, 1.0)):
+        audio = tone(frequency_hz)
+        changed = apply_effects(audio, RATE, [effect], get_engine("rubberband"))
+        assert level_at(changed, frequency_hz) / level_at(audio, frequency_hz) == pytest.approx(
+            factor, rel=0.06
+        )
+
+
+@in_process
+@pytest.mark.parametrize("semitones", [-12.0, -2.0, 0.37, 2.0, 12.0])
+def test_pitch_shift_is_exact_to_five_cents(semitones: float, engine: str) -> None:
+    shifted = apply_effects(tone(440.0), RATE, [PitchShift(semitones)], get_engine(engine))
+    assert abs(cents(frequency(shifted), 440.0 * 2 ** (semitones / 12))) < 5
+    assert shifted.shape[1] == pytest.approx(2 * RATE, abs=3)
+
+
+@in_process
+@pytest.mark.parametrize("rate", [0.5, 0.8, 1.25, 2.0])
+def test_a_stretch_keeps_the_pitch_and_divides_the_length(rate: float, engine: str) -> None:
+    stretched = apply_effects(tone(110.0, 4.0), RATE, [TimeStretch(rate)], get_engine(engine))
+    assert abs(cents(frequency(stretched), 110.0)) < 5
+    assert stretched.shape[1] == pytest.approx(4 * RATE / rate, abs=3)
+
+
+@in_process
+def test_pitch_and_time_together_cost_one_pass(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    real = ENGINES[engine].process
+
+    def counted(audio: np.ndarray, rate: int, semitones: float, speed: float) -> np.ndarray:
+        calls.append((semitones, speed))
+        return real(audio, rate, semitones, speed)
+
+    monkeypatch.setattr(ENGINES[engine], "process", counted)
+    chain = [TimeStretch(1.25), Gain(-3.0), PitchShift(2.0), Peak(900.0, 3.0, 1.0)]
+    changed = apply_effects(tone(440.0, 4.0), RATE, chain, get_engine(engine))
+    assert calls == [(2.0, 1.25)]
+    assert abs(cents(frequency(changed), 440.0 * 2 ** (2 / 12))) < 5
+    assert changed.shape[1] == pytest.approx(4 * RATE / 1.25, abs=3)
+
+
+def test_the_order_of_filter_and_pitch_matters_and_is_kept() -> None:
+    audio, peak, pitch = tone(500.0), Peak(500.0, 12.0, 5.0), PitchShift(12.0)
+    engine = get_engine("rubberband")
+    before = apply_effects(audio, RATE, [peak, pitch], engine)  # boosted at 500 Hz, then moved
+    after = apply_effects(audio, RATE, [pitch, peak], engine)  # moved to 1 kHz, out of the filter's reach
+    assert level_at(before, 1000.0) > 3 * level_at(after, 1000.0)
+
+
+@pytest.mark.skipif(shutil.which("rubberband") is None, reason="the program 'rubberband' is not installed")
+def test_the_reference_engine_agrees_on_pitch_and_length() -> None:
+    pytest.importorskip("pyrubberband")
+    chain = [PitchShift(2.0), TimeStretch(0.8)]
+    changed = apply_effects(tone(440.0), RATE, chain, get_engine("pyrubberband"))
+    assert abs(cents(frequency(changed), 440.0 * 2 ** (2 / 12))) < 5
+    assert changed.shape[1] == pytest.approx(2 * RATE / 0.8, abs=RATE * 0.01)
+
+
+def test_a_missing_reference_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyrubberband")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingDependencyError, match="rubberband-cli"):
+        apply_effects(tone(440.0), RATE, [PitchShift(1.0)], get_engine("pyrubberband"))
+
+
+def test_an_unknown_engine_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"'sox' does not exist; choose one of rubberband"):
+        get_engine("sox")
+
+
+@given(st.integers(0, 10**9))
+def test_musical_sources_keep_key_and_tempo(index: int) -> None:
+    config = EffectsConfig(GainRange(p=1.0), FilterRange(p=1.0), PitchRange(p=1.0), StretchRange(p=1.0))
+    names = {effect.name for effect in draw_effects(config, streams(index), pitch_and_time=False)}
+    assert len(names) == 2
+    assert not names & {"pitch_shift", "time_stretch"}
+    assert len(draw_effects(config, streams(index), pitch_and_time=True)) == 4
+
+
+@given(st.integers(0, 10**9))
+def test_switching_one_effect_off_leaves_the_others_as_they_were(index: int) -> None:
+    everything = draw_effects(EffectsConfig(), streams(index), pitch_and_time=True)
+    without = draw_effects(EffectsConfig(gain=GainRange(p=0.0)), streams(index), pitch_and_time=True)
+    assert without == tuple(effect for effect in everything if not isinstance(effect, Gain))
+
+
+def test_orders_and_probabilities_are_those_asked_for() -> None:
+    config = EffectsConfig()
+    chains = [draw_effects(config, streams(i), pitch_and_time=True) for i in range(3000)]
+    for kind in (Gain, PitchShift, TimeStretch):
+        share = np.mean([any(isinstance(effect, kind) for effect in chain) for chain in chains])
+        assert share == pytest.approx(0.5, abs=0.04)
+    both = [chain for chain in chains if {"gain", "pitch_shift"} <= {effect.name for effect in chain}]
+    gain_first = np.mean(
+        [
+            [e.name for e in chain].index("gain") < [e.name for e in chain].index("pitch_shift")
+            for chain in both
+        ]
+    )
+    assert gain_first == pytest.approx(0.5, abs=0.08)
+
+
+@given(st.integers(0, 10**9))
+def test_drawn_values_lie_in_their_ranges(index: int) -> None:
+    for effect in draw_effects(EffectsConfig(), streams(index), pitch_and_time=True):
+        if isinstance(effect, Gain):
+            assert -9.0 <= effect.gain_db <= 6.0
+        elif isinstance(effect, PitchShift):
+            assert -2.0 <= effect.semitones <= 2.0
+        elif isinstance(effect, TimeStretch):
+            assert 0.8 <= effect.rate <= 1.25 + 1e-9
+        else:
+            assert -12.0 <= effect.gain_db <= 12.0
+            assert 60.0 <= effect.frequency_hz <= 6000.0 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GainRange(p=1.5), r"effects\.gain\.p must be a probability from 0 to 1, found 1\.5"),
+        (lambda: PitchRange(semitones=(3.0, -3.0)), r"effects\.pitch_shift\.semitones must be a range"),
+        (lambda: StretchRange(rate=(0.0, 1.0)), r"effects\.time_stretch\.rate must be a range .* 0\.25 to 4"),
+        (lambda: FilterRange(kinds=("notch",)), r"effects\.filter\.kinds takes one or more of low_shelf"),
+    ],
+)
+def test_bad_ranges_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"effect": "echo"}, "'echo' in the recipe does not exist"),
+        ({"effect": "gain"}, r"'gain' needs the values \['gain_db'\], the recipe has \[\]"),
+        ({"effect": "gain", "gain_db": "loud"}, "needs a finite number for gain_db, the recipe has 'loud'"),
+        ({"effect": "gain", "gain_db": float("nan")}, "needs a finite number for gain_db"),
+        ({"effect": "time_stretch", "rate": 0.0}, r"rate of 0\.25 to 4\.0, found 0\.0"),
+        ({"effect": "pitch_shift", "semitones": 99}, "reaches 24 semitones, found 99"),
+    ],
+)
+def test_bad_effects_in_a_recipe_are_refused(data: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        decode_effect(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("gain", "gain_db", -7000.0),
+        ("peak", "q", 0.0),
+        ("peak", "q", -1.0),
+        ("low_shelf", "frequency_hz", -5.0),
+    ],
+)
+def test_values_that_make_no_filter_are_refused(name: str, key: str, value: float) -> None:
+    data = {**encode_effect(EXAMPLES[name]), key: value}
+    with pytest.raises(RecipeError, match=f"needs {key} from"):
+        decode_effect(data)

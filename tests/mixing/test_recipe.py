@@ -1,0 +1,258 @@
+"""Recipes are plain data: they survive encoding, and bad ones are refused with a reason."""
+
+import json
+from dataclasses import Field, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixlab.catalog.catalog import Catalog
+from mixlab.errors import ConfigError, RecipeError, TaxonomyError
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.effects import EFFECTS, EffectsConfig, GainRange
+from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe
+from mixlab.mixing.rendering import render
+from mixlab.mixing.sampler import draw
+from mixlab.utils.plain import plain
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.floats(0, 1), st.sampled_from(["as_recorded", "loudness"]))
+def test_encoding_keeps_everything(toy: Catalog, index: int, p_musical: float, level: str) -> None:
+    recipe = draw(toy, MixConfig(p_musical=p_musical, level=level), 3, 1, index)  # type: ignore[arg-type]
+    assert MixRecipe.from_json(recipe.to_json()) == recipe
+    assert MixRecipe.from_json(recipe.to_json()).content_hash == recipe.content_hash
+
+
+def test_recipes_hold_effects_by_their_stable_names(toy: Catalog) -> None:
+    recipe = draw(toy, MixConfig(p_musical=0.0), 0, 0, 0)
+    names = {
+        e["effect"]
+        for i in range(20)
+        for s in draw(toy, MixConfig(), 0, 0, i).encode()["sources"]
+        for e in s["effects"]
+    }
+    assert names <= set(EFFECTS)
+    assert {"gain", "pitch_shift", "time_stretch"} <= names
+    assert recipe.encode()["version"] == RECIPE_VERSION
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(version=99), r"reads recipes of version 3, found 99"),
+        (lambda d: d.pop("seed"), r"lacks \['seed'\]"),
+        (lambda d: d.update(sead=1), r"has unknown \['sead'\]"),
+        (lambda d: d.update(index="7"), r"needs int for 'index', found '7'"),
+        (lambda d: d.update(sources=[]), r"at least one source, found none"),
+        (lambda d: d.update(sources={}), r"'sources' must be a list, found dict"),
+        (lambda d: d["sources"][0].pop("stem"), r"source in the recipe lacks \['stem'\]"),
+        (lambda d: d["render"].update(label_rule="Active"), r"label_rule: expected one of present, active"),
+        (lambda d: d["render"].update(uncertain="x"), r"uncertain: expected one of mask, absent, found 'x'"),
+        (lambda d: d["render"].update(channels=7), r"channels: expected 1 or 2, found 7"),
+        (lambda d: d["render"].update(sample_rate=0), r"sample_rate: expected 4000 to 192000 Hz, found 0"),
+        (lambda d: d["render"].update(duration_s=-1.0), r"duration_s: expected 0\.1 to 600 seconds"),
+        (lambda d: d.update(kind=5), r"'kind' must be one of \('musical', 'non_musical'\), found 5"),
+        (lambda d: d["sources"][0].update(start_s=float("nan")), r"start_s below 1e6 s .* found nan"),
+        (lambda d: d["sources"][0].update(level_db=1e9), r"level_db within 200 dB"),
+        (lambda d: d["sources"][0].update(effects=[3]), r"Effect 3 in the recipe does not exist"),
+        (lambda d: d["render"].update(tempo=3), r"recipe's 'render' lacks \[\] and has unknown \['tempo'\]"),
+    ],
+)
+def test_bad_recipes_are_refused(toy: Catalog, change, message: str) -> None:  # type: ignore[no-untyped-def]
+    data = draw(toy, MixConfig(), 0, 0, 0).encode()
+    change(data)
+    with pytest.raises(RecipeError, match=message):
+        MixRecipe.from_json(json.dumps(data))
+
+
+def test_text_that_is_no_json_is_refused() -> None:
+    with pytest.raises(RecipeError, match="does not parse"):
+        MixRecipe.from_json("{")
+    with pytest.raises(RecipeError, match="is a JSON object, found list"):
+        MixRecipe.from_json("[]")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"p_musical": 1.2}, r"mix\.p_musical: expected a number from 0 to 1, found 1\.2"),
+        ({"min_sources": 4, "max_sources": 2}, r"1 <= min_sources <= max_sources <= 1000, found \(4, 2\)"),
+        ({"duration_s": 0.0}, r"mix\.duration_s: expected 0\.1 to 600 seconds, found 0\.0"),
+        ({"sample_rate": 16}, r"mix\.sample_rate"),
+        ({"channels": 3}, r"mix\.channels: expected 1 or 2, found 3"),
+        ({"min_active_s": 5.0}, r"mix\.min_active_s: expected at most duration_s, found 5\.0"),
+        ({"audible_db": 3.0}, r"mix\.audible_db"),
+        ({"bleed": "some"}, r"mix\.bleed: expected one of exclude, musical_only, allow, found 'some'"),
+        ({"corpus_weights": {"a": -1.0}}, r"mix\.corpus_weights"),
+        ({"engine": "sox"}, r"Engine 'sox' does not exist"),
+    ],
+)
+def test_bad_settings_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MixConfig(**values)  # type: ignore[arg-type]
+
+
+NUMBERS = [f for f in fields(MixConfig) if f.type in (int, float)]
+"""Every field of the configuration that is a number."""
+
+
+@pytest.mark.parametrize("field", fields(MixConfig), ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "value", [None, "x", float("nan"), float("inf"), [1, {}], {"x": "y"}, object(), -1e9, b"x"]
+)
+def test_no_field_takes_a_value_of_another_kind(field: Field[object], value: object) -> None:
+    with pytest.raises((ConfigError, TaxonomyError), match=f"(?i){field.name.replace('_', '.')}"):
+        MixConfig(**{field.name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", NUMBERS, ids=lambda f: f.name)
+@pytest.mark.parametrize("value", ["4", True, 1e308, -1e308, pytest.param(10**400, id="huge"), 1 + 2j, [4.0]])
+def test_numbers_are_numbers_within_their_range(field: Field[object], value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"^mix\..*{field.name}.*: expected .*found"):
+        MixConfig(**{field.name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sample_rate": 16000.5}, r"mix\.sample_rate: expected a whole number, found 16000\.5"),
+        ({"full": 1}, r"mix\.full: expected true or false, found 1"),
+        ({"full": "no"}, r"mix\.full: expected true or false, found 'no'"),
+        ({"corpora": "medleydb"}, r"mix\.corpora: expected a list of texts, found 'medleydb'"),
+        ({"corpora": [5]}, r"mix\.corpora: expected text, found 5"),
+        ({"corpus_weights": {"a": "2"}}, r"mix\.corpus_weights\.a: expected a number, found '2'"),
+        ({"corpus_weights": {5: 2}}, r"mix\.corpus_weights, a name: expected text, found 5"),
+        ({"corpus_weights": [("a", 1)]}, r"mix\.corpus_weights: expected a mapping from names to numbers"),
+        ({"level": "Loudness"}, r"mix\.level: expected one of as_recorded, loudness, found 'Loudness'"),
+        ({"effects": {"gian": {}}}, r"mix\.effects: there is no 'gian'; did you mean 'gain'\?"),
+        ({"effects": {"gain": {"P": 0}}}, r"effects\.gain: there is no 'P'; there are p, db\."),
+        (
+            {"effects": {"gain": None}},
+            r"effects\.gain: expected GainRange or a mapping with p, db, found None",
+        ),
+        ({"effects": {"gain": {"p": "1"}}}, r"effects\.gain\.p: expected a number, found '1'"),
+        ({"effects": {"gain": {"db": 3}}}, r"effects\.gain\.db: expected a list of 2 numbers, found 3"),
+        ({"effects": {"gain": {"db": [1, 2, 3]}}}, r"effects\.gain\.db: expected a list of 2 numbers"),
+        ({"effects": {"gain": {"db": [6, -6]}}}, r"effects\.gain\.db must be a range"),
+        ({"effects": {"gain": {"db": ["-6", 6]}}}, r"effects\.gain\.db: expected a number, found '-6'"),
+        ({"effects": {"filter": {"kinds": "peak"}}}, r"effects\.filter\.kinds: expected a list of texts"),
+        ({"effects": {"filter": {"q": [0.5, float("nan")]}}}, r"effects\.filter\.q: expected a finite num"),
+        ({"effects": {"pitch_shift": {"p": 2}}}, r"effects\.pitch_shift\.p must be a probability from 0"),
+        ({"effects": {"time_stretch": {"rate": (0, 2)}}}, r"effects\.time_stretch\.rate must be a range"),
+        ({"effects": GainRange()}, r"mix\.effects: expected EffectsConfig or a mapping with gain, filter"),
+        ({"effects": EffectsConfig}, r"mix\.effects: expected EffectsConfig or a mapping"),
+        ({"silence_db": -40.0}, r"mix\.silence_db"),
+        ({"min_sources": 0}, r"1 <= min_sources"),
+    ],
+)
+def test_wrong_settings_are_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MixConfig(**values)  # type: ignore[arg-type]
+
+
+def test_what_means_the_same_is_the_same_configuration() -> None:
+    plain_values = MixConfig(
+        duration_s=4.0, sample_rate=16000, p_musical=0.5, full=True, corpora=("a",),
+        corpus_weights={"a": 2.0}, effects=EffectsConfig(gain=GainRange(p=0.0, db=(-6.0, 6.0))),
+    )  # fmt: skip
+    other = MixConfig(
+        duration_s=4, sample_rate=16000.0, p_musical=np.float64(0.5), full=np.bool_(True), corpora=["a"],
+        corpus_weights={"a": np.int64(2)}, effects={"gain": {"p": 0, "db": [-6, np.float32(6)]}},
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert other == plain_values
+    assert other.content_hash == plain_values.content_hash
+    assert json.dumps(plain(other)) == json.dumps(plain(plain_values))
+
+
+def test_the_hash_of_a_configuration_follows_its_values() -> None:
+    config = MixConfig()
+    assert config.content_hash == MixConfig().content_hash
+    assert config.content_hash != replace(config, p_musical=0.5).content_hash
+    assert config.content_hash != config.for_evaluation().content_hash
+
+
+OWN = """
+outputs:
+- name: any bass
+  nodes: [electric-bass, synth-bass, double-bass]
+- {name: violin, nodes: [violin]}
+"""
+SAME = (
+    "# the same, written otherwise\noutputs: [{nodes: [electric-bass, synth-bass, double-bass],\n"
+    "  name: 'any bass'}, {nodes: [violin], name: violin}]"
+)
+
+
+def test_a_label_set_of_ones_own_travels_with_configuration_and_recipe(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "there" / "copy.yml").write_text(SAME)
+    monkeypatch.chdir(tmp_path)
+    paths = ["own.yaml", "./own.yaml", str(tmp_path / "own.yaml"), "there/copy.yml", "there/../own.yaml"]
+    configs = [MixConfig(label_set=path) for path in paths]
+    recipes = [draw(toy, config, 0, 0, 0) for config in configs]
+    texts = [recipe.to_json() for recipe in recipes]
+    targets = [render(recipe, toy).target.tolist() for recipe in recipes]
+    assert len({config.content_hash for config in configs}) == 1
+    assert len({config.for_evaluation().content_hash for config in configs}) == 1
+    assert len({recipe.content_hash for recipe in recipes}) == 1
+    states = [MixDataset(toy, config, epoch_size=32).content_hash for config in configs]
+    assert len(set(states)) == 1
+
+    (tmp_path / "own.yaml").unlink()
+    monkeypatch.chdir(tmp_path / "there")
+    for config, recipe, text, target in zip(configs, recipes, texts, targets, strict=True):
+        read = MixRecipe.from_json(text)
+        assert (read, read.content_hash) == (recipe, recipe.content_hash)
+        assert render(read, toy).target.tolist() == target
+        assert render(read, toy).labels.names == ("any bass", "violin")
+        assert MixConfig(**yaml.safe_load(yaml.safe_dump(plain(config)))) == config
+    held = json.loads(texts[0])["render"]["label_set"]
+    assert held == {"name": "own", "outputs": yaml.safe_load(OWN)["outputs"]}
+
+
+def test_a_label_set_may_be_given_as_a_path_object(tmp_path: Path) -> None:
+    path = tmp_path / "Own.YAML"
+    path.write_text(OWN)
+    config = MixConfig(label_set=path)  # type: ignore[arg-type]
+    assert config.label_set == MixConfig(label_set=str(path)).label_set
+    assert config.label_set.startswith('{"name": "Own"')
+
+
+def test_another_label_set_is_another_stream(toy: Catalog, tmp_path: Path) -> None:
+    hashes = {MixConfig().content_hash}
+    for number, text in enumerate([OWN, OWN.replace("[violin]", "[viola]"), OWN.replace("any bass", "bass")]):
+        (tmp_path / f"{number}.yaml").write_text(text)
+        hashes.add(MixConfig(label_set=str(tmp_path / f"{number}.yaml")).content_hash)
+    assert len(hashes) == 4
+
+
+def test_a_recipe_of_a_shipped_label_set_holds_its_name(toy: Catalog) -> None:
+    recipe = draw(toy, MixConfig(label_set="openmic20"), 0, 0, 0)
+    assert recipe.encode()["render"]["label_set"] == "openmic20"
+    assert len(recipe.to_json()) < 2500
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"outputs": [{"name": "a", "nodse": []}]}, "unknown key 'nodse'; did you mean 'nodes'"),
+        ({"outputs": []}, "'outputs' must be a list of at least one output"),
+        ({}, "expected a mapping with a list 'outputs'"),
+        (7, "needs str for 'label_set', found 7"),
+        ("nowhere.yaml", r"nowhere\.yaml: cannot be read"),
+    ],
+)
+def test_a_bad_label_set_in_a_recipe_is_refused(toy: Catalog, held: object, message: str) -> None:
+    data = draw(toy, MixConfig(), 0, 0, 0).encode()
+    data["render"]["label_set"] = held
+    with pytest.raises(RecipeError, match=message):
+        MixRecipe.decode(data)

@@ -1,0 +1,487 @@
+"""Training: the mask masks, what is frozen stays, and a stopped training ends up where it would have."""
+
+import math
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from mixlab.errors import ConfigError
+from mixlab.models import ModelConfig, build_model
+from mixlab.training import (
+    TrainConfig,
+    World,
+    freeze_backbone,
+    masked_bce_with_logits,
+    measure_precision,
+    parameter_groups,
+    prepare_model,
+    set_training_mode,
+)
+from mixlab.training.config import from_plain
+from mixlab.training.loop import FitResult, StopRequest, fit
+from mixlab.training.losses import faster_precision
+from mixlab.training.run import Run
+
+RATE, SAMPLES, CLASSES, BATCH = 8000, 2048, 3, 8
+TINY = ModelConfig(sample_rate=RATE, f_max=4000, n_fft=256, hop=128, n_mels=16, width=4)
+CONFIG = TrainConfig(
+    model=TINY,
+    epochs=2,
+    epoch_size=4 * BATCH,
+    batch_size=BATCH,
+    lr_step_epochs=1,
+    lr_factor=0.5,
+    tensorboard=False,
+)
+
+
+def make_batch(seed: int, *, n: int = BATCH) -> dict[str, Tensor]:
+    """Class c is a tone of 500 * (c + 1) Hz; about one target in five is unknown."""
+    rng = np.random.default_rng(seed)
+    target = (rng.random((n, CLASSES)) < 0.5).astype(np.float32)
+    t = np.arange(SAMPLES) / RATE
+    tones = np.sin(2 * np.pi * 500 * (np.arange(CLASSES)[:, None] + 1) * t)
+    audio = (target @ tones + 0.1 * rng.standard_normal((n, SAMPLES)))[:, None]
+    return {
+        "audio": torch.from_numpy(audio.astype(np.float32)),
+        "target": torch.from_numpy(target),
+        "mask": torch.from_numpy(rng.random((n, CLASSES)) < 0.8),
+    }
+
+
+class ToneLoader:
+    """What ``MixLoader`` is to training: one epoch per iteration, a length, and a position to save."""
+
+    def __init__(self, n_batches: int = 4) -> None:
+        self.n_batches, self.epoch, self.next_batch = n_batches, 0, 0
+        self.served: list[int] = []
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        epoch, batch = self.epoch, self.next_batch
+        while batch < self.n_batches:
+            seed = 1000 * epoch + batch
+            batch += 1
+            self.epoch, self.next_batch = (epoch + 1, 0) if batch == self.n_batches else (epoch, batch)
+            self.served.append(seed)
+            yield make_batch(seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "next_batch": self.next_batch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.next_batch = state["epoch"], state["next_batch"]
+
+
+class StopAfter(StopRequest):
+    """A request that is made once the loader has served so many batches."""
+
+    def __init__(self, loader: ToneLoader, batches: int) -> None:
+        self.loader, self.batches = loader, batches
+
+    @property
+    def requested(self) -> bool:  # type: ignore[override]
+        return len(self.loader.served) >= self.batches
+
+
+VALIDATION = [make_batch(10**6 + i) for i in range(2)]
+
+
+def new_run(path: Path) -> Run:
+    return Run.create(path, {"train": CONFIG}, {})
+
+
+def train(
+    run: Run, config: TrainConfig = CONFIG, *, stop_after: int = 10**9, **options: Any
+) -> tuple[FitResult, nn.Module, ToneLoader]:
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, CLASSES)
+    loader = ToneLoader(config.epoch_size // config.batch_size)
+    settings_ = {"precision": "fp32", "card": {"config": asdict(config.model)}} | options
+    result = fit(run, model, loader, VALIDATION, config, stop=StopAfter(loader, stop_after), **settings_)
+    return result, model, loader
+
+
+def assert_same_weights(a: nn.Module, b: nn.Module) -> None:
+    for (name, x), y in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
+        assert torch.equal(x, y), name
+
+
+def curves(run: Run) -> list[dict[str, float]]:
+    """The rows of metrics.csv without what depends on the clock."""
+    return [{k: v for k, v in row.items() if k not in ("items_per_s", "seconds")} for row in run.metrics()]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31))
+def test_masked_targets_change_neither_loss_nor_gradient(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(4, 3, generator=generator)
+    targets = (torch.rand(4, 3, generator=generator) < 0.5).float()
+    mask = torch.rand(4, 3, generator=generator) < 0.6
+    results = []
+    for filled in (targets, torch.where(mask, targets, 1 - targets), torch.where(mask, targets, math.nan)):
+        x = logits.clone().requires_grad_()
+        loss = masked_bce_with_logits(x, filled, mask)
+        torch.autograd.backward(loss)
+        results.append((loss.detach(), x.grad))
+    for loss, gradient in results[1:]:
+        assert torch.equal(loss, results[0][0])
+        assert torch.equal(gradient, results[0][1])
+    assert (results[0][1][~mask] == 0).all()
+
+
+def test_loss_is_the_mean_over_known_targets() -> None:
+    logits, targets = torch.randn(5, 3), torch.randint(0, 2, (5, 3)).float()
+    everything = torch.ones(5, 3, dtype=torch.bool)
+    expected = nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    torch.testing.assert_close(masked_bce_with_logits(logits, targets, everything), expected)
+    mask = torch.rand(5, 3) < 0.5
+    mask[0, 0] = True
+    expected = nn.functional.binary_cross_entropy_with_logits(logits[mask], targets[mask])
+    torch.testing.assert_close(masked_bce_with_logits(logits, targets, mask), expected)
+    assert masked_bce_with_logits(logits, targets, ~everything) == 0
+
+
+def pretrained(tmp_path: Path, transfer: str) -> TrainConfig:
+    torch.manual_seed(5)
+    file = tmp_path / "weights.pth"
+    torch.save(build_model(TINY, 7).state_dict(), file)
+    return replace(CONFIG, transfer=transfer, pretrained=str(file))
+
+
+def test_frozen_backbone_keeps_weights_and_statistics(tmp_path: Path) -> None:
+    config = pretrained(tmp_path, "frozen")
+    model = build_model(TINY, CLASSES)
+    prepare_model(model, config)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    run = new_run(tmp_path / "run")
+    fit(run, model, ToneLoader(), VALIDATION, config, precision="fp32", card={})
+    head = ("dense1", "bn", "dense2")
+    for name, value in model.state_dict().items():
+        moved = not torch.equal(value, before[name])
+        assert moved == (name.split(".")[0] in head), name
+
+
+def test_frozen_modules_are_in_evaluation_mode() -> None:
+    model = build_model(TINY, CLASSES)
+    set_training_mode(model)
+    assert all(module.training for module in model.modules())
+    freeze_backbone(model)
+    set_training_mode(model)
+    in_training = {name for name, module in model.named_children() if module.training}
+    assert in_training == {"dense1", "bn", "dense2", "dropout"}
+
+
+def test_parameter_groups_have_the_papers_rates(tmp_path: Path) -> None:
+    model = build_model(TINY, CLASSES)
+    rates = {}
+    for transfer in ("scratch", "frozen", "finetune"):
+        config = CONFIG if transfer == "scratch" else pretrained(tmp_path, transfer)
+        groups = parameter_groups(model, config)
+        rates[transfer] = {group["name"]: group["lr"] for group in groups}
+        if transfer != "frozen":
+            grouped = {id(p) for group in groups for p in group["params"]}
+            assert grouped == {id(p) for p in model.parameters()}
+    assert rates == {
+        "scratch": {"head": 0.01, "backbone": 0.01},
+        "frozen": {"head": 0.01},
+        "finetune": {"head": 0.01, "backbone": 0.0001},
+    }
+
+
+def test_training_learns_and_keeps_its_best_epoch(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    config = replace(CONFIG, epochs=6, lr_step_epochs=20)
+    lines: list[str] = []
+    result, _, _ = train(run, config, report=lines.append)
+    rows = run.metrics()
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    best = max(rows, key=lambda row: row["validation_macro_ap"])
+    assert result == FitResult("finished", 6, int(best["epoch"]), best["validation_macro_ap"])
+    assert run.card["trained"]["epoch"] == result.best_epoch
+    assert len(lines) == 6
+    assert lines[0].startswith("epoch 1/6  train loss")
+    assert all(row["items_per_s"] > 0 and row["seconds"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 5, 7])
+def test_resumed_training_is_bit_identical(tmp_path: Path, steps: int) -> None:
+    """Stopped within an epoch, after its last step (4), or in the next: weights and curves are the same."""
+    whole_run, run = new_run(tmp_path / "whole"), new_run(tmp_path / "stopped")
+    _, whole, loader = train(whole_run)
+    result, _, first = train(run, stop_after=steps)
+    assert result.reason == "interrupted"
+    assert len(first.served) == steps
+    result, resumed, second = train(run)
+    assert result.reason == "finished"
+    assert first.served + second.served == loader.served == [0, 1, 2, 3, 1000, 1001, 1002, 1003]
+    assert_same_weights(whole, resumed)
+    for a, b in zip(curves(whole_run), curves(run), strict=True):
+        np.testing.assert_equal(a, b)
+    state, card = run.read_model()
+    whole_state, whole_card = whole_run.read_model()
+    assert card == whole_card
+    assert all(torch.equal(state[name], whole_state[name]) for name in state)
+
+
+def test_training_goes_on_beyond_its_last_epoch(tmp_path: Path) -> None:
+    whole_run, run = new_run(tmp_path / "whole"), new_run(tmp_path / "stopped")
+    _, whole, _ = train(whole_run, replace(CONFIG, epochs=3))
+    train(run)
+    result, resumed, _ = train(run, replace(CONFIG, epochs=3))
+    assert result.epochs == 3
+    assert_same_weights(whole, resumed)
+    for a, b in zip(curves(whole_run), curves(run), strict=True):
+        np.testing.assert_equal(a, b)
+
+
+def test_periodic_checkpoints_serve_as_well(tmp_path: Path) -> None:
+    """A process that is killed goes on from the last checkpoint written every ``save_every`` steps."""
+    run = new_run(tmp_path / "run")
+    config = replace(CONFIG, save_every=2)
+    _, whole, _ = train(new_run(tmp_path / "whole"), config)
+
+    class KilledError(Exception):
+        pass
+
+    class Dying(ToneLoader):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            for number, batch in enumerate(super().__iter__()):
+                if number == 3:
+                    raise KilledError("killed")
+                yield batch
+
+    torch.manual_seed(config.seed)
+    with pytest.raises(KilledError, match="killed"):
+        fit(run, build_model(TINY, CLASSES), Dying(), VALIDATION, config, precision="fp32", card={})
+    _, resumed, loader = train(run, config)
+    assert loader.served[0] == 2
+    assert_same_weights(whole, resumed)
+
+
+@pytest.mark.parametrize("monitor", ["loss", "macro_ap"])
+def test_early_stop_waits_for_its_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str
+) -> None:
+    """Without any improvement after the first epoch, training ends after ``patience`` further ones."""
+    same = {"loss": 0.5, "macro_ap": 0.5, "macro_roc_auc": 0.5}
+    monkeypatch.setattr("mixlab.training.loop._validation_scores", lambda parts: dict(same))
+    run = new_run(tmp_path / "run")
+    result, _, _ = train(run, replace(CONFIG, epochs=9, patience=2, monitor=monitor))
+    assert result == FitResult("patience", 3, 1, 0.5)
+    assert [row["best"] for row in run.metrics()] == [1, 0, 0]
+    result, _, _ = train(new_run(tmp_path / "endless"), replace(CONFIG, epochs=4, patience=0))
+    assert result == FitResult("finished", 4, 1, 0.5)
+
+
+def test_mixes_per_second_are_those_of_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("mixlab.training.loop.time", SimpleNamespace(perf_counter=lambda: clock.now))
+
+    class Ticking(ToneLoader):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            for batch in super().__iter__():
+                clock.now += 2.0
+                yield batch
+
+    class SlowValidation:
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            clock.now += 100.0
+            yield from VALIDATION
+
+    run, lines = new_run(tmp_path / "run"), []
+    model = build_model(TINY, CLASSES)
+    fit(
+        run,
+        model,
+        Ticking(),
+        SlowValidation(),
+        CONFIG,
+        precision="fp32",
+        card={},
+        report=lines.append,
+    )
+    assert [row["items_per_s"] for row in run.metrics()] == [BATCH / 2, BATCH / 2]
+    assert [row["seconds"] for row in run.metrics()] == [108, 108]
+    assert "108 s  4 mixes/s" in lines[0]
+
+
+def test_a_second_interrupt_leaves_as_an_interrupt(tmp_path: Path) -> None:
+    """Lightning would end the process; the caller is to say how to go on."""
+
+    class Interrupted(ToneLoader):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            yield make_batch(0)
+            raise KeyboardInterrupt("pressed again")
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="ended the training within a step"):
+            fit(
+                new_run(tmp_path / "run"),
+                build_model(TINY, CLASSES),
+                Interrupted(),
+                VALIDATION,
+                CONFIG,
+                precision="fp32",
+                card={},
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_rates_step_down_as_scheduled(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    config = replace(CONFIG, epochs=4, lr_step_epochs=2, lr_factor=0.1, lr_backbone=0.001)
+    train(run, config)
+    np.testing.assert_allclose([row["lr_head"] for row in run.metrics()], [0.01, 0.01, 0.001, 0.001])
+    np.testing.assert_allclose([row["lr_backbone"] for row in run.metrics()], [0.001, 0.001, 1e-4, 1e-4])
+    checkpoint = torch.load(run.last_checkpoint, weights_only=True)
+    groups = checkpoint["optimizer_states"][0]["param_groups"]
+    rates = {f"lr_{g['name']}": g["lr"] for g in groups}
+    np.testing.assert_allclose([rates["lr_head"], rates["lr_backbone"]], [1e-4, 1e-5])
+
+
+def test_divergence_is_said_and_not_kept(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    torch.manual_seed(0)
+    model = build_model(TINY, CLASSES)
+    nn.init.constant_(model.get_submodule("dense2").bias, math.nan)
+    with pytest.raises(ConfigError, match="not finite in epoch 1: training diverged"):
+        fit(run, model, ToneLoader(), VALIDATION, CONFIG, precision="fp32", card={})
+    assert not run.has_model
+
+
+def test_interrupt_becomes_a_request_and_the_handler_returns() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with StopRequest().on_interrupt() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_curves_reach_tensorboard(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    train(run, replace(CONFIG, tensorboard=True, epochs=1))
+    assert list(run.tensorboard.glob("events.out.*"))
+
+
+def test_bf16_trains_and_measuring_leaves_everything_alone(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = build_model(TINY, CLASSES)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    state = torch.get_rng_state()
+    rates = measure_precision(model, SAMPLES, CLASSES, batch_size=4, device=torch.device("cpu"), steps=1)
+    assert set(rates) == {"fp32", "bf16"}
+    assert min(rates.values()) > 0
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    result, model, _ = train(new_run(tmp_path / "run"), replace(CONFIG, epochs=1), precision="bf16")
+    assert result.reason == "finished"
+    assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in model.parameters())
+
+
+@pytest.mark.parametrize(("bf16", "choice"), [(90.0, "fp32"), (110.0, "fp32"), (121.0, "bf16")])
+def test_bf16_must_be_clearly_faster(bf16: float, choice: str) -> None:
+    assert faster_precision({"fp32": 100.0, "bf16": bf16}) == choice
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, r"train\.epochs: expected 1 or more, found 0"),
+        ({"batch_size": 1}, r"train\.batch_size: expected 2 or more"),
+        ({"lr_head": 0.0}, r"train\.lr_head: expected a number above 0"),
+        ({"lr_factor": 1.5}, r"train\.lr_factor: expected a number in \(0, 1\]"),
+        ({"precision": "fp8"}, r"train\.precision: expected one of auto, fp32, bf16, found 'fp8'"),
+        ({"transfer": "frozen"}, "needs weights to start from: set train.pretrained"),
+        ({"pretrained": "x.pth"}, "train.transfer=scratch would not use it"),
+        ({"transfer": "frozen", "pretrained": "x", "lr_backbone": 0.1}, "does not train the backbone"),
+    ],
+)
+def test_bad_settings_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(CONFIG, **change)
+
+
+def test_settings_survive_yaml() -> None:
+    config = replace(CONFIG, lr_backbone=0.002, pretrained_stream=None)
+    data = yaml.safe_load(yaml.safe_dump(asdict(config)))
+    assert from_plain(TrainConfig, data) == config
+    with pytest.raises(ConfigError, match="no settings of TrainConfig"):
+        from_plain(TrainConfig, data | {"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"},
+        {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
+        {"RANK": "1", "WORLD_SIZE": "2"},
+    ],
+)
+def test_processes_that_would_each_train_alone_are_told_how_to_train_together(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"process 1 of 2 .*would train alone.*torchrun"):
+        World.from_environment()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0"},  # a shell of sbatch
+        {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"},
+        {"RANK": "0", "WORLD_SIZE": "1"},
+    ],
+)
+def test_a_single_process_of_a_scheduler_trains_alone(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert World.from_environment() == World(0, 1, 1)
+
+
+def test_world_divides_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert World.from_environment() == World(0, 1, 1)
+    for name, value in (
+        ("TORCHELASTIC_RUN_ID", "x"),
+        ("RANK", "3"),
+        ("WORLD_SIZE", "4"),
+        ("LOCAL_WORLD_SIZE", "2"),
+    ):
+        monkeypatch.setenv(name, value)
+    world = World.from_environment()
+    assert (world, world.n_nodes, world.is_first) == (World(3, 4, 2), 2, False)
+    assert world.share(32) == 8
+    with pytest.raises(ConfigError, match="must be a multiple of the 4 processes"):
+        world.share(30)
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="torch finds no CUDA device"):
+            World.accelerator("cuda")

@@ -1,0 +1,74 @@
+"""Compiled code is kept where that is possible, and its absence stops nobody."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO
+
+NAME = f"mixlab-numba-{os.getuid()}"
+MIX = """
+import numpy as np
+from mixlab.audio._kernels.mix import add_up
+mixture, powers = np.empty((1, 8), np.float32), np.empty((3, 1))
+peak = add_up(np.ones((2, 1, 8), np.float32), np.zeros(1, np.int64), mixture, powers)
+print(float(peak), mixture.sum())
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A copy of the package beside which nothing can be kept: a file is in the way, also of the superuser."""
+    for folder in ("mixlab", "taxonomy"):
+        shutil.copytree(REPO / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for package in [path.parent for path in (tmp_path / "mixlab").rglob("__init__.py")]:
+        (package / "__pycache__").write_bytes(b"")
+    (tmp_path / "tmp").mkdir()
+    return tmp_path
+
+
+def mix(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Import a kernel and run it, as a user without a home."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    given = {"PYTHONPATH": str(folder), "HOME": "/dev/null", "TMPDIR": str(folder / "tmp"), **environment}
+    command = [sys.executable, "-c", MIX]
+    return subprocess.run(command, env=inherited | given, cwd=folder, capture_output=True, text=True)
+
+
+def test_without_a_home_compiled_code_is_kept_among_the_temporary_files(elsewhere: Path) -> None:
+    run = mix(elsewhere)
+    assert run.stdout == "2.0 16.0\n", run.stderr
+    assert (
+        "Compiled code can be kept neither beside mixlab nor in the home folder: it is kept in" in run.stderr
+    )
+    (kept,) = (elsewhere / "tmp").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert any(path.suffix == ".nbc" for path in kept.rglob("*"))
+
+
+def test_without_any_folder_the_kernels_are_compiled_anew(elsewhere: Path) -> None:
+    (elsewhere / "tmp" / NAME).write_bytes(b"in the way")
+    run = mix(elsewhere)
+    assert run.stdout == "2.0 16.0\n", run.stderr
+    assert "every process compiles it anew" in run.stderr
+
+
+def test_a_folder_that_others_can_write_to_is_not_trusted(elsewhere: Path) -> None:
+    open_to_all = elsewhere / "tmp" / NAME
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    run = mix(elsewhere)
+    assert run.stdout == "2.0 16.0\n", run.stderr
+    assert "every process compiles it anew" in run.stderr
+    assert list(open_to_all.iterdir()) == []
+
+
+def test_a_folder_that_the_user_names_is_used_without_a_word(elsewhere: Path) -> None:
+    run = mix(elsewhere, NUMBA_CACHE_DIR=str(elsewhere / "tmp" / "mine"))
+    assert (run.stdout, run.stderr) == ("2.0 16.0\n", "")
+    assert any(path.suffix == ".nbc" for path in (elsewhere / "tmp" / "mine").rglob("*"))

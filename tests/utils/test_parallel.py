@@ -1,0 +1,130 @@
+"""map_items: every item comes back once, whatever dies on the way."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from mixlab.errors import ConfigError, CorpusError, MissingDependencyError, MixlabError
+from mixlab.utils.parallel import default_workers, map_items
+
+
+def square(number: int) -> int:
+    if number == 3:
+        raise ValueError("three is not allowed")
+    if number == 4:
+        raise CorpusError("Expected another number.")
+    return number * number
+
+
+def deadly(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_item_comes_back_once(workers: int) -> None:
+    outcomes = sorted(map_items(square, range(12), workers=workers), key=lambda o: o.index)
+    assert [o.index for o in outcomes] == list(range(12))
+    assert [o.value for o in outcomes] == [0, 1, 4, None, None, *(n * n for n in range(5, 12))]
+    assert outcomes[3].error == "ValueError: three is not allowed"
+    assert outcomes[4].error == "Expected another number."
+    assert outcomes[5].get() == 25
+    with pytest.raises(MixlabError, match="Item 3 failed: ValueError: three is not allowed"):
+        outcomes[3].get()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_an_item_that_kills_its_worker_costs_only_itself() -> None:
+    outcomes = sorted(map_items(deadly, range(6), workers=2), key=lambda o: o.index)
+    assert [o.value for o in outcomes] == [0, 1, None, 3, 4, 5]
+    assert "worker process died" in outcomes[2].error
+
+
+def deadly_soon(number: int) -> int:
+    if number == 1:
+        time.sleep(0.2)
+        os._exit(1)
+    return number
+
+
+def test_a_worker_may_die_while_the_consumer_is_busy() -> None:
+    outcomes = map_items(deadly_soon, range(40), workers=2)
+    found = [next(outcomes)]
+    time.sleep(0.8)
+    found += outcomes
+    assert sorted(o.index for o in found) == list(range(40))
+    assert {o.index: o.error for o in found if o.error}.keys() == {1}
+    assert all(o.value == o.index for o in found if not o.error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_result_that_does_not_pickle_among_suspects_is_an_error() -> None:
+    outcomes = sorted(map_items(_deadly_or_unpicklable, range(4), workers=2), key=lambda o: o.index)
+    assert [o.index for o in outcomes] == [0, 1, 2, 3]
+    assert "worker process died" in outcomes[0].error
+    assert all("pickle" in o.error.lower() for o in outcomes[1:])
+
+
+def _deadly_or_unpicklable(number: int) -> object:
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return lambda: number
+
+
+def test_results_that_do_not_pickle_are_errors() -> None:
+    outcomes = list(map_items(_unpicklable, range(2), workers=2))
+    assert len(outcomes) == 2
+    assert all("pickle" in o.error.lower() for o in outcomes)
+
+
+def _unpicklable(number: int) -> object:
+    return lambda: number
+
+
+def test_giving_up_early_stops_the_workers() -> None:
+    outcomes = map_items(time.sleep, [0.0, *[60.0] * 6], workers=2)
+    assert next(iter(outcomes)).index == 0
+    begin = time.monotonic()
+    outcomes.close()
+    assert time.monotonic() - begin < 30
+
+
+def test_nothing_to_do() -> None:
+    assert list(map_items(square, [])) == []
+
+
+def test_one_worker_stays_in_this_process() -> None:
+    assert [o.value for o in map_items(lambda _: os.getpid(), [0, 1], workers=1)] == [os.getpid()] * 2
+
+
+def test_bad_settings_are_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="Expected workers >= 1, found 0"):
+        map_items(square, [1], workers=0)
+    with pytest.raises(ConfigError, match="Expected engine 'local' or 'ray', found 'spark'"):
+        map_items(square, [1], engine="spark")
+    assert default_workers() >= 1
+
+
+def test_ray_engine_names_its_extra_when_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ray", "ray.util", "ray.util.multiprocessing"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match=r"mixlab\[cluster\]"):
+        map_items(square, [1], engine="ray")
+
+
+def test_ray_engine_yields_the_same_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # ray's pool has the interface of multiprocessing's; a thread pool stands in for it here.
+    from multiprocessing.pool import ThreadPool
+    from types import ModuleType
+
+    stand_in = ModuleType("ray.util.multiprocessing")
+    stand_in.Pool = ThreadPool  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    monkeypatch.setitem(sys.modules, "ray.util", ModuleType("ray.util"))
+    monkeypatch.setitem(sys.modules, "ray.util.multiprocessing", stand_in)
+    found = sorted(map_items(square, range(8), engine="ray", workers=2), key=lambda o: o.index)
+    assert found == list(map_items(square, range(8), workers=1))
