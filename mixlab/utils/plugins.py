@@ -1,0 +1,123 @@
+"""Find what plugs into mixlab: a built-in name, ``package.module:Class``, or the name of an entry point.
+
+A seam (effects, models, metrics, corpora, label sets, studies) has a table of what mixlab itself offers.
+Whatever it looks up by name it looks up here, so that a user's own part works without a fork. A name is a
+text, so that it can stand on a command line, in a recipe and in a run folder, and is found again from there.
+"""
+
+import difflib
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from mixlab.errors import ConfigError
+
+__all__ = ["find", "known_names"]
+
+T = TypeVar("T")
+
+
+def find(name: str, builtin: Mapping[str, T], group: str, what: str) -> T:
+    """Return what a name stands for; a plug-in is imported, and what it is is for the caller to check.
+
+    Args:
+        name: A built-in name, which goes first; ``package.module:Class``, imported from ``sys.path`` or the
+            working folder (as ``python -m`` would, but installed packages go first); or an entry point.
+        builtin: What mixlab itself has, by name.
+        group: Group of the entry points, such as ``mixlab.effects``.
+        what: What is looked for, in messages: ``effect``.
+
+    Raises:
+        ConfigError: nothing has that name; the message says where it was looked for and which names exist.
+        Exception: what importing the plug-in raises, as it is.
+    """
+    if name in builtin:
+        return builtin[name]
+    found = _import_attribute(name, what) if ":" in name else _load_entry_point(name, builtin, group, what)
+    return cast(T, found)
+
+
+def known_names(builtin: Mapping[str, object], group: str) -> tuple[str, ...]:
+    """Return the names that exist: the built-in ones, then those of installed packages' entry points."""
+    return tuple(dict.fromkeys([*builtin, *(point.name for point in _entry_points(group))]))
+
+
+def _import_attribute(name: str, what: str) -> Any:  # noqa: ANN401 - whatever stands there
+    module_name, _, attribute = name.partition(":")
+    parts = [*module_name.split("."), *attribute.split(".")]
+    if not all(part.isidentifier() for part in parts):
+        raise ConfigError(f"The {what} {name!r}: expected package.module:Class, as in an import.")
+    if module_name == "__main__":
+        raise ConfigError(
+            f"The {what} {name!r} lives in the running script, where nothing else finds it again. Put it "
+            f"into a module of its own, such as my_{what.replace(' ', '_')}s.py, and name it module:Class."
+        )
+    found: Any = _import(module_name, name, what)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise _lacks(found, part, name, what)
+        found = getattr(found, part)
+    return found
+
+
+def _import(module_name: str, name: str, what: str) -> ModuleType:
+    _see_working_folder()
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, but lacks another one
+        raise ConfigError(
+            f"The {what} {name!r}: there is no module {error.name!r}. Looked for it in the working folder "
+            f"{Path.cwd()} and on sys.path. Install its package, start in the folder that holds it, or put "
+            "that folder on PYTHONPATH."
+        ) from error
+
+
+def _see_working_folder() -> None:
+    """Let modules of the working folder be imported, unless Python was started not to (``-P``)."""
+    here = str(Path.cwd())
+    if not getattr(sys.flags, "safe_path", False) and "" not in sys.path and here not in sys.path:
+        sys.path.append(here)
+
+
+def _lacks(found: object, part: str, name: str, what: str) -> ConfigError:
+    public = [known for known in dir(found) if not known.startswith("_")]
+    close = difflib.get_close_matches(part, public, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(public) or 'nothing public'}."
+    where = f" ({found.__file__})" if isinstance(found, ModuleType) and hasattr(found, "__file__") else ""
+    owner = getattr(found, "__name__", found)
+    return ConfigError(f"The {what} {name!r}: there is no {part!r} in {owner}{where}; {hint}")
+
+
+def _load_entry_point(name: str, builtin: Mapping[str, object], group: str, what: str) -> Any:  # noqa: ANN401
+    points = {point.value: point for point in _entry_points(group) if point.name == name}
+    if len(points) > 1:
+        raise ConfigError(
+            f"The {what} {name!r} is offered by several installed packages: {', '.join(sorted(points))}. "
+            "Name the one that is meant as package.module:Class."
+        )
+    if points:
+        return next(iter(points.values())).load()
+    names = known_names(builtin, group)
+    close = difflib.get_close_matches(name, names, n=1)
+    raise ConfigError(
+        f"There is no {what} {name!r}{f'; did you mean {close[0]!r}?' if close else '.'} There are "
+        f"{', '.join(names)}. One of your own is named package.module:Class, or by an entry point of the "
+        f"group {group!r} in an installed package."
+    )
+
+
+def _entry_points(group: str) -> tuple[EntryPoint, ...]:
+    return _installed(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Read the entry points of a group once for each ``sys.path``: every reading opens all packages."""
+    return tuple(entry_points(group=group))

@@ -1,0 +1,121 @@
+"""What plugs in is found by its built-in name, by ``module:Class`` and by a real entry point."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mixlab.errors import ConfigError
+from mixlab.utils.plugins import find, known_names
+
+GROUP = "mixlab.effects"
+BUILTIN = {"gain": dict, "peak": list}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on ``sys.path`` with a package ``plugged_in``; what is imported of it is forgotten again."""
+    (tmp_path / "plugged_in").mkdir()
+    (tmp_path / "plugged_in" / "__init__.py").write_text("")
+    (tmp_path / "plugged_in" / "effects.py").write_text("class Tremolo:\n    class Inner:\n        pass\n")
+    (tmp_path / "plugged_in" / "broken.py").write_text("import a_package_that_nobody_has\n")
+    (tmp_path / "plugged_in" / "wrong.py").write_text("raise ValueError('the plug-in is wrong')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "plugged_in"]:
+        del sys.modules[name]
+
+
+def install(folder: Path, name: str, *lines: str) -> None:
+    """Write what an installer leaves of a package that has entry points."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+
+
+def look_up(name: str) -> type:
+    return find(name, BUILTIN, GROUP, "effect")
+
+
+def test_built_in_names_are_found_and_need_no_package() -> None:
+    assert look_up("gain") is dict
+    assert known_names(BUILTIN, GROUP)[:2] == ("gain", "peak")
+
+
+def test_a_class_is_found_by_its_module(package: Path) -> None:
+    found = look_up("plugged_in.effects:Tremolo")
+    assert (found.__module__, found.__qualname__) == ("plugged_in.effects", "Tremolo")
+    assert look_up("plugged_in.effects:Tremolo.Inner") is found.Inner
+
+
+def test_a_module_of_the_working_folder_is_found(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(package))])
+    monkeypatch.chdir(package)
+    assert look_up("plugged_in.effects:Tremolo").__name__ == "Tremolo"
+    assert sys.path[-1] == str(package)  # behind what is installed, which it must not hide
+    look_up("plugged_in.effects:Tremolo")
+    assert sys.path.count(str(package)) == 1
+
+
+def test_entry_points_of_installed_packages_are_found(package: Path) -> None:
+    install(package, "some-effects", "tremolo = plugged_in.effects:Tremolo")
+    assert look_up("tremolo").__name__ == "Tremolo"
+    assert known_names(BUILTIN, GROUP) == ("gain", "peak", "tremolo")
+
+
+def test_a_built_in_name_goes_before_an_entry_point(package: Path) -> None:
+    install(package, "some-effects", "gain = plugged_in.effects:Tremolo")
+    assert look_up("gain") is dict
+    assert known_names(BUILTIN, GROUP) == ("gain", "peak")
+
+
+def test_one_name_of_two_packages_is_refused(package: Path) -> None:
+    install(package, "some-effects", "tremolo = plugged_in.effects:Tremolo")
+    install(package, "other-effects", "tremolo = plugged_in.effects:Tremolo.Inner")
+    with pytest.raises(ConfigError, match=r"several installed packages: plugged_in\.effects:Tremolo, plug"):
+        look_up("tremolo")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "gian",
+            r"There is no effect 'gian'; did you mean 'gain'\? There are gain, peak\. .* 'mixlab\.effects'",
+        ),
+        ("plugged_in.effects", r"There is no effect 'plugged_in\.effects'\..* named package\.module:Class"),
+        (
+            "nowhere.at_all:Tremolo",
+            r"no module 'nowhere'\. Looked for it in the working folder .* PYTHONPATH",
+        ),
+        ("plugged_in.missing:Tremolo", r"there is no module 'plugged_in\.missing'"),
+        ("plugged_in.effects.py:Tremolo", r"there is no module 'plugged_in\.effects\.py'"),
+        (
+            "plugged_in.effects:Tremlo",
+            r"no 'Tremlo' in plugged_in\.effects \(.*\.py\); did you mean 'Tremolo'",
+        ),
+        ("plugged_in.effects:Zzz", r"no 'Zzz' in plugged_in\.effects \(.*\); it has Tremolo\."),
+        ("plugged_in.effects:Tremolo.X", r"there is no 'X' in Tremolo; "),
+        ("plugged-in.effects:Tremolo", r"expected package\.module:Class"),
+        ("plugged_in.effects:", r"expected package\.module:Class"),
+        (":Tremolo", r"expected package\.module:Class"),
+        ("./effects.py:Tremolo", r"expected package\.module:Class"),
+        ("__main__:Tremolo", r"lives in the running script.*my_effects\.py"),
+        ("", r"There is no effect ''"),
+    ],
+)
+def test_what_cannot_be_found_says_where_it_was_looked_for(package: Path, name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        look_up(name)
+
+
+def test_an_error_of_the_plug_in_is_shown_as_it_is(package: Path) -> None:
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_nobody_has"):
+        look_up("plugged_in.broken:Tremolo")
+    with pytest.raises(ValueError, match="the plug-in is wrong"):
+        look_up("plugged_in.wrong:Tremolo")
+    install(package, "some-effects", "late = plugged_in.broken:Tremolo")
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_nobody_has"):
+        look_up("late")
