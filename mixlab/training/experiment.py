@@ -270,7 +270,8 @@ def _fit(
     resume: bool,
     report: Report | None,
 ) -> str:
-    from mixlab.training.loop import StopRequest, fit
+    from mixlab.training.callbacks import StopRequest
+    from mixlab.training.loop import fit
 
     n_samples, labels = stream.config.render_settings().samples, stream.labels
     if config.transfer == "random_frozen":

@@ -3,72 +3,46 @@
 import logging
 import math
 import os
-import signal
-import threading
-import time
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.distributed as dist
+from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
+from torchmetrics import MeanMetric
 
-from mixlab.errors import ConfigError, MissingDependencyError
+from mixlab.errors import MissingDependencyError
 from mixlab.evaluation import average_precision, masked_bce, roc_auc
 from mixlab.models import TaggingModel
 from mixlab.taxonomy.hierarchy import coherent_max
+from mixlab.training.callbacks import (
+    BestEpoch,
+    Patience,
+    Steps,
+    Stopped,
+    StopRequest,
+    WholeFiles,
+    last_checkpoints,
+)
 from mixlab.training.config import FROZEN, TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.embedding_cache import embed
 from mixlab.training.losses import LossFunction, masked_bce_with_logits, step_seed
 from mixlab.training.run import Run
-from mixlab.training.transfer import movement, parameter_groups, set_training_mode
+from mixlab.training.transfer import parameter_groups, set_training_mode
 
-__all__ = ["FitResult", "StopRequest", "fit"]
+__all__ = ["FitResult", "fit"]
 
 Batch = Mapping[str, Tensor]
-
-
-class StopRequest:
-    """A wish to stop that the loop grants after the step in hand, when everything can be saved."""
-
-    def __init__(self) -> None:
-        """Start without a wish."""
-        self.requested = False
-
-    @contextmanager
-    def on_interrupt(self) -> Iterator["StopRequest"]:
-        """Turn the first Ctrl-C into a request; the second interrupts as usual."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before, owner = signal.getsignal(signal.SIGINT), os.getpid()
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            if os.getpid() != owner:
-                # A terminal sends Ctrl-C to the processes that mix too; they end with their loader.
-                return
-            self.requested = True
-            signal.signal(signal.SIGINT, before)
-            print("\nFinishing this step and saving; press Ctrl-C again to stop at once.", flush=True)
-
-        signal.signal(signal.SIGINT, handle)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-class _Stopped(Exception):  # noqa: N818 - no error: it unwinds Lightning's loop after everything was saved
-    """Leaves Lightning's loop once the checkpoint is written."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +116,9 @@ class _Tagger(pl.LightningModule):
         self.loss, self.related, self.fixed = loss, related, fixed
         self.frozen = config.transfer in FROZEN
         self.collected: list[tuple[np.ndarray, ...]] = []
-        self.validation: dict[str, float] = {}
-        self.loss_sum: Tensor | float = 0.0
-        self.loss_count = 0
+        # Part of the checkpoint: an epoch that is resumed in its middle has the mean of all its steps.
+        self.train_loss = MeanMetric(nan_strategy="disable").set_dtype(torch.float64)
+        self.train_loss.persistent(True)
 
     def on_train_start(self) -> None:
         # Not earlier: Lightning warns of modules that are in evaluation mode when fitting begins.
@@ -152,15 +126,14 @@ class _Tagger(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         set_training_mode(self.model)
-        self.loss_sum, self.loss_count = 0.0, 0
+        self.train_loss.reset()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(step_seed(self.config.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.loss(self._logits(batch), batch["target"], batch["mask"])
-        self.loss_sum = self.loss_sum + loss.detach().double()
-        self.loss_count += 1
+        self.train_loss.update(loss.detach())
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -184,7 +157,15 @@ class _Tagger(pl.LightningModule):
             gathered: list[Any] = [None] * self.trainer.world_size
             dist.all_gather_object(gathered, parts)
             parts = [part for rank in gathered for part in rank]
-        self.validation = _validation_scores(parts)
+        self._log({f"validation_{name}": value for name, value in _validation_scores(parts).items()})
+
+    def on_train_epoch_end(self) -> None:
+        self._log({"train_loss": float(self.train_loss.compute())})
+
+    def _log(self, numbers: Mapping[str, float]) -> None:
+        """Hand numbers, which are the same in all processes, to the callbacks, in double precision."""
+        values = {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}
+        self.log_dict(values, logger=False, sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning takes many shapes
         optimizer = torch.optim.Adam(
@@ -194,25 +175,6 @@ class _Tagger(pl.LightningModule):
             optimizer, self.config.lr_step_epochs, self.config.lr_factor
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mixlab_loss"] = [float(self.loss_sum), self.loss_count]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.loss_sum, self.loss_count = checkpoint["mixlab_loss"]
-
-    def train_loss(self) -> float:
-        """Return the mean loss of the epoch's steps so far, over all processes."""
-        totals = torch.tensor(
-            [float(self.loss_sum), self.loss_count], dtype=torch.float64, device=self.device
-        )
-        if self.trainer.world_size > 1:
-            dist.all_reduce(totals)
-        return float(totals[0] / totals[1])
-
-
-def _loss(outputs: object) -> float:
-    return float(outputs["loss"]) if isinstance(outputs, Mapping) else math.nan
 
 
 def _validation_scores(parts: Sequence[tuple[np.ndarray, ...]]) -> dict[str, float]:
@@ -231,209 +193,39 @@ def _validation_scores(parts: Sequence[tuple[np.ndarray, ...]]) -> dict[str, flo
     }
 
 
-class _Keeper(pl.Callback):
-    """Keeps the run folder up to date: checkpoints, best weights, curves, progress, early stop."""
+def _logger(run: Run, config: TrainConfig, checkpoint: Path | None) -> TensorBoardLogger | bool:
+    """Return Lightning's logger of curves for TensorBoard, or False where none is wanted.
 
-    state_key = "mixlab"
-    _KEPT = ("best_value", "best_epoch", "epochs", "impatience")
-
-    def __init__(
-        self,
-        run: Run,
-        loader: Any,  # noqa: ANN401 - see fit
-        config: TrainConfig,
-        card: Mapping[str, Any],
-        start: Mapping[str, Tensor],
-        stop: StopRequest,
-        report: Callable[[str], None] | None,
-    ) -> None:
-        self.run, self.loader, self.config = run, loader, config
-        self.card, self.start, self.stop, self.report = card, start, stop, report
-        self.best_value, self.best_epoch, self.epochs, self.impatience = math.nan, 0, 0, 0
-        self.out_of_patience = False
-        self.bar: Any = None
-        self.writer: Any = None
-        self.begin, self.first_batch, self.training_s = 0.0, 0, math.nan
-
-    def state_dict(self) -> dict[str, Any]:
-        # Lightning saves the loader's position too, but leaves it unused when all epochs were done.
-        return {"loader": self.loader.state_dict(), **{name: getattr(self, name) for name in self._KEPT}}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loader.load_state_dict(state_dict["loader"])
-        for name in self._KEPT:
-            setattr(self, name, state_dict[name])
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero and self.config.tensorboard:
-            self.writer = _summary_writer(self.run, trainer.global_step)
-        # Lightning does not announce the start of an epoch that is resumed in its middle.
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
-        self._start_epoch(trainer, done % int(trainer.num_training_batches))
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._start_epoch(trainer, 0)
-
-    def _start_epoch(self, trainer: pl.Trainer, first_batch: int) -> None:
-        self._close_bar()
-        self.begin = time.perf_counter()
-        self.first_batch = first_batch
-        if self.report is not None and trainer.is_global_zero:
-            # None: the bar is off where there is no terminal, so that logs stay readable.
-            self.bar = tqdm(
-                total=trainer.num_training_batches,
-                initial=self.first_batch,
-                desc=f"epoch {trainer.current_epoch + 1}/{self.config.epochs}",
-                unit="step",
-                leave=False,
-                disable=None,
-                mininterval=0.5,
-            )
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: Batch,
-        batch_idx: int,
-    ) -> None:
-        """Count the step: progress bar, curves, and the time spent on training alone."""
-        if self.bar is not None:
-            self.bar.update()
-        if self.writer is not None and trainer.global_step % 10 == 0:
-            self.writer.add_scalar("train/loss", _loss(outputs), trainer.global_step)
-        if batch_idx + 1 >= trainer.num_training_batches:
-            # Validation comes next and belongs to the epoch: ``on_train_epoch_end`` saves, and stops.
-            self.training_s = time.perf_counter() - self.begin
-            return
-        if self._must_stop(trainer):
-            self._save(trainer)
-            raise _Stopped
-        if self.config.save_every and trainer.global_step % self.config.save_every == 0:
-            self._save(trainer)
-
-    def _must_stop(self, trainer: pl.Trainer) -> bool:
-        if trainer.world_size == 1:
-            return self.stop.requested
-        return bool(trainer.strategy.reduce_boolean_decision(self.stop.requested, all=False))
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the best model, write the epoch's numbers, and stop a training that got nowhere.
-
-        Raises:
-            ConfigError: the loss is no longer a finite number.
-        """
-        assert isinstance(pl_module, _Tagger)
-        self.epochs = trainer.current_epoch + 1
-        loss, validation = pl_module.train_loss(), pl_module.validation
-        if not math.isfinite(loss) or not math.isfinite(validation["loss"]):
-            raise ConfigError(
-                f"The loss is not finite in epoch {self.epochs}: training diverged. Lower train.lr_head (now "
-                f"{self.config.lr_head:g}) or set train.precision=fp32; {self.run.path} keeps the best epoch."
-            )
-        improved = self._judge(validation[self.config.monitor])
-        if trainer.is_global_zero:
-            if improved:
-                self._write_best(pl_module)
-            self._write_curves(trainer, loss, validation, improved)
-        self._save(trainer)
-        if self.config.patience and self.impatience >= self.config.patience:
-            self.out_of_patience = True
-            trainer.should_stop = True
-        elif self._must_stop(trainer) and self.epochs < self.config.epochs:
-            raise _Stopped
-
-    def _judge(self, value: float) -> bool:
-        """Compare an epoch's value with the best one so far, and remember it."""
-        sign = 1 if self.config.monitor == "macro_ap" else -1
-        improved = (
-            self.best_epoch == 0 or math.isnan(self.best_value) or sign * value > sign * self.best_value
-        )
-        if improved:
-            self.best_value, self.best_epoch, self.impatience = value, self.epochs, 0
-        else:
-            self.impatience += 1
-        return improved
-
-    def _write_best(self, module: "_Tagger") -> None:
-        trained = {"epoch": self.epochs, "monitor": self.config.monitor, "value": self.best_value}
-        state = module.model.state_dict()
-        moved = movement(module.model, self.start, state)
-        self.run.write_model(state, {**self.card, "trained": trained, "moved": moved})
-
-    def _write_curves(
-        self, trainer: pl.Trainer, loss: float, validation: Mapping[str, float], improved: bool
-    ) -> None:
-        seconds = time.perf_counter() - self.begin
-        items = (trainer.num_training_batches - self.first_batch) * self.config.batch_size
-        rates = {f"lr_{name}": rate for name, rate in self.config.learning_rates(self.epochs - 1).items()}
-        row = {
-            "epoch": self.epochs,
-            "step": trainer.global_step,
-            "train_loss": loss,
-            **{f"validation_{name}": value for name, value in validation.items()},
-            **rates,
-            "items_per_s": round(items / self.training_s, 2),
-            "seconds": round(seconds, 2),
-            "best": int(improved),
-        }
-        self.run.write_metrics(row)
-        self._close_bar()
-        if self.writer is not None:
-            for name in ("train_loss", *(f"validation_{key}" for key in validation), *rates):
-                self.writer.add_scalar(f"epoch/{name}", row[name], trainer.global_step)
-            self.writer.flush()
-        if self.report is not None:
-            self.report(
-                f"epoch {self.epochs:>{len(str(self.config.epochs))}}/{self.config.epochs}"
-                f"  train loss {loss:.4f}  validation loss {validation['loss']:.4f}"
-                f"  macro AP {validation['macro_ap']:.4f}  {seconds:.0f} s"
-                f"  {items / self.training_s:.0f} mixes/s"
-                f"{'  best' if improved else ''}"
-            )
-
-    def _save(self, trainer: pl.Trainer) -> None:
-        """Write ``last.ckpt`` under another name first: a kill while writing must not cost the old one."""
-        target = self.run.last_checkpoint
-        temporary = target.with_name(".last.ckpt.tmp")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(target)
-        trainer.strategy.barrier("mixlab_save")
-
-    def _close_bar(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._close_bar()
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        self.teardown(trainer, pl_module, "fit")
-
-
-def _summary_writer(run: Run, step: int) -> Any:  # noqa: ANN401 - torch's SummaryWriter carries no types
+    ``metrics.csv`` is written by ``BestEpoch``.
+    """
+    if not config.tensorboard:
+        return False
+    # TensorBoard drops what a training that was killed had drawn beyond the checkpoint.
+    step = torch.load(checkpoint, mmap=True, weights_only=True)["global_step"] if checkpoint else None
+    folder = run.tensorboard
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        return TensorBoardLogger(
+            folder.parent, name="", version=folder.name, default_hp_metric=False, purge_step=step
+        )
     except ImportError as error:
         raise MissingDependencyError(
             "TensorBoard curves need tensorboard: install mixlab[train], or set train.tensorboard=false."
         ) from error
-    return SummaryWriter(str(run.tensorboard), purge_step=step or None)
+
+
+_QUIET = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "Checkpoint directory .* exists and is not empty",
+    "The dirpath has changed from",
+)
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notices about hardware and limits out of the output; its warnings stay.
 
-    All but one: Lightning's own use of a torch function that newer torch releases deprecate.
+    All but three: Lightning's own use of a torch function that newer torch releases deprecate, and that a
+    run that goes on has checkpoints already, also after its folder has moved.
     """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
@@ -441,7 +233,8 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            for message in _QUIET:
+                warnings.filterwarnings("ignore", message=message)
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
@@ -494,8 +287,15 @@ def fit(
     model.train()
     fixed = _Validation(validation_batches)
     tagger = _Tagger(model, config, loss, related, fixed)
-    start = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    keeper = _Keeper(run, train_batches, config, card, start, stop, report)
+    checkpoint = run.last_checkpoint if run.last_checkpoint.is_file() else None
+    patience = Patience(
+        f"validation_{config.monitor}",
+        mode="min" if config.monitor == "loss" else "max",
+        patience=config.patience or sys.maxsize,
+        check_finite=False,
+        check_on_train_epoch_end=True,
+    )
+    steps = Steps(run, train_batches, config, stop, show=report is not None)
     with _quiet_lightning():
         trainer = pl.Trainer(
             accelerator=world.accelerator(config.accelerator),
@@ -503,24 +303,30 @@ def fit(
             num_nodes=world.n_nodes,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=config.epochs,
-            callbacks=[keeper],
-            logger=False,
-            enable_checkpointing=False,
+            callbacks=[
+                steps,
+                patience,
+                BestEpoch(run, model, config, patience, steps, card, report),
+                *last_checkpoints(run, config),
+            ],
+            plugins=[WholeFiles()],
+            logger=_logger(run, config, checkpoint),
+            log_every_n_steps=1,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             default_root_dir=os.fspath(run.path),
         )
-        checkpoint = run.last_checkpoint if run.last_checkpoint.is_file() else None
         try:
             trainer.fit(tagger, train_batches, fixed, ckpt_path=checkpoint)
-            reason = "patience" if keeper.out_of_patience else "finished"
-        except _Stopped:
+            reason = "patience" if patience.wait_count >= patience.patience else "finished"
+        except Stopped:
             reason = "interrupted"
         except SystemExit as error:
             # Lightning ends the process on Ctrl-C; how to end it is for the caller to say.
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt("Ctrl-C ended the training within a step.") from error
             raise
-    return FitResult(reason, keeper.epochs, keeper.best_epoch, keeper.best_value)
+    epochs = trainer.current_epoch
+    return FitResult(reason, epochs, patience.best_epoch(epochs), patience.best_value)

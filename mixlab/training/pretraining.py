@@ -239,7 +239,8 @@ def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: Tag
 def _fit(
     run: Run, corpus: JamendoCorpus, config: TrainConfig, world: World, *, resume: bool, report: Report | None
 ) -> str:
-    from mixlab.training.loop import StopRequest, fit
+    from mixlab.training.callbacks import StopRequest
+    from mixlab.training.loop import fit
 
     stream = TrackStream(
         corpus.tracks["train"],

@@ -15,6 +15,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from mixlab.errors import ConfigError
@@ -29,8 +30,9 @@ from mixlab.training import (
     prepare_model,
     set_training_mode,
 )
+from mixlab.training.callbacks import StopRequest
 from mixlab.training.config import from_plain
-from mixlab.training.loop import FitResult, StopRequest, fit
+from mixlab.training.loop import FitResult, fit
 from mixlab.training.losses import faster_precision
 from mixlab.training.run import Run
 
@@ -275,6 +277,42 @@ def test_periodic_checkpoints_serve_as_well(tmp_path: Path) -> None:
     assert_same_weights(whole, resumed)
 
 
+def test_an_epoch_killed_in_its_validation_is_validated_again(tmp_path: Path) -> None:
+    """No checkpoint is written between the last step and validation: Lightning would skip the latter."""
+    whole_run, run = new_run(tmp_path / "whole"), new_run(tmp_path / "killed")
+    config = replace(CONFIG, save_every=4)
+    _, whole, _ = train(whole_run, config)
+
+    class KilledError(Exception):
+        pass
+
+    class Dying:
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            if run.metrics():
+                raise KilledError("killed")
+            yield from VALIDATION
+
+    torch.manual_seed(config.seed)
+    card = {"config": asdict(config.model)}
+    with pytest.raises(KilledError, match="killed"):
+        fit(run, build_model(TINY, CLASSES), ToneLoader(), Dying(), config, precision="fp32", card=card)
+    _, resumed, loader = train(run, config)
+    assert loader.served == [1000, 1001, 1002, 1003]
+    assert_same_weights(whole, resumed)
+    for a, b in zip(curves(whole_run), curves(run), strict=True):
+        np.testing.assert_equal(a, b)
+
+
+def test_patience_may_change_when_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    same = {"loss": 0.5, "macro_ap": 0.5, "macro_roc_auc": 0.5}
+    monkeypatch.setattr("mixlab.training.loop._validation_scores", lambda parts: dict(same))
+    run = new_run(tmp_path / "run")
+    result, _, _ = train(run, replace(CONFIG, epochs=9, patience=1))
+    assert result == FitResult("patience", 2, 1, 0.5)
+    result, _, _ = train(run, replace(CONFIG, epochs=9, patience=3))
+    assert result == FitResult("patience", 4, 1, 0.5)
+
+
 @pytest.mark.parametrize("monitor", ["loss", "macro_ap"])
 def test_early_stop_waits_for_its_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str
@@ -294,7 +332,7 @@ def test_mixes_per_second_are_those_of_training_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("mixlab.training.loop.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr("mixlab.training.callbacks.time", SimpleNamespace(perf_counter=lambda: clock.now))
 
     class Ticking(ToneLoader):
         def __iter__(self) -> Iterator[dict[str, Tensor]]:
@@ -382,8 +420,14 @@ def test_interrupt_becomes_a_request_and_the_handler_returns() -> None:
 
 def test_curves_reach_tensorboard(tmp_path: Path) -> None:
     run = new_run(tmp_path / "run")
-    train(run, replace(CONFIG, tensorboard=True, epochs=1))
-    assert list(run.tensorboard.glob("events.out.*"))
+    config = replace(CONFIG, tensorboard=True, epoch_size=12 * BATCH)
+    train(run, config, stop_after=14)
+    train(run, config)
+    curves = EventAccumulator(str(run.tensorboard)).Reload()
+    losses = [(event.step, event.value) for event in curves.Scalars("epoch/train_loss")]
+    rows = run.metrics()
+    assert losses == [(row["step"], pytest.approx(row["train_loss"])) for row in rows]
+    assert [event.step for event in curves.Scalars("train/loss")] == [10, 20]
 
 
 def test_bf16_trains_and_measuring_leaves_everything_alone(tmp_path: Path) -> None:

@@ -34,9 +34,10 @@ from mixlab.training import (
     set_training_mode,
     train,
 )
+from mixlab.training.callbacks import StopRequest
 from mixlab.training.config import from_plain
 from mixlab.training.embedding_cache import EmbeddingLoader, class_rates, embed
-from mixlab.training.loop import FitResult, StopRequest, fit
+from mixlab.training.loop import FitResult, fit
 from mixlab.training.losses import MAX_WEIGHT, smoothed_rates
 from mixlab.training.run import Run
 
