@@ -62,6 +62,7 @@ $(BENCH): $(STAMP) benchmarks/alternatives.txt
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[bench]' \
 	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r benchmarks/alternatives.txt; \
 	then touch $@; else echo "NOTICE: not all of it can be installed here; what is missing will have no figure"; fi
+	@command -v rubberband >/dev/null || .ci/apt-install rubberband-cli || true
 
 wheel: $(STAMP) ## Build the wheel and the source archive into dist/
 	rm -rf dist

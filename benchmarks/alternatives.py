@@ -1,28 +1,26 @@
 """What one would write or take instead of mixlab, each as short as it gets.
 
-All of them make the same recipes from the same files: the span that a source needs is read (a faster
-source needs more of it), averaged to mono, changed by the recipe's own effects in their order, cut to 4 s,
-levelled and added. Objects that a library wants built are built before the clock starts.
+All of them make the same recipes from the same audio: the span that a source needs is read (a faster
+source needs more of it), changed by the recipe's own effects in their order, cut to 4 s, levelled and added.
+Objects that a library wants built are built before the clock starts. Each is measured twice: from the files,
+and from a copy at the model's rate (``prepared.py``).
 """
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
-from mixlab.catalog.catalog import Catalog
+from benchmarks.prepared import FILES, Audio, Copy, Files, Spans
 from mixlab.mixing.effects import Effect, Gain, HighShelf, LowShelf, PitchShift, TimeStretch, total_rate
-from mixlab.mixing.recipe import MixRecipe, SourceRecipe
+from mixlab.mixing.recipe import MixRecipe
 
-Audio = NDArray[np.float32]
 Task = Callable[[MixRecipe], object]
 Change = Callable[[Audio, int, tuple[Effect, ...]], Audio]
 """Applies effects to mono audio ``(samples,)`` at a sample rate."""
@@ -34,7 +32,7 @@ class Alternative:
 
     Attributes:
         name: As it stands in the tables.
-        source: ``files`` or ``pack``.
+        source: ``files``, ``copy`` (at the model's rate) or ``pack`` (mixlab's own).
         task: Makes one mix; None where it cannot be measured here.
         note: What it leaves out or does besides, or why it is missing.
         packages: Distributions whose versions matter.
@@ -59,54 +57,44 @@ AUDIOMENTATIONS = "audiomentations"
 TORCH_AUDIOMENTATIONS = "torch-audiomentations"
 PYTHON_STRETCH = "python-stretch and pedalboard"
 SCAPER = "scaper"
-PLAIN = "decode, resample and sum, no effect"
+PLAIN = "read and sum, no effect"
 DECODE = "only decode"
 
 
 # Reading and summing, the same for all.
 
 
-def read_mono(catalog: Catalog, source: SourceRecipe, seconds: float) -> tuple[Audio, int]:
-    """Return the span that a source needs, as ``(samples,)``, and its rate."""
-    stem = catalog.find(source.stem)
-    rate = int(catalog.column("sample_rate")[stem])
-    start, frames = round(source.start_s * rate), math.ceil(seconds * rate)
-    audio, _ = soundfile.read(catalog.audio_path(stem), frames, start, dtype="float32", always_2d=True)
-    if audio.shape[1] == 1:
-        return audio[:, 0], rate
-    return np.float32(0.5) * (audio[:, 0] + audio[:, 1]), rate  # mean(axis=1) would take twenty times as long
-
-
-def mix(catalog: Catalog, recipe: MixRecipe, change: Change, *, resample_first: bool = True) -> Audio:
+def mix(spans: Spans, recipe: MixRecipe, change: Change, *, resample_first: bool = True) -> Audio:
     """Make a mix with ``change`` for its effects."""
     settings = recipe.render
     mixture = np.zeros(settings.samples, dtype=np.float32)
     for source in recipe.sources:
-        audio, rate = read_mono(catalog, source, settings.duration_s * total_rate(source.effects))
+        audio, rate = spans.read(source, settings.duration_s * total_rate(source.effects))
         if resample_first:
-            audio = soxr.resample(audio, rate, settings.sample_rate, quality="HQ")
+            audio = resample(audio, rate, settings.sample_rate)
             audio = change(audio, settings.sample_rate, source.effects)
         else:
-            audio = soxr.resample(
-                change(audio, rate, source.effects), rate, settings.sample_rate, quality="HQ"
-            )
+            audio = resample(change(audio, rate, source.effects), rate, settings.sample_rate)
         audio = audio[: len(mixture)]
         mixture[: len(audio)] += audio * np.float32(10 ** (source.level_db / 20))
     return mixture
 
 
-def plain(catalog: Catalog, recipe: MixRecipe) -> Audio:
-    """Decode, resample and sum the same spans; effects are left out."""
-    return mix(catalog, recipe, lambda audio, rate, effects: audio)
+def resample(audio: Audio, rate: int, wanted: int) -> Audio:
+    return audio if rate == wanted else soxr.resample(audio, rate, wanted, quality="HQ")
 
 
-def decode(catalog: Catalog, recipe: MixRecipe) -> None:
+def plain(spans: Spans, recipe: MixRecipe) -> Audio:
+    """Read and sum the same spans; effects are left out."""
+    return mix(spans, recipe, lambda audio, rate, effects: audio)
+
+
+def decode(files: Files, recipe: MixRecipe) -> None:
     """Decode the same spans, and nothing else."""
     for source in recipe.sources:
-        stem = catalog.find(source.stem)
-        rate = int(catalog.column("sample_rate")[stem])
-        frames = math.ceil(recipe.render.duration_s * total_rate(source.effects) * rate)
-        soundfile.read(catalog.audio_path(stem), frames, round(source.start_s * rate), dtype="float32")
+        seconds = recipe.render.duration_s * total_rate(source.effects)
+        path, start, frames, _ = files.find(source, seconds)
+        soundfile.read(path, frames, start, dtype="float32")
 
 
 # Effects, library by library.
@@ -221,55 +209,92 @@ def with_torch_audiomentations(audio: Audio, rate: int, effects: tuple[Effect, .
 
 # All of them.
 
+PROGRAMS = {"rubberband": "apt-get install rubberband-cli, or brew install rubberband"}
+"""How to get a program that a package starts."""
+
 
 def _missing(packages: tuple[str, ...], program: str = "") -> str:
     absent = [name for name in packages if find_spec(name.replace("-", "_")) is None]
     if absent:
-        return f"not installed: {', '.join(absent)}"
-    return f"no program {program} on the PATH" if program and shutil.which(program) is None else ""
+        return f"not installed: {', '.join(absent)} (make bench)"
+    if program and shutil.which(program) is None:
+        return f"no program {program} on the PATH ({PROGRAMS[program]})"
+    return ""
 
 
-def alternatives(catalog: Catalog, *, effects: bool) -> list[Alternative]:
+@dataclass(frozen=True)
+class Peer:
+    """An alternative before it is told where to read from.
+
+    Attributes:
+        name: As it stands in the tables.
+        change: Its effects.
+        packages: Distributions that it needs.
+        program: On the PATH, that it needs besides.
+        note: What it does not do as the others.
+        whole_rate: Applies effects at the rate of the files, and resamples afterwards.
+    """
+
+    name: str
+    change: Change
+    packages: tuple[str, ...]
+    program: str = ""
+    note: str = ""
+    whole_rate: bool = False
+
+    def way(self, spans: Spans) -> Alternative:
+        """Return it as what is measured, or as a row that says why it is not."""
+        reason = _missing(self.packages, self.program)
+        task = partial(self.make, spans)
+        return Alternative(
+            self.name, spans.kind, None if reason else task, reason or self.note, self.packages
+        )
+
+    def make(self, spans: Spans, recipe: MixRecipe) -> Audio:
+        return mix(spans, recipe, self.change, resample_first=not self.whole_rate)
+
+
+ONE_CALL = "pitch and time in one call"
+PEERS = (
+    Peer(PYRUBBERBAND, with_pyrubberband, ("pyrubberband",), "rubberband", whole_rate=True),
+    Peer(PYRUBBERBAND_16K, with_pyrubberband, ("pyrubberband",), "rubberband"),
+    Peer(PEDALBOARD, with_pedalboard, ("pedalboard",), note=ONE_CALL),
+    Peer(PEDALBOARD_FAST, partial(with_pedalboard, fine=False), ("pedalboard",), note=ONE_CALL),
+    Peer(PYTHON_STRETCH, with_python_stretch, ("python-stretch",), note=ONE_CALL),
+    Peer(AUDIOMENTATIONS, with_audiomentations, ("audiomentations", "python-stretch")),
+    Peer(
+        TORCH_AUDIOMENTATIONS,
+        with_torch_audiomentations,
+        ("torch-audiomentations",),
+        note="does less: no time stretch, pitch by ±0.41 only, low- and high-pass for shelves and peak",
+    ),
+)
+
+
+def alternatives(files: Files, copy: Copy, *, effects: bool) -> list[Alternative]:
     """Return what can be measured instead of mixlab, slowest first; without effects only the bounds."""
+    bounds = [*(_plain(spans) for spans in (files, copy)), _decode(files)]
+    if not effects:
+        return bounds
+    # A copy at the model's rate leaves nothing to be done at the rate of the files.
+    from_copy = [peer.way(copy) for peer in PEERS if not peer.whole_rate]
+    return [*(peer.way(files) for peer in PEERS), *from_copy, _scaper(), *bounds]
 
-    def way(
-        name: str, change: Change, *packages: str, program: str = "", note: str = "", first: bool = True
-    ) -> Alternative:
-        reason = _missing(packages, program)
-        task = None if reason else lambda recipe: mix(catalog, recipe, change, resample_first=first)
-        return Alternative(name, "files", task, reason or note, packages)
 
-    def fast(audio: Audio, rate: int, effects: tuple[Effect, ...]) -> Audio:
-        return with_pedalboard(audio, rate, effects, fine=False)
+def missing() -> list[str]:
+    """Return the alternatives that cannot be measured here, each with the reason and what to do."""
+    found = {peer.name: _missing(peer.packages, peer.program) for peer in PEERS}
+    return [f"{name}: {reason}" for name, reason in found.items() if reason]
 
-    found = [
-        way(PYRUBBERBAND, with_pyrubberband, "pyrubberband", program="rubberband", first=False),
-        way(PYRUBBERBAND_16K, with_pyrubberband, "pyrubberband", program="rubberband"),
-        way(PEDALBOARD, with_pedalboard, "pedalboard", note="pitch and time in one call"),
-        way(PEDALBOARD_FAST, fast, "pedalboard", note="pitch and time in one call"),
-        way(PYTHON_STRETCH, with_python_stretch, "python-stretch", note="pitch and time in one call"),
-        way(AUDIOMENTATIONS, with_audiomentations, "audiomentations", "python-stretch"),
-        way(
-            TORCH_AUDIOMENTATIONS,
-            with_torch_audiomentations,
-            "torch-audiomentations",
-            note="does less: no time stretch, pitch by ±0.41 only, low- and high-pass for shelves and peak",
-        ),
-        _scaper(),
-    ]
-    bounds = [
-        Alternative(
-            PLAIN,
-            "files",
-            lambda recipe: plain(catalog, recipe),
-            packages=("soundfile", "soxr"),
-            group="bound",
-        ),
-        Alternative(
-            DECODE, "files", lambda recipe: decode(catalog, recipe), packages=("soundfile",), group="bound"
-        ),
-    ]
-    return [*found, *bounds] if effects else bounds
+
+def _plain(spans: Spans) -> Alternative:
+    note = "decodes, averages to mono and resamples" if spans.kind == FILES else ""
+    packages = ("soundfile", "soxr") if spans.kind == FILES else ("numpy",)
+    return Alternative(PLAIN, spans.kind, partial(plain, spans), note, packages, "bound")
+
+
+def _decode(files: Files) -> Alternative:
+    return Alternative(DECODE, FILES, partial(decode, files), packages=("soundfile",), group="bound")
 
 
 def _scaper() -> Alternative:
@@ -278,4 +303,4 @@ def _scaper() -> Alternative:
         reason = f"scaper 1.6.5 needs numpy.Inf, which NumPy 2 removed (here {np.__version__})"
     else:
         reason = "not among what this benchmark installs; its last release needs NumPy 1"
-    return Alternative(SCAPER, "files", None, reason, ("scaper",))
+    return Alternative(SCAPER, FILES, None, reason, ("scaper",))

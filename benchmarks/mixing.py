@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 from benchmarks.alternatives import Alternative, alternatives
+from benchmarks.prepared import COPY, FILES, PACK, Copy, Files
 from benchmarks.settings import Settings
 from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, draw_recipes, with_engine, workload
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.gpu import prepare_batch, render_batch
-from mixlab.mixing.recipe import MixRecipe
+from mixlab.mixing.recipe import MixConfig, MixRecipe
 from mixlab.mixing.rendering import CatalogReader, Reader, render
 
 Row = dict[str, Any]
@@ -41,15 +42,15 @@ def mixlab_ways(bench: Bench) -> list[Alternative]:
     ways = []
     for engine in engines:
         suffix = "" if bench.workload == NO_EFFECTS else f", {engine}"
-        for source, reader in (("pack", bench.pack), ("files", files)):
+        for source, reader in ((PACK, bench.pack), (FILES, files)):
             ways.append(_way(f"mixlab{suffix}", source, _renderer(bench, engine, reader)))
-    for source, reader in (("pack", bench.pack), ("files", files)):
+    for source, reader in ((PACK, bench.pack), (FILES, files)):
         dataset = MixDataset(bench.catalog, workload(bench.workload), reader=reader)
         note = "draws the recipe and makes tensors, as training does; vocoder"
         ways.append(_way("mixlab, dataset items", source, lambda r, d=dataset: d.item(r.index), note))
     note = "all mixes of a round in one batch, by torch on the CPU"
     batch = partial(_render_batch, bench)
-    ways.append(Alternative("mixlab.render_batch", "pack", None, note, ("mixlab",), "mixlab", batch))
+    ways.append(Alternative("mixlab.render_batch", PACK, None, note, ("mixlab",), "mixlab", batch))
     return ways
 
 
@@ -99,10 +100,11 @@ def _rate(way: Alternative, recipes: Sequence[MixRecipe], shortest_s: float) -> 
 def bench_mixing(catalog: Catalog, pack: PackReader, settings: Settings) -> list[Row]:
     """Measure every workload; see ``rows_of`` for the rows."""
     rows: list[Row] = []
+    files, copy = Files(catalog), Copy(catalog, settings.work / COPY, MixConfig().sample_rate)
     for name in DESCRIPTIONS:
         recipes = draw_recipes(catalog, name, settings.mixes)
         bench = Bench(catalog, pack, recipes, name)
-        ways = [*mixlab_ways(bench), *alternatives(catalog, effects=name != NO_EFFECTS)]
+        ways = [*mixlab_ways(bench), *alternatives(files, copy, effects=name != NO_EFFECTS)]
         print(f"Workload {name}: {len(ways)} ways in {settings.rounds} rounds ...", flush=True)
         rows += rows_of(name, ways, measure(ways, recipes, settings.rounds, settings.shortest_s))
     return rows

@@ -12,29 +12,26 @@ from benchmarks import one_core  # noqa: F401 - before numpy
 
 # isort: split
 import argparse
-import json
 import tempfile
 import time
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.alternatives import missing
 from benchmarks.big import bench_big
 from benchmarks.corpus import describe, open_corpus
 from benchmarks.indexing import bench_indexing
 from benchmarks.machine import describe_machine
 from benchmarks.mixing import bench_mixing
 from benchmarks.profile import profile
-from benchmarks.report import add_ratios, as_markdown, plot
+from benchmarks.report import RESULTS, write
 from benchmarks.settings import Settings
-from benchmarks.targets import judge
 from benchmarks.training import bench_training
 from benchmarks.workers import bench_workers
 
-RESULTS = Path(__file__).parent / "results"
 PARTS = ("mixing", "workers", "training", "big", "indexing", "profile")
 
 
@@ -59,21 +56,7 @@ def measure(settings: Settings, parts: list[str]) -> dict[str, Any]:
         else:
             result["profile"] = profile(catalog, pack, settings)
         seconds[part] = round(time.perf_counter() - begin, 1)
-    add_ratios(result["rows"])
-    return result | {"seconds": seconds, "targets": judge(result)}
-
-
-def write(result: dict[str, Any], out: Path) -> str:
-    """Write ``latest.json``, ``latest.md`` and the plot; return the tables."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "latest.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    text = as_markdown(result)
-    (out / "latest.md").write_text(text, encoding="utf-8")
-    if find_spec("matplotlib"):
-        plot(result, out)
-    else:
-        print("No plot: matplotlib is not installed.")
-    return text
+    return result | {"seconds": seconds}
 
 
 def main() -> None:
@@ -85,7 +68,7 @@ def main() -> None:
     parser.add_argument("--catalog", type=Path, help="a catalog to mix from; by default a corpus is made")
     parser.add_argument("--mixes", type=int, help="mixes per round")
     parser.add_argument("--rounds", type=int, help="rounds; the median counts")
-    parser.add_argument("--out", type=Path, help="folder of latest.json, .md, .png and .svg")
+    parser.add_argument("--out", type=Path, help="folder of latest.json, .md and .svg")
     parser.add_argument("--quick", action="store_true", help="only see that every part works")
     options = parser.parse_args()
     whole = len(set(options.only)) == len(PARTS) and not options.quick and options.catalog is None
@@ -94,6 +77,8 @@ def main() -> None:
             f"only a whole run goes to {RESULTS}: with --only, --quick or --catalog say --out FOLDER"
         )
     out = options.out or RESULTS
+    if "mixing" in options.only:
+        print("".join(f"NOTICE: without figures here: {line}\n" for line in missing()), end="", flush=True)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -31,7 +31,7 @@ class Settings:
     songs: int = 14
     seconds: float = 75.0
     steady_mixes: int = 800
-    steps: int = 72
+    steps: int = 48
     width: int = 128
     big_stems: int = 25_000
     draws: int = 2000

@@ -1,0 +1,92 @@
+"""The table of the README, made from the results that are kept beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.alternatives import (
+    AUDIOMENTATIONS,
+    PEDALBOARD,
+    PLAIN,
+    PYRUBBERBAND,
+    PYRUBBERBAND_16K,
+    PYTHON_STRETCH,
+)
+from benchmarks.prepared import COPY, FILES, PACK
+from benchmarks.tables import short
+from benchmarks.targets import find, ratio
+from benchmarks.workloads import NO_EFFECTS, PAPER, W
+
+Result = dict[str, Any]
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN = "<!-- speed: written by `python -m benchmarks.report --write` -->"
+END = "<!-- end of speed -->"
+
+SHOWN = {
+    "mixlab, `vocoder` (default)": "mixlab, vocoder",
+    "mixlab, `rubberband`": "mixlab, rubberband",
+    "python-stretch (Signalsmith) and pedalboard's filters": PYTHON_STRETCH,
+    "audiomentations": AUDIOMENTATIONS,
+    "pedalboard's Rubber Band (R3)": PEDALBOARD,
+    "the paper's steps with pyrubberband at 16 kHz": PYRUBBERBAND_16K,
+    "the paper's steps with pyrubberband at 44.1 kHz": PYRUBBERBAND,
+    "only read and sum, without effects": PLAIN,
+}
+"""What the README says of a way, and its name in the results."""
+
+
+def readme_lines(result: Result) -> list[str]:
+    """Return the table, and what is said below it."""
+    heads = ("4 sources, from a copy", "4 sources, from FLAC", "paper, from a copy", "paper, from FLAC")
+    lines = [
+        f"| mixes per second (times audiomentations) | {' | '.join(heads)} |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for title, name in SHOWN.items():
+        cells = [
+            _cell(result["rows"], workload, name, source)
+            for workload in (W, PAPER)
+            for source in (COPY, FILES)
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return [*lines, "", *_below(result)]
+
+
+def _cell(rows: Sequence[Result], workload: str, name: str, source: str) -> str:
+    own = PACK if source == COPY and name.startswith("mixlab") else source
+    rate = find(rows, workload, name, own)
+    times = ratio(rate, find(rows, workload, AUDIOMENTATIONS, source))
+    return short(rate) + (f" ({short(times)})" if times is not None else "")
+
+
+def _below(result: Result) -> list[str]:
+    rows, where, draw = result["rows"], result["machine"], result["big"]["draw_ms"]
+    bare = {source: find(rows, NO_EFFECTS, name, source) for name, source in BARE}
+    one, two = (find(rows, W, "mixlab, loader", PACK, workers) for workers in (1, 2))
+    stems = result["big"]["stems"]
+    return [
+        f"({where['date']}, {where['processor']}, {where['cores']} cores.) Without effects "
+        f"{short(bare[PACK])} mixes per second",
+        f"come from a pack and {short(bare[FILES])} from FLAC; only reading and summing the copy gives "
+        f"{short(bare[COPY])}.",
+        f"Two loader workers make {short(ratio(two, one))} times as many as one. Drawing a recipe takes "
+        f"{short(draw['big'])} ms from a catalog",
+        f"of {stems['big']:,} stems, {short(draw['small'])} ms from one of {stems['small']}.",
+    ]
+
+
+BARE = (("mixlab", PACK), ("mixlab", FILES), (PLAIN, COPY))
+
+
+def with_lines(text: str, result: Result) -> str:
+    """Return the README with the part between the two marks made anew.
+
+    Raises:
+        ValueError: the marks are not there once each, in this order.
+    """
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"Expected {BEGIN!r} and later {END!r} in {README.name}; put them around the table.")
+    return "\n".join([head + begin, *readme_lines(result), end + tail])
