@@ -8,10 +8,11 @@ WORKERS ?= 2
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.mixlab-setup
 BENCH := $(VENV)/.mixlab-bench
+COVER := --cov --cov-report= --cov-fail-under=0 --cov-append
 FAST  := not slow and not gpu and not corpus and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-browser check format app bench wheel constraints clean
+.PHONY: help setup demo test test-all test-browser coverage coverage-report check format app bench wheel constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,14 @@ test-all: $(STAMP) ## Run all tests, also those marked slow, gpu, corpus and bro
 
 test-browser: $(STAMP) ## Try the explorer in a real browser (needs chromium: apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)
+
+coverage: $(STAMP) ## Run the fast tests and show how much of the code they run, room by room
+	rm -rf .coverage
+	$(MAKE) --no-print-directory test ARGS="$(COVER) $(ARGS)"
+	$(MAKE) --no-print-directory coverage-report
+
+coverage-report: $(STAMP) ## Show what the last measured tests ran; fails below the floor in pyproject.toml
+	$(BIN)/python .ci/coverage_report.py
 
 check: $(STAMP) ## Check format, style and types
 	$(BIN)/ruff format --check .
@@ -72,5 +81,5 @@ constraints: ## Write constraints.txt anew from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable --exclude mixlab > constraints.txt
 
 clean: ## Remove builds, caches and the demo's output (keeps .venv and runs)
-	rm -rf build dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf build dist $(DEMO) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find app benchmarks mixlab tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -58,8 +58,9 @@ def test_make_help_lists_every_target() -> None:
     assert make_targets() == listed
 
 
-def test_the_check_script_can_be_run() -> None:
-    assert os.access(REPO / ".ci" / "run", os.X_OK)
+@pytest.mark.parametrize("name", ["run", "apt-install"])
+def test_the_scripts_of_the_check_can_be_run(name: str) -> None:
+    assert os.access(REPO / ".ci" / name, os.X_OK)
 
 
 def test_constraints_are_plain_pins() -> None:
@@ -98,7 +99,8 @@ def test_every_package_that_mixlab_imports_is_declared() -> None:
 
 # Declared without an import: programs, plugins, and what others load by name.
 NOT_IMPORTED = {
-    "build", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-pyyaml", "types-tqdm",  # tools
+    "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-xdist", "ruff",  # tools
+    "types-pyyaml", "types-tqdm",  # types
     "tensorboard",  # behind torch.utils.tensorboard
     "torchvision",  # pinned: where it is installed at all, it has to be the one that fits torch
     "pretty-midi",  # its SoundFont
