@@ -9,6 +9,7 @@ import pytest
 
 from mixlab.errors import ConfigError, CorpusError, MissingDependencyError, MixlabError
 from mixlab.utils.parallel import default_workers, map_items
+from tests.ray_engine import run_with_ray
 
 
 def square(number: int) -> int:
@@ -116,15 +117,25 @@ def test_ray_engine_names_its_extra_when_absent(monkeypatch: pytest.MonkeyPatch)
         map_items(square, [1], engine="ray")
 
 
-def test_ray_engine_yields_the_same_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
-    # ray's pool has the interface of multiprocessing's; a thread pool stands in for it here.
-    from multiprocessing.pool import ThreadPool
-    from types import ModuleType
+def process_of(_: int) -> int:
+    return os.getpid()
 
-    stand_in = ModuleType("ray.util.multiprocessing")
-    stand_in.Pool = ThreadPool  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
-    monkeypatch.setitem(sys.modules, "ray.util", ModuleType("ray.util"))
-    monkeypatch.setitem(sys.modules, "ray.util.multiprocessing", stand_in)
-    found = sorted(map_items(square, range(8), engine="ray", workers=2), key=lambda o: o.index)
-    assert found == list(map_items(square, range(8), workers=1))
+
+ON_RAY = """
+import os
+from mixlab.utils.parallel import map_items
+from tests.utils.test_parallel import process_of, square
+
+if __name__ == "__main__":
+    print(sorted(map_items(square, range(8), engine="ray", workers=2), key=lambda outcome: outcome.index))
+    processes = {outcome.get() for outcome in map_items(process_of, range(40), engine="ray", workers=2)}
+    print(os.getpid() in processes, 1 <= len(processes) <= 2)
+"""
+
+
+@pytest.mark.slow
+def test_ray_yields_the_same_outcomes_from_processes_of_its_own() -> None:
+    pytest.importorskip("ray")
+    outcomes, processes = run_with_ray("-c", ON_RAY).splitlines()[-2:]
+    assert outcomes == str(list(map_items(square, range(8), workers=1)))
+    assert processes == "False True"
