@@ -179,7 +179,8 @@ def test_opening_leaves_no_threads_to_processes_that_are_forked_later(toy: Catal
 
 def test_columns_are_read_only_and_cached(folder: Path) -> None:
     catalog = Catalog.open(folder)
-    assert catalog.column("nodes") is catalog.column("nodes")
+    nodes = catalog.column("nodes")
+    assert catalog.column("nodes") is nodes
     with pytest.raises(ValueError, match="read-only"):
         catalog.column("gain")[0] = 2.0
     with pytest.raises(CatalogError, match="no column 'colour'"):

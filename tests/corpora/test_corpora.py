@@ -1,16 +1,18 @@
 """What every corpus adapter guarantees, checked by looping over the dict of adapters."""
 
-import builtins
 import dataclasses
 import json
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import soundfile
 
 import mixlab.corpora
 from mixlab.catalog.browse import PROBLEM_MEANINGS
@@ -28,6 +30,27 @@ def tree(name: str, tmp_path: Path) -> Path:
     root = tmp_path / "root"
     root.mkdir()
     return TREES[name](root)
+
+
+OPENED: list[list[Path]] = []
+
+
+def _note_opened(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and OPENED and isinstance(arguments[0], str | bytes | os.PathLike):
+        OPENED[-1].append(Path(os.fsdecode(arguments[0])))
+
+
+sys.addaudithook(_note_opened)  # for good: Python takes no hook away
+
+
+@contextmanager
+def opened_files() -> Iterator[list[Path]]:
+    """Yield the files that Python opens inside, by whatever function."""
+    OPENED.append([])
+    try:
+        yield OPENED[-1]
+    finally:
+        OPENED.pop()
 
 
 def test_every_corpus_has_a_fixture_tree() -> None:
@@ -125,22 +148,12 @@ def test_order_of_the_file_system_does_not_matter(
 def test_neither_audio_nor_files_outside_the_root_are_opened(
     name: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Path] = []
-    real_open, real_read = builtins.open, Path.read_text
-
-    def spy_open(path: object, *args: object, **kwargs: object) -> object:
-        opened.append(Path(str(path)))
-        return real_open(path, *args, **kwargs)  # type: ignore[call-overload]
-
-    def spy_read(self: Path, *args: object, **kwargs: object) -> str:
-        opened.append(self)
-        return real_read(self, *args, **kwargs)  # type: ignore[arg-type]
-
     load_label_map(CORPORA[name].label_map)
-    scan(CORPORA[name], tree)  # warms the caches of shipped files
-    monkeypatch.setattr(builtins, "open", spy_open)
-    monkeypatch.setattr(Path, "read_text", spy_read)
-    scan(CORPORA[name], tree)
+    expected = scan(CORPORA[name], tree)  # warms the caches of shipped files
+    monkeypatch.setattr(soundfile, "SoundFile", None)  # it opens files itself, where no hook sees it
+    with opened_files() as opened:
+        assert scan(CORPORA[name], tree) == expected
+    assert opened or name == "musdb18hq"  # which comes without metadata
     assert all(path.suffix in {".yaml", ".json", ".csv"} for path in opened)
     assert all(path.resolve().is_relative_to(tree.resolve()) for path in opened)
 
@@ -275,7 +288,6 @@ def test_of_two_copies_the_published_one_is_used_and_the_other_listed(name: str,
     after = scan(CORPORA[name], tree)
     assert after.stems == before.stems
     listed = [p for p in after.problems if p.kind == "skipped" and "the same stem is there" in p.message]
-    assert {Path(p.path).parent.name or p.path for p in listed}
     for entry in before.stems:
         parents = {str(parent) for parent in Path(entry.path).parents}
         assert any(p.path in parents or Path(p.path).stem == Path(entry.path).stem for p in listed)
@@ -368,6 +380,7 @@ def test_corpora_kept_as_links_are_read_on_request(name: str, tree: Path, tmp_pa
         path.rename(store / str(number))
         path.symlink_to(store / str(number))
     refused = [p for p in scan_or_nothing(name, tree).problems if p.kind == "path-outside-root"]
+    assert refused or name == "folder"  # where a link to a table that a user wrote stops the index
     assert all("--follow_links" in p.message for p in refused if "Metadata names" not in p.message)
     followed = scan(CORPORA[name], tree, follow_links=True)
     assert followed == before
@@ -585,4 +598,9 @@ def test_entries_are_values() -> None:
     entry = StemEntry("song", "stem", "a.wav", ("piano",), "artist")
     with pytest.raises(dataclasses.FrozenInstanceError, match="assign"):
         entry.song = "other"  # type: ignore[misc]
-    assert ScanOptions() == ScanOptions()
+    again = StemEntry("song", "stem", "a.wav", ("piano",), "artist")
+    assert {entry, again, dataclasses.replace(entry, artist="")} == {
+        again,
+        dataclasses.replace(again, artist=""),
+    }
+    assert len({ScanOptions(), ScanOptions(raws=False), ScanOptions(raws=True)}) == 2
