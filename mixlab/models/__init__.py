@@ -1,9 +1,10 @@
 """The networks: audio ``(B, 1, T)`` in, one logit per class ``(B, C)`` out.
 
-A model is a front end (mel spectrogram in decibels, batch-normalised), a backbone (convolutions) and
-a head (fully connected layers). The sigmoid is not part of a model: losses work on logits, and
-``torch.sigmoid(model(audio))`` gives scores between zero and one. Names of parameters are those of the
-published checkpoints (Won et al. 2020, "Evaluation of CNN-based automatic music tagging models"), so
+A network has a backbone, which turns audio into embeddings, and a head, which turns these into logits
+(``mixlab.models.parts``). Any ``nn.Module`` that names the two will do, as ``package.module:Class``;
+mixlab's own (``MODELS``) begin with a mel front end. The sigmoid is not part of a network: losses work on
+logits, and ``torch.sigmoid(model(audio))`` gives scores between zero and one. Names of parameters are those
+of the published checkpoints (Won et al. 2020, "Evaluation of CNN-based automatic music tagging models"), so
 that their weights fit without renaming.
 
 Names are loaded when they are first used: ``ModelConfig`` alone waits for no torch.
@@ -14,59 +15,75 @@ from typing import TYPE_CHECKING
 from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mixlab.models.base import TaggingModel
+    from mixlab.models.base import Card, TaggingModel
     from mixlab.models.checkpoints import Parts, load_backbone, load_weights, read_weights, stream_state
-    from mixlab.models.choi import CRNN, FCN
-    from mixlab.models.config import ARCHITECTURES, ModelConfig, n_blocks
-    from mixlab.models.musicnn import Musicnn
-    from mixlab.models.registry import (
-        MODELS,
+    from mixlab.models.config import ModelConfig
+    from mixlab.models.front_end import MelFrontEnd, scale_to_peak
+    from mixlab.models.parts import (
         backbone_parameters,
-        build_model,
+        belongs_to,
+        classify,
+        embed,
+        head_names,
         head_parameters,
+        last_name,
         last_parameters,
         n_parameters,
     )
-    from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
+    from mixlab.models.registry import (
+        MODELS,
+        build_model,
+        check_outputs,
+        network_class,
+        plain_settings,
+        resolve,
+    )
 
 __all__ = [
-    "ARCHITECTURES",
-    "CRNN",
-    "FCN",
     "MODELS",
+    "Card",
+    "MelFrontEnd",
     "ModelConfig",
-    "Musicnn",
     "Parts",
-    "ShortChunkCNN",
-    "ShortChunkCNNRes",
     "TaggingModel",
     "backbone_parameters",
+    "belongs_to",
     "build_model",
+    "check_outputs",
+    "classify",
+    "embed",
+    "head_names",
     "head_parameters",
+    "last_name",
     "last_parameters",
     "load_backbone",
     "load_weights",
-    "n_blocks",
     "n_parameters",
+    "network_class",
+    "plain_settings",
     "read_weights",
+    "resolve",
+    "scale_to_peak",
     "stream_state",
 ]
 
 _HOMES = {
-    "base": ("TaggingModel",),
+    "base": ("Card", "TaggingModel"),
     "checkpoints": ("Parts", "load_backbone", "load_weights", "read_weights", "stream_state"),
-    "choi": ("CRNN", "FCN"),
-    "config": ("ARCHITECTURES", "ModelConfig", "n_blocks"),
-    "musicnn": ("Musicnn",),
-    "registry": (
-        "MODELS",
+    "config": ("ModelConfig",),
+    "front_end": ("MelFrontEnd", "scale_to_peak"),
+    "parts": (
         "backbone_parameters",
-        "build_model",
+        "belongs_to",
+        "classify",
+        "embed",
+        "head_names",
         "head_parameters",
+        "last_name",
         "last_parameters",
         "n_parameters",
     ),
-    "short_chunk": ("ShortChunkCNN", "ShortChunkCNNRes"),
+    "registry": ("MODELS", "build_model", "check_outputs", "network_class", "plain_settings", "resolve"),
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

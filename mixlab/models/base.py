@@ -1,51 +1,47 @@
-"""What all models share: the mel front end, the checks of their input, and which layers are the head."""
+"""What the built-in networks share: settings with published values, the mel front end, heads, blocks."""
 
-import warnings
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 import torch
-import torchaudio
 from torch import Tensor, nn
 
 from mixlab.errors import ConfigError
 from mixlab.models.config import ModelConfig
+from mixlab.models.front_end import MelFrontEnd
 
-__all__ = ["DECIBEL_FLOOR", "TaggingModel", "mel_spectrogram"]
-
-DECIBEL_FLOOR = 1e-10
-"""Smallest power before the logarithm, as in the published front end (-100 dB)."""
-
-LEAST_PEAK = 1e-3
-"""Peak below which ``level: peak`` lifts no further: what lies 60 dB down is no music."""
+__all__ = ["Card", "TaggingModel"]
 
 
-def mel_spectrogram(config: ModelConfig) -> torchaudio.transforms.MelSpectrogram:
-    """Return the published front end: Hann window, power, HTK mel bands from 0 Hz without area norm."""
-    with warnings.catch_warnings():
-        # 128 bands on 257 frequencies leave the lowest band without a bin; the published front end is so.
-        warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
-        return torchaudio.transforms.MelSpectrogram(
-            sample_rate=config.sample_rate,
-            n_fft=config.n_fft,
-            hop_length=config.hop,
-            f_min=0.0,
-            f_max=config.f_max,
-            n_mels=config.n_mels,
-            power=2.0,
-            norm=None,
-            mel_scale="htk",
-        )
+@dataclass(frozen=True)
+class Card:
+    """What is published of a network: whose it is, and what 0 stands for in its settings.
+
+    Attributes:
+        title: One line for people, with the source.
+        n_mels: Mel bands.
+        width: Channels, as ``ModelConfig.width`` counts them.
+        dense: Units of the hidden fully connected layer; None where the head is a single layer.
+    """
+
+    title: str
+    n_mels: int
+    width: int
+    dense: int | None = None
 
 
-class TaggingModel(nn.Module):
-    """A tagger: front end, backbone (``embed``) and head (``classify``).
+class TaggingModel(MelFrontEnd):
+    """A tagger on the mel front end: that, a backbone (``embed``) and a head (``classify``).
+
+    The front end is inherited rather than a part with a name of its own: published checkpoints call its
+    entries ``spec.*`` and ``spec_bn.*``.
 
     Args:
-        config: Shape of the network.
+        config: Its settings.
         n_classes: Number of outputs C.
 
     Attributes:
-        config: Shape of the network, with published values in place of zeros.
+        config: Its settings, with published values in place of zeros.
         embedding_size: Values E of an embedding: the input of the first fully connected layer.
 
     Shape:
@@ -53,25 +49,51 @@ class TaggingModel(nn.Module):
         ``min_samples``. Output: ``(B, C)`` logits, without sigmoid.
     """
 
-    head_names: ClassVar[tuple[str, ...]] = ("dense1", "bn", "dense2")
-    """Top modules that belong to the head; the last one gives the logits. All else but dropout is front
-    end or backbone."""
+    card: ClassVar[Card]
+    """What is published of it."""
+
+    head_names: ClassVar[tuple[str, ...]] = ("dense1", "bn", "dropout", "dense2")
+    """Top modules that belong to the head; the last one gives the logits. All else is backbone."""
 
     embedding_size: int
-    spec_bn: nn.BatchNorm2d
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
-        super().__init__()
-        if n_classes < 1:
-            raise ConfigError(f"A model needs at least one class, got {n_classes}.")
-        self.config = config.resolved()
-        self.spec = mel_spectrogram(self.config)
-        self.spec_bn = nn.BatchNorm2d(1)
+        config = type(self).resolve(config)
+        super().__init__(
+            config.sample_rate, config.n_fft, config.hop, config.n_mels, config.f_max, config.level
+        )
+        self.config = config
 
-    @property
-    def last_name(self) -> str:
-        """Name of the last fully connected layer, whose outputs are the logits."""
-        return self.head_names[-1]
+    @classmethod
+    def resolve(cls, config: ModelConfig) -> ModelConfig:
+        """Return the settings with the published value in every place that says 0.
+
+        Raises:
+            ConfigError: a setting that this network does not have, or a value that it cannot have.
+        """
+        name, card = config.architecture, cls.card
+        if not 0 < config.f_max <= config.sample_rate / 2:
+            raise ConfigError(
+                f"model.f_max must lie in (0, {config.sample_rate / 2:g}] Hz, half of model.sample_rate; "
+                f"got {config.f_max:g}."
+            )
+        if config.n_mels and config.n_mels < 4:
+            raise ConfigError(f"model.n_mels must be at least 4, got {config.n_mels}.")
+        if config.n_layers:
+            raise ConfigError(
+                f"model.n_layers belongs to the short-chunk networks; {name} has a fixed depth, "
+                f"so leave it 0, got {config.n_layers}."
+            )
+        if config.dense and card.dense is None:
+            raise ConfigError(
+                f"{name} has no hidden fully connected layer: leave model.dense 0, got {config.dense}."
+            )
+        return replace(
+            config,
+            n_mels=config.n_mels or card.n_mels,
+            width=config.width or card.width,
+            dense=config.dense or card.dense or 0,
+        )
 
     @property
     def min_frames(self) -> int:
@@ -81,36 +103,14 @@ class TaggingModel(nn.Module):
     @property
     def min_samples(self) -> int:
         """Shortest input in samples: ``min_frames``, and what the spectrogram needs for its edges."""
-        return max((self.min_frames - 1) * self.config.hop, self.config.n_fft // 2 + 1)
+        return max((self.min_frames - 1) * self.hop, super().min_samples)
 
-    def features(self, audio: Tensor) -> Tensor:
-        """Return the normalised log-mel map ``(B, 1, n_mels, frames)`` of audio ``(B, 1, T)``, in float32.
-
-        Runs in float32 also under autocast: a power spectrum spans 100 dB, more than bfloat16 resolves.
-
-        Raises:
-            ConfigError: the input has another shape, or is shorter than ``min_samples``.
-        """
-        if audio.ndim != 3 or audio.shape[1] != 1:
-            raise ConfigError(f"A model takes mono audio of shape (B, 1, T), got {tuple(audio.shape)}.")
-        if audio.shape[-1] < self.min_samples:
-            raise ConfigError(self._too_short(audio.shape[-1]))
-        with torch.autocast(audio.device.type, enabled=False):
-            power = cast(Tensor, self.spec(self._leveled(audio.float())))
-            decibels = 10.0 * torch.log10(torch.clamp(power, min=DECIBEL_FLOOR))
-            return cast(Tensor, self.spec_bn(decibels))
-
-    def _leveled(self, audio: Tensor) -> Tensor:
-        """Return audio at the level that the configuration asks for; silence stays."""
-        if self.config.level == "as_mixed":
-            return audio
-        return audio / audio.abs().amax(dim=-1, keepdim=True).clamp(min=LEAST_PEAK)
-
-    def _too_short(self, n_samples: int) -> str:
+    def too_short(self, n_samples: int) -> str:
+        """Say that so many samples are too few, and what to do."""
         rate = self.config.sample_rate
         return (
             f"Audio of {n_samples / rate:.3f} s is too short: {self.config.architecture} at hop "
-            f"{self.config.hop} needs at least {self.min_samples / rate:.3f} s ({self.min_samples} samples "
+            f"{self.hop} needs at least {self.min_samples / rate:.3f} s ({self.min_samples} samples "
             f"at {rate} Hz). Use longer mixes (mix.duration_s), a smaller model.hop or fewer model.n_layers."
         )
 
@@ -156,7 +156,7 @@ class TwoLayerHead(TaggingModel):
 class OneLayerHead(TaggingModel):
     """A tagger whose head is dropout and one dense layer."""
 
-    head_names: ClassVar[tuple[str, ...]] = ("dense",)
+    head_names: ClassVar[tuple[str, ...]] = ("dropout", "dense")
 
     dropout: nn.Dropout
     dense: nn.Linear

@@ -6,10 +6,10 @@ from pickle import UnpicklingError as _UnpicklingError
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixlab.errors import ConfigError, MissingDependencyError
-from mixlab.models.base import TaggingModel
+from mixlab.models.parts import belongs_to, head_names, last_name
 
 __all__ = ["Parts", "load_backbone", "load_weights", "read_weights", "stream_state"]
 
@@ -105,7 +105,7 @@ def stream_state(state: Mapping[str, Tensor], stream: int) -> dict[str, Tensor]:
     return result
 
 
-def load_weights(model: TaggingModel, state: Mapping[str, Tensor], *, parts: Parts = "all") -> None:
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, parts: Parts = "all") -> None:
     """Load weights into ``model``, in place: every entry of the chosen parts must be there and fit.
 
     Only the entries ``spec.*`` (window and mel bank, which the configuration fixes) may be missing or
@@ -120,15 +120,19 @@ def load_weights(model: TaggingModel, state: Mapping[str, Tensor], *, parts: Par
     Raises:
         ConfigError: a weight is missing or has another shape; the message names the first ones.
     """
-    kept = {"all": (), "backbone": model.head_names, "all_but_last": (model.last_name,)}[parts]
-    wanted = {k: v for k, v in model.state_dict().items() if k.split(".", 1)[0] not in kept}
+    kept: dict[Parts, tuple[str, ...]] = {
+        "all": (),
+        "backbone": head_names(model),
+        "all_but_last": (last_name(model),),
+    }
+    wanted = {k: v for k, v in model.state_dict().items() if not belongs_to(k, kept[parts])}
     given = {k: v for k, v in state.items() if not (k.startswith(FRONT_END) and v.numel() == 0)}
     missing = [key for key in wanted if key not in given and not key.startswith(FRONT_END)]
     if missing:
         what = "backbone entries" if parts == "backbone" else "entries"
         raise ConfigError(
             f"The weights lack {len(missing)} {what}: {', '.join(missing[:4])}. They are not those of "
-            f"{model.config.architecture} (model.architecture){_head_hint(model, missing)}."
+            f"{type(model).__name__} (model.architecture){_head_hint(model, missing)}."
         )
     unlike = [
         f"{key} is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
@@ -143,13 +147,13 @@ def load_weights(model: TaggingModel, state: Mapping[str, Tensor], *, parts: Par
     model.load_state_dict({key: given[key] for key in wanted if key in given}, strict=False)
 
 
-def _head_hint(model: TaggingModel, missing: list[str]) -> str:
-    if all(key.split(".", 1)[0] in model.head_names for key in missing):
+def _head_hint(model: nn.Module, missing: list[str]) -> str:
+    if all(belongs_to(key, head_names(model)) for key in missing):
         return ", or they are a backbone alone, to which train.transfer frozen and finetune give a new head"
     return ""
 
 
-def load_backbone(model: TaggingModel, state: Mapping[str, Tensor]) -> None:
+def load_backbone(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load front end and backbone weights into ``model``, in place; its head stays as it is.
 
     The paper's transfer (section 2.4) replaces the fully connected layers by new ones in the same way.

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mixlab.models.base import ConvBlock, OneLayerHead
+from mixlab.errors import ConfigError
+from mixlab.models.base import Card, ConvBlock, OneLayerHead
 from mixlab.models.config import ModelConfig
 
 __all__ = ["CRNN", "FCN"]
@@ -22,11 +23,28 @@ def _product(poolings: tuple[tuple[int, int], ...], axis: int) -> int:
     return total
 
 
-class CRNN(OneLayerHead):
+class ChoiNetwork(OneLayerHead):
+    """A network whose poolings bring the published number of mel bands down to one, and no other."""
+
+    @classmethod
+    def resolve(cls, config: ModelConfig) -> ModelConfig:
+        """Return the settings with published values in place of zeros; refuse another number of bands."""
+        n_mels = cls.card.n_mels
+        if config.n_mels not in (0, n_mels):
+            raise ConfigError(
+                f"{config.architecture} pools {n_mels} mel bands down to one: set model.n_mels to 0 "
+                f"or {n_mels}, got {config.n_mels}."
+            )
+        return super().resolve(config)
+
+
+class CRNN(ChoiNetwork):
     """Four blocks of convolution and pooling, then two recurrent layers; the last state is the embedding.
 
     With published sizes and 50 outputs it has 394,100 parameters; keys ``layer{1..4}``, ``layer5`` (GRU).
     """
+
+    card = Card("convolutions, then a recurrent layer (Choi et al. 2017; Won et al. 2020)", 96, 64)
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
         super().__init__(config, n_classes)
@@ -37,6 +55,16 @@ class CRNN(OneLayerHead):
         self.layer4 = ConvBlock(2 * w, 2 * w, CRNN_POOLING[3])
         self.layer5 = nn.GRU(2 * w, w // 2, num_layers=2, batch_first=True)
         self.add_head(w // 2, n_classes)
+
+    @classmethod
+    def resolve(cls, config: ModelConfig) -> ModelConfig:
+        """Return the settings with published values in place of zeros; refuse an odd width."""
+        full = super().resolve(config)
+        if full.width % 2:
+            raise ConfigError(
+                f"crnn's recurrent layer has half of model.width units: it must be even, got {full.width}."
+            )
+        return full
 
     @property
     def min_frames(self) -> int:
@@ -50,12 +78,14 @@ class CRNN(OneLayerHead):
         return torch.as_tensor(steps[:, -1])
 
 
-class FCN(OneLayerHead):
+class FCN(ChoiNetwork):
     """Five blocks of convolution and pooling; trained on 29 s, of which 20.5 s make one value per channel.
 
     With published sizes and 50 outputs it has about 450,000 parameters; keys ``layer{1..5}``, ``dense``.
     Input longer than twice that leaves several values, of which the largest is taken.
     """
+
+    card = Card("convolutions only, 29 s input (Choi et al. 2016; Won et al. 2020)", 96, 64)
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
         super().__init__(config, n_classes)

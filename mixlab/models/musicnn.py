@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixlab.models.base import TwoLayerHead
+from mixlab.models.base import Card, TwoLayerHead
 from mixlab.models.config import ModelConfig
 
 __all__ = ["Musicnn"]
@@ -130,6 +130,8 @@ class Musicnn(TwoLayerHead):
     With published sizes and 50 outputs it has 784,300 parameters; keys ``layers.{0..4}``, ``layer{1,2,3}``.
     Trained on 3 s; time is pooled over whatever length comes.
     """
+
+    card = Card("musically motivated filters (Pons et al. 2018; Won et al. 2020)", 96, 64, dense=200)
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
         super().__init__(config, n_classes)

@@ -95,10 +95,12 @@ class Checkpoint:
 
     def facts(self) -> dict[str, Any]:
         """Return all that is known as plain data, with sizes and tags written out."""
+        from mixlab.models.registry import plain_settings
+
         known = asdict(self)
         return {
             **{name: known[name] for name in known if name != "own_tags"},
-            "model": asdict(self.model.resolved()),
+            "model": plain_settings(self.model),
             "native_s": round(self.native_samples / self.model.sample_rate, 3),
             "tags": list(self.tags),
         }
@@ -283,13 +285,20 @@ def misfits(trained: ModelConfig, config: ModelConfig) -> list[str]:
         trained: The network that the weights are of.
         config: The network that is to take them.
     """
-    wanted, found = trained.resolved(), config.resolved()
+    # Only here: who lists what is known does not wait for torch.
+    from mixlab.models.registry import resolve
+
+    wanted, found = resolve(trained), resolve(config)
     names = ("architecture", "sample_rate", "n_fft", "n_mels", "f_max", "width", "n_layers")
+    needed = {f"model.{name}": getattr(wanted, name) for name in names}
+    given = {f"model.{name}": getattr(found, name) for name in names}
     if found.architecture != wanted.architecture:
         # The published sizes of another architecture are not this one's: 0 takes the right ones.
-        chosen = ("architecture", "width", "n_mels")
-        return [f"model.{name}={getattr(trained, name)}" for name in chosen]
-    return [f"model.{n}={getattr(wanted, n)}" for n in names if getattr(found, n) != getattr(wanted, n)]
+        needed = {f"model.{name}": getattr(trained, name) for name in ("architecture", "width", "n_mels")}
+        given = {}
+    needed |= {f"model.parameters.{name}": value for name, value in wanted.parameters.items()}
+    given |= {f"model.parameters.{name}": value for name, value in found.parameters.items()}
+    return [f"{name}={value}" for name, value in needed.items() if name not in given or given[name] != value]
 
 
 def fetch(

@@ -1,56 +1,164 @@
-"""From the name in a configuration to a network, and which of its parameters are the head's."""
+"""From the settings of a model to a network: mixlab's own by name, others by ``package.module:Class``."""
 
+import inspect
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
 from torch import nn
 
+from mixlab.errors import ConfigError
+from mixlab.models.arguments import Arguments, typed_arguments
 from mixlab.models.base import TaggingModel
 from mixlab.models.choi import CRNN, FCN
-from mixlab.models.config import ModelConfig
+from mixlab.models.config import MEL_SETTINGS, ModelConfig
 from mixlab.models.musicnn import Musicnn
+from mixlab.models.parts import check_parts, classify, embed
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
+from mixlab.utils.plugins import find
 
-__all__ = [
-    "MODELS",
-    "backbone_parameters",
-    "build_model",
-    "head_parameters",
-    "last_parameters",
-    "n_parameters",
-]
+__all__ = ["MODELS", "build_model", "check_outputs", "network_class", "plain_settings", "resolve"]
 
-MODELS: dict[str, type[TaggingModel]] = {
+MODELS: dict[str, type[nn.Module]] = {
     "short_chunk_cnn": ShortChunkCNN,
     "short_chunk_cnn_res": ShortChunkCNNRes,
     "musicnn": Musicnn,
     "crnn": CRNN,
     "fcn": FCN,
 }
-"""Networks by the stable name that goes into files; their published sizes are in ``ARCHITECTURES``."""
+"""Networks by the stable name that goes into files."""
 
 
-def build_model(config: ModelConfig, n_classes: int) -> TaggingModel:
-    """Build a model with random weights, drawn from torch's global generator (seed it first)."""
-    return MODELS[config.architecture](config, n_classes)
+def network_class(architecture: str) -> type[nn.Module]:
+    """Return the class that a setting names.
+
+    Raises:
+        ConfigError: there is none, its module cannot be imported, or it is no ``nn.Module``.
+    """
+    found = find(architecture, MODELS, "mixlab.models", "network")
+    if not isinstance(found, type) or not issubclass(found, nn.Module):
+        raise ConfigError(
+            f"model.architecture={architecture} is {found!r}; expected a subclass of torch.nn.Module."
+        )
+    return found
 
 
-def _within(name: str, modules: tuple[str, ...]) -> bool:
-    return name.split(".", 1)[0] in modules
+def resolve(config: ModelConfig) -> ModelConfig:
+    """Return the settings with the value that counts in every place, all of them checked.
+
+    For a network on mixlab's mel front end, published values take the place of zeros. For others,
+    ``parameters`` hold every argument of the constructor.
+
+    Raises:
+        ConfigError: there is no such network, a setting that it does not have, or a value it cannot have.
+    """
+    cls = network_class(config.architecture)
+    full = cls.resolve(config) if issubclass(cls, TaggingModel) else _without_mel_settings(config)
+    return replace(full, parameters=_arguments(cls, config).plain)
 
 
-def head_parameters(model: TaggingModel) -> list[nn.Parameter]:
-    """Return the parameters of the fully connected head."""
-    return [p for name, p in model.named_parameters() if _within(name, model.head_names)]
+def plain_settings(config: ModelConfig) -> dict[str, Any]:
+    """Return the settings that count for a network as plain data: what its card says of it.
+
+    Raises:
+        ConfigError: as ``resolve``.
+    """
+    full = asdict(resolve(config))
+    if not issubclass(network_class(config.architecture), TaggingModel):
+        unseen: tuple[str, ...] = MEL_SETTINGS
+    else:
+        unseen = () if full["parameters"] else ("parameters",)
+    return {name: value for name, value in full.items() if name not in unseen}
 
 
-def last_parameters(model: TaggingModel) -> list[nn.Parameter]:
-    """Return the parameters of the last fully connected layer."""
-    return [p for name, p in model.named_parameters() if _within(name, (model.last_name,))]
+def build_model(config: ModelConfig, n_classes: int) -> nn.Module:
+    """Build a network with random weights, drawn from torch's global generator (seed it first).
+
+    Raises:
+        ConfigError: as ``resolve``; or the network takes another sample rate, or does not name its parts.
+    """
+    if n_classes < 1:
+        raise ConfigError(f"A model needs at least one class, got {n_classes}.")
+    config = resolve(config)
+    cls = network_class(config.architecture)
+    values = _arguments(cls, config).values
+    if issubclass(cls, TaggingModel):
+        model: nn.Module = cls(config, n_classes, **values)
+    else:
+        if "sample_rate" in inspect.signature(cls).parameters:
+            values["sample_rate"] = config.sample_rate
+        model = cls(n_classes=n_classes, **values)
+    _check_rate(model, config)
+    check_parts(model, config.architecture)
+    return model
 
 
-def backbone_parameters(model: TaggingModel) -> list[nn.Parameter]:
-    """Return the parameters of front end and backbone: all that are not the head's."""
-    return [p for name, p in model.named_parameters() if not _within(name, model.head_names)]
+def check_outputs(model: nn.Module, config: ModelConfig, n_classes: int, n_samples: int) -> None:
+    """Refuse a network that does not do with silence of a window's length what it is to do.
+
+    Args:
+        model: In evaluation mode.
+        config: Its settings.
+        n_classes: Outputs that it is to have, C.
+        n_samples: Length of the windows it will be given.
+
+    Raises:
+        ConfigError: it fails, gives another shape or no finite numbers, or its head on its embeddings gives
+            something else than the network as a whole.
+    """
+    silence, name = torch.zeros(1, 1, n_samples), config.architecture
+    try:
+        with torch.no_grad():
+            logits, embedding = model(silence), embed(model, silence)
+            found = classify(model, embedding)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise ConfigError(
+            f"{name} does not take audio of shape {tuple(silence.shape)}, a window of "
+            f"{n_samples / config.sample_rate:g} s: {type(error).__name__}: {error}"
+        ) from error
+    if logits.shape != (1, n_classes) or embedding.ndim != 2:
+        raise ConfigError(
+            f"{name} gives logits of shape {tuple(logits.shape)} and embeddings of shape "
+            f"{tuple(embedding.shape)} for one window; expected (1, {n_classes}) and (1, E)."
+        )
+    if not torch.isfinite(logits).all():
+        raise ConfigError(f"{name} gives no finite numbers for silence; mixes can hold silence.")
+    if not torch.allclose(logits, found, rtol=1e-3, atol=1e-4):
+        raise ConfigError(
+            f"{name} gives other logits than its head does on its embeddings: a frozen backbone could not be "
+            "trained behind. Let forward(audio) be classify(embed(audio)), or head(backbone(audio))."
+        )
 
 
-def n_parameters(model: nn.Module, *, trainable: bool = False) -> int:
-    """Count parameters; with ``trainable`` only those that a gradient may move."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
+def _without_mel_settings(config: ModelConfig) -> ModelConfig:
+    """Return the settings of a network of another make, without those it would not see."""
+    plain = ModelConfig(config.architecture, config.sample_rate)
+    given = [name for name in MEL_SETTINGS if getattr(config, name) != getattr(plain, name)]
+    if given:
+        raise ConfigError(
+            f"{', '.join(f'model.{name}' for name in given)}: not a setting of {config.architecture}, but of "
+            "the networks on mixlab's mel front end. Its own settings go below model.parameters."
+        )
+    return plain
+
+
+def _arguments(cls: type[nn.Module], config: ModelConfig) -> Arguments:
+    own = (
+        ("n_classes", "sample_rate", "config")
+        if issubclass(cls, TaggingModel)
+        else ("n_classes", "sample_rate")
+    )
+    if "n_classes" not in inspect.signature(cls).parameters:
+        raise ConfigError(
+            f"{config.architecture} cannot be told its number of outputs: its constructor takes no n_classes."
+        )
+    return typed_arguments(cls, config.parameters, skip=own, where="model.parameters")
+
+
+def _check_rate(model: nn.Module, config: ModelConfig) -> None:
+    rate = getattr(model, "sample_rate", config.sample_rate)
+    if rate != config.sample_rate:
+        raise ConfigError(
+            f"{config.architecture} takes audio at {rate} Hz: set model.sample_rate to it, found "
+            f"{config.sample_rate}."
+        )

@@ -1,12 +1,17 @@
 """The paper's classifier (section 2.1) and its residual variant: Won et al. 2020's short-chunk networks."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from mixlab.models.base import ConvBlock, TwoLayerHead
+from mixlab.errors import ConfigError
+from mixlab.models.base import Card, ConvBlock, TwoLayerHead
 from mixlab.models.config import ModelConfig
 
 __all__ = ["ShortChunkCNN", "ShortChunkCNNRes"]
+
+MAX_BLOCKS = 7
 
 
 def _widths(width: int, n_layers: int) -> list[int]:
@@ -43,6 +48,7 @@ class ShortChunkCNN(TwoLayerHead):
     At the published width with 50 outputs it has 3,687,348 parameters; keys ``layer{k}.conv/bn.*``.
     """
 
+    card = Card("VGG-like, 3x3 filters, short chunks (Won et al. 2020)", 128, 128, dense=512)
     block: type[nn.Module] = ConvBlock
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
@@ -52,6 +58,22 @@ class ShortChunkCNN(TwoLayerHead):
         for k in range(self.n_layers):
             self.add_module(f"layer{k + 1}", self.block(widths[k], widths[k + 1]))
         self.add_head(4 * self.config.width, n_classes)
+
+    @classmethod
+    def resolve(cls, config: ModelConfig) -> ModelConfig:
+        """Return the settings with published values in place of zeros, as many blocks as the bands allow.
+
+        The hidden layer is four times as wide as the first block.
+        """
+        dense = config.dense or 4 * (config.width or cls.card.width)
+        full = super().resolve(replace(config, n_layers=0, dense=dense))
+        most = full.n_mels.bit_length() - 1
+        if config.n_layers != 0 and not 2 <= config.n_layers <= most:
+            raise ConfigError(
+                f"model.n_layers must be 0 (automatic) or between 2 and {most} for {full.n_mels} mel bands "
+                f"(every block halves them), got {config.n_layers}."
+            )
+        return replace(full, n_layers=config.n_layers or min(MAX_BLOCKS, most))
 
     @property
     def min_frames(self) -> int:
@@ -73,6 +95,7 @@ class ShortChunkCNNRes(ShortChunkCNN):
     and ``layer{k}.bn_{1,2,3}.*``.
     """
 
+    card = Card("the same with residual blocks (Won et al. 2020)", 128, 128, dense=512)
     block = ResidualBlock
 
     @property

@@ -17,7 +17,7 @@ import torch
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, MixlabError
-from mixlab.models import build_model
+from mixlab.models import build_model, resolve
 from mixlab.studies.display import Display, plain_seconds
 from mixlab.studies.folder import JobState, StudyFolder
 from mixlab.studies.forecast import seconds_left
@@ -179,6 +179,7 @@ def run_study(
     """
     if parallel < 1:
         raise ConfigError(f"--parallel takes 1 or more trainings at a time, found {parallel}.")
+    resolve(plan.train.model)
     folder.check_usable()
     jobs = plan.jobs()
     threads = threads or max(1, default_workers() // parallel)

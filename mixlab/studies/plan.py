@@ -40,7 +40,7 @@ FIXED = {
 LABEL_FIELDS = ("label_rule", "min_active_s", "audible_db", "uncertain")
 """Settings that decide targets alone: neither the audio of a mix nor which stems are drawn."""
 
-_OPEN_KEYS = ("mix.corpus_weights",)
+_OPEN_KEYS = ("mix.corpus_weights", "train.model.parameters")
 """Settings whose keys are the user's own."""
 
 
@@ -217,8 +217,16 @@ def settings_of(
     touched = {name.partition(".")[0] for name in overrides}
     return (
         from_plain(MixConfig, data["mix"]) if "mix" in touched else mix,
-        from_plain(TrainConfig, data["train"]) if "train" in touched else train,
+        _checked(from_plain(TrainConfig, data["train"])) if "train" in touched else train,
     )
+
+
+def _checked(train: TrainConfig) -> TrainConfig:
+    """Return settings whose network can be built; better now than in the middle of a study."""
+    from mixlab.models import resolve
+
+    resolve(train.model)
+    return train
 
 
 def check_settings(names: Mapping[str, Any] | Sequence[str], mix: MixConfig, train: TrainConfig) -> None:

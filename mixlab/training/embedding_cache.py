@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from mixlab.errors import ConfigError
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects import EffectsConfig
 from mixlab.mixing.loader import MixLoader, make_loader
-from mixlab.models import TaggingModel
+from mixlab.models import parts
 from mixlab.taxonomy import LabelSet, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry_from_parents
 from mixlab.training.config import TrainConfig
@@ -76,19 +76,19 @@ def class_rates(stream: MixDataset, *, num_workers: int = 0) -> NDArray[np.float
     return smoothed_rates(targets, mask)
 
 
-def calibrate(model: TaggingModel, stream: MixDataset, *, num_workers: int = 0) -> None:
+def calibrate(model: nn.Module, stream: MixDataset, *, num_workers: int = 0) -> None:
     """Measure the statistics of a random backbone on the first mixes of the training stream, in place."""
     loader = make_loader(_beginning(stream, CALIBRATION_ITEMS, effects=True), num_workers=num_workers)
     calibrate_batch_norm(model, (batch["audio"] for batch in loader))
 
 
-def embed(model: TaggingModel, audio: Tensor) -> Tensor:
+def embed(model: nn.Module, audio: Tensor) -> Tensor:
     """Return the embeddings ``(B, E)`` of a frozen backbone, in float32 also under autocast, no gradient.
 
     Embeddings are kept and compared: they must not depend on which precision was faster.
     """
     with torch.no_grad(), full_float32(), torch.autocast(audio.device.type, enabled=False):
-        return model.embed(audio).float()
+        return parts.embed(model, audio).float()
 
 
 def full_float32() -> AbstractContextManager[None]:
@@ -150,7 +150,7 @@ class EmbeddingLoader:
 
 def embedded_stream(
     run: Run,
-    model: TaggingModel,
+    model: nn.Module,
     stream: MixDataset,
     n_items: int,
     *,
@@ -184,7 +184,7 @@ def embedded_stream(
 
 
 def _embed_rest(
-    run: Run, model: TaggingModel, loader: MixLoader, items: dict[str, Tensor], device: str, *, show: bool
+    run: Run, model: nn.Module, loader: MixLoader, items: dict[str, Tensor], device: str, *, show: bool
 ) -> dict[str, Tensor]:
     """Embed what the loader still has, and save everything now and then, also when interrupted."""
     names = ("embedding", "target", "mask")
@@ -252,7 +252,7 @@ def training_loss(
 
 def training_batches(
     run: Run,
-    model: TaggingModel,
+    model: nn.Module,
     stream: MixDataset,
     config: TrainConfig,
     accelerator: str,

@@ -20,7 +20,7 @@ from mixlab.evaluation.report import format_markdown
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import make_loader
-from mixlab.models import ModelConfig, TaggingModel, build_model, n_parameters
+from mixlab.models import build_model, n_parameters, network_class, plain_settings, resolve
 from mixlab.taxonomy import LabelSet
 from mixlab.taxonomy.hierarchy import coherent_max
 from mixlab.training.config import TrainConfig, from_plain
@@ -50,7 +50,7 @@ from mixlab.training.provenance import (
 )
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
-from mixlab.training.transfer import new_model, pretrained_facts
+from mixlab.training.transfer import new_model, pretrained_facts, settings_of_model
 
 __all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
 
@@ -92,6 +92,7 @@ def _check_together(mix: MixConfig, train: TrainConfig) -> None:
     """Refuse a mix that the model cannot take, before anything is written."""
     if mix.channels != 1:
         raise ConfigError(f"Models take mono mixes: set mix.channels to 1, found {mix.channels}.")
+    resolve(train.model)
     if mix.sample_rate != train.model.sample_rate:
         raise ConfigError(
             f"mix.sample_rate={mix.sample_rate} and train.model.sample_rate={train.model.sample_rate} must "
@@ -152,13 +153,13 @@ def _run_info(
 
 
 def _model_card(
-    run: Run, mix: MixConfig, train: TrainConfig, labels: LabelSet, model: TaggingModel
+    run: Run, mix: MixConfig, train: TrainConfig, labels: LabelSet, model: nn.Module
 ) -> dict[str, Any]:
     info = run.info
     through_tree = "; then the largest among a class and its descendants" if train.loss == "mcm" else ""
     return {
         "schema": 1,
-        "config": asdict(model.config),
+        "config": plain_settings(train.model),
         "labels": label_info(labels),
         "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
         "output": f"logits; apply a sigmoid for scores{through_tree}",
@@ -261,7 +262,7 @@ def _train(
 
 def _fit(
     run: Run,
-    model: TaggingModel,
+    model: nn.Module,
     stream: MixDataset,
     validation: Iterable[Batch],
     config: TrainConfig,
@@ -304,16 +305,20 @@ def _fit(
     return result.reason
 
 
-def load_model(run: Run) -> TaggingModel:
+def load_model(run: Run) -> nn.Module:
     """Return a run's model, the best epoch's, ready for inference on the CPU.
 
     Raises:
-        RunError: no epoch was finished, the files are damaged, or it is a baseline's run.
+        RunError: no epoch was finished, the files are damaged, it is a baseline's run, or the class of its
+            network is not to be found any more.
     """
-    check_command(run, "train", "pretrain")
+    config = settings_of_model(run)
     state, card = run.read_model()
     try:
-        config = from_plain(ModelConfig, card["config"])
+        network_class(config.architecture)
+    except ConfigError as error:
+        raise RunError(f"{run.path} holds a network that is not here. {error}") from error
+    try:
         model = build_model(config, len(card["labels"]["outputs"]))
         model.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError, ConfigError) as error:

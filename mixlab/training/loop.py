@@ -17,12 +17,12 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from mixlab.errors import MissingDependencyError
 from mixlab.evaluation import average_precision, masked_bce, roc_auc
-from mixlab.models import TaggingModel
+from mixlab.models import classify
 from mixlab.taxonomy.hierarchy import coherent_max
 from mixlab.training.callbacks import (
     BestEpoch,
@@ -104,7 +104,7 @@ class _Tagger(pl.LightningModule):
 
     def __init__(
         self,
-        model: TaggingModel,
+        model: nn.Module,
         config: TrainConfig,
         loss: LossFunction,
         related: NDArray[np.bool_] | None,
@@ -122,10 +122,10 @@ class _Tagger(pl.LightningModule):
 
     def on_train_start(self) -> None:
         # Not earlier: Lightning warns of modules that are in evaluation mode when fitting begins.
-        set_training_mode(self.model)
+        set_training_mode(self.model, last_only=self.config.transfer == "last")
 
     def on_train_epoch_start(self) -> None:
-        set_training_mode(self.model)
+        set_training_mode(self.model, last_only=self.config.transfer == "last")
         self.train_loss.reset()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -147,7 +147,7 @@ class _Tagger(pl.LightningModule):
 
     def _logits(self, batch: Batch) -> Tensor:
         if "embedding" in batch:
-            return self.model.classify(batch["embedding"])
+            return classify(self.model, batch["embedding"])
         return cast(Tensor, self.model(batch["audio"]))
 
     def on_validation_epoch_end(self) -> None:
@@ -243,7 +243,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 def fit(
     run: Run,
-    model: TaggingModel,
+    model: nn.Module,
     train_batches: Any,  # noqa: ANN401 - any sized iterable of batches with a state_dict
     validation_batches: Iterable[Batch],
     config: TrainConfig,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from mixlab.corpora.clips.mtg_jamendo import (
@@ -29,7 +29,7 @@ from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.evaluation import score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import format_markdown
-from mixlab.models import TaggingModel, n_parameters
+from mixlab.models import n_parameters, plain_settings, resolve
 from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
 from mixlab.training.provenance import (
@@ -118,6 +118,7 @@ def pretrain(
 
 
 def _check(config: TrainConfig) -> None:
+    resolve(config.model)
     for name, value in (("cached_items", 0), ("loss", "bce"), ("class_weights", "none")):
         if getattr(config, name) != value:
             raise ConfigError(
@@ -214,12 +215,12 @@ def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Ite
     return list(batches) if size <= MEMORY_LIMIT else batches
 
 
-def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: TaggingModel) -> dict[str, Any]:
+def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: nn.Module) -> dict[str, Any]:
     info = run.info
     duration_s = corpus.config.duration_s
     return {
         "schema": 1,
-        "config": asdict(model.config),
+        "config": plain_settings(config.model),
         "labels": _outputs(corpus),
         "input": {"sample_rate": config.model.sample_rate, "duration_s": duration_s, "channels": 1},
         "output": "logits; apply a sigmoid for scores; average the scores of a track's chunks",
@@ -284,7 +285,7 @@ def _fit(
 
 
 def _predict_split(
-    model: TaggingModel,
+    model: nn.Module,
     corpus: JamendoCorpus,
     split: str,
     config: TrainConfig,

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from mixlab.errors import ConfigError
-from mixlab.models import TaggingModel, n_parameters
+from mixlab.models import n_parameters
 from mixlab.taxonomy import LabelSet, label_set_id, load_taxonomy
 from mixlab.training.config import TrainConfig, flatten, with_defaults
 from mixlab.training.distributed import World
@@ -139,7 +140,7 @@ def torch_threads(number: int) -> Iterator[None]:
 
 def choose_precision(
     run: Run,
-    model: TaggingModel,
+    model: nn.Module,
     config: TrainConfig,
     n_samples: int,
     n_classes: int,
@@ -166,7 +167,7 @@ def choose_precision(
 
 
 def note_start(
-    run: Run, model: TaggingModel, config: TrainConfig, precision: str, world: World, report: Report | None
+    run: Run, model: nn.Module, config: TrainConfig, precision: str, world: World, report: Report | None
 ) -> None:
     """Write into the run what is trained and how, and say so; only the first process calls it."""
     accelerator = world.accelerator(config.accelerator)

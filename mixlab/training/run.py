@@ -292,7 +292,7 @@ class Run:
             state: State dict.
             card: Everything needed to build the model and to name its outputs.
         """
-        data = _safetensors().save({k: v.detach().cpu().contiguous() for k, v in state.items()})
+        data = _safetensors().save({k: v.detach().cpu().contiguous().clone() for k, v in state.items()})
         write_atomic(self.path / "model.safetensors", data)
         write_atomic(self.path / "model.json", _json_bytes({**card, "sha256": sha256(data).hexdigest()}))
 

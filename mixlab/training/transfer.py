@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from mixlab.errors import ConfigError, RunError
 from mixlab.models import (
     ModelConfig,
-    TaggingModel,
     backbone_parameters,
+    belongs_to,
     build_model,
+    check_outputs,
+    embed,
+    head_names,
     head_parameters,
     last_parameters,
     load_weights,
@@ -33,12 +36,14 @@ __all__ = [
     "prepare_model",
     "pretrained_facts",
     "set_training_mode",
+    "settings_of_model",
 ]
 
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_DROPOUTS = (nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
-def new_model(config: TrainConfig, n_classes: int, n_samples: int) -> TaggingModel:
+def new_model(config: TrainConfig, n_classes: int, n_samples: int) -> nn.Module:
     """Build the model of a training: seeded, filled and frozen as the settings say, in training mode.
 
     Args:
@@ -47,20 +52,20 @@ def new_model(config: TrainConfig, n_classes: int, n_samples: int) -> TaggingMod
         n_samples: Samples of the chunks it will be given; too short ones are refused here.
 
     Raises:
-        ConfigError: the weights are missing or do not fit, or the chunks are too short for the network.
+        ConfigError: the weights are missing or do not fit, the chunks are too short for the network, or it
+            does not do with them what a network is to do (``mixlab.models.check_outputs``).
     """
     torch.manual_seed(config.seed)
     model = build_model(config.model, n_classes)
     prepare_model(model, config)
     if config.channels_last:
         # torch's own annotation of Module.to lacks memory_format.
-        model = cast(TaggingModel, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, 1, n_samples))
+        model = cast(nn.Module, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    check_outputs(model.eval(), config.model, n_classes, n_samples)
     return model.train()
 
 
-def prepare_model(model: TaggingModel, config: TrainConfig) -> None:
+def prepare_model(model: nn.Module, config: TrainConfig) -> None:
     """Load pretrained weights and freeze what ``config.transfer`` says, in place.
 
     ``frozen`` and ``finetune`` take front end and backbone and leave the head random (paper, section 2.4);
@@ -97,7 +102,7 @@ def check_pretrained(config: TrainConfig) -> Path:
         if known.streams and config.pretrained_stream is None:
             needed.append(f"pretrained_stream=0 (to {len(known.streams) - 1}: {', '.join(known.streams)})")
     elif (file / "run.json").is_file():
-        needed, name = misfits(_model_of(Run.open(file)), config.model), str(file)
+        needed, name = misfits(settings_of_model(Run.open(file)), config.model), str(file)
     if needed:
         raise ConfigError(
             f"train.pretrained is {name}, whose backbone needs "
@@ -107,13 +112,17 @@ def check_pretrained(config: TrainConfig) -> Path:
     return file
 
 
-def _load_pretrained(model: TaggingModel, config: TrainConfig) -> None:
+def _load_pretrained(model: nn.Module, config: TrainConfig) -> None:
     state = read_weights(check_pretrained(config), stream=config.pretrained_stream)
     load_weights(model, state, parts="all_but_last" if config.transfer == "last" else "backbone")
 
 
-def _model_of(run: Run) -> ModelConfig:
-    """Return the network of a run, without its weights."""
+def settings_of_model(run: Run) -> ModelConfig:
+    """Return the settings of a run's network, without its weights.
+
+    Raises:
+        RunError: it holds no network, or its card does not describe it.
+    """
     check_command(run, "train", "pretrain")
     try:
         return from_plain(ModelConfig, run.card["config"])
@@ -153,27 +162,44 @@ def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
     }
 
 
-def freeze_backbone(model: TaggingModel) -> None:
+def freeze_backbone(model: nn.Module) -> None:
     """Exclude front end and backbone from training, in place; ``set_training_mode`` does the rest."""
     for parameter in backbone_parameters(model):
         parameter.requires_grad_(False)
 
 
-def set_training_mode(model: nn.Module) -> None:
-    """Put the model in training mode, its frozen modules in evaluation mode.
+def set_training_mode(model: nn.Module, *, last_only: bool = False) -> None:
+    """Put the model in training mode, and what is frozen of it in evaluation mode.
 
     A frozen module in training mode would still drift: batch norm moves its running statistics without
-    any gradient. Dropout stays on: it belongs to the layer behind it.
+    any gradient. With a frozen backbone only modules of the head are in training mode.
+
+    Args:
+        model: The model, as ``prepare_model`` leaves it.
+        last_only: Of the head only the last layer learns: of its other modules dropout alone is in
+            training mode, as it belongs to the layer behind it.
     """
     model.train()
-    if all(p.requires_grad for p in model.parameters()):
+    backbone = backbone_parameters(model)
+    if not backbone or any(p.requires_grad for p in backbone):
+        for module in model.modules():
+            if _is_frozen(module):
+                module.eval()
         return
-    for module in model.children():
-        if not isinstance(module, nn.Dropout) and not any(p.requires_grad for p in module.parameters()):
-            module.eval()
+    model.eval()
+    for name in head_names(model):
+        for module in model.get_submodule(name).modules():
+            weights = list(module.parameters())
+            learns = any(p.requires_grad for p in weights) if weights else not last_only
+            module.training = learns or isinstance(module, _DROPOUTS)
 
 
-def parameter_groups(model: TaggingModel, config: TrainConfig) -> list[dict[str, Any]]:
+def _is_frozen(module: nn.Module) -> bool:
+    weights = list(module.parameters())
+    return bool(weights) and not any(p.requires_grad for p in weights)
+
+
+def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """Return optimizer groups ``head`` and, unless it is frozen, ``backbone``, each with its rate.
 
     With ``transfer=last`` the group ``head`` holds the last fully connected layer alone.
@@ -186,7 +212,7 @@ def parameter_groups(model: TaggingModel, config: TrainConfig) -> list[dict[str,
     return groups
 
 
-def calibrate_batch_norm(model: TaggingModel, audio: Iterable[Tensor]) -> None:
+def calibrate_batch_norm(model: nn.Module, audio: Iterable[Tensor]) -> None:
     """Measure the statistics of the backbone's batch norms on real mixes, in place; weights stay.
 
     A random backbone that is to be frozen has never seen a mix: with its statistics at zero mean and unit
@@ -197,8 +223,12 @@ def calibrate_batch_norm(model: TaggingModel, audio: Iterable[Tensor]) -> None:
         model: Its frozen front end and backbone.
         audio: Batches ``(B, 1, T)``, the same for every process of a training.
     """
-    backbone = [m for name, m in model.named_children() if name not in model.head_names]
-    norms = [m for part in backbone for m in part.modules() if isinstance(m, _BATCH_NORMS)]
+    names = head_names(model)
+    norms = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, _BATCH_NORMS) and not belongs_to(name, names)
+    ]
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -208,7 +238,7 @@ def calibrate_batch_norm(model: TaggingModel, audio: Iterable[Tensor]) -> None:
     try:
         with torch.no_grad():
             for batch in audio:
-                model.embed(batch)
+                embed(model, batch)
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
@@ -221,25 +251,25 @@ def movement(
     """Return how far each top module went from where it started.
 
     Args:
-        model: For the order of its modules and for which of their weights a gradient may move.
+        model: For which of its weights a gradient may move.
         start: State dict before training.
         state: State dict after it.
 
     Returns:
-        By top module that has weights: ``trainable``; ``weights``, the relative L2 change of its
-        parameters, ``|after - before| / |before|`` over all of them together; and ``statistics``, the
-        same of batch norm's running means and variances, None where there are none. 0 is exactly 0: not
-        one bit moved.
+        By top module that has weights, and by weight of the network itself: ``trainable``; ``weights``, the
+        relative L2 change of its parameters, ``|after - before| / |before|`` over all of them together; and
+        ``statistics``, the same of batch norm's running means and variances, None where there are none.
+        0 is exactly 0: not one bit moved.
     """
-    parameters = {name for name, _ in model.named_parameters()}
+    parameters = dict(model.named_parameters())
     result: dict[str, dict[str, float | bool | None]] = {}
-    for name, module in model.named_children():
-        keys = [key for key in start if key.startswith(f"{name}.") and start[key].is_floating_point()]
+    for name in dict.fromkeys(key.partition(".")[0] for key in start):
+        keys = [key for key in start if belongs_to(key, (name,)) and start[key].is_floating_point()]
         weights = [key for key in keys if key in parameters]
         statistics = [key for key in keys if key.endswith(("running_mean", "running_var"))]
         if weights:
             result[name] = {
-                "trainable": any(p.requires_grad for p in module.parameters()),
+                "trainable": any(parameters[key].requires_grad for key in weights),
                 "weights": _relative_change(start, state, weights),
                 "statistics": _relative_change(start, state, statistics) if statistics else None,
             }

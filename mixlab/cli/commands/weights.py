@@ -114,7 +114,9 @@ def _list_lines() -> list[str]:
 
 
 def _show_lines(entry: Checkpoint) -> list[str]:
-    model = entry.model.resolved()
+    from mixlab.models import resolve
+
+    model = resolve(entry.model)
     facts = [
         ("name", entry.name),
         ("network", f"{model.architecture}, {model.n_mels} mels, width {model.width}"),

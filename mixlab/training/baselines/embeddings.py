@@ -3,22 +3,23 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError, MissingDependencyError
-from mixlab.models import ModelConfig, TaggingModel, build_model, load_weights, read_weights
+from mixlab.models import ModelConfig, build_model, embed, load_weights, plain_settings, read_weights
 from mixlab.models.pretrained import checksum, find_weights, identify
 from mixlab.training import load_model
 from mixlab.training.baselines.config import RANDOM, BaselineConfig
 from mixlab.training.baselines.features import Extract, Mixes
 from mixlab.training.run import Run, read_tensors
-from mixlab.training.transfer import calibrate_batch_norm
+from mixlab.training.transfer import calibrate_batch_norm, settings_of_model
 from mixlab.utils.files import make_folder, temporary_path
 
 __all__ = ["Embeddings", "find_embeddings"]
@@ -63,7 +64,7 @@ class Embeddings:
             mixes = _to_peak(audio) if self.peak else audio
             with torch.inference_mode():
                 batches = [
-                    model.embed(batch).float() for batch in torch.split(torch.from_numpy(mixes), _BATCH)
+                    embed(model, batch).float() for batch in torch.split(torch.from_numpy(mixes), _BATCH)
                 ]
             values: FloatArray = torch.cat(batches).numpy()
             return values
@@ -73,7 +74,7 @@ class Embeddings:
 
 def _shape(config: ModelConfig) -> dict[str, Any]:
     """Return a network's settings; one with its default in it keeps what older caches hold."""
-    shape = asdict(config.resolved())
+    shape = plain_settings(config)
     return {name: value for name, value in shape.items() if (name, value) != ("level", "as_mixed")}
 
 
@@ -83,7 +84,7 @@ def _to_peak(audio: FloatArray) -> FloatArray:
     return np.asarray(audio / np.where(peak > 0, peak, 1), np.float32)
 
 
-def _load(path: Path, config: ModelConfig, stream: int | None) -> TaggingModel:
+def _load(path: Path, config: ModelConfig, stream: int | None) -> nn.Module:
     if path.is_dir():
         return _without_denormals(load_model(Run.open(path)))
     model = build_model(config, 1)
@@ -91,7 +92,7 @@ def _load(path: Path, config: ModelConfig, stream: int | None) -> TaggingModel:
     return _without_denormals(model.eval())
 
 
-def _without_denormals(model: TaggingModel) -> TaggingModel:
+def _without_denormals(model: nn.Module) -> nn.Module:
     """Set weights below the smallest normal number to 0: they change no value, and cost most of the time.
 
     The published musicnn holds 31,000 of them, with which a processor takes a hundred times as long.
@@ -122,7 +123,7 @@ def find_embeddings(config: BaselineConfig, training: Mixes, cache: Path) -> Emb
         model = config.model if known is None else known.model
         title = f"{known.name} ({known.trained_on})" if known else str(path)
         if path.is_dir():
-            model = load_model(Run.open(path)).config
+            model = settings_of_model(Run.open(path))
     if model.sample_rate != training.mix.sample_rate:
         raise ConfigError(
             f"{title} takes audio at {model.sample_rate} Hz: set mix.sample_rate to it, found "
