@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from collections.abc import Iterable
 from multiprocessing import active_children
 from multiprocessing.reduction import ForkingPickler
 
@@ -11,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mixlab import Catalog, MixConfig, MixDataset, make_loader
-from mixlab.catalog.readers import CatalogReader
+from mixlab.catalog.readers import CatalogReader, Reader, Span
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing import loader as loaders
 from mixlab.mixing.dataset import split_buffer
@@ -161,10 +162,17 @@ def test_too_little_shared_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_looking_ahead_changes_no_sample(toy: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     data = dataset(toy, batch_size=12)
-    reader = data._find_reader()
-    assert isinstance(reader, CatalogReader)
-    assert data._sharing_reader([data.recipe(index) for index in range(12)]) is not reader
+    shared = []
+
+    def spy(reader: CatalogReader, spans: Iterable[Span]) -> Reader:
+        found = sharing(reader, spans)
+        shared.append(found is not reader)
+        return found
+
+    sharing = CatalogReader.sharing
+    monkeypatch.setattr(CatalogReader, "sharing", spy)
     with_sharing = [data.batch(number) for number in range(2)]
+    assert any(shared)
     monkeypatch.setattr(CatalogReader, "sharing", lambda self, spans: self)
     for number, batch in enumerate(with_sharing):
         assert_same(batch, data.batch(number))
@@ -184,7 +192,6 @@ def test_a_worker_gets_little_by_pickle_and_maps_the_activity(toy: Catalog) -> N
     packed = pickle.dumps(data)
     assert len(packed) < 4000
     again: MixDataset = pickle.loads(packed)
-    assert again._drawer is None
     for array in (again.catalog.envelope(0), again.catalog.active_cumulative(0)):
         base = array
         while isinstance(base, np.ndarray) and base.base is not None:
