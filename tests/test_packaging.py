@@ -79,7 +79,7 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 
 
 def test_every_package_that_mixlab_imports_is_declared() -> None:
-    distributions = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    distributions = {"yaml": "pyyaml", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
     declared = PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()
     names = {canonicalize_name(Requirement(text).name) for texts in declared for text in texts}
     for path in [*(REPO / "mixlab").rglob("*.py"), *(REPO / "app").rglob("*.py")]:
@@ -118,6 +118,7 @@ def test_every_package_that_is_declared_is_imported() -> None:
     imported = {canonicalize_name(name) for pair in roots for name in pair}
     imported |= {"pyyaml"} if "yaml" in imported else set()
     imported |= {"scikit-learn"} if "sklearn" in imported else set()
+    imported |= {"vl-convert-python"} if "vl-convert" in imported else set()
     declared = PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()
     names = {canonicalize_name(Requirement(text).name) for texts in declared for text in texts}
     assert sorted(names - imported - NOT_IMPORTED) == []

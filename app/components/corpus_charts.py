@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from mixlab.catalog.statistics import ALL, Histogram
+from mixlab.evaluation.charts import Palette
 
 __all__ = ["FLOOR_DB", "curve_chart", "heat_chart", "heat_table", "histogram_chart", "say_number"]
 
@@ -13,14 +14,6 @@ FLOOR_DB = -80.0
 
 NONE = "none"
 _ROW_PX = 26
-# Light and dark: cells from few to many, text on either, quiet text, marks.
-_CELLS = {False: ("#deeef5", "#0f6b8f"), True: ("#1d3a47", "#7fcbe8")}
-_ON_CELLS = {False: ("#000000", "#ffffff"), True: ("#ffffff", "#000000")}
-_SWITCH = {False: 0.86, True: 0.48}  # share of the scale where both inks have a contrast of 4.5
-_QUIET = {False: "#5f6b73", True: "#a3afb7"}
-_MARK = {False: "#0f6b8f", True: "#5bb8dc"}
-_FAINT = {False: "#b4d1dd", True: "#2c4f5e"}
-_SPAN = {False: "#c77700", True: "#f0b65b"}
 
 
 def say_number(value: float, unit: str) -> str:
@@ -42,12 +35,12 @@ def heat_table(table: pd.DataFrame, across: str, unit: str) -> pd.DataFrame:
     return wide.astype(dict.fromkeys(whole, int)).reset_index()
 
 
-def heat_chart(table: pd.DataFrame, across: str, unit: str, dark: bool) -> alt.LayerChart:
+def heat_chart(table: pd.DataFrame, across: str, unit: str, colours: Palette) -> alt.LayerChart:
     """Return a heat table with its numbers in the cells; empty cells are dashed and say so."""
     cells = table[table[across] != ALL]
     empty, top = cells["stems"] == 0, max(float(cells[unit].max()), 1e-9)
-    few, many = _ON_CELLS[dark]
-    ink = np.where(empty, _QUIET[dark], np.where(np.sqrt(cells[unit] / top) > _SWITCH[dark], many, few))
+    ink = np.where(np.sqrt(cells[unit] / top) > colours.switch, colours.on_high, colours.on_low)
+    ink = np.where(empty, colours.quiet, ink)
     shown = [NONE if none else say_number(n, unit) for n, none in zip(cells[unit], empty, strict=True)]
 
     def order(names: pd.Series) -> list[str]:
@@ -71,14 +64,14 @@ def heat_chart(table: pd.DataFrame, across: str, unit: str, dark: bool) -> alt.L
                  alt.Tooltip("songs:Q", format=","), alt.Tooltip("active hours:Q", format=",.2f"),
                  alt.Tooltip("unknown:Q", format=",", title="may hold it")],
     )  # fmt: skip
-    scale = alt.Scale(type="sqrt", domain=[0, top], range=list(_CELLS[dark]))
+    scale = alt.Scale(type="sqrt", domain=[0, top], range=[colours.low, colours.high])
     filled = (
         base.transform_filter("!datum.empty")
         .mark_rect(cornerRadius=2)
         .encode(color=alt.Color(f"{unit}:Q", scale=scale, legend=None))
     )
     hollow = base.transform_filter("datum.empty").mark_rect(
-        fillOpacity=0, stroke=_QUIET[dark], strokeDash=[3, 3], strokeOpacity=0.7, cornerRadius=2
+        fillOpacity=0, stroke=colours.quiet, strokeDash=[3, 3], strokeOpacity=0.7, cornerRadius=2
     )
     text = base.mark_text(fontSize=12).encode(text="shown:N", color=alt.Color("ink:N", scale=None))
     height = _ROW_PX * cells["class"].nunique() + 30
@@ -87,7 +80,7 @@ def heat_chart(table: pd.DataFrame, across: str, unit: str, dark: bool) -> alt.L
     return chart
 
 
-def histogram_chart(found: Histogram, name: str, dark: bool) -> alt.Chart:
+def histogram_chart(found: Histogram, name: str, colours: Palette) -> alt.Chart:
     """Return a histogram."""
     whole = found.unit == "stems"
     reach = 0.5 if whole else 0.0  # of whole numbers, a bin reaches halfway to its neighbours
@@ -95,7 +88,7 @@ def histogram_chart(found: Histogram, name: str, dark: bool) -> alt.Chart:
     ends = [alt.Tooltip("from:Q", format="~g"), alt.Tooltip("to:Q", format="~g")]
     chart: alt.Chart = (
         alt.Chart(table)
-        .mark_rect(color=_MARK[dark], stroke=_MARK[dark], strokeOpacity=0.25, strokeWidth=1)
+        .mark_rect(color=colours.series[0], stroke=colours.series[0], strokeOpacity=0.25, strokeWidth=1)
         .encode(
             x=alt.X(
                 "low:Q",
@@ -116,7 +109,7 @@ def histogram_chart(found: Histogram, name: str, dark: bool) -> alt.Chart:
 
 
 def curve_chart(
-    curve: pd.DataFrame, threshold_db: float, span: tuple[float, float], duration_s: float, dark: bool
+    curve: pd.DataFrame, threshold_db: float, span: tuple[float, float], duration_s: float, colours: Palette
 ) -> alt.LayerChart:
     """Return a stem's level over time with the threshold and the span that is heard.
 
@@ -125,9 +118,9 @@ def curve_chart(
         threshold_db: Activity threshold in dBFS.
         span: Start and end of what the player has, in seconds; it is framed when that is not all.
         duration_s: Length of the stem in seconds.
-        dark: Whether the page is dark.
+        colours: Of the page.
     """
-    ink = np.where(curve["active"], _MARK[dark], _FAINT[dark])
+    ink = np.where(curve["active"], colours.series[0], colours.faint)
     shown = curve.assign(level=curve["level"].clip(lower=FLOOR_DB), floor=FLOOR_DB, ink=ink)
     time = alt.Scale(domain=[0, duration_s], nice=False)
     level = alt.Scale(domain=[FLOOR_DB, 0], nice=False)
@@ -152,10 +145,10 @@ def curve_chart(
     )
     heard = pd.DataFrame({"from": [span[0]], "to": [span[1]], "low": [FLOOR_DB], "high": [0.0]})
     window = alt.Chart(heard).mark_rect(
-        fill=_SPAN[dark], fillOpacity=0.12, stroke=_SPAN[dark], strokeWidth=1.5
+        fill=colours.frame, fillOpacity=0.12, stroke=colours.frame, strokeWidth=1.5
     ).encode(x="from:Q", x2="to:Q", y="low:Q", y2="high:Q")  # fmt: skip
     rule = alt.Chart(pd.DataFrame({"level": [threshold_db]})).mark_rule(
-        color=_QUIET[dark], strokeDash=[4, 3]
+        color=colours.quiet, strokeDash=[4, 3]
     ).encode(y="level:Q")  # fmt: skip
     layers = [bars, rule] if span[1] - span[0] >= duration_s else [bars, window, rule]
     return alt.LayerChart(layer=layers, height=200)

@@ -18,6 +18,7 @@ __all__ = [
     "class_table",
     "confusion_table",
     "curve_table",
+    "difference_dots",
     "difference_table",
     "dot_table",
     "figure",
@@ -109,15 +110,15 @@ def dot_table(
     return pd.DataFrame(
         [
             {
-                "class": table.labels[c],
+                "row": table.labels[c],
                 "run": name,
-                "F1": decided.f1[c],
+                "value": decided.f1[c],
                 "low": decided.low[c],
                 "high": decided.high[c],
-                "prior F1": ranking.prior_f1[c],
+                "chance": ranking.prior_f1[c],
                 "positive": int(decided.support[c]),
                 "songs": int(decided.songs[c]),
-                "support": "little" if is_little(decided, c) else "enough",
+                "hollow": is_little(decided, c),
             }
             for c in order
             for name, (decided, ranking) in runs.items()
@@ -226,3 +227,9 @@ def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def difference_dots(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what the dots of ``difference_table`` are drawn from: filled where the interval excludes 0."""
+    named = table.rename(columns={"class": "row", "difference": "value"})
+    return named.assign(hollow=named["verdict"] != "excludes 0")

@@ -32,6 +32,7 @@ from mixlab.catalog.statistics import (
     tree_table,
 )
 from mixlab.errors import CatalogError
+from mixlab.evaluation.charts import Palette
 from mixlab.taxonomy import label_set_names, load_label_set, load_taxonomy
 
 __all__ = [
@@ -181,25 +182,25 @@ def verdict(place: Place, method: str | None) -> SplitVerdict:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def heat_spec(
-    place: Place, selection: Selection, label_set: str, across: Across, unit: str, dark: bool
+    place: Place, selection: Selection, label_set: str, across: Across, unit: str, colours: Palette
 ) -> dict[str, Any]:
     """Return the heat table of classes as a Vega-Lite specification."""
     table = classes(place, selection, label_set, across)
-    return dict(charts.heat_chart(table, across, unit, dark).to_dict())
+    return dict(charts.heat_chart(table, across, unit, colours).to_dict())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def histogram_spec(place: Place, selection: Selection, quantity: str, dark: bool) -> dict[str, Any]:
+def histogram_spec(place: Place, selection: Selection, quantity: str, colours: Palette) -> dict[str, Any]:
     """Return the histogram of a quantity as a Vega-Lite specification."""
     found = distribution(place, selection, quantity)
-    return dict(charts.histogram_chart(found, quantity, dark).to_dict())
+    return dict(charts.histogram_chart(found, quantity, colours).to_dict())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def curve_spec(place: Place, key: str, span: tuple[float, float], dark: bool) -> dict[str, Any]:
+def curve_spec(place: Place, key: str, span: tuple[float, float], colours: Palette) -> dict[str, Any]:
     """Return a stem's activity curve with the span that is heard as a Vega-Lite specification."""
     facts = stem_facts(place, key)
     if facts is None:
         return {}
     curve = stem_curve(place, key)
-    return dict(charts.curve_chart(curve, facts.threshold_db, span, facts.duration_s, dark).to_dict())
+    return dict(charts.curve_chart(curve, facts.threshold_db, span, facts.duration_s, colours).to_dict())

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import texts as words
 from app.components import corpus_charts as charts
+from app.components.theme import palette
 from app.data import corpus as data
 from app.data.mixes import Place, get_catalog
 from app.links import SPLITS
@@ -194,10 +195,6 @@ def _plural(noun: str, count: int) -> str:
     return noun if count == 1 else f"{noun}s"
 
 
-def _is_dark() -> bool:
-    return bool(st.context.theme.type == "dark")
-
-
 def _behind(table: pd.DataFrame, note: str = "") -> None:
     """Show the table behind a chart."""
     with st.expander("The numbers as a table"):
@@ -245,7 +242,7 @@ def _classes(place: Place, selection: Selection, found: Totals) -> None:
     cells = table[table[across] != ALL]
     empty = cells[cells["stems"] == 0]
     st.vega_lite_chart(
-        data.heat_spec(place, selection, labels, across, unit, _is_dark()),
+        data.heat_spec(place, selection, labels, across, unit, palette()),
         key="heat",
         alt=f"Heat table of {unit} by class and {across}; {len(empty)} of {len(cells)} cells are empty. "
         "The numbers are in the table below.",
@@ -330,7 +327,7 @@ def _distributions(place: Place, selection: Selection, found: Totals) -> None:
                 continue
             most = one.table.iloc[int(one.table["count"].argmax())]
             st.vega_lite_chart(
-                data.histogram_spec(place, selection, quantity, _is_dark()),
+                data.histogram_spec(place, selection, quantity, palette()),
                 key=f"histogram {quantity}",
                 alt=f"Histogram of {quantity} over {one.table['count'].sum():,} {one.counted}; most of them, "
                 f"{most['count']:,.0f}, lie from {most['from']:g} to {most['to']:g} {one.unit}.",
@@ -464,7 +461,7 @@ def _stem(place: Place, key: str) -> None:
         return
     active_s = float((curve["to"] - curve["from"])[curve["active"]].sum())
     st.vega_lite_chart(
-        data.curve_spec(place, key, (start_s, end_s), _is_dark()),
+        data.curve_spec(place, key, (start_s, end_s), palette()),
         key="curve",
         alt=f"Level of {key} over {facts.duration_s:.0f} s; it sounds for about {active_s:.0f} s.",
     )

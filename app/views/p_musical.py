@@ -8,14 +8,24 @@ import pandas as pd
 import streamlit as st
 
 from app import texts as words
-from app.components import run_charts
 from app.components.mount import copy_link
+from app.components.theme import palette
 from app.data import sweeps as sweep_data
 from app.data.mixes import Place
 from app.views import runs_places
 from app.views.runs_classes import behind
 from mixlab import MixlabError
-from mixlab.studies.curves import Axis, Point, StudyStatus, axes_of, class_effects, points_of, unfilled
+from mixlab.evaluation.charts import lines
+from mixlab.studies.curves import (
+    Axis,
+    Point,
+    StudyStatus,
+    axes_of,
+    class_effects,
+    point_table,
+    points_of,
+    unfilled,
+)
 from mixlab.studies.display import plain_seconds
 from mixlab.studies.paper_results import FIG_2
 from mixlab.studies.results import StudyResults
@@ -185,13 +195,14 @@ def _results(results: StudyResults, status: StudyStatus) -> None:
     )  # fmt: skip
     axis = axes[titles.index(str(title))] if title in titles else axes[0]
     points = points_of(results, axis, METRICS[str(metric)], split=str(split))
-    table = _point_table(points)
+    table = point_table(points, over="seeds")
     st.altair_chart(
-        run_charts.sweep_lines(table, str(metric), axis.title, numeric=axis.numeric),
+        lines(table, str(metric), axis.title, numeric=axis.numeric, colours=palette()),
         alt=f"{metric} along {axis.title}: means over seeds, 95 % intervals; the table holds the numbers.",
     )
     _say(results, status, axis, points, str(metric), str(split))
-    behind(table, f"{metric} along {axis.title}", x=st.column_config.Column(axis.title))
+    shown = table.rename(columns={"value": "mean"})
+    behind(shown, f"{metric} along {axis.title}", x=st.column_config.Column(axis.title))
     _panels(results, axis, str(metric), str(split))
 
 
@@ -240,26 +251,6 @@ def _own_best(axis: Axis, points: Sequence[Point], chosen: Point, metric: str, s
     return f" On {split} itself the best is {words.escape(_where(axis, own))} with {own.estimate.value:.3f}."
 
 
-def _point_table(points: Sequence[Point]) -> pd.DataFrame:
-    rows = []
-    for p in points:
-        e = p.estimate
-        low, high = (math.nan, math.nan) if e.seeds is None else (e.seeds.low, e.seeds.high)
-        rows.append(
-            {
-                "x": p.x,
-                "line": p.line,
-                "mean": e.value,
-                "low": low,
-                "high": high,
-                "SD over seeds": e.spread,
-                "seeds": e.n_seeds,
-                "missing": e.missing,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def _panels(results: StudyResults, axis: Axis, metric: str, split: str) -> None:
     """Show a small chart per class, those to which the axis matters most first."""
     st.subheader("Class by class")
@@ -279,15 +270,16 @@ def _panels(results: StudyResults, axis: Axis, metric: str, split: str) -> None:
     )
     row = st.container(horizontal=True, gap="medium")
     for effect in effects[:MOST_PANELS] if many else effects:
-        table = _point_table(points_of(results, axis, name, effect.column, split=split))
+        points = points_of(results, axis, name, effect.column, split=split)
+        table = point_table(points, over="seeds")
         panel = row.container(width=250)
         matters = "undefined" if math.isnan(effect.effect) else f"± {effect.effect:.3f}"
         panel.markdown(
             f"**{words.escape(effect.name)}** :small[:gray[{matters}, {effect.support:.0f} positive]]"
         )
-        if table["mean"].notna().any():
+        if table["value"].notna().any():
             panel.altair_chart(
-                run_charts.sweep_lines(table, "", axis.title, numeric=axis.numeric, small=True),
+                lines(table, "", axis.title, numeric=axis.numeric, small=True, colours=palette()),
                 alt=f"{CLASS_NAMES[metric]} of {effect.name} along {axis.title}.",
             )
         else:

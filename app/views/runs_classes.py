@@ -5,9 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.components import run_charts, run_tables
+from app.components import run_tables
+from app.components.theme import palette
 from app.data import runs as runs_data
 from app.views.runs_choice import Looked
+from mixlab.evaluation.charts import UNIT, dots, tree_chart
 from mixlab.evaluation.error_analysis import tree_boxes
 
 __all__ = ["TABLE_ICON", "behind", "classes", "tree"]
@@ -48,9 +50,17 @@ def classes(looked: "Looked") -> None:
         name: (run, runs_data.get_ranking(looked.names[name], looked.split))
         for name, run in looked.all_decided.items()
     }
-    dots = run_tables.dot_table(table, scores, columns)
     st.altair_chart(
-        run_charts.f1_dots(dots, names, list(scores)),
+        dots(
+            run_tables.dot_table(table, scores, columns),
+            names,
+            "F1",
+            runs=list(scores),
+            scale=UNIT,
+            more={"positive": "positive mixes:d", "songs": "songs:d"},
+            undefined="undefined: no mix is known to hold it",
+            colours=palette(),
+        ),
         alt=f"F1 of {len(names)} classes with 95 % intervals over songs; the table below holds the numbers.",
     )
     little = [table.labels[c] for c in columns if decided.support[c] > 0 and run_tables.is_little(decided, c)]
@@ -94,10 +104,9 @@ def tree(looked: "Looked") -> None:
         if looked.other is not None:
             st.caption(name)
         cells = run_tables.tree_table(boxes, table, decided)
-        levels, rows = max(box.level for box in boxes) + 1, max(box.bottom for box in boxes)
         st.altair_chart(
-            run_charts.tree_icicle(cells, levels, rows),
-            width=min(320 * levels, 960),
+            tree_chart(cells, colours=palette()),
+            width=min(320 * (max(box.level for box in boxes) + 1), 960),
             alt="The tree of classes as boxes with F1 in each, families at the left.",
         )
         shown = cells[["class", "level", "F1", "positive"]].assign(

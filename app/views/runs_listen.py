@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from app import texts as words
-from app.components import run_charts, run_tables
+from app.components import run_tables
+from app.components.theme import palette
 from app.data import mixes as data
 from app.data import runs as runs_data
 from app.data.mixes import Place
@@ -17,6 +18,7 @@ from app.views.runs_classes import behind
 from mixlab import MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
 from mixlab.errors import RecipeError
+from mixlab.evaluation.charts import recall_curve
 from mixlab.evaluation.error_analysis import KINDS, Kind
 from mixlab.training import open_catalog
 from mixlab.training.run import Run
@@ -54,7 +56,7 @@ def _curve(looked: "Looked", column: int) -> None:
         return
     table = run_tables.curve_table(curves)
     st.altair_chart(
-        run_charts.pr_curve(table, points, list(looked.names)),
+        recall_curve(table, points, list(looked.names), colours=palette()),
         alt=f"Precision against recall of {label}, with the point of the chosen threshold marked.",
     )
     for row in points.to_dict("records"):

@@ -6,11 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from app import texts as words
-from app.components import run_charts, run_tables
+from app.components import run_tables
+from app.components.theme import palette
 from app.data import runs as runs_data
 from app.links import RunPlace
 from app.views.runs_choice import Looked
 from app.views.runs_classes import behind
+from mixlab.evaluation.charts import confusion_bars, dots, history
 
 __all__ = ["differences", "learning", "show_confusions"]
 
@@ -36,7 +38,7 @@ def show_confusions(looked: "Looked") -> None:
             st.info("No class is added more often than usual where this one is missed.")
             continue
         st.altair_chart(
-            run_charts.confusion_bars(table.head(MOST_PAIRS)),
+            confusion_bars(table.head(MOST_PAIRS), colours=palette()),
             alt="Pairs of a missed and a falsely added class, with their mixes and how many to expect.",
         )
         behind(
@@ -77,7 +79,7 @@ def learning(runs: Mapping[str, RunPlace]) -> None:
         table = run_tables.history_table(metrics, kind)
         with place:
             st.altair_chart(
-                run_charts.history_lines(table, best, list(metrics), title),
+                history(table, best, list(metrics), title, colours=palette()),
                 alt=f"{title} by epoch; the table below holds the numbers.",
             )
     for name, rows in metrics.items():
@@ -106,7 +108,15 @@ def differences(looked: "Looked") -> None:
             )
     table = run_tables.difference_table(found)
     st.altair_chart(
-        run_charts.difference_dots(table, list(table["class"]), f"{score} of B minus A"),
+        dots(
+            run_tables.difference_dots(table),
+            list(table["class"]),
+            f"{score} of B minus A",
+            zero=True,
+            number="+.3f",
+            more={"verdict": "verdict:N"},
+            colours=palette(),
+        ),
         alt=f"Differences of {score} with paired 95 % intervals; the table below holds the numbers.",
     )
     st.caption(

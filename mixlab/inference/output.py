@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mixlab.errors import MissingDependencyError
 from mixlab.inference.tagger import FileTags
 
 __all__ = [
@@ -187,34 +186,28 @@ def audacity_labels(tags: FileTags) -> str:
 
 def _plot(tags: FileTags) -> bytes:
     """Return a PNG: scores over time and classes, outlined where a class sounds, grey where it is silent."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The timeline plot needs matplotlib, not installed here: pip install 'mixlab[plot]'."
-        ) from error
-    n_classes = len(tags.labels)
-    figure = Figure(figsize=(10, 1.4 + 0.26 * n_classes), layout="constrained")
-    axes = figure.subplots()
-    axes.set_facecolor("0.85")
-    edges = np.append(tags.start_s, tags.duration_s)
-    scores = np.ma.masked_array(
-        tags.scores.T, np.broadcast_to(~tags.sounding[None], (n_classes, len(tags.scores)))
+    # Only here: what draws charts takes long to import, and is not installed everywhere.
+    import pandas as pd
+
+    from mixlab.evaluation.charts import figure, files, panel, timeline
+
+    n_windows, n_classes = tags.scores.shape
+    scores = np.where(tags.sounding[:, None], tags.scores, np.nan)
+    ends = np.append(tags.start_s[1:], tags.duration_s)
+    frames = pd.DataFrame(
+        {
+            "row": np.tile(np.array(tags.labels, dtype=object), n_windows),
+            "start": np.repeat(tags.start_s, n_classes),
+            "end": np.repeat(ends, n_classes),
+            "score": scores.ravel().astype(float),
+        }
     )
-    mesh = axes.pcolormesh(edges, np.arange(n_classes + 1), scores, cmap="viridis", vmin=0, vmax=1)
-    for c, spans in enumerate(tags.spans().values()):
-        for start, end in spans:
-            box = ([start, end, end, start, start], [c, c, c + 1, c + 1, c])
-            axes.plot(*box, color="white", linewidth=1.2, clip_on=False)
-    axes.set_yticks(np.arange(n_classes) + 0.5, tags.labels)
-    axes.invert_yaxis()
-    axes.set_xlim(0, tags.duration_s)
-    axes.set_xlabel("time in s; white frames: at or above the class's threshold")
-    axes.set_title(tags.path.name)
-    figure.colorbar(mesh, label="score")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    found = [(name, *span) for name, spans in tags.spans().items() for span in spans]
+    spans = pd.DataFrame(found, columns=["row", "start", "end"])
+    chart = panel(timeline(frames, spans, tags.labels, tags.duration_s), width=900)
+    return files(figure([chart], tags.path.name, note="white frames: at or above the class's threshold"))[
+        "png"
+    ]
 
 
 FORMATS: dict[str, tuple[str, Callable[..., str | bytes]]] = {

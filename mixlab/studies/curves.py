@@ -4,9 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from mixlab.studies.folder import JobState, StudyFolder
 from mixlab.studies.results import CellResult, StudyResults
@@ -20,7 +21,10 @@ __all__ = [
     "StudyStatus",
     "axes_of",
     "class_effects",
+    "numeric_axis",
+    "point_table",
     "points_of",
+    "seed_table",
     "study_status",
     "unfilled",
 ]
@@ -150,6 +154,14 @@ def axes_of(results: StudyResults) -> tuple[Axis, ...]:
     return tuple(axes) or (Axis(CELL, "cell", False),)
 
 
+def numeric_axis(results: StudyResults) -> Axis | None:
+    """Return the first varied setting whose values are numbers, to draw along; None where there is none."""
+    names = [
+        name for name, values in results.vary.items() if len(values) > 1 and all(map(_is_number, values))
+    ]
+    return Axis(names[0], names[0].rpartition(".")[2], numeric=True) if names else None
+
+
 def _rank(name: str) -> tuple[bool, str]:
     return name != P_MUSICAL, name
 
@@ -179,6 +191,33 @@ def points_of(
         for c in results.cells
         if axis.name == CELL or axis.name in c.cell.values
     )
+
+
+def point_table(points: Sequence[Point], *, over: Literal["songs", "seeds"]) -> pd.DataFrame:
+    """Return points as a chart takes them, with one of their two intervals.
+
+    Returns:
+        Columns ``x``, ``line``, ``value``, ``low``, ``high``, ``SD over seeds``, ``seeds``, ``missing``.
+    """
+    rows = []
+    for p in points:
+        e = p.estimate
+        interval = e.songs if over == "songs" else e.seeds
+        low, high = (math.nan, math.nan) if interval is None else (interval.low, interval.high)
+        rows.append((p.x, p.line, e.value, low, high, e.spread, e.n_seeds, e.missing))
+    columns = ["x", "line", "value", "low", "high", "SD over seeds", "seeds", "missing"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def seed_table(results: StudyResults, axis: Axis, metric: str, column: int | None = None) -> pd.DataFrame:
+    """Return the score of every seed of every point on the test mixes: columns ``x``, ``line``, ``value``."""
+    cells = {c.cell.name: c for c in results.cells}
+    rows = [
+        (p.x, p.line, value)
+        for p in points_of(results, axis, metric, column)
+        for value in cells[p.cell].test.by_seed(metric, column)
+    ]
+    return pd.DataFrame(rows, columns=["x", "line", "value"])
 
 
 def _place(results: StudyResults, axis: Axis, found: CellResult) -> tuple[float | str, str]:

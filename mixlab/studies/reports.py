@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from mixlab.catalog.splits import find_leaks
 from mixlab.evaluation.report import Table
-from mixlab.studies import figures
+from mixlab.studies.curves import P_MUSICAL, Axis, numeric_axis
 from mixlab.studies.findings import (
     above_prior_lines,
     effect_lines,
@@ -36,7 +39,10 @@ from mixlab.training import open_catalog
 from mixlab.training.run import Run
 from mixlab.utils.files import write_atomic
 
-__all__ = ["REPORTERS", "Report", "build_report", "write_study_report"]
+if TYPE_CHECKING:
+    from altair import VConcatChart
+
+__all__ = ["REPORTERS", "Report", "build_report", "can_draw", "write_study_report"]
 
 _MAIN = ("roc_auc", "average_precision", "loss", "f1")
 
@@ -62,9 +68,22 @@ class Report:
     figures: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
-def _drawn(*parts: tuple[str, Callable[[], Mapping[str, bytes]]]) -> dict[str, Mapping[str, bytes]]:
-    """Draw the figures where matplotlib is installed."""
-    return {name: draw() for name, draw in parts} if figures.have_matplotlib() else {}
+Draw: TypeAlias = Callable[[ModuleType], "VConcatChart"]
+
+
+def can_draw() -> bool:
+    """Whether what figures are drawn with is installed."""
+    return all(find_spec(name) is not None for name in ("altair", "vl_convert"))
+
+
+def _drawn(**draw: Draw) -> dict[str, Mapping[str, bytes]]:
+    """Draw figures by name, each a function of the module of figures; none where they cannot be drawn."""
+    if not can_draw():
+        return {}
+    from mixlab.evaluation.charts import files
+    from mixlab.studies import figures
+
+    return {name: files(make(figures)) for name, make in draw.items()}
 
 
 def _note(results: StudyResults, more: str = "") -> str:
@@ -75,19 +94,20 @@ def _note(results: StudyResults, more: str = "") -> str:
 
 
 def _sweep(folder: StudyFolder, results: StudyResults) -> Report:
-    axis, first = figures.numeric_axis(results), results.done[0]
+    axis, first = numeric_axis(results), results.done[0]
     note = _note(results)
     findings: list[str] = []
-    if axis:
-        ordered = sorted(results.done, key=lambda c: float(c.cell.values[axis]))
+    if axis is not None:
+        name = axis.name
+        ordered = sorted(results.done, key=lambda c: float(c.cell.values[name]))
         drawn = _drawn(
-            ("figure", lambda: figures.curves(results, axis, metrics=_MAIN, note=note)),
-            ("classes", lambda: figures.class_curves(results, axis, "average_precision", note=note)),
+            figure=lambda f: f.curves(results, axis, metrics=_MAIN, note=note),
+            classes=lambda f: f.class_curves(results, axis, "average_precision", note=note),
         )
         if len(results.vary) == 1:
-            findings = optimum_lines(ordered, axis)
+            findings = optimum_lines(ordered, name)
     else:
-        drawn = _drawn(("figure", lambda: figures.dots(results, note=note)))
+        drawn = _drawn(figure=lambda f: f.score_dots(results, note=note))
     return Report(
         lead=summary_table(results),
         findings=tuple(findings),
@@ -101,13 +121,13 @@ def _sweep(folder: StudyFolder, results: StudyResults) -> Report:
 
 
 def _p_musical(folder: StudyFolder, results: StudyResults) -> Report:
-    axis = "mix.p_musical"
-    own = [c for c in results.done if axis in c.cell.values]
-    ordered = sorted(own, key=lambda c: float(c.cell.values[axis]))
+    axis = Axis(P_MUSICAL, "p_musical", numeric=True)
+    own = [c for c in results.done if P_MUSICAL in c.cell.values]
+    ordered = sorted(own, key=lambda c: float(c.cell.values[P_MUSICAL]))
     note = _note(results, "Dotted line: the optimum in the paper's Fig. 2, 0.4.")
     return Report(
         lead=summary_table(results, _MAIN),
-        findings=tuple(optimum_lines(ordered, axis)),
+        findings=tuple(optimum_lines(ordered, P_MUSICAL)),
         paper=(FIG_2,),
         tables=(
             differences_table(results, results.done[0], _MAIN),
@@ -115,11 +135,8 @@ def _p_musical(folder: StudyFolder, results: StudyResults) -> Report:
         ),
         references=(results.done[0],),
         figures=_drawn(
-            ("figure", lambda: figures.curves(results, axis, mark=0.4, note=note)),
-            (
-                "classes",
-                lambda: figures.class_curves(results, axis, "average_precision", note=_note(results)),
-            ),
+            figure=lambda f: f.curves(results, axis, mark=0.4, note=note),
+            classes=lambda f: f.class_curves(results, axis, "average_precision", note=_note(results)),
         ),
     )
 
@@ -145,7 +162,7 @@ def _transfer(folder: StudyFolder, results: StudyResults) -> Report:
         paper=("Its order is scratch, frozen, fine-tuned, from worst to best in all three figures.",),
         tables=(*tables, class_table(results, results.done, "f1")),
         references=() if scratch is None else (scratch,),
-        figures=_drawn(("figure", lambda: figures.dots(results, paper=dict(TABLE_1), note=note))),
+        figures=_drawn(figure=lambda f: f.score_dots(results, paper=dict(TABLE_1), note=note)),
     )
 
 
@@ -162,7 +179,7 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
             *([differences_table(results, first, METRICS)] if len(results.done) > 1 else []),
         ),
         references=(first,),
-        figures=_drawn(("figure", lambda: figures.class_bars(results, results.done, note=note))),
+        figures=_drawn(figure=lambda f: f.class_bars(results, results.done, note=note)),
     )
 
 
@@ -184,8 +201,8 @@ def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:
         tables=(*tables, class_table(results, results.done, "average_precision", columns)),
         references=() if base is None else (base,),
         figures=_drawn(
-            ("figure", lambda: figures.class_dots(results, results.done, columns, note=note)),
-            ("classes", lambda: figures.class_bars(results, results.done, note=note)),
+            figure=lambda f: f.class_dots(results, results.done, columns, note=note),
+            classes=lambda f: f.class_bars(results, results.done, note=note),
         ),
     )
 
@@ -205,11 +222,8 @@ def _effects(folder: StudyFolder, results: StudyResults) -> Report:
         tables=(*tables, class_table(results, results.done, "average_precision")),
         references=() if base is None else (base,),
         figures=_drawn(
-            ("figure", lambda: figures.dots(results, note=note)),
-            (
-                "classes",
-                lambda: figures.class_bars(results, results.done, "average_precision", note=note),
-            ),
+            figure=lambda f: f.score_dots(results, note=note),
+            classes=lambda f: f.class_bars(results, results.done, "average_precision", note=note),
         ),
     )
 
@@ -228,7 +242,7 @@ def _leakage(folder: StudyFolder, results: StudyResults) -> Report:
         paper=(SECTION_2_2,),
         tables=(*tables, class_table(results, results.done, "f1")),
         references=() if safe is None else (safe,),
-        figures=_drawn(("figure", lambda: figures.class_bars(results, results.done, note=note))),
+        figures=_drawn(figure=lambda f: f.class_bars(results, results.done, note=note)),
     )
 
 

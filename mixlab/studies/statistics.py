@@ -159,6 +159,10 @@ class CellScores:
         sparse = column is not None and any(int(run.songs[column]) < MIN_SONGS for run in runs)
         return estimate(values, None if sparse else drawn, wanted=self.wanted)
 
+    def by_seed(self, metric: str, column: int | None = None) -> list[float]:
+        """Return the same of every seed, in the order of ``runs``."""
+        return [float(value) for value in _collect(list(self.runs.values()), metric, column)[0]]
+
 
 def _collect(runs: Sequence[RunScores], metric: str, column: int | None) -> tuple[Floats, Floats | None]:
     """Return ``(S,)`` values, and ``(S, B)`` resamples or None."""

@@ -19,6 +19,7 @@ from app.data.mixes import find_place
 from mixlab import Catalog
 from mixlab.catalog.browse import judge_splits, problem_table, stem_table
 from mixlab.catalog.statistics import QUANTITIES, Selection, class_table, histogram, totals, tree_table
+from mixlab.evaluation.charts import DARK, LIGHT, Palette
 from tests.odd_catalog import LONG, make_odd_catalog
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "app" / "main.py"
@@ -350,11 +351,11 @@ def test_a_damaged_catalog_is_an_error_in_words(tmp_path: Path, monkeypatch: pyt
 # ---- charts ----
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
 @pytest.mark.parametrize("unit", ["stems", "songs", "active hours"])
-def test_every_cell_has_its_number_and_empty_ones_say_so(odd: Catalog, unit: str, dark: bool) -> None:
+def test_every_cell_has_its_number_and_empty_ones_say_so(odd: Catalog, unit: str, colours: Palette) -> None:
     table = class_table(odd, Selection())
-    spec = heat_chart(table, "corpus", unit, dark).to_dict()
+    spec = heat_chart(table, "corpus", unit, colours).to_dict()
     (rows,) = spec["datasets"].values()
     assert len(rows) == 30
     for row in rows:
@@ -364,12 +365,12 @@ def test_every_cell_has_its_number_and_empty_ones_say_so(odd: Catalog, unit: str
 def test_charts_hold_what_they_are_given(odd: Catalog) -> None:
     for quantity in QUANTITIES:
         found = histogram(odd, Selection(), quantity)
-        (rows,) = histogram_chart(found, quantity, False).to_dict()["datasets"].values()
+        (rows,) = histogram_chart(found, quantity, LIGHT).to_dict()["datasets"].values()
         assert [row["count"] for row in rows] == found.table["count"].to_list()
     curve = pd.DataFrame(
         {"from": [0.0, 1.0], "to": [1.0, 2.0], "level": [-110.0, -20.0], "active": [False, True]}
     )
-    draw: Callable[..., Any] = lambda span: curve_chart(curve, -50.0, span, 2.0, False).to_dict()  # noqa: E731
+    draw: Callable[..., Any] = lambda span: curve_chart(curve, -50.0, span, 2.0, LIGHT).to_dict()  # noqa: E731
     assert len(draw((0.0, 2.0))["layer"]) == 2
     assert len(draw((0.5, 1.5))["layer"]) == 3  # framed, since it is not all
     levels = [

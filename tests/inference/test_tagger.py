@@ -334,12 +334,12 @@ def test_json_holds_every_class(tags: FileTags) -> None:
     assert [k["max"] for k in data["classes"]] == pytest.approx(tags.max.tolist(), abs=1e-5)
 
 
-def test_the_plot_is_a_picture_and_needs_matplotlib(tags: FileTags, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
+def test_the_plot_is_a_picture_and_needs_its_extra(tags: FileTags, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("vl_convert")
     ending, plot = FORMATS["plot"]
     assert ending == ".png"
     assert plot(tags).startswith(b"\x89PNG")
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'mixlab\[plot\]'"):
         plot(tags)
 

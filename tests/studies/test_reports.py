@@ -21,7 +21,6 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
 from mixlab.models.pretrained import CHECKPOINTS
-from mixlab.studies import figures
 from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
 from mixlab.studies.engine import run_study
 from mixlab.studies.findings import (
@@ -36,7 +35,7 @@ from mixlab.studies.findings import (
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.paper_results import TABLE_1, paper_row
 from mixlab.studies.plan import Job, Plan
-from mixlab.studies.reports import REPORTERS, _note, _relatives_table, write_study_report
+from mixlab.studies.reports import REPORTERS, _note, _relatives_table, can_draw, write_study_report
 from mixlab.studies.results import _comparable, _Stems, cell_difference, load_results, mixes_id
 from mixlab.studies.statistics import F1_ABOVE_PRIOR, CellScores, Estimate, difference
 from mixlab.studies.statistics import test_set_id as set_id
@@ -442,7 +441,7 @@ def test_effects_are_judged_paired_and_by_class(toy: Catalog, tmp_path: Path) ->
     # Of equal cells no class is told apart; the theremin, which no mix holds, is not judged.
     assert lines[3].endswith("over seeds: none, of 4 classes with an interval")
     assert lines[6:] == (CHANCE, "the test mixes have no effects, whatever training hears")
-    assert (folder.path / "figure.png").is_file() == figures.have_matplotlib()
+    assert (folder.path / "figure.png").is_file() == can_draw()
 
 
 def test_effects_are_not_judged_where_nothing_can_be_told(toy: Catalog, tmp_path: Path) -> None:
@@ -586,10 +585,10 @@ def test_nothing_done_is_nothing_to_report(toy: Catalog, tmp_path: Path) -> None
         write_study_report(folder)
 
 
-def test_figures_are_left_out_without_matplotlib(
+def test_figures_are_left_out_where_they_cannot_be_drawn(
     curve: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(figures, "have_matplotlib", lambda: False)
+    monkeypatch.setattr("mixlab.studies.reports.can_draw", lambda: False)
     assert main(["sweep", "--report", str(curve.path), "--resamples", "10"]) == 0
     assert "pip install 'mixlab[plot]'" in capsys.readouterr().out
 

@@ -174,7 +174,7 @@ def _write_and_print(folder: "StudyFolder", resamples: int) -> None:
     if report.figures:
         print(f"Figures:  {', '.join(f'{folder.path}/{name}.png' for name in report.figures)}   (and .svg)")
     else:
-        print("Figures need matplotlib: pip install 'mixlab[plot]', then mixlab sweep --report ...")
+        print("Figures need Altair and vl-convert: pip install 'mixlab[plot]', mixlab sweep --report ...")
     print(f"Runs:     {folder.path}/runs")
 
 

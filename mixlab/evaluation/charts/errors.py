@@ -133,8 +133,11 @@ def confusion_bars(table: Table, *, colours: Palette = LIGHT) -> Chart:
     ]
     base = alt.Chart(table).encode(y=rows_axis(list(table["pair"]), "pair"), tooltip=pointer)
     bar = base.mark_bar(color=colours.series[0], size=12, cornerRadiusEnd=2)
+    # With an edge in the page's colour, to be seen on every bar.
+    edge = base.mark_tick(color=colours.page, thickness=6, size=18)
     tick = base.mark_tick(color=colours.series[1], thickness=3, size=18)
     return alt.layer(
         bar.encode(x=alt.X("mixes:Q", title="mixes", axis=alt.Axis(tickMinStep=1))),
+        edge.encode(x="expected:Q"),
         tick.encode(x="expected:Q"),
     ).properties(height=height_of(len(table)))

@@ -106,6 +106,7 @@ def _marks(marks: Table | None, x: alt.X, y: alt.Y, colours: Palette) -> list[al
     if marks is None:
         return []
     encoded: dict[str, Any] = {"x": x, "y": y, "tooltip": tips(row="row:N", kind="of:N", value="value:Q")}
+    marks = marks[marks["value"].notna()]
     is_seed = marks["kind"] == "seed"
     seed = alt.Chart(marks[is_seed]).mark_tick(color=colours.on_low, thickness=1, size=12)
     other = alt.Chart(marks[~is_seed]).mark_point(
@@ -156,8 +157,12 @@ def lines(
     )
     where = {"x": f"{x_title}:{kind}"} | ({"line": "with:N"} if len(names) > 1 else {})
     shown = tips(**where, value=f"{title or 'value'}:Q", low="from:Q", high="to:Q", seeds="seeds:d")
-    base = alt.Chart(table[table["value"].notna()]).encode(x=x, color=named["color"])
+    known = table[table["value"].notna()]
+    base = alt.Chart(known).encode(x=x, color=named["color"])
     layers: list[Any] = []
+    if not len(known):
+        text = alt.Chart(table[:1]).mark_text(color=colours.quiet, fontSize=12)
+        layers.append(text.encode(text=alt.value("undefined")))
     if at is not None:
         rule = alt.Chart(pd.DataFrame({"x": [at]})).mark_rule(color=colours.quiet, strokeDash=[3, 3])
         layers.append(rule.encode(x=x))

@@ -43,6 +43,8 @@ class Palette(NamedTuple):
         on_low: Ink on the ramp's beginning and on the page.
         on_high: Ink on the ramp's end.
         page: The page itself.
+        faint: Marks that do not count.
+        frame: Outlines of what is chosen.
         switch: Value of the ramp at which both inks have the same contrast, 4.5.
     """
 
@@ -53,6 +55,8 @@ class Palette(NamedTuple):
     on_low: str
     on_high: str
     page: str
+    faint: str
+    frame: str
     switch: float
 
     def of(self, names: Sequence[str], name: str) -> str:
@@ -62,11 +66,11 @@ class Palette(NamedTuple):
 
 LIGHT = Palette(
     ("#0f6b8f", "#b3541e", "#3f7d3c", "#7a4f9a", "#8a6d00", "#5d6d7e", "#a3324a", "#2f7f86"),
-    "#6d7680", "#e6f0f4", "#0f5f80", "#000000", "#ffffff", "#ffffff", switch=0.79,
+    "#6d7680", "#e6f0f4", "#0f5f80", "#000000", "#ffffff", "#ffffff", "#b4d1dd", "#c77700", switch=0.79,
 )  # fmt: skip
 DARK = Palette(
     ("#5bb8dc", "#f0a36b", "#8fca85", "#c39be0", "#e0c255", "#a9b6c3", "#f08a9b", "#6fd0c9"),
-    "#8d959f", "#16303b", "#7fd0ef", "#ffffff", "#000000", "#0e1117", switch=0.5,
+    "#8d959f", "#16303b", "#7fd0ef", "#ffffff", "#000000", "#171614", "#2c4f5e", "#f0b65b", switch=0.5,
 )  # fmt: skip
 
 
