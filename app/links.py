@@ -6,14 +6,24 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-__all__ = ["BY_P", "DRAWS", "SPLITS", "Item", "Link", "RunPlace", "bypass_pairs", "make_query", "read_link"]
+__all__ = [
+    "BY_P",
+    "MIX_KINDS",
+    "SPLITS",
+    "Item",
+    "Link",
+    "RunLocation",
+    "bypass_pairs",
+    "make_query",
+    "read_link",
+]
 
 BY_P = "by p_musical"
-DRAWS = (BY_P, "musical", "non-musical")
+MIX_KINDS = (BY_P, "musical", "non-musical")
 SPLITS = ("train", "validation", "test")
 
 
-class RunPlace(NamedTuple):
+class RunLocation(NamedTuple):
     """A run on disk; the times of its files' last changes make the caches forget what was there before."""
 
     name: str
@@ -35,9 +45,9 @@ class Item:
         seed: Seed of the stream.
         index: Item of its epoch 0.
         split: One of ``SPLITS``.
-        draw: One of ``DRAWS``: by ``p``, or the kind that is forced.
+        mix_kind: One of ``MIX_KINDS``: by ``p``, or the kind that is forced.
         bypass: Effects left out, as pairs of source and effect, counted from 0.
-        run: The run whose settings draw it, and whose own recipe it is where it was scored on it; None
+        run: The run whose settings sample it, and whose own recipe it is where it was scored on it; None
             for the defaults.
     """
 
@@ -45,9 +55,9 @@ class Item:
     seed: int
     index: int
     split: str
-    draw: str = BY_P
+    mix_kind: str = BY_P
     bypass: tuple[tuple[int, int], ...] = ()
-    run: RunPlace | None = None
+    run: RunLocation | None = None
 
 
 class Link(NamedTuple):
@@ -68,14 +78,14 @@ def make_query(
         bypass: Names of the effects left out, as their buttons have them.
         catalog_hash: Hash of the catalog, so that no other one answers the link.
         mix_hash: Hash of the recipe, so that another one is noticed.
-        run: Name of the run whose settings draw it, or ''.
+        run: Name of the run whose settings sample it, or ''.
     """
     values: dict[str, object] = {
         "p": f"{item.p:g}",
         "seed": item.seed,
         "index": item.index,
         "split": item.split,
-        "draw": item.draw,
+        "mix_kind": item.mix_kind,
     }
     if contains:
         values["contains"] = contains

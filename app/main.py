@@ -43,15 +43,15 @@ ENTRIES = (
 
 def show(entry: Entry) -> None:
     """Show a page; only now is its module loaded, with what it needs."""
-    from app.data.mixes import find_place
+    from app.data.mixes import find_location
     from app.views import chooser, welcome
 
     path = chooser.chosen_path()
-    place = find_place(path)
-    if place is None and entry.needs_catalog:
+    location = find_location(path)
+    if location is None and entry.needs_catalog:
         welcome.show(path)
     else:
-        import_module(f"app.views.{entry.view}").show(place)
+        import_module(f"app.views.{entry.view}").show(location)
 
 
 def main() -> None:

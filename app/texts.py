@@ -57,7 +57,7 @@ def describe(mix: Mix) -> str:
     if mix.recipe.kind == "musical":
         return f"**Musical**: {sources} of one song of *{corpus}*, at one moment."
     return f"**Non-musical**: {sources} of *{corpus}*, " + (
-        "from a song drawn at random." if count == 1 else "each from another song."
+        "from a song sampled at random." if count == 1 else "each from another song."
     )
 
 
@@ -77,7 +77,7 @@ def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
     """Return one row per source: where it comes from, and how it stands in the mix."""
     duration_s = mix.recipe.render.duration_s
     rows = []
-    for drawn, source, loudness in zip(mix.recipe.sources, mix.sources, lufs, strict=True):
+    for sampled, source, loudness in zip(mix.recipe.sources, mix.sources, lufs, strict=True):
         stem = catalog.stem(catalog.find(source.stem))
         names = [load_taxonomy().nodes[node].name for node in stem.nodes]
         rows.append(
@@ -88,7 +88,7 @@ def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
                 "stem": stem.stem,
                 "artist": stem.artist or "unknown",
                 "label": ", ".join(stem.labels),
-                "starts at (s)": round(drawn.start_s, 2),
+                "starts at (s)": round(sampled.start_s, 2),
                 "sounds (%)": round(100.0 * min(source.active_s / duration_s, 1.0)),
                 "level (dBFS)": round(source.level_db, 1),
                 "in the mix (dB)": round(source.relative_db, 1),
@@ -149,8 +149,8 @@ def label_markdown(rows: tuple[LabelRow, ...]) -> str:
 
 def file_name(mix: Mix, item: Item, suffix: str) -> str:
     """Return the name under which a mix is saved, such as ``mix_s7_i42_p0.5_1a2b3c4d.wav``."""
-    drawn = f"p{item.p:g}" if item.draw == BY_P and item.split == "train" else mix.recipe.kind
-    return f"mix_s{item.seed}_i{item.index}_{drawn}_{mix.recipe.content_hash[:8]}{suffix}"
+    sampled = f"p{item.p:g}" if item.mix_kind == BY_P and item.split == "train" else mix.recipe.kind
+    return f"mix_s{item.seed}_i{item.index}_{sampled}_{mix.recipe.content_hash[:8]}{suffix}"
 
 
 def snippet(mix: Mix, item: Item, path: Path) -> str:
@@ -158,15 +158,15 @@ def snippet(mix: Mix, item: Item, path: Path) -> str:
     if item.bypass or item.run is not None:
         name = file_name(mix, item, ".json")
         return (
-            "from mixlab import Catalog, MixRecipe, render\n"
+            "from mixlab import Catalog, MixRecipe, render_mix\n"
             f"recipe = MixRecipe.from_json(open({name!r}).read())  # download it below\n"
-            f"mix = render(recipe, Catalog.open({str(path)!r}))"
+            f"mix = render_mix(recipe, Catalog.open({str(path)!r}))"
         )
     config = f"MixConfig(p_musical={item.p:g})" if item.split == "train" else "MixConfig().for_evaluation()"
-    forced = "" if item.draw == BY_P else f", kind={mix.recipe.kind!r}"
+    forced = "" if item.mix_kind == BY_P else f", kind={mix.recipe.kind!r}"
     where = f"seed={item.seed}, epoch=0, index={item.index}, split={item.split!r}{forced}"
     return (
-        "from mixlab import Catalog, MixConfig, draw, render\n"
+        "from mixlab import Catalog, MixConfig, sample_recipe, render_mix\n"
         f"catalog = Catalog.open({str(path)!r})\n"
-        f"mix = render(draw(catalog, {config}, {where}), catalog)"
+        f"mix = render_mix(sample_recipe(catalog, {config}, {where}), catalog)"
     )

@@ -242,7 +242,7 @@ class Peer:
     note: str = ""
     whole_rate: bool = False
 
-    def way(self, spans: Spans) -> Alternative:
+    def method(self, spans: Spans) -> Alternative:
         """Return it as what is measured, or as a row that says why it is not."""
         reason = _missing(self.packages, self.program)
         task = partial(self.make, spans)
@@ -277,8 +277,8 @@ def alternatives(files: Files, copy: Copy, *, effects: bool) -> list[Alternative
     if not effects:
         return bounds
     # A copy at the model's rate leaves nothing to be done at the rate of the files.
-    from_copy = [peer.way(copy) for peer in PEERS if not peer.whole_rate]
-    return [*(peer.way(files) for peer in PEERS), *from_copy, _scaper(), *bounds]
+    from_copy = [peer.method(copy) for peer in PEERS if not peer.whole_rate]
+    return [*(peer.method(files) for peer in PEERS), *from_copy, _scaper(), *bounds]
 
 
 def missing() -> list[str]:

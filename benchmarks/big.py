@@ -18,7 +18,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.storage import SCHEMA, SCHEMA_VERSION, write_catalog
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.sampler import Drawer
+from mixlab.mixing.sampler import RecipeSampler
 
 STEMS_PER_SONG = 10
 SECONDS = 240
@@ -133,9 +133,9 @@ def _ms(action: Callable[[], object], rounds: int = 5) -> float:
 
 
 def bench_big(small: Catalog, settings: Settings) -> dict[str, Any]:
-    """Compare opening, drawing and memory per worker of a big catalog with those of a small one."""
+    """Compare opening, sampling and memory per worker of a big catalog with those of a small one."""
     folder = make_big_catalog(settings.big_stems)
-    print("Opening and drawing from it ...", flush=True)
+    print("Opening and sampling from it ...", flush=True)
     catalogs = {"big": Catalog.open(folder), "small": small}
     result: dict[str, Any] = {
         "stems": {name: len(catalog) for name, catalog in catalogs.items()},
@@ -144,7 +144,7 @@ def bench_big(small: Catalog, settings: Settings) -> dict[str, Any]:
             name: _ms(lambda c=c: MixDataset(Catalog.open(c.path), MixConfig(), reader=Silence()))
             for name, c in catalogs.items()
         },
-        "draw_ms": _draw_ms(catalogs, settings.draws),
+        "sample_ms": _sample_ms(catalogs, settings.n_recipes),
     }
     used = {name: worker_megabytes(catalog) for name, catalog in catalogs.items()}
     result["worker_private_mb"] = used
@@ -153,15 +153,15 @@ def bench_big(small: Catalog, settings: Settings) -> dict[str, Any]:
     return result
 
 
-def _draw_ms(catalogs: dict[str, Catalog], draws: int, rounds: int = 5) -> dict[str, float]:
-    drawers = {name: Drawer(catalog, MixConfig()) for name, catalog in catalogs.items()}
+def _sample_ms(catalogs: dict[str, Catalog], n_recipes: int, rounds: int = 5) -> dict[str, float]:
+    samplers = {name: RecipeSampler(catalog, MixConfig()) for name, catalog in catalogs.items()}
     found: dict[str, list[float]] = {name: [] for name in catalogs}
     for number in range(rounds + 1):
-        for name, drawer in drawers.items():
+        for name, sampler in samplers.items():
             begin = time.perf_counter()
-            for index in range(number * draws, (number + 1) * draws):
-                drawer.draw(0, 0, index)
-            found[name].append(1000 * (time.perf_counter() - begin) / draws)
+            for index in range(number * n_recipes, (number + 1) * n_recipes):
+                sampler.sample(0, 0, index)
+            found[name].append(1000 * (time.perf_counter() - begin) / n_recipes)
     return {name: statistics.median(times[1:]) for name, times in found.items()}
 
 

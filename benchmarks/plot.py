@@ -1,4 +1,4 @@
-"""One picture of the rates: a bar per way, grouped by workload, on a logarithmic axis."""
+"""One picture of the rates: a bar per method, grouped by workload, on a logarithmic axis."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +53,7 @@ def bars(rows: Sequence[Result], workload: str) -> list[Result]:
 def _panel(rows: Sequence[Result], title: str, limits: tuple[float, float]) -> alt.LayerChart:
     table = pd.DataFrame(
         {
-            "way": [f"{row['name']}, from {_origin(row)}" for row in rows],
+            "method": [f"{row['name']}, from {_origin(row)}" for row in rows],
             "rate": [row["mixes_per_s"] for row in rows],
             "text": [short(row["mixes_per_s"]) for row in rows],
             "group": [row["group"] for row in rows],
@@ -62,17 +62,17 @@ def _panel(rows: Sequence[Result], title: str, limits: tuple[float, float]) -> a
     )
     scale = alt.Scale(type="log", domain=limits, nice=False)
     base = alt.Chart(table, height=alt.Step(17), width=460, title=alt.Title(title, anchor="start"))
-    ways = alt.Y("way:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, grid=False))
-    drawn = base.mark_bar().encode(
+    methods = alt.Y("way:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, grid=False))
+    sampled = base.mark_bar().encode(
         x=alt.X("from:Q", scale=scale, title=AXIS),
         x2="rate:Q",
-        y=ways,
+        y=methods,
         color=alt.Color(
             "group:N", scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=None
         ),
     )
-    words = base.mark_text(align="left", dx=4, color="#444444").encode(x="rate:Q", y=ways, text="text:N")
-    return drawn + words
+    words = base.mark_text(align="left", dx=4, color="#444444").encode(x="rate:Q", y=methods, text="text:N")
+    return sampled + words
 
 
 def _origin(row: Result) -> str:

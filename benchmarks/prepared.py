@@ -62,7 +62,7 @@ def to_mono(audio: Audio) -> Audio:
 
 
 class Copy:
-    """Memory-mapped 16-bit mono at one rate, a NumPy file for each stem that can be drawn."""
+    """Memory-mapped 16-bit mono at one rate, a NumPy file for each stem that can be sampled."""
 
     kind = COPY
 

@@ -25,14 +25,14 @@ import numpy as np
 
 from benchmarks.corpus import open_corpus
 from benchmarks.settings import Settings
-from benchmarks.workloads import W, draw_recipes, workload
+from benchmarks.workloads import W, sample_recipes, workload
 from mixlab.audio.phase_vocoder import FRAME_S, OVERLAP
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
 from mixlab.mixing.effects import PitchShift, total_rate
 from mixlab.mixing.recipe import MixRecipe
-from mixlab.mixing.rendering import needed_span, render
-from mixlab.mixing.sampler import Drawer
+from mixlab.mixing.rendering import needed_span, render_mix
+from mixlab.mixing.sampler import RecipeSampler
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,11 +88,11 @@ def _timed(function: Callable[P, T], stage: str, spent: dict[str, float]) -> Cal
 def profile(catalog: Catalog, pack: PackReader, settings: Settings) -> dict[str, Any]:
     """Return milliseconds per mix by stage, and the floor, for workload W from a pack."""
     print("Profile of one mix ...", flush=True)
-    recipes = draw_recipes(catalog, W, settings.mixes)
+    recipes = sample_recipes(catalog, W, settings.mixes)
 
     def make_all() -> None:
         for recipe in recipes:
-            render(recipe, catalog, pack)
+            render_mix(recipe, catalog, pack)
 
     make_all()
     repeats = max(3, settings.rounds)
@@ -101,8 +101,8 @@ def profile(catalog: Catalog, pack: PackReader, settings: Settings) -> dict[str,
         whole = sum(_seconds(make_all) for _ in range(repeats)) / repeats
     stages = {stage: 1000 * spent[stage] / repeats / len(recipes) for stage in STAGES}
     stages["the rest of render"] = 1000 * whole / len(recipes) - sum(stages.values())
-    drawer = Drawer(catalog, workload(W))
-    drawing = _seconds(lambda: [drawer.draw(0, 1, i) for i in range(100)]) / 100
+    sampler = RecipeSampler(catalog, workload(W))
+    drawing = _seconds(lambda: [sampler.sample(0, 1, i) for i in range(100)]) / 100
     return {
         "render_ms": 1000 * bare / len(recipes),
         "stages_ms": {"draw the recipe": 1000 * drawing, **stages},

@@ -4,7 +4,7 @@
     make bench ARGS="--only mixing --out FOLDER"  # some parts: mixing workers training big indexing profile
     make bench ARGS="--quick --out FOLDER"      # every part in a minute or two; figures mean nothing
 
-All rates are of one process on one core, medians over rounds in which the ways take turns, so that a
+All rates are of one process on one core, medians over rounds in which the methods take turns, so that a
 machine that drifts drifts for all of them. What counts are the ratios.
 """
 

@@ -13,14 +13,14 @@ class Settings:
         catalog: A catalog to measure on; None makes a corpus.
         mixes: Mixes per round.
         rounds: Rounds, of which the median counts.
-        shortest_s: Quick ways make the same mixes again and again until a round has lasted this long.
+        shortest_s: Quick methods make the same mixes again and again until a round has lasted this long.
         songs: Songs of the corpus that is made.
         seconds: Their length.
         steady_mixes: Mixes that count per number of workers, after those that do not.
         steps: Pairs of training steps that count, one with the loader and one without.
         width: Channels of the network that is trained.
         big_stems: Stems of the big catalog.
-        draws: Recipes drawn to time drawing.
+        n_recipes: Recipes sampled to time sampling.
     """
 
     work: Path
@@ -34,7 +34,7 @@ class Settings:
     steps: int = 48
     width: int = 128
     big_stems: int = 25_000
-    draws: int = 2000
+    n_recipes: int = 2000
 
     @classmethod
     def quick(cls, work: Path) -> "Settings":
@@ -50,5 +50,5 @@ class Settings:
             steps=2,
             width=8,
             big_stems=300,
-            draws=50,
+            n_recipes=50,
         )

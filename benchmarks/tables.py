@@ -57,8 +57,8 @@ def _head(result: Result) -> list[str]:
         "",
         f"{corpus['stems']} stems of {corpus['songs']} songs ({formats}; {corpus['sample_rate']} Hz, "
         f"{100 * corpus['stereo_share']:.0f} % stereo). Rates are mixes per second of one process on one "
-        f"core, medians of {result['rounds']} rounds of {result['mixes']} mixes (slow ways: of "
-        f"{FEW_ROUNDS}) in which the ways take turns; all make the same mixes from the same "
+        f"core, medians of {result['rounds']} rounds of {result['mixes']} mixes (slow methods: of "
+        f"{FEW_ROUNDS}) in which the methods take turns; all make the same mixes from the same "
         "recordings. How to read this: [docs/speed.md](../../docs/speed.md).",
     ]
 
@@ -100,7 +100,7 @@ def _rates(rows: Sequence[Result]) -> list[str]:
 
 
 def _table(rows: Sequence[Result], notes: Sequence[str]) -> list[str]:
-    lines = ["| way | from | mixes/s | rounds | × audiomentations | × reading and summing |"]
+    lines = ["| method | from | mixes/s | rounds | × audiomentations | × reading and summing |"]
     lines.append("|---|---|---:|---:|---:|---:|")
     for row in sorted(rows, key=lambda row: -(row["mixes_per_s"] or 0)):
         mark = f" [{notes.index(row['note']) + 1}]" if row["note"] else ""
@@ -145,7 +145,7 @@ def _big(found: Result) -> list[str]:
     for key, text in (
         ("open_ms", "opening the catalog, ms"),
         ("ready_ms", "opening it and making a dataset, ms"),
-        ("draw_ms", "drawing a recipe, ms"),
+        ("sample_ms", "sampling a recipe, ms"),
         ("worker_private_mb", "memory of a worker to itself, MB"),
     ):
         lines.append(f"| {text} | {short(found[key]['small'])} | {short(found[key]['big'])} |")

@@ -56,7 +56,7 @@ class Target:
 def find(
     rows: Sequence[Result], workload: str, name: str, source: str = FILES, workers: int = 0
 ) -> float | None:
-    """Return the rate of one way, None where it was not measured."""
+    """Return the rate of one method, None where it was not measured."""
     for row in rows:
         key = (row["workload"], row["name"], row["source"], row["workers"])
         if key == (workload, name, source, workers):
@@ -133,6 +133,6 @@ def judge(result: Result) -> list[dict[str, Any]]:
         ),
         Target("opening a catalog of 25,000 stems", 500, False, "ms", big.get("open_ms", {}).get("big")),
         Target("memory that it adds per worker", 50, False, "MB", big.get("adds_mb_per_worker")),
-        Target("drawing a recipe from it", 0.3, False, "ms", big.get("draw_ms", {}).get("big")),
+        Target("sampling a recipe from it", 0.3, False, "ms", big.get("sample_ms", {}).get("big")),
     ]
     return [{**asdict(target), "met": target.met, "verdict": target.verdict} for target in targets]

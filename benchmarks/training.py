@@ -111,5 +111,5 @@ def _compare(
 
 def _median_error(values: NDArray[np.float64]) -> float:
     """Return the standard error of the median, by bootstrap: a step that something held up counts little."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    return float(np.median(values[drawn], axis=1).std())
+    resampled = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    return float(np.median(values[resampled], axis=1).std())

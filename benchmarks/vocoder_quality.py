@@ -317,8 +317,8 @@ def spectral_distance(a: Audio, b: Audio) -> float:
     """Return the mean absolute difference of two log-mel spectrograms in dB, where either is heard."""
     samples = min(a.shape[1], b.shape[1])
     first, second = log_mel(a[:, :samples]), log_mel(b[:, :samples])
-    heard = np.maximum(first, second) > max(first.max(), second.max()) - 50
-    return float(np.abs(first - second)[heard].mean())
+    audible = np.maximum(first, second) > max(first.max(), second.max()) - 50
+    return float(np.abs(first - second)[audible].mean())
 
 
 def measure_music(
@@ -340,7 +340,7 @@ def measure_music(
 def measure_time(
     engines: dict[str, StretchEngine], settings: Settings, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Return, per engine, milliseconds per chunk of 4 s (processor time) and speed, rubberband = 1."""
+    """Return, per engine, milliseconds per excerpt of 4 s (processor time) and speed, rubberband = 1."""
     audio = make_tunes()["all"]
     times: dict[str, list[list[float]]] = {name: [[] for _ in settings] for name in engines}
     for engine in engines.values():
@@ -355,8 +355,8 @@ def measure_time(
     least = {name: statistics.mean(min(t) for t in rows) for name, rows in times.items()}
     return {
         name: {
-            "ms_per_chunk": usual[name],
-            "ms_per_chunk_least": least[name],
+            "ms_per_excerpt": usual[name],
+            "ms_per_excerpt_least": least[name],
             "speed": usual["rubberband"] / usual[name],
         }
         for name in engines
@@ -382,7 +382,7 @@ ROWS = (
     ("drums", "spread_ms", "drums: spread (ms)", "{:.1f}"),
     ("drums", "centroid_shift_ms", "drums: shift of their centre (ms)", "{:+.1f}"),
     ("music", "mean", "log-mel distance to R3, mean over pieces (dB)", "{:.2f}"),
-    ("time", "ms_per_chunk", "processor time per 4 s (ms)", "{:.2f}"),
+    ("time", "ms_per_excerpt", "processor time per 4 s (ms)", "{:.2f}"),
     ("time", "speed", "speed, rubberband = 1", "{:.1f}"),
 )
 
@@ -402,7 +402,7 @@ def measure_all(engines: dict[str, StretchEngine], music: dict[str, Audio], roun
             "music": {"mean": statistics.mean(distances[name].values()), **distances[name]},
             "time": {
                 **times[name],
-                "speed": times["rubberband"]["ms_per_chunk"] / times[name]["ms_per_chunk"],
+                "speed": times["rubberband"]["ms_per_excerpt"] / times[name]["ms_per_excerpt"],
             },
         }
     return results

@@ -1,4 +1,4 @@
-"""What is measured: three kinds of mixes, drawn once and then made by every alternative."""
+"""What is measured: three kinds of mixes, sampled once and then made by every alternative."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import EffectsConfig
 from mixlab.mixing.recipe import MixRecipe
-from mixlab.mixing.sampler import Drawer
+from mixlab.mixing.sampler import RecipeSampler
 
 W = "W"
 PAPER = "paper"
@@ -28,10 +28,10 @@ def workload(name: str, engine: str = "vocoder") -> MixConfig:
     return heavy if name == W else replace(heavy, effects=EffectsConfig.none())
 
 
-def draw_recipes(catalog: Catalog, name: str, count: int) -> list[MixRecipe]:
+def sample_recipes(catalog: Catalog, name: str, count: int) -> list[MixRecipe]:
     """Return the first recipes of a workload."""
-    drawer = Drawer(catalog, workload(name))
-    return [drawer.draw(0, 0, index) for index in range(count)]
+    sampler = RecipeSampler(catalog, workload(name))
+    return [sampler.sample(0, 0, index) for index in range(count)]
 
 
 def with_engine(recipe: MixRecipe, engine: str) -> MixRecipe:

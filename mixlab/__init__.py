@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mixlab.mixing.gpu import make_device_loader, prepare_batch, render_batch
     from mixlab.mixing.loader import MixLoader, make_loader
     from mixlab.mixing.recipe import MixRecipe
-    from mixlab.mixing.rendering import Mix, render
-    from mixlab.mixing.sampler import draw
+    from mixlab.mixing.rendering import Mix, render_mix
+    from mixlab.mixing.sampler import sample_recipe
     from mixlab.taxonomy import load_label_set, load_taxonomy
 
 __version__ = "0.1.0"
@@ -44,9 +44,9 @@ _HOMES = {
     "mixing.recipe": ("MixRecipe",),
     "mixing.rendering": (
         "Mix",
-        "render",
+        "render_mix",
     ),
-    "mixing.sampler": ("draw",),
+    "mixing.sampler": ("sample_recipe",),
     "taxonomy": (
         "load_label_set",
         "load_taxonomy",
@@ -64,14 +64,14 @@ __all__ = [
     "Stem",
     "__version__",
     "build_catalog",
-    "draw",
     "load_label_set",
     "load_taxonomy",
     "make_device_loader",
     "make_loader",
     "prepare_batch",
-    "render",
     "render_batch",
+    "render_mix",
+    "sample_recipe",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -11,7 +11,7 @@ MixlabError
 ├── CorpusError              a corpus tree is missing, or not laid out as documented
 ├── CatalogError             a catalog folder is missing, damaged or of another version
 │   └── CatalogMismatchError a recipe, a state or a run belongs to another catalog
-├── RecipeError              a recipe is malformed, or nothing can be drawn
+├── RecipeError              a recipe is malformed, or nothing can be sampled
 ├── OutputError              a result cannot be written: read-only, no permission, no space
 ├── RunError                 a run folder is missing, damaged or incomplete
 └── WeightsError             published weights are missing, not fetched, or not those meant
@@ -83,7 +83,7 @@ class CatalogMismatchError(CatalogError):
 
 
 class RecipeError(MixlabError):
-    """A recipe is malformed, or the configuration leaves nothing to draw."""
+    """A recipe is malformed, or the configuration leaves nothing to sample."""
 
 
 class OutputError(MixlabError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mixlab import Catalog, Mix, MixConfig, draw, render
+from mixlab import Catalog, Mix, MixConfig, render_mix, sample_recipe
 from mixlab.mixing.recipe import RECIPE_VERSION
 from tests.toy import make_catalog
 
@@ -53,9 +53,9 @@ def golden(catalog: Catalog) -> dict[str, Any]:
     """Return what the seeds 0 and 1 give for every configuration."""
     found: dict[str, Any] = {"recipe_version": RECIPE_VERSION, "catalog": catalog.content_hash}
     for name, config in CONFIGS.items():
-        recipes = [draw(catalog, config, seed=n % 2, epoch=n % 3, index=n) for n in range(RECIPES)]
+        recipes = [sample_recipe(catalog, config, seed=n % 2, epoch=n % 3, index=n) for n in range(RECIPES)]
         text = json.dumps([rounded(json.loads(recipe.to_json())) for recipe in recipes], sort_keys=True)
-        mixes = [render(recipe, catalog) for recipe in recipes[:RENDERS]]
+        mixes = [render_mix(recipe, catalog) for recipe in recipes[:RENDERS]]
         found[name] = {
             "config": config.content_hash,
             "recipes": hashlib.sha256(text.encode()).hexdigest()[:16],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixlab import Catalog, MixConfig, draw, load_label_set, render
+from mixlab import Catalog, MixConfig, load_label_set, render_mix, sample_recipe
 from mixlab.evaluation import score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.taxonomy import load_taxonomy
@@ -17,9 +17,9 @@ SPLITS = ("validation", "test")
 
 
 def mixes(catalog: Catalog, config: MixConfig, n: int, seed: int) -> Predictions:
-    """Draw and render the fixed mixes of validation and test; scores are 0 still."""
+    """Sample and render the fixed mixes of validation and test; scores are 0 still."""
     parts = [
-        render(draw(catalog, config.for_evaluation(), seed, 0, index, split=split), catalog)
+        render_mix(sample_recipe(catalog, config.for_evaluation(), seed, 0, index, split=split), catalog)
         for split in SPLITS
         for index in range(n)
     ]
@@ -44,7 +44,7 @@ def write_scored(
     n: int = 30,
     mix: MixConfig | None = None,
     eval_seed: int = 0,
-    drawn: Predictions | None = None,
+    sampled: Predictions | None = None,
 ) -> Run:
     """Write a run that hears through so much noise, with its report.
 
@@ -56,7 +56,7 @@ def write_scored(
         n: Mixes of each split.
         mix: Settings of the mixing.
         eval_seed: Of its fixed mixes.
-        drawn: Predictions of the same mixes, so that they need not be made again.
+        sampled: Predictions of the same mixes, so that they need not be made again.
     """
     mix, config = mix or MixConfig(), TrainConfig(seed=seed, eval_seed=eval_seed, val_size=n, test_size=n)
     labels = load_label_set(mix.label_set)
@@ -78,10 +78,10 @@ def write_scored(
         scores = {"validation_macro_ap": 0.5 + 0.1 * epoch, "validation_macro_roc_auc": 0.6 + 0.1 * epoch}
         losses = {"train_loss": 1 / epoch, "validation_loss": 1.1 / epoch}
         run.write_metrics({"epoch": epoch, "best": int(epoch == 3), **losses, **scores})
-    drawn = drawn or mixes(catalog, mix, n, eval_seed)
+    sampled = sampled or mixes(catalog, mix, n, eval_seed)
     rng = np.random.default_rng([seed, 1])
-    heard = 3 * drawn.targets - 1.5 + noise * rng.standard_normal(drawn.targets.shape)
-    run.write_predictions(replace(drawn, scores=(1 / (1 + np.exp(-heard))).astype(np.float32)))
+    logits = 3 * sampled.targets - 1.5 + noise * rng.standard_normal(sampled.targets.shape)
+    run.write_predictions(replace(sampled, scores=(1 / (1 + np.exp(-logits))).astype(np.float32)))
     write_report(run)
     return run
 

@@ -23,19 +23,19 @@ from benchmarks.alternatives import (
     with_pedalboard,
     with_python_stretch,
 )
-from benchmarks.mixing import Bench, measure, mixlab_ways, rows_of
+from benchmarks.mixing import Bench, measure, mixlab_methods, rows_of
 from benchmarks.plot import plot
 from benchmarks.prepared import COPY, FILES, PACK, Copy, Files
 from benchmarks.readme import README, with_lines
 from benchmarks.report import RESULTS
 from benchmarks.tables import add_ratios, as_markdown
 from benchmarks.targets import find, judge
-from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, W, draw_recipes, with_engine
+from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, W, sample_recipes, with_engine
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import EffectsConfig, PitchRange, StretchRange
-from mixlab.mixing.rendering import render
-from mixlab.mixing.sampler import Drawer
+from mixlab.mixing.rendering import render_mix
+from mixlab.mixing.sampler import RecipeSampler
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -56,15 +56,15 @@ def test_plain_reading_makes_the_mix_that_mixlab_renders_without_effects(
     toy: Catalog, sources: tuple[Files, Copy], kind: str
 ) -> None:
     spans = next(spans for spans in sources if spans.kind == kind)
-    for recipe in draw_recipes(toy, NO_EFFECTS, 3):
+    for recipe in sample_recipes(toy, NO_EFFECTS, 3):
         unlimited = replace(recipe, render=replace(recipe.render, peak_limit=0.0))
-        ours, theirs = render(unlimited, toy).mixture[0], plain(spans, unlimited)
+        ours, theirs = render_mix(unlimited, toy).mixture[0], plain(spans, unlimited)
         assert correlation(ours, theirs) > 0.999
         assert level_db(ours) == pytest.approx(level_db(theirs), abs=0.1)
 
 
 def test_a_copy_is_read_without_the_files(toy: Catalog, tmp_path: Path) -> None:
-    recipe = draw_recipes(toy, NO_EFFECTS, 1)[0]
+    recipe = sample_recipes(toy, NO_EFFECTS, 1)[0]
     expected = plain(Copy(toy, tmp_path, 16000), recipe)
     written = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(written) == int(toy.column("drawable").sum())
@@ -74,19 +74,19 @@ def test_a_copy_is_read_without_the_files(toy: Catalog, tmp_path: Path) -> None:
 
 def test_gain_and_filters_of_an_alternative_are_those_of_the_recipe(toy: Catalog) -> None:
     effects = EffectsConfig(pitch_shift=PitchRange(p=0.0), time_stretch=StretchRange(p=0.0))
-    drawer = Drawer(toy, MixConfig(p_musical=0.0, effects=effects, peak_limit=0.0))
+    sampler = RecipeSampler(toy, MixConfig(p_musical=0.0, effects=effects, peak_limit=0.0))
     for index in range(6):
-        recipe = drawer.draw(0, 0, index)
-        ours, theirs = render(recipe, toy).mixture[0], mix(Files(toy), recipe, with_pedalboard)
+        recipe = sampler.sample(0, 0, index)
+        ours, theirs = render_mix(recipe, toy).mixture[0], mix(Files(toy), recipe, with_pedalboard)
         assert correlation(ours, theirs) > 0.99
         assert level_db(ours) == pytest.approx(level_db(theirs), abs=0.5)
 
 
 def test_stretching_alternatives_fill_the_mix_at_its_level(toy: Catalog) -> None:
     pytest.importorskip("python_stretch", reason="the bench extra is not installed")
-    for recipe in draw_recipes(toy, W, 3):
+    for recipe in sample_recipes(toy, W, 3):
         unlimited = replace(recipe, render=replace(recipe.render, peak_limit=0.0))
-        ours = render(with_engine(unlimited, "vocoder"), toy).mixture[0]
+        ours = render_mix(with_engine(unlimited, "vocoder"), toy).mixture[0]
         for change in (with_pedalboard, with_python_stretch):
             theirs = mix(Files(toy), unlimited, change)
             assert theirs.shape == ours.shape
@@ -96,21 +96,21 @@ def test_stretching_alternatives_fill_the_mix_at_its_level(toy: Catalog) -> None
 
 def test_every_workload_has_its_bounds_and_says_why_a_way_has_no_figure(sources: tuple[Files, Copy]) -> None:
     for name in DESCRIPTIONS:
-        ways = alternatives(*sources, effects=name != NO_EFFECTS)
-        assert {(PLAIN, FILES), (PLAIN, COPY)} <= {(way.name, way.source) for way in ways}
-        assert [way.name for way in ways if not way.task and not way.note] == []
+        methods = alternatives(*sources, effects=name != NO_EFFECTS)
+        assert {(PLAIN, FILES), (PLAIN, COPY)} <= {(method.name, method.source) for method in methods}
+        assert [method.name for method in methods if not method.task and not method.note] == []
 
 
 def test_every_peer_but_one_is_measured_from_a_copy_like_a_pack(sources: tuple[Files, Copy]) -> None:
-    ways = alternatives(*sources, effects=True)
-    files, copy = ({way.name for way in ways if way.source == kind} for kind in (FILES, COPY))
+    methods = alternatives(*sources, effects=True)
+    files, copy = ({method.name for method in methods if method.source == kind} for kind in (FILES, COPY))
     assert files - copy == {PYRUBBERBAND, SCAPER, DECODE}
     assert copy <= files
 
 
 def test_a_way_that_cannot_be_measured_keeps_its_row(sources: tuple[Files, Copy], toy: Catalog) -> None:
-    ways = [way for way in alternatives(*sources, effects=True) if way.name in (PLAIN, SCAPER)]
-    rows = rows_of(W, ways, measure(ways, draw_recipes(toy, W, 1), 1))
+    methods = [method for method in alternatives(*sources, effects=True) if method.name in (PLAIN, SCAPER)]
+    rows = rows_of(W, methods, measure(methods, sample_recipes(toy, W, 1), 1))
     assert find(rows, W, PLAIN) > 0
     assert find(rows, W, PLAIN, COPY) > 0
     assert find(rows, W, SCAPER) is None
@@ -124,15 +124,15 @@ def test_a_program_that_is_missing_is_named_with_its_command(
     monkeypatch.setenv("PATH", "")
     said = "no program rubberband on the PATH (apt-get install rubberband-cli, or brew install rubberband)"
     assert f"{PYRUBBERBAND}: {said}" in missing()
-    ways = [way for way in alternatives(*sources, effects=True) if way.name == PYRUBBERBAND]
-    rows = rows_of(W, ways, measure(ways, [], 1))
+    methods = [method for method in alternatives(*sources, effects=True) if method.name == PYRUBBERBAND]
+    rows = rows_of(W, methods, measure(methods, [], 1))
     target = next(target for target in judge({"rows": rows}) if "pyrubberband" in target["name"])
     assert target["verdict"] == f"not measured: {said}"
 
 
 def test_mixlab_is_measured_with_every_engine_from_pack_and_files(toy: Catalog) -> None:
-    bench = Bench(toy, None, draw_recipes(toy, W, 1), W)  # type: ignore[arg-type]  # nothing is read
-    found = {(way.name, way.source) for way in mixlab_ways(bench)}
+    bench = Bench(toy, None, sample_recipes(toy, W, 1), W)  # type: ignore[arg-type]  # nothing is read
+    found = {(method.name, method.source) for method in mixlab_methods(bench)}
     for engine in ("vocoder", "rubberband", "rubberband_fine"):
         assert {(f"mixlab, {engine}", "pack"), (f"mixlab, {engine}", "files")} <= found
 
@@ -159,12 +159,17 @@ def test_targets_follow_from_the_figures() -> None:
     assert found["W from FLAC, times audiomentations from FLAC"]["value"] == pytest.approx(2.9)
     assert met["W from FLAC, times audiomentations from FLAC"] is False
     assert met["two loader workers, times one (W from a pack)"] is True
-    assert met["drawing a recipe from it"] is None
+    assert met["sampling a recipe from it"] is None
 
 
 def test_a_quick_pass_judges_nothing_that_it_did_not_measure() -> None:
     training = {"width": 8, "runs": [{"workers": 1, "stall_percent": 1.0}]}
-    big = {"stems": {"big": 300}, "open_ms": {"big": 1.0}, "draw_ms": {"big": 0.1}, "adds_mb_per_worker": 1.0}
+    big = {
+        "stems": {"big": 300},
+        "open_ms": {"big": 1.0},
+        "sample_ms": {"big": 0.1},
+        "adds_mb_per_worker": 1.0,
+    }
     assert {target["met"] for target in judge({"training": training, "big": big})} == {None}
 
 

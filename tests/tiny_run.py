@@ -10,7 +10,7 @@ PARENTS = (None, None, 0, 1)
 RATE = 8000
 WINDOW_S = 2.0
 # Its scores lie near a half, so these are heard everywhere, or nowhere.
-HEARD = {"voice": 0.01, "singer": 0.02, "key": 0.98, "piano": 0.99}
+THRESHOLDS = {"voice": 0.01, "singer": 0.02, "key": 0.98, "piano": 0.99}
 
 
 def write_run(folder: Path, *, seed: int = 0, thresholds: bool = True, note: str = "demo numbers") -> Run:
@@ -19,7 +19,7 @@ def write_run(folder: Path, *, seed: int = 0, thresholds: bool = True, note: str
     Args:
         folder: Where to; made if need be.
         seed: Of the weights.
-        thresholds: Whether it was scored and has thresholds, ``HEARD``.
+        thresholds: Whether it was scored and has thresholds, ``THRESHOLDS``.
         note: What is said beside its numbers.
     """
     import torch
@@ -40,7 +40,7 @@ def write_run(folder: Path, *, seed: int = 0, thresholds: bool = True, note: str
         "note": note,
     }
     if thresholds:
-        card |= {"thresholds": HEARD, "coherent_thresholds": HEARD}
+        card |= {"thresholds": THRESHOLDS, "consistent_thresholds": THRESHOLDS}
     run.write_model(model.state_dict(), card)
     if thresholds:
         held = {"voice": 3, "singer": 0, "key": 3, "piano": 3}

@@ -143,8 +143,8 @@ def curve_chart(
             tooltip=tooltip,
         )
     )
-    heard = pd.DataFrame({"from": [span[0]], "to": [span[1]], "low": [FLOOR_DB], "high": [0.0]})
-    window = alt.Chart(heard).mark_rect(
+    played = pd.DataFrame({"from": [span[0]], "to": [span[1]], "low": [FLOOR_DB], "high": [0.0]})
+    window = alt.Chart(played).mark_rect(
         fill=colours.frame, fillOpacity=0.12, stroke=colours.frame, strokeWidth=1.5
     ).encode(x="from:Q", x2="to:Q", y="low:Q", y2="high:Q")  # fmt: skip
     rule = alt.Chart(pd.DataFrame({"level": [threshold_db]})).mark_rule(

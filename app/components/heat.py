@@ -61,7 +61,7 @@ def pack_tags(
     tags: "FileTags",
     notes: dict[str, str],
     *,
-    only_heard: bool = False,
+    only_detected: bool = False,
 ) -> bytes:
     """Return the player's blob.
 
@@ -70,12 +70,12 @@ def pack_tags(
         picture: What ``picture_of`` made of it.
         tags: Its scores, and the thresholds at which they are decided.
         notes: What must be said of single classes.
-        only_heard: Leave out the classes that are heard nowhere.
+        only_detected: Leave out the classes that are detected nowhere.
     """
     from mixlab.inference.output import class_rows
 
-    rows = [row for row in class_rows(tags) if row.heard or not only_heard]
-    scores = np.rint(255.0 * np.clip(tags.scores[:, [row.place for row in rows]].T, 0.0, 1.0)).astype(
+    rows = [row for row in class_rows(tags) if row.detected or not only_detected]
+    scores = np.rint(255.0 * np.clip(tags.scores[:, [row.column for row in rows]].T, 0.0, 1.0)).astype(
         np.uint8
     )
     header: dict[str, Any] = {
@@ -131,11 +131,11 @@ def _take(upload: Upload, picture: HeatPicture) -> dict[str, Any]:
 
 def _class(row: "ClassRow", tags: "FileTags", note: str) -> dict[str, Any]:
     figures = "nothing sounds" if row.max is None else f"mean {row.mean:.2f}, highest {row.max:.2f}"
-    state = f"heard for {row.seconds:.1f} of {tags.duration_s:.1f} s" if row.heard else "not heard"
+    state = f"detected for {row.seconds:.1f} of {tags.duration_s:.1f} s" if row.detected else "not detected"
     return {
         "name": row.name,
         "depth": row.depth,
-        "heard": row.heard,
+        "detected": row.detected,
         "max": None if row.max is None else round(row.max, 4),
         "threshold": round(row.threshold, 4),
         "spans": [[round(start, 3), round(end, 3)] for start, end in row.spans],

@@ -13,7 +13,7 @@ import numpy as np
 
 from mixlab import Mix
 from mixlab.audio.io import FloatArray
-from mixlab.mixing.preview import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image, sounding_spans
+from mixlab.mixing.preview import LOWEST_HZ, MEL_BANDS, active_spans, loudness_lufs, mel_image
 
 __all__ = ["KEYS", "Take", "pack_mix", "read_header"]
 
@@ -27,7 +27,7 @@ _MOST_MATCH_DB = 24.0
 
 @dataclass(frozen=True)
 class Take:
-    """One thing to listen to at the same position: the mix itself, its twin, its dry form.
+    """One thing to listen to at the same position: the mix itself, its counterpart, its dry form.
 
     Attributes:
         key: Stable name.
@@ -60,7 +60,7 @@ def pack_mix(mix: Mix, item: str, names: Sequence[tuple[str, str]], takes: Seque
         {
             "name": name,
             "detail": detail,
-            "spans": sounding_spans(source, duration_s),
+            "spans": active_spans(source, duration_s),
             "spoken": f"Sounds for {source.active_s:.1f} of {duration_s:.1f} seconds.",
         }
         for (name, detail), source in zip(names, mix.sources, strict=True)

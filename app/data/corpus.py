@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.components import corpus_charts as charts
-from app.data.mixes import Place, get_catalog
+from app.data.mixes import Location, get_catalog
 from mixlab.audio.io import encode_wav
 from mixlab.catalog.browse import (
     SplitVerdict,
@@ -82,58 +82,58 @@ def label_sets() -> dict[str, str]:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def corpora(place: Place) -> tuple[str, ...]:
+def corpora(location: Location) -> tuple[str, ...]:
     """Return the corpora of a catalog."""
-    return tuple(sorted(get_catalog(place).roots))
+    return tuple(sorted(get_catalog(location).roots))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def nodes(place: Place) -> tuple[str, ...]:
+def nodes(location: Location) -> tuple[str, ...]:
     """Return the nodes of the instrument tree that the catalog has."""
-    return known_nodes(get_catalog(place))
+    return known_nodes(get_catalog(location))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def count(place: Place, selection: Selection) -> Totals:
+def count(location: Location, selection: Selection) -> Totals:
     """Return the totals of a selection."""
-    return totals(get_catalog(place), selection)
+    return totals(get_catalog(location), selection)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def classes(place: Place, selection: Selection, label_set: str, across: Across) -> pd.DataFrame:
+def classes(location: Location, selection: Selection, label_set: str, across: Across) -> pd.DataFrame:
     """Return the counts by class and corpus or split."""
-    return class_table(get_catalog(place), selection, label_set, across)
+    return class_table(get_catalog(location), selection, label_set, across)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def tree(place: Place, selection: Selection) -> pd.DataFrame:
+def tree(location: Location, selection: Selection) -> pd.DataFrame:
     """Return the counts by node of the instrument tree."""
-    return tree_table(get_catalog(place), selection)
+    return tree_table(get_catalog(location), selection)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def distribution(place: Place, selection: Selection, quantity: str) -> Histogram:
+def distribution(location: Location, selection: Selection, quantity: str) -> Histogram:
     """Return the distribution of a quantity."""
-    return histogram(get_catalog(place), selection, quantity)
+    return histogram(get_catalog(location), selection, quantity)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def stems(
-    place: Place, selection: Selection, order: str, descending: bool, start: int, most: int
+    location: Location, selection: Selection, order: str, descending: bool, start: int, most: int
 ) -> pd.DataFrame:
     """Return a page of the stems of a selection."""
-    return stem_table(get_catalog(place), selection, order, descending, start, most)
+    return stem_table(get_catalog(location), selection, order, descending, start, most)
 
 
-def stems_csv(place: Place, selection: Selection, order: str, descending: bool) -> str:
+def stems_csv(location: Location, selection: Selection, order: str, descending: bool) -> str:
     """Return all stems of a selection as CSV."""
-    return stem_table(get_catalog(place), selection, order, descending).to_csv(index=False)
+    return stem_table(get_catalog(location), selection, order, descending).to_csv(index=False)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def stem_facts(place: Place, key: str) -> StemFacts | None:
+def stem_facts(location: Location, key: str) -> StemFacts | None:
     """Return what is said of a stem, or None when the catalog has none of that key."""
-    catalog = get_catalog(place)
+    catalog = get_catalog(location)
     try:
         row = catalog.find(key)
     except CatalogError:
@@ -151,30 +151,30 @@ def stem_facts(place: Place, key: str) -> StemFacts | None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def stem_curve(place: Place, key: str) -> pd.DataFrame:
+def stem_curve(location: Location, key: str) -> pd.DataFrame:
     """Return a stem's level over time."""
-    catalog = get_catalog(place)
+    catalog = get_catalog(location)
     return level_curve(catalog, catalog.find(key))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def excerpt(place: Place, key: str, start_s: float) -> bytes:
+def excerpt(location: Location, key: str, start_s: float) -> bytes:
     """Return a span of a stem as WAV, at the level at which it was recorded."""
-    catalog = get_catalog(place)
+    catalog = get_catalog(location)
     audio, rate = read_excerpt(catalog, catalog.find(key), start_s)
     return encode_wav(audio, rate)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def problems(place: Place, chosen: tuple[str, ...]) -> pd.DataFrame:
+def problems(location: Location, chosen: tuple[str, ...]) -> pd.DataFrame:
     """Return what indexing found wrong in some corpora; () for all."""
-    return problem_table(get_catalog(place), chosen)
+    return problem_table(get_catalog(location), chosen)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def verdict(place: Place, method: str | None) -> SplitVerdict:
+def verdict(location: Location, method: str | None) -> SplitVerdict:
     """Return whether the catalog's splits leak, or those of another method. To be read, not changed."""
-    return judge_splits(get_catalog(place), method)
+    return judge_splits(get_catalog(location), method)
 
 
 # ---- charts ----
@@ -182,25 +182,27 @@ def verdict(place: Place, method: str | None) -> SplitVerdict:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def heat_spec(
-    place: Place, selection: Selection, label_set: str, across: Across, unit: str, colours: Palette
+    location: Location, selection: Selection, label_set: str, across: Across, unit: str, colours: Palette
 ) -> dict[str, Any]:
     """Return the heat table of classes as a Vega-Lite specification."""
-    table = classes(place, selection, label_set, across)
+    table = classes(location, selection, label_set, across)
     return dict(charts.heat_chart(table, across, unit, colours).to_dict())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def histogram_spec(place: Place, selection: Selection, quantity: str, colours: Palette) -> dict[str, Any]:
+def histogram_spec(
+    location: Location, selection: Selection, quantity: str, colours: Palette
+) -> dict[str, Any]:
     """Return the histogram of a quantity as a Vega-Lite specification."""
-    found = distribution(place, selection, quantity)
+    found = distribution(location, selection, quantity)
     return dict(charts.histogram_chart(found, quantity, colours).to_dict())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def curve_spec(place: Place, key: str, span: tuple[float, float], colours: Palette) -> dict[str, Any]:
+def curve_spec(location: Location, key: str, span: tuple[float, float], colours: Palette) -> dict[str, Any]:
     """Return a stem's activity curve with the span that is heard as a Vega-Lite specification."""
-    facts = stem_facts(place, key)
+    facts = stem_facts(location, key)
     if facts is None:
         return {}
-    curve = stem_curve(place, key)
+    curve = stem_curve(location, key)
     return dict(charts.curve_chart(curve, facts.threshold_db, span, facts.duration_s, colours).to_dict())

@@ -13,18 +13,18 @@ import streamlit as st
 from app.components.payload import Take, pack_mix
 from app.data import runs as runs_data
 from app.links import BY_P, Item
-from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, draw, load_label_set, render
+from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_set, render_mix, sample_recipe
 from mixlab.mixing.config import Kind
 from mixlab.mixing.preview import find_class, holds_class, loudness_lufs, other_kind, without_effects, zip_mix
 from mixlab.taxonomy import load_taxonomy
 
 __all__ = [
     "NEIGHBOURS",
-    "Place",
+    "Location",
     "class_names",
     "default_catalog",
     "find_index",
-    "find_place",
+    "find_location",
     "get_catalog",
     "get_lufs",
     "get_mix",
@@ -38,11 +38,11 @@ __all__ = [
     "source_names",
 ]
 
-PLACES = ("demo-output/catalog", "demo-output", "catalog")
+LOCATIONS = ("demo-output/catalog", "demo-output", "catalog")
 NEIGHBOURS = 24
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A catalog on disk; the time of its last change makes the caches forget what was there before."""
 
     path: str
@@ -52,22 +52,22 @@ class Place(NamedTuple):
 def default_catalog() -> str:
     """Return the catalog folder to start with: the environment's, else the demo's."""
     named = os.environ.get("MIXLAB_CATALOG")
-    return named or next((place for place in PLACES if find_place(place)), PLACES[0])
+    return named or next((location for location in LOCATIONS if find_location(location)), LOCATIONS[0])
 
 
-def find_place(path: str) -> Place | None:
+def find_location(path: str) -> Location | None:
     """Return the catalog at a folder, or None when there is none."""
     marker = Path(path).expanduser() / "catalog.json"
     try:
-        return Place(str(marker.parent.resolve()), marker.stat().st_mtime_ns)
+        return Location(str(marker.parent.resolve()), marker.stat().st_mtime_ns)
     except OSError:
         return None
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def get_catalog(place: Place) -> Catalog:
+def get_catalog(location: Location) -> Catalog:
     """Open a catalog."""
-    return Catalog.open(place.path)
+    return Catalog.open(location.path)
 
 
 def mix_config(item: Item) -> MixConfig:
@@ -81,7 +81,7 @@ def mix_config(item: Item) -> MixConfig:
 
 
 def _kind(item: Item) -> Kind | None:
-    return None if item.draw == BY_P else cast("Kind", item.draw.replace("-", "_"))
+    return None if item.mix_kind == BY_P else cast("Kind", item.mix_kind.replace("-", "_"))
 
 
 def class_names() -> tuple[str, ...]:
@@ -90,64 +90,64 @@ def class_names() -> tuple[str, ...]:
 
 
 @st.cache_resource(max_entries=4096, show_spinner=False)
-def _drawn(place: Place, item: Item) -> MixRecipe:
-    """Return a recipe as drawn, bypass or not; that of a run's own mix as it was scored."""
+def _sampled(location: Location, item: Item) -> MixRecipe:
+    """Return a recipe as sampled, bypass or not; that of a run's own mix as it was scored."""
     if item.run is not None and _kind(item) in (None, "musical"):
         stored = runs_data.stored_recipe(item.run, item.split, item.seed, item.index)
         if stored is not None:
             return stored
-    return draw(
-        get_catalog(place), mix_config(item), item.seed, 0, item.index, split=item.split, kind=_kind(item)
+    return sample_recipe(
+        get_catalog(location), mix_config(item), item.seed, 0, item.index, split=item.split, kind=_kind(item)
     )
 
 
-def get_recipe(place: Place, item: Item) -> MixRecipe:
+def get_recipe(location: Location, item: Item) -> MixRecipe:
     """Return the recipe of an item, less the effects that it leaves out."""
-    recipe = _drawn(place, replace(item, bypass=()))
+    recipe = _sampled(location, replace(item, bypass=()))
     return without_effects(recipe, item.bypass) if item.bypass else recipe
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _rendered(place: Place, recipe_hash: str, _recipe: MixRecipe) -> Mix:
-    return render(_recipe, get_catalog(place))
+def _rendered(location: Location, recipe_hash: str, _recipe: MixRecipe) -> Mix:
+    return render_mix(_recipe, get_catalog(location))
 
 
-def get_rendered(place: Place, recipe: MixRecipe) -> Mix:
+def get_rendered(location: Location, recipe: MixRecipe) -> Mix:
     """Return the mix of a recipe."""
-    return _rendered(place, recipe.content_hash, recipe)
+    return _rendered(location, recipe.content_hash, recipe)
 
 
-def get_mix(place: Place, item: Item) -> Mix:
+def get_mix(location: Location, item: Item) -> Mix:
     """Return the mix of an item."""
-    recipe = get_recipe(place, item)
-    return _rendered(place, recipe.content_hash, recipe)
+    recipe = get_recipe(location, item)
+    return _rendered(location, recipe.content_hash, recipe)
 
 
-def get_strip(place: Place, item: Item) -> list[dict[str, Any]]:
+def get_strip(location: Location, item: Item) -> list[dict[str, Any]]:
     """Return index, kind and sources of the block of neighbours that the item lies in."""
     # By blocks, so that stepping from index to index leaves the strip in its place.
-    return _strip(place, replace(item, index=item.index - item.index % NEIGHBOURS, bypass=()))
+    return _strip(location, replace(item, index=item.index - item.index % NEIGHBOURS, bypass=()))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _strip(place: Place, item: Item) -> list[dict[str, Any]]:
+def _strip(location: Location, item: Item) -> list[dict[str, Any]]:
     items = []
     for index in range(item.index, item.index + NEIGHBOURS):
-        recipe = _drawn(place, replace(item, index=index, bypass=()))
+        recipe = _sampled(location, replace(item, index=index, bypass=()))
         about = f"{len(recipe.sources)} of {recipe.corpus}"
         items.append({"index": index, "kind": recipe.kind, "about": about})
     return items
 
 
-def has_class(place: Place, item: Item, name: str) -> bool:
-    """Tell whether an item draws a source of a class."""
-    return holds_class(get_recipe(place, item), get_catalog(place), name)
+def has_class(location: Location, item: Item, name: str) -> bool:
+    """Tell whether an item samples a source of a class."""
+    return holds_class(get_recipe(location, item), get_catalog(location), name)
 
 
-def find_index(place: Place, item: Item, name: str, step: int = 1) -> int | None:
-    """Return the first index from the item's own on that draws a class, or None."""
+def find_index(location: Location, item: Item, name: str, step: int = 1) -> int | None:
+    """Return the first index from the item's own on that samples a class, or None."""
     return find_class(
-        get_catalog(place),
+        get_catalog(location),
         mix_config(item),
         name,
         seed=item.seed,
@@ -168,46 +168,49 @@ def source_names(recipe: MixRecipe, catalog: Catalog) -> list[tuple[str, str]]:
     return names
 
 
-def _twin(place: Place, item: Item, kind: Kind) -> Take:
+def _counterpart(location: Location, item: Item, kind: Kind) -> Take:
     about = {"musical": "stems of one song at one moment", "non_musical": "each stem from another song"}
     other = other_kind(kind)
-    name = "Musical twin" if other == "musical" else "Non-musical twin"
+    name = "Musical counterpart" if other == "musical" else "Non-musical counterpart"
     try:
-        mix = get_mix(place, replace(item, draw=other.replace("_", "-"), bypass=()))
+        mix = get_mix(location, replace(item, mix_kind=other.replace("_", "-"), bypass=()))
     except MixlabError as error:
-        return Take("twin", name, about[other], missing=str(error))
+        return Take("counterpart", name, about[other], missing=str(error))
     return Take(
-        "twin", name, f"index {item.index} as a {other.replace('_', '-')} mix: {about[other]}", mix.mixture
+        "counterpart",
+        name,
+        f"index {item.index} as a {other.replace('_', '-')} mix: {about[other]}",
+        mix.mixture,
     )
 
 
-def _dry(place: Place, recipe: MixRecipe) -> Take:
+def _dry(location: Location, recipe: MixRecipe) -> Take:
     dry = without_effects(recipe)
     about = "the same sources without any effect"
     if dry == recipe:
         return Take("dry", "Dry", about, missing="No effect is on, so dry and wet are the same.")
-    return Take("dry", "Dry", about, _rendered(place, dry.content_hash, dry).mixture)
+    return Take("dry", "Dry", about, _rendered(location, dry.content_hash, dry).mixture)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def get_payload(place: Place, item: Item) -> bytes:
-    """Return the player's blob: this mix, its twin and its dry form."""
-    mix = get_mix(place, item)
+def get_payload(location: Location, item: Item) -> bytes:
+    """Return the player's blob: this mix, its counterpart and its dry form."""
+    mix = get_mix(location, item)
     kind = mix.recipe.kind
     count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
     own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count} with their effects", mix.mixture)
-    takes = [own, _twin(place, item, kind), _dry(place, mix.recipe)]
-    name = f"{place.path} {replace(item, bypass=())}"
-    return pack_mix(mix, name, source_names(mix.recipe, get_catalog(place)), takes)
+    takes = [own, _counterpart(location, item, kind), _dry(location, mix.recipe)]
+    name = f"{location.path} {replace(item, bypass=())}"
+    return pack_mix(mix, name, source_names(mix.recipe, get_catalog(location)), takes)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def get_lufs(place: Place, item: Item) -> list[float]:
+def get_lufs(location: Location, item: Item) -> list[float]:
     """Return the loudness of each source in LUFS; NaN where it is silent."""
-    mix = get_mix(place, item)
+    mix = get_mix(location, item)
     return [loudness_lufs(source.audio, mix.recipe.render.sample_rate) for source in mix.sources]
 
 
-def get_zip(place: Place, item: Item) -> bytes:
+def get_zip(location: Location, item: Item) -> bytes:
     """Return mixture, sources, recipe and labels as a ZIP."""
-    return zip_mix(get_mix(place, item))
+    return zip_mix(get_mix(location, item))

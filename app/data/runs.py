@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.links import RunPlace
+from app.links import RunLocation
 from mixlab import MixConfig, MixlabError, MixRecipe
 from mixlab.errors import RecipeError
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
@@ -26,7 +26,7 @@ from mixlab.training.run import Run
 __all__ = [
     "FITTED",
     "MOST_CELLS",
-    "default_places",
+    "default_locations",
     "find_found",
     "find_run",
     "get_comparison",
@@ -61,7 +61,7 @@ _FILES = ("run.json", "predictions.parquet", "report.json", "metrics.csv")
 # ---- where they lie ----
 
 
-def default_places(catalog: str = "") -> tuple[tuple[str, int], ...]:
+def default_locations(catalog: str = "") -> tuple[tuple[str, int], ...]:
     """Return the folders in which runs and studies are looked for, and how deep.
 
     ``MIXLAB_RUNS`` if it is set. Else ``runs``, ``studies`` and ``sweeps``, in the folder the server was
@@ -74,26 +74,26 @@ def default_places(catalog: str = "") -> tuple[tuple[str, int], ...]:
     if named:
         return ((str(Path(named).expanduser().resolve()), DEEP),)
     bases = [Path.cwd()]
-    places: list[tuple[Path, int]] = []
+    locations: list[tuple[Path, int]] = []
     if catalog:
         beside = Path(catalog).expanduser().resolve().parent
-        places.append((beside, NEAR))
+        locations.append((beside, NEAR))
         bases += [beside] if beside != bases[0] else []
-    places += [(base / name, DEEP) for base in bases for name in NAMES]
-    places.append((bases[0] / "demo-output", NEAR))
-    return tuple((str(place), depth) for place, depth in places if place.is_dir())
+    locations += [(base / name, DEEP) for base in bases for name in NAMES]
+    locations.append((bases[0] / "demo-output", NEAR))
+    return tuple((str(location), depth) for location, depth in locations if location.is_dir())
 
 
 @st.cache_data(ttl=5, max_entries=16, show_spinner=False)
-def find_found(places: tuple[tuple[str, int], ...], marker: str = RUN) -> tuple[Found, ...]:
+def find_found(locations: tuple[tuple[str, int], ...], marker: str = RUN) -> tuple[Found, ...]:
     """Return the runs, or with ``STUDY`` the studies, below some folders."""
-    return find_folders(marker, [(Path(place), depth) for place, depth in places])
+    return find_folders(marker, [(Path(location), depth) for location, depth in locations])
 
 
-def find_run(found: Sequence[Found], name: str) -> RunPlace | None:
+def find_run(found: Sequence[Found], name: str) -> RunLocation | None:
     """Return the run of a name among those found, or None. A name is never taken as a path."""
     path = next((one.path for one in found if one.name == name), None)
-    return None if path is None else RunPlace(name, str(path), tuple(map(_time, _files(path))))
+    return None if path is None else RunLocation(name, str(path), tuple(map(_time, _files(path))))
 
 
 def _files(path: Path) -> list[Path]:
@@ -111,29 +111,29 @@ def _time(file: Path) -> int:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def get_info(place: RunPlace) -> dict[str, Any]:
+def get_info(location: RunLocation) -> dict[str, Any]:
     """Return ``run.json``."""
-    return Run.open(place.path).info
+    return Run.open(location.path).info
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def get_metrics(place: RunPlace) -> list[dict[str, float]]:
+def get_metrics(location: RunLocation) -> list[dict[str, float]]:
     """Return a row per epoch."""
-    return Run(Path(place.path)).metrics()
+    return Run(Path(location.path)).metrics()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading predictions …")
-def get_predictions(place: RunPlace) -> Predictions:
+def get_predictions(location: RunLocation) -> Predictions:
     """Return the stored predictions."""
-    return Run.open(place.path).predictions()
+    return Run.open(location.path).predictions()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def get_table(place: RunPlace, split: str) -> SplitTable:
+def get_table(location: RunLocation, split: str) -> SplitTable:
     """Return one split, ready for any threshold; resampled as the run's report is."""
-    info = get_info(place)
+    info = get_info(location)
     return split_table(
-        get_predictions(place),
+        get_predictions(location),
         split,
         info.get("labels", {}).get("parents"),
         seed=int(info.get("eval_seed", 0)),
@@ -141,44 +141,44 @@ def get_table(place: RunPlace, split: str) -> SplitTable:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def get_decided(place: RunPlace, split: str, at: float | None) -> Decided:
+def get_decided(location: RunLocation, split: str, at: float | None) -> Decided:
     """Return all that follows from thresholds: one for all classes, or ``FITTED``."""
-    return decide_at(get_table(place, split), at)
+    return decide_at(get_table(location, split), at)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking …")
-def get_ranking(place: RunPlace, split: str) -> Ranking:
+def get_ranking(location: RunLocation, split: str) -> Ranking:
     """Return average precision and ROC-AUC."""
     try:
-        report = Run.open(place.path).report()
+        report = Run.open(location.path).report()
     except MixlabError:
         report = None
-    return ranking_of(get_table(place, split), report)
+    return ranking_of(get_table(location, split), report)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def get_curve(place: RunPlace, split: str, column: int) -> dict[str, Any]:
+def get_curve(location: RunLocation, split: str, column: int) -> dict[str, Any]:
     """Return the precision-recall curve of a class."""
-    return precision_recall(get_table(place, split), column)
+    return precision_recall(get_table(location, split), column)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def get_confusions(place: RunPlace, split: str, at: float | None) -> tuple[Confusion, ...]:
+def get_confusions(location: RunLocation, split: str, at: float | None) -> tuple[Confusion, ...]:
     """Return what is heard instead of what."""
-    return confusions(get_table(place, split), get_decided(place, split, at).thresholds)
+    return confusions(get_table(location, split), get_decided(location, split, at).thresholds)
 
 
-def get_ranked(place: RunPlace, split: str, at: float | None, column: int, kind: Kind) -> list[int]:
+def get_ranked(location: RunLocation, split: str, at: float | None, column: int, kind: Kind) -> list[int]:
     """Return rows of the split's table: the mixes of one kind, the clearest first."""
-    threshold = float(get_decided(place, split, at).thresholds[column])
-    return [int(row) for row in ranked(get_table(place, split), column, threshold, kind)]
+    threshold = float(get_decided(location, split, at).thresholds[column])
+    return [int(row) for row in ranked(get_table(location, split), column, threshold, kind)]
 
 
 # ---- two runs ----
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def mismatch(a: RunPlace, b: RunPlace, split: str) -> str:
+def mismatch(a: RunLocation, b: RunLocation, split: str) -> str:
     """Say why two runs cannot be compared; '' when they can."""
     try:
         check_same_items(get_predictions(a).only(split), get_predictions(b).only(split))
@@ -188,13 +188,13 @@ def mismatch(a: RunPlace, b: RunPlace, split: str) -> str:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def get_differences(a: RunPlace, b: RunPlace, split: str, at: float | None) -> tuple[Difference, ...]:
+def get_differences(a: RunLocation, b: RunLocation, split: str, at: float | None) -> tuple[Difference, ...]:
     """Return the paired differences of F1, b - a, at the thresholds that are chosen."""
     return paired_f1(get_table(a, split), get_decided(a, split, at), get_decided(b, split, at))
 
 
 @st.cache_data(max_entries=8, show_spinner="Resampling songs for both runs …")
-def get_comparison(a: RunPlace, b: RunPlace, split: str) -> Comparison:
+def get_comparison(a: RunLocation, b: RunLocation, split: str) -> Comparison:
     """Return what ``mixlab compare`` gives; without intervals where that would take too long."""
     first, second, info = get_predictions(a), get_predictions(b), get_info(a)
     small = int((first.split == split).sum()) * len(first.labels) <= MOST_CELLS
@@ -211,50 +211,50 @@ def get_comparison(a: RunPlace, b: RunPlace, split: str) -> Comparison:
 # ---- its mixes ----
 
 
-def get_recipe(place: RunPlace, split: str, row: int) -> MixRecipe:
+def get_recipe(location: RunLocation, split: str, row: int) -> MixRecipe:
     """Return the recipe of a row of the split's table.
 
     Raises:
         RecipeError: it is none of a mix, as those of a run pretrained on whole tracks, or of another version.
     """
-    predictions, table = get_predictions(place), get_table(place, split)
-    text = str(predictions.recipes[_rows(place, split)[table.rows[row]]])
+    predictions, table = get_predictions(location), get_table(location, split)
+    text = str(predictions.recipes[_rows(location, split)[table.rows[row]]])
     if "sources" not in json.loads(text):
         raise RecipeError("This run was scored on whole tracks, not on mixes: there is no recipe to open.")
     return MixRecipe.from_json(text)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _rows(place: RunPlace, split: str) -> Any:  # noqa: ANN401 - an array of indices
-    return np.flatnonzero(get_predictions(place).split == split)
+def _rows(location: RunLocation, split: str) -> Any:  # noqa: ANN401 - an array of indices
+    return np.flatnonzero(get_predictions(location).split == split)
 
 
-def get_indices(place: RunPlace, split: str) -> Any:  # noqa: ANN401 - an array of indices
+def get_indices(location: RunLocation, split: str) -> Any:  # noqa: ANN401 - an array of indices
     """Return the index of each row of the split's predictions."""
-    return get_predictions(place).index[_rows(place, split)]
+    return get_predictions(location).index[_rows(location, split)]
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _row_of(place: RunPlace) -> dict[tuple[str, int], int]:
-    stored = get_predictions(place)
+def _row_of(location: RunLocation) -> dict[tuple[str, int], int]:
+    stored = get_predictions(location)
     return {
         (str(split), int(index)): row
         for row, (split, index) in enumerate(zip(stored.split, stored.index, strict=True))
     }
 
 
-def stored_recipe(place: RunPlace, split: str, seed: int, index: int) -> MixRecipe | None:
+def stored_recipe(location: RunLocation, split: str, seed: int, index: int) -> MixRecipe | None:
     """Return the recipe that a run was scored with, by its address; None where it was scored on none."""
-    row = _row_of(place).get((split, index))
+    row = _row_of(location).get((split, index))
     if row is None:
         return None
-    recipe = MixRecipe.from_json(str(get_predictions(place).recipes[row]))
+    recipe = MixRecipe.from_json(str(get_predictions(location).recipes[row]))
     return recipe if (recipe.seed, recipe.split, recipe.epoch) == (seed, split, 0) else None
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def run_mix_config(place: RunPlace) -> MixConfig:
+def run_mix_config(location: RunLocation) -> MixConfig:
     """Return the settings of the mixing that a run was trained with."""
     from mixlab.training.config import from_plain
 
-    return from_plain(MixConfig, Run.open(place.path).config["mix"])
+    return from_plain(MixConfig, Run.open(location.path).config["mix"])

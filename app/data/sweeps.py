@@ -11,10 +11,10 @@ from mixlab.studies.curves import StudyStatus, study_status
 from mixlab.studies.results import StudyResults, load_results
 from mixlab.studies.statistics import RunScores
 
-__all__ = ["StudyPlace", "get_results", "get_status", "place_of"]
+__all__ = ["StudyLocation", "get_results", "get_status", "location_of"]
 
 
-class StudyPlace(NamedTuple):
+class StudyLocation(NamedTuple):
     """A study on disk, and which of its runs are done by when: what its scores follow from."""
 
     path: str
@@ -26,9 +26,9 @@ def get_status(path: str) -> StudyStatus:
     return study_status(StudyFolder(path))
 
 
-def place_of(path: str, status: StudyStatus) -> StudyPlace:
+def location_of(path: str, status: StudyStatus) -> StudyLocation:
     """Return a study as its scores are cached."""
-    return StudyPlace(path, tuple((name, _time(Path(path) / "runs" / name)) for name in status.done))
+    return StudyLocation(path, tuple((name, _time(Path(path) / "runs" / name)) for name in status.done))
 
 
 def _time(run: Path) -> int:
@@ -39,13 +39,13 @@ def _time(run: Path) -> int:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Scoring the runs that are done …")
-def get_results(place: StudyPlace) -> StudyResults:
+def get_results(location: StudyLocation) -> StudyResults:
     """Return the scores of all runs that are done.
 
     Without resamples of songs: the curve's intervals are over seeds, and a study that runs is scored anew
     whenever a run is done.
     """
-    return load_results(StudyFolder(place.path), n_resamples=0, known=_known_scores(place.path))
+    return load_results(StudyFolder(location.path), n_resamples=0, known=_known_scores(location.path))
 
 
 @st.cache_resource(max_entries=4)

@@ -145,7 +145,7 @@ def _picture(key: str, sample_rate: int, _upload: Upload) -> HeatPicture:
     return picture_of(_upload)
 
 
-def get_payload(upload: Upload, tags: "FileTags", notes: dict[str, str], *, only_heard: bool) -> bytes:
+def get_payload(upload: Upload, tags: "FileTags", notes: dict[str, str], *, only_detected: bool) -> bytes:
     """Return the player's blob: the file as the model hears it, its spectrogram, scores over time."""
     picture = _picture(upload.key, upload.sample_rate, upload)
-    return pack_tags(upload, picture, tags, notes, only_heard=only_heard)
+    return pack_tags(upload, picture, tags, notes, only_detected=only_detected)

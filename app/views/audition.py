@@ -9,9 +9,9 @@ from app import texts as words
 from app.components.mount import copy_link, play, show_strip
 from app.data import mixes as data
 from app.data import runs as runs_data
-from app.data.mixes import Place
-from app.links import BY_P, DRAWS, SPLITS, Item, Link, RunPlace, bypass_pairs, make_query, read_link
-from app.views import chooser, runs_places
+from app.data.mixes import Location
+from app.links import BY_P, MIX_KINDS, SPLITS, Item, Link, RunLocation, bypass_pairs, make_query, read_link
+from app.views import chooser, runs_locations
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
 from mixlab.mixing.preview import label_tree
@@ -24,21 +24,21 @@ LAST_INDEX = 2**31 - 1
 RANDOM_BELOW = 100_000
 
 
-def show(place: Place) -> None:
+def show(location: Location) -> None:
     """Show the page for a catalog."""
     try:
-        catalog = data.get_catalog(place)
+        catalog = data.get_catalog(location)
         link = _remember_link(catalog)
         head = st.container(horizontal=True, vertical_alignment="center")
         head.title("Audition", width="content")
         with head.popover("Catalog", icon=":material/folder_open:"):
             chooser.show()
-        run = _run_of_link(place)
-        item, contains = _controls(place, run)
+        run = _run_of_link(location)
+        item, contains = _controls(location, run)
         if _is_foreign(link, catalog):
             return
         with st.spinner("Mixing …", show_time=False):
-            _show_item(place, catalog, item, contains, link, head)
+            _show_item(location, catalog, item, contains, link, head)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 
@@ -79,26 +79,26 @@ def _is_foreign(link: Link, catalog: Catalog) -> bool:
 
 
 def _check_mix(link: Link, recipe: MixRecipe) -> None:
-    """Warn when the link named another recipe than the one drawn; once, since then the user moves on."""
+    """Warn when the link named another recipe than the one sampled; once, since then the user moves on."""
     if link.mix and link.mix != recipe.content_hash:
         st.warning(
-            f"The link names the mix `{words.escape(link.mix[:16])}`, this mixlab draws "
+            f"The link names the mix `{words.escape(link.mix[:16])}`, this mixlab samples "
             f"`{recipe.content_hash}` from the same address: it was made with another release or other "
             "settings. The recipe file, where it was saved, still gives the old one."
         )
     _accept()
 
 
-def _run_of_link(place: Place) -> RunPlace | None:
-    """Return the run that the address names: its settings draw the mixes, its own are as it was scored."""
+def _run_of_link(location: Location) -> RunLocation | None:
+    """Return the run that the address names: its settings sample the mixes, its own are as it was scored."""
     name = st.query_params.get("from_run")
     if not name:
         return None
-    run = runs_data.find_run(runs_data.find_found(runs_places.places(place)), name)
+    run = runs_data.find_run(runs_data.find_found(runs_locations.locations(location)), name)
     if run is None:
         st.warning(
             f"The address names the run **{words.escape(name)}**, which is not among those found here, so "
-            "mixes are drawn with the default settings. The Runs page says where runs are looked for.",
+            "mixes are sampled with the default settings. The Runs page says where runs are looked for.",
             icon=":material/link_off:",
         )
         return None
@@ -118,15 +118,21 @@ def _leave_run() -> None:
 # ---- controls ----
 
 
-def _controls(place: Place, run: RunPlace | None) -> tuple[Item, str]:
+def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
     """Show what decides the mix; all of it stands in the address."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     split = str(
         row.selectbox("Split", SPLITS, key="split", bind="query-params", width=140,
-                      help="Validation and test are drawn as models are scored on them: musical, no effects.")
+                      help="Validation and test are as models are scored on them: musical, no effects.")
     )  # fmt: skip
-    draw = row.segmented_control(
-        "Kind of mix", DRAWS, default=BY_P, key="draw", bind="query-params", required=True, width="content"
+    mix_kind = row.segmented_control(
+        "Kind of mix",
+        MIX_KINDS,
+        default=BY_P,
+        key="mix_kind",
+        bind="query-params",
+        required=True,
+        width="content",
     )
     seed = row.number_input("Seed", 0, LAST_INDEX, 0, key="seed", bind="query-params", width=130)
     index = row.number_input("Index", 0, LAST_INDEX, 0, key="index", bind="query-params", width=150)
@@ -134,58 +140,60 @@ def _controls(place: Place, run: RunPlace | None) -> tuple[Item, str]:
     second = st.container(horizontal=True, vertical_alignment="bottom")
     contains = second.selectbox(
         "Must contain", [ANY, *data.class_names()], key="contains", bind="query-params", width=180,
-        help="Previous, next and random then go to the nearest index that draws this class.",
+        help="Previous, next and random then go to the nearest index that samples this class.",
     )  # fmt: skip
     wanted = "" if contains == ANY else str(contains)
     p = second.slider(
         "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params",
-        disabled=split != "train" or draw != BY_P,
-        help="Share of musical mixes. The number that decides is drawn first and alone, so moving the slider "
+        disabled=split != "train" or mix_kind != BY_P,
+        help="Share of musical mixes. What decides is sampled first and alone, so moving the slider "
              "flips each index at most once and leaves its musical and its non-musical form as they are.",
     )  # fmt: skip
-    item = Item(round(float(p), 4), int(seed), int(index), split, str(draw or BY_P), run=run)
-    _step_buttons(steps, place, item, wanted)
+    item = Item(round(float(p), 4), int(seed), int(index), split, str(mix_kind or BY_P), run=run)
+    _step_buttons(steps, location, item, wanted)
     show_strip(
         {
-            "items": data.get_strip(place, item),
+            "items": data.get_strip(location, item),
             "current": item.index,
-            "stream": f"{place.path} {item.seed} {item.split}",
+            "stream": f"{location.path} {item.seed} {item.split}",
             "note": _strip_note(item),
         },
         "index",
     )
-    if wanted and not data.has_class(place, item, wanted):
-        st.info(f"This mix draws no source of class **{words.escape(wanted)}**. Next goes to one that does.")
+    if wanted and not data.has_class(location, item, wanted):
+        st.info(f"This mix has no source of class **{words.escape(wanted)}**. Next goes to one that does.")
     return item, wanted
 
 
 def _strip_note(item: Item) -> str:
-    if item.draw != BY_P:
-        return f"All are forced to be {item.draw}."
+    if item.mix_kind != BY_P:
+        return f"All are forced to be {item.mix_kind}."
     if item.split != "train":
         return "Models are scored on musical mixes only."
     return "Choose one to hear it."
 
 
-def _step_buttons(row: "st.delta_generator.DeltaGenerator", place: Place, item: Item, wanted: str) -> None:
+def _step_buttons(
+    row: "st.delta_generator.DeltaGenerator", location: Location, item: Item, wanted: str
+) -> None:
     for name, icon, index, step in (
         ("Previous", ":material/skip_previous:", item.index - 1, -1),
         ("Next", ":material/skip_next:", item.index + 1, 1),
         ("Random", ":material/shuffle:", None, 1),
     ):
         row.button(
-            name, icon=icon, on_click=_go, args=(place, item, index, step, wanted), key=f"go_{name}",
+            name, icon=icon, on_click=_go, args=(location, item, index, step, wanted), key=f"go_{name}",
             disabled=index is not None and not 0 <= index <= LAST_INDEX,
         )  # fmt: skip
 
 
-def _go(place: Place, item: Item, index: int | None, step: int, wanted: str) -> None:
+def _go(location: Location, item: Item, index: int | None, step: int, wanted: str) -> None:
     """Go to an index, or on from it to the nearest that holds the class."""
-    # Any index will do here: what is drawn there is still decided by seed and index alone.
+    # Any index will do here: what is sampled there is still decided by seed and index alone.
     target: int | None = randrange(RANDOM_BELOW) if index is None else index
     try:
         if wanted:
-            target = data.find_index(place, replace(item, index=int(target or 0)), wanted, step)
+            target = data.find_index(location, replace(item, index=int(target or 0)), wanted, step)
     except MixlabError as error:
         st.toast(str(error), icon=":material/error:")
         return
@@ -201,7 +209,7 @@ def _go(place: Place, item: Item, index: int | None, step: int, wanted: str) -> 
 
 
 def _show_item(
-    place: Place,
+    location: Location,
     catalog: Catalog,
     item: Item,
     contains: str,
@@ -211,33 +219,33 @@ def _show_item(
     """Show player, tabs and downloads of one item."""
     about, player = st.container(), st.container()
     tabs = st.tabs(["Sources", "Effects", "Labels", "Recipe"])
-    drawn = data.get_recipe(place, item)
-    names = data.source_names(drawn, catalog)
+    sampled = data.get_recipe(location, item)
+    names = data.source_names(sampled, catalog)
     with tabs[1]:
-        chosen = _bypass(drawn, names)
+        chosen = _bypass(sampled, names)
     item = replace(item, bypass=bypass_pairs(chosen))
-    mix = data.get_mix(place, item)
+    mix = data.get_mix(location, item)
     with about:
         _check_mix(link, mix.recipe)
         scaled = f" Scaled by {mix.scale_db:.1f} dB, so that it does not clip." if mix.scale_db < 0 else ""
         st.markdown(words.describe(mix) + scaled)
     with player:
-        play(data.get_payload(place, item))
+        play(data.get_payload(location, item))
     with tabs[0]:
         st.dataframe(
-            words.source_table(mix, catalog, data.get_lufs(place, item)), hide_index=True,
+            words.source_table(mix, catalog, data.get_lufs(location, item)), hide_index=True,
             column_config={
                 "instrument": st.column_config.TextColumn(width="medium"),  # it may be one of several
                 **{name: st.column_config.NumberColumn(format="%.1f") for name in words.LEVELS},
             },
         )  # fmt: skip
     with tabs[1]:
-        _effects(drawn, names)
+        _effects(sampled, names)
     with tabs[2]:
         _labels(mix)
     with tabs[3]:
         _recipe(mix, item, catalog)
-    _downloads(place, item, mix)
+    _downloads(location, item, mix)
     with head:
         st.space("stretch")
         copy_link(
@@ -279,7 +287,7 @@ def _effects(recipe: MixRecipe, names: list[tuple[str, str]]) -> None:
 def _labels(mix: Mix) -> None:
     st.caption(
         f"Bold: the classes of label set {mix.labels.name}, on which models are trained; italic: other nodes "
-        "of the instrument tree that were drawn. Unknown classes enter neither the loss nor a score."
+        "of the instrument tree that were sampled. Unknown classes enter neither the loss nor a score."
     )
     st.markdown(words.label_markdown(label_tree(mix)))
 
@@ -291,7 +299,7 @@ def _recipe(mix: Mix, item: Item, catalog: Catalog) -> None:
     st.code(mix.recipe.to_json(indent=2), language="json", height=380)
 
 
-def _downloads(place: Place, item: Item, mix: Mix) -> None:
+def _downloads(location: Location, item: Item, mix: Mix) -> None:
     rate = mix.recipe.render.sample_rate
     row = st.container(horizontal=True)
     row.download_button(
@@ -299,7 +307,7 @@ def _downloads(place: Place, item: Item, mix: Mix) -> None:
         words.file_name(mix, item, ".wav"), "audio/wav", icon=DOWNLOAD, on_click="ignore",
     )  # fmt: skip
     row.download_button(
-        "Sources (ZIP)", lambda: data.get_zip(place, item),
+        "Sources (ZIP)", lambda: data.get_zip(location, item),
         words.file_name(mix, item, ".zip"), "application/zip", icon=DOWNLOAD, on_click="ignore",
         help="Mixture, every source as it stands in it, recipe and labels.",
     )  # fmt: skip

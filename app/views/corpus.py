@@ -10,7 +10,7 @@ from app import texts as words
 from app.components import corpus_charts as charts
 from app.components.theme import palette
 from app.data import corpus as data
-from app.data.mixes import Place, get_catalog
+from app.data.mixes import Location, get_catalog
 from app.links import SPLITS
 from app.views import chooser
 from mixlab import MixlabError
@@ -38,25 +38,25 @@ FILTERS = {"corpora": [], "splits": [], "instrument": ANY, "stems": STATES[0], "
 """Keys of the filters, as addresses have them, and their values when nothing is filtered."""
 
 
-def show(place: Place) -> None:
+def show(location: Location) -> None:
     """Show the page for a catalog."""
     try:
         head = st.container(horizontal=True, vertical_alignment="center")
         head.title("Corpus", width="content")
         with head.popover("Catalog", icon=":material/folder_open:"):
             chooser.show()
-        _show(place)
+        _show(location)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 
 
-def _show(place: Place) -> None:
-    selection = _filters(place)
-    found = data.count(place, selection)
+def _show(location: Location) -> None:
+    selection = _filters(location)
+    found = data.count(location, selection)
     _totals(found)
     remarks = st.container()  # filled last: judging the splits of a big catalog takes a second
     tabs = st.tabs(TABS, key="show", bind="query-params")
-    views: tuple[Callable[[Place, Selection, Totals], None], ...] = (
+    views: tuple[Callable[[Location, Selection, Totals], None], ...] = (
         _classes,
         _tree,
         _distributions,
@@ -68,24 +68,24 @@ def _show(place: Place) -> None:
         if tab.open:
             with tab:
                 if found.stems or name in ("Problems", "Leakage"):
-                    view(place, selection, found)
+                    view(location, selection, found)
                 else:
-                    _nothing(place)
-    catalog = get_catalog(place)
+                    _nothing(location)
+    catalog = get_catalog(location)
     st.caption(
         f"Catalog {words.escape(str(catalog.path))} · {len(catalog):,} stems · hash {catalog.content_hash}. "
         "This page answers on this machine only, and reads no audio but the catalog's."
     )
-    _remarks(place, remarks)
+    _remarks(location, remarks)
 
 
 # ---- what is looked at ----
 
 
-def _filters(place: Place) -> Selection:
+def _filters(location: Location) -> Selection:
     """Show the filters; all of them stand in the address."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    names = data.corpora(place)
+    names = data.corpora(location)
     corpora = row.multiselect(
         "Corpus",
         names,
@@ -106,7 +106,7 @@ def _filters(place: Place) -> Selection:
     )
     instrument = row.selectbox(
         "Instrument",
-        [ANY, *data.nodes(place)],
+        [ANY, *data.nodes(location)],
         key="instrument",
         bind="query-params",
         width=190,
@@ -120,7 +120,7 @@ def _filters(place: Place) -> Selection:
         bind="query-params",
         on_change=_first_page,
         width=150,
-        help="Usable stems are those that mixes are drawn from: their instrument is known, and they sound.",
+        help="Usable stems are those that mixes are sampled from: their instrument is known, and they sound.",
     )
     text = row.text_input(
         "Search",
@@ -149,8 +149,8 @@ def _clear() -> None:
     _first_page()
 
 
-def _nothing(place: Place) -> None:
-    if len(get_catalog(place)):
+def _nothing(location: Location) -> None:
+    if len(get_catalog(location)):
         st.info("No stem of the catalog matches these filters.", icon=":material/filter_alt_off:")
         st.button("Clear the filters", on_click=_clear)
     else:
@@ -178,10 +178,10 @@ def _totals(found: Totals) -> None:
         row.metric(name, value, about, delta_color="off", delta_arrow="off", width=150)
 
 
-def _remarks(place: Place, container: "st.delta_generator.DeltaGenerator") -> None:
+def _remarks(location: Location, container: "st.delta_generator.DeltaGenerator") -> None:
     """Say in one line whether the catalog as a whole is sound."""
-    count = len(data.problems(place, ()))
-    verdict = data.verdict(place, None)
+    count = len(data.problems(location, ()))
+    verdict = data.verdict(location, None)
     leaks = ":green-badge[✓ no leakage between splits]" if verdict.clean else ":red-badge[✗ splits leak]"
     if verdict.clean and verdict.unnamed:
         leaks = ":orange-badge[? splits: no leak found, artists unknown]"
@@ -206,7 +206,7 @@ def _behind(table: pd.DataFrame, note: str = "") -> None:
 # ---- classes and tree ----
 
 
-def _classes(place: Place, selection: Selection, found: Totals) -> None:
+def _classes(location: Location, selection: Selection, found: Totals) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     titles = data.label_sets()
     labels = str(
@@ -238,11 +238,11 @@ def _classes(place: Place, selection: Selection, found: Totals) -> None:
         )
         or UNITS[0]
     )
-    table = data.classes(place, selection, labels, across)
+    table = data.classes(location, selection, labels, across)
     cells = table[table[across] != ALL]
     empty = cells[cells["stems"] == 0]
     st.vega_lite_chart(
-        data.heat_spec(place, selection, labels, across, unit, palette()),
+        data.heat_spec(location, selection, labels, across, unit, palette()),
         key="heat",
         alt=f"Heat table of {unit} by class and {across}; {len(empty)} of {len(cells)} cells are empty. "
         "The numbers are in the table below.",
@@ -266,8 +266,8 @@ def _say_empty(empty: pd.DataFrame, count: int, across: str) -> str:
     return f"{len(empty)} of {count} cells are empty, marked *{charts.NONE}*: {named}."
 
 
-def _tree(place: Place, selection: Selection, found: Totals) -> None:
-    table = data.tree(place, selection)
+def _tree(location: Location, selection: Selection, found: Totals) -> None:
+    table = data.tree(location, selection)
     everything = st.toggle("Also instruments that are certain in no stem", key="absent", bind="query-params")
     shown = table if everything else table[table["stems"] > 0]
     st.caption(
@@ -316,10 +316,10 @@ def _tree(place: Place, selection: Selection, found: Totals) -> None:
 # ---- distributions ----
 
 
-def _distributions(place: Place, selection: Selection, found: Totals) -> None:
+def _distributions(location: Location, selection: Selection, found: Totals) -> None:
     columns = st.columns(2, gap="large")
     for number, quantity in enumerate(QUANTITIES):
-        one = data.distribution(place, selection, quantity)
+        one = data.distribution(location, selection, quantity)
         with columns[number % 2]:
             st.markdown(f"**{quantity.capitalize()}**")
             if one.table.empty:
@@ -327,7 +327,7 @@ def _distributions(place: Place, selection: Selection, found: Totals) -> None:
                 continue
             most = one.table.iloc[int(one.table["count"].argmax())]
             st.vega_lite_chart(
-                data.histogram_spec(place, selection, quantity, palette()),
+                data.histogram_spec(location, selection, quantity, palette()),
                 key=f"histogram {quantity}",
                 alt=f"Histogram of {quantity} over {one.table['count'].sum():,} {one.counted}; most of them, "
                 f"{most['count']:,.0f}, lie from {most['from']:g} to {most['to']:g} {one.unit}.",
@@ -340,7 +340,7 @@ def _distributions(place: Place, selection: Selection, found: Totals) -> None:
 # ---- stems ----
 
 
-def _stems(place: Place, selection: Selection, found: Totals) -> None:
+def _stems(location: Location, selection: Selection, found: Totals) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     order = str(
         row.selectbox(
@@ -354,7 +354,7 @@ def _stems(place: Place, selection: Selection, found: Totals) -> None:
     list_column, stem_column = st.columns([3, 2], gap="large")
     with list_column:
         at = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-        table = data.stems(place, selection, order, down, (at - 1) * PAGE_ROWS, PAGE_ROWS)
+        table = data.stems(location, selection, order, down, (at - 1) * PAGE_ROWS, PAGE_ROWS)
         first = (at - 1) * PAGE_ROWS + 1
         st.caption(
             f"Stems {first:,} to {first + len(table) - 1:,} of {found.stems:,}. The box before a line "
@@ -365,7 +365,7 @@ def _stems(place: Place, selection: Selection, found: Totals) -> None:
         row = st.container(horizontal=True)
         row.download_button(
             "This list (CSV)",
-            lambda: data.stems_csv(place, selection, order, down),
+            lambda: data.stems_csv(location, selection, order, down),
             "stems.csv",
             "text/csv",
             icon=DOWNLOAD,
@@ -374,9 +374,9 @@ def _stems(place: Place, selection: Selection, found: Totals) -> None:
         )
     st.html(STEM_FIRST)
     with stem_column, st.container(key="chosen_stem"):
-        chosen = _chosen_stem(place, keys)
+        chosen = _chosen_stem(location, keys)
         if chosen:
-            _stem(place, chosen)
+            _stem(location, chosen)
         else:
             st.info("Choose a stem to hear it and to see when it sounds.", icon=":material/graphic_eq:")
 
@@ -410,10 +410,10 @@ def _stem_list(table: pd.DataFrame, keys: list[str], what: str) -> None:
     )
 
 
-def _chosen_stem(place: Place, listed: list[str]) -> str:
+def _chosen_stem(location: Location, listed: list[str]) -> str:
     """Show the choice of a stem: of those that are listed, and the one that is chosen wherever it is."""
     chosen = str(st.session_state.get("stem") or st.query_params.get("stem") or "")
-    if chosen not in listed and chosen and data.stem_facts(place, chosen):
+    if chosen not in listed and chosen and data.stem_facts(location, chosen):
         listed = [chosen, *listed]
     elif chosen and chosen not in listed:
         st.warning(f"This catalog has no stem `{chosen.replace('`', chr(39))}`.")
@@ -432,9 +432,9 @@ def _chosen_stem(place: Place, listed: list[str]) -> str:
 
 
 @st.fragment
-def _stem(place: Place, key: str) -> None:
+def _stem(location: Location, key: str) -> None:
     """Play a span of a stem beside its activity curve; moving the span runs nothing else."""
-    facts = data.stem_facts(place, key)
+    facts = data.stem_facts(location, key)
     if facts is None:
         return
     st.markdown(f"**{words.escape(facts.instrument or 'instrument unknown')}** in {words.escape(facts.song)}")
@@ -453,15 +453,15 @@ def _stem(place: Place, key: str) -> None:
         )
     end_s = min(start_s + EXCERPT_S, facts.duration_s)
     try:
-        st.audio(data.excerpt(place, key, start_s), alt=f"{key} from {start_s:.0f} to {end_s:.0f} s")
+        st.audio(data.excerpt(location, key, start_s), alt=f"{key} from {start_s:.0f} to {end_s:.0f} s")
     except MixlabError as error:
         st.error(words.escape(str(error)))
-    curve = data.stem_curve(place, key)
+    curve = data.stem_curve(location, key)
     if curve.empty:
         return
     active_s = float((curve["to"] - curve["from"])[curve["active"]].sum())
     st.vega_lite_chart(
-        data.curve_spec(place, key, (start_s, end_s), palette()),
+        data.curve_spec(location, key, (start_s, end_s), palette()),
         key="curve",
         alt=f"Level of {key} over {facts.duration_s:.0f} s; it sounds for about {active_s:.0f} s.",
     )
@@ -476,8 +476,8 @@ def _stem(place: Place, key: str) -> None:
 # ---- problems ----
 
 
-def _problems(place: Place, selection: Selection, found: Totals) -> None:
-    table = data.problems(place, selection.corpora)
+def _problems(location: Location, selection: Selection, found: Totals) -> None:
+    table = data.problems(location, selection.corpora)
     if table.empty:
         st.success("Indexing found no problems.", icon=":material/check_circle:")
         return
@@ -521,7 +521,7 @@ def _list_rows(table: pd.DataFrame, noun: str, file: str, alt: str) -> None:
 # ---- leakage ----
 
 
-def _leakage(place: Place, selection: Selection, found: Totals) -> None:
+def _leakage(location: Location, selection: Selection, found: Totals) -> None:
     method = st.selectbox(
         "Judge",
         METHODS,
@@ -531,7 +531,7 @@ def _leakage(place: Place, selection: Selection, found: Totals) -> None:
         help="The splits that the catalog has, or what another way to split would give. Nothing is changed.",
     )
     own = method in (OWN_SPLITS, None)
-    verdict = data.verdict(place, None if own else str(method))
+    verdict = data.verdict(location, None if own else str(method))
     _say_verdict(verdict)
     if len(verdict.leaks):
         st.markdown("**What crosses**")

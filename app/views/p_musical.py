@@ -11,8 +11,8 @@ from app import texts as words
 from app.components.mount import copy_link
 from app.components.theme import palette
 from app.data import sweeps as sweep_data
-from app.data.mixes import Place
-from app.views import runs_places
+from app.data.mixes import Location
+from app.views import runs_locations
 from app.views.runs_classes import behind
 from mixlab import MixlabError
 from mixlab.evaluation.charts import lines
@@ -24,7 +24,7 @@ from mixlab.studies.curves import (
     class_effects,
     point_table,
     points_of,
-    unfilled,
+    unfinished_trials,
 )
 from mixlab.studies.display import plain_seconds
 from mixlab.studies.paper_results import FIG_2
@@ -66,19 +66,22 @@ mixlab sweep --catalog {catalog} --vary mix.p_musical=0,0.4,1 --vary mix.max_sou
 They are started in a terminal, as they take hours, and are watched here while they run."""
 
 
-def show(place: Place | None) -> None:
+def show(location: Location | None) -> None:
     """Show the page.
 
     Args:
-        place: The open catalog, near which studies are looked for; or None.
+        location: The open catalog, near which studies are looked for; or None.
     """
     head = st.container(horizontal=True, vertical_alignment="center")
     head.title("p_musical", width="content")
     try:
-        found = runs_places.found_studies(place, head)
+        found = runs_locations.found_studies(location, head)
         if not found:
-            looked = ", ".join(f"`{folder}`" for folder, _ in runs_places.places(place)) or "the usual places"
-            st.markdown(NO_STUDY.format(looked=looked, catalog=place.path if place else "CATALOG"))
+            looked = (
+                ", ".join(f"`{folder}`" for folder, _ in runs_locations.locations(location))
+                or "the usual places"
+            )
+            st.markdown(NO_STUDY.format(looked=looked, catalog=location.path if location else "CATALOG"))
             return
         names = [one.name for one in found]
         wanted = st.query_params.get("study")
@@ -111,10 +114,10 @@ def _study(path: str, watching: bool) -> None:
         status = sweep_data.get_status(path)
         _status(status, watching)
         if status.done or not status.states:
-            _results(sweep_data.get_results(sweep_data.place_of(path, status)), status)
+            _results(sweep_data.get_results(sweep_data.location_of(path, status)), status)
         else:
             st.info("No run is done yet, so there is no point to draw.")
-        _unfilled(path, status)
+        _unfinished_trials(path, status)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 
@@ -141,18 +144,20 @@ def _status(status: StudyStatus, watching: bool) -> None:
         st.markdown(f"▸ **{words.escape(state.name)}**: {words.escape(state.progress or 'starting')}{took}")
 
 
-def _unfilled(path: str, status: StudyStatus) -> None:
-    """Show every run by cell and seed, and what fills those that are missing."""
-    cells = {label: {} for label in status.labels.values()}  # type: dict[str, dict[str, str]]
+def _unfinished_trials(path: str, status: StudyStatus) -> None:
+    """Show every run by condition and seed, and what fills those that are missing."""
+    conditions = {label: {} for label in status.labels.values()}  # type: dict[str, dict[str, str]]
     for state in status.states:
-        cells[status.labels.get(state.cell, state.cell)][f"seed {state.seed}"] = MARKS[state.status]
-    rows = [{"cell": label, **seeds} for label, seeds in cells.items() if seeds]
+        conditions[status.labels.get(state.condition, state.condition)][f"seed {state.seed}"] = MARKS[
+            state.status
+        ]
+    rows = [{"condition": label, **seeds} for label, seeds in conditions.items() if seeds]
     if rows:
         st.subheader("The grid")
         st.dataframe(
             pd.DataFrame(rows).fillna(""), hide_index=True, height="content" if len(rows) < 20 else 420
         )
-    missing = unfilled(status)
+    missing = unfinished_trials(status)
     if not missing:
         st.caption("Every point of the grid is filled." if status.states else "")
         return
@@ -223,7 +228,7 @@ def _say(
     if axis.name == P_MUSICAL:
         st.caption(words.escape(FIG_2))
     best = _best(points_of(results, axis, METRICS[metric], split="validation"), metric)
-    shown = next((p for p in points if best and p.cell == best.cell), None)
+    shown = next((p for p in points if best and p.condition == best.condition), None)
     if best and shown:
         st.markdown(
             f"Best on validation: **{words.escape(_where(axis, best))}**, where {metric} on {split} is "
@@ -246,7 +251,7 @@ def _where(axis: Axis, point: Point) -> str:
 
 def _own_best(axis: Axis, points: Sequence[Point], chosen: Point, metric: str, split: str) -> str:
     own = _best(points, metric)
-    if own is None or own.cell == chosen.cell:
+    if own is None or own.condition == chosen.condition:
         return ""
     return f" On {split} itself the best is {words.escape(_where(axis, own))} with {own.estimate.value:.3f}."
 

@@ -10,11 +10,11 @@ from app import texts as words
 from app.components import run_tables
 from app.components.mount import copy_link
 from app.data import runs as runs_data
-from app.data.mixes import Place
+from app.data.mixes import Location
 from app.data.runs import FITTED
-from app.links import RunPlace
-from app.views import runs_classes, runs_listen, runs_more, runs_places
-from app.views.runs_choice import Looked
+from app.links import RunLocation
+from app.views import runs_classes, runs_listen, runs_locations, runs_more
+from app.views.runs_choice import RunSelection
 from mixlab import MixlabError
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED
 
@@ -30,20 +30,20 @@ CONTROLS = (
 )  # fmt: skip
 
 
-def show(place: Place | None) -> None:
+def show(location: Location | None) -> None:
     """Show the page.
 
     Args:
-        place: The open catalog, near which runs are looked for and from which mixes are heard; or None.
+        location: The open catalog, near which runs are looked for and from which mixes are heard; or None.
     """
     # A mix that is opened from here comes with its own hashes, which Audition is to check.
     st.session_state.pop("link", None)
     head = st.container(horizontal=True, vertical_alignment="center")
     head.title("Runs", width="content")
     try:
-        found = runs_places.found_runs(place, head)
+        found = runs_locations.found_runs(location, head)
         if not found:
-            runs_places.say_none(place)
+            runs_locations.say_none(location)
             return
         run, other, split = _choose(found)
         if run is None:
@@ -51,7 +51,7 @@ def show(place: Place | None) -> None:
         elif not run.is_scored:
             _unscored(run)
         else:
-            _scored(place, Looked(run, _comparable(run, other, split), split, FITTED))
+            _scored(location, RunSelection(run, _comparable(run, other, split), split, FITTED))
         with head:
             st.space("stretch")
             # All of them, those at their defaults too: defaults change with the runs that are there.
@@ -62,7 +62,7 @@ def show(place: Place | None) -> None:
         st.error(words.escape(str(error)))
 
 
-def _choose(found: tuple[Any, ...]) -> tuple[RunPlace | None, RunPlace | None, str]:
+def _choose(found: tuple[Any, ...]) -> tuple[RunLocation | None, RunLocation | None, str]:
     names = [one.name for one in found]
     wanted = st.query_params.get("run")
     if wanted and wanted not in names:
@@ -86,7 +86,7 @@ def _choose(found: tuple[Any, ...]) -> tuple[RunPlace | None, RunPlace | None, s
     return runs_data.find_run(found, str(name)), second, str(split or SPLITS[0])
 
 
-def _comparable(run: RunPlace, other: RunPlace | None, split: str) -> RunPlace | None:
+def _comparable(run: RunLocation, other: RunLocation | None, split: str) -> RunLocation | None:
     if other is None:
         return None
     if not other.is_scored:
@@ -99,7 +99,7 @@ def _comparable(run: RunPlace, other: RunPlace | None, split: str) -> RunPlace |
     return other
 
 
-def _unscored(run: RunPlace) -> None:
+def _unscored(run: RunLocation) -> None:
     """Show a run that trains still, or was stopped: its curves so far, and what to type."""
     info = runs_data.get_info(run)
     status = str(info.get("status"))
@@ -114,38 +114,38 @@ def _unscored(run: RunPlace) -> None:
     runs_more.learning({run.name: run})
 
 
-def _scored(place: Place | None, looked: Looked) -> None:
-    _about(looked)
-    looked = Looked(looked.run, looked.other, looked.split, _threshold())
-    _headline(looked)
-    shown = TABS if looked.other else TABS[:-1]
+def _scored(location: Location | None, selection: RunSelection) -> None:
+    _about(selection)
+    selection = RunSelection(selection.run, selection.other, selection.split, _threshold())
+    _headline(selection)
+    shown = TABS if selection.other else TABS[:-1]
     tabs = st.tabs(shown, key="look", bind="query-params")
-    drawers: tuple[Callable[[], None], ...] = (
-        lambda: runs_classes.classes(looked),
-        lambda: runs_listen.listen(place, looked),
-        lambda: runs_classes.tree(looked),
-        lambda: runs_more.show_confusions(looked),
-        lambda: runs_more.learning(looked.names),
-        lambda: runs_more.differences(looked),
+    renderers: tuple[Callable[[], None], ...] = (
+        lambda: runs_classes.classes(selection),
+        lambda: runs_listen.listen(location, selection),
+        lambda: runs_classes.tree(selection),
+        lambda: runs_more.show_confusions(selection),
+        lambda: runs_more.learning(selection.names),
+        lambda: runs_more.differences(selection),
     )
     # Only what is open is drawn: a run of 60 classes then follows the slider at once.
-    for tab, draw in zip(tabs, drawers, strict=False):
+    for tab, draw in zip(tabs, renderers, strict=False):
         if tab.open:
             with tab:
                 draw()
 
 
-def _about(looked: Looked) -> None:
-    table, info = looked.table, runs_data.get_info(looked.run)
+def _about(selection: RunSelection) -> None:
+    table, info = selection.table, runs_data.get_info(selection.run)
     said = [
-        f"{len(table):,} {looked.split} mixes of {len(table.songs):,} songs, {len(table.labels)} classes",
+        f"{len(table):,} {selection.split} mixes of {len(table.songs):,} songs, {len(table.labels)} classes",
         f"catalog {info.get('catalog', {}).get('content_hash', 'unknown')}",
         f"seed {info.get('seed', 'unknown')}",
     ]
     if info.get("note"):
         said.append(f"**{words.escape(str(info['note']))}**")
     st.caption(" · ".join(said))
-    if looked.split == "validation":
+    if selection.split == "validation":
         st.caption("Thresholds were fitted on these very mixes, so P, R and F1 flatter the model.")
 
 
@@ -164,12 +164,12 @@ def _threshold() -> float | None:
     return round(float(at), 4) if way == ONE else FITTED
 
 
-def _headline(looked: Looked) -> None:
-    for name, run in looked.names.items():
-        if looked.other is not None:
+def _headline(selection: RunSelection) -> None:
+    for name, run in selection.names.items():
+        if selection.other is not None:
             st.markdown(f"**{words.escape(name)}**")
-        decided = runs_data.get_decided(run, looked.split, looked.at)
-        ranking = runs_data.get_ranking(run, looked.split)
+        decided = runs_data.get_decided(run, selection.split, selection.at)
+        ranking = runs_data.get_ranking(run, selection.split)
         row = st.container(horizontal=True)
         for title, value, interval in (
             ("Macro F1", decided.macro.f1, decided.macro.interval),
@@ -181,18 +181,18 @@ def _headline(looked: Looked) -> None:
                 title, run_tables.figure(value), run_tables.say_interval(interval), delta_color="off",
                 delta_arrow="off", border=True, width=175,
             )  # fmt: skip
-    st.caption(_footnote(looked))
+    st.caption(_footnote(selection))
 
 
-def _footnote(looked: Looked) -> str:
+def _footnote(selection: RunSelection) -> str:
     """Say what the means leave out, and where the intervals come from."""
-    table, decided, ranking = looked.table, looked.decided, looked.ranking
+    table, decided, ranking = selection.table, selection.decided, selection.ranking
     n = len(table.labels)
     missing = [name for c, name in enumerate(table.labels) if not decided.support[c]]
     said = f"Macro means over {n - decided.macro.undefined} of {n} classes"
     said += f"; undefined here, and left out: {words.escape(', '.join(missing[:8]))}" if missing else ""
     said += f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    drawn = 0 if table.draws is None else len(table.draws)
+    drawn = 0 if table.resample_weights is None else len(table.resample_weights)
     said += f". Intervals: {drawn} resamples of whole songs"
     if decided.macro.dropped:
         said += f", {decided.macro.dropped} left out of the macro mean as they drew no positive of a class"

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from app.data import runs as runs_data
-from app.links import RunPlace
+from app.links import RunLocation
 from mixlab.evaluation.ranking import Ranking
 from mixlab.evaluation.thresholding import Decided, SplitTable
 
-__all__ = ["Looked"]
+__all__ = ["RunSelection"]
 
 
 @dataclass(frozen=True)
-class Looked:
+class RunSelection:
     """What is looked at: a run, maybe another one, a split and a threshold.
 
     Attributes:
@@ -22,13 +22,13 @@ class Looked:
         names: What the runs are called in charts: A and B.
     """
 
-    run: RunPlace
-    other: RunPlace | None
+    run: RunLocation
+    other: RunLocation | None
     split: str
     at: float | None
 
     @property
-    def names(self) -> dict[str, RunPlace]:
+    def names(self) -> dict[str, RunLocation]:
         """The runs by the names that charts give them."""
         if self.other is None:
             return {self.run.name: self.run}

@@ -8,7 +8,7 @@ import streamlit as st
 from app.components import run_tables
 from app.components.theme import palette
 from app.data import runs as runs_data
-from app.views.runs_choice import Looked
+from app.views.runs_choice import RunSelection
 from mixlab.evaluation.charts import UNIT, dots, tree_chart
 from mixlab.evaluation.error_analysis import tree_boxes
 
@@ -37,18 +37,18 @@ def _floats(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns if pd.api.types.is_float_dtype(table[name])]
 
 
-def classes(looked: "Looked") -> None:
+def classes(selection: "RunSelection") -> None:
     """Show F1 of every class with its interval, and the table of all scores."""
     order = st.segmented_control(
         "Order", run_tables.ORDERS, default=run_tables.ORDERS[0], key="order", bind="query-params",
         required=True,
     )  # fmt: skip
-    table, decided = looked.table, looked.decided
+    table, decided = selection.table, selection.decided
     columns = run_tables.class_order(table.labels, decided, str(order))
     names = [table.labels[c] for c in columns]
     scores = {
-        name: (run, runs_data.get_ranking(looked.names[name], looked.split))
-        for name, run in looked.all_decided.items()
+        name: (run, runs_data.get_ranking(selection.names[name], selection.split))
+        for name, run in selection.all_decided.items()
     }
     st.altair_chart(
         dots(
@@ -69,13 +69,13 @@ def classes(looked: "Looked") -> None:
         f"fewer than {run_tables.FEW} positive mixes, or positives in fewer than 3 songs"
         + (f" ({', '.join(little)})." if little else " (none here).")
     )
-    for name, run in looked.names.items():
-        each = runs_data.get_decided(run, looked.split, looked.at)
-        ranking = runs_data.get_ranking(run, looked.split)
-        own = runs_data.get_table(run, looked.split)
-        if looked.other is not None:
+    for name, run in selection.names.items():
+        each = runs_data.get_decided(run, selection.split, selection.at)
+        ranking = runs_data.get_ranking(run, selection.split)
+        own = runs_data.get_table(run, selection.split)
+        if selection.other is not None:
             st.caption(name)
-        _all_scores(run_tables.class_table(own, each, ranking, columns, fitted=looked.at is None), name)
+        _all_scores(run_tables.class_table(own, each, ranking, columns, fitted=selection.at is None), name)
 
 
 def _all_scores(table: pd.DataFrame, name: str) -> None:
@@ -95,13 +95,13 @@ def _all_scores(table: pd.DataFrame, name: str) -> None:
     )
 
 
-def tree(looked: "Looked") -> None:
+def tree(selection: "RunSelection") -> None:
     """Show the tree of classes, coloured by F1, the figure in every box."""
-    table = looked.table
+    table = selection.table
     boxes = tree_boxes(table.parents)
-    for name, run in looked.names.items():
-        decided = runs_data.get_decided(run, looked.split, looked.at)
-        if looked.other is not None:
+    for name, run in selection.names.items():
+        decided = runs_data.get_decided(run, selection.split, selection.at)
+        if selection.other is not None:
             st.caption(name)
         cells = run_tables.tree_table(boxes, table, decided)
         st.altair_chart(
@@ -110,9 +110,9 @@ def tree(looked: "Looked") -> None:
             alt="The tree of classes as boxes with F1 in each, families at the left.",
         )
         shown = cells[["class", "level", "F1", "positive"]].assign(
-            parent=[_parent(looked, box.column) for box in boxes]
+            parent=[_parent(selection, box.column) for box in boxes]
         )
-        behind(shown, f"the tree of {name}" if looked.other else "the tree", positive=_COUNT)
+        behind(shown, f"the tree of {name}" if selection.other else "the tree", positive=_COUNT)
     st.caption(
         "Families at the left, their instruments beside them. The figure is F1; – is undefined (no known "
         f"positive), ° marks fewer than {run_tables.FEW} positives or 3 songs with one. A family that is "
@@ -120,6 +120,6 @@ def tree(looked: "Looked") -> None:
     )
 
 
-def _parent(looked: "Looked", column: int) -> str:
-    parent = looked.table.parents[column]
-    return "" if parent is None else looked.table.labels[parent]
+def _parent(selection: "RunSelection", column: int) -> str:
+    parent = selection.table.parents[column]
+    return "" if parent is None else selection.table.labels[parent]

@@ -10,10 +10,10 @@ from app.components import run_tables
 from app.components.theme import palette
 from app.data import mixes as data
 from app.data import runs as runs_data
-from app.data.mixes import Place
+from app.data.mixes import Location
 from app.links import BY_P, Item, make_query
 from app.views import chooser
-from app.views.runs_choice import Looked
+from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
 from mixlab import MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
@@ -35,32 +35,36 @@ ABOUT = {
 TRUTH = {True: "present", False: "absent"}
 
 
-def listen(place: Place | None, looked: "Looked") -> None:
+def listen(location: Location | None, selection: "RunSelection") -> None:
     """Show one class: its curve, and its mixes by score, each to be heard and opened in Audition."""
-    labels = list(looked.table.labels)
+    labels = list(selection.table.labels)
     name = st.selectbox("Class", labels, key="class", bind="query-params", width=330)
     column = labels.index(str(name)) if name in labels else 0
     left, right = st.columns([5, 6], gap="large")
     with left:
-        _curve(looked, column)
+        _curve(selection, column)
     with right:
-        _list(place, looked, column)
+        _list(location, selection, column)
 
 
-def _curve(looked: "Looked", column: int) -> None:
-    points = run_tables.point_table(looked.all_decided, column)
-    curves = {name: runs_data.get_curve(run, looked.split, column) for name, run in looked.names.items()}
-    label = looked.table.labels[column]
-    if not looked.decided.support[column]:
-        st.info(f"No {looked.split} mix is known to hold {label}, so precision, recall and F1 are undefined.")
+def _curve(selection: "RunSelection", column: int) -> None:
+    points = run_tables.point_table(selection.all_decided, column)
+    curves = {
+        name: runs_data.get_curve(run, selection.split, column) for name, run in selection.names.items()
+    }
+    label = selection.table.labels[column]
+    if not selection.decided.support[column]:
+        st.info(
+            f"No {selection.split} mix is known to hold {label}, so precision, recall and F1 are undefined."
+        )
         return
     table = run_tables.curve_table(curves)
     st.altair_chart(
-        recall_curve(table, points, list(looked.names), colours=palette()),
+        recall_curve(table, points, list(selection.names), colours=palette()),
         alt=f"Precision against recall of {label}, with the point of the chosen threshold marked.",
     )
     for row in points.to_dict("records"):
-        who = f"**{words.escape(str(row['run']))}**, at" if looked.other else "At"
+        who = f"**{words.escape(str(row['run']))}**, at" if selection.other else "At"
         st.markdown(
             f"{who} threshold **{row['threshold']:.3f}**: precision {run_tables.figure(row['precision'])}, "
             f"recall {run_tables.figure(row['recall'])}, F1 **{run_tables.figure(row['F1'])}**; "
@@ -69,7 +73,7 @@ def _curve(looked: "Looked", column: int) -> None:
     behind(table, f"precision and recall of {label}")
 
 
-def _list(place: Place | None, looked: "Looked", column: int) -> None:
+def _list(location: Location | None, selection: "RunSelection", column: int) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     kind: Kind = row.segmented_control(
         "Mixes to hear", KINDS, default=KINDS[0], key="kind", bind="query-params", required=True
@@ -77,34 +81,34 @@ def _list(place: Place | None, looked: "Looked", column: int) -> None:
     order = row.segmented_control(
         "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True
     )
-    rows = runs_data.get_ranked(looked.run, looked.split, looked.at, column, kind)
+    rows = runs_data.get_ranked(selection.run, selection.split, selection.at, column, kind)
     rows = rows if order == CLEAREST else rows[::-1]
-    label = looked.table.labels[column]
+    label = selection.table.labels[column]
     st.caption(f"{len(rows):,} {kind} of **{words.escape(label)}** ({ABOUT[kind]}).")
     if not rows:
         return
-    page = _page(len(rows), f"{looked.run.name} {looked.split} {looked.at} {column} {kind} {order}")
+    page = _page(len(rows), f"{selection.run.name} {selection.split} {selection.at} {column} {kind} {order}")
     shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
     try:
-        recipes = [runs_data.get_recipe(looked.run, looked.split, row) for row in shown]
+        recipes = [runs_data.get_recipe(selection.run, selection.split, row) for row in shown]
     except RecipeError as error:
         st.info(f"These cannot be heard here. {words.escape(str(error))}", icon=":material/volume_off:")
-        st.dataframe(_plain_rows(looked, column, shown), hide_index=True)
+        st.dataframe(_plain_rows(selection, column, shown), hide_index=True)
         return
-    here = _usable(place, looked)
+    here = _usable(location, selection)
     # A row means something in this run and split only.
-    of, heard = st.session_state.get("heard", ("", -1))
-    heard = heard if of == _of(looked) else -1
+    of, played = st.session_state.get("played", ("", -1))
+    played = played if of == _of(selection) else -1
     with st.container(border=True):
-        if here and heard in shown:
-            _player(here, looked, column, heard, recipes[shown.index(heard)])
+        if here and played in shown:
+            _player(here, selection, column, played, recipes[shown.index(played)])
         else:
             st.caption("Choose a mix below to hear it here, or open it in Audition to solo its sources.")
     for number, recipe in zip(shown, recipes, strict=True):
-        _mix_row(here, looked, column, number, recipe, chosen=number == heard)
+        _mix_row(here, selection, column, number, recipe, chosen=number == played)
     _pager(page, len(rows))
     behind(
-        _plain_rows(looked, column, rows[:1000]),
+        _plain_rows(selection, column, rows[:1000]),
         f"{kind} of {label}" + (" (first 1000)" if len(rows) > 1000 else ""),
     )
 
@@ -145,18 +149,18 @@ def _pager(page: int, n_rows: int) -> None:
 # ---- one mix ----
 
 
-def _usable(place: Place | None, looked: "Looked") -> Place | None:
+def _usable(location: Location | None, selection: "RunSelection") -> Location | None:
     """Return the open catalog if it is the run's; else offer to open that one."""
-    wanted = runs_data.get_info(looked.run).get("catalog", {}).get("content_hash")
-    if place is not None and data.get_catalog(place).content_hash == wanted:
-        return place
+    wanted = runs_data.get_info(selection.run).get("catalog", {}).get("content_hash")
+    if location is not None and data.get_catalog(location).content_hash == wanted:
+        return location
     st.info(
         f"The open catalog is not the one this run was scored on (hash {wanted}). Mixes are heard when "
         "that one is open.",
         icon=":material/folder_off:",
     )
     try:
-        path = str(open_catalog(Run.open(looked.run.path)).path)
+        path = str(open_catalog(Run.open(selection.run.path)).path)
     except MixlabError as error:
         st.caption(f"It cannot be opened by itself: {words.escape(str(error))}")
         return None
@@ -166,9 +170,15 @@ def _usable(place: Place | None, looked: "Looked") -> Place | None:
 
 
 def _mix_row(
-    place: Place | None, looked: "Looked", column: int, row: int, recipe: MixRecipe, *, chosen: bool
+    location: Location | None,
+    selection: "RunSelection",
+    column: int,
+    row: int,
+    recipe: MixRecipe,
+    *,
+    chosen: bool,
 ) -> None:
-    score = float(looked.table.scores[row, column])
+    score = float(selection.table.scores[row, column])
     # What it is of stands below: beside the buttons it would wrap in some rows and not in others.
     box = st.container(gap="xsmall", key=f"mix_{row}")
     line = box.container(horizontal=True, vertical_alignment="center")
@@ -176,51 +186,51 @@ def _mix_row(
         "Hear",
         icon=":material/volume_up:" if chosen else ":material/play_arrow:",
         type="primary" if chosen else "secondary",
-        key=f"hear_{row}", on_click=_hear, args=(_of(looked), row), disabled=place is None,
-        help=f"Mix {recipe.index} of {looked.split}",
+        key=f"hear_{row}", on_click=_hear, args=(_of(selection), row), disabled=location is None,
+        help=f"Mix {recipe.index} of {selection.split}",
     )  # fmt: skip
     line.markdown(f"**{score:.3f}**", width=56)
-    if place is not None:
+    if location is not None:
         line.page_link(
             st.Page(lambda: None, title="Audition", url_path="audition", default=True),
-            label="Audition", icon=":material/headphones:", query_params=_query(looked, recipe),
+            label="Audition", icon=":material/headphones:", query_params=_query(selection, recipe),
         )  # fmt: skip
-    box.markdown(_sources(place, recipe))
+    box.markdown(_sources(location, recipe))
 
 
-def _sources(place: Place | None, recipe: MixRecipe) -> str:
+def _sources(location: Location | None, recipe: MixRecipe) -> str:
     song = words.escape(recipe.sources[0].stem.rpartition("/")[0])
-    if place is None:
+    if location is None:
         return f"{len(recipe.sources)} sources of {song}"
-    names = [name for name, _ in data.source_names(recipe, data.get_catalog(place))]
+    names = [name for name, _ in data.source_names(recipe, data.get_catalog(location))]
     return f"{words.escape(', '.join(names))} :small[:gray[{song}]]"
 
 
-def _of(looked: "Looked") -> str:
-    return f"{looked.run.path} {looked.split}"
+def _of(selection: "RunSelection") -> str:
+    return f"{selection.run.path} {selection.split}"
 
 
 def _hear(of: str, row: int) -> None:
-    st.session_state["heard"] = (of, row)
+    st.session_state["played"] = (of, row)
 
 
-def _query(looked: "Looked", recipe: MixRecipe) -> dict[str, str]:
+def _query(selection: "RunSelection", recipe: MixRecipe) -> dict[str, str]:
     """Return the query with which Audition opens this very mix."""
     item = Item(MixConfig.p_musical, recipe.seed, recipe.index, recipe.split, BY_P)
-    query = make_query(item, "", (), recipe.catalog_hash, recipe.content_hash, run=looked.run.name)
+    query = make_query(item, "", (), recipe.catalog_hash, recipe.content_hash, run=selection.run.name)
     return dict(parse_qsl(query))
 
 
-def _player(place: Place, looked: "Looked", column: int, row: int, recipe: MixRecipe) -> None:
-    label = looked.table.labels[column]
-    mix = data.get_rendered(place, recipe)
-    st.markdown(f"Mix **{recipe.index}** of {looked.split}: {_sources(place, recipe)}")
+def _player(location: Location, selection: "RunSelection", column: int, row: int, recipe: MixRecipe) -> None:
+    label = selection.table.labels[column]
+    mix = data.get_rendered(location, recipe)
+    st.markdown(f"Mix **{recipe.index}** of {selection.split}: {_sources(location, recipe)}")
     # Encoded here: given an array, Streamlit would scale every mix to full peak.
     st.audio(
         encode_wav(mix.mixture, recipe.render.sample_rate), format="audio/wav",
-        alt=f"Mix {recipe.index} of {looked.split}, {recipe.render.duration_s:g} s",
+        alt=f"Mix {recipe.index} of {selection.split}, {recipe.render.duration_s:g} s",
     )  # fmt: skip
-    table = _scores_of(looked, row)
+    table = _scores_of(selection, row)
     own = table[table["class"] == label].iloc[0]
     st.caption(
         f"{words.escape(label)}: score {own['score']:.3f}, threshold {own['threshold']:.3f}, "
@@ -235,9 +245,9 @@ def _player(place: Place, looked: "Looked", column: int, row: int, recipe: MixRe
     )  # fmt: skip
 
 
-def _scores_of(looked: "Looked", row: int) -> pd.DataFrame:
+def _scores_of(selection: "RunSelection", row: int) -> pd.DataFrame:
     """Return what the model says of one mix, the highest score first."""
-    table, at = looked.table, looked.decided.thresholds
+    table, at = selection.table, selection.decided.thresholds
     rows = [
         {
             "class": name,
@@ -251,8 +261,8 @@ def _scores_of(looked: "Looked", row: int) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("score", ascending=False, kind="stable")
 
 
-def _plain_rows(looked: "Looked", column: int, rows: list[int]) -> pd.DataFrame:
-    table = looked.table
+def _plain_rows(selection: "RunSelection", column: int, rows: list[int]) -> pd.DataFrame:
+    table = selection.table
     songs = table.songs[table.starts.searchsorted(rows, side="right") - 1]
-    indices = runs_data.get_indices(looked.run, looked.split)[table.rows[rows]]
+    indices = runs_data.get_indices(selection.run, selection.split)[table.rows[rows]]
     return pd.DataFrame({"index": indices, "song": songs, "score": table.scores[rows, column].astype(float)})

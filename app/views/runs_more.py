@@ -9,8 +9,8 @@ from app import texts as words
 from app.components import run_tables
 from app.components.theme import palette
 from app.data import runs as runs_data
-from app.links import RunPlace
-from app.views.runs_choice import Looked
+from app.links import RunLocation
+from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
 from mixlab.evaluation.charts import confusion_bars, dots, history
 
@@ -22,15 +22,15 @@ MOST_ROWS = 500
 SCORES = {"F1": "f1", "AP": "average_precision", "ROC-AUC": "roc_auc"}
 
 
-def show_confusions(looked: "Looked") -> None:
+def show_confusions(selection: "RunSelection") -> None:
     """Show which classes are added where another one is missed."""
     missed = st.selectbox(
-        "Missed class", [EVERY, *looked.table.labels], key="missed", bind="query-params", width=330
+        "Missed class", [EVERY, *selection.table.labels], key="missed", bind="query-params", width=330
     )
-    for name, run in looked.names.items():
-        if looked.other is not None:
+    for name, run in selection.names.items():
+        if selection.other is not None:
             st.caption(name)
-        found = runs_data.get_confusions(run, looked.split, looked.at)
+        found = runs_data.get_confusions(run, selection.split, selection.at)
         if missed != EVERY:
             found = tuple(one for one in found if one.missed == missed)
         table = run_tables.confusion_table(found)
@@ -58,7 +58,7 @@ def show_confusions(looked: "Looked") -> None:
     )
 
 
-def learning(runs: Mapping[str, RunPlace]) -> None:
+def learning(runs: Mapping[str, RunLocation]) -> None:
     """Show losses and validation scores by epoch."""
     metrics = {name: runs_data.get_metrics(run) for name, run in runs.items()}
     if not any(metrics.values()):
@@ -75,9 +75,9 @@ def learning(runs: Mapping[str, RunPlace]) -> None:
         columns=["run", "epoch"],
     )
     left, right = st.columns(2, gap="large")
-    for place, kind, title in ((left, "loss", "loss"), (right, "score", "validation score")):
+    for location, kind, title in ((left, "loss", "loss"), (right, "score", "validation score")):
         table = run_tables.history_table(metrics, kind)
-        with place:
+        with location:
             st.altair_chart(
                 history(table, best, list(metrics), title, colours=palette()),
                 alt=f"{title} by epoch; the table below holds the numbers.",
@@ -89,22 +89,22 @@ def learning(runs: Mapping[str, RunPlace]) -> None:
         st.caption(f"Upright line: the epoch whose weights were kept ({epochs}).")
 
 
-def differences(looked: "Looked") -> None:
+def differences(selection: "RunSelection") -> None:
     """Show what the second run does better, with paired intervals."""
-    if looked.other is None:
+    if selection.other is None:
         return
     score = st.segmented_control(
         "Score", list(SCORES), default="F1", key="score", bind="query-params", required=True
     )
     if score == "F1":
-        found = runs_data.get_differences(looked.run, looked.other, looked.split, looked.at)
+        found = runs_data.get_differences(selection.run, selection.other, selection.split, selection.at)
     else:
-        compared = runs_data.get_comparison(looked.run, looked.other, looked.split)
+        compared = runs_data.get_comparison(selection.run, selection.other, selection.split)
         found = getattr(compared, SCORES[str(score)])
         if not compared.n_resamples:
             st.info(
                 "With so many mixes the intervals of this score take minutes, so there are none here. "
-                f"`mixlab compare {looked.run.path} {looked.other.path}` computes them."
+                f"`mixlab compare {selection.run.path} {selection.other.path}` computes them."
             )
     table = run_tables.difference_table(found)
     st.altair_chart(
@@ -120,8 +120,8 @@ def differences(looked: "Looked") -> None:
         alt=f"Differences of {score} with paired 95 % intervals; the table below holds the numbers.",
     )
     st.caption(
-        f"A: {words.escape(looked.run.name)}; B: {words.escape(looked.other.name)}. In each resample "
-        "the same songs are drawn for both. Filled: the 95 % interval excludes 0; hollow: it does not. Among "
+        f"A: {words.escape(selection.run.name)}; B: {words.escape(selection.other.name)}. In each resample "
+        "the same songs are sampled for both. Filled: the 95 % interval excludes 0; hollow: not. Among "
         "30 intervals one or two exclude 0 by chance; choose between runs on validation, not on test."
     )
     behind(table, f"differences of {score}")

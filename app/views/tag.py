@@ -10,9 +10,9 @@ import streamlit as st
 from app import texts as words
 from app.components.mount import play
 from app.data import tags as tag_data
-from app.data.mixes import Place
+from app.data.mixes import Location
 from app.data.tags import RunModel
-from app.views import runs_places, welcome
+from app.views import runs_locations, welcome
 from mixlab.audio.uploads import MAX_BYTES, MAX_S, Upload
 from mixlab.errors import MixlabError
 from mixlab.inference.output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
@@ -41,19 +41,19 @@ class Sound(NamedTuple):
     read: Callable[[], bytes]
 
 
-def show(place: Place | None) -> None:
+def show(location: Location | None) -> None:
     """Show the page.
 
     Args:
-        place: The open catalog, near which runs are looked for; or None.
+        location: The open catalog, near which runs are looked for; or None.
     """
     head = st.container(horizontal=True, vertical_alignment="center")
     head.title("Tag a file", width="content")
     st.caption("Which instruments sound in a recording, and when: a model listens to windows of it.")
     try:
-        runs = tag_data.with_model(runs_places.found_runs(place, head))
+        runs = tag_data.with_model(runs_locations.found_runs(location, head))
         if not runs:
-            welcome.offer_run(place)
+            welcome.offer_run(location)
             return
         row = st.container(horizontal=True, vertical_alignment="bottom")
         run = _choose_run(runs, row)
@@ -155,9 +155,9 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
     bar.empty()
     notes = tag_data.get_notes(run)
     st.markdown(_describe(upload, found, tagger.window_s, tagger.note))
-    tags, only_heard = _decide(found)
+    tags, only_detected = _decide(found)
     _say_tags(tags, notes)
-    play(tag_data.get_payload(upload, tags, notes, only_heard=only_heard), key="tag_player")
+    play(tag_data.get_payload(upload, tags, notes, only_detected=only_detected), key="tag_player")
     rows = class_rows(tags)
     first, second = st.tabs(["Classes", "Every moment"])
     with first:
@@ -169,10 +169,10 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
 
 def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> str:
     channels = {1: "mono", 2: "stereo"}.get(upload.channels, f"{upload.channels} channels")
-    heard = "what is played below is what the model hears"
+    detected = "what is played below is what the model hears"
     text = (
         f"{upload.duration_s:.1f} s · {channels} at {upload.source_rate / 1000:g} kHz ({upload.format}) · "
-        f"{len(tags.scores)} windows; {heard}: mono at {upload.sample_rate / 1000:g} kHz."
+        f"{len(tags.scores)} windows; {detected}: mono at {upload.sample_rate / 1000:g} kHz."
     )
     for beware in (note, *upload.notes):
         if beware:
@@ -183,7 +183,7 @@ def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> s
 
 
 def _decide(found: "FileTags") -> tuple["FileTags", bool]:
-    """Show the thresholds; return the tags decided at them, and whether only heard classes are shown."""
+    """Show the thresholds; return the tags decided at them, and whether only detected classes are shown."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     decide = row.segmented_control(
         "Thresholds", DECISIONS, default=FITTED, key="tag_decide", bind="query-params", required=True,
@@ -193,11 +193,11 @@ def _decide(found: "FileTags") -> tuple["FileTags", bool]:
     if decide == SAME:
         value = row.slider(
             "Threshold", 0.0, 1.0, 0.5, 0.01, key="tag_threshold", bind="query-params", width=360,
-            help="A class is heard where its score reaches it.",
+            help="A class is detected where its score reaches it.",
         )  # fmt: skip
         found = found.with_thresholds(float(value))
-    only_heard = row.toggle("Only classes that are heard", key="tag_heard", bind="query-params")
-    return found, bool(only_heard)
+    only_detected = row.toggle("Only classes that are detected", key="tag_detected", bind="query-params")
+    return found, bool(only_detected)
 
 
 def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
@@ -224,11 +224,11 @@ def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
 
 
 def _classes(rows: tuple[ClassRow, ...], notes: dict[str, str]) -> None:
-    ranked = sorted(rows, key=lambda row: (not row.heard, -(row.mean or 0.0)))
+    ranked = sorted(rows, key=lambda row: (not row.detected, -(row.mean or 0.0)))
     table = pd.DataFrame(
         {
             "class": [row.name for row in ranked],
-            "heard": ["✓ heard" if row.heard else "–" for row in ranked],
+            "detected": ["✓ detected" if row.detected else "–" for row in ranked],
             "mean score": [row.mean for row in ranked],
             "highest score": [row.max for row in ranked],
             "threshold": [row.threshold for row in ranked],

@@ -9,8 +9,8 @@ import streamlit as st
 
 from app import texts as words
 from app.data import mixes as data
-from app.data.mixes import Place
-from app.views import chooser, runs_places
+from app.data.mixes import Location
+from app.views import chooser, runs_locations
 
 __all__ = ["DEMO", "offer_catalog", "offer_run", "show"]
 
@@ -57,15 +57,15 @@ def offer_catalog() -> None:
     _offer("Make the demo corpora", COST, with_run=False)
 
 
-def offer_run(place: Place | None) -> None:
+def offer_run(location: Location | None) -> None:
     """Say what to type for a run, and offer a small one in one click.
 
     Args:
-        place: The open catalog, or None.
+        location: The open catalog, or None.
     """
-    looked = [folder.replace("`", "'") for folder, _ in runs_places.places(place)]
+    looked = [folder.replace("`", "'") for folder, _ in runs_locations.locations(location)]
     folders = ", ".join(f"`{folder}`" for folder in looked) or f"any of the usual places below `{Path.cwd()}`"
-    catalog = (place.path if place else "my-catalog").replace("`", "'")
+    catalog = (location.path if location else "my-catalog").replace("`", "'")
     st.markdown(NO_RUN.format(folders=folders, catalog=catalog, out=Path.cwd() / "runs" / "first"))
     _offer("Make the demo corpora and train a small run", RUN_COST, with_run=True)
 
@@ -99,9 +99,9 @@ def _make(out: Path, *, with_run: bool) -> None:
             return
         elif word == "done":
             st.cache_data.clear()  # what was found in folders before
-            if data.find_place(chooser.chosen_path()) is None:
+            if data.find_location(chooser.chosen_path()) is None:
                 chooser.forget()
-            st.session_state.pop(runs_places.KEY, None)  # back to the usual places, where the run is now
+            st.session_state.pop(runs_locations.KEY, None)  # back to the usual places, where the run is now
             st.rerun()
     st.error("Making the demo ended early. Type `mixlab demo` in a terminal to see why.")
 

@@ -1,7 +1,7 @@
 """What the samples of a file say of it: broken numbers, clipping, offsets, channels that cancel, corruption.
 
 Kinds: ``nan``, ``clipped``, ``beyond-full-scale``, ``dc-offset``, ``cancels-in-mono``. A stem with
-``beyond-full-scale`` is never drawn: one corrupt sample would have the peak limit turn the whole mix down.
+``beyond-full-scale`` is never sampled: one corrupt sample would have the peak limit turn the whole mix down.
 """
 
 import math
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio.io import HOP_S, PEAK_LIMIT_DB, amplitude
-from mixlab.audio.levels import HEARD, SIDES, SWINGS
+from mixlab.audio.levels import DOWNMIX, SIDES, SWINGS
 
-__all__ = ["CANCELS_DB", "NEVER_DRAWN", "OFFSET_DB", "Samples", "cancels", "find_faults"]
+__all__ = ["CANCELS_DB", "NEVER_SAMPLED", "OFFSET_DB", "Samples", "cancels", "find_faults"]
 
-NEVER_DRAWN = frozenset({"beyond-full-scale"})
+NEVER_SAMPLED = frozenset({"beyond-full-scale"})
 """Kinds of problems whose stems no mix may hold, whatever else is known of them."""
 
 OFFSET_DB = -50.0
@@ -27,7 +27,7 @@ CANCELS_DB = -20.0
 
 _HOTTEST_DB = 12.0  # usual RMS: hot stems in float files peak there, 8-bit integers lie above
 _FEW_HOPS = 10  # of so few an offset cannot be told from what a low or short sound leaves
-_UNHEARD_S = 1.0
+_INAUDIBLE_S = 1.0
 _MARGIN_DB = 6.0  # the lowest notes lose up to 2 dB with the slow part
 _CANCELLED_SHARE = 0.1  # of the time in which the channels sound
 _INTEGERS = ((8, 128.0), (16, 32768.0), (24, 8388608.0), (32, 2147483648.0))
@@ -68,12 +68,12 @@ def find_faults(path: Path, samples: Samples) -> list[tuple[str, str]]:
         found.append(("clipped", f"{samples.clips} flat tops of 4 or more samples at full scale in {path}."))
     lifted = np.abs(samples.offsets) >= amplitude(OFFSET_DB)
     swinging = samples.levels_db[SWINGS] >= OFFSET_DB
-    unheard = samples.levels_db[HEARD] < OFFSET_DB - _MARGIN_DB
-    unheard_s = _seconds((lifted | swinging) & unheard)
+    inaudible = samples.levels_db[DOWNMIX] < OFFSET_DB - _MARGIN_DB
+    inaudible_s = _seconds((lifted | swinging) & inaudible)
     # The usual hop: drums lie off zero for a moment, and not in their rests.
     offset = float(np.median(samples.offsets)) if len(samples.offsets) else 0.0
-    if abs(offset) >= amplitude(OFFSET_DB) + _stray(samples) or unheard_s >= _UNHEARD_S:
-        found.append(("dc-offset", _offset(path, offset, unheard_s)))
+    if abs(offset) >= amplitude(OFFSET_DB) + _stray(samples) or inaudible_s >= _INAUDIBLE_S:
+        found.append(("dc-offset", _offset(path, offset, inaudible_s)))
     sounding = samples.levels_db[SIDES] >= OFFSET_DB
     cancelled = sounding & cancels(samples.levels_db[SWINGS], samples.levels_db[SIDES])
     if cancelled.sum() > _CANCELLED_SHARE * sounding.sum():
@@ -117,14 +117,14 @@ def _beyond(path: Path, samples: Samples) -> str:
         count = f"{samples.beyond} samples lie beyond {PEAK_LIMIT_DB:g} dBFS, as in no sound"
     else:
         count = f"in {samples.lone} hops of 100 ms a single sample outshouts all others, as in no sound"
-    return f"{peak}; {count}: they are corrupt. It is not drawn; restore it from its source."
+    return f"{peak}; {count}: they are corrupt. It is not sampled; restore it from its source."
 
 
-def _offset(path: Path, offset: float, unheard_s: float) -> str:
+def _offset(path: Path, offset: float, inaudible_s: float) -> str:
     said = f"{path} lies {100.0 * offset:.2g} % of full scale off zero"
-    if unheard_s:
+    if inaudible_s:
         said += (
-            f", and for {unheard_s:.1f} s it reaches {OFFSET_DB:g} dBFS by an offset or a slow drift alone"
+            f", and for {inaudible_s:.1f} s it reaches {OFFSET_DB:g} dBFS by an offset or a slow drift alone"
         )
     return said + ". Levels are measured without it, but mixes hold it; a high-pass filter takes it out."
 

@@ -4,7 +4,7 @@ An offset (DC), a step of it, a slow drift and rumble below the lowest notes are
 level. So each hop is measured without its slow part: the polynomial of degree 5 that fits it best. That takes
 out all of an offset and of a straight drift, 31 dB at 10 Hz, 14 dB at 15 Hz, and leaves the lowest string of
 a five-string bass (31 Hz) and the lowest key of a piano (27.5 Hz) within 2 dB. No filter is carried from hop
-to hop, so a chunk measures what the whole file does. What is heard of several channels is their mean where
+to hop, so an excerpt measures what the whole file does. What is heard of several channels is their mean where
 the mix is mono.
 """
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from mixlab.audio.io import FLOOR_DB, HOP_S, FloatArray, hop_edges, to_channels
 
 __all__ = [
+    "DOWNMIX",
     "FLOOR_POWER",
     "FRAMES_PER_HOP",
     "FRAME_S",
-    "HEARD",
     "KINDS",
     "SIDES",
     "SWINGS",
@@ -32,7 +32,7 @@ __all__ = [
     "slow_basis",
 ]
 
-KINDS = HEARD, SWINGS, SIDES, WEIGHTED = range(4)
+KINDS = DOWNMIX, SWINGS, SIDES, WEIGHTED = range(4)
 """What is measured of a file per hop: the mono sum without its slow part, and without its mean; the mean over
 channels, each without its mean; the mono sum, K-weighted."""
 
@@ -112,11 +112,11 @@ def frame_energies(signal: FloatArray, frame: int) -> NDArray[np.float64]:
     if hops == 0:
         return np.zeros(0)
     lengths = np.minimum(hop, len(signal) - hop * np.arange(hops))
-    heard = hop_power(np.ascontiguousarray(signal)[None], 0, len(signal), hops, float(hop)) * lengths
+    downmixed = hop_power(np.ascontiguousarray(signal)[None], 0, len(signal), hops, float(hop)) * lengths
     frames = np.pad(signal, (0, hops * hop - len(signal))).reshape(hops, FRAMES_PER_HOP, frame)
     plain = np.einsum("hfn,hfn->hf", frames, frames, dtype=np.float64)
     # The slow part is spread over the frames of a hop as the energy is.
-    share = heard / np.maximum(plain.sum(axis=1), 1e-300)
+    share = downmixed / np.maximum(plain.sum(axis=1), 1e-300)
     energies: NDArray[np.float64] = (plain * np.minimum(share, 1.0)[:, None]).ravel()
     return energies[: -(-len(signal) // frame)]
 

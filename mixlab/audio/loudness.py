@@ -32,7 +32,7 @@ from mixlab.audio.io import (
     probe,
     read_span,
 )
-from mixlab.audio.levels import HEARD, KINDS, WEIGHTED, decibels, plan_hops
+from mixlab.audio.levels import DOWNMIX, KINDS, WEIGHTED, decibels, plan_hops
 from mixlab.audio.time_stamps import NO_STAMP, read_time_reference
 from mixlab.errors import AudioError, AudioRangeError
 
@@ -271,7 +271,7 @@ def measure(path: Path) -> Measurement:
         info.channels,
         integrated_loudness(run.weighted(), info.sample_rate * HOP_S, run.frames),
         float(max(20.0 * np.log10(max(run.peak, 1e-30)), FLOOR_DB)),
-        run.levels_db()[HEARD].astype(np.float16),
+        run.levels_db()[DOWNMIX].astype(np.float16),
         tuple(problems),
         run.audio_hash(),
         read_time_reference(path),

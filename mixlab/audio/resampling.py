@@ -1,10 +1,11 @@
-"""Change of sample rate by a whole fraction, exact to the sample: any chunk equals the same cut of the whole.
+"""Change of sample rate by a whole fraction, exact to the sample: any excerpt is that cut of the whole.
 
 A bank of windowed-sinc filters, one per place that an output sample can have between two input samples
 (160 of them from 44.1 to 16 kHz). Each output sample is one product of a row of the bank with the input
 around it, always summed in the same order, so that it does not matter where reading began. That is what
-lets a chunk of a file, a chunk of a pack and the whole file agree bit for bit, which resamplers that run
-as streams (soxr, libsamplerate) promise only approximately; it is also several times quicker for chunks.
+lets an excerpt of a file, an excerpt of a pack and the whole file agree bit for bit, which resamplers that
+run as streams (soxr, libsamplerate) promise only approximately; it is also several times quicker for
+excerpts.
 
 The filter is flat to 91 % of the lower of the two half rates and 100 dB down from as far above it on: what
 little folds back lies within the last 9 %. The window is Kaiser's ("Nonrecursive digital filter design using
@@ -180,9 +181,9 @@ def _silence_outside(out: FloatArray, first: int, rate: int, end: int, sample_ra
 def _through_soxr(
     file: Readable, rate: int, end: int, first: int, samples: int, sample_rate: int, channels: int
 ) -> FloatArray:
-    """Resample between rates that have no small fraction; chunks agree with the whole to about 1e-5.
+    """Resample between rates that have no small fraction; excerpts agree with the whole to about 1e-5.
 
-    Reading begins where samples of both rates coincide, or chunks would lie a part of a sample apart; such
+    Reading begins where samples of both rates coincide, or excerpts would lie a part of a sample apart; such
     places can be a second apart, which is read for nothing.
     """
     divisor = math.gcd(rate, sample_rate)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from mixlab.audio.faults import NEVER_DRAWN
+from mixlab.audio.faults import NEVER_SAMPLED
 from mixlab.audio.io import HOP_S
 from mixlab.audio.loudness import MEASURE_VERSION, Measurement, measure, unmeasured
 from mixlab.catalog.catalog import Catalog, songs_from_columns
@@ -386,7 +386,7 @@ def _columns(
             "mtime_ns": key[3],
             "drawable": bool(row.nodes)
             and active_s > 0
-            and NEVER_DRAWN.isdisjoint(kind for kind, _ in found),
+            and NEVER_SAMPLED.isdisjoint(kind for kind, _ in found),
         }
         for name in _MEASURED_COLUMNS:
             values[name] = getattr(m, name)

@@ -83,7 +83,7 @@ class Stem:
         problems: Kinds of problems found, such as ``clipped``.
         size: Size of the file in bytes.
         mtime_ns: Time of the file's last change.
-        drawable: Nodes are known and there is sound to draw.
+        drawable: Nodes are known and there is sound to sample.
     """
 
     key: str
@@ -236,7 +236,7 @@ class Catalog:
 
     Attributes:
         path: The folder, absolute.
-        content_hash: Names what can be drawn: rows, activity and splits, but not where the audio lies.
+        content_hash: Names what can be sampled: rows, activity and splits, but not where the audio lies.
         base_hash: Names rows and activity alone, whatever the splits.
         roots: Folder of each corpus.
         split_method: How the songs were split: ``artist``, ``random`` or ``corpus``.

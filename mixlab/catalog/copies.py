@@ -22,9 +22,9 @@ __all__ = ["Sound", "Tie", "audio_groups", "describe_ties", "find_ties"]
 _RANGE_DB = 40.0  # below its mean power, a stem's level says more about noise and encoders than about it
 _TOLERANCE_DB, _TOLERANCE_SHARE = 0.4, 0.2  # RMS over the hops that sound; share of how far levels spread
 _LOUDNESS_DB, _PEAK_DB = 0.5, 3.0  # against the mean power; an encoder moves peaks
-_TELLING_HOPS = 10  # a second of sound tells songs apart where samples agree
-_SURE_HOPS = 30  # and this much does where only levels agree
-_TELLING_DB = 0.4  # if levels spread so far: steady noise has .1 to .3
+_DISTINCTIVE_HOPS = 10  # a second of sound tells songs apart where samples agree
+_CERTAIN_HOPS = 30  # and this much does where only levels agree
+_DISTINCTIVE_DB = 0.4  # if levels spread so far: steady noise has .1 to .3
 _HIT_DB, _HITS_SHARE = 0.5, 0.95  # two levels, each within two steps, make up nearly all peaks of a click
 _BETWEEN_DB = 10.0  # by which it is quieter between its hits
 _BLOCK = 1024
@@ -80,10 +80,10 @@ class Sound:
         """How far levels of a copy may be off (RMS): the less they spread, the less they tell."""
         return min(_TOLERANCE_DB, _TOLERANCE_SHARE * self.spread_db)
 
-    def tells(self, hops: int) -> bool:
+    def is_distinctive(self, hops: int) -> bool:
         """Tell whether it sounds for that long, and is neither steady nor a click over and over."""
         active = np.count_nonzero(self.envelope >= self.active_db)
-        return bool(active >= hops) and self.spread_db >= _TELLING_DB and not self._is_click
+        return bool(active >= hops) and self.spread_db >= _DISTINCTIVE_DB and not self._is_click
 
     @cached_property
     def _is_click(self) -> bool:
@@ -132,13 +132,15 @@ def find_ties(sounds: Sequence[Sound]) -> list[Tie]:
     for same in by_hash.values():
         for i in same[1:]:
             union.join(same[0], i)
-    sure = [same[0] for same in by_hash.values() if sounds[same[0]].tells(_SURE_HOPS)]
-    for i, k in _near(sounds, sure):
+    certain = [same[0] for same in by_hash.values() if sounds[same[0]].is_distinctive(_CERTAIN_HOPS)]
+    for i, k in _near(sounds, certain):
         # Most pairs of many copies are of one set already.
         if union.root(i) != union.root(k) and _agree(sounds[i], sounds[k]):
             union.join(i, k)
     return [
-        Tie(same, plain=not sounds[same[0]].tells(_TELLING_HOPS)) for same in union.sets() if len(same) > 1
+        Tie(same, plain=not sounds[same[0]].is_distinctive(_DISTINCTIVE_HOPS))
+        for same in union.sets()
+        if len(same) > 1
     ]
 
 
@@ -154,14 +156,14 @@ def _near(sounds: Sequence[Sound], places: Sequence[int]) -> Iterator[tuple[int,
             continue
         table = np.stack([sounds[i].levels[:hops] for i in others])
         powers = np.einsum("nh,nh->n", table, table)
-        heard = np.count_nonzero(table > -_RANGE_DB, axis=1)
+        audible = np.count_nonzero(table > -_RANGE_DB, axis=1)
         allowed = np.array([sounds[i].tolerance_db for i in others])
         for first in range(0, len(own), _BLOCK):
             block = slice(first, min(first + _BLOCK, len(own)))
             apart = powers[block, None] + powers[None] - 2.0 * table[block] @ table.T
             # Twice the tolerance, as sums of large squares round: what passes is compared one by one.
             most = 4.0 * np.square(np.minimum(allowed[block, None], allowed[None]))
-            near = apart <= most * np.maximum(heard[block, None], heard[None])
+            near = apart <= most * np.maximum(audible[block, None], audible[None])
             for row, column in zip(*(found.tolist() for found in np.nonzero(near)), strict=True):
                 if column > first + row:
                     yield others[first + row], others[column]
@@ -171,8 +173,8 @@ def _agree(one: Sound, other: Sound) -> bool:
     """Tell whether two sounds are the same but for gain, rate, channels and encoding."""
     hops = min(len(one.levels), len(other.levels))
     a, b = one.levels[:hops], other.levels[:hops]
-    heard = (a > -_RANGE_DB) | (b > -_RANGE_DB)
-    if float(np.sqrt(np.mean(np.square(a - b)[heard]))) > min(one.tolerance_db, other.tolerance_db):
+    audible = (a > -_RANGE_DB) | (b > -_RANGE_DB)
+    if float(np.sqrt(np.mean(np.square(a - b)[audible]))) > min(one.tolerance_db, other.tolerance_db):
         return False
     if one.channels != other.channels:  # what peak and loudness are to levels depends on their sum
         return True

@@ -226,17 +226,17 @@ class PackReader:
     def integers(
         self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int
     ) -> tuple[NDArray[np.int16], int, float] | None:
-        """Return a chunk as it lies in the pack, without copying it.
+        """Return an excerpt as it lies in the pack, without copying it.
 
         Args:
             stem: Number of the stem in the catalog.
-            start_s: Where the chunk starts, in seconds; may be negative.
+            start_s: Where the excerpt starts, in seconds; may be negative.
             samples: Its length.
             sample_rate: Its rate in Hz.
             channels: Its channels.
 
         Returns:
-            int16 ``(channels, n)``, mapped and read-only: the part of the chunk that lies within the
+            int16 ``(channels, n)``, mapped and read-only: the part of the excerpt that lies within the
             stem; how many of ``samples`` come before it (silence, as what comes after it); and the factor
             from integers to samples. None where the stem is not in the pack, or at another rate or number of
             channels.

@@ -183,7 +183,7 @@ def _is_up_to_date(task: _Task, document: Mapping[str, Any]) -> bool:
 
 
 def _by_use(catalog: Catalog) -> list[int]:
-    """Return the usable stems, those first that are drawn most often per byte.
+    """Return the usable stems, those first that are sampled most often per byte.
 
     Corpora are equally likely, songs within a corpus, parts within a song, stems within a part.
     """
@@ -278,7 +278,7 @@ def pack_catalog(
         folder: Where to; by default within the catalog, where the dataset finds it by itself.
         sample_rate: The mixes' rate in Hz.
         channels: The mixes' channels.
-        budget_bytes: Most that the shards may take; stems drawn most often per byte come first.
+        budget_bytes: Most that the shards may take; stems sampled most often per byte come first.
         workers: Processes; None for one per processor.
         engine: ``local`` or ``ray``.
         progress: Show a progress bar on a terminal.

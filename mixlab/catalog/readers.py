@@ -52,7 +52,7 @@ _SHARED_BYTES = 32 * 1024 * 1024
 
 
 class Reader(Protocol):
-    """Reads chunks of a catalog's stems at the mix's rate; files and packs are the two ways to do it."""
+    """Reads excerpts of a catalog's stems at the mix's rate; files and packs are the two ways to do it."""
 
     def read(self, stem: int, start_s: float, samples: int, sample_rate: int, channels: int) -> FloatArray:
         """Return ``(channels, samples)`` of stem number ``stem`` from ``start_s`` on, silence outside."""

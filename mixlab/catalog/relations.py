@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mixlab.audio.faults import NEVER_DRAWN
+from mixlab.audio.faults import NEVER_SAMPLED
 from mixlab.audio.loudness import Measurement
 from mixlab.audio.time_stamps import Stamp, offsets_by_stamp
 from mixlab.catalog.copies import Sound, audio_groups, describe_ties, find_ties
@@ -15,13 +15,13 @@ from mixlab.corpora.base import Problem
 __all__ = ["place_by_stamps", "tie_by_audio"]
 
 
-def _is_heard(row: Row, measurement: Measurement) -> bool:
+def _is_audible(row: Row, measurement: Measurement) -> bool:
     return bool(row.nodes) and bool((measurement.envelope >= ACTIVITY_DB).any())
 
 
 def _corrupt(measurement: Measurement) -> bool:
     """Tell whether samples of no sound outshout a stem, so that its level says nothing of it."""
-    return not NEVER_DRAWN.isdisjoint(kind for kind, _ in measurement.problems)
+    return not NEVER_SAMPLED.isdisjoint(kind for kind, _ in measurement.problems)
 
 
 def place_by_stamps(
@@ -38,7 +38,7 @@ def place_by_stamps(
     """
     songs: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, (row, measurement) in enumerate(zip(rows, measurements, strict=True)):
-        if _is_heard(row, measurement):
+        if _is_audible(row, measurement):
             songs[row.corpus, row.entry.song].append(i)
     starts: dict[int, float] = {}
     problems = []
@@ -85,10 +85,10 @@ def _at(row: Row, offset_s: float) -> Row:
 
 def tie_by_audio(rows: Sequence[Row], measurements: Sequence[Measurement]) -> tuple[list[Row], list[Problem]]:
     """Add group keys ``audio:…`` to the rows of songs that share audio, and list what is there twice."""
-    heard = [
-        i for i, row in enumerate(rows) if _is_heard(row, measurements[i]) and not _corrupt(measurements[i])
+    audible = [
+        i for i, row in enumerate(rows) if _is_audible(row, measurements[i]) and not _corrupt(measurements[i])
     ]
-    sounds = [_sound(rows[i], measurements[i]) for i in heard]
+    sounds = [_sound(rows[i], measurements[i]) for i in audible]
     ties = find_ties(sounds)
     groups = audio_groups(sounds, ties)
     tied = [
@@ -98,7 +98,7 @@ def tie_by_audio(rows: Sequence[Row], measurements: Sequence[Measurement]) -> tu
         for row in rows
     ]
     paths = {
-        (f"{rows[i].corpus}/{rows[i].entry.song}", rows[i].entry.stem): rows[i].entry.path for i in heard
+        (f"{rows[i].corpus}/{rows[i].entry.song}", rows[i].entry.stem): rows[i].entry.path for i in audible
     }
     problems = []
     for finding in describe_ties(sounds, ties):

@@ -62,7 +62,7 @@ class Song:
         groups: Further keys that tie songs together, ``kind:value``.
         families: Families of its drawable stems.
         corpus_split: The corpus's own split, or ''.
-        usable: Something can be drawn from it; other songs do not count for the shares.
+        usable: Something can be sampled from it; other songs do not count for the shares.
         instruments: Nodes below the families that are certain to sound in its drawable stems.
     """
 
@@ -310,7 +310,7 @@ def empty_cells(songs: Iterable[Song], assignment: Mapping[str, str]) -> tuple[t
     return tuple((f, split) for f in families for split in SPLITS if (f, split) not in seen)
 
 
-class _Dealer:
+class _Assigner:
     """Deals clusters out, keeping count of songs per split, corpus and family."""
 
     def __init__(
@@ -386,7 +386,7 @@ class _Dealer:
                 cost += weight * n * (2 * gap + n) / total[name] ** 2
         return cost
 
-    def deal_rest(self) -> None:
+    def assign_rest(self) -> None:
         """Deal out what is left, big clusters first, each to where it is missed most."""
         rest = [k for k in range(len(self.groups)) if not self.split[k]]
         for k in sorted(rest, key=lambda k: -sum(self.corpora[k].values())):
@@ -406,19 +406,19 @@ def _by_artist(
     shares: Mapping[str, float] = SHARES,
 ) -> dict[str, str]:
     """Deal clusters out; a cluster with a song in ``placed`` goes to that split before all others."""
-    dealer = _Dealer(songs, clusters(songs) if groups is None else groups, seed, shares)
-    for k, group in enumerate(dealer.groups):
+    assigner = _Assigner(songs, clusters(songs) if groups is None else groups, seed, shares)
+    for k, group in enumerate(assigner.groups):
         if placed and songs[group[0]].key in placed:
-            dealer.put(k, placed[songs[group[0]].key])
-    for family in _rarest_first(dealer.families):
-        dealer.cover(dealer.families, dealer.in_families, family)
-    for corpus in _rarest_first(dealer.corpora):
-        dealer.cover(dealer.corpora, dealer.in_corpora, corpus)
-    for instrument in _rarest_first(dealer.instruments):
-        if sum(instrument in held for held in dealer.instruments) >= _COVERED_HOLDERS:
-            dealer.cover(dealer.instruments, dealer.in_instruments, instrument, needed=False)
-    dealer.deal_rest()
-    pairs = zip(dealer.groups, dealer.split, strict=True)
+            assigner.put(k, placed[songs[group[0]].key])
+    for family in _rarest_first(assigner.families):
+        assigner.cover(assigner.families, assigner.in_families, family)
+    for corpus in _rarest_first(assigner.corpora):
+        assigner.cover(assigner.corpora, assigner.in_corpora, corpus)
+    for instrument in _rarest_first(assigner.instruments):
+        if sum(instrument in held for held in assigner.instruments) >= _COVERED_HOLDERS:
+            assigner.cover(assigner.instruments, assigner.in_instruments, instrument, needed=False)
+    assigner.assign_rest()
+    pairs = zip(assigner.groups, assigner.split, strict=True)
     return {songs[i].key: split for group, split in pairs for i in group}
 
 

@@ -62,7 +62,7 @@ class Selection:
         corpora: Only these corpora; empty for all.
         splits: Only these splits; empty for all.
         node: Only stems in which this node of the instrument tree is certain to sound; '' for any.
-        state: All stems, or those that can be drawn, that cannot, or that have problems.
+        state: All stems, or those that can be sampled, that cannot, or that have problems.
         text: Only stems with this text in key, artist, title or labels; case does not matter.
     """
 
@@ -80,7 +80,7 @@ class Totals:
     Attributes:
         songs: Number of songs.
         stems: Number of stems.
-        usable: Stems that can be drawn: their instrument is known and they sound.
+        usable: Stems that can be sampled: their instrument is known and they sound.
         hours: Length of all stems.
         active_hours: Their time at or above the activity threshold.
     """
@@ -289,16 +289,16 @@ def _count(
     cell = kind * n_groups + place
     stems = np.bincount(cell, minlength=shape[0] * n_groups).reshape(shape)
     active_s = np.bincount(cell, catalog.column("active_s")[rows], shape[0] * n_groups).reshape(shape)
-    sure = present.astype(np.float64)
+    certain = present.astype(np.float64)
     songs = np.zeros((present.shape[1], n_groups), dtype=np.int64)
     for column in range(n_groups):
         here = place == column
         if here.any():
             songs[:, column] = _count_songs(kind[here], song[here], present)
     return _Counts(
-        np.rint(sure.T @ stems).astype(np.int64),
+        np.rint(certain.T @ stems).astype(np.int64),
         songs,
-        sure.T @ active_s / 3600,
+        certain.T @ active_s / 3600,
         np.rint(unknown.astype(np.float64).T @ stems).astype(np.int64),
     )
 
@@ -441,9 +441,9 @@ def histogram(catalog: Catalog, selection: Selection, quantity: str) -> Histogra
         table = _bin(sizes, _step(sizes))
         return Histogram(table.assign(to=table["to"] - 1), "stems", "songs")
     duration_s = catalog.column("duration_s")[rows].astype(np.float64)
-    heard = duration_s > 0
+    with_audio = duration_s > 0
     if quantity == "duration":
-        values, unit = duration_s[heard], "s"
+        values, unit = duration_s[with_audio], "s"
         table = _bin(values, _step(values), first=0)
     elif quantity == "loudness":
         values, unit = catalog.column("loudness_lufs")[rows].astype(np.float64), "LUFS"
@@ -451,7 +451,7 @@ def histogram(catalog: Catalog, selection: Selection, quantity: str) -> Histogra
         table = _bin(values, _LOUDNESS_STEP)
     else:
         # A last hop that the file fills only in part counts as a whole one.
-        share = 100.0 * catalog.column("active_s")[rows][heard] / duration_s[heard]
+        share = 100.0 * catalog.column("active_s")[rows][with_audio] / duration_s[with_audio]
         values, unit = np.minimum(share, 100.0), "%"
         table = _bin(values, _SHARE_STEP, first=0, end=round(100 / _SHARE_STEP))
     return Histogram(table, unit, "stems", len(rows) - len(values))

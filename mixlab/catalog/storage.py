@@ -91,7 +91,7 @@ SCHEMA = pa.schema(
 WRITTEN_COLUMNS = ("split", "hop_offset", "n_hops", "active_offset")
 """Columns that follow from the others; whoever builds a catalog decides the rest."""
 
-# What a drawn mix can depend on. Left out: times, absolute roots, loudness and the hash of the audio (the
+# What a sampled mix can depend on. Left out: times, absolute roots, loudness and the hash of the audio (the
 # last bits of lossy files may differ between machines) and the split, which is hashed on top so that a view
 # can change it.
 _HASHED = (

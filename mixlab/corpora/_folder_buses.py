@@ -76,7 +76,7 @@ class _Judged:
     below: Parts
     says: str
     titles: Parts
-    coherent: bool
+    consistent: bool
 
     def forms(self) -> list[str]:
         return ["/".join(map(_key, (*self.below, title))) for title in self.titles]
@@ -313,11 +313,11 @@ class Names:
         if _SONG_WORDS.isdisjoint(words) and (not telling or self.parser.is_known(telling)):
             says = _INSTRUMENT if self.parser.names_instrument(telling) else _NOTHING
         own = self.families(telling) if says == _INSTRUMENT else frozenset()
-        coherent = not own or not (of := self.families(folder.name)) or not of.isdisjoint(own)
+        consistent = not own or not (of := self.families(folder.name)) or not of.isdisjoint(own)
         if below and says != _SONG:
-            return _Judged(file, folder, below, _SONG, ("",), coherent)
+            return _Judged(file, folder, below, _SONG, ("",), consistent)
         titles = (file.name, *self._without_instrument(file.name, folder))
-        return _Judged(file, folder, below, says, titles, coherent)
+        return _Judged(file, folder, below, says, titles, consistent)
 
     def _without_instrument(self, name: str, folder: Node) -> list[str]:
         """Return the name without the folder's instrument, where it begins or ends with that."""
@@ -362,8 +362,8 @@ def _best(file: _Judged, holders: dict[str, set[Parts]]) -> str:
 def _are_titles(sounding: Sequence[_Judged]) -> bool:
     """Return whether most files sound like anything but their folder, or like those of another folder."""
     holders = _holders(sounding)
-    strange = {key for file in sounding if not file.coherent for key in file.forms()}
-    odd = [file for file in sounding if not file.coherent]
+    strange = {key for file in sounding if not file.consistent for key in file.forms()}
+    odd = [file for file in sounding if not file.consistent]
     again = [
         file for file in sounding if any(key in strange and len(holders[key]) > 1 for key in file.forms())
     ]

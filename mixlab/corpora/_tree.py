@@ -313,13 +313,13 @@ class TreeScan:
         if folder is None:
             return None
         order = (path.suffix.lower(), *LOSSLESS_SUFFIXES)
-        twins = [
+        matches = [
             (order.index(ending), entry.name)
             for entry in self.listing(folder)
             if entry.is_file and (ending := Path(entry.name).suffix.lower()) in order
             if form(Path(entry.name).stem) == form(path.stem)
         ]
-        return next((folder / name for _, name in sorted(twins) if self._may_read(folder / name)), None)
+        return next((folder / name for _, name in sorted(matches) if self._may_read(folder / name)), None)
 
     def folder(self, path: Path) -> Path | None:
         """Return the folder at ``path``, below the root and in whatever case and Unicode form."""

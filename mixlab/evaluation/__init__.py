@@ -16,23 +16,23 @@ from mixlab.evaluation.bootstrap import (
 )
 from mixlab.evaluation.calibration import N_BINS, Calibration, brier_score, expected_calibration_error
 from mixlab.evaluation.metrics import (
-    Coherence,
+    Consistency,
     Hierarchical,
     Thresholds,
     average_precision,
+    class_prevalence,
     close_upwards,
-    coherence,
+    consistency,
     decide,
     fit_thresholds,
     hierarchical,
     masked_bce,
     precision_recall_f1,
-    prior_probabilities,
     roc_auc,
 )
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
-from mixlab.evaluation.results import Averages, ClassScores, CoherentScores, LevelScores, SplitScores
-from mixlab.evaluation.scoring import ScoredSplits, coherent_thresholds, score_split, score_splits
+from mixlab.evaluation.results import Averages, ClassScores, ConsistentScores, LevelScores, SplitScores
+from mixlab.evaluation.scoring import ScoredSplits, consistent_thresholds, score_split, score_splits
 
 __all__ = [
     "MAX_UNDEFINED",
@@ -41,9 +41,9 @@ __all__ = [
     "Averages",
     "Calibration",
     "ClassScores",
-    "Coherence",
-    "CoherentScores",
     "Comparison",
+    "Consistency",
+    "ConsistentScores",
     "Difference",
     "Hierarchical",
     "Interval",
@@ -55,17 +55,17 @@ __all__ = [
     "bootstrap_weights",
     "brier_score",
     "check_same_items",
+    "class_prevalence",
     "close_upwards",
-    "coherence",
-    "coherent_thresholds",
     "compare",
+    "consistency",
+    "consistent_thresholds",
     "decide",
     "expected_calibration_error",
     "fit_thresholds",
     "hierarchical",
     "masked_bce",
     "precision_recall_f1",
-    "prior_probabilities",
     "roc_auc",
     "score_split",
     "score_splits",

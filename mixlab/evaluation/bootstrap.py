@@ -1,4 +1,4 @@
-"""Intervals by drawing songs with replacement, for all resamples and classes at once."""
+"""Intervals by sampling songs with replacement, for all resamples and classes at once."""
 
 import math
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ class Interval:
 
 
 def bootstrap_weights(groups: Sequence[str], n_resamples: int, seed: int) -> Floats | None:
-    """Return ``(n_resamples, N)`` item counts of songs drawn with replacement.
+    """Return ``(n_resamples, N)`` item counts of songs sampled with replacement.
 
-    Mixes from one song are alike, so whole songs are drawn. None where there is nothing to draw: fewer
+    Mixes from one song are alike, so whole songs are sampled. None where there is nothing to draw: fewer
     than two songs, or no resamples asked for.
     """
     unique, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)

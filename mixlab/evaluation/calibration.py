@@ -17,7 +17,7 @@ N_BINS = 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """Means over classes, beside those of the prior baseline.
+    """Means over classes, beside those of the chance-level baseline.
 
     Where the frequencies of validation hold, the baseline's calibration error is small although it knows
     nothing of the mix: only the Brier score tells it from a model that does.
@@ -25,16 +25,16 @@ class Calibration:
     Attributes:
         ece: Mean expected calibration error over the classes with known targets.
         brier: Mean Brier score over the same.
-        prior_ece: The baseline's.
-        prior_brier: The baseline's.
+        chance_ece: The baseline's.
+        chance_brier: The baseline's.
         n_bins: Bins behind ``ece``.
         undefined: Classes without known targets, which are left out.
     """
 
     ece: float
     brier: float
-    prior_ece: float
-    prior_brier: float
+    chance_ece: float
+    chance_brier: float
     n_bins: int
     undefined: int
 
@@ -70,13 +70,13 @@ def brier_score(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Float
     return result
 
 
-def calibration(ece: Floats, brier: Floats, prior_ece: Floats, prior_brier: Floats) -> Calibration:
+def calibration(ece: Floats, brier: Floats, chance_ece: Floats, chance_brier: Floats) -> Calibration:
     """Return the means of values per class ``(C,)``."""
     return Calibration(
         ece=mean_defined(ece),
         brier=mean_defined(brier),
-        prior_ece=mean_defined(prior_ece),
-        prior_brier=mean_defined(prior_brier),
+        chance_ece=mean_defined(chance_ece),
+        chance_brier=mean_defined(chance_brier),
         n_bins=N_BINS,
         undefined=count_undefined(ece),
     )

@@ -137,7 +137,7 @@ def confusions(table: SplitTable, thresholds: ArrayLike, *, least: int = 1) -> t
 
 @dataclass(frozen=True)
 class TreeBox:
-    """Where a class stands in a drawing of the tree: a box per class, children to the right.
+    """Where a class stands in a sampling of the tree: a box per class, children to the right.
 
     Attributes:
         column: The class.

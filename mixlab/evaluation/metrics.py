@@ -1,4 +1,4 @@
-"""Scores per class and over a hierarchy, thresholds, and the prior baseline."""
+"""Scores per class and over a hierarchy, thresholds, and the chance-level baseline."""
 
 import math
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from mixlab.evaluation.arrays import Bools, Floats, check_arrays, divide
 
 __all__ = [
-    "Coherence",
+    "Consistency",
     "Hierarchical",
     "Thresholds",
     "average_precision",
+    "class_prevalence",
     "close_upwards",
-    "coherence",
+    "consistency",
     "decide",
     "fit_thresholds",
     "hierarchical",
     "masked_bce",
     "precision_recall_f1",
     "prf",
-    "prior_probabilities",
     "roc_auc",
 ]
 
@@ -59,7 +59,7 @@ class Hierarchical:
 
 
 @dataclass(frozen=True)
-class Coherence:
+class Consistency:
     """How often predictions contradict the tree, over all (mix, child, parent) triples with both known.
 
     Attributes:
@@ -158,7 +158,7 @@ def roc_auc(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Floats:
     return result
 
 
-def prior_probabilities(targets: ArrayLike, mask: ArrayLike) -> Floats:
+def class_prevalence(targets: ArrayLike, mask: ArrayLike) -> Floats:
     """Return each class's frequency among its known cells, ``(k + 1) / (n + 2)``.
 
     The added counts keep the baseline's loss finite for a class that was never (or always) seen.
@@ -194,9 +194,9 @@ def hierarchical(
     return Hierarchical(float(p), float(r), float(f))
 
 
-def coherence(
+def consistency(
     scores: ArrayLike, decisions: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
-) -> Coherence:
+) -> Consistency:
     """Count contradictions between children and their parents where both are known, before any repair."""
     s, d, m = np.asarray(scores, np.float64), np.asarray(decisions, np.bool_), np.asarray(mask, np.bool_)
     pairs = [(child, parent) for child, parent in enumerate(parents) if parent is not None]
@@ -204,7 +204,7 @@ def coherence(
     known = m[:, children] & m[:, parents_]
     total = int(known.sum())
     if not total:
-        return Coherence(0, math.nan, math.nan)
+        return Consistency(0, math.nan, math.nan)
     above = (s[:, children] > s[:, parents_]) & known
     alone = d[:, children] & ~d[:, parents_] & known
-    return Coherence(total, float(above.sum() / total), float(alone.sum() / total))
+    return Consistency(total, float(above.sum() / total), float(alone.sum() / total))

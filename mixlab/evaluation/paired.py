@@ -137,7 +137,7 @@ def compare(
 ) -> Comparison:
     """Compare two models on the mixes of one split.
 
-    In each resample the same songs are drawn for both, so what makes a song hard for either cancels
+    In each resample the same songs are sampled for both, so what makes a song hard for either cancels
     out: the interval of the difference is narrower than two separate intervals suggest.
 
     Args:
@@ -168,8 +168,8 @@ def compare(
         kind: tuple(_row(name, songs, columns, sides, kind, level) for name, songs, columns in rows)
         for kind in ("average_precision", "f1", "roc_auc")
     }
-    drawn = [side.drawn.micro_f1 for side in sides if side.drawn is not None]
-    micro = _difference("micro", every, [side.micro_f1 for side in sides], drawn, level)
+    resampled = [side.resampled.micro_f1 for side in sides if side.resampled is not None]
+    micro = _difference("micro", every, [side.micro_f1 for side in sides], resampled, level)
     return Comparison(
         split=split,
         n_items=len(first),
@@ -187,7 +187,7 @@ class _Side:
 
     values: dict[str, Floats]
     micro_f1: float
-    drawn: Resampled | None
+    resampled: Resampled | None
 
 
 def _side(run: Predictions, part: Predictions, weights: Floats | None) -> _Side:
@@ -221,21 +221,21 @@ def _row(
     defined = np.isfinite(values[0]) & np.isfinite(values[1])
     if not defined.any():
         return Difference(name, songs, math.nan, math.nan, math.nan)
-    drawn = [
-        getattr(side.drawn, kind)[:, columns[defined]].mean(axis=1)
+    resampled = [
+        getattr(side.resampled, kind)[:, columns[defined]].mean(axis=1)
         for side in sides
-        if side.drawn is not None
+        if side.resampled is not None
     ]
-    return _difference(name, songs, [float(v[defined].mean()) for v in values], drawn, level)
+    return _difference(name, songs, [float(v[defined].mean()) for v in values], resampled, level)
 
 
 def _difference(
-    name: str, songs: int, values: Sequence[float], drawn: Sequence[Floats], level: float
+    name: str, songs: int, values: Sequence[float], resampled: Sequence[Floats], level: float
 ) -> Difference:
     plain = Difference(name, songs, values[0], values[1], values[1] - values[0])
-    if not drawn:
+    if not resampled:
         return plain
-    samples = drawn[1] - drawn[0]
+    samples = resampled[1] - resampled[0]
     defined = samples[np.isfinite(samples)]
     return replace(
         plain,

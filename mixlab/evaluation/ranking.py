@@ -23,7 +23,7 @@ class Ranking:
         low: Lower end of its 95 % interval over songs; NaN where there is none.
         high: Its upper end.
         auc: ROC-AUC.
-        prior_f1: F1 of predicting the class always: what any model should beat.
+        chance_f1: F1 of predicting the class always: what any model should beat.
         macro_ap: Mean of ``ap`` (mAP).
         macro_auc: Mean of ``auc``.
         ap_interval: Of ``macro_ap``.
@@ -39,7 +39,7 @@ class Ranking:
     low: Floats
     high: Floats
     auc: Floats
-    prior_f1: Floats
+    chance_f1: Floats
     macro_ap: float
     macro_auc: float
     ap_interval: Interval | None = None
@@ -86,7 +86,7 @@ def ranking_of(table: SplitTable, report: Mapping[str, Any] | None) -> Ranking:
         low=np.array([math.nan if end is None else end.low for end in ends]),
         high=np.array([math.nan if end is None else end.high for end in ends]),
         auc=_column(rows, "roc_auc"),
-        prior_f1=_column(rows, "prior_f1"),
+        chance_f1=_column(rows, "chance_f1"),
         macro_ap=_number(macro["average_precision"]),
         macro_auc=_number(macro["roc_auc"]),
         ap_interval=_interval(macro["average_precision_interval"]),

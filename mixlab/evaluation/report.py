@@ -84,12 +84,12 @@ _DECISIONS = (
     "R",
     "F1",
     "95 %",
-    "prior F1",
+    "chance F1",
     "threshold",
     "oracle F1",
 )
 
-_RANKING = ("class", "AP", "95 %", "prior AP", "ROC-AUC", "ECE", "prior ECE", "Brier", "prior Brier")
+_RANKING = ("class", "AP", "95 %", "chance AP", "ROC-AUC", "ECE", "chance ECE", "Brier", "chance Brier")
 
 
 def score_tables(scores: SplitScores) -> tuple[Table, Table]:
@@ -107,7 +107,7 @@ def score_tables(scores: SplitScores) -> tuple[Table, Table]:
             str(k.songs),
             *_numbers(k.precision, k.recall, k.f1),
             _range(k.f1_interval),
-            _number(k.prior_f1),
+            _number(k.chance_f1),
             _number(k.threshold) + ("" if k.threshold_fitted else "*"),
             _number(k.oracle_f1),
         )
@@ -118,15 +118,15 @@ def score_tables(scores: SplitScores) -> tuple[Table, Table]:
             k.name,
             _number(k.average_precision),
             _range(k.average_precision_interval),
-            *_numbers(k.prior_average_precision, k.roc_auc, k.ece, k.prior_ece, k.brier, k.prior_brier),
+            *_numbers(k.chance_average_precision, k.roc_auc, k.ece, k.chance_ece, k.brier, k.chance_brier),
         )
         for k in scores.classes
     ]
-    for name, a, prior, oracle, calibration in averages:
-        f1 = (*_numbers(a.precision, a.recall, a.f1), _range(a.f1_interval), _number(prior.f1))
+    for name, a, chance, oracle, calibration in averages:
+        f1 = (*_numbers(a.precision, a.recall, a.f1), _range(a.f1_interval), _number(chance.f1))
         decisions.append((name, "", "", *f1, "", oracle))
         ap = (_number(a.average_precision), _range(a.average_precision_interval))
-        ranking.append((name, *ap, *_numbers(prior.average_precision, a.roc_auc), *calibration))
+        ranking.append((name, *ap, *_numbers(chance.average_precision, a.roc_auc), *calibration))
     return (
         Table("decisions, at thresholds fitted on validation", _DECISIONS, tuple(decisions), len(averages)),
         Table("scores, without any threshold", _RANKING, tuple(ranking), len(averages)),
@@ -135,18 +135,20 @@ def score_tables(scores: SplitScores) -> tuple[Table, Table]:
 
 def _averages(scores: SplitScores) -> Iterator[tuple[str, Averages, Averages, str, tuple[str, ...]]]:
     """Yield the rows of averages: name, scores, baseline, oracle F1, calibration."""
-    whole = (scores.macro, scores.prior_macro, scores.oracle_f1, scores.calibration)
-    levels = [(k.name, k.macro, k.prior_macro, k.oracle_f1, k.calibration) for k in scores.levels]
-    for name, a, prior, oracle, c in (("macro", *whole), *levels):
-        calibration = ("-",) * 4 if c is None else _numbers(c.ece, c.prior_ece, c.brier, c.prior_brier)
-        yield name, a, prior, _number(oracle), calibration
-    yield "micro", scores.micro, scores.prior_micro, "", ("",) * 4
+    whole = (scores.macro, scores.chance_macro, scores.oracle_f1, scores.calibration)
+    levels = [(k.name, k.macro, k.chance_macro, k.oracle_f1, k.calibration) for k in scores.levels]
+    for name, a, chance, oracle, c in (("macro", *whole), *levels):
+        calibration = ("-",) * 4 if c is None else _numbers(c.ece, c.chance_ece, c.brier, c.chance_brier)
+        yield name, a, chance, _number(oracle), calibration
+    yield "micro", scores.micro, scores.chance_micro, "", ("",) * 4
 
 
 def summary_lines(scores: SplitScores) -> list[str]:
     """Return what the tables leave to say: loss, undefined classes, intervals, thresholds, hierarchy."""
     macro, n_classes = scores.macro, len(scores.classes)
-    lines = [f"loss {_number(scores.loss)} (prior {_number(scores.prior_loss)}), over known targets only"]
+    lines = [
+        f"loss {_number(scores.loss)} (chance level {_number(scores.chance_loss)}), over known targets only"
+    ]
     lines.append(
         f"macro averages over {n_classes - macro.f1_undefined} of {n_classes} classes for F1, "
         f"{n_classes - macro.average_precision_undefined} for AP, {n_classes - macro.roc_auc_undefined} for "
@@ -180,21 +182,21 @@ def summary_lines(scores: SplitScores) -> list[str]:
 
 def _hierarchy_lines(scores: SplitScores) -> list[str]:
     # A label set without parents has no hierarchy to speak of.
-    if scores.hierarchical is None or scores.coherence is None or not scores.coherence.pairs:
+    if scores.hierarchical is None or scores.consistency is None or not scores.consistency.pairs:
         return []
-    h, c = scores.hierarchical, scores.coherence
+    h, c = scores.hierarchical, scores.consistency
     lines = [
         f"hierarchical P {_number(h.precision)}, R {_number(h.recall)}, F1 {_number(h.f1)}",
         f"a child scores above its parent in {100 * c.score_violations:.1f} % of {c.pairs} pairs, and is "
         f"predicted without it in {100 * c.decision_violations:.1f} %",
     ]
-    if scores.coherent is not None:
-        k = scores.coherent
+    if scores.consistent is not None:
+        k = scores.consistent
         lines.append(
-            f"made coherent (a family scores at least what its instruments do): macro F1 "
+            f"made hierarchy-consistent (a family scores at least what its instruments do): macro F1 "
             f"{_number(k.macro.f1)}, macro AP {_number(k.macro.average_precision)}, hierarchical F1 "
-            f"{_number(k.hierarchical.f1)}; contradictions {100 * k.coherence.score_violations:.1f} % and "
-            f"{100 * k.coherence.decision_violations:.1f} %"
+            f"{_number(k.hierarchical.f1)}; contradictions {100 * k.consistency.score_violations:.1f} % and "
+            f"{100 * k.consistency.decision_violations:.1f} %"
         )
     return lines
 

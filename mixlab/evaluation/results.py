@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from mixlab.evaluation.bootstrap import Interval
 from mixlab.evaluation.calibration import Calibration
-from mixlab.evaluation.metrics import Coherence, Hierarchical
+from mixlab.evaluation.metrics import Consistency, Hierarchical
 
-__all__ = ["Averages", "ClassScores", "CoherentScores", "LevelScores", "SplitScores"]
+__all__ = ["Averages", "ClassScores", "ConsistentScores", "LevelScores", "SplitScores"]
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ class ClassScores:
         roc_auc: NaN unless both positives and negatives are known.
         threshold: Decision threshold, fitted on validation.
         threshold_fitted: False where validation had no positive and 0.5 was taken.
-        prior: The class's frequency on validation, which the baseline predicts for every mix.
-        prior_f1: F1 of the baseline at its best threshold, which is to predict always.
-        prior_average_precision: Average precision of the baseline: the prevalence in this split.
+        validation_prevalence: The class's frequency on validation, which the baseline predicts for every mix.
+        chance_f1: F1 of the baseline at its best threshold, which is to predict always.
+        chance_average_precision: Average precision of the baseline: the prevalence in this split.
         f1_interval: Bootstrap interval over songs; None where fewer than ``MIN_SONGS`` songs hold positives.
         average_precision_interval: As ``f1_interval``.
         oracle_threshold: The threshold that this split's own targets like best. Never used for decisions.
         oracle_f1: F1 at the oracle threshold: what no honest threshold can exceed.
         ece: Expected calibration error; NaN without known targets.
         brier: Brier score; NaN without known targets.
-        prior_ece: Expected calibration error of the baseline.
-        prior_brier: Brier score of the baseline.
+        chance_ece: Expected calibration error of the baseline.
+        chance_brier: Brier score of the baseline.
     """
 
     name: str
@@ -52,17 +52,17 @@ class ClassScores:
     roc_auc: float
     threshold: float
     threshold_fitted: bool
-    prior: float
-    prior_f1: float
-    prior_average_precision: float
+    validation_prevalence: float
+    chance_f1: float
+    chance_average_precision: float
     f1_interval: Interval | None = None
     average_precision_interval: Interval | None = None
     oracle_threshold: float = math.nan
     oracle_f1: float = math.nan
     ece: float = math.nan
     brier: float = math.nan
-    prior_ece: float = math.nan
-    prior_brier: float = math.nan
+    chance_ece: float = math.nan
+    chance_brier: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class LevelScores:
         name: ``families`` are the outputs that none other contains, ``instruments`` all below them.
         n_classes: Outputs of the level; ``macro`` counts those it leaves out.
         macro: Means over the level's classes.
-        prior_macro: The baseline's.
+        chance_macro: The baseline's.
         oracle_f1: Mean of ``ClassScores.oracle_f1``.
         calibration: Means over the level's classes.
     """
@@ -107,47 +107,47 @@ class LevelScores:
     name: str
     n_classes: int
     macro: Averages
-    prior_macro: Averages
+    chance_macro: Averages
     oracle_f1: float
     calibration: Calibration
 
 
 @dataclass(frozen=True)
-class CoherentScores:
-    """Scores after ``taxonomy.hierarchy.coherent_max``, with thresholds fitted on validation for these.
+class ConsistentScores:
+    """Scores after ``taxonomy.hierarchy.consistent_max``, with thresholds fitted on validation for these.
 
     Decisions are closed upwards: a class that is predicted brings in its ancestors, whatever their own
-    thresholds say. So neither scores nor decisions contradict the tree, which ``coherence`` shows.
+    thresholds say. So neither scores nor decisions contradict the tree, which ``consistency`` shows.
     """
 
     macro: Averages
     micro: Averages
     hierarchical: Hierarchical
-    coherence: Coherence
+    consistency: Consistency
 
 
 @dataclass(frozen=True)
 class SplitScores:
-    """Everything computed for one split, beside the prior baseline.
+    """Everything computed for one split, beside the chance-level baseline.
 
     Attributes:
         split: Name of the split.
         n_items: Mixes.
         n_groups: Songs.
-        n_resamples: Bootstrap resamples that were drawn: 0 for a single song.
+        n_resamples: Bootstrap resamples that were sampled: 0 for a single song.
         loss: Mean binary cross-entropy over known cells.
         classes: Scores per class.
         macro: Means over the classes.
         micro: All known cells pooled.
-        prior_loss: The baseline's loss.
-        prior_macro: The baseline's means.
-        prior_micro: The baseline's pooled scores.
+        chance_loss: The baseline's loss.
+        chance_macro: The baseline's means.
+        chance_micro: The baseline's pooled scores.
         hierarchical: Hierarchical P, R and F1 of the model as it is; None without parents.
-        coherence: Contradictions of the model as it is; None without parents.
+        consistency: Contradictions of the model as it is; None without parents.
         oracle_f1: Mean F1 at thresholds fitted on this split itself: an upper bound, never a result.
         calibration: Means over the classes.
         levels: Families and instruments apart; empty where the label set has one level.
-        coherent: The same model made coherent; None where the label set has one level.
+        consistent: The same model made hierarchy-consistent; None where the label set has one level.
     """
 
     split: str
@@ -158,12 +158,12 @@ class SplitScores:
     classes: tuple[ClassScores, ...]
     macro: Averages
     micro: Averages
-    prior_loss: float
-    prior_macro: Averages
-    prior_micro: Averages
+    chance_loss: float
+    chance_macro: Averages
+    chance_micro: Averages
     hierarchical: Hierarchical | None
-    coherence: Coherence | None
+    consistency: Consistency | None
     oracle_f1: float = math.nan
     calibration: Calibration | None = None
     levels: tuple[LevelScores, ...] = ()
-    coherent: CoherentScores | None = None
+    consistent: ConsistentScores | None = None

@@ -22,22 +22,22 @@ from mixlab.evaluation.calibration import Calibration, brier_score, calibration,
 from mixlab.evaluation.metrics import (
     Thresholds,
     average_precision,
+    class_prevalence,
     close_upwards,
-    coherence,
+    consistency,
     decide,
     fit_thresholds,
     hierarchical,
     masked_bce,
     precision_recall_f1,
     prf,
-    prior_probabilities,
     roc_auc,
 )
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.results import Averages, ClassScores, CoherentScores, LevelScores, SplitScores
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, coherent_max, output_levels
+from mixlab.evaluation.results import Averages, ClassScores, ConsistentScores, LevelScores, SplitScores
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max, output_levels
 
-__all__ = ["ScoredSplits", "coherent_thresholds", "score_split", "score_splits"]
+__all__ = ["ScoredSplits", "consistent_thresholds", "score_split", "score_splits"]
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,20 @@ class ScoredSplits:
     Attributes:
         splits: Scores by split.
         thresholds: For the model's scores as they are.
-        coherent: For its scores after ``coherent_max``; None where the label set has one level.
+        consistent: For its scores after ``consistent_max``; None where the label set has one level.
     """
 
     splits: dict[str, SplitScores]
     thresholds: Thresholds
-    coherent: Thresholds | None
+    consistent: Thresholds | None
 
     def card(self) -> dict[str, dict[str, float]]:
-        """Return what a model's card keeps: ``thresholds`` and ``coherent_thresholds`` by class.
+        """Return what a model's card keeps: ``thresholds`` and ``consistent_thresholds`` by class.
 
-        The latter are for scores after ``coherent_max``; where the label set has one level they are equal.
+        The latter are for scores after ``consistent_max``; where the label set has one level they are equal.
         """
         names = [k.name for k in next(iter(self.splits.values())).classes]
-        kinds = {"thresholds": self.thresholds, "coherent_thresholds": self.coherent or self.thresholds}
+        kinds = {"thresholds": self.thresholds, "consistent_thresholds": self.consistent or self.thresholds}
         return {kind: dict(zip(names, fitted.values.tolist(), strict=True)) for kind, fitted in kinds.items()}
 
 
@@ -103,7 +103,7 @@ def _per_class(cells: _Cells) -> _PerClass:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is computed once and goes into several tables; ``weights`` and ``drawn`` are the bootstrap's."""
+    """What is computed once and goes into several tables; ``weights`` and ``sampled`` are the bootstrap's."""
 
     cells: _Cells
     always: _Cells
@@ -112,15 +112,15 @@ class _Measured:
     oracle: Thresholds
     oracle_f1: Floats
     weights: Floats | None
-    drawn: Resampled | None
+    resampled: Resampled | None
     level: float
 
 
 def _measure(
-    cells: _Cells, prior: ArrayLike, groups: Sequence[str], n_resamples: int, seed: int, level: float
+    cells: _Cells, prevalence: ArrayLike, groups: Sequence[str], n_resamples: int, seed: int, level: float
 ) -> _Measured:
-    prior_s = np.broadcast_to(np.asarray(prior, np.float64), cells.s.shape)
-    always = replace(cells, s=prior_s, d=np.ones(prior_s.shape, np.bool_))
+    chance_s = np.broadcast_to(np.asarray(prevalence, np.float64), cells.s.shape)
+    always = replace(cells, s=chance_s, d=np.ones(chance_s.shape, np.bool_))
     oracle = fit_thresholds(cells.s, cells.t, cells.m)
     weights = bootstrap_weights(groups, n_resamples, seed)
     return _Measured(
@@ -131,12 +131,12 @@ def _measure(
         oracle=oracle,
         oracle_f1=precision_recall_f1(decide(cells.s, oracle.values), cells.t, cells.m)[2],
         weights=weights,
-        drawn=None if weights is None else resample(cells.s, cells.d, cells.t, cells.m, weights),
+        resampled=None if weights is None else resample(cells.s, cells.d, cells.t, cells.m, weights),
         level=level,
     )
 
 
-def _macro(values: _PerClass, drawn: Resampled | None, level: float) -> Averages:
+def _macro(values: _PerClass, resampled: Resampled | None, level: float) -> Averages:
     averages = Averages(
         precision=mean_defined(values.precision),
         recall=mean_defined(values.recall),
@@ -147,11 +147,11 @@ def _macro(values: _PerClass, drawn: Resampled | None, level: float) -> Averages
         average_precision_undefined=count_undefined(values.average_precision),
         roc_auc_undefined=count_undefined(values.roc_auc),
     )
-    if drawn is None:
+    if resampled is None:
         return averages
-    f1, f1_dropped = interval_of_mean(drawn.f1, values.f1, level)
-    ap, ap_dropped = interval_of_mean(drawn.average_precision, values.average_precision, level)
-    auc, auc_dropped = interval_of_mean(drawn.roc_auc, values.roc_auc, level)
+    f1, f1_dropped = interval_of_mean(resampled.f1, values.f1, level)
+    ap, ap_dropped = interval_of_mean(resampled.average_precision, values.average_precision, level)
+    auc, auc_dropped = interval_of_mean(resampled.roc_auc, values.roc_auc, level)
     return replace(
         averages,
         f1_dropped=f1_dropped,
@@ -163,7 +163,7 @@ def _macro(values: _PerClass, drawn: Resampled | None, level: float) -> Averages
     )
 
 
-def _micro(cells: _Cells, drawn: Resampled | None, level: float) -> Averages:
+def _micro(cells: _Cells, resampled: Resampled | None, level: float) -> Averages:
     s, d, t, m = cells.s, cells.d, cells.t, cells.m
     p, r, f = prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())
     flat = s[m][:, None], t[m][:, None], np.ones((int(m.sum()), 1), np.bool_)
@@ -173,7 +173,7 @@ def _micro(cells: _Cells, drawn: Resampled | None, level: float) -> Averages:
         f1=float(f),
         average_precision=float(average_precision(*flat)[0]),
         roc_auc=float(roc_auc(*flat)[0]),
-        f1_interval=None if drawn is None else interval_of(drawn.micro_f1, level),
+        f1_interval=None if resampled is None else interval_of(resampled.micro_f1, level),
     )
 
 
@@ -185,15 +185,15 @@ def score_split(
     mask: ArrayLike,
     *,
     thresholds: Thresholds,
-    prior: ArrayLike,
+    prevalence: ArrayLike,
     groups: Sequence[str],
     parents: Sequence[int | None] | None = None,
-    coherent: Thresholds | None = None,
+    consistent: Thresholds | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
 ) -> SplitScores:
-    """Compute every score of one split, and those of the prior baseline beside them.
+    """Compute every score of one split, and those of the chance-level baseline beside them.
 
     The baseline gives every mix each class's validation frequency; at its best threshold it predicts the
     class always, so its F1 is ``2p / (1 + p)`` and its average precision ``p`` at prevalence ``p``.
@@ -205,10 +205,10 @@ def score_split(
         targets: ``(N, C)`` targets.
         mask: ``(N, C)`` True where known.
         thresholds: Fitted on validation (``fit_thresholds``).
-        prior: ``(C,)`` frequencies on validation (``prior_probabilities``).
-        groups: N song ids; bootstrap intervals draw songs.
+        prevalence: ``(C,)`` frequencies on validation (``class_prevalence``).
+        groups: N song ids; bootstrap intervals sample songs.
         parents: Parent output of each class, for the hierarchical scores; None leaves them out.
-        coherent: Fitted on validation (``coherent_thresholds``); None takes ``thresholds``.
+        consistent: Fitted on validation (``consistent_thresholds``); None takes ``thresholds``.
         n_resamples: Bootstrap resamples; 0 leaves intervals out.
         seed: Seed of the bootstrap.
         level: Coverage of the intervals.
@@ -222,7 +222,9 @@ def score_split(
             f"Expected at least one mix, {s.shape[1]} names and {len(s)} groups; got {len(s)} mixes, "
             f"{len(names)} names and {len(groups)} groups."
         )
-    known = _measure(_Cells(s, decide(s, thresholds.values), t, m), prior, groups, n_resamples, seed, level)
+    known = _measure(
+        _Cells(s, decide(s, thresholds.values), t, m), prevalence, groups, n_resamples, seed, level
+    )
     return SplitScores(
         split=split,
         n_items=len(s),
@@ -230,17 +232,17 @@ def score_split(
         n_resamples=0 if known.weights is None else len(known.weights),
         loss=masked_bce(s, t, m),
         classes=_classes(known, names, thresholds, groups),
-        macro=_macro(known.values, known.drawn, level),
-        micro=_micro(known.cells, known.drawn, level),
-        prior_loss=masked_bce(known.always.s, t, m),
-        prior_macro=_macro(known.baseline, None, level),
-        prior_micro=_micro(known.always, None, level),
+        macro=_macro(known.values, known.resampled, level),
+        micro=_micro(known.cells, known.resampled, level),
+        chance_loss=masked_bce(known.always.s, t, m),
+        chance_macro=_macro(known.baseline, None, level),
+        chance_micro=_micro(known.always, None, level),
         hierarchical=None if parents is None else hierarchical(known.cells.d, t, m, parents),
-        coherence=None if parents is None else coherence(s, known.cells.d, m, parents),
+        consistency=None if parents is None else consistency(s, known.cells.d, m, parents),
         oracle_f1=mean_defined(known.oracle_f1),
         calibration=_calibration(known.values, known.baseline),
         levels=_levels(known, parents),
-        coherent=_coherent(known, parents, coherent or thresholds),
+        consistent=_consistent(known, parents, consistent or thresholds),
     )
 
 
@@ -259,7 +261,7 @@ def _class_scores(
 ) -> ClassScores:
     values, baseline, level = known.values, known.baseline, known.level
     n_known, support, predicted, songs = counts
-    drawn = known.drawn if songs >= MIN_SONGS else None
+    resampled = known.resampled if songs >= MIN_SONGS else None
     return ClassScores(
         name=name,
         known=n_known,
@@ -273,19 +275,19 @@ def _class_scores(
         roc_auc=float(values.roc_auc[c]),
         threshold=float(thresholds.values[c]),
         threshold_fitted=bool(thresholds.fitted[c]),
-        prior=float(known.always.s[0, c]),
-        prior_f1=float(baseline.f1[c]),
-        prior_average_precision=float(baseline.average_precision[c]),
-        f1_interval=None if drawn is None else interval_of(drawn.f1[:, c], level),
+        validation_prevalence=float(known.always.s[0, c]),
+        chance_f1=float(baseline.f1[c]),
+        chance_average_precision=float(baseline.average_precision[c]),
+        f1_interval=None if resampled is None else interval_of(resampled.f1[:, c], level),
         average_precision_interval=None
-        if drawn is None
-        else interval_of(drawn.average_precision[:, c], level),
+        if resampled is None
+        else interval_of(resampled.average_precision[:, c], level),
         oracle_threshold=float(known.oracle.values[c]) if support else math.nan,
         oracle_f1=float(known.oracle_f1[c]),
         ece=float(values.ece[c]),
         brier=float(values.brier[c]),
-        prior_ece=float(baseline.ece[c]),
-        prior_brier=float(baseline.brier[c]),
+        chance_ece=float(baseline.ece[c]),
+        chance_brier=float(baseline.brier[c]),
     )
 
 
@@ -306,45 +308,45 @@ def _levels(known: _Measured, parents: Sequence[int | None] | None) -> tuple[Lev
 
 def _level(known: _Measured, name: str, columns: NDArray[np.int64]) -> LevelScores:
     values, baseline = known.values.only(columns), known.baseline.only(columns)
-    drawn = None if known.drawn is None else known.drawn.only(columns)
+    resampled = None if known.resampled is None else known.resampled.only(columns)
     return LevelScores(
         name=name,
         n_classes=len(columns),
-        macro=_macro(values, drawn, known.level),
-        prior_macro=_macro(baseline, None, known.level),
+        macro=_macro(values, resampled, known.level),
+        chance_macro=_macro(baseline, None, known.level),
         oracle_f1=mean_defined(known.oracle_f1[columns]),
         calibration=_calibration(values, baseline),
     )
 
 
-def _coherent(
+def _consistent(
     known: _Measured, parents: Sequence[int | None] | None, thresholds: Thresholds
-) -> CoherentScores | None:
-    """Score the same model made coherent; None where there is only one level."""
+) -> ConsistentScores | None:
+    """Score the same model made hierarchy-consistent; None where there is only one level."""
     if parents is None or all(parent is None for parent in parents):
         return None
     t, m = known.cells.t, known.cells.m
-    s = coherent_max(known.cells.s, ancestry_from_parents(parents))
+    s = consistent_max(known.cells.s, ancestry_from_parents(parents))
     d = close_upwards(decide(s, thresholds.values), parents)
-    drawn = None
+    resampled = None
     if known.weights is not None:
         changed = np.any(s != known.cells.s, axis=0)
-        drawn = resample(s, d, t, m, known.weights, like=known.drawn, changed=changed)
+        resampled = resample(s, d, t, m, known.weights, like=known.resampled, changed=changed)
     cells = _Cells(s, d, t, m)
-    return CoherentScores(
-        macro=_macro(_per_class(cells), drawn, known.level),
-        micro=_micro(cells, drawn, known.level),
+    return ConsistentScores(
+        macro=_macro(_per_class(cells), resampled, known.level),
+        micro=_micro(cells, resampled, known.level),
         hierarchical=hierarchical(d, t, m, parents),
-        coherence=coherence(s, d, m, parents),
+        consistency=consistency(s, d, m, parents),
     )
 
 
-def coherent_thresholds(
+def consistent_thresholds(
     scores: ArrayLike, targets: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
 ) -> Thresholds:
-    """Fit thresholds as ``fit_thresholds`` does, on the scores after ``coherent_max``."""
+    """Fit thresholds as ``fit_thresholds`` does, on the scores after ``consistent_max``."""
     s, t, m = check_arrays(scores, targets, mask)
-    return fit_thresholds(coherent_max(s, ancestry_from_parents(parents)), t, m)
+    return fit_thresholds(consistent_max(s, ancestry_from_parents(parents)), t, m)
 
 
 def score_splits(
@@ -370,8 +372,8 @@ def score_splits(
     fitted_on = predictions.only("validation")
     validation = fitted_on.scores, fitted_on.targets, fitted_on.mask
     thresholds = fit_thresholds(*validation)
-    coherent = coherent_thresholds(*validation, parents) if any(p is not None for p in parents) else None
-    prior, scored = prior_probabilities(fitted_on.targets, fitted_on.mask), {}
+    consistent = consistent_thresholds(*validation, parents) if any(p is not None for p in parents) else None
+    prevalence, scored = class_prevalence(fitted_on.targets, fitted_on.mask), {}
     for split in splits:
         part = predictions.only(split)
         scored[split] = score_split(
@@ -381,11 +383,11 @@ def score_splits(
             part.targets,
             part.mask,
             thresholds=thresholds,
-            prior=prior,
+            prevalence=prevalence,
             groups=[str(group) for group in part.group],
             parents=parents,
-            coherent=coherent,
+            consistent=consistent,
             n_resamples=n_resamples,
             seed=seed,
         )
-    return ScoredSplits(scored, thresholds, coherent)
+    return ScoredSplits(scored, thresholds, consistent)

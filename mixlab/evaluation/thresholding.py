@@ -42,7 +42,8 @@ class SplitTable:
         starts: ``(S,)`` first row of each song.
         support: ``(S, C)`` known positives per song.
         fitted: Thresholds fitted on validation.
-        draws: ``(B, S)`` how often each resample draws each song; None with fewer than two songs.
+        resample_weights: ``(B, S)`` how often each resample samples each song; None with fewer than two
+            songs.
     """
 
     split: str
@@ -56,7 +57,7 @@ class SplitTable:
     starts: NDArray[np.int64]
     support: NDArray[np.int64]
     fitted: Thresholds
-    draws: Floats | None
+    resample_weights: Floats | None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -105,8 +106,8 @@ class Decided:
         high: Its upper end.
         macro: Means over the classes.
         micro: All known cells pooled.
-        f1_drawn: ``(B, C)`` F1 of every resample; ``(0, C)`` without.
-        micro_drawn: ``(B,)`` micro F1 of every resample.
+        f1_resampled: ``(B, C)`` F1 of every resample; ``(0, C)`` without.
+        micro_resampled: ``(B,)`` micro F1 of every resample.
     """
 
     thresholds: Floats
@@ -122,8 +123,8 @@ class Decided:
     high: Floats
     macro: Summary
     micro: Summary
-    f1_drawn: Floats
-    micro_drawn: Floats
+    f1_resampled: Floats
+    micro_resampled: Floats
 
 
 def split_table(
@@ -173,7 +174,7 @@ def split_table(
         fitted=fit_thresholds(
             predictions.scores[fitted_on], predictions.targets[fitted_on], predictions.mask[fitted_on]
         ),
-        draws=bootstrap_weights(songs.tolist(), n_resamples, seed),
+        resample_weights=bootstrap_weights(songs.tolist(), n_resamples, seed),
     )
 
 
@@ -191,8 +192,10 @@ def decide_at(table: SplitTable, thresholds: ArrayLike | None = None) -> Decided
     sums = tp.sum(0), predicted.sum(0), table.support.sum(0)
     precision, recall, f1 = prf(*sums)
     songs = np.asarray((table.support > 0).sum(0), np.int64)
-    drawn, micro_drawn = _draw(table, tp, predicted)
-    ends = [interval_of(drawn[:, c], LEVEL) if n >= MIN_SONGS else None for c, n in enumerate(songs.tolist())]
+    resampled, micro_resampled = _resample(table, tp, predicted)
+    ends = [
+        interval_of(resampled[:, c], LEVEL) if n >= MIN_SONGS else None for c, n in enumerate(songs.tolist())
+    ]
     return Decided(
         thresholds=at,
         known=np.asarray(table.known.sum(0), np.int64),
@@ -205,31 +208,33 @@ def decide_at(table: SplitTable, thresholds: ArrayLike | None = None) -> Decided
         f1=f1,
         low=np.array([math.nan if end is None else end.low for end in ends]),
         high=np.array([math.nan if end is None else end.high for end in ends]),
-        macro=_macro(precision, recall, f1, drawn),
-        micro=_micro(sums, micro_drawn),
-        f1_drawn=drawn,
-        micro_drawn=micro_drawn,
+        macro=_macro(precision, recall, f1, resampled),
+        micro=_micro(sums, micro_resampled),
+        f1_resampled=resampled,
+        micro_resampled=micro_resampled,
     )
 
 
-def _draw(table: SplitTable, tp: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _resample(
+    table: SplitTable, tp: NDArray[np.int64], predicted: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
     """Return F1 per class and micro F1 of every resample."""
-    if table.draws is None:
+    if table.resample_weights is None:
         return np.empty((0, len(table.labels))), np.empty(0)
-    counts = [table.draws @ cells.astype(np.float64) for cells in (tp, predicted, table.support)]
+    counts = [table.resample_weights @ cells.astype(np.float64) for cells in (tp, predicted, table.support)]
     return prf(*counts)[2], prf(*(cells.sum(axis=1) for cells in counts))[2]
 
 
-def _macro(precision: Floats, recall: Floats, f1: Floats, drawn: Floats) -> Summary:
-    interval, dropped = interval_of_mean(drawn, f1, LEVEL) if len(drawn) else (None, 0)
+def _macro(precision: Floats, recall: Floats, f1: Floats, resampled: Floats) -> Summary:
+    interval, dropped = interval_of_mean(resampled, f1, LEVEL) if len(resampled) else (None, 0)
     p, r, f = (mean_defined(values) for values in (precision, recall, f1))
     return Summary(p, r, f, interval, count_undefined(f1), dropped)
 
 
-def _micro(sums: tuple[NDArray[np.int64], ...], drawn: Floats) -> Summary:
+def _micro(sums: tuple[NDArray[np.int64], ...], resampled: Floats) -> Summary:
     tp, predicted, support = (counts.sum() for counts in sums)
     p, r, f = (float(value) for value in prf(tp, predicted, support))
-    return Summary(p, r, f, interval_of(drawn, LEVEL) if len(drawn) else None)
+    return Summary(p, r, f, interval_of(resampled, LEVEL) if len(resampled) else None)
 
 
 def paired_f1(table: SplitTable, a: Decided, b: Decided) -> tuple[Difference, ...]:
@@ -240,7 +245,7 @@ def paired_f1(table: SplitTable, a: Decided, b: Decided) -> tuple[Difference, ..
     Args:
         table: The split of either run; both hold the same songs and targets.
         a: What the first run decides.
-        b: What the second run decides; drawn with the same seed.
+        b: What the second run decides; sampled with the same seed.
 
     Returns:
         Per class, then macro, families and instruments (where there are two levels), micro.
@@ -255,10 +260,10 @@ def paired_f1(table: SplitTable, a: Decided, b: Decided) -> tuple[Difference, ..
             rows.append(Difference(name, songs, math.nan, math.nan, math.nan))
             continue
         means = [float(one.f1[columns].mean()) for one in (a, b)]
-        samples = b.f1_drawn[:, columns].mean(axis=1) - a.f1_drawn[:, columns].mean(axis=1)
+        samples = b.f1_resampled[:, columns].mean(axis=1) - a.f1_resampled[:, columns].mean(axis=1)
         rows.append(_difference(name, songs, means, samples))
     pooled = [a.micro.f1, b.micro.f1]
-    return (*rows, _difference("micro", every, pooled, b.micro_drawn - a.micro_drawn))
+    return (*rows, _difference("micro", every, pooled, b.micro_resampled - a.micro_resampled))
 
 
 def _levels(table: SplitTable) -> list[tuple[str, NDArray[np.int64]]]:

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mixlab.inference.benchmark import OutsideReport, evaluate_on
+    from mixlab.inference.benchmark import ExternalReport, evaluate_on
     from mixlab.inference.tagger import Tagger
 
 __all__ = [
-    "OutsideReport",
+    "ExternalReport",
     "Tagger",
     "evaluate_on",
 ]
 
 _HOMES = {
     "benchmark": (
-        "OutsideReport",
+        "ExternalReport",
         "evaluate_on",
     ),
     "tagger": ("Tagger",),

@@ -1,4 +1,4 @@
-"""Score a run's model on an outside corpus, class by class, as far as its outputs can say."""
+"""Score a run's model on an external test set, class by class, as far as its outputs can say."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,18 +12,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from mixlab.audio.io import probe
 from mixlab.corpora.clips.base import JAMENDO_SPLIT, ClipSet
-from mixlab.corpora.clips.mtg_jamendo import even_starts, read_chunk
+from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
 from mixlab.errors import AudioError, ConfigError
-from mixlab.evaluation import SplitScores, Thresholds, prior_probabilities, score_split
+from mixlab.evaluation import SplitScores, Thresholds, class_prevalence, score_split
 from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up, run_outputs
 from mixlab.inference.tagger import Tagger
 from mixlab.taxonomy import Output
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, coherent_max
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.embedding_cache import full_float32
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 
-__all__ = ["OutsideReport", "align", "evaluate_on", "score_clips", "window_starts"]
+__all__ = ["ExternalReport", "align", "evaluate_on", "score_clips", "window_starts"]
 
 Floats = NDArray[np.float64]
 
@@ -40,8 +40,8 @@ LONGEST_S = 3600
 
 
 @dataclass(frozen=True)
-class OutsideReport:
-    """What a run's model scores on a part of an outside corpus.
+class ExternalReport:
+    """What a run's model scores on a part of an external test set.
 
     Attributes:
         benchmark: ``irmas``, ``openmic`` or ``jamendo``.
@@ -133,16 +133,16 @@ class _Windows(Dataset[dict[str, Any]]):
         length = min(max(samples, self.shortest), self.window)
         starts = window_starts(samples, length, self.count)
         if self.count:
-            parts = [read_chunk(path, s / self.sample_rate, length, self.sample_rate) for s in starts]
+            parts = [read_track_excerpt(path, s / self.sample_rate, length, self.sample_rate) for s in starts]
             return np.stack(parts)
-        whole = read_chunk(path, 0.0, max(samples, length), self.sample_rate)
+        whole = read_track_excerpt(path, 0.0, max(samples, length), self.sample_rate)
         return np.stack([whole[:, start : start + length] for start in starts])
 
 
 def score_clips(
     clips: ClipSet, tagger: Tagger, *, num_workers: int = 0, progress: Callable[[int], object] | None = None
 ) -> tuple[Floats, dict[int, str]]:
-    """Return each clip's scores ``(N, O)``: the mean over its windows of the model's coherent scores.
+    """Return each clip's scores ``(N, O)``: the mean over its windows of hierarchy-consistent scores.
 
     Args:
         clips: What to score.
@@ -198,7 +198,7 @@ def _batches(
 def _model_scores(tagger: Tagger, audio: torch.Tensor) -> NDArray[np.float32]:
     with torch.inference_mode(), full_float32():
         scores = torch.sigmoid(tagger.model(audio.to(tagger.device)).float()).cpu().numpy()
-    return coherent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))
+    return consistent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))
 
 
 def align(scores: Floats, thresholds: Floats) -> Floats:
@@ -252,15 +252,15 @@ def evaluate_on(
     num_workers: int = 0,
     n_resamples: int = 1000,
     progress: Callable[[int], object] | None = None,
-) -> OutsideReport:
-    """Score a run on an outside corpus.
+) -> ExternalReport:
+    """Score a run on an external test set.
 
     Decisions take the thresholds that were fitted on the run's own validation mixes. The prior beside the
     scores is each class's frequency in this very part: to predict always, or to say it for every clip.
 
     Args:
         run: A run with a model.
-        clips: A part of an outside corpus.
+        clips: A part of an external test set.
         label_set: YAML file of the run's label set, if that is not shipped.
         device: Where the model computes; ``auto`` takes a GPU where there is one.
         num_workers: Processes that decode.
@@ -272,7 +272,7 @@ def evaluate_on(
         ConfigError: no clip can be read, or the run was pretrained on clips of this part.
     """
     check_command(run, "train", "pretrain")
-    _check_unheard(run, clips)
+    _check_unseen(run, clips)
     outputs = run_outputs(run, label_set)
     tagger = Tagger.load(run, device=device)
     scores, problems = score_clips(clips, tagger, num_workers=num_workers, progress=progress)
@@ -290,7 +290,7 @@ def evaluate_on(
         for name, table in columns.items()
         if table.names
     }
-    return OutsideReport(
+    return ExternalReport(
         benchmark=clips.benchmark,
         part=clips.part,
         note=tagger.note,
@@ -309,7 +309,7 @@ def evaluate_on(
     )
 
 
-def _check_unheard(run: Run, clips: ClipSet) -> None:
+def _check_unseen(run: Run, clips: ClipSet) -> None:
     """Refuse to score a run on tracks that it, or what it started from, was trained on.
 
     Each official split of MTG-Jamendo has test tracks of its own.
@@ -378,7 +378,7 @@ def _score(
         targets,
         mask,
         thresholds=Thresholds(np.array(table.thresholds), fitted),
-        prior=prior_probabilities(targets, mask),
+        prevalence=class_prevalence(targets, mask),
         groups=groups,
         n_resamples=n_resamples,
     )

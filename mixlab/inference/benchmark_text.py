@@ -1,27 +1,27 @@
-"""An outside report as text, for the terminal and as Markdown."""
+"""An external report as text, for the terminal and as Markdown."""
 
 import math
 from collections.abc import Sequence
 
 from mixlab.evaluation import SplitScores
 from mixlab.evaluation.report import Table
-from mixlab.inference.benchmark import TABLES, OutsideReport
+from mixlab.inference.benchmark import TABLES, ExternalReport
 
 __all__ = ["format_markdown", "format_text"]
 
 _HEADER = (
     "class",
-    "heard by",
+    "scored by",
     "positive",
     "groups",
     "AP",
     "95 %",
-    "prior AP",
+    "chance AP",
     "ROC-AUC",
     "P",
     "R",
     "F1",
-    "prior F1",
+    "chance F1",
 )
 
 
@@ -29,32 +29,32 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
-def _table(name: str, scores: SplitScores, heard_by: dict[str, str]) -> Table:
+def _table(name: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
     rows = []
     for k in scores.classes:
         interval = k.average_precision_interval
         spread = "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
-        rank = (_number(k.average_precision), spread, _number(k.prior_average_precision), _number(k.roc_auc))
-        decided = map(_number, (k.precision, k.recall, k.f1, k.prior_f1))
-        rows.append((k.name, heard_by[k.name], f"{k.support}/{k.known}", str(k.songs), *rank, *decided))
-    macro, prior = scores.macro, scores.prior_macro
+        rank = (_number(k.average_precision), spread, _number(k.chance_average_precision), _number(k.roc_auc))
+        decided = map(_number, (k.precision, k.recall, k.f1, k.chance_f1))
+        rows.append((k.name, scored_by[k.name], f"{k.support}/{k.known}", str(k.songs), *rank, *decided))
+    macro, chance = scores.macro, scores.chance_macro
     interval = macro.average_precision_interval
     spread = "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
-    means = (_number(macro.average_precision), spread, _number(prior.average_precision))
-    decided = map(_number, (macro.roc_auc, macro.precision, macro.recall, macro.f1, prior.f1))
+    means = (_number(macro.average_precision), spread, _number(chance.average_precision))
+    decided = map(_number, (macro.roc_auc, macro.precision, macro.recall, macro.f1, chance.f1))
     rows.append(("macro", "", "", "", *means, *decided))
     return Table(TABLES[name], _HEADER, tuple(rows), 1)
 
 
-def _tables(report: OutsideReport, outputs: Sequence[str]) -> list[Table]:
-    heard = {m.name: " | ".join(outputs[k] for k in m.outputs) for m in report.matches}
+def _tables(report: ExternalReport, outputs: Sequence[str]) -> list[Table]:
+    outputs_of = {m.name: " | ".join(outputs[k] for k in m.outputs) for m in report.matches}
     # Tags carry their category in front, which would only widen the column.
     stands_for = {
         name: "any of " + ", ".join(label.rpartition("---")[2] for label in classes)
         for name, classes in report.rolled_up.items()
     }
     return [
-        _table(name, report.tables[name], stands_for if name == "rolled_up" else heard)
+        _table(name, report.tables[name], stands_for if name == "rolled_up" else outputs_of)
         for name in TABLES
         if name in report.tables
     ]
@@ -65,7 +65,7 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _lines(report: OutsideReport) -> list[str]:
+def _lines(report: ExternalReport) -> list[str]:
     lines = [f"corpus {report.source}", *report.notes]
     if report.not_evaluable:
         lines.append(
@@ -75,7 +75,7 @@ def _lines(report: OutsideReport) -> list[str]:
     fitted = "fitted on the run's own validation" if report.thresholds_fitted else "0.5: the run has none"
     lines.append(f"P, R and F1 at thresholds {fitted}; nothing was fitted on this corpus")
     lines.append(
-        "prior AP is that of the same score for every clip, prior F1 that of predicting the class always"
+        "chance AP is that of the same score for every clip, chance F1 that of predicting the class always"
     )
     undefined = {
         name: scores.macro.average_precision_undefined
@@ -92,14 +92,14 @@ def _lines(report: OutsideReport) -> list[str]:
     return lines
 
 
-def _head(report: OutsideReport) -> str:
+def _head(report: ExternalReport) -> str:
     return (
         f"{report.benchmark} {report.part}: {report.n_clips} clips from {report.n_groups} recordings or "
         f"artists, mean score of windows of {report.window_s:g} s"
     )
 
 
-def format_text(report: OutsideReport, outputs: Sequence[str]) -> str:
+def format_text(report: ExternalReport, outputs: Sequence[str]) -> str:
     """Return the report as aligned plain text.
 
     Args:
@@ -114,7 +114,7 @@ def format_text(report: OutsideReport, outputs: Sequence[str]) -> str:
     return "\n\n".join(["\n".join([_head(report), *note]), *tables, "\n".join(notes)])
 
 
-def format_markdown(report: OutsideReport, outputs: Sequence[str]) -> str:
+def format_markdown(report: ExternalReport, outputs: Sequence[str]) -> str:
     """Return the report as Markdown; arguments as for ``format_text``."""
     note = [f"**{report.note[0].upper()}{report.note[1:]}.**"] if report.note else []
     tables = [table.markdown() for table in _tables(report, outputs)]

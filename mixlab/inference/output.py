@@ -37,9 +37,9 @@ class ClassRow:
 
     Attributes:
         name: The class.
-        place: Its column in the scores.
+        column: Its column in the scores.
         depth: How many ancestors it has among the classes.
-        heard: Whether it sounds somewhere.
+        detected: Whether it sounds somewhere.
         mean: Mean score over what sounds; None where nothing does.
         max: Highest score; None where nothing sounds.
         threshold: Its threshold.
@@ -48,9 +48,9 @@ class ClassRow:
     """
 
     name: str
-    place: int
+    column: int
     depth: int
-    heard: bool
+    detected: bool
     mean: float | None
     max: float | None
     threshold: float
@@ -80,9 +80,9 @@ def class_rows(tags: FileTags) -> tuple[ClassRow, ...]:
                 rows.append(
                     ClassRow(
                         name=name,
-                        place=c,
+                        column=c,
                         depth=depth,
-                        heard=bool(spans[name]),
+                        detected=bool(spans[name]),
                         mean=_finite(mean[c]),
                         max=_finite(highest[c]),
                         threshold=float(tags.thresholds[c]),
@@ -102,8 +102,8 @@ def format_table(tags: FileTags) -> str:
     lines = [head + (f", shorter than the model's {tags.window_s:g} s: padded" if tags.padded else "")]
     lines += [f"  beware: {note}" for note in tags.notes]
     if not tags.sounding.any():
-        heard = "what the model hears" if tags.notes else "the whole file"
-        return "\n".join([*lines, f"  nothing sounds: {heard} is below {tags.gate_db:g} dBFS"])
+        detected = "what the model hears" if tags.notes else "the whole file"
+        return "\n".join([*lines, f"  nothing sounds: {detected} is below {tags.gate_db:g} dBFS"])
     spans, mean, highest = tags.spans(), tags.mean, tags.max
     if tags.tags:
         width = max(len(name) for name in tags.tags)
@@ -137,7 +137,7 @@ def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries
         tags: The file's tags.
         **extra: Further entries, such as the run.
     """
-    spans, mean, highest, heard = tags.spans(), tags.mean, tags.max, set(tags.tags)
+    spans, mean, highest, detected = tags.spans(), tags.mean, tags.max, set(tags.tags)
     data = {
         "schema": 1,
         "file": str(tags.path),
@@ -152,7 +152,7 @@ def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries
         "classes": [
             {
                 "name": name,
-                "heard": name in heard,
+                "detected": name in detected,
                 "mean": _finite(mean[c]),
                 "max": _finite(highest[c]),
                 "threshold": round(float(tags.thresholds[c]), 6),
@@ -186,7 +186,7 @@ def audacity_labels(tags: FileTags) -> str:
 
 def _plot(tags: FileTags) -> bytes:
     """Return a PNG: scores over time and classes, outlined where a class sounds, grey where it is silent."""
-    # Only here: what draws charts takes long to import, and is not installed everywhere.
+    # Only here: what samples charts takes long to import, and is not installed everywhere.
     import pandas as pd
 
     from mixlab.evaluation.charts import figure, files, panel, timeline

@@ -1,10 +1,10 @@
 """Which instruments sound in a whole audio file, and where: a run's model on overlapping windows.
 
-A model hears windows as long as its training chunks. They are laid over the file every hop, the last one
+A model hears windows as long as its training excerpts. They are laid over the file every hop, the last one
 flush with its end; each moment of the file takes the score of the window whose middle is nearest. So one
 window decides on each moment, at the thresholds that were fitted on just such windows, and moments are
-about a hop long. Scores are made coherent (a family scores at least what its instruments do). Moments
-below a level gate count as silent: there nothing sounds, whatever the model says of silence.
+about a hop long. Scores are made hierarchy-consistent (a family scores at least what its instruments do).
+Moments below a level gate count as silent: there nothing sounds, whatever the model says of silence.
 """
 
 import math
@@ -22,7 +22,7 @@ from mixlab.audio.io import FLOOR_DB, FloatArray, iter_blocks, length_notes, pro
 from mixlab.audio.levels import FRAME_S, FRAMES_PER_HOP, frame_energies
 from mixlab.errors import AudioError, ConfigError, RunError
 from mixlab.evaluation import close_upwards, decide
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, coherent_max
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.run import Run
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FileTags:
         start_s: ``(K,)`` where moments start.
         end_s: ``(K,)`` where they end.
         level_db: ``(K,)`` their RMS level in dBFS.
-        scores: ``(K, C)`` coherent probabilities, float32, also where the moment is silent.
+        scores: ``(K, C)`` hierarchy-consistent probabilities, float32, also where the moment is silent.
         notes: What of the file the model did not hear, a sentence each.
     """
 
@@ -83,7 +83,7 @@ class FileTags:
         return np.asarray(self.level_db >= self.gate_db)
 
     @property
-    def active(self) -> NDArray[np.bool_]:
+    def detected(self) -> NDArray[np.bool_]:
         """``(K, C)`` whether a class sounds: its score reaches its threshold, or a descendant is active."""
         return close_upwards(decide(self.scores, self.thresholds), self.parents) & self.sounding[:, None]
 
@@ -106,8 +106,8 @@ class FileTags:
     @property
     def tags(self) -> tuple[str, ...]:
         """The classes that sound somewhere, the highest mean score first."""
-        heard = np.flatnonzero(self.active.any(axis=0))
-        return tuple(self.labels[c] for c in heard[np.argsort(-self.mean[heard], kind="stable")])
+        detected = np.flatnonzero(self.detected.any(axis=0))
+        return tuple(self.labels[c] for c in detected[np.argsort(-self.mean[detected], kind="stable")])
 
     def with_thresholds(self, thresholds: float | ArrayLike) -> "FileTags":
         """Return the same scores, decided at other thresholds: one for all classes, or ``(C,)``.
@@ -122,8 +122,8 @@ class FileTags:
 
     def spans(self) -> dict[str, tuple[tuple[float, float], ...]]:
         """Return for every class where it sounds: (start, end) in seconds, neighbours merged."""
-        active = self.active
-        return {name: self._merged(active[:, c]) for c, name in enumerate(self.labels)}
+        detected = self.detected
+        return {name: self._merged(detected[:, c]) for c, name in enumerate(self.labels)}
 
     def silent_spans(self) -> tuple[tuple[float, float], ...]:
         """Return where the level is below the gate."""
@@ -145,7 +145,7 @@ class Tagger:
         model: Audio ``(B, 1, T)`` to logits ``(B, C)``, in evaluation mode.
         labels: The C class names.
         parents: Nearest ancestor of each.
-        thresholds: ``(C,)`` for coherent scores.
+        thresholds: ``(C,)`` for hierarchy-consistent scores.
         sample_rate: Of the model's input, in Hz.
         window_s: Length of its input.
         device: Where it computes.
@@ -186,7 +186,7 @@ class Tagger:
         model, card = load_model(run).to(device), run.card
         try:
             labels = tuple(str(name) for name in card["labels"]["outputs"])
-            thresholds = card.get("coherent_thresholds") or card.get("thresholds")
+            thresholds = card.get("consistent_thresholds") or card.get("thresholds")
             return cls(
                 model=model,
                 labels=labels,
@@ -233,7 +233,7 @@ class Tagger:
         rate, downmix = info.sample_rate, Downmix(str(path), info.sample_rate, gate_db)
         mono = (downmix.take(block) for block in iter_blocks(path, BLOCK_FRAMES))
         blocks = _metered(_at_rate(mono, rate, self.sample_rate), meter, progress)
-        tags = self._listen(path, blocks, meter, hop_s, batch_size, gate_db)
+        tags = self._score_blocks(path, blocks, meter, hop_s, batch_size, gate_db)
         return replace(tags, notes=(*length_notes(info, downmix.frames), *downmix.notes()))
 
     def tag_audio(
@@ -270,7 +270,7 @@ class Tagger:
         windows = self.count_windows(len(mono), hop_s)
         said = None if progress is None else lambda done: progress(done, windows)
         blocks = _metered(blocks, meter, None)
-        tags = self._listen(Path(name), blocks, meter, hop_s, batch_size, gate_db, said)
+        tags = self._score_blocks(Path(name), blocks, meter, hop_s, batch_size, gate_db, said)
         return replace(tags, notes=downmix.notes())
 
     def count_windows(self, samples: int, hop_s: float) -> int:
@@ -288,7 +288,7 @@ class Tagger:
                 f"least 1; got {hop_s:g} and {batch_size}."
             )
 
-    def _listen(
+    def _score_blocks(
         self,
         path: Path,
         blocks: Iterator[FloatArray],
@@ -340,7 +340,7 @@ class Tagger:
             start_s=edges[:-1],
             end_s=edges[1:],
             level_db=meter.levels_db(edges),
-            scores=coherent_max(np.concatenate(scores), ancestry_from_parents(self.parents)),
+            scores=consistent_max(np.concatenate(scores), ancestry_from_parents(self.parents)),
         )
 
     def _score(self, windows: Sequence[FloatArray]) -> NDArray[np.float32]:

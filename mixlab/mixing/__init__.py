@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from mixlab.mixing.dataset import MixDataset
     from mixlab.mixing.effects import EffectsConfig
     from mixlab.mixing.recipe import MixRecipe, SourceRecipe
-    from mixlab.mixing.rendering import Mix, Source, render
-    from mixlab.mixing.sampler import Drawer, draw
+    from mixlab.mixing.rendering import Mix, Source, render_mix
+    from mixlab.mixing.sampler import RecipeSampler, sample_recipe
 
 __all__ = [
-    "Drawer",
     "EffectsConfig",
     "Mix",
     "MixConfig",
     "MixDataset",
     "MixRecipe",
+    "RecipeSampler",
     "RenderSettings",
     "Source",
     "SourceRecipe",
-    "draw",
-    "render",
+    "render_mix",
+    "sample_recipe",
 ]
 
 _HOMES = {
@@ -34,11 +34,11 @@ _HOMES = {
     "rendering": (
         "Mix",
         "Source",
-        "render",
+        "render_mix",
     ),
     "sampler": (
-        "Drawer",
-        "draw",
+        "RecipeSampler",
+        "sample_recipe",
     ),
 }
 

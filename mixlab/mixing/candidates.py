@@ -1,4 +1,4 @@
-"""What may be drawn: a catalog's usable stems of one split, sorted by corpus, song, part and class."""
+"""What may be sampled: a catalog's usable stems of one split, sorted by corpus, song, part and class."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,44 +7,52 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio.faults import NEVER_DRAWN
+from mixlab.audio.faults import NEVER_SAMPLED
 from mixlab.audio.io import HOP_S
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
 from mixlab.taxonomy import LabelSet, Taxonomy, load_label_set, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry
 
-__all__ = ["Lengths", "Pool", "PoolSong", "active_counts", "long_enough", "make_pools", "usable_stems"]
+__all__ = [
+    "CandidateSong",
+    "CorpusCandidates",
+    "Lengths",
+    "active_counts",
+    "find_candidates",
+    "long_enough",
+    "usable_stems",
+]
 
 
 @dataclass(frozen=True)
-class PoolSong:
-    """The stems of one song that may be drawn.
+class CandidateSong:
+    """The stems of one song that may be sampled.
 
     Attributes:
         parts: Rows of the catalog by part (an instrument; several rows are double tracks).
         duration_s: Where the last of its stems ends.
-        twins: (corpus, number) of the songs that are the same piece, itself left out: the same MIDI
+        duplicates: (corpus, number) of the songs that are the same piece, itself left out: the same MIDI
             file, the same track of the Million Song Dataset, the same song in two corpora.
     """
 
     parts: tuple[tuple[int, ...], ...]
     duration_s: float
-    twins: tuple[tuple[str, int], ...] = ()
+    duplicates: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
-class Pool:
-    """What one kind of mix may draw of one corpus.
+class CorpusCandidates:
+    """What one kind of mix may sample of one corpus.
 
     Attributes:
         songs: In the order of their names.
-        cells: Per class cell, the songs that have it: (number of the song, numbers of its parts). A part is
-            in the cell of its most specific classes only, so that the cells divide the corpus.
+        strata: Per class, the songs that have it: (number of the song, numbers of its parts). A part is
+            in the stratum of its most specific classes only, so that the strata divide the corpus.
     """
 
-    songs: tuple[PoolSong, ...]
-    cells: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+    songs: tuple[CandidateSong, ...]
+    strata: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
 
 
 def active_counts(catalog: Catalog, i: int, activity_db: float) -> NDArray[np.int64] | NDArray[np.uint32]:
@@ -63,7 +71,7 @@ def usable_stems(catalog: Catalog, activity_db: float) -> NDArray[np.bool_]:
     known: NDArray[np.bool_] = (catalog.column("ignored") == "") & (catalog.column("frames") > 0)
     problems = catalog.column("problems")
     for i in np.flatnonzero(known).tolist():
-        known[i] = NEVER_DRAWN.isdisjoint(problems[i]) and bool(
+        known[i] = NEVER_SAMPLED.isdisjoint(problems[i]) and bool(
             (catalog.envelope(i).astype(np.float32) >= activity_db).any()
         )
     return known
@@ -71,7 +79,7 @@ def usable_stems(catalog: Catalog, activity_db: float) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Lengths:
-    """How many of the songs that might be drawn are as long as a mix.
+    """How many of the songs that might be sampled are as long as a mix.
 
     Attributes:
         songs: Songs per corpus.
@@ -118,15 +126,15 @@ def long_enough(
     return long, Lengths(all_songs, short_songs, max(lengths_s.values(), default=0.0))
 
 
-def make_pools(
+def find_candidates(
     catalog: Catalog, config: MixConfig, split: str, usable: NDArray[np.bool_], *, bleed: bool
-) -> dict[str, Pool]:
-    """Sort what may be drawn by corpus.
+) -> dict[str, CorpusCandidates]:
+    """Sort what may be sampled by corpus.
 
     Args:
         catalog: The catalog.
         config: Names the corpora and the label set.
-        split: Split to draw from.
+        split: Split to sample from.
         usable: Result of ``usable_stems``, or of ``long_enough``.
         bleed: Whether stems that hold other instruments are included.
     """
@@ -139,37 +147,39 @@ def make_pools(
         if not config.corpora or corpora[i] in config.corpora:
             song = tree.setdefault(corpora[i], {}).setdefault(songs[i], {})
             song.setdefault(parts[i], []).append(i)
-    cell_of = _cells_by_part(catalog, config.label_set)
-    twins = _twins(catalog, tree)
-    return {name: _make_pool(catalog, name, tree[name], cell_of, twins) for name in sorted(tree)}
+    strata_of = _strata_by_part(catalog, config.label_set)
+    duplicates = _duplicates(catalog, tree)
+    return {
+        name: _corpus_candidates(catalog, name, tree[name], strata_of, duplicates) for name in sorted(tree)
+    }
 
 
-def _make_pool(
+def _corpus_candidates(
     catalog: Catalog,
     corpus: str,
     songs: dict[str, dict[str, list[int]]],
-    cell_of: Mapping[str, tuple[str, ...]],
-    twins: Mapping[tuple[str, int], tuple[tuple[str, int], ...]],
-) -> Pool:
+    strata_of: Mapping[str, tuple[str, ...]],
+    duplicates: Mapping[tuple[str, int], tuple[tuple[str, int], ...]],
+) -> CorpusCandidates:
     offsets, durations = catalog.column("offset_s"), catalog.column("duration_s")
-    made: list[PoolSong] = []
-    cells: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    made: list[CandidateSong] = []
+    strata: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, name in enumerate(sorted(songs)):
         order = sorted(songs[name])
         rows = [i for part in order for i in songs[name][part]]
         end_s = max(float(offsets[i]) + float(durations[i]) for i in rows)
         for position, part in enumerate(order):
-            for cell in cell_of.get(part, ()):
-                cells[cell][number].append(position)
+            for stratum in strata_of.get(part, ()):
+                strata[stratum][number].append(position)
         parts = tuple(tuple(songs[name][part]) for part in order)
-        made.append(PoolSong(parts, end_s, twins.get((corpus, number), ())))
-    return Pool(
+        made.append(CandidateSong(parts, end_s, duplicates.get((corpus, number), ())))
+    return CorpusCandidates(
         tuple(made),
-        tuple(tuple((n, tuple(found)) for n, found in cells[cell].items()) for cell in sorted(cells)),
+        tuple(tuple((n, tuple(found)) for n, found in strata[stratum].items()) for stratum in sorted(strata)),
     )
 
 
-def _twins(
+def _duplicates(
     catalog: Catalog, tree: Mapping[str, Mapping[str, Mapping[str, list[int]]]]
 ) -> dict[tuple[str, int], tuple[tuple[str, int], ...]]:
     """Find the songs that are one piece: those that share a group key other than an artist's."""
@@ -187,11 +197,11 @@ def _twins(
     return {place: tuple(sorted(others - {place})) for place, others in found.items()}
 
 
-def _cells_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...]]:
+def _strata_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...]]:
     """Return per part the names of its most specific classes; parts of no class are left out."""
     taxonomy, labels = load_taxonomy(), load_label_set(label_set)
     related = ancestry(labels, taxonomy)
-    cells: dict[str, tuple[str, ...]] = {}
+    strata: dict[str, tuple[str, ...]] = {}
     for part in set(catalog.column("part")):
         depths = _depths(taxonomy, labels, [node for node in part.split("|") if node in taxonomy.nodes])
         specific = tuple(
@@ -202,8 +212,8 @@ def _cells_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...
             )
         )
         if specific:
-            cells[part] = specific
-    return cells
+            strata[part] = specific
+    return strata
 
 
 def _depths(taxonomy: Taxonomy, labels: LabelSet, nodes: Sequence[str]) -> dict[int, tuple[int, ...]]:

@@ -43,28 +43,28 @@ class MixConfig:
         full: Musical mixes take every usable stem of the song, as its recording does, whatever
             the number of sources says.
         duration_s: Length of a mix in seconds.
-        short_songs: Songs that end before a mix would: ``exclude`` never draws them, and what is left out is
-            said, and plays no other so fast that it ends early; ``allow`` draws them, and the rest of the
-            mix is silence.
+        short_songs: Songs that end before a mix would: ``exclude`` never samples them, and what is left out
+            is said, and plays no other so fast that it ends early; ``allow`` samples them, and the rest of
+            the mix is silence.
         sample_rate: Of the mix, in Hz.
         channels: 1 for mono (the mean of a stereo stem), 2 for stereo.
-        corpora: Names of the corpora to draw from; empty for all of the catalog.
+        corpora: Names of the corpora to sample from; empty for all of the catalog.
         corpus_weights: Relative weight per corpus name; a corpus without one has weight 1, so that
             by default each corpus is equally likely, whatever its size.
-        cross_corpus: Non-musical mixes draw the corpus anew for each source. The paper draws it
+        cross_corpus: Non-musical mixes sample the corpus anew for each source. The paper samples it
             once per mix.
-        balance: 0 draws songs uniformly (the paper); 1 draws the class first, uniformly over the
+        balance: 0 samples songs uniformly (the paper); 1 samples the class first, uniformly over the
             classes that the corpus holds, then a song that has it; between, with that probability.
             A stem counts for its most specific class only. In musical mixes the class decides the
             song and one of its parts.
         activity_db: A stem sounds in a 100 ms hop when its RMS reaches this level, in dBFS of the
             file itself, before any effect or gain, as the mix hears its channels, without offset and
-            drift. Chunks are drawn where stems sound in mono: what cancels there is not drawn into stereo
-            mixes either.
+            drift. Excerpts are sampled where stems sound in mono: what cancels there is not sampled into
+            stereo mixes either.
         silence_db: Below this level a stem is certainly silent; between it and ``activity_db`` it is
             uncertain.
-        bleed: Stems flagged as holding other instruments: ``exclude`` never draws them,
-            ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` draws them.
+        bleed: Stems flagged as holding other instruments: ``exclude`` never samples them,
+            ``musical_only`` (default) keeps them out of non-musical mixes, ``allow`` samples them.
         level: ``as_recorded`` keeps each stem's level (times the corpus's mixing coefficient);
             ``loudness`` brings each source to ``target_lufs`` by its stem's integrated loudness. That is
             measured on the mean of the stem's channels, as a mono mix hears it, so that it is no matter how
@@ -79,8 +79,8 @@ class MixConfig:
             R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
         label_set: Name of a shipped label set, or the path of a YAML file. Of a file the contents are
             kept, as text: what was made with it can be read again wherever the file is.
-        label_rule: When a drawn source counts as present: ``present`` always; ``active`` when its
-            recording sounds for ``min_active_s`` in the chunk; ``audible`` when it also comes within
+        label_rule: When a sampled source counts as present: ``present`` always; ``active`` when its
+            recording sounds for ``min_active_s`` in the excerpt; ``audible`` when it also comes within
             ``audible_db`` of the mixture's level. By any rule, a source that other sources cancel (of
             which 20 dB or more are lost) is uncertain.
         min_active_s: See ``label_rule``, in seconds; measured in hops of 0.1 s.

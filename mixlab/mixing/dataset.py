@@ -1,4 +1,4 @@
-"""The stream: recipes drawn, rendered and handed to a training loop, in an order that is arithmetic.
+"""The stream: recipes sampled, rendered and handed to a training loop, in an order that is arithmetic.
 
 Item ``index`` of an epoch is a pure function of catalog, configuration, seed and epoch. Batch ``b`` of
 an epoch holds the items ``b * G`` to ``(b + 1) * G - 1``, with ``G`` the batch size over all ranks;
@@ -28,10 +28,10 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.callers import is_overfitting, items_at_a_time
 from mixlab.mixing.config import MixConfig, label_hash
 from mixlab.mixing.epochs import EpochCounter
-from mixlab.mixing.ranks import Place, find_place, given_place
+from mixlab.mixing.ranks import ProcessRank, find_rank, given_rank
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, check_config
-from mixlab.mixing.rendering import Mix, needed_span, render
-from mixlab.mixing.sampler import Drawer
+from mixlab.mixing.rendering import Mix, needed_span, render_mix
+from mixlab.mixing.sampler import RecipeSampler
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.checks import check_number, check_sizes, check_switches
 
@@ -44,7 +44,7 @@ Layout = dict[str, tuple[torch.dtype, tuple[int, ...], int]]
 """Type, shape and first byte of each tensor of a batch, within one buffer."""
 
 ATTEMPTS = 5
-"""How often an item is drawn anew when a file it needs cannot be read, before the error is raised."""
+"""How often an item is replaced when a file it needs cannot be read, before the error is raised."""
 
 BEYOND = 1_000_000
 """Distance of the epochs that follow in one iteration: none begins with them, so none repeats them."""
@@ -62,7 +62,7 @@ class MixDataset(IterableDataset[Item]):
     - ``target``: float32 ``(classes,)``, 1 present, 0 absent;
     - ``mask``: bool ``(classes,)``, False where the label is unknown and must not count;
     - ``epoch`` and ``index``: int, the item's address: ``recipe(index, epoch)`` is its recipe;
-    - ``attempt``: int, 0 unless a file could not be read and the item was drawn anew;
+    - ``attempt``: int, 0 unless a file could not be read and the item was replaced;
     - with ``frames=True``: ``frame_target`` and ``frame_mask`` ``(classes, hops)``, per 100 ms;
     - with ``sources=True``: ``sources`` ``(max_sources, channels, samples)``, silent where there
       are fewer, ``source_target`` and ``source_mask`` ``(max_sources, classes)``.
@@ -88,7 +88,7 @@ class MixDataset(IterableDataset[Item]):
         batch_size: Items per batch of one rank, in ``make_loader``; what ranks share is cut by it.
         fixed: Every epoch is the same, and iterating ends after one. Default: True for other splits
             than ``train``.
-        evaluation: Draw as validation and test do: musical mixes without effects. Default: as
+        evaluation: Sample as validation and test do: musical mixes without effects. Default: as
             ``fixed``.
         frames: Also yield labels per 100 ms.
         sources: Also yield the sources.
@@ -126,10 +126,10 @@ class MixDataset(IterableDataset[Item]):
         pack: str | Path | None = "auto",
         reader: Reader | None = None,
     ) -> None:
-        """Open the catalog, and check that there is something to draw."""
+        """Open the catalog, and check that there is something to sample."""
         super().__init__()
         check_sizes(epoch_size, batch_size, seed)
-        self._given = given_place(rank, world_size)
+        self._given = given_rank(rank, world_size)
         self.catalog = _open_catalog(catalog)
         self.fixed = split != "train" if fixed is None else fixed
         self.evaluation = self.fixed if evaluation is None else evaluation
@@ -143,25 +143,25 @@ class MixDataset(IterableDataset[Item]):
         self.split, self.seed = split, seed
         self.epoch_size, self.batch_size = epoch_size, batch_size
         self.frames, self.sources = frames, sources
-        self._check_epoch(self._given or Place())
+        self._check_epoch(self._given or ProcessRank())
         self.labels = load_label_set(self.config.label_set)
         self._pack, self._own_reader = pack, reader
         self._reader: Reader | None = reader or self._open_reader()
-        self._drawer: Drawer | None = Drawer(self.catalog, self.config, split)
+        self._sampler: RecipeSampler | None = RecipeSampler(self.catalog, self.config, split)
         self._epochs = EpochCounter()
         # How often an epoch was set, and which: loaders look whether it was.
         self.epoch_set = (0, 0)
         # What workers that are spawned cannot see themselves.
-        self._handed: tuple[int, Place, bool] | None = None
+        self._handed: tuple[int, ProcessRank, bool] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what a worker builds quicker than it unpickles."""
         handed = None
         if get_spawning_popen() is not None:
-            handed = os.getpid(), self._place(), is_overfitting()
-        return {**self.__dict__, "_drawer": None, "_reader": self._own_reader, "_handed": handed}
+            handed = os.getpid(), self._process_rank(), is_overfitting()
+        return {**self.__dict__, "_sampler": None, "_reader": self._own_reader, "_handed": handed}
 
-    def _from_parent(self) -> tuple[Place, bool] | None:
+    def _from_parent(self) -> tuple[ProcessRank, bool] | None:
         """Return what the process that iterates handed to this worker of it, if it did."""
         parent = multiprocessing.parent_process()
         if get_worker_info() is None or self._handed is None or parent is None:
@@ -169,29 +169,29 @@ class MixDataset(IterableDataset[Item]):
         process, place, overfits = self._handed
         return (place, overfits) if process == parent.pid else None
 
-    def _place(self) -> Place:
+    def _process_rank(self) -> ProcessRank:
         """Return which of how many processes this is now, or is a worker of."""
         if self._given is not None:
             return self._given
         if self.fixed:
-            return Place()
+            return ProcessRank()
         handed = self._from_parent()
-        return handed[0] if handed else find_place()
+        return handed[0] if handed else find_rank()
 
-    def _check_epoch(self, place: Place) -> None:
+    def _check_epoch(self, place: ProcessRank) -> None:
         if not self.fixed and self.epoch_size < self.batch_size * place.world_size:
             raise ConfigError(
                 f"A training epoch needs at least one whole batch: found epoch_size={self.epoch_size} and "
                 f"{self.batch_size * place.world_size} items per batch over all ranks."
             )
 
-    def check_place(self, *, warn: bool) -> Place:
+    def check_rank(self, *, warn: bool) -> ProcessRank:
         """Return which of how many processes this is; warn where more are evident than are known.
 
         Raises:
             ConfigError: an epoch does not have a batch for every process.
         """
-        place = self._place()
+        place = self._process_rank()
         self._check_epoch(place)
         if place.doubt and warn:
             warnings.warn(
@@ -206,12 +206,12 @@ class MixDataset(IterableDataset[Item]):
     @property
     def rank(self) -> int:
         """This process's number, as far as it is known now."""
-        return self._place().rank
+        return self._process_rank().rank
 
     @property
     def world_size(self) -> int:
         """How many processes take part, as far as it is known now."""
-        return self._place().world_size
+        return self._process_rank().world_size
 
     @property
     def epoch(self) -> int:
@@ -275,9 +275,9 @@ class MixDataset(IterableDataset[Item]):
         """
         index = check_number("index", index, self.epoch_size, "items per epoch (epoch_size)")
         epoch, attempt = check_number("epoch", epoch), check_number("attempt", attempt)
-        if self._drawer is None:
-            self._drawer = Drawer(self.catalog, self.config, self.split)
-        return self._drawer.draw(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
+        if self._sampler is None:
+            self._sampler = RecipeSampler(self.catalog, self.config, self.split)
+        return self._sampler.sample(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
 
     def mix(self, index: int, epoch: int = 0) -> Mix:
         """Return a rendered item with its sources and reasons."""
@@ -291,12 +291,12 @@ class MixDataset(IterableDataset[Item]):
     def _render(
         self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None = None
     ) -> tuple[Mix, int]:
-        """Render an item, drawn anew where a file cannot be read; return which attempt it is, too."""
-        mix = self._try(recipe, lambda drawn: render(drawn, self.catalog, reader, out=out))
+        """Render an item, replaced where a file cannot be read; return which attempt it is, too."""
+        mix = self._try(recipe, lambda sampled: render_mix(sampled, self.catalog, reader, out=out))
         return mix, mix.recipe.attempt
 
     def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
-        """Make an item of its recipe; where a file cannot be read, draw the item anew and say so."""
+        """Make an item of its recipe; where a file cannot be read, replace the item and say so."""
         index, epoch = recipe.index, recipe.epoch
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -307,7 +307,7 @@ class MixDataset(IterableDataset[Item]):
                 if attempt == ATTEMPTS - 1:
                     raise
                 warnings.warn(
-                    f"Item {index} of epoch {epoch} is drawn anew: {error}",
+                    f"Item {index} of epoch {epoch} is replaced: {error}",
                     category=RuntimeWarning,
                     stacklevel=2,
                 )
@@ -431,11 +431,11 @@ class MixDataset(IterableDataset[Item]):
             handed = self._from_parent()
             stay = handed[1] if handed else is_overfitting()
             epoch, first = self._epochs.begin(stay=stay)
-        return self._items(epoch, self.check_place(warn=first))
+        return self._items(epoch, self.check_rank(warn=first))
 
-    def _items(self, epoch: int, place: Place) -> Iterator[Item]:
+    def _items(self, epoch: int, place: ProcessRank) -> Iterator[Item]:
         """Yield the items of this worker: those of every n-th batch of the loader that asks."""
-        worker, workers = worker_place()
+        worker, workers = worker_share()
         size = self._items_at_a_time() if workers > 1 else 1
         own = self.batch_size
         whole, rest = divmod(self.epoch_size, own * place.world_size)
@@ -473,7 +473,7 @@ def split_buffer(buffer: torch.Tensor, layout: Layout) -> Batch:
     }
 
 
-def worker_place() -> tuple[int, int]:
+def worker_share() -> tuple[int, int]:
     """Return this worker's number and how many there are; (0, 1) in the main process."""
     info = get_worker_info()
     return (info.id, info.num_workers) if info else (0, 1)

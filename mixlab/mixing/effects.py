@@ -1,4 +1,4 @@
-"""The effects on one source: drawn into explicit values first, applied later without randomness.
+"""The effects on one source: sampled into explicit values first, applied later without randomness.
 
 The four of Bradl, Huber and Pernkopf 2023, section 2.3: amplitude scaling, three filters (high shelf,
 low shelf, peaking), pitch shifting and time stretching, each with a probability of its own, in random
@@ -42,9 +42,9 @@ __all__ = [
     "apply_effects",
     "apply_plan",
     "decode_effect",
-    "draw_effects",
     "encode_effect",
     "plan_effects",
+    "sample_effects",
     "total_rate",
 ]
 
@@ -127,7 +127,7 @@ EFFECTS: dict[str, type[Effect]] = {
 
 
 _LIMITS = {"gain_db": (-200.0, 200.0), "frequency_hz": (1.0, 1e6), "q": (0.01, 100.0)}
-"""What a recipe may hold, far beyond what is drawn: outside, filters are none, or unstable."""
+"""What a recipe may hold, far beyond what is sampled: outside, filters are none, or unstable."""
 
 
 def encode_effect(effect: Effect) -> dict[str, float | str]:
@@ -202,13 +202,13 @@ class GainRange:
         _check_range(*self.db, "effects.gain.db", -60.0, 24.0)
 
     def sample(self, stream: Stream) -> Gain:
-        """Draw a gain."""
+        """Sample a gain."""
         return Gain(stream.uniform(*self.db))
 
 
 @dataclass(frozen=True)
 class FilterRange:
-    """When and how sources are filtered: one of three filters, drawn uniformly from ``kinds``.
+    """When and how sources are filtered: one of three filters, sampled uniformly from ``kinds``.
 
     Attributes:
         p: Probability that a source gets a filter.
@@ -245,7 +245,7 @@ class FilterRange:
             )
 
     def sample(self, stream: Stream) -> Effect:
-        """Draw a filter."""
+        """Sample a filter."""
         kind = stream.choice(self.kinds)
         frequency_hz = stream.log_uniform(*getattr(self, f"{kind}_hz"))
         return _FILTERS[kind](frequency_hz, stream.uniform(*self.db), stream.log_uniform(*self.q))
@@ -277,7 +277,7 @@ class PitchRange:
         _check_range(*self.semitones, "effects.pitch_shift.semitones", -LONGEST_SEMITONES, LONGEST_SEMITONES)
 
     def sample(self, stream: Stream) -> PitchShift:
-        """Draw a shift."""
+        """Sample a shift."""
         return PitchShift(stream.uniform(*self.semitones))
 
 
@@ -300,7 +300,7 @@ class StretchRange:
         _check_range(*self.rate, "effects.time_stretch.rate", SLOWEST_RATE, FASTEST_RATE)
 
     def sample(self, stream: Stream) -> TimeStretch:
-        """Draw a rate."""
+        """Sample a rate."""
         return TimeStretch(stream.log_uniform(*self.rate))
 
 
@@ -341,7 +341,7 @@ class EffectsConfig:
     @cached_property
     def musical_ranges(self) -> tuple[tuple[str, Any], ...]:
         """Those that musical mixes have, by name."""
-        return tuple((name, drawn) for name, drawn in self.ranges if name not in PITCH_AND_TIME)
+        return tuple((name, sampled) for name, sampled in self.ranges if name not in PITCH_AND_TIME)
 
     @classmethod
     def none(cls) -> "EffectsConfig":
@@ -352,10 +352,10 @@ class EffectsConfig:
 _place = itemgetter(0)
 
 
-def draw_effects(
+def sample_effects(
     config: EffectsConfig, streams: Callable[[str], Stream], *, pitch_and_time: bool
 ) -> tuple[Effect, ...]:
-    """Draw the effects of one source, in the random order in which they will be applied.
+    """Sample the effects of one source, in the random order in which they will be applied.
 
     Args:
         config: Probabilities and ranges.
@@ -363,7 +363,7 @@ def draw_effects(
             switching off one leaves the values of the others as they were.
         pitch_and_time: False for musical mixes, whose sources must keep key and tempo.
     """
-    drawn: list[tuple[float, Effect]] = []
+    sampled: list[tuple[float, Effect]] = []
     for purpose, choice in config.ranges if pitch_and_time else config.musical_ranges:
         p = choice.p
         if p == 0.0:
@@ -371,10 +371,10 @@ def draw_effects(
         stream = streams(purpose)
         place = stream.unit()
         if stream.unit() < p:
-            drawn.append((place, choice.sample(stream)))
-    if len(drawn) > 1:
-        drawn.sort(key=_place)
-    return tuple([effect for _, effect in drawn])
+            sampled.append((place, choice.sample(stream)))
+    if len(sampled) > 1:
+        sampled.sort(key=_place)
+    return tuple([effect for _, effect in sampled])
 
 
 def total_rate(effects: Sequence[Effect]) -> float:
@@ -414,7 +414,7 @@ class EffectPlan:
 
 
 def plan_effects(effects: Sequence[Effect], sample_rate: int) -> EffectPlan:
-    """Sort effects, as drawn and in their order, for a sample rate in Hz."""
+    """Sort effects, as sampled and in their order, for a sample rate in Hz."""
     before: list[Section] = []
     after: list[Section] = []
     semitones, rate, gain = 0.0, 1.0, 1.0
@@ -440,7 +440,7 @@ def apply_effects(
     Args:
         audio: float32 ``(channels, samples)``.
         sample_rate: In Hz.
-        effects: As drawn.
+        effects: As sampled.
         engine: Pitch and time engine.
 
     Returns:

@@ -16,8 +16,8 @@ from mixlab.audio.time_pitch import get_engine
 from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.mixing.callers import is_overfitting
 from mixlab.mixing.config import RenderSettings
-from mixlab.mixing.dataset import Batch, MixDataset, split_buffer, worker_place
-from mixlab.mixing.ranks import Place
+from mixlab.mixing.dataset import Batch, MixDataset, split_buffer, worker_share
+from mixlab.mixing.ranks import ProcessRank
 from mixlab.utils.checks import check_number
 
 __all__ = ["MixLoader", "make_loader", "warm_up"]
@@ -61,7 +61,7 @@ class Batches(IterableDataset[T]):
 
 def turns(dataset: MixDataset, first_batch: int) -> Iterator[tuple[int, int]]:
     """Yield the batches of this worker from one on, and how many epochs later each comes."""
-    number, step = worker_place()
+    number, step = worker_share()
     per_epoch = dataset.batches_per_epoch
     position = first_batch + number
     while position < per_epoch or not dataset.fixed:
@@ -75,7 +75,7 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
 
     Workers write into shared memory that was set up before they started, and hand over the number of the
     place: no pickled tensors, no file handles, and no fresh pages, which cost more than the mixing of
-    simple mixes. They take turns in their places; see ``_places``.
+    simple mixes. They take turns in their places; see ``_slots``.
 
     Args:
         dataset: The dataset.
@@ -92,13 +92,13 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[int, int | torch.Tensor]]:
         """Yield a fixed set to its end; go on to the next epochs in training."""
-        number, _ = worker_place()
-        places = self._shared.shape[1]
+        number, _ = worker_share()
+        slots = self._shared.shape[1]
         for turn, (batch, later) in enumerate(turns(self._dataset, self._first_batch)):
             indices = self._dataset.batch_indices(batch)
-            mine = self._shared[number, turn % places] if places else None
+            mine = self._shared[number, turn % slots] if slots else None
             buffer, _ = self._dataset._make(indices, self._epoch + later, mine)
-            yield len(indices), number * places + turn % places if places else buffer
+            yield len(indices), number * slots + turn % slots if slots else buffer
 
     def fetch(self, place: int | torch.Tensor, pin_memory: bool) -> torch.Tensor:
         """Return a buffer of one's own with what a worker has put into a place."""
@@ -110,7 +110,7 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
         return buffer
 
 
-def _places(prefetch: int) -> int:
+def _slots(prefetch: int) -> int:
     """Return how many places a worker needs, so that none is written to before it was fetched.
 
     The loader has at most ``prefetch`` batches of a worker on order, and orders one more just before the
@@ -150,7 +150,7 @@ class MixLoader:
         mixes: The dataset. It is not called so, as Lightning warns of the length of every loader whose
             ``dataset`` is an ``IterableDataset``, and this one's is exact.
         epoch: The epoch of the next batch.
-        redrawn: Epoch and index of items that were drawn anew as a file could not be read.
+        replaced: Epoch and index of items that were replaced as a file could not be read.
     """
 
     def __init__(self, dataset: MixDataset, *, num_workers: int = 0, pin_memory: bool = False) -> None:
@@ -162,20 +162,20 @@ class MixLoader:
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self.epoch = 0
-        self.redrawn: list[tuple[int, int]] = []
+        self.replaced: list[tuple[int, int]] = []
         self._next_batch = 0
         # Whether the next iteration begins at this position, and not with the epoch after the newest.
         self._placed = True
         self._newest = 0
-        self._heard = 0
+        self._epochs_set = 0
         self._warned = False
         self._stream: Iterator[Batch] | None = None
-        self._stream_at = (0, 0, Place())
-        self._listen()
+        self._stream_at = (0, 0, ProcessRank())
+        self._follow_dataset()
 
     def __getstate__(self) -> dict[str, Any]:
         """Let a copy stand where this loader stands, with workers of its own."""
-        return {**self.__dict__, "_stream": None, "redrawn": list(self.redrawn)}
+        return {**self.__dict__, "_stream": None, "replaced": list(self.replaced)}
 
     def __len__(self) -> int:
         """Batches of this rank per epoch."""
@@ -183,7 +183,7 @@ class MixLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield an epoch, or the rest of one; see the class."""
-        place = self.mixes.check_place(warn=not self._warned)
+        place = self.mixes.check_rank(warn=not self._warned)
         self._warned = True
         stays = not self.mixes.fixed and is_overfitting()
         epoch, batch = (self.epoch, 0) if stays else self._begin()
@@ -194,7 +194,7 @@ class MixLoader:
                 # Counted before it is handed out: a state taken while it is in use goes on after it.
                 if not stays:
                     self._advance(epoch, batch)
-                self._note_redrawn(epoch, items)
+                self._note_replaced(epoch, items)
                 yield items
         finally:
             if self.mixes.fixed:
@@ -204,27 +204,27 @@ class MixLoader:
 
     def _begin(self) -> tuple[int, int]:
         """Return epoch and batch with which an iteration begins."""
-        self._listen()
+        self._follow_dataset()
         if not self._placed:
             self.epoch, self._next_batch = self._newest + 1, 0
         self._placed = False
         self._newest = self.epoch
         return self.epoch, self._next_batch
 
-    def _listen(self) -> None:
+    def _follow_dataset(self) -> None:
         """Take over an epoch that was set in the dataset."""
         times, epoch = self.mixes.epoch_set
-        if times != self._heard:
-            self._heard = times
+        if times != self._epochs_set:
+            self._epochs_set = times
             self.set_epoch(epoch)
 
-    def _note_redrawn(self, epoch: int, items: Batch) -> None:
+    def _note_replaced(self, epoch: int, items: Batch) -> None:
         # What a subclass makes of its items may hold anything.
         if isinstance(items, Mapping) and {"index", "attempt"} <= items.keys():
             again = items["index"][items["attempt"] > 0]
-            self.redrawn.extend((epoch, int(index)) for index in again)
+            self.replaced.extend((epoch, int(index)) for index in again)
 
-    def _take(self, epoch: int, batch: int, place: Place) -> Batch:
+    def _take(self, epoch: int, batch: int, place: ProcessRank) -> Batch:
         """Return a batch from the running stream; start one there if it stands elsewhere."""
         if self._stream is None or self._stream_at != (epoch, batch, place):
             self.close()
@@ -250,7 +250,7 @@ class MixLoader:
         shared, pins = torch.empty((0, 0, 0), dtype=torch.uint8), self._pins()
         if self.num_workers:
             size = self.mixes._layout(self.mixes.batch_size)[1]
-            shared = _shared_memory(self.num_workers, _places(self._prefetch), size)
+            shared = _shared_memory(self.num_workers, _slots(self._prefetch), size)
         buffers = _Buffers(self.mixes, epoch, batch, shared)
         for count, place in self._loader(buffers):
             found = split_buffer(buffers.fetch(place, pins), self.mixes._layout(count)[0])
@@ -273,7 +273,7 @@ class MixLoader:
             num_workers=self.num_workers,
             pin_memory=pin_memory,
             collate_fn=_as_it_is,
-            generator=torch.Generator(),  # of its own: a resumed run must not draw from torch's again
+            generator=torch.Generator(),  # of its own: a resumed run must not sample from torch's again
             **options,
         )
 
@@ -340,7 +340,7 @@ class MixLoader:
         epoch = check_number("epoch", state.get("epoch", ""))
         batch = check_number("next_batch", state.get("next_batch", ""), len(self) + 1, "places in an epoch")
         self.epoch, self._next_batch = epoch, batch
-        self._placed, self._heard = True, self.mixes.epoch_set[0]
+        self._placed, self._epochs_set = True, self.mixes.epoch_set[0]
 
 
 def check_dataset(dataset: object) -> None:

@@ -1,4 +1,4 @@
-"""What one looks at when listening to a mix: its twin, its dry form, its spectrogram, its labels as a tree.
+"""What is shown of a mix: its counterpart, its dry form, its spectrogram, its labels as a tree.
 
 Pure functions over recipes and mixes, for the explorer and for notebooks alike.
 """
@@ -24,20 +24,20 @@ from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.export import write_mix
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import Mix, Source
-from mixlab.mixing.sampler import draw
+from mixlab.mixing.sampler import sample_recipe
 from mixlab.taxonomy import load_label_set, load_taxonomy, stem_evidence
 
 __all__ = [
     "LOWEST_HZ",
     "MEL_BANDS",
     "LabelRow",
+    "active_spans",
     "find_class",
     "holds_class",
     "label_tree",
     "loudness_lufs",
     "mel_image",
     "other_kind",
-    "sounding_spans",
     "without_effects",
     "zip_mix",
 ]
@@ -53,7 +53,7 @@ State = Literal["present", "absent", "unknown"]
 
 
 def other_kind(kind: Kind) -> Kind:
-    """Return the kind that a mix's twin has."""
+    """Return the kind that a mix's counterpart has."""
     return "non_musical" if kind == "musical" else "musical"
 
 
@@ -109,17 +109,17 @@ def find_class(
     kind: Kind | None = None,
     tries: int = 1000,
 ) -> int | None:
-    """Return the first index from ``start`` on whose mix draws a source of a class.
+    """Return the first index from ``start`` on whose mix samples a source of a class.
 
     Args:
         catalog: Where stems come from.
-        config: How mixes are drawn.
+        config: How mixes are sampled.
         name: A class of the configuration's label set.
         seed: Seed of the stream; its epoch is 0.
         start: First index that is looked at.
         step: 1 forwards, -1 backwards.
         split: Split of the stream.
-        kind: As for ``draw``.
+        kind: As for ``sample_recipe``.
         tries: Most indices that are looked at.
 
     Returns:
@@ -131,12 +131,12 @@ def find_class(
     for index in range(start, start + step * tries, step):
         if index < 0:
             break
-        if holds_class(draw(catalog, config, seed, 0, index, split=split, kind=kind), catalog, name):
+        if holds_class(sample_recipe(catalog, config, seed, 0, index, split=split, kind=kind), catalog, name):
             return index
     return None
 
 
-def sounding_spans(source: Source, duration_s: float) -> tuple[tuple[float, float], ...]:
+def active_spans(source: Source, duration_s: float) -> tuple[tuple[float, float], ...]:
     """Return where a source sounds as (start, end) in seconds, to within a hop of 100 ms."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], source.active, [False]])))
     pairs = edges.reshape(-1, 2) * HOP_S
@@ -204,7 +204,7 @@ class LabelRow:
 
 
 def label_tree(mix: Mix) -> tuple[LabelRow, ...]:
-    """Return the labels of a mix as a tree: families, classes of its label set, and what was drawn.
+    """Return the labels of a mix as a tree: families, classes of its label set, and what was sampled.
 
     Classes that stand for several nodes, or for none, follow at the end.
     """

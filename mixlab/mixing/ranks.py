@@ -7,7 +7,7 @@ from numbers import Integral
 
 from mixlab.errors import ConfigError
 
-__all__ = ["Place", "find_place", "given_place"]
+__all__ = ["ProcessRank", "find_rank", "given_rank"]
 
 LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun, accelerate, and most scripts
@@ -25,7 +25,7 @@ HINTS = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRA
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessRank:
     """A process among those that work together; alone by default.
 
     Attributes:
@@ -39,7 +39,7 @@ class Place:
     doubt: str = ""
 
 
-def given_place(rank: int | None, world_size: int | None) -> Place | None:
+def given_rank(rank: int | None, world_size: int | None) -> ProcessRank | None:
     """Return the place that was given; None if none was.
 
     Raises:
@@ -53,10 +53,10 @@ def given_place(rank: int | None, world_size: int | None) -> Place | None:
             "rank must be from 0 to world_size - 1, and both or neither must be given, found "
             f"rank={rank}, world_size={world_size}."
         )
-    return Place(rank, world_size)
+    return ProcessRank(rank, world_size)
 
 
-def find_place(environment: Mapping[str, str] | None = None) -> Place:
+def find_rank(environment: Mapping[str, str] | None = None) -> ProcessRank:
     """Return this process's place: from ``torch.distributed`` once it is initialised, else from variables.
 
     Args:
@@ -65,26 +65,26 @@ def find_place(environment: Mapping[str, str] | None = None) -> Place:
     return _initialised() or _started(os.environ if environment is None else environment)
 
 
-def _initialised() -> Place | None:
+def _initialised() -> ProcessRank | None:
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():
-        return Place(dist.get_rank(), dist.get_world_size())
+        return ProcessRank(dist.get_rank(), dist.get_world_size())
     return None
 
 
-def _started(environment: Mapping[str, str]) -> Place:
+def _started(environment: Mapping[str, str]) -> ProcessRank:
     """Return what launchers say in the environment; those of single processes overrule schedulers."""
     for names in LAUNCHERS:
         rank, size = (_number(environment, name) for name in names)
         if rank is not None and size is not None and rank < size:
-            return Place(rank, size)
+            return ProcessRank(rank, size)
     if _number(environment, "WORLD_SIZE") == 1:
-        return Place()
-    return _scheduled(environment) or Place(doubt=_doubt(environment))
+        return ProcessRank()
+    return _scheduled(environment) or ProcessRank(doubt=_doubt(environment))
 
 
-def _scheduled(environment: Mapping[str, str]) -> Place | None:
+def _scheduled(environment: Mapping[str, str]) -> ProcessRank | None:
     """Return what Slurm says of a task of ``srun``.
 
     A shell of ``sbatch`` or ``salloc`` is told of the job's tasks too, and that it is number 0, but it is
@@ -93,11 +93,11 @@ def _scheduled(environment: Mapping[str, str]) -> Place | None:
     rank = _number(environment, "SLURM_PROCID")
     step = "SLURM_STEP_ID" in environment
     if "SLURM_JOB_ID" in environment and not step and not rank:
-        return Place()
+        return ProcessRank()
     names = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") if step else ("SLURM_NTASKS", "SLURM_NPROCS")
     sizes = [size for name in names if (size := _number(environment, name)) is not None]
     if rank is not None and sizes and rank < sizes[0]:
-        return Place(rank, sizes[0])
+        return ProcessRank(rank, sizes[0])
     return None
 
 

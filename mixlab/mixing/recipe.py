@@ -1,6 +1,6 @@
 """Recipes: the plain data that fully determines a mix.
 
-``sampler`` draws them by a configuration; ``rendering`` turns them into audio.
+``sampler`` samples them by a configuration; ``rendering`` turns them into audio.
 """
 
 import json
@@ -17,7 +17,7 @@ from mixlab.utils.hashing import digest
 __all__ = ["RECIPE_VERSION", "MixRecipe", "SourceRecipe", "check_config"]
 
 RECIPE_VERSION = 3
-"""Grows with every change that alters what a seed draws, or what a recipe renders."""
+"""Grows with every change that alters what a seed samples, or what a recipe renders."""
 
 
 def check_config(found: object) -> MixConfig:
@@ -37,7 +37,7 @@ class SourceRecipe:
 
     Attributes:
         stem: Key of the stem in the catalog, ``corpus/song/stem``.
-        start_s: Where the chunk starts in the stem's file, in seconds. A multiple of 0.02 s, so that it
+        start_s: Where the excerpt starts in the stem's file, in seconds. A multiple of 0.02 s, so that it
             falls on a sample at every usual rate, but for musical stems whose own offset is none.
         level_db: Gain that brings the stem to its level in the mix, in dB; effects come on top.
         effects: In the order of their application.
@@ -54,13 +54,13 @@ class MixRecipe:
     """The plain data that fully determines a mix, given the catalog it names.
 
     Attributes:
-        catalog_hash: Content hash of the catalog it was drawn from.
+        catalog_hash: Content hash of the catalog it was sampled from.
         seed: Seed, with ``epoch`` and ``index`` the address of the recipe in the stream.
         epoch: Epoch.
         index: Item within the epoch.
         attempt: 0, or how many recipes of this item could not be read before this one.
         split: Split that all sources come from.
-        corpus: Corpus that was drawn (that of the first source with ``cross_corpus``).
+        corpus: Corpus that was sampled (that of the first source with ``cross_corpus``).
         kind: ``musical`` or ``non_musical``.
         sources: At least one.
         render: How it is rendered and labelled.
@@ -109,7 +109,7 @@ class MixRecipe:
         if version != RECIPE_VERSION:
             raise RecipeError(
                 f"This mixlab reads recipes of version {RECIPE_VERSION}, found {version!r}. "
-                "Render it with the mixlab release that wrote it, or draw it again from its seed."
+                "Render it with the mixlab release that wrote it, or sample it again from its seed."
             )
         _check_keys(data, cls, "recipe")
         render = _with_label_text(data["render"])

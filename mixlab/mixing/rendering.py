@@ -28,11 +28,20 @@ from mixlab.mixing.sampler import POSITION_GRID_S
 from mixlab.mixing.summing import Summed, add_up
 from mixlab.taxonomy import Evidence, LabelSet, load_label_set, load_taxonomy, stem_evidence
 
-__all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "needed_span", "own_level_db", "render"]
+__all__ = [
+    "CatalogReader",
+    "Explanation",
+    "Mix",
+    "Reader",
+    "Source",
+    "needed_span",
+    "own_level_db",
+    "render_mix",
+]
 
 CONTEXT_S = 3 * POSITION_GRID_S
-"""Read on both sides of a chunk and cut off at the end, so that resampling, filters and the stretch
-have begun to swing before the chunk starts."""
+"""Read on both sides of an excerpt and cut off at the end, so that resampling, filters and the stretch
+have begun to swing before the excerpt starts."""
 
 SourceState = Literal["present", "uncertain", "silent"]
 
@@ -137,28 +146,29 @@ class Mix:
         return tuple(_explain(self, i) for i in range(len(self.labels)))
 
 
-def render(
+def render_mix(
     recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None, *, out: FloatArray | None = None
 ) -> Mix:
     """Render a recipe.
 
     Args:
-        recipe: As drawn, or replayed.
+        recipe: As sampled, or replayed.
         catalog: The catalog that the recipe names.
         reader: Where samples come from; the corpora's files by default.
         out: Where to write the mixture: float32 ``(channels, samples)``, C-contiguous, such as a row
             of a batch; by default a new array.
 
     Raises:
-        CatalogMismatchError: the recipe was drawn from another catalog, label set or instrument tree.
+        CatalogMismatchError: the recipe was sampled from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged, or what is rendered of it is not finite.
         ConfigError: ``out`` has another shape, type or order.
     """
     if recipe.catalog_hash != catalog.content_hash:
         raise CatalogMismatchError(
-            f"The recipe was drawn from the catalog with hash {recipe.catalog_hash}, {catalog.path} has hash "
+            f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
+            f"{catalog.path} has hash "
             f"{catalog.content_hash}: stems, labels or splits differ, so it would be another mix. "
-            "Open the catalog it was drawn from (with its split method and seed), or draw it again."
+            "Open the catalog it was sampled from (with its split method and seed), or sample it again."
         )
     labels = _labels(recipe.render.label_set, recipe.render.label_hash)
     reader = reader or CatalogReader(catalog)
@@ -188,11 +198,11 @@ def render(
 
 @lru_cache(maxsize=16)
 def _labels(name: str, expected: str) -> LabelSet:
-    """Return a label set as it was when the recipe was drawn; read once, so that it stays so."""
+    """Return a label set as it was when the recipe was sampled; read once, so that it stays so."""
     found, labels = label_hash(name), load_label_set(name)
     if found != expected:
         raise CatalogMismatchError(
-            f"The recipe was drawn with the label set {labels.name!r} of hash {expected}, now it has "
+            f"The recipe was sampled with the label set {labels.name!r} of hash {expected}, now it has "
             f"{found}: it or the instrument tree has changed, so the labels would differ. Restore it, or "
             "draw again."
         )
@@ -207,7 +217,7 @@ def _evidence(nodes: tuple[str, ...], bleed_nodes: tuple[str, ...]) -> Evidence:
 def needed_span(source: SourceRecipe, settings: RenderSettings) -> tuple[float, int, int]:
     """Return what is read for a source: start in seconds, samples at the mix's rate, samples of context.
 
-    The context is read on both sides of the chunk.
+    The context is read on both sides of the excerpt.
     """
     context = round(CONTEXT_S * settings.sample_rate) if source.effects else 0
     samples = math.ceil(settings.samples * total_rate(source.effects)) + 2 * context
@@ -349,9 +359,9 @@ def _why(source: Source) -> str:
         if source.state == "uncertain" and active_s < max(settings.min_active_s - 1e-9, HOP_S / 2):
             return sounds
     if settings.label_rule == "present":
-        return f"drawn (rule 'present'); {sounds}"
+        return f"sampled (rule 'present'); {sounds}"
     if source.state == "silent":
-        return f"stays below {settings.silence_db:g} dBFS in the chunk"
+        return f"stays below {settings.silence_db:g} dBFS in the excerpt"
     if source.state == "present":
         return sounds
     if active_s == 0.0:
@@ -418,7 +428,7 @@ def _explain(mix: Mix, place: int) -> Explanation:
         return Explanation(output.name, "unknown", "may sound in " + "; ".join(why))
     held = set(output.nodes)
     silent = [f"{s.stem} {s.reason}" for s in mix.sources if held & load_taxonomy().closure(s.nodes)]
-    reason = "drawn, but " + "; ".join(silent) if silent else "no source has it"
+    reason = "sampled, but " + "; ".join(silent) if silent else "no source has it"
     return Explanation(output.name, "absent", reason)
 
 

@@ -1,8 +1,8 @@
-"""Draw recipes: a pure function of catalog, configuration, seed, epoch and index.
+"""Sample recipes: a pure function of catalog, configuration, seed, epoch and index.
 
 The steps are those of Bradl, Huber and Pernkopf 2023, section 2.3: corpus, then musical or not, then
-the number of sources, then song, stem, chunk and effects. Every decision has a random stream of its
-own (``mixlab.utils.random``), so that one setting never disturbs what another one draws.
+the number of sources, then song, stem, excerpt and effects. Every decision has a random stream of its
+own (``mixlab.utils.random``), so that one setting never disturbs what another one samples.
 """
 
 import math
@@ -16,30 +16,37 @@ from numpy.typing import NDArray
 from mixlab.audio.io import HOP_S
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import RecipeError
-from mixlab.mixing._positions import add_sounding
-from mixlab.mixing.candidates import Pool, PoolSong, active_counts, long_enough, make_pools, usable_stems
+from mixlab.mixing._positions import add_active
+from mixlab.mixing.candidates import (
+    CandidateSong,
+    CorpusCandidates,
+    active_counts,
+    find_candidates,
+    long_enough,
+    usable_stems,
+)
 from mixlab.mixing.config import Kind, MixConfig
-from mixlab.mixing.effects import Effect, TimeStretch, draw_effects, total_rate
+from mixlab.mixing.effects import Effect, TimeStretch, sample_effects, total_rate
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe, check_config
 from mixlab.utils.random import Stream, open_streams
 
-__all__ = ["POSITION_GRID_S", "Drawer", "draw"]
+__all__ = ["POSITION_GRID_S", "RecipeSampler", "sample_recipe"]
 
 POSITION_GRID_S = 0.02
-"""Chunks start on multiples of this, which is a whole number of samples at 8, 16, 22.05, 24, 32, 44.1,
-48 and 96 kHz: a chunk is the same audio read from the file or from a resampled copy of it."""
+"""Excerpts start on multiples of this, which is a whole number of samples at 8, 16, 22.05, 24, 32, 44.1,
+48 and 96 kHz: an excerpt is the same audio read from the file or from a resampled copy of it."""
 
 _STEPS_PER_HOP = round(HOP_S / POSITION_GRID_S)
 
 _ATTEMPT_STRIDE = 1 << 48
 """Distance between the random streams of an item's attempts; no index of an epoch comes near it."""
 
-_KEPT_DRAWERS = 8
+_KEPT_SAMPLERS = 8
 
 Counts = NDArray[np.int64] | NDArray[np.uint32]
 
 
-class Drawer:
+class RecipeSampler:
     """Draws the recipes of one catalog, configuration and split; cheap to call, costly to make.
 
     Args:
@@ -52,11 +59,11 @@ class Drawer:
             mix, or the configuration names a corpus that the catalog does not hold.
 
     Warns:
-        UserWarning: some songs are shorter than a mix, and so are not drawn.
+        UserWarning: some songs are shorter than a mix, and so are not sampled.
     """
 
     def __init__(self, catalog: Catalog, config: MixConfig, split: str = "train") -> None:
-        """Sort the catalog's rows into corpora, songs, parts and class cells."""
+        """Sort the catalog's rows into corpora, songs, parts and strata."""
         self._catalog = catalog
         self._config = config
         self._split = split
@@ -69,13 +76,13 @@ class Drawer:
         self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
         usable = self._drawable(usable_stems(catalog, config.activity_db))
-        self._pools: dict[Kind, dict[str, Pool]] = {
-            "musical": make_pools(catalog, config, split, usable, bleed=config.bleed != "exclude"),
-            "non_musical": make_pools(catalog, config, split, usable, bleed=config.bleed == "allow"),
+        self._candidates: dict[Kind, dict[str, CorpusCandidates]] = {
+            "musical": find_candidates(catalog, config, split, usable, bleed=config.bleed != "exclude"),
+            "non_musical": find_candidates(catalog, config, split, usable, bleed=config.bleed == "allow"),
         }
-        self._corpora = tuple(self._pools["musical"])
+        self._corpora = tuple(self._candidates["musical"])
         self._weights = [config.corpus_weights.get(name, 1.0) for name in self._corpora]
-        self._check_pools()
+        self._check_candidates()
 
     def _drawable(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Leave out songs that end before a mix would, and say so."""
@@ -93,12 +100,12 @@ class Drawer:
         if lengths.short:
             warnings.warn(
                 f"{lengths} of split {self._split!r} are shorter than mix.duration_s={duration_s:g} s and "
-                "never drawn; mix.short_songs='allow' draws them too, with silence behind them.",
+                "never sampled; mix.short_songs='allow' samples them too, with silence behind them.",
                 stacklevel=4,
             )
         return long
 
-    def _check_pools(self) -> None:
+    def _check_candidates(self) -> None:
         config, known = self._config, sorted(set(self._catalog.column("corpus")))
         for name, given in (("corpora", config.corpora), ("corpus_weights", tuple(config.corpus_weights))):
             unknown = sorted(set(given) - set(known))
@@ -108,32 +115,32 @@ class Drawer:
             splits, counts = np.unique(self._catalog.column("split"), return_counts=True)
             found = ", ".join(f"{s}: {c}" for s, c in zip(splits, counts, strict=True))
             raise RecipeError(
-                f"Nothing to draw in split {self._split!r} of {self._catalog.path}: the catalog has stems "
+                f"Nothing to sample in split {self._split!r} of {self._catalog.path}: the catalog has stems "
                 f"per split ({found}), of which none here is usable with corpora="
                 f"{config.corpora or 'all'}, bleed={config.bleed!r} and these corpus_weights. "
                 f"See 'mixlab catalog {self._catalog.path}'."
             )
 
-    def draw(
+    def sample(
         self, seed: int, epoch: int, index: int, kind: Kind | None = None, *, attempt: int = 0
     ) -> MixRecipe:
-        """Draw one recipe; the same arguments always give the same recipe.
+        """Sample one recipe; the same arguments always give the same recipe.
 
         Args:
             seed: Seed of the stream.
             epoch: Epoch, 0 or more.
             index: Item within the epoch, 0 or more.
-            kind: Force one kind. Everything else is drawn as for a mix of that kind.
+            kind: Force one kind. Everything else is sampled as for a mix of that kind.
             attempt: Above 0: the recipe that stands in when that of ``attempt - 1`` cannot be read.
         """
         streams = open_streams(seed, epoch, index + attempt * _ATTEMPT_STRIDE)
-        drawn: Kind = "musical" if streams("kind").unit() < self._config.p_musical else "non_musical"
-        kind = kind or drawn
+        sampled: Kind = "musical" if streams("kind").unit() < self._config.p_musical else "non_musical"
+        kind = kind or sampled
         corpus = self._corpora[streams("corpus").weighted(self._weights)]
-        if kind == "non_musical" and corpus not in self._pools["non_musical"]:
-            corpus = self._draw_clean_corpus(streams("clean corpus"))
-        count = self._draw_count(streams("sources"))
-        make = self._draw_musical if kind == "musical" else self._draw_non_musical
+        if kind == "non_musical" and corpus not in self._candidates["non_musical"]:
+            corpus = self._sample_clean_corpus(streams("clean corpus"))
+        count = self._sample_count(streams("sources"))
+        make = self._sample_musical if kind == "musical" else self._sample_non_musical
         return MixRecipe(
             catalog_hash=self._catalog.content_hash,
             seed=seed,
@@ -147,19 +154,19 @@ class Drawer:
             render=self._settings,
         )
 
-    def _draw_clean_corpus(self, stream: Stream) -> str:
-        """Draw another corpus where every stem of the drawn one bleeds: it has no non-musical mixes."""
-        names = list(self._pools["non_musical"])
+    def _sample_clean_corpus(self, stream: Stream) -> str:
+        """Sample another corpus where every stem of the sampled one bleeds: it has no non-musical mixes."""
+        names = list(self._candidates["non_musical"])
         weights = [self._config.corpus_weights.get(name, 1.0) for name in names]
         if sum(weights) <= 0:
             raise RecipeError(
-                f"No stem of split {self._split!r} may be drawn into a non-musical mix: with bleed="
+                f"No stem of split {self._split!r} may be sampled into a non-musical mix: with bleed="
                 f"{self._config.bleed!r} every stem of the weighted corpora is kept out. "
                 "Set mix.p_musical to 1, or mix.bleed to 'allow'."
             )
         return names[stream.weighted(weights)]
 
-    def _draw_count(self, stream: Stream) -> int:
+    def _sample_count(self, stream: Stream) -> int:
         config = self._config
         if stream.unit() < config.p_single_source:
             return 1
@@ -167,18 +174,18 @@ class Drawer:
 
     # Musical mixes: one song, one position, several parts; no pitch or time effects.
 
-    def _draw_musical(
+    def _sample_musical(
         self, streams: Callable[[str], Stream], corpus: str, count: int
     ) -> tuple[SourceRecipe, ...]:
-        pool = self._pools["musical"][corpus]
+        corpus_candidates = self._candidates["musical"][corpus]
         stream = streams("song")
         first: list[int] = []
-        if stream.unit() < self._config.balance and pool.cells:
-            number, parts = stream.choice(stream.choice(pool.cells))
+        if stream.unit() < self._config.balance and corpus_candidates.strata:
+            number, parts = stream.choice(stream.choice(corpus_candidates.strata))
             first = [stream.choice(parts)]
         else:
-            number = stream.below(len(pool.songs))
-        song = pool.songs[number]
+            number = stream.below(len(corpus_candidates.songs))
+        song = corpus_candidates.songs[number]
         pick = streams("parts")
         if self._config.full:
             stems = [i for part in song.parts for i in part]
@@ -188,14 +195,14 @@ class Drawer:
         position_s = self._musical_position(streams("position"), song, stems)
         sources = []
         for place, i in enumerate(stems):
-            effects = self._draw_effects(streams, place, pitch_and_time=False)
+            effects = self._sample_effects(streams, place, pitch_and_time=False)
             # An offset need not lie on the grid; stems of one song must stay together all the same.
             start_s = round(position_s - self._offsets[i], 6)
             sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
         return tuple(sources)
 
-    def _musical_position(self, stream: Stream, song: PoolSong, stems: list[int]) -> float:
-        """Draw a position at which as many of the chosen stems sound as ever do together.
+    def _musical_position(self, stream: Stream, song: CandidateSong, stems: list[int]) -> float:
+        """Sample a position at which as many of the chosen stems sound as ever do together.
 
         A whole song (``full``) keeps its entries and rests: there it is enough that one stem sounds.
         """
@@ -204,7 +211,7 @@ class Drawer:
         sounding = np.zeros(hops, dtype=np.int16)
         for i in stems:
             shift = round(self._offsets[i] / HOP_S)
-            add_sounding(self._active(i), window, shift, self._needed, sounding)
+            add_active(self._active(i), window, shift, self._needed, sounding)
         good = sounding >= (1 if self._config.full and sounding.max() > 0 else sounding.max())
         best = np.flatnonzero(good)
         hop = int(best[stream.below(len(best))])
@@ -216,52 +223,54 @@ class Drawer:
 
     # Non-musical mixes: per source another song, its own position, all four effects.
 
-    def _draw_non_musical(
+    def _sample_non_musical(
         self, streams: Callable[[str], Stream], corpus: str, count: int
     ) -> tuple[SourceRecipe, ...]:
-        pools = self._pools["non_musical"]
+        candidates = self._candidates["non_musical"]
         used: dict[str, set[int]] = defaultdict(set)
         sources: list[SourceRecipe] = []
         for place in range(count):
             stream = streams(f"source {place}")
             name = corpus
             if self._config.cross_corpus and place > 0:
-                names = [n for n in pools if len(used[n]) < len(pools[n].songs)]
+                names = [n for n in candidates if len(used[n]) < len(candidates[n].songs)]
                 weights = [self._config.corpus_weights.get(n, 1.0) for n in names]
                 if not names or sum(weights) <= 0:
                     break
                 name = names[stream.weighted(weights)]
-            pool = pools[name]
-            if len(used[name]) == len(pool.songs):
+            corpus_candidates = candidates[name]
+            if len(used[name]) == len(corpus_candidates.songs):
                 break  # fewer songs than sources: two sources of one song are never mixed
-            i, number = self._draw_stem(stream, pool, used[name])
-            for other, twin in ((name, number), *pool.songs[number].twins):
-                used[other].add(twin)
-            effects = self._draw_effects(streams, place, pitch_and_time=True)
-            effects = self._slow_enough(effects, pool.songs[number])
-            start_s = self._chunk_start(streams(f"chunk {place}"), i, total_rate(effects))
+            i, number = self._sample_stem(stream, corpus_candidates, used[name])
+            for other, duplicate in ((name, number), *corpus_candidates.songs[number].duplicates):
+                used[other].add(duplicate)
+            effects = self._sample_effects(streams, place, pitch_and_time=True)
+            effects = self._slow_enough(effects, corpus_candidates.songs[number])
+            start_s = self._excerpt_start(streams(f"chunk {place}"), i, total_rate(effects))
             sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
         return tuple(sources)
 
-    def _draw_stem(self, stream: Stream, pool: Pool, used: set[int]) -> tuple[int, int]:
+    def _sample_stem(
+        self, stream: Stream, corpus_candidates: CorpusCandidates, used: set[int]
+    ) -> tuple[int, int]:
         """Return a row of the catalog and the number of its song, which is none of the used ones."""
-        if stream.unit() < self._config.balance and pool.cells:
-            cell = stream.choice(pool.cells)
-            fresh = [entry for entry in cell if entry[0] not in used] if used else cell
+        if stream.unit() < self._config.balance and corpus_candidates.strata:
+            stratum = stream.choice(corpus_candidates.strata)
+            fresh = [entry for entry in stratum if entry[0] not in used] if used else stratum
             if fresh:
                 number, parts = stream.choice(fresh)
-                return stream.choice(pool.songs[number].parts[stream.choice(parts)]), number
+                return stream.choice(corpus_candidates.songs[number].parts[stream.choice(parts)]), number
         # The k-th unused song, found by stepping over the few used ones: no rejection.
-        number = stream.below(len(pool.songs) - len(used))
+        number = stream.below(len(corpus_candidates.songs) - len(used))
         for taken in sorted(used):
             number += taken <= number
-        return stream.choice(stream.choice(pool.songs[number].parts)), number
+        return stream.choice(stream.choice(corpus_candidates.songs[number].parts)), number
 
-    def _chunk_start(self, stream: Stream, i: int, rate: float) -> float:
-        """Draw where a chunk starts so that the stem sounds in it for ``min_active_s``.
+    def _excerpt_start(self, stream: Stream, i: int, rate: float) -> float:
+        """Sample where an excerpt starts so that the stem sounds in it for ``min_active_s``.
 
-        An active hop is drawn uniformly (binary search in the running counts), and the chunk laid over
-        it and the active hops that follow. Only where these lie too far apart for one chunk are all
+        An active hop is sampled uniformly (binary search in the running counts), and the excerpt laid over
+        it and the active hops that follow. Only where these lie too far apart for one excerpt are all
         positions looked at, for those at which the stem sounds long enough, or else longest.
         """
         counts = self._active(i)
@@ -278,7 +287,7 @@ class Drawer:
         first = int(counts.searchsorted(kind(rank), side="right")) - 1
         last = int(counts.searchsorted(kind(rank + needed - 1), side="right")) - 1
         if last - first < window:
-            # Limited to the file before drawing, so that no chunk is more likely for lying at an end.
+            # Limited to the file before sampling, so that no excerpt is more likely for lying at an end.
             high = min(first * _STEPS_PER_HOP, round(latest_s / POSITION_GRID_S))
             low = min(max((last - window + 1) * _STEPS_PER_HOP, 0), high)
             return _round_to_grid(stream.integer(low, high) * POSITION_GRID_S)
@@ -287,14 +296,14 @@ class Drawer:
         best = np.flatnonzero(active == active.max())
         return _round_to_grid(int(best[stream.below(len(best))]) * HOP_S)
 
-    def _draw_effects(
+    def _sample_effects(
         self, streams: Callable[[str], Stream], place: int, *, pitch_and_time: bool
     ) -> tuple[Effect, ...]:
-        return draw_effects(
+        return sample_effects(
             self._config.effects, lambda name: streams(f"{name} {place}"), pitch_and_time=pitch_and_time
         )
 
-    def _slow_enough(self, effects: tuple[Effect, ...], song: PoolSong) -> tuple[Effect, ...]:
+    def _slow_enough(self, effects: tuple[Effect, ...], song: CandidateSong) -> tuple[Effect, ...]:
         """Play no song so fast that it ends before the mix, where it need not."""
         fastest = max(song.duration_s / self._config.duration_s, 1.0)
         if total_rate(effects) <= fastest or self._config.short_songs == "allow":
@@ -306,8 +315,8 @@ class Drawer:
         if config.level == "as_recorded" or not math.isfinite(loudness):
             return 20.0 * math.log10(max(self._gains[i], 1e-6))
         # A file's loudness is that of its mono sum. On two channels the same sound has twice the power.
-        heard = loudness + 10.0 * math.log10(config.channels)
-        return min(config.target_lufs - heard, config.max_gain_db)
+        mix_loudness = loudness + 10.0 * math.log10(config.channels)
+        return min(config.target_lufs - mix_loudness, config.max_gain_db)
 
     def _active(self, i: int) -> Counts:
         if self._config.activity_db == self._catalog.activity_db:
@@ -337,7 +346,7 @@ def _floor_to_grid(start_s: float) -> float:
     return round(math.floor(start_s / POSITION_GRID_S + 1e-6) * POSITION_GRID_S, 2)
 
 
-def draw(
+def sample_recipe(
     catalog: Catalog,
     config: MixConfig,
     seed: int,
@@ -347,9 +356,9 @@ def draw(
     split: str = "train",
     kind: Kind | None = None,
 ) -> MixRecipe:
-    """Draw one recipe: a pure function of its arguments, whatever was drawn before.
+    """Sample one recipe: a pure function of its arguments, whatever was sampled before.
 
-    Because the number that decides the kind is drawn first and alone, raising ``config.p_musical``
+    Because the number that decides the kind is sampled first and alone, raising ``config.p_musical``
     turns each index from non-musical to musical at most once.
 
     Args:
@@ -365,10 +374,10 @@ def draw(
         RecipeError: the split holds nothing that the configuration allows.
     """
     # Kept with the catalog, so that they go when it goes; the few latest, since sliders make many.
-    drawers: dict[tuple[str, str], Drawer] = catalog.derived.setdefault("drawers", {})
+    samplers: dict[tuple[str, str], RecipeSampler] = catalog.derived.setdefault("samplers", {})
     key = (check_config(config).content_hash, split)
-    if key not in drawers:
-        drawers[key] = Drawer(catalog, config, split)
-        while len(drawers) > _KEPT_DRAWERS:
-            drawers.pop(next(iter(drawers)))
-    return drawers[key].draw(seed, epoch, index, kind)
+    if key not in samplers:
+        samplers[key] = RecipeSampler(catalog, config, split)
+        while len(samplers) > _KEPT_SAMPLERS:
+            samplers.pop(next(iter(samplers)))
+    return samplers[key].sample(seed, epoch, index, kind)

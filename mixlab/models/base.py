@@ -140,7 +140,7 @@ class TwoLayerHead(TaggingModel):
     dense2: nn.Linear
 
     def add_head(self, embedding_size: int, n_classes: int) -> None:
-        """Add the head's layers; call it last, so that random weights are drawn in the order of layers."""
+        """Add the head's layers; call it last, so that random weights are sampled in the order of layers."""
         self.embedding_size = embedding_size
         self.dense1 = nn.Linear(embedding_size, self.config.dense)
         self.bn = nn.BatchNorm1d(self.config.dense)
@@ -162,7 +162,7 @@ class OneLayerHead(TaggingModel):
     dense: nn.Linear
 
     def add_head(self, embedding_size: int, n_classes: int) -> None:
-        """Add the head's layers; call it last, so that random weights are drawn in the order of layers."""
+        """Add the head's layers; call it last, so that random weights are sampled in the order of layers."""
         self.embedding_size = embedding_size
         self.dropout = nn.Dropout(self.config.dropout)
         self.dense = nn.Linear(embedding_size, n_classes)

@@ -26,7 +26,7 @@ __all__ = [
     "find_weights",
     "get_checkpoint",
     "identify",
-    "misfits",
+    "mismatches",
     "weights_folder",
 ]
 
@@ -56,7 +56,7 @@ class Checkpoint:
         name: Name in the registry, to use as ``train.pretrained``.
         model: The network it fits.
         n_classes: Outputs C.
-        native_samples: Length of the chunks it was trained on, in samples.
+        native_samples: Length of the excerpts it was trained on, in samples.
         label_set: mixlab's label set of the same outputs in the same order, or ''.
         own_tags: What its columns are, in order, separated by commas, where ``label_set`` is ''.
         streams: Names of parallel streams, of which ``train.pretrained_stream`` takes one; usually none.
@@ -142,7 +142,7 @@ _ALL = (
         "66280f4859376377c47f64313c7ac889a3201fdb06a01bf6e94ac6e619081bb5",
         3_257_168,
         ".8226 / .2713",
-        "The best start for chunks of 3 to 4 s among the files known by their checksum.",
+        "The best start for excerpts of 3 to 4 s among the files known by their checksum.",
     ),
     _jamendo(
         "crnn",
@@ -276,7 +276,7 @@ def find_weights(name_or_path: str) -> Path:
     return file
 
 
-def misfits(trained: ModelConfig, config: ModelConfig) -> list[str]:
+def mismatches(trained: ModelConfig, config: ModelConfig) -> list[str]:
     """Return the settings, as ``model.name=value``, that a network needs to take the backbone of another.
 
     The hop is left to the user: a longer one costs less and changes what a filter's length means.

@@ -72,7 +72,7 @@ def plain_settings(config: ModelConfig) -> dict[str, Any]:
 
 
 def build_model(config: ModelConfig, n_classes: int) -> nn.Module:
-    """Build a network with random weights, drawn from torch's global generator (seed it first).
+    """Build a network with random weights, sampled from torch's global generator (seed it first).
 
     Raises:
         ConfigError: as ``resolve``; or the network takes another sample rate, or does not name its parts.

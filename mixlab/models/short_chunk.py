@@ -48,7 +48,7 @@ class ShortChunkCNN(TwoLayerHead):
     At the published width with 50 outputs it has 3,687,348 parameters; keys ``layer{k}.conv/bn.*``.
     """
 
-    card = Card("VGG-like, 3x3 filters, short chunks (Won et al. 2020)", 128, 128, dense=512)
+    card = Card("VGG-like, 3x3 filters, short excerpts (Won et al. 2020)", 128, 128, dense=512)
     block: type[nn.Module] = ConvBlock
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:

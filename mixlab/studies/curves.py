@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mixlab.studies.folder import JobState, StudyFolder
-from mixlab.studies.results import CellResult, StudyResults
+from mixlab.studies.folder import StudyFolder, TrialState
+from mixlab.studies.results import ConditionResult, StudyResults
 from mixlab.studies.statistics import Estimate
 
 __all__ = [
-    "CELL",
+    "CONDITION",
     "Axis",
     "ClassEffect",
     "Point",
@@ -26,10 +26,10 @@ __all__ = [
     "points_of",
     "seed_table",
     "study_status",
-    "unfilled",
+    "unfinished_trials",
 ]
 
-CELL = "cell"
+CONDITION = "condition"
 P_MUSICAL = "mix.p_musical"
 
 
@@ -38,7 +38,7 @@ class Axis:
     """What varies from point to point.
 
     Attributes:
-        name: The setting, dotted; ``CELL`` where a study lists its cells.
+        name: The setting, dotted; ``CELL`` where a study lists its conditions.
         title: What stands at the axis.
         numeric: Whether all its values are numbers.
     """
@@ -50,16 +50,16 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """A score of one cell.
+    """A score of one condition.
 
     Attributes:
-        cell: Name of the cell.
+        condition: Name of the condition.
         x: Where it stands: a number on a numeric axis, else text.
         line: What the other varied settings are, in words; '' where none is varied.
         estimate: Mean over seeds and its intervals; NaN where no run is done.
     """
 
-    cell: str
+    condition: str
     x: float | str
     line: str
     estimate: Estimate
@@ -98,8 +98,8 @@ class StudyStatus:
         kind: ``sweep`` or the study's name.
         title: One line for people.
         updated: When its list was written last.
-        labels: Label of each cell by its name.
-        seeds: Seeds of every cell.
+        labels: Label of each condition by its name.
+        seeds: Seeds of every condition.
         states: What became of every training.
         at_work: Whether a process works on it.
         done: Names of the runs that are done; when they change, there is more to score.
@@ -110,7 +110,7 @@ class StudyStatus:
     updated: str
     labels: Mapping[str, str]
     seeds: tuple[int, ...]
-    states: tuple[JobState, ...]
+    states: tuple[TrialState, ...]
     at_work: bool
     done: tuple[str, ...]
 
@@ -131,7 +131,7 @@ def study_status(folder: StudyFolder) -> StudyStatus:
         kind=str(stored["kind"]),
         title=str(stored["title"]),
         updated=str(stored["updated"]),
-        labels={cell.name: cell.label for cell in folder.cells()},
+        labels={condition.name: condition.label for condition in folder.conditions()},
         seeds=tuple(stored["seeds"]),
         states=states,
         at_work=folder.is_locked(),
@@ -139,19 +139,19 @@ def study_status(folder: StudyFolder) -> StudyStatus:
     )
 
 
-def unfilled(status: StudyStatus) -> tuple[JobState, ...]:
+def unfinished_trials(status: StudyStatus) -> tuple[TrialState, ...]:
     """Return the trainings that somebody must start: neither done nor running."""
     return tuple(state for state in status.states if state.status not in ("done", "running"))
 
 
 def axes_of(results: StudyResults) -> tuple[Axis, ...]:
-    """Return what a study can be drawn against, ``p_musical`` first; its cells where nothing varies."""
+    """Return what a study can be drawn against, ``p_musical`` first; its conditions where nothing varies."""
     names = sorted((name for name, values in results.vary.items() if len(values) > 1), key=_rank)
     axes = [
         Axis(name, name.rpartition(".")[2], all(_is_number(value) for value in results.vary[name]))
         for name in names
     ]
-    return tuple(axes) or (Axis(CELL, "cell", False),)
+    return tuple(axes) or (Axis(CONDITION, "condition", False),)
 
 
 def numeric_axis(results: StudyResults) -> Axis | None:
@@ -173,7 +173,7 @@ def _is_number(value: object) -> bool:
 def points_of(
     results: StudyResults, axis: Axis, metric: str, column: int | None = None, *, split: str = "test"
 ) -> tuple[Point, ...]:
-    """Return a point per cell, those without a run included, in the order of the plan.
+    """Return a point per condition, those without a run included, in the order of the plan.
 
     Args:
         results: The study.
@@ -184,12 +184,12 @@ def points_of(
     """
     return tuple(
         Point(
-            c.cell.name,
+            c.condition.name,
             *_place(results, axis, c),
             (c.test if split == "test" else c.validation).of(metric, column),
         )
-        for c in results.cells
-        if axis.name == CELL or axis.name in c.cell.values
+        for c in results.conditions
+        if axis.name == CONDITION or axis.name in c.condition.values
     )
 
 
@@ -211,19 +211,19 @@ def point_table(points: Sequence[Point], *, over: Literal["songs", "seeds"]) -> 
 
 def seed_table(results: StudyResults, axis: Axis, metric: str, column: int | None = None) -> pd.DataFrame:
     """Return the score of every seed of every point on the test mixes: columns ``x``, ``line``, ``value``."""
-    cells = {c.cell.name: c for c in results.cells}
+    conditions = {c.condition.name: c for c in results.conditions}
     rows = [
         (p.x, p.line, value)
         for p in points_of(results, axis, metric, column)
-        for value in cells[p.cell].test.by_seed(metric, column)
+        for value in conditions[p.condition].test.by_seed(metric, column)
     ]
     return pd.DataFrame(rows, columns=["x", "line", "value"])
 
 
-def _place(results: StudyResults, axis: Axis, found: CellResult) -> tuple[float | str, str]:
-    if axis.name == CELL:
-        return found.cell.label, ""
-    values: Mapping[str, Any] = found.cell.values
+def _place(results: StudyResults, axis: Axis, found: ConditionResult) -> tuple[float | str, str]:
+    if axis.name == CONDITION:
+        return found.condition.label, ""
+    values: Mapping[str, Any] = found.condition.values
     others = [
         f"{name.rpartition('.')[2]}={value}"
         for name, value in values.items()
@@ -235,7 +235,7 @@ def _place(results: StudyResults, axis: Axis, found: CellResult) -> tuple[float 
 
 def class_effects(results: StudyResults, axis: Axis, metric: str) -> tuple[ClassEffect, ...]:
     """Return how much an axis matters to each class, the most first; undefined ones last."""
-    runs = [run for c in results.cells for run in c.test.runs.values()]
+    runs = [run for c in results.conditions for run in c.test.runs.values()]
     found = []
     for column, name in enumerate(results.labels):
         points = [p for p in points_of(results, axis, metric, column) if math.isfinite(p.estimate.value)]

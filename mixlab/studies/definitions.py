@@ -1,4 +1,4 @@
-"""The studies as data: which cells each trains. What they report stands in ``reports``."""
+"""The studies as data: which conditions each trains. What they report stands in ``reports``."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from mixlab.errors import ConfigError, WeightsError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import PITCH_AND_TIME
 from mixlab.models.pretrained import find_weights, identify
-from mixlab.studies.plan import Cell, Plan, grid_cells
+from mixlab.studies.plan import Condition, Plan, grid_conditions
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
@@ -27,18 +27,18 @@ class StudyRequest:
     """What a study is built from.
 
     Attributes:
-        mix: What all cells have in common.
-        train: What all cells have in common; ways of transfer and weights come from the study.
-        seeds: Of every cell.
+        mix: What all conditions have in common.
+        train: What all conditions have in common; transfer modes and weights come from the study.
+        seeds: Of every condition.
         grid: Values of p_musical.
         pretrained: Weights that the study of transfer starts from, as ``train.pretrained``.
         pretrained_stream: Which stream of a multi-stream checkpoint.
-        ways: Ways of transfer that the study of transfer compares; empty for all.
+        transfer_modes: Transfer modes that the study of transfer compares; empty for all.
         cached_items: With a frozen backbone, as ``train.cached_items``; 0 mixes anew.
         baselines: Whether the study of transfer has the classical baselines.
         baseline_items: Training mixes of a baseline.
-        balance: The share of class-balanced draws where a study switches it on.
-        also: Runs made elsewhere by label; each label becomes a cell.
+        balance: The share of class-balanced samples where a study switches it on.
+        also: Runs made elsewhere by label; each label becomes a condition.
     """
 
     mix: MixConfig
@@ -47,7 +47,7 @@ class StudyRequest:
     grid: tuple[float, ...] = P_GRID
     pretrained: str = ""
     pretrained_stream: int | None = None
-    ways: tuple[str, ...] = ()
+    transfer_modes: tuple[str, ...] = ()
     cached_items: int = 0
     baselines: bool = True
     baseline_items: int = 4000
@@ -65,12 +65,12 @@ def build_study(name: str, request: StudyRequest) -> Plan:
         raise ConfigError(f"There is no study {name!r}; there are {', '.join(STUDIES)}.")
     plan = STUDIES[name](request)
     extra = tuple(
-        Cell(name=f"also{number}", label=label, runs=runs)
+        Condition(name=f"also{number}", label=label, runs=runs)
         for number, (label, runs) in enumerate(request.also.items(), start=1)
     )
     # Only runs made elsewhere: nothing is trained.
-    cells = extra if name == "per_class" and extra else (*plan.cells, *extra)
-    return replace(plan, cells=cells)
+    conditions = extra if name == "per_class" and extra else (*plan.conditions, *extra)
+    return replace(plan, conditions=conditions)
 
 
 def parse_also(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -96,11 +96,14 @@ def parse_also(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def _p_musical(request: StudyRequest) -> Plan:
     vary = {"mix.p_musical": tuple(float(p) for p in request.grid)}
-    cells = tuple(replace(cell, name=f"p{cell.values['mix.p_musical']:g}") for cell in grid_cells(vary))
+    conditions = tuple(
+        replace(condition, name=f"p{condition.values['mix.p_musical']:g}")
+        for condition in grid_conditions(vary)
+    )
     return Plan(
         "p_musical",
         "How many mixes should be musical? (the paper's Fig. 2)",
-        cells,
+        conditions,
         request.seeds,
         request.mix,
         request.train,
@@ -126,8 +129,10 @@ def _transfer(request: StudyRequest) -> Plan:
         )
     stream = request.pretrained_stream
     stream = request.train.pretrained_stream if stream is None else stream
-    if unknown := [way for way in request.ways if way not in TRANSFER_LABELS]:
-        raise ConfigError(f"--ways takes some of {', '.join(TRANSFER_LABELS)}; found {', '.join(unknown)}.")
+    if unknown := [mode for mode in request.transfer_modes if mode not in TRANSFER_LABELS]:
+        raise ConfigError(
+            f"--transfer_modes takes some of {', '.join(TRANSFER_LABELS)}; found {', '.join(unknown)}."
+        )
     base = replace(
         request.train,
         transfer="scratch",
@@ -136,32 +141,32 @@ def _transfer(request: StudyRequest) -> Plan:
         lr_backbone=None,
         cached_items=0,
     )
-    cells = []
-    for way, label in TRANSFER_LABELS.items():
-        if request.ways and way not in request.ways:
+    conditions = []
+    for mode, label in TRANSFER_LABELS.items():
+        if request.transfer_modes and mode not in request.transfer_modes:
             continue
-        if way == "last" and not _has_head(pretrained):
-            if way in request.ways:
+        if mode == "last" and not _has_head(pretrained):
+            if mode in request.transfer_modes:
                 raise ConfigError(
-                    f"--ways last needs weights with a head of their own; {pretrained} holds parallel "
+                    f"--transfer_modes last needs weights with a head; {pretrained} holds parallel "
                     "streams under one head. Leave 'last' out."
                 )
             continue
-        overrides: dict[str, Any] = {"train.transfer": way}
-        if way in PRETRAINED:
+        overrides: dict[str, Any] = {"train.transfer": mode}
+        if mode in PRETRAINED:
             overrides |= {"train.pretrained": pretrained, "train.pretrained_stream": stream}
-        if way in FROZEN and request.cached_items:
+        if mode in FROZEN and request.cached_items:
             overrides["train.cached_items"] = request.cached_items
-        if way == "finetune" and request.train.transfer == "finetune":
+        if mode == "finetune" and request.train.transfer == "finetune":
             overrides["train.lr_backbone"] = request.train.lr_backbone
-        cells.append(Cell(name=way, label=label, overrides=overrides))
+        conditions.append(Condition(name=mode, label=label, overrides=overrides))
     if request.baselines:
-        cells += _baselines(request, pretrained, stream)
+        conditions += _baselines(request, pretrained, stream)
     return Plan(
         "transfer",
         # The name alone: reports and figures are shown to others, folders of this machine are not.
         f"What is pretraining worth? (the paper's Table 1), from {Path(pretrained).name or pretrained}",
-        tuple(cells),
+        tuple(conditions),
         request.seeds,
         request.mix,
         base,
@@ -178,7 +183,7 @@ def _has_head(pretrained: str) -> bool:
     return known is None or not known.streams
 
 
-def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> list[Cell]:
+def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> list[Condition]:
     shared = {"baseline.items": request.baseline_items, "baseline.model": plain(request.train.model)}
     embedded = {"baseline.features": "embeddings", "baseline.classifier": "logistic"}
     given = {**embedded, "baseline.weights": pretrained, "baseline.pretrained_stream": stream}
@@ -205,7 +210,7 @@ def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> li
         ),
     )
     return [
-        Cell(name=name, label=label, overrides={**shared, **own}, command="baseline")
+        Condition(name=name, label=label, overrides={**shared, **own}, command="baseline")
         for name, label, own in rows
     ]
 
@@ -214,7 +219,7 @@ def _per_class(request: StudyRequest) -> Plan:
     return Plan(
         "per_class",
         "Which classes are heard? (the paper's Fig. 3)",
-        (Cell(name="model", label="the configuration"),),
+        (Condition(name="model", label="the configuration"),),
         request.seeds,
         request.mix,
         request.train,
@@ -224,25 +229,25 @@ def _per_class(request: StudyRequest) -> Plan:
 def _rare_classes(request: StudyRequest) -> Plan:
     paper = {"mix.balance": 0.0, "mix.uncertain": "absent"}
     balanced = {"mix.balance": request.balance}
-    cells = (
-        Cell(name="base", label="base: as the paper trains", overrides=paper, threshold="half"),
-        Cell(name="balance", label="+ balance", overrides={**paper, **balanced}, threshold="half"),
-        Cell(
+    conditions = (
+        Condition(name="base", label="base: as the paper trains", overrides=paper, threshold="half"),
+        Condition(name="balance", label="+ balance", overrides={**paper, **balanced}, threshold="half"),
+        Condition(
             name="masked",
             label="+ masked labels",
             overrides={**paper, "mix.uncertain": "mask"},
             threshold="half",
         ),
-        Cell(name="thresholds", label="+ fitted thresholds", same_runs_as="base"),
-        Cell(name="all", label="all three", overrides={**balanced, "mix.uncertain": "mask"}),
-        Cell(
+        Condition(name="thresholds", label="+ fitted thresholds", same_runs_as="base"),
+        Condition(name="all", label="all three", overrides={**balanced, "mix.uncertain": "mask"}),
+        Condition(
             name="random", label="base on random splits", overrides=paper, threshold="half", splits="random"
         ),
     )
     return Plan(
         "rare_classes",
         "What brings the rare classes up? One factor at a time",
-        cells,
+        conditions,
         request.seeds,
         # Targets of the test are the same for all: what is uncertain does not count.
         replace(request.mix, uncertain="mask", balance=0.0),
@@ -251,9 +256,9 @@ def _rare_classes(request: StudyRequest) -> Plan:
 
 
 def _effects(request: StudyRequest) -> Plan:
-    used = [name for name, drawn in request.mix.effects.ranges if drawn.p > 0]
-    heard = [name for name in used if request.mix.p_musical < 1 or name not in PITCH_AND_TIME]
-    if not heard:
+    used = [name for name, range_ in request.mix.effects.ranges if range_.p > 0]
+    applied = [name for name in used if request.mix.p_musical < 1 or name not in PITCH_AND_TIME]
+    if not applied:
         raise ConfigError(
             "The study of effects takes them away, so some must be on: found a probability of 0 for all of "
             "mix.effects that training would hear (pitch shift and time stretch are of non-musical mixes "
@@ -263,23 +268,23 @@ def _effects(request: StudyRequest) -> Plan:
     def only(names: Sequence[str]) -> dict[str, Any]:
         return {f"mix.effects.{name}.p": 0.0 for name in used if name not in names}
 
-    cells = [
-        Cell(name="none", label="without effects", overrides=only(())),
-        Cell(name="all", label=f"as configured: {_listed(heard)}"),
+    conditions = [
+        Condition(name="none", label="without effects", overrides=only(())),
+        Condition(name="all", label=f"as configured: {_listed(applied)}"),
     ]
     parts = {
-        "gain_filter": [name for name in heard if name not in PITCH_AND_TIME],
-        "pitch_time": [name for name in heard if name in PITCH_AND_TIME],
+        "gain_filter": [name for name in applied if name not in PITCH_AND_TIME],
+        "pitch_time": [name for name in applied if name in PITCH_AND_TIME],
     }
     if all(parts.values()):
-        cells += [
-            Cell(name=name, label=f"only {_listed(kept)}", overrides=only(kept))
+        conditions += [
+            Condition(name=name, label=f"only {_listed(kept)}", overrides=only(kept))
             for name, kept in parts.items()
         ]
     return Plan(
         "effects",
         "What do the effects bring?",
-        tuple(cells),
+        tuple(conditions),
         request.seeds,
         request.mix,
         request.train,
@@ -291,14 +296,14 @@ def _listed(effects: Sequence[str]) -> str:
 
 
 def _leakage(request: StudyRequest) -> Plan:
-    cells = (
-        Cell(name="artist", label="artist-safe splits", splits="artist"),
-        Cell(name="random", label="random splits", splits="random"),
+    conditions = (
+        Condition(name="artist", label="artist-safe splits", splits="artist"),
+        Condition(name="random", label="random splits", splits="random"),
     )
     return Plan(
         "leakage",
         "What do random splits flatter?",
-        cells,
+        conditions,
         request.seeds,
         request.mix,
         request.train,

@@ -1,4 +1,4 @@
-"""What a study looks like in a terminal: a table of cells and runs, and how long it will take."""
+"""What a study looks like in a terminal: a table of conditions and runs, and how long it will take."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TextIO
 
 from mixlab.evaluation.report import Table
-from mixlab.studies.folder import STATUSES, JobState
+from mixlab.studies.folder import STATUSES, TrialState
 from mixlab.studies.plan import Plan
 
 __all__ = ["Display", "plain_seconds", "status_table"]
@@ -23,16 +23,16 @@ def plain_seconds(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def status_table(labels: dict[str, str], states: Sequence[JobState]) -> Table:
-    """Return a row per cell: a sign per seed, and what is going on.
+def status_table(labels: dict[str, str], states: Sequence[TrialState]) -> Table:
+    """Return a row per condition: a sign per seed, and what is going on.
 
     Args:
-        labels: Label of each cell by its name.
-        states: What became of every job.
+        labels: Label of each condition by its name.
+        states: What became of every trial.
     """
     rows = []
     for name, label in labels.items():
-        own = sorted((s for s in states if s.cell == name), key=lambda s: s.seed)
+        own = sorted((s for s in states if s.condition == name), key=lambda s: s.seed)
         if not own:
             continue
         at_work = [f"seed {s.seed}: {s.progress or 'starting'}" for s in own if s.status == "running"]
@@ -40,9 +40,9 @@ def status_table(labels: dict[str, str], states: Sequence[JobState]) -> Table:
         rows.append((label, "".join(_SIGNS[s.status] for s in own), "; ".join([*at_work, *failed]) or "-"))
     if len(rows) > _MOST_ROWS:
         busy = [row for row in rows if row[2] != "-"][:_MOST_ROWS]
-        rows = [*busy, (f"... {len(rows) - len(busy)} more cells", "", "-")]
+        rows = [*busy, (f"... {len(rows) - len(busy)} more conditions", "", "-")]
     signs = ", ".join(f"{_SIGNS[status]} {status}" for status in STATUSES)
-    return Table(f"runs by seed ({signs})", ("cell", "seeds", "now"), tuple(rows), 0)
+    return Table(f"runs by seed ({signs})", ("condition", "seeds", "now"), tuple(rows), 0)
 
 
 class Display:
@@ -55,7 +55,7 @@ class Display:
     """
 
     def __init__(self, plan: Plan, *, enabled: bool, out: TextIO | None = None) -> None:
-        self.labels = {cell.name: cell.label for cell in plan.cells}
+        self.labels = {condition.name: condition.label for condition in plan.conditions}
         self.enabled, self.out = enabled, out or sys.stdout
         self.drawn = 0
 
@@ -67,7 +67,7 @@ class Display:
     ) -> None:
         self.out.flush()
 
-    def show(self, states: Sequence[JobState], left: float | None) -> None:
+    def show(self, states: Sequence[TrialState], left: float | None) -> None:
         """Draw the table anew in the place of the old one."""
         if not self.enabled or not self.out.isatty():
             return

@@ -19,9 +19,9 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, MixlabError
 from mixlab.models import build_model, resolve
 from mixlab.studies.display import Display, plain_seconds
-from mixlab.studies.folder import JobState, StudyFolder
+from mixlab.studies.folder import StudyFolder, TrialState
 from mixlab.studies.forecast import seconds_left
-from mixlab.studies.plan import Job, Plan
+from mixlab.studies.plan import Plan, Trial
 from mixlab.training.config import TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.losses import faster_precision, measure_precision
@@ -30,21 +30,21 @@ from mixlab.utils.parallel import default_workers
 __all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study"]
 
 _LOOK_S = 2.0
-"""How often the table is drawn anew and the state is written."""
+"""How often the table is replaced and the state is written."""
 
 
 class Launcher(Protocol):
     """How a training is carried out."""
 
-    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
-        """Train and score a job to the end; return '' or what went wrong."""
+    def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
+        """Train and score a trial to the end; return '' or what went wrong."""
 
     def stop(self) -> None:
         """Ask what is running to save and end; asked again, end it at once."""
 
 
 class ProcessLauncher:
-    """Trains each job in a process of its own, as ``mixlab train`` in a terminal would.
+    """Trains each trial in a process of its own, as ``mixlab train`` in a terminal would.
 
     Args:
         threads: Threads of each process, where its configuration leaves that open.
@@ -63,13 +63,13 @@ class ProcessLauncher:
         self._guard = threading.Lock()
         self._stops = 0
 
-    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
-        """Train a job; what it says goes to its log."""
-        settings = folder.run_path(job.name) / "config.yaml" if resume else folder.plan_path(job.name)
-        command = [*self.program, job.command, "--config", str(settings)]
+    def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
+        """Train a trial; what it says goes to its log."""
+        settings = folder.run_path(trial.name) / "config.yaml" if resume else folder.plan_path(trial.name)
+        command = [*self.program, trial.command, "--config", str(settings)]
         if resume:
-            command += ["--out", str(folder.run_path(job.name).absolute()), "--resume=true"]
-        with folder.log_path(job.name).open("ab") as log:
+            command += ["--out", str(folder.run_path(trial.name).absolute()), "--resume=true"]
+        with folder.log_path(trial.name).open("ab") as log:
             process = self._start(command, log.fileno())
             try:
                 code = process.wait()
@@ -80,11 +80,11 @@ class ProcessLauncher:
             return ""
         if self._stops:
             return ""
-        said = folder.last_words(job.name)
+        said = folder.log_tail(trial.name)
         died = (
             f"its process was ended by signal {-code} (out of memory?)" if code < 0 else f"exit code {code}"
         )
-        return said if code == 2 and said else f"{died}. {said} See {folder.log_path(job.name)}"
+        return said if code == 2 and said else f"{died}. {said} See {folder.log_path(trial.name)}"
 
     def _start(self, command: Sequence[str], log: int) -> "subprocess.Popen[bytes]":
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -117,25 +117,25 @@ class StudyResult:
     """How a study stands when its trainings have ended.
 
     Attributes:
-        states: Of every job.
+        states: Of every trial.
         interrupted: Ctrl-C ended it early.
         seconds: What this call took.
     """
 
-    states: tuple[JobState, ...]
+    states: tuple[TrialState, ...]
     interrupted: bool
     seconds: float
 
     @property
-    def unfinished(self) -> tuple[JobState, ...]:
-        """The jobs that are not done."""
+    def unfinished(self) -> tuple[TrialState, ...]:
+        """The trials that are not done."""
         return tuple(state for state in self.states if state.status != "done")
 
 
 def resolve_precision(folder: StudyFolder, train: TrainConfig, n_samples: int, n_classes: int) -> TrainConfig:
     """Return settings in which ``precision: auto`` is decided, once for all runs of a study.
 
-    Runs that measured for themselves could choose differently, and cells would differ in that too.
+    Runs that measured for themselves could choose differently, and conditions would differ in that too.
     """
     if train.precision != "auto":
         return train
@@ -181,11 +181,11 @@ def run_study(
         raise ConfigError(f"--parallel takes 1 or more trainings at a time, found {parallel}.")
     resolve(plan.train.model)
     folder.check_usable()
-    jobs = plan.jobs()
+    trials = plan.trials()
     threads = threads or max(1, default_workers() // parallel)
     with folder.lock() as lock:
-        folder.prepare(plan, jobs, catalog, threads=threads, roots=roots)
-        work = _Work(folder, plan, catalog, jobs, parallel, say)
+        folder.prepare(plan, trials, catalog, threads=threads, roots=roots)
+        work = _Work(folder, plan, catalog, trials, parallel, say)
         return work.carry_out(launcher or ProcessLauncher(threads, lock))
 
 
@@ -197,38 +197,38 @@ class _Work:
         folder: StudyFolder,
         plan: Plan,
         catalog: Catalog,
-        jobs: Sequence[Job],
+        trials: Sequence[Trial],
         parallel: int,
         say: Callable[[str], None] | None,
     ) -> None:
-        self.folder, self.plan, self.catalog, self.jobs = folder, plan, catalog, jobs
+        self.folder, self.plan, self.catalog, self.trials = folder, plan, catalog, trials
         self.parallel, self.say = parallel, say
-        self.running: dict[Future[str], Job] = {}
+        self.running: dict[Future[str], Trial] = {}
         self.errors: dict[str, str] = {}
         self.begun: dict[str, float] = {}
         self.resumed: dict[str, bool] = {}
         self.walls: dict[str, float] = {}
         self.estimated = False
-        self.done: dict[str, JobState] = {}
+        self.done: dict[str, TrialState] = {}
 
-    def states(self) -> tuple[JobState, ...]:
-        return tuple(self._state(job) for job in self.jobs)
+    def states(self) -> tuple[TrialState, ...]:
+        return tuple(self._state(trial) for trial in self.trials)
 
-    def _state(self, job: Job) -> JobState:
+    def _state(self, trial: Trial) -> TrialState:
         """Look at a run, unless it is known to be done."""
-        if job.name not in self.done:
-            at_work = any(other.name == job.name for other in self.running.values())
-            state = self.folder.state(job, running=at_work, error=self.errors.get(job.name, ""))
+        if trial.name not in self.done:
+            at_work = any(other.name == trial.name for other in self.running.values())
+            state = self.folder.state(trial, running=at_work, error=self.errors.get(trial.name, ""))
             if state.status != "done" or at_work:
                 return state
-            self.done[job.name] = state
-        return self.done[job.name]
+            self.done[trial.name] = state
+        return self.done[trial.name]
 
     def carry_out(self, launcher: Launcher) -> StudyResult:
-        """Start what is not done, ``parallel`` jobs at a time, until all ended or Ctrl-C was pressed."""
+        """Start what is not done, ``parallel`` trials at a time, until all ended or Ctrl-C was pressed."""
         begin, interrupted = time.monotonic(), False
         states = self.states()
-        waiting = deque(j for j, s in zip(self.jobs, states, strict=True) if s.status != "done")
+        waiting = deque(j for j, s in zip(self.trials, states, strict=True) if s.status != "done")
         self._announce(states)
         display = Display(self.plan, enabled=self.say is not None and bool(waiting))
         with ThreadPoolExecutor(self.parallel) as pool, display:
@@ -251,7 +251,7 @@ class _Work:
             display.show(states, None)
         return StudyResult(states, interrupted, time.monotonic() - begin)
 
-    def _show(self, display: Display, states: Sequence[JobState]) -> None:
+    def _show(self, display: Display, states: Sequence[TrialState]) -> None:
         """Draw the table; say how long it will take as soon as that can be told."""
         left = self._left(states)
         if left is not None and not self.estimated:
@@ -259,15 +259,16 @@ class _Work:
             display.line(f"about {plain_seconds(left)} left, by the mixes per second so far")
         display.show(states, left)
 
-    def _announce(self, states: Sequence[JobState]) -> None:
+    def _announce(self, states: Sequence[TrialState]) -> None:
         if self.say is None:
             return
         count = {status: sum(s.status == status for s in states) for status in ("done", "interrupted")}
-        cells = sum(cell.trains for cell in self.plan.cells)
+        conditions = sum(condition.trains for condition in self.plan.conditions)
         left = len(states) - count["done"]
         at_a_time = f", {self.parallel} at a time" if self.parallel > 1 else ""
         self.say(
-            f"{len(states)} runs: {cells} cells x {len(self.plan.seeds)} seeds; {count['done']} done, "
+            f"{len(states)} runs: {conditions} conditions x {len(self.plan.seeds)} seeds; "
+            f"{count['done']} done, "
             f"{count['interrupted']} to go on with, {left} to train{at_a_time}"
         )
         apart = self.plan.scored_apart()
@@ -283,39 +284,39 @@ class _Work:
         elif left:
             self.say("how long it takes is said after the first epoch")
 
-    def _start(self, pool: ThreadPoolExecutor, launcher: Launcher, job: Job) -> None:
-        self.folder.clear_leftovers(job.name)
-        resume = (self.folder.run_path(job.name) / "run.json").is_file()
-        if resume and job.command != "train":
+    def _start(self, pool: ThreadPoolExecutor, launcher: Launcher, trial: Trial) -> None:
+        self.folder.clear_leftovers(trial.name)
+        resume = (self.folder.run_path(trial.name) / "run.json").is_file()
+        if resume and trial.command != "train":
             # A baseline is not trained step by step; what it computed is kept apart from its run.
-            self.folder.clear_run(job.name)
+            self.folder.clear_run(trial.name)
             resume = False
-        self.begun[job.name], self.resumed[job.name] = time.monotonic(), resume
-        self.running[pool.submit(launcher.run, self.folder, job, resume=resume)] = job
+        self.begun[trial.name], self.resumed[trial.name] = time.monotonic(), resume
+        self.running[pool.submit(launcher.run, self.folder, trial, resume=resume)] = trial
 
     def _end(self, future: "Future[str]", display: Display) -> None:
-        job = self.running.pop(future)
+        trial = self.running.pop(future)
         fault = future.exception()
         error = future.result() if fault is None else f"{type(fault).__name__}: {fault}"
         if error:
-            self.errors[job.name] = error
-        state = self._state(job)
-        wall = time.monotonic() - self.begun[job.name]
-        if state.status == "done" and not self.resumed[job.name]:
-            self.walls[job.name] = wall
+            self.errors[trial.name] = error
+        state = self._state(trial)
+        wall = time.monotonic() - self.begun[trial.name]
+        if state.status == "done" and not self.resumed[trial.name]:
+            self.walls[trial.name] = wall
         left = self._left(self.states())
         rest = f"; about {plain_seconds(left)} left" if left else ""
-        done = f"[{len(self.done)}/{len(self.jobs)}]"
-        text = f"{done} {job.name}: {state.status} after {plain_seconds(wall)}{rest}"
+        done = f"[{len(self.done)}/{len(self.trials)}]"
+        text = f"{done} {trial.name}: {state.status} after {plain_seconds(wall)}{rest}"
         display.line(text + (f"\n    {error}" if error else ""))
 
-    def _left(self, states: Sequence[JobState]) -> float | None:
+    def _left(self, states: Sequence[TrialState]) -> float | None:
         """Return an estimate of the seconds left; None before the first epoch is done."""
         now = time.monotonic()
-        since = {job.name: now - self.begun[job.name] for job in self.running.values()}
+        since = {trial.name: now - self.begun[trial.name] for trial in self.running.values()}
         return seconds_left(states, self.walls, parallel=self.parallel, since=since)
 
-    def _save(self) -> tuple[JobState, ...]:
+    def _save(self) -> tuple[TrialState, ...]:
         states = self.states()
         self.folder.write_state(
             self.plan, self.catalog, states, precision=self.plan.train.precision, parallel=self.parallel

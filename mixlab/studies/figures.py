@@ -10,8 +10,8 @@ import pandas as pd
 from mixlab.evaluation.charts import UNIT, Chart, bars, dots, figure, lines, panel
 from mixlab.studies.curves import Axis, point_table, points_of, seed_table
 from mixlab.studies.paper_results import PaperRow
-from mixlab.studies.results import CellResult, StudyResults
-from mixlab.studies.tables import NAMES, guess_of, prior_scores
+from mixlab.studies.results import ConditionResult, StudyResults
+from mixlab.studies.tables import NAMES, chance_note, chance_scores
 
 __all__ = ["class_bars", "class_curves", "class_dots", "curves", "score_dots"]
 
@@ -60,17 +60,20 @@ def _curve(
     return lines(table, "", axis.name, band=True, small=small, marks=marks, at=at)
 
 
-def _row(c: CellResult, metric: str, column: int | None = None) -> dict[str, object]:
+def _row(c: ConditionResult, metric: str, column: int | None = None) -> dict[str, object]:
     """Return what a condition's dot or bar is drawn from."""
     e = c.test.of(metric, column)
     low, high = (math.nan, math.nan) if e.songs is None else (e.songs.low, e.songs.high)
-    return {"row": c.cell.label, "run": c.cell.label, "value": e.value, "low": low, "high": high}
+    return {"row": c.condition.label, "run": c.condition.label, "value": e.value, "low": low, "high": high}
 
 
-def _marks(c: CellResult, metric: str, column: int | None = None) -> list[dict[str, object]]:
+def _marks(c: ConditionResult, metric: str, column: int | None = None) -> list[dict[str, object]]:
     """Return the score of every seed of a condition."""
     values = c.test.by_seed(metric, column)
-    return [{"row": c.cell.label, "run": c.cell.label, "value": value, "kind": "seed"} for value in values]
+    return [
+        {"row": c.condition.label, "run": c.condition.label, "value": value, "kind": "seed"}
+        for value in values
+    ]
 
 
 def score_dots(
@@ -82,13 +85,13 @@ def score_dots(
 ) -> alt.VConcatChart:
     """Draw a panel per metric and a row per condition; ``paper`` holds rows of its Table 1 by their names."""
     conditions, panels = results.done, list[Chart]()
-    labels = [c.cell.label for c in conditions]
+    labels = [c.condition.label for c in conditions]
     for metric in metrics:
         marks = [mark for c in conditions for mark in _marks(c, metric)]
         for c in conditions:
-            row = (paper or {}).get(c.cell.name)
+            row = (paper or {}).get(c.condition.name)
             if row is not None and metric in _PANELS:
-                marks.append({"row": c.cell.label, "kind": "the paper", "value": getattr(row, metric)})
+                marks.append({"row": c.condition.label, "kind": "the paper", "value": getattr(row, metric)})
         table = pd.DataFrame([_row(c, metric) for c in conditions])
         chart = dots(table, labels, "", marks=pd.DataFrame(marks), labels=not panels)
         panels.append(panel(chart, NAMES[metric], width=200))
@@ -96,43 +99,47 @@ def score_dots(
 
 
 def class_dots(
-    results: StudyResults, cells: Sequence[CellResult], columns: Sequence[int], *, note: str = ""
+    results: StudyResults, conditions: Sequence[ConditionResult], columns: Sequence[int], *, note: str = ""
 ) -> alt.VConcatChart:
-    """Draw the F1 of some classes, a panel each and a row per condition; a tick marks that of the prior."""
+    """Draw F1 of classes, a panel each and a row per condition; a tick marks chance level."""
     across, panels = min(4, max(1, len(columns))), list[Chart]()
-    labels = [c.cell.label for c in cells]
+    labels = [c.condition.label for c in conditions]
     for place, column in enumerate(columns):
-        table = pd.DataFrame([_row(c, "f1", column) for c in cells]).assign(
-            chance=_prior(cells, "f1", column)
+        table = pd.DataFrame([_row(c, "f1", column) for c in conditions]).assign(
+            chance=_prior(conditions, "f1", column)
         )
-        marks = pd.DataFrame([mark for c in cells for mark in _marks(c, "f1", column)])
+        marks = pd.DataFrame([mark for c in conditions for mark in _marks(c, "f1", column)])
         chart = dots(table, labels, "", marks=marks, scale=UNIT, labels=place % across == 0)
         panels.append(panel(chart, results.labels[column], width=200))
-    below = f"F1; grey ticks: the prior{guess_of(results, cells)}"
+    below = f"F1; grey ticks: the prior{chance_note(results, conditions)}"
     return figure(panels, results.title, below, columns=across, note=note)
 
 
-def _prior(cells: Sequence[CellResult], metric: str, column: int) -> float:
+def _prior(conditions: Sequence[ConditionResult], metric: str, column: int) -> float:
     """Return what the prior scores on a class, averaged over the runs of the first condition."""
-    found = [float(prior_scores(r, metric)[column]) for c in cells[:1] for r in c.test.runs.values()]
+    found = [float(chance_scores(r, metric)[column]) for c in conditions[:1] for r in c.test.runs.values()]
     return float(np.nanmean(found)) if np.isfinite(found).any() else math.nan
 
 
 def class_bars(
-    results: StudyResults, cells: Sequence[CellResult], metric: str = "f1", *, note: str = ""
+    results: StudyResults, conditions: Sequence[ConditionResult], metric: str = "f1", *, note: str = ""
 ) -> alt.VConcatChart:
-    """Draw a group of bars per class, a bar per condition, every seed as a stroke; a line marks the prior."""
+    """Draw bars per class, a bar per condition, every seed as a stroke; a line marks chance level."""
     rows, marks, names = [], [], []
     for column, name in enumerate(results.labels):
-        runs = [r for c in cells[:1] for r in c.test.runs.values()]
+        runs = [r for c in conditions[:1] for r in c.test.runs.values()]
         support = sum(int(r.support[column]) for r in runs) / max(1, len(runs))
         names.append(f"{name}\n{support:.0f}")
-        own = {"row": names[-1], "chance": _prior(cells, metric, column)}
-        rows += [{**_row(c, metric, column), **own} for c in cells]
-        marks += [{**mark, **own} for c in cells for mark in _marks(c, metric, column)]
+        own = {"row": names[-1], "chance": _prior(conditions, metric, column)}
+        rows += [{**_row(c, metric, column), **own} for c in conditions]
+        marks += [{**mark, **own} for c in conditions for mark in _marks(c, metric, column)]
     chart = bars(
-        pd.DataFrame(rows), names, [c.cell.label for c in cells], _SHORT[metric], marks=pd.DataFrame(marks)
+        pd.DataFrame(rows),
+        names,
+        [c.condition.label for c in conditions],
+        _SHORT[metric],
+        marks=pd.DataFrame(marks),
     )
-    width = 60 + len(names) * (45 + 12 * len(cells))
-    below = f"below each class: its positive test mixes; black line: the prior{guess_of(results, cells)}"
+    width = 60 + len(names) * (45 + 12 * len(conditions))
+    below = f"below each class: its positive test mixes; black line: chance level{chance_note(results, conditions)}"
     return figure([panel(chart, width=width)], results.title, below, note=note)

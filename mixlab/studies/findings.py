@@ -6,14 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixlab.studies.paper_results import TABLE_1, WEAK
-from mixlab.studies.results import CellResult, StudyResults, cell_difference, class_values
-from mixlab.studies.statistics import F1_ABOVE_PRIOR, Estimate
+from mixlab.studies.results import ConditionResult, StudyResults, class_values, condition_difference
+from mixlab.studies.statistics import F1_ABOVE_CHANCE, Estimate
 from mixlab.studies.tables import NAMES, score_text
 
 __all__ = [
-    "above_prior_lines",
-    "best_cell",
-    "beyond",
+    "above_chance_lines",
+    "best_condition",
     "difference_line",
     "effect_lines",
     "leakage_lines",
@@ -21,39 +20,44 @@ __all__ = [
     "rare_columns",
     "rare_lines",
     "share_best",
+    "significance_text",
     "split_lines",
     "transfer_lines",
 ]
 
-RARE_PRIOR = 0.15
+RARE_PREVALENCE = 0.15
 """A class heard in fewer of the validation mixes than this counts as rare."""
 
 MIN_RARE = 3
 
-CHANCE = "the more classes and cells are looked at, the more are beyond such intervals by chance alone"
+MULTIPLE_COMPARISONS = (
+    "the more classes and conditions are looked at, the more are beyond such intervals by chance alone"
+)
 """Stands below every list of what is beyond an interval."""
 
 
-def beyond(e: Estimate) -> str:
+def significance_text(e: Estimate) -> str:
     """Say whether a difference is more than the choice of songs, and of seeds, explains."""
     if not math.isfinite(e.value):
         return "undefined"
     if e.songs is None:
         return "without an interval over songs"
     if e.seeds is None:
-        over = "beyond the interval over songs" if e.beyond_songs else "within the interval over songs"
+        over = (
+            "beyond the interval over songs" if e.significant_over_songs else "within the interval over songs"
+        )
         return f"{over}; one seed cannot tell of others"
-    if e.beyond_songs and e.beyond_seeds:
+    if e.significant_over_songs and e.significant_over_seeds:
         return "beyond both intervals, over songs and over seeds"
-    if e.beyond_songs:
+    if e.significant_over_songs:
         return "beyond the interval over songs, but not over seeds"
-    if e.beyond_seeds:
+    if e.significant_over_seeds:
         return "beyond the interval over seeds, but not over songs"
     return "within both intervals, so not to be told apart"
 
 
-def _sure(e: Estimate) -> bool:
-    return e.value > 0 and e.beyond_both
+def _significantly_better(e: Estimate) -> bool:
+    return e.value > 0 and e.significant
 
 
 def difference_line(name: str, e: Estimate) -> str:
@@ -61,66 +65,74 @@ def difference_line(name: str, e: Estimate) -> str:
     seeds = "" if e.seeds is None else f", over seeds {e.seeds.low:+.3f} to {e.seeds.high:+.3f}"
     songs = "" if e.songs is None else f" (over songs {e.songs.low:+.3f} to {e.songs.high:+.3f}{seeds})"
     value = f"{e.value:+.3f}" if math.isfinite(e.value) else "-"
-    return f"{name}: {value}{songs}: {beyond(e)}"
+    return f"{name}: {value}{songs}: {significance_text(e)}"
 
 
-def best_cell(cells: Sequence[CellResult], metric: str, *, on: str = "validation") -> CellResult | None:
-    """Return the cell with the best mean over seeds; for the loss the lowest. None without any."""
+def best_condition(
+    conditions: Sequence[ConditionResult], metric: str, *, on: str = "validation"
+) -> ConditionResult | None:
+    """Return the condition with the best mean over seeds; for the loss the lowest. None without any."""
     sign = -1 if metric == "loss" else 1
-    scored = [(sign * getattr(c, on).of(metric).value, -k, c) for k, c in enumerate(cells)]
+    scored = [(sign * getattr(c, on).of(metric).value, -k, c) for k, c in enumerate(conditions)]
     scored = [row for row in scored if math.isfinite(row[0])]
     return max(scored, key=lambda row: row[:2])[2] if scored else None
 
 
-def share_best(cells: Sequence[CellResult], metric: str = "average_precision") -> list[float]:
-    """Return in which share of the resamples of songs each cell has the best mean over its seeds.
+def share_best(conditions: Sequence[ConditionResult], metric: str = "average_precision") -> list[float]:
+    """Return in which share of the resamples of songs each condition has the best mean over its seeds.
 
-    NaN for all where cells were scored on different mixes, or without resamples.
+    NaN for all where conditions were scored on different mixes, or without resamples.
     """
-    undefined = [math.nan] * len(cells)
-    if len({c.mixes for c in cells}) != 1 or not all(
-        metric in r.drawn for c in cells for r in c.test.runs.values()
+    undefined = [math.nan] * len(conditions)
+    if len({c.mixes for c in conditions}) != 1 or not all(
+        metric in r.resampled for c in conditions for r in c.test.runs.values()
     ):
         return undefined
     means = np.stack(
-        [np.mean([r.drawn[metric] for r in c.test.runs.values()], axis=0) for c in cells], axis=1
+        [np.mean([r.resampled[metric] for r in c.test.runs.values()], axis=0) for c in conditions], axis=1
     )
     defined = means[np.isfinite(means).all(axis=1)]
     if not len(defined):
         return undefined
     best = np.argmin(defined, axis=1) if metric == "loss" else np.argmax(defined, axis=1)
-    return [float((best == k).mean()) for k in range(len(cells))]
+    return [float((best == k).mean()) for k in range(len(conditions))]
 
 
-def optimum_lines(cells: Sequence[CellResult], axis: str, metric: str = "average_precision") -> list[str]:
+def optimum_lines(
+    conditions: Sequence[ConditionResult], axis: str, metric: str = "average_precision"
+) -> list[str]:
     """Say where along an axis the optimum lies, and whether it differs from the ends.
 
     The optimum is chosen on validation and judged on test: the highest of several test scores would be
     higher than its worth.
 
     Args:
-        cells: With runs, in the order of the axis.
+        conditions: With runs, in the order of the axis.
         axis: The varied setting.
         metric: To judge by, higher is better.
     """
-    if len(cells) < 2:
+    if len(conditions) < 2:
         return ["too few points are done to speak of an optimum"]
-    chosen, on_test = best_cell(cells, metric), best_cell(cells, metric, on="test")
+    chosen, on_test = best_condition(conditions, metric), best_condition(conditions, metric, on="test")
     if chosen is None or on_test is None:
         return ["no score is defined, so there is no optimum to speak of"]
-    at = chosen.cell.values[axis]
+    at = chosen.condition.values[axis]
     lines = [
         f"chosen on validation, the best {axis} is {at:g}; its test score is "
         f"{score_text(chosen.test.of(metric))}"
-        + ("" if on_test is chosen else f" (the highest on test itself is at {on_test.cell.values[axis]:g})")
+        + (
+            ""
+            if on_test is chosen
+            else f" (the highest on test itself is at {on_test.condition.values[axis]:g})"
+        )
     ]
-    ends = [c for c in (cells[0], cells[-1]) if c is not chosen]
-    found = [(c.cell.values[axis], cell_difference(c, chosen, metric)) for c in ends]
+    ends = [c for c in (conditions[0], conditions[-1]) if c is not chosen]
+    found = [(c.condition.values[axis], condition_difference(c, chosen, metric)) for c in ends]
     lines += [difference_line(f"{axis}={at:g} against the end {end:g}", e) for end, e in found]
-    shares = share_best(cells, metric)
+    shares = share_best(conditions, metric)
     if all(map(math.isfinite, shares)):
         listed = ", ".join(
-            f"{c.cell.values[axis]:g}: {100 * s:.0f} %" for c, s in zip(cells, shares, strict=True)
+            f"{c.condition.values[axis]:g}: {100 * s:.0f} %" for c, s in zip(conditions, shares, strict=True)
         )
         lines.append(f"share of the resamples of songs in which each value is best: {listed}")
     return [*lines, _verdict(axis, at, [e for _, e in found])]
@@ -128,31 +140,36 @@ def optimum_lines(cells: Sequence[CellResult], axis: str, metric: str = "average
 
 def _verdict(axis: str, at: float, found: Sequence[Estimate]) -> str:
     if len(found) < 2:
-        sure = bool(found) and _sure(found[0])
+        significant = bool(found) and _significantly_better(found[0])
         more = (
-            "it is better than the other end" if sure else "not even the other end can be told apart from it"
+            "it is better than the other end"
+            if significant
+            else "not even the other end can be told apart from it"
         )
         return f"verdict: the optimum, {axis}={at:g}, is an end of the range, not inside it; {more}"
-    if all(map(_sure, found)):
+    if all(map(_significantly_better, found)):
         return f"verdict: there is an optimum inside the range, {axis}={at:g}, better than both ends"
-    if any(map(_sure, found)):
+    if any(map(_significantly_better, found)):
         return f"verdict: {axis}={at:g} lies inside the range, but is told apart from one end only"
     return f"verdict: {axis}={at:g} lies inside the range, but is not told apart from either end"
 
 
-def rare_columns(results: StudyResults, cell: CellResult) -> list[int]:
+def rare_columns(results: StudyResults, condition: ConditionResult) -> list[int]:
     """Return the classes to bring up, rarest first.
 
-    Those with a prior below ``RARE_PRIOR``, the ``MIN_RARE`` rarest, and those that the paper hears badly.
+    Those with a prevalence below ``RARE_PREVALENCE``, the ``MIN_RARE`` rarest, and those that the paper hears
+    badly.
     """
-    prior = class_values(cell.test.runs, "prior")
-    order = [int(c) for c in np.argsort(prior, kind="stable")]
+    validation_prevalence = class_values(condition.test.runs, "validation_prevalence")
+    order = [int(c) for c in np.argsort(validation_prevalence, kind="stable")]
     return [
-        c for k, c in enumerate(order) if k < MIN_RARE or prior[c] < RARE_PRIOR or results.labels[c] in WEAK
+        c
+        for k, c in enumerate(order)
+        if k < MIN_RARE or validation_prevalence[c] < RARE_PREVALENCE or results.labels[c] in WEAK
     ]
 
 
-def rare_lines(results: StudyResults, reference: CellResult, columns: Sequence[int]) -> list[str]:
+def rare_lines(results: StudyResults, reference: ConditionResult, columns: Sequence[int]) -> list[str]:
     """Say for every factor what it brings every rare class, in F1, where that can be told."""
     lines = []
     for c in results.done:
@@ -160,54 +177,58 @@ def rare_lines(results: StudyResults, reference: CellResult, columns: Sequence[i
             continue
         parts = []
         for column in columns:
-            e = cell_difference(reference, c, "f1", column)
+            e = condition_difference(reference, c, "f1", column)
             if not math.isfinite(e.value):
                 parts.append(f"{results.labels[column]} undefined")
                 continue
-            parts.append(f"{results.labels[column]} {e.value:+.3f}{_sureness(e)}")
-        lines.append(f"{c.cell.label}, F1 against '{reference.cell.label}': {', '.join(parts)}")
+            parts.append(f"{results.labels[column]} {e.value:+.3f}{_significance_mark(e)}")
+        lines.append(f"{c.condition.label}, F1 against '{reference.condition.label}': {', '.join(parts)}")
     lines.append(
         "'(sure)' stands where the difference is beyond the 95 % intervals over songs and over seeds, "
-        "'(songs)' where it is beyond that over songs and one seed leaves no other; " + CHANCE
+        "'(songs)' where it is beyond that over songs and one seed leaves no other; " + MULTIPLE_COMPARISONS
     )
     return lines
 
 
-def _sureness(e: Estimate) -> str:
-    if not e.beyond_both:
+def _significance_mark(e: Estimate) -> str:
+    if not e.significant:
         return ""
     return " (songs)" if e.seeds is None else " (sure)"
 
 
 def transfer_lines(results: StudyResults) -> list[str]:
     """Say what pretraining is worth: against scratch, a random backbone, and the best classical baseline."""
-    scratch = results.cell("scratch")
+    scratch = results.condition("scratch")
     if scratch is None:
         return ["training from scratch is not done, so there is nothing to compare with yet"]
-    ways = [c for name in ("finetune", "frozen", "last") if (c := results.cell(name)) is not None]
-    lines = [_ap_line(c, scratch) for c in ways]
-    frozen, random = results.cell("frozen"), results.cell("random_frozen")
+    transfer_modes = [
+        c for name in ("finetune", "frozen", "last") if (c := results.condition(name)) is not None
+    ]
+    lines = [_ap_line(c, scratch) for c in transfer_modes]
+    frozen, random = results.condition("frozen"), results.condition("random_frozen")
     if frozen is not None and random is not None:
         lines.append(_ap_line(frozen, random) + " (the same head: what the pretrained weights are worth)")
-    classical = best_cell([c for c in results.done if c.cell.command == "baseline"], "average_precision")
-    best = best_cell([*ways, scratch], "average_precision")
+    classical = best_condition(
+        [c for c in results.done if c.condition.command == "baseline"], "average_precision"
+    )
+    best = best_condition([*transfer_modes, scratch], "average_precision")
     if classical is not None and best is not None:
         lines.append(_ap_line(best, classical) + " (each the best of its kind on validation)")
     # Not said where the user asked for some ways only.
-    names = {c.cell.name for c in results.cells}
+    names = {c.condition.name for c in results.conditions}
     if "last" not in names and {"scratch", "frozen", "finetune", "random_frozen"} <= names:
         lines.append("no row trains the last layer alone: these weights bring no head of their own")
     return [*lines, *_paper_order(results)]
 
 
-def _ap_line(cell: CellResult, reference: CellResult) -> str:
-    e = cell_difference(reference, cell, "average_precision")
-    return difference_line(f"'{cell.cell.label}' minus '{reference.cell.label}', macro AP", e)
+def _ap_line(condition: ConditionResult, reference: ConditionResult) -> str:
+    e = condition_difference(reference, condition, "average_precision")
+    return difference_line(f"'{condition.condition.label}' minus '{reference.condition.label}', macro AP", e)
 
 
 def _paper_order(results: StudyResults) -> list[str]:
     """Say whether the means stand in the order of the paper's Table 1."""
-    rows = [results.cell(name) for name in TABLE_1]
+    rows = [results.condition(name) for name in TABLE_1]
     found = [c for c in rows if c is not None]
     if len(found) < len(rows):
         return []
@@ -219,28 +240,28 @@ def _paper_order(results: StudyResults) -> list[str]:
     return [f"in the paper's order, scratch, frozen, fine-tuned, from worst to best: {', '.join(lines)}"]
 
 
-def above_prior_lines(results: StudyResults, cell: CellResult) -> list[str]:
+def above_chance_lines(results: StudyResults, condition: ConditionResult) -> list[str]:
     """Say which classes have an F1 above that of always saying yes: on average, in each run, over songs."""
-    gains = {name: cell.test.of(F1_ABOVE_PRIOR, c) for c, name in enumerate(results.labels)}
+    gains = {name: condition.test.of(F1_ABOVE_CHANCE, c) for c, name in enumerate(results.labels)}
     defined = {name: e for name, e in gains.items() if math.isfinite(e.value)}
     judged = {name: e for name, e in defined.items() if e.songs is not None}
-    runs = len(cell.test.runs)
+    runs = len(condition.test.runs)
     tests = [("on average", defined, [name for name, e in defined.items() if e.value > 0])]
     if runs > 1:
         above = [name for name, e in defined.items() if e.low > 0 and e.n_seeds == runs]
         tests.append((f"in each of {runs} runs", defined, above))
     if judged:
         where = "in the whole 95 % interval over songs, both on the same songs in each resample"
-        above = [name for name, e in judged.items() if e.value > 0 and e.beyond_songs]
+        above = [name for name, e in judged.items() if e.value > 0 and e.significant_over_songs]
         tests.append((where, judged, above))
     lines = []
     for where, of, above in tests:
-        line = f"'{cell.cell.label}', F1 above that of always saying yes {where}: "
+        line = f"'{condition.condition.label}', F1 above that of always saying yes {where}: "
         line += f"{len(above)} of {len(of)} classes"
         missed = [name for name in of if name not in above]
         lines.append(line + (f"; not so: {', '.join(missed)}" if missed else ""))
     if judged:
-        lines.append(CHANCE)
+        lines.append(MULTIPLE_COMPARISONS)
     if few := [name for name in defined if name not in judged]:
         lines.append(
             f"no interval over songs (too few songs hold them, or there are no resamples): {', '.join(few)}"
@@ -250,55 +271,56 @@ def above_prior_lines(results: StudyResults, cell: CellResult) -> list[str]:
     return lines
 
 
-def effect_lines(results: StudyResults, without: CellResult) -> list[str]:
+def effect_lines(results: StudyResults, without: ConditionResult) -> list[str]:
     """Say what effects bring, over all classes and for those of which it can be told."""
     lines, compared = [], False
     for c in results.done:
         if c is without:
             continue
         if not results.paired(without, c):
-            lines.append(f"'{c.cell.label}' is scored on other mixes, so it is not compared")
+            lines.append(f"'{c.condition.label}' is scored on other mixes, so it is not compared")
             continue
         lines.append(_ap_line(c, without))
         found = {
-            name: cell_difference(without, c, "average_precision", k) for k, name in enumerate(results.labels)
+            name: condition_difference(without, c, "average_precision", k)
+            for k, name in enumerate(results.labels)
         }
         judged = {name: e for name, e in found.items() if e.songs is not None and math.isfinite(e.value)}
-        told = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.beyond_both]
+        told = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.significant]
         if not judged:
             continue
         compared = True
         seeds = any(e.seeds is not None for e in judged.values())
         over = "over songs and over seeds" if seeds else "over songs alone"
         lines.append(
-            f"'{c.cell.label}' by class, AP beyond the intervals {over}: "
+            f"'{c.condition.label}' by class, AP beyond the intervals {over}: "
             f"{', '.join(told) or 'none'}, of {len(judged)} classes with an interval"
         )
     if compared:
-        lines.append(CHANCE)
+        lines.append(MULTIPLE_COMPARISONS)
     return [*lines, "the test mixes have no effects, whatever training hears"]
 
 
-def split_lines(base: CellResult, random: CellResult) -> list[str]:
+def split_lines(base: ConditionResult, random: ConditionResult) -> list[str]:
     """Say what random splits promise, in a study of what brings classes up."""
     lines = leakage_lines(base, random, "base on random splits minus on the catalog's own")[:2]
-    e = cell_difference(base, random, "average_precision")
+    e = condition_difference(base, random, "average_precision")
     return [
         *lines,
         "artist-safe splits bring a score that holds for new artists, not a higher one: random splits, "
         "scored on songs of their own, "
-        + ("promise more" if _sure(e) else "cannot be told to promise more here")
+        + ("promise more" if _significantly_better(e) else "cannot be told to promise more here")
         + ", by macro AP",
     ]
 
 
 def leakage_lines(
-    safe: CellResult, leaky: CellResult, name: str = "random minus artist-safe splits"
+    safe: ConditionResult, leaky: ConditionResult, name: str = "random minus artist-safe splits"
 ) -> list[str]:
     """Say how much higher random splits score."""
     lines = []
     for metric, score in (("average_precision", "macro AP"), ("f1", "macro F1"), ("roc_auc", "ROC-AUC")):
-        e = cell_difference(safe, leaky, metric)
+        e = condition_difference(safe, leaky, metric)
         lines.append(difference_line(f"{name}, {score}", e))
     lines.append(
         "the two are scored on different songs, so the difference holds the songs' difficulty as well; every "

@@ -1,11 +1,11 @@
 """The folder of a study: plans, runs, logs, and what of it is done; alone reads and writes ``study.json``.
 
 ================  ====================================================================================
-``study.json``    grid, cells, and of every run: status, the command that fills it, what went wrong
+``study.json``    grid, conditions, and of every run: status, the command that fills it, what went wrong
 ``plans/``        the complete configuration of each run, for ``mixlab train --config``
-``runs/``         one run folder per cell and seed
+``runs/``         one run folder per condition and seed
 ``logs/``         what each training said
-``catalogs/``     the catalog with songs divided anew, where cells ask for that
+``catalogs/``     the catalog with songs divided anew, where conditions ask for that
 ``report.md`` ... tables and figures
 ================  ====================================================================================
 """
@@ -31,15 +31,15 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
 from mixlab.mixing.config import MixConfig
-from mixlab.studies.plan import Cell, Job, Plan
+from mixlab.studies.plan import Condition, Plan, Trial
 from mixlab.training.config import TrainConfig, flatten, with_defaults
 from mixlab.training.run import Run
 from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
 from mixlab.utils.plain import plain
 
-__all__ = ["STATUSES", "JobState", "StudyFolder", "resplit"]
+__all__ = ["STATUSES", "StudyFolder", "TrialState", "resplit"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STATUSES = ("done", "running", "interrupted", "failed", "missing")
 
@@ -59,12 +59,12 @@ _LOG_LINES = 3
 
 
 @dataclass(frozen=True)
-class JobState:
+class TrialState:
     """What became of one training.
 
     Attributes:
         name: Of the run.
-        cell: Its cell.
+        condition: Its condition.
         seed: Its seed.
         kind: ``train`` or ``baseline``.
         status: One of ``STATUSES``.
@@ -80,7 +80,7 @@ class JobState:
     """
 
     name: str
-    cell: str
+    condition: str
     seed: int
     kind: str
     status: str
@@ -106,15 +106,15 @@ class StudyFolder:
         self.path = Path(path)
 
     def run_path(self, name: str) -> Path:
-        """Return the run folder of a job."""
+        """Return the run folder of a trial."""
         return self.path / "runs" / name
 
     def plan_path(self, name: str) -> Path:
-        """Return the configuration file of a job."""
+        """Return the configuration file of a trial."""
         return self.path / "plans" / f"{name}.yaml"
 
     def log_path(self, name: str) -> Path:
-        """Return the file with what a job's training said."""
+        """Return the file with what a trial's training said."""
         return self.path / "logs" / f"{name}.log"
 
     def check_usable(self) -> None:
@@ -131,13 +131,19 @@ class StudyFolder:
             raise ConfigError(f"{self.path} is a file; a study needs a folder. Choose another --out.")
 
     def prepare(
-        self, plan: Plan, jobs: Sequence[Job], catalog: Catalog, *, threads: int, roots: Sequence[str] = ()
+        self,
+        plan: Plan,
+        trials: Sequence[Trial],
+        catalog: Catalog,
+        *,
+        threads: int,
+        roots: Sequence[str] = (),
     ) -> None:
-        """Write the plan of every job, and the catalogs that they need.
+        """Write the plan of every trial, and the catalogs that they need.
 
         Args:
             plan: The study.
-            jobs: Its trainings.
+            trials: Its trainings.
             catalog: What they train on.
             threads: Of each training, where its settings leave that open.
             roots: ``NAME=FOLDER`` of corpora that have moved.
@@ -148,33 +154,33 @@ class StudyFolder:
         for folder in ("plans", "runs", "logs"):
             make_folder(self.path / folder)
         faults = []
-        for job in jobs:
-            opened = self.catalog_for(job, catalog)
-            fault = self._differs(job, opened)
+        for trial in trials:
+            opened = self.catalog_for(trial, catalog)
+            fault = self._differs(trial, opened)
             if fault:
-                faults.append(f"{self.run_path(job.name)}: {fault}")
-            places = {"catalog": str(opened.path), "out": str(self.run_path(job.name).absolute())}
-            own = dict(job.settings)
-            if job.command == "train":
+                faults.append(f"{self.run_path(trial.name)}: {fault}")
+            places = {"catalog": str(opened.path), "out": str(self.run_path(trial.name).absolute())}
+            own = dict(trial.settings)
+            if trial.command == "train":
                 own["threads"] = own["threads"] or threads
             else:
                 own["workers"] = own["workers"] or threads
                 places["cache"] = str(self.path.absolute() / "features")
             given = {"root": list(roots)} if roots else {}
-            text = yaml.safe_dump({**places, **given, "mix": job.mix, job.command: own}, sort_keys=False)
-            write_atomic(self.plan_path(job.name), text, sync=False)
+            text = yaml.safe_dump({**places, **given, "mix": trial.mix, trial.command: own}, sort_keys=False)
+            write_atomic(self.plan_path(trial.name), text, sync=False)
         if faults:
             raise ConfigError(
                 f"{len(faults)} runs of {self.path} were made otherwise than this study asks. Choose another "
                 f"--out, or the settings they were made with. {faults[0]}"
             )
 
-    def catalog_for(self, job: Job, catalog: Catalog) -> Catalog:
-        """Return the catalog that a job trains on, written here first where its songs are divided anew."""
-        if not job.splits:
+    def catalog_for(self, trial: Trial, catalog: Catalog) -> Catalog:
+        """Return the catalog that a trial trains on, written here first where its songs are divided anew."""
+        if not trial.splits:
             return catalog
-        folder = self.path.absolute() / "catalogs" / f"{job.splits}-{job.seed}"
-        wanted = catalog.with_splits(job.splits, job.seed)
+        folder = self.path.absolute() / "catalogs" / f"{trial.splits}-{trial.seed}"
+        wanted = catalog.with_splits(trial.splits, trial.seed)
         if not (folder / "catalog.json").is_file() or (
             Catalog.open(folder).content_hash != wanted.content_hash
         ):
@@ -198,16 +204,16 @@ class StudyFolder:
             with contextlib.suppress(OSError):
                 link.symlink_to(packs, target_is_directory=True)
 
-    def _differs(self, job: Job, catalog: Catalog) -> str:
+    def _differs(self, trial: Trial, catalog: Catalog) -> str:
         """Say in what a run that is there differs from what is asked for; '' when in nothing."""
-        if not (self.run_path(job.name) / "run.json").is_file():
+        if not (self.run_path(trial.name) / "run.json").is_file():
             return ""
-        run = Run.open(self.run_path(job.name))
+        run = Run.open(self.run_path(trial.name))
         found = run.info.get("catalog", {}).get("content_hash")
         if found != catalog.content_hash:
             return f"catalog {found} instead of {catalog.content_hash}"
-        kinds = _kinds(job.command)
-        asked = flatten({"mix": job.mix, job.command: job.settings})
+        kinds = _kinds(trial.command)
+        asked = flatten({"mix": trial.mix, trial.command: trial.settings})
         stored = flatten({key: run.config.get(key, {}) for key in kinds})
         if asked.keys() - stored.keys():
             stored = flatten({k: with_defaults(kind, run.config.get(k, {})) for k, kind in kinds.items()})
@@ -218,9 +224,11 @@ class StudyFolder:
         ]
         return "; ".join(changed[:4])
 
-    def state(self, job: Job | Mapping[str, Any], *, running: bool = False, error: str = "") -> JobState:
-        """Return what became of a job, as its run folder says."""
-        about = _about(job)
+    def state(
+        self, trial: Trial | Mapping[str, Any], *, running: bool = False, error: str = ""
+    ) -> TrialState:
+        """Return what became of a trial, as its run folder says."""
+        about = _about(trial)
         name, kind = about.name, about.kind
         fresh = f"mixlab {kind} --config {shlex.quote(str(self.plan_path(name)))}"
         about = replace(about, command=fresh, error=error)
@@ -257,8 +265,8 @@ class StudyFolder:
         """Remove a run that cannot go on where it stopped, to begin it anew."""
         shutil.rmtree(self.run_path(name))
 
-    def last_words(self, name: str) -> str:
-        """Return the end of a job's log."""
+    def log_tail(self, name: str) -> str:
+        """Return the end of a trial's log."""
         try:
             text = self.log_path(name).read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -271,7 +279,7 @@ class StudyFolder:
         self,
         plan: Plan,
         catalog: Catalog,
-        states: Sequence[JobState],
+        states: Sequence[TrialState],
         **entries: Any,  # noqa: ANN401
     ) -> None:
         """Write ``study.json``: all that a page or a second terminal needs to show the study."""
@@ -287,7 +295,7 @@ class StudyFolder:
             "vary": plan.vary,
             "seeds": plan.seeds,
             "base": {"mix": plan.mix, "train": plan.train},
-            "cells": [asdict(cell) for cell in plan.cells],
+            "conditions": [asdict(condition) for condition in plan.conditions],
             "counts": {status: counts[status] for status in STATUSES},
             "runs": [{**asdict(s), "path": f"runs/{s.name}"} for s in states],
             **entries,
@@ -315,8 +323,8 @@ class StudyFolder:
             raise RunError(f"{file} is of another schema; use the mixlab release that wrote it.")
         return data
 
-    def states(self) -> tuple[JobState, ...]:
-        """Return what became of every job by now; also while another process works on the study.
+    def states(self) -> tuple[TrialState, ...]:
+        """Return what became of every trial by now; also while another process works on the study.
 
         Raises:
             RunError: see ``read_state``.
@@ -327,9 +335,11 @@ class StudyFolder:
             for entry in self.read_state()["runs"]
         )
 
-    def cells(self) -> tuple[Cell, ...]:
-        """Return the cells of the stored study."""
-        return tuple(Cell(**{**entry, "runs": tuple(entry["runs"])}) for entry in self.read_state()["cells"])
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions of the stored study."""
+        return tuple(
+            Condition(**{**entry, "runs": tuple(entry["runs"])}) for entry in self.read_state()["conditions"]
+        )
 
     def is_locked(self) -> bool:
         """Whether a process works on the study right now; False where that cannot be known."""
@@ -361,22 +371,24 @@ class StudyFolder:
             yield handle.fileno()
 
 
-def _about(job: Job | Mapping[str, Any]) -> JobState:
-    """Return what is known of a job without a look at its run."""
-    if isinstance(job, Job):
-        settings = job.settings
+def _about(trial: Trial | Mapping[str, Any]) -> TrialState:
+    """Return what is known of a trial without a look at its run."""
+    if isinstance(trial, Trial):
+        settings = trial.settings
         # With kept embeddings an epoch is a pass over these.
         items = int(settings.get("cached_items") or settings.get("epoch_size", 0))
         epochs = int(settings.get("epochs", 0))
-        return JobState(job.name, job.cell, job.seed, job.command, "missing", epochs=epochs, items=items)
-    return JobState(
-        str(job["name"]),
-        str(job["cell"]),
-        int(job["seed"]),
-        str(job["kind"]),
+        return TrialState(
+            trial.name, trial.condition, trial.seed, trial.command, "missing", epochs=epochs, items=items
+        )
+    return TrialState(
+        str(trial["name"]),
+        str(trial["condition"]),
+        int(trial["seed"]),
+        str(trial["kind"]),
         "missing",
-        epochs=int(job["epochs"]),
-        items=int(job.get("items", 0)),
+        epochs=int(trial["epochs"]),
+        items=int(trial.get("items", 0)),
     )
 
 
@@ -397,7 +409,7 @@ def _deep_plain(value: Any) -> Any:  # noqa: ANN401 - any settings
 
 
 def _kinds(command: str) -> dict[str, type]:
-    """Return the dataclass of each section of a job's settings."""
+    """Return the dataclass of each section of a trial's settings."""
     if command == "train":
         return {"mix": MixConfig, "train": TrainConfig}
     # Only here: studies without baselines do not wait for what these need.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mixlab.studies.folder import JobState
+from mixlab.studies.folder import TrialState
 
 __all__ = ["seconds_left"]
 
@@ -11,12 +11,12 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _item_s(state: JobState, states: Sequence[JobState]) -> float | None:
-    """Return the seconds per mix of a training: its own, else its cell's, else those of all."""
+def _item_s(state: TrialState, states: Sequence[TrialState]) -> float | None:
+    """Return the seconds per mix of a training: its own, else its condition's, else those of all."""
     known = [s for s in states if s.epoch_s is not None and s.items]
     for group in (
         [s for s in known if s.name == state.name],
-        [s for s in known if s.cell == state.cell],
+        [s for s in known if s.condition == state.condition],
         known,
     ):
         found = _mean([s.epoch_s / s.items for s in group if s.epoch_s is not None])
@@ -25,30 +25,30 @@ def _item_s(state: JobState, states: Sequence[JobState]) -> float | None:
     return None
 
 
-def _beside_epochs_s(states: Sequence[JobState], walls: Mapping[str, float]) -> float:
+def _beside_epochs_s(states: Sequence[TrialState], walls: Mapping[str, float]) -> float:
     """Return what a training takes beside its epochs: to start, to mix validation, to be scored."""
     own = [s for s in states if s.name in walls and s.kind == "train" and s.epoch_s is not None]
     return _mean([max(0.0, walls[s.name] - s.epochs_done * (s.epoch_s or 0.0)) for s in own]) or 0.0
 
 
 def seconds_left(
-    states: Sequence[JobState],
+    states: Sequence[TrialState],
     walls: Mapping[str, float],
     *,
     parallel: int = 1,
     since: Mapping[str, float] | None = None,
 ) -> float | None:
-    """Estimate how long the jobs take that are running or waiting; None before an epoch of any is done.
+    """Estimate how long the trials take that are running or waiting; None before an epoch of any is done.
 
     A training is counted by the mixes of the epochs it lacks, at the rate of its own epochs, or of its
-    cell's, or of all; early stops make it shorter. A job without epochs (a baseline) is counted as those
-    of its kind that are done, before that as the mean of all others.
+    condition's, or of all; early stops make it shorter. A trial without epochs (a baseline) is counted as
+    those of its kind that are done, before that as the mean of all others.
 
     Args:
-        states: Of every job; failed ones are not tried again by themselves.
-        walls: Seconds that jobs took which this call did from beginning to end.
+        states: Of every trial; failed ones are not tried again by themselves.
+        walls: Seconds that trials took which this call did from beginning to end.
         parallel: Jobs at a time.
-        since: Seconds since running jobs were started.
+        since: Seconds since running trials were started.
     """
     since, beside = since or {}, _beside_epochs_s(states, walls)
     open_ = [s for s in states if s.status in ("running", "interrupted", "missing")]

@@ -28,18 +28,18 @@ class Found:
     path: Path
 
 
-def find_folders(marker: str, places: Sequence[tuple[Path, int]]) -> tuple[Found, ...]:
+def find_folders(marker: str, locations: Sequence[tuple[Path, int]]) -> tuple[Found, ...]:
     """Return the folders that hold a file, by name.
 
     Hidden folders are passed over, and nothing is looked for inside of runs and catalogs.
 
     Args:
         marker: ``RUN`` or ``STUDY``.
-        places: Folders, and how deep to look below each: 0 looks at the folder alone. Those that are not
+        locations: Folders, and how deep to look below each: 0 looks at the folder alone. Those that are not
             there are passed over.
     """
     left, seen, found = MOST_FOLDERS, set(), {}
-    for named, depth in places:
+    for named, depth in locations:
         place = named.expanduser().resolve()
         for path in _walk(place, depth):
             left -= 1

@@ -28,7 +28,7 @@ TABLE_1 = {
     "frozen": PaperRow("Frozen Backbone", 0.8908, 0.7623, 0.4160),
     "finetune": PaperRow("Fine-tuned", 0.9429, 0.8334, 0.3618),
 }
-"""Table 1, section 3.1: ROC-AUC, PR-AUC and test loss by way of transfer, one value each."""
+"""Table 1, section 3.1: ROC-AUC, PR-AUC and test loss by transfer mode, one value each."""
 
 FIG_2 = (
     "The paper's Fig. 2 (section 3.2, means over four seeds, no intervals) has its optimum at p_musical = "
@@ -51,5 +51,5 @@ SECTION_2_2 = (
 
 
 def paper_row(name: str) -> PaperRow | None:
-    """Return the row of Table 1 for a way of transfer; None where the paper has none."""
+    """Return the row of Table 1 for a transfer mode; None where the paper has none."""
     return TABLE_1.get(name)

@@ -1,4 +1,4 @@
-"""What a study is to run: cells, seeds, and the complete settings of every training."""
+"""What a study is to run: conditions, seeds, and the complete settings of every training."""
 
 import difflib
 import itertools
@@ -18,34 +18,34 @@ from mixlab.utils.yaml import load_yaml
 
 __all__ = [
     "LABEL_FIELDS",
-    "Cell",
-    "Job",
+    "Condition",
     "Plan",
+    "Trial",
     "check_settings",
-    "grid_cells",
+    "grid_conditions",
     "parse_seeds",
     "parse_vary",
     "settings_of",
 ]
 
 FIXED = {
-    "train.seed": "--seeds sets the seeds, the same for every cell",
-    "train.eval_seed": "every cell is scored on the same mixes",
-    "train.val_size": "every cell is scored on the same mixes",
-    "train.test_size": "every cell is scored on the same mixes",
+    "train.seed": "--seeds sets the seeds, the same for every condition",
+    "train.eval_seed": "every condition is scored on the same mixes",
+    "train.val_size": "every condition is scored on the same mixes",
+    "train.test_size": "every condition is scored on the same mixes",
     "train.bootstrap": "the intervals are the study's",
 }
-"""Settings that no cell may change, and why."""
+"""Settings that no condition may change, and why."""
 
 LABEL_FIELDS = ("label_rule", "min_active_s", "audible_db", "uncertain")
-"""Settings that decide targets alone: neither the audio of a mix nor which stems are drawn."""
+"""Settings that decide targets alone: neither the audio of a mix nor which stems are sampled."""
 
 _OPEN_KEYS = ("mix.corpus_weights", "train.model.parameters")
 """Settings whose keys are the user's own."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class Condition:
     """One point of a study.
 
     Attributes:
@@ -57,7 +57,7 @@ class Cell:
         values: The varied settings of a grid, for axes and tables; empty for others.
         runs: Run folders that exist already and belong here, one per seed; then nothing is trained.
         threshold: ``fitted`` decides at thresholds fitted on validation, ``half`` at 0.5.
-        same_runs_as: Name of the cell whose runs are scored here in another way; '' for its own.
+        same_runs_as: Name of the condition whose runs are scored here in another way; '' for its own.
         command: ``train``, or ``baseline`` for a classical baseline; then ``overrides`` may name
             ``baseline.*`` instead of ``train.*``.
     """
@@ -74,26 +74,26 @@ class Cell:
 
     @property
     def trains(self) -> bool:
-        """Whether the study trains runs of this cell's own."""
+        """Whether the study trains runs of this condition's own."""
         return not self.runs and not self.same_runs_as
 
 
 @dataclass(frozen=True)
-class Job:
+class Trial:
     """One training of a study.
 
     Attributes:
         name: Name of its run folder.
-        cell: Name of its cell.
+        condition: Name of its condition.
         seed: Of weights, dropout and stream.
-        splits: As in ``Cell``; the seed of the division is ``seed``.
+        splits: As in ``Condition``; the seed of the division is ``seed``.
         command: ``train`` or ``baseline``: the command, and the key of its settings.
         mix: Complete settings of the mixing, plain.
         settings: Complete settings of the training or the baseline, plain.
     """
 
     name: str
-    cell: str
+    condition: str
     seed: int
     splits: str
     command: str
@@ -108,16 +108,16 @@ class Plan:
     Attributes:
         kind: ``sweep`` or the name of a study.
         title: One line for people.
-        cells: At least one; the first is what the others are compared with where a study says so.
-        seeds: Every cell is trained with each.
-        mix: What all cells have in common.
-        train: What all cells have in common.
-        vary: Values of each varied setting of a grid; empty for lists of cells.
+        conditions: At least one; the first is what the others are compared with where a study says so.
+        seeds: Every condition is trained with each.
+        mix: What all conditions have in common.
+        train: What all conditions have in common.
+        vary: Values of each varied setting of a grid; empty for lists of conditions.
     """
 
     kind: str
     title: str
-    cells: tuple[Cell, ...]
+    conditions: tuple[Condition, ...]
     seeds: tuple[int, ...]
     mix: MixConfig
     train: TrainConfig
@@ -127,72 +127,77 @@ class Plan:
         """Check that names are unique and something is there to do.
 
         Raises:
-            ConfigError: no cells, no seeds, or names that occur twice.
+            ConfigError: no conditions, no seeds, or names that occur twice.
         """
-        names = [cell.name for cell in self.cells]
+        names = [condition.name for condition in self.conditions]
         twice = sorted({name for name in names if names.count(name) > 1})
         if not names or not self.seeds or twice:
             raise ConfigError(
-                f"A study needs cells of different names and at least one seed; found {len(names)} cells, "
+                f"A study needs conditions of different names and at least one seed; "
+                f"found {len(names)} conditions, "
                 f"{len(self.seeds)} seeds{', twice: ' + ', '.join(twice) if twice else ''}."
             )
 
-    def jobs(self) -> tuple[Job, ...]:
+    def trials(self) -> tuple[Trial, ...]:
         """Return every training, seed by seed, so that a study that is stopped has whole rows first.
 
         Raises:
-            ConfigError: settings that cannot be; all faulty cells are named.
+            ConfigError: settings that cannot be; all faulty conditions are named.
         """
         settings, faults = {}, []
-        for cell in self.cells:
-            if not cell.trains:
+        for condition in self.conditions:
+            if not condition.trains:
                 continue
             try:
-                settings[cell.name] = self._settings(cell)
+                settings[condition.name] = self._settings(condition)
             except ConfigError as error:
-                faults.append(f"{cell.label}: {error}")
+                faults.append(f"{condition.label}: {error}")
         if faults:
-            raise ConfigError("Nothing was started, as some cells cannot be trained. " + " ".join(faults))
+            raise ConfigError(
+                "Nothing was started, as some conditions cannot be trained. " + " ".join(faults)
+            )
         return tuple(
-            Job(
-                name=f"{cell.name}-seed{seed}",
-                cell=cell.name,
+            Trial(
+                name=f"{condition.name}-seed{seed}",
+                condition=condition.name,
                 seed=seed,
-                splits=cell.splits,
-                command=cell.command,
-                mix=plain(settings[cell.name][0]),
-                settings={**plain(settings[cell.name][1]), "seed": seed},
+                splits=condition.splits,
+                command=condition.command,
+                mix=plain(settings[condition.name][0]),
+                settings={**plain(settings[condition.name][1]), "seed": seed},
             )
             for seed in self.seeds
-            for cell in self.cells
-            if cell.trains
+            for condition in self.conditions
+            if condition.trains
         )
 
     def scored_apart(self) -> tuple[str, ...]:
-        """Return labels of the cells whose settings also change the mixes of validation and test.
+        """Return labels of the conditions whose settings also change the mixes of validation and test.
 
-        Their scores are those of other mixes, so no difference to the other cells is paired. What decides
-        labels alone does not count: all cells are scored against the base's.
+        Their scores are those of other mixes, so no difference to the other conditions is paired. What
+        decides labels alone does not count: all conditions are scored against the base's.
         """
         base = self._scored_on(self.mix)
-        trained = (cell for cell in self.cells if cell.trains)
-        return tuple(cell.label for cell in trained if self._scored_on(self._settings(cell)[0]) != base)
+        trained = (condition for condition in self.conditions if condition.trains)
+        return tuple(
+            condition.label for condition in trained if self._scored_on(self._settings(condition)[0]) != base
+        )
 
     def _scored_on(self, mix: MixConfig) -> MixConfig:
         labels = {name: getattr(self.mix, name) for name in LABEL_FIELDS}
         return replace(mix.for_evaluation(), **labels)
 
-    def _settings(self, cell: Cell) -> tuple[MixConfig, Any]:
-        """Return the settings of a cell's mixing, and of its training or baseline."""
-        if cell.command == "train":
-            return settings_of(self.mix, self.train, cell.overrides)
+    def _settings(self, condition: Condition) -> tuple[MixConfig, Any]:
+        """Return the settings of a condition's mixing, and of its training or baseline."""
+        if condition.command == "train":
+            return settings_of(self.mix, self.train, condition.overrides)
         # Only here: studies without baselines do not wait for what these need.
         from mixlab.training.baselines import BaselineConfig
 
-        own = {k: v for k, v in cell.overrides.items() if not k.startswith("baseline.")}
+        own = {k: v for k, v in condition.overrides.items() if not k.startswith("baseline.")}
         mix, train = settings_of(self.mix, self.train, own)
         shared = {name: getattr(train, name) for name in ("eval_seed", "val_size", "test_size")}
-        given = {k.partition(".")[2]: v for k, v in cell.overrides.items() if k.startswith("baseline.")}
+        given = {k.partition(".")[2]: v for k, v in condition.overrides.items() if k.startswith("baseline.")}
         return mix, from_plain(BaselineConfig, {**shared, **given})
 
 
@@ -202,7 +207,7 @@ def settings_of(
     """Return the base settings with some replaced, by their dotted names.
 
     Raises:
-        ConfigError: there is no such setting, a value that cannot be, or one that all cells share.
+        ConfigError: there is no such setting, a value that cannot be, or one that all conditions share.
     """
     if not overrides:
         return mix, train
@@ -230,7 +235,7 @@ def _checked(train: TrainConfig) -> TrainConfig:
 
 
 def check_settings(names: Mapping[str, Any] | Sequence[str], mix: MixConfig, train: TrainConfig) -> None:
-    """Refuse names that are no settings, or that must be the same in every cell.
+    """Refuse names that are no settings, or that must be the same in every condition.
 
     Raises:
         ConfigError: the message names the nearest setting.
@@ -314,15 +319,15 @@ def parse_seeds(seeds: str | int | Sequence[int]) -> tuple[int, ...]:
     return found
 
 
-def grid_cells(vary: Mapping[str, Sequence[Any]]) -> tuple[Cell, ...]:
-    """Return a cell for every combination of the values, the last name changing fastest.
+def grid_conditions(vary: Mapping[str, Sequence[Any]]) -> tuple[Condition, ...]:
+    """Return a condition for every combination of the values, the last name changing fastest.
 
     Raises:
         ConfigError: nothing varies.
     """
     if not vary:
         raise ConfigError("What is to vary? Give --vary NAME=VALUE,VALUE, such as mix.p_musical=0,0.4,1.")
-    cells, names = [], set()
+    conditions, names = [], set()
     for combination in itertools.product(*vary.values()):
         values = dict(zip(vary, combination, strict=True))
         label = ", ".join(f"{key}={_short(value)}" for key, value in values.items())
@@ -330,8 +335,8 @@ def grid_cells(vary: Mapping[str, Sequence[Any]]) -> tuple[Cell, ...]:
         while name in names:
             name += "-again"
         names.add(name)
-        cells.append(Cell(name=name, label=label, overrides=values, values=values))
-    return tuple(cells)
+        conditions.append(Condition(name=name, label=label, overrides=values, values=values))
+    return tuple(conditions)
 
 
 def _short(value: object) -> str:
@@ -340,4 +345,4 @@ def _short(value: object) -> str:
 
 def _slug(text: str) -> str:
     """Return a text as a file name of at most 100 plain characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100] or "cell"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100] or "condition"

@@ -12,7 +12,7 @@ from mixlab.catalog.splits import find_leaks
 from mixlab.evaluation.report import Table
 from mixlab.studies.curves import P_MUSICAL, Axis, numeric_axis
 from mixlab.studies.findings import (
-    above_prior_lines,
+    above_chance_lines,
     effect_lines,
     leakage_lines,
     optimum_lines,
@@ -23,10 +23,10 @@ from mixlab.studies.findings import (
 )
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.paper_results import FIG_2, FIG_3, SECTION_2_2, TABLE_1
-from mixlab.studies.results import CellResult, StudyResults, load_results
-from mixlab.studies.statistics import METRICS, CellScores, RunScores, score_run
+from mixlab.studies.results import ConditionResult, StudyResults, load_results
+from mixlab.studies.statistics import METRICS, ConditionScores, RunScores, score_run
 from mixlab.studies.tables import (
-    above_prior_table,
+    above_chance_table,
     class_table,
     differences_csv,
     differences_table,
@@ -56,7 +56,7 @@ class Report:
         findings: Sentences.
         paper: What the paper says of it.
         tables: Further tables.
-        references: Cells that the others are compared with.
+        references: Conditions that the others are compared with.
         figures: Files by name without ending, then by ending.
     """
 
@@ -64,7 +64,7 @@ class Report:
     findings: tuple[str, ...] = ()
     paper: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
-    references: tuple[CellResult, ...] = ()
+    references: tuple[ConditionResult, ...] = ()
     figures: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
@@ -99,7 +99,7 @@ def _sweep(folder: StudyFolder, results: StudyResults) -> Report:
     findings: list[str] = []
     if axis is not None:
         name = axis.name
-        ordered = sorted(results.done, key=lambda c: float(c.cell.values[name]))
+        ordered = sorted(results.done, key=lambda c: float(c.condition.values[name]))
         drawn = _drawn(
             figure=lambda f: f.curves(results, axis, metrics=_MAIN, note=note),
             classes=lambda f: f.class_curves(results, axis, "average_precision", note=note),
@@ -122,8 +122,8 @@ def _sweep(folder: StudyFolder, results: StudyResults) -> Report:
 
 def _p_musical(folder: StudyFolder, results: StudyResults) -> Report:
     axis = Axis(P_MUSICAL, "p_musical", numeric=True)
-    own = [c for c in results.done if P_MUSICAL in c.cell.values]
-    ordered = sorted(own, key=lambda c: float(c.cell.values[P_MUSICAL]))
+    own = [c for c in results.done if P_MUSICAL in c.condition.values]
+    ordered = sorted(own, key=lambda c: float(c.condition.values[P_MUSICAL]))
     note = _note(results, "Dotted line: the optimum in the paper's Fig. 2, 0.4.")
     return Report(
         lead=summary_table(results, _MAIN),
@@ -142,10 +142,10 @@ def _p_musical(folder: StudyFolder, results: StudyResults) -> Report:
 
 
 def _transfer(folder: StudyFolder, results: StudyResults) -> Report:
-    scratch = results.cell("scratch")
+    scratch = results.condition("scratch")
     beside = Table(
         "the paper's Table 1, beside (its corpora, not ours)",
-        ("way", "ROC-AUC", "PR-AUC", "test loss"),
+        ("mode", "ROC-AUC", "PR-AUC", "test loss"),
         tuple(
             (row.label, f"{row.roc_auc:.4f}", f"{row.average_precision:.4f}", f"{row.loss:.4f}")
             for row in TABLE_1.values()
@@ -170,10 +170,10 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
     first, note = results.done[0], _note(results)
     return Report(
         lead=class_table(results, results.done, "f1"),
-        findings=tuple(above_prior_lines(results, first)),
+        findings=tuple(above_chance_lines(results, first)),
         paper=(FIG_3,),
         tables=(
-            above_prior_table(results, results.done),
+            above_chance_table(results, results.done),
             class_table(results, results.done, "average_precision"),
             summary_table(results),
             *([differences_table(results, first, METRICS)] if len(results.done) > 1 else []),
@@ -184,14 +184,14 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
 
 
 def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:
-    base, first, note = results.cell("base"), results.done[0], _note(results)
+    base, first, note = results.condition("base"), results.done[0], _note(results)
     columns = rare_columns(results, base or first)
     findings = ["the base is not done, so factors have nothing to be compared with yet"]
     tables = [summary_table(results, ("f1", "average_precision", "micro_f1", "loss"))]
     if base is not None:
         findings = rare_lines(results, base, columns)
         tables.append(differences_table(results, base, ("f1", "average_precision", "micro_f1")))
-    random = results.cell("random")
+    random = results.condition("random")
     if base is not None and random is not None:
         findings += split_lines(base, random)
     return Report(
@@ -208,7 +208,7 @@ def _rare_classes(folder: StudyFolder, results: StudyResults) -> Report:
 
 
 def _effects(folder: StudyFolder, results: StudyResults) -> Report:
-    base, note = results.cell("none"), _note(results)
+    base, note = results.condition("none"), _note(results)
     findings, tables = (
         ["the runs without effects are not done, so nothing can be compared yet"],
         list[Table](),
@@ -229,7 +229,7 @@ def _effects(folder: StudyFolder, results: StudyResults) -> Report:
 
 
 def _leakage(folder: StudyFolder, results: StudyResults) -> Report:
-    safe, leaky = results.cell("artist"), results.cell("random")
+    safe, leaky = results.condition("artist"), results.condition("random")
     findings, tables = ["one of the two ways of splitting is not done yet"], list[Table]()
     if safe is not None and leaky is not None:
         findings = leakage_lines(safe, leaky)
@@ -246,7 +246,7 @@ def _leakage(folder: StudyFolder, results: StudyResults) -> Report:
     )
 
 
-def _relatives_table(leaky: CellResult, n_resamples: int) -> Table:
+def _relatives_table(leaky: ConditionResult, n_resamples: int) -> Table:
     """Score the runs on random splits apart: test songs with a relative elsewhere, and those without."""
     parts: dict[str, dict[int, RunScores]] = {"related": {}, "unrelated": {}}
     counts = {"related": 0, "unrelated": 0}
@@ -266,9 +266,9 @@ def _relatives_table(leaky: CellResult, n_resamples: int) -> Table:
         ("related", "test songs whose artist or group is elsewhere too"),
         ("unrelated", "test songs without a relative elsewhere"),
     ):
-        scores = CellScores(parts[name], leaky.test.wanted)
-        cells = (score_text(scores.of(metric)) for metric in ("f1", "average_precision", "roc_auc"))
-        lines.append((label, str(counts[name]), *cells))
+        scores = ConditionScores(parts[name], leaky.test.wanted)
+        conditions = (score_text(scores.of(metric)) for metric in ("f1", "average_precision", "roc_auc"))
+        lines.append((label, str(counts[name]), *conditions))
     title = "random splits, taken apart: what a relative in training is worth (other songs, so not paired)"
     return Table(title, ("scored on", "songs", "macro F1", "PR-AUC (macro AP)", "ROC-AUC"), tuple(lines), 0)
 
@@ -311,8 +311,8 @@ def _facts(results: StudyResults) -> list[str]:
     items = {(r.n_items, r.n_songs) for c in results.done for r in c.test.runs.values()}
     sizes = " or ".join(f"{n} mixes from {songs} songs" for n, songs in sorted(items))
     facts = [
-        f"catalog `{results.catalog_hash}`; seeds {numbers}, the same for every cell, as are all settings "
-        "that the cell does not name",
+        f"catalog `{results.catalog_hash}`; seeds {numbers}, the same for every condition, "
+        "as are all settings that the condition does not name",
         f"scored on {sizes}"
         + (", the same for all" if len(sets) == 1 else f"; {len(sets)} test sets, paired where they agree"),
         f"in brackets: 95 % over songs ({results.n_resamples} resamples of whole songs, the seeds averaged "
@@ -324,9 +324,9 @@ def _facts(results: StudyResults) -> list[str]:
     return facts
 
 
-def _undefined(results: StudyResults, cell: CellResult) -> str:
-    """List the classes of which a cell's test mixes hold none."""
-    values = [cell.test.of("f1", c).value for c in range(len(results.labels))]
+def _undefined(results: StudyResults, condition: ConditionResult) -> str:
+    """List the classes of which a condition's test mixes hold none."""
+    values = [condition.test.of("f1", c).value for c in range(len(results.labels))]
     return ", ".join(name for name, v in zip(results.labels, values, strict=True) if not np.isfinite(v))
 
 

@@ -14,40 +14,40 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.errors import CatalogMismatchError, MixlabError, RunError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.rendering import render
-from mixlab.studies.folder import JobState, StudyFolder
-from mixlab.studies.plan import LABEL_FIELDS, Cell
-from mixlab.studies.statistics import CellScores, Estimate, RunScores, difference, score_run
+from mixlab.mixing.rendering import render_mix
+from mixlab.studies.folder import StudyFolder, TrialState
+from mixlab.studies.plan import LABEL_FIELDS, Condition
+from mixlab.studies.statistics import ConditionScores, Estimate, RunScores, difference, score_run
 from mixlab.training import open_catalog
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_arrays
 
 __all__ = [
-    "CellResult",
+    "ConditionResult",
     "StudyResults",
-    "cell_difference",
     "class_values",
+    "condition_difference",
     "load_results",
     "mixes_id",
 ]
 
 
 @dataclass(frozen=True)
-class CellResult:
-    """A cell and its scores.
+class ConditionResult:
+    """A condition and its scores.
 
     Attributes:
-        cell: The cell.
+        condition: The condition.
         test: Scores on the test mixes.
         validation: Scores on the validation mixes, without intervals: for choices, not for reports.
         runs: Folder of each seed's run.
-        mixes: Names of the sets of test mixes of its seeds; cells with the same ones are paired.
+        mixes: Names of the sets of test mixes of its seeds; conditions with the same ones are paired.
     """
 
-    cell: Cell
-    test: CellScores
-    validation: CellScores
+    condition: Condition
+    test: ConditionScores
+    validation: ConditionScores
     runs: Mapping[int, Path]
     mixes: tuple[str, ...]
 
@@ -60,10 +60,10 @@ class StudyResults:
         kind: ``sweep`` or the study's name.
         title: One line for people.
         vary: Varied settings and their values, for a grid.
-        seeds: Seeds of every cell.
+        seeds: Seeds of every condition.
         labels: Class names.
         parents: Parent output of each class.
-        cells: In the order of the plan.
+        conditions: In the order of the plan.
         states: What became of every training.
         note: A remark that must stand beside the numbers, or ''.
         catalog_hash: Of the catalog the study was started with.
@@ -77,44 +77,44 @@ class StudyResults:
     seeds: tuple[int, ...]
     labels: tuple[str, ...]
     parents: tuple[int | None, ...]
-    cells: tuple[CellResult, ...]
-    states: tuple[JobState, ...]
+    conditions: tuple[ConditionResult, ...]
+    states: tuple[TrialState, ...]
     note: str
     catalog_hash: str
     problems: tuple[str, ...]
     n_resamples: int
 
-    def cell(self, name: str) -> CellResult | None:
-        """Return a cell by its name; None where the study has none, or no run of it."""
-        found = next((c for c in self.cells if c.cell.name == name), None)
+    def condition(self, name: str) -> ConditionResult | None:
+        """Return a condition by its name; None where the study has none, or no run of it."""
+        found = next((c for c in self.conditions if c.condition.name == name), None)
         return found if found is not None and found.test.runs else None
 
     @property
-    def done(self) -> tuple[CellResult, ...]:
-        """The cells that have a run at least."""
-        return tuple(c for c in self.cells if c.test.runs)
+    def done(self) -> tuple[ConditionResult, ...]:
+        """The conditions that have a run at least."""
+        return tuple(c for c in self.conditions if c.test.runs)
 
     @property
-    def unfinished(self) -> tuple[JobState, ...]:
+    def unfinished(self) -> tuple[TrialState, ...]:
         """Trainings that are not done."""
         return tuple(s for s in self.states if s.status != "done")
 
-    def paired(self, a: CellResult, b: CellResult) -> bool:
-        """Whether two cells were scored on the same mixes with the same targets."""
+    def paired(self, a: ConditionResult, b: ConditionResult) -> bool:
+        """Whether two conditions were scored on the same mixes with the same targets."""
         return set(a.mixes) == set(b.mixes)
 
 
-def cell_difference(
-    reference: CellResult, cell: CellResult, metric: str, column: int | None = None
+def condition_difference(
+    reference: ConditionResult, condition: ConditionResult, metric: str, column: int | None = None
 ) -> Estimate:
-    """Return a cell's score minus the reference's, as ``difference`` does.
+    """Return a condition's score minus the reference's, as ``difference`` does.
 
-    Seeds belong together unless one of the cells shows runs made elsewhere, or the two divide the songs in
-    different ways, so that the seeds have no mixes in common; then the means are compared.
+    Seeds belong together unless one of the conditions shows runs made elsewhere, or the two divide the songs
+    in different ways, so that the seeds have no mixes in common; then the means are compared.
     """
-    elsewhere = cell.cell.runs or reference.cell.runs
-    by_seed = not elsewhere and cell.cell.splits == reference.cell.splits
-    return difference(reference.test, cell.test, metric, column, by_seed=by_seed)
+    elsewhere = condition.condition.runs or reference.condition.runs
+    by_seed = not elsewhere and condition.condition.splits == reference.condition.splits
+    return difference(reference.test, condition.test, metric, column, by_seed=by_seed)
 
 
 def mixes_id(predictions: Predictions) -> str:
@@ -134,8 +134,8 @@ def mixes_id(predictions: Predictions) -> str:
 class _Targets:
     """Gives all runs on the same mixes the same targets, those of the study's own settings.
 
-    A cell that varies how sources are labelled was scored by its own run against its own labels; to compare
-    cells, all are scored against the base's.
+    A condition that varies how sources are labelled was scored by its own run against its own labels; to
+    compare conditions, all are scored against the base's.
     """
 
     def __init__(self, folder: StudyFolder, mix: MixConfig) -> None:
@@ -180,7 +180,7 @@ class _Targets:
         catalog = open_catalog(run)
         targets, mask = np.empty_like(predictions.targets), np.empty_like(predictions.mask)
         for row, recipe in enumerate(predictions.mix_recipes()):
-            mix = render(replace(recipe, render=replace(recipe.render, **wanted)), catalog)
+            mix = render_mix(replace(recipe, render=replace(recipe.render, **wanted)), catalog)
             targets[row], mask[row] = mix.target, mix.mask
         file = self._file(name)
         make_folder(file.parent)
@@ -279,19 +279,21 @@ def load_results(
     stems = _Stems(stored["catalog"])
     problems: list[str] = []
     known = {} if known is None else known
-    cells, notes, outputs = [], set(), []
-    all_cells = {cell.name: cell for cell in folder.cells()}
-    for cell in all_cells.values():
-        runs = _runs(folder, all_cells.get(cell.same_runs_as, cell), stored["seeds"], problems)
+    conditions, notes, outputs = [], set(), []
+    all_conditions = {condition.name: condition for condition in folder.conditions()}
+    for condition in all_conditions.values():
+        runs = _runs(folder, all_conditions.get(condition.same_runs_as, condition), stored["seeds"], problems)
         test, validation, mixes = {}, {}, set()
         for number, run in runs.items():
             try:
-                key = (str(run.path), _time(run), cell.threshold, n_resamples, seed)
+                key = (str(run.path), _time(run), condition.threshold, n_resamples, seed)
                 scored = known.get(key)
                 if scored is None:
-                    predictions, problem = _on_common_ground(run, cell, targets, stems)
+                    predictions, problem = _on_common_ground(run, condition, targets, stems)
                     scored = (
-                        score_run(predictions, threshold=cell.threshold, n_resamples=n_resamples, seed=seed),
+                        score_run(
+                            predictions, threshold=condition.threshold, n_resamples=n_resamples, seed=seed
+                        ),
                         score_run(predictions, split="validation", n_resamples=0),
                     )
                     if problem:  # looked at again next time: a catalog may be back by then
@@ -305,9 +307,11 @@ def load_results(
             mixes.add(test[number].test_set)
             notes.add(str(run.info.get("note", "")))
             outputs.append((tuple(run.info["labels"]["outputs"]), tuple(run.info["labels"]["parents"])))
-        wanted = len(stored["seeds"]) if not cell.runs else len(cell.runs)
-        scores = (CellScores(test, wanted), CellScores(validation, wanted))
-        cells.append(CellResult(cell, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes))))
+        wanted = len(stored["seeds"]) if not condition.runs else len(condition.runs)
+        scores = (ConditionScores(test, wanted), ConditionScores(validation, wanted))
+        conditions.append(
+            ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
+        )
     if not outputs:
         raise RunError(f"No run of {folder.path} is done, so there is nothing to report." + _first(problems))
     if len({names for names, _ in outputs}) > 1:
@@ -319,7 +323,7 @@ def load_results(
         seeds=tuple(stored["seeds"]),
         labels=outputs[0][0],
         parents=outputs[0][1],
-        cells=tuple(cells),
+        conditions=tuple(conditions),
         states=folder.states(),
         note="; ".join(sorted(notes - {""})),
         catalog_hash=stored["catalog"]["content_hash"],
@@ -328,11 +332,13 @@ def load_results(
     )
 
 
-def _on_common_ground(run: Run, cell: Cell, targets: _Targets, stems: _Stems) -> tuple[Predictions, str]:
+def _on_common_ground(
+    run: Run, condition: Condition, targets: _Targets, stems: _Stems
+) -> tuple[Predictions, str]:
     """Return a run's predictions with the study's targets and names of mixes, and why not paired, or ''."""
     # Targets first: a run's mixes are rendered by its own catalog, which knows them by their own name.
     predictions = targets.apply(run, run.predictions())
-    if not cell.runs:
+    if not condition.runs:
         return predictions, ""
     try:
         return stems.apply(run, predictions), ""
@@ -353,17 +359,19 @@ def _first(problems: Sequence[str]) -> str:
     return f" {problems[0]}" if problems else ""
 
 
-def _runs(folder: StudyFolder, cell: Cell, seeds: Sequence[int], problems: list[str]) -> dict[int, Run]:
-    """Return the scored runs of a cell by seed; those made elsewhere by their own seed where it is unique."""
-    if not cell.runs:
+def _runs(
+    folder: StudyFolder, condition: Condition, seeds: Sequence[int], problems: list[str]
+) -> dict[int, Run]:
+    """Return a condition's scored runs by seed; those made elsewhere by their own seed where it is unique."""
+    if not condition.runs:
         found = {}
         for seed in seeds:
-            path = folder.run_path(f"{cell.name}-seed{seed}")
+            path = folder.run_path(f"{condition.name}-seed{seed}")
             if (path / "run.json").is_file() and Run.open(path).info.get("status") == "evaluated":
                 found[seed] = Run.open(path)
         return found
     opened = []
-    for text in cell.runs:
+    for text in condition.runs:
         try:
             opened.append(Run.open(text))
         except RunError as error:

@@ -1,9 +1,9 @@
 """Means over seeds, with what the choice of songs and the choice of seeds leave open, stated apart.
 
 Two things make a score what it is by chance: which songs happen to be in the test set, and which seed the
-training had. For the songs, whole songs are drawn with replacement, once per resample and alike for all
-seeds and cells that share a test set; the seeds' scores are averaged within each resample. For the seeds,
-the scores of the seeds are taken as they are: their spread, and Student's interval of their mean.
+training had. For the songs, whole songs are sampled with replacement, once per resample and alike for all
+seeds and conditions that share a test set; the seeds' scores are averaged within each resample. For the
+seeds, the scores of the seeds are taken as they are: their spread, and Student's interval of their mean.
 """
 
 import math
@@ -19,9 +19,9 @@ from mixlab.evaluation import (
     MIN_SONGS,
     Interval,
     bootstrap_weights,
+    class_prevalence,
     decide,
     fit_thresholds,
-    prior_probabilities,
 )
 from mixlab.evaluation.arrays import Bools, Floats, check_arrays, count_undefined, divide, mean_defined
 from mixlab.evaluation.bootstrap import interval_of, resample, resample_f1, songs_with
@@ -37,9 +37,9 @@ from mixlab.evaluation.predictions import Predictions
 
 __all__ = [
     "CLASS_METRICS",
-    "F1_ABOVE_PRIOR",
+    "F1_ABOVE_CHANCE",
     "METRICS",
-    "CellScores",
+    "ConditionScores",
     "Estimate",
     "RunScores",
     "difference",
@@ -52,7 +52,7 @@ CLASS_METRICS = ("average_precision", "f1", "roc_auc")
 METRICS = ("roc_auc", "average_precision", "loss", "f1", "micro_f1")
 """Scores over all classes: macro means, the loss, and the micro F1."""
 
-F1_ABOVE_PRIOR = "f1_above_prior"
+F1_ABOVE_CHANCE = "f1_above_chance"
 """F1 minus that of saying yes to every mix, per class: both on the same songs in each resample."""
 
 LEVEL = 0.95
@@ -64,29 +64,29 @@ class RunScores:
 
     Attributes:
         values: By metric of ``METRICS``.
-        drawn: The same of every resample, ``(B,)``; empty without resamples.
-        classes: By metric of ``CLASS_METRICS`` and ``F1_ABOVE_PRIOR``, ``(C,)``; NaN where undefined.
-        class_drawn: The same of every resample, ``(B, C)``.
+        resampled: The same of every resample, ``(B,)``; empty without resamples.
+        classes: By metric of ``CLASS_METRICS`` and ``F1_ABOVE_CHANCE``, ``(C,)``; NaN where undefined.
+        class_resampled: The same of every resample, ``(B, C)``.
         support: ``(C,)`` known positives.
         songs: ``(C,)`` songs with known positives.
-        prior: ``(C,)`` frequency on validation.
+        validation_prevalence: ``(C,)`` frequency on validation.
         prevalence: ``(C,)`` frequency on this split, the AP of saying the same for every mix; NaN without
             positives.
-        prior_f1: ``(C,)`` F1 of predicting each class always, which is what the prior comes to.
+        chance_f1: ``(C,)`` F1 of predicting each class always, which is what the prior comes to.
         n_items: Mixes.
         n_songs: Songs.
         test_set: What mixes these are, see ``test_set_id``.
     """
 
     values: Mapping[str, float]
-    drawn: Mapping[str, Floats]
+    resampled: Mapping[str, Floats]
     classes: Mapping[str, Floats]
-    class_drawn: Mapping[str, Floats]
+    class_resampled: Mapping[str, Floats]
     support: NDArray[np.int64]
     songs: NDArray[np.int64]
-    prior: Floats
+    validation_prevalence: Floats
     prevalence: Floats
-    prior_f1: Floats
+    chance_f1: Floats
     n_items: int
     n_songs: int
     test_set: str
@@ -121,19 +121,19 @@ class Estimate:
     dropped: int = 0
 
     @property
-    def beyond_songs(self) -> bool:
+    def significant_over_songs(self) -> bool:
         """Whether the whole interval over songs lies on one side of 0; for differences."""
         return _one_side(self.songs)
 
     @property
-    def beyond_seeds(self) -> bool:
+    def significant_over_seeds(self) -> bool:
         """Whether the whole interval over seeds lies on one side of 0; for differences."""
         return _one_side(self.seeds)
 
     @property
-    def beyond_both(self) -> bool:
+    def significant(self) -> bool:
         """Whether both intervals do; with one seed, which has no interval, that over songs."""
-        return self.beyond_songs and (self.seeds is None or self.beyond_seeds)
+        return self.significant_over_songs and (self.seeds is None or self.significant_over_seeds)
 
 
 def _one_side(interval: Interval | None) -> bool:
@@ -141,8 +141,8 @@ def _one_side(interval: Interval | None) -> bool:
 
 
 @dataclass(frozen=True)
-class CellScores:
-    """Scores of a cell's runs, by seed; seeds without a run are absent.
+class ConditionScores:
+    """Scores of a condition's runs, by seed; seeds without a run are absent.
 
     Attributes:
         runs: Scores by seed.
@@ -155,9 +155,9 @@ class CellScores:
     def of(self, metric: str, column: int | None = None) -> Estimate:
         """Return a metric over all classes, or of one class."""
         runs = list(self.runs.values())
-        values, drawn = _collect(runs, metric, column)
+        values, resampled = _collect(runs, metric, column)
         sparse = column is not None and any(int(run.songs[column]) < MIN_SONGS for run in runs)
-        return estimate(values, None if sparse else drawn, wanted=self.wanted)
+        return estimate(values, None if sparse else resampled, wanted=self.wanted)
 
     def by_seed(self, metric: str, column: int | None = None) -> list[float]:
         """Return the same of every seed, in the order of ``runs``."""
@@ -168,19 +168,19 @@ def _collect(runs: Sequence[RunScores], metric: str, column: int | None) -> tupl
     """Return ``(S,)`` values, and ``(S, B)`` resamples or None."""
     if column is None:
         values = np.array([run.values[metric] for run in runs], np.float64)
-        drawn = [run.drawn[metric] for run in runs if metric in run.drawn]
+        resampled = [run.resampled[metric] for run in runs if metric in run.resampled]
     else:
         values = np.array([run.classes[metric][column] for run in runs], np.float64)
-        drawn = [run.class_drawn[metric][:, column] for run in runs if metric in run.class_drawn]
-    return values, np.stack(drawn) if drawn and len(drawn) == len(runs) else None
+        resampled = [run.class_resampled[metric][:, column] for run in runs if metric in run.class_resampled]
+    return values, np.stack(resampled) if resampled and len(resampled) == len(runs) else None
 
 
-def estimate(values: Floats, drawn: Floats | None, *, wanted: int | None = None) -> Estimate:
+def estimate(values: Floats, resampled: Floats | None, *, wanted: int | None = None) -> Estimate:
     """Average over seeds.
 
     Args:
         values: ``(S,)`` one score per seed; NaN where undefined.
-        drawn: ``(S, B)`` the same in each resample of songs; None without.
+        resampled: ``(S, B)`` the same in each resample of songs; None without.
         wanted: Seeds asked for; None for S.
     """
     values = np.asarray(values, np.float64)
@@ -190,7 +190,7 @@ def estimate(values: Floats, drawn: Floats | None, *, wanted: int | None = None)
     if not n:
         return Estimate(math.nan, 0, missing)
     kept, mean = values[defined], float(values[defined].mean())
-    averaged = None if drawn is None else np.asarray(drawn, np.float64)[defined].mean(axis=0)
+    averaged = None if resampled is None else np.asarray(resampled, np.float64)[defined].mean(axis=0)
     spread = float(kept.std(ddof=1)) if n > 1 else math.nan
     return Estimate(
         value=mean,
@@ -226,17 +226,17 @@ def _welch(a: Floats, b: Floats) -> Interval | None:
 
 
 def difference(
-    a: CellScores, b: CellScores, metric: str, column: int | None = None, *, by_seed: bool = True
+    a: ConditionScores, b: ConditionScores, metric: str, column: int | None = None, *, by_seed: bool = True
 ) -> Estimate:
     """Return b - a, over the seeds that both have.
 
-    Where two runs share a test set, the same songs are drawn for both in each resample (a paired
-    bootstrap); where they do not, the draws are independent of each other.
+    Where two runs share a test set, the same songs are sampled for both in each resample (a paired
+    bootstrap); where they do not, the samples are independent of each other.
 
     Args:
-        a: Scores of one cell.
+        a: Scores of one condition.
         b: Scores of the other.
-        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_ABOVE_PRIOR``.
+        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_ABOVE_CHANCE``.
         column: A class; None for the metric over all.
         by_seed: Seeds of the same number belong together. Where that means nothing, as for runs made
             elsewhere or on songs that every seed divides anew, the means are compared: the interval over
@@ -259,8 +259,8 @@ def difference(
         va, vb = (np.array([mean_defined(v)]) for v in (va, vb))
         da, db = (None if d is None else d.mean(axis=0, keepdims=True) for d in (da, db))
     usable = da is not None and db is not None and da.shape == db.shape and not sparse
-    drawn = db - da if usable and da is not None and db is not None else None
-    found = estimate(vb - va, drawn, wanted=wanted if paired else None)
+    resampled = db - da if usable and da is not None and db is not None else None
+    found = estimate(vb - va, resampled, wanted=wanted if paired else None)
     if paired or not found.n_seeds:
         return found
     missing = max(a.wanted - counts[0], b.wanted - counts[1])
@@ -293,7 +293,7 @@ def score_run(
         split: Which mixes to score.
         threshold: ``fitted`` on validation, or ``half`` for 0.5 in every class.
         n_resamples: Bootstrap resamples of songs; 0 for none.
-        seed: Of the bootstrap; runs on the same mixes draw the same songs, others independent ones.
+        seed: Of the bootstrap; runs on the same mixes sample the same songs, others independent ones.
         only: ``(N,)`` the rows of the split to score; None for all.
     """
     fitted_on, part = predictions.only("validation"), predictions.only(split)
@@ -313,45 +313,45 @@ def score_run(
         "roc_auc": roc_auc(s, t, m),
     }
     always = np.ones(s.shape, np.bool_)
-    prior_f1 = precision_recall_f1(always, t, m)[2]
+    chance_f1 = precision_recall_f1(always, t, m)[2]
     values = {name: mean_defined(scores) for name, scores in classes.items()}
     values["loss"] = masked_bce(s, t, m)
     values["micro_f1"] = float(prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())[2])
-    drawn, class_drawn = _draw(s, d, t, m, weights, classes)
+    resampled, class_resampled = _resample(s, d, t, m, weights, classes)
     if weights is not None:
-        class_drawn[F1_ABOVE_PRIOR] = class_drawn["f1"] - resample_f1(always, t, m, weights)
+        class_resampled[F1_ABOVE_CHANCE] = class_resampled["f1"] - resample_f1(always, t, m, weights)
     return RunScores(
         values=values,
-        drawn=drawn,
-        classes={**classes, F1_ABOVE_PRIOR: classes["f1"] - prior_f1},
-        class_drawn=class_drawn,
+        resampled=resampled,
+        classes={**classes, F1_ABOVE_CHANCE: classes["f1"] - chance_f1},
+        class_resampled=class_resampled,
         support=np.asarray((t & m).sum(0), np.int64),
         songs=songs_with(t & m, groups.tolist()),
-        prior=prior_probabilities(fitted_on.targets, fitted_on.mask),
+        validation_prevalence=class_prevalence(fitted_on.targets, fitted_on.mask),
         prevalence=np.where((t & m).any(0), divide((t & m).sum(0), m.sum(0)), math.nan),
-        prior_f1=prior_f1,
+        chance_f1=chance_f1,
         n_items=len(s),
         n_songs=len(np.unique(groups)),
         test_set=known_set,
     )
 
 
-def _draw(
+def _resample(
     s: Floats, d: Bools, t: Bools, m: Bools, weights: Floats | None, classes: Mapping[str, Floats]
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return all scores of every resample: over all classes, and per class."""
     if weights is None:
         return {}, {}
     found = resample(s, d, t, m, weights)
-    class_drawn = {name: getattr(found, name) for name in CLASS_METRICS}
-    drawn = {}
-    for name, values in class_drawn.items():
+    class_resampled = {name: getattr(found, name) for name in CLASS_METRICS}
+    resampled = {}
+    for name, values in class_resampled.items():
         # Every resample averages the classes that the score itself does, or is left out.
         defined = np.isfinite(classes[name])
         empty = np.full(len(weights), math.nan)
-        drawn[name] = values[:, defined].mean(axis=1) if defined.any() else empty
+        resampled[name] = values[:, defined].mean(axis=1) if defined.any() else empty
     clipped = np.clip(s, SCORE_EPSILON, 1 - SCORE_EPSILON)
     losses = np.where(m, -np.where(t, np.log(clipped), np.log1p(-clipped)), 0.0).sum(axis=1)
-    drawn["loss"] = divide(weights @ losses, weights @ m.sum(axis=1))
-    drawn["micro_f1"] = found.micro_f1
-    return drawn, class_drawn
+    resampled["loss"] = divide(weights @ losses, weights @ m.sum(axis=1))
+    resampled["micro_f1"] = found.micro_f1
+    return resampled, class_resampled

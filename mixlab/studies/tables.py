@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from mixlab.evaluation import Interval
 from mixlab.evaluation.arrays import mean_defined
 from mixlab.evaluation.report import Table
-from mixlab.studies.results import CellResult, StudyResults, cell_difference
-from mixlab.studies.statistics import CLASS_METRICS, F1_ABOVE_PRIOR, METRICS, Estimate, RunScores
+from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
+from mixlab.studies.statistics import CLASS_METRICS, F1_ABOVE_CHANCE, METRICS, Estimate, RunScores
 
 __all__ = [
     "NAMES",
-    "above_prior_table",
+    "above_chance_table",
+    "chance_note",
+    "chance_scores",
     "class_table",
     "differences_csv",
     "differences_table",
     "estimates_csv",
-    "guess_of",
-    "prior_scores",
     "runs_csv",
     "score_text",
     "summary_table",
@@ -54,7 +54,7 @@ def score_text(e: Estimate, digits: int = 3, *, sign: bool = False) -> str:
     return text
 
 
-def _seeds(result: CellResult) -> str:
+def _seeds(result: ConditionResult) -> str:
     wanted = result.test.wanted
     return str(wanted) if len(result.test.runs) == wanted else f"{len(result.test.runs)} of {wanted}"
 
@@ -62,94 +62,106 @@ def _seeds(result: CellResult) -> str:
 def summary_table(
     results: StudyResults, metrics: Sequence[str] = METRICS, *, title: str = "test scores"
 ) -> Table:
-    """Return a row per cell: mean over seeds, 95 % over songs in brackets, standard deviation over seeds."""
+    """Return a row per condition: mean over seeds, 95 % over songs in brackets, deviation over seeds."""
     rows = [
-        (c.cell.label, _seeds(c), *(score_text(c.test.of(metric)) for metric in metrics))
-        for c in results.cells
+        (c.condition.label, _seeds(c), *(score_text(c.test.of(metric)) for metric in metrics))
+        for c in results.conditions
     ]
-    header = ("cell", "seeds", *(NAMES[metric] for metric in metrics))
+    header = ("condition", "seeds", *(NAMES[metric] for metric in metrics))
     return Table(f"{title}: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0)
 
 
 def _mark(e: Estimate) -> str:
-    return ("*" if e.beyond_songs else "") + ("+" if e.beyond_seeds else "")
+    return ("*" if e.significant_over_songs else "") + ("+" if e.significant_over_seeds else "")
 
 
 def differences_table(
-    results: StudyResults, reference: CellResult, metrics: Sequence[str], *, title: str = ""
+    results: StudyResults, reference: ConditionResult, metrics: Sequence[str], *, title: str = ""
 ) -> Table:
-    """Return each cell minus the reference; ``*`` beyond the interval over songs, ``+`` over seeds."""
+    """Return each condition minus the reference; ``*`` beyond the interval over songs, ``+`` over seeds."""
     rows = []
-    for c in results.cells:
+    for c in results.conditions:
         if c is reference:
             continue
-        found = [cell_difference(reference, c, metric) for metric in metrics]
+        found = [condition_difference(reference, c, metric) for metric in metrics]
         note = "" if results.paired(reference, c) or not c.test.runs else " (other mixes)"
-        cells = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
-        rows.append((c.cell.label + note, *cells))
-    head = title or f"differences to '{reference.cell.label}', by paired resamples of songs"
-    header = ("cell", *(NAMES[metric] for metric in metrics))
+        scores = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
+        rows.append((c.condition.label + note, *scores))
+    head = title or f"differences to '{reference.condition.label}', by paired resamples of songs"
+    header = ("condition", *(NAMES[metric] for metric in metrics))
     return Table(f"{head}; * beyond the 95 % interval over songs, + over seeds", header, tuple(rows), 0)
 
 
 def class_table(
-    results: StudyResults, cells: Sequence[CellResult], metric: str, columns: Sequence[int] | None = None
+    results: StudyResults,
+    conditions: Sequence[ConditionResult],
+    metric: str,
+    columns: Sequence[int] | None = None,
 ) -> Table:
-    """Return a row per class: support, what a guess scores, and a column per cell."""
-    if not cells:
+    """Return a row per class: support, what a guess scores, and a column per condition."""
+    if not conditions:
         return Table(f"{metric} per class", ("class",), (), 0)
-    first = cells[0].test.runs
+    first = conditions[0].test.runs
     rows = []
     for c in range(len(results.labels)) if columns is None else columns:
         runs = list(first.values())
         support = sum(int(r.support[c]) for r in runs) / len(runs)
         songs = sum(int(r.songs[c]) for r in runs) / len(runs)
-        guess = mean_defined(np.array([prior_scores(r, metric)[c] for r in runs]))
+        guess = mean_defined(np.array([chance_scores(r, metric)[c] for r in runs]))
         rows.append(
             (
                 results.labels[c],
                 f"{support:.0f}",
                 f"{songs:.0f}",
                 f"{guess:.3f}" if math.isfinite(guess) else "-",
-                *(score_text(cell.test.of(metric, c)) for cell in cells),
+                *(score_text(condition.test.of(metric, c)) for condition in conditions),
             )
         )
     named = {"f1": "F1", "average_precision": "average precision (AP)", "roc_auc": "ROC-AUC"}[metric]
     short = {"f1": "F1", "average_precision": "AP", "roc_auc": "ROC-AUC"}[metric]
-    header = ("class", "positive mixes", "songs", f"{short} of the prior", *(c.cell.label for c in cells))
-    whose = guess_of(results, cells)
+    header = (
+        "class",
+        "positive mixes",
+        "songs",
+        f"{short} at chance level",
+        *(c.condition.label for c in conditions),
+    )
+    whose = chance_note(results, conditions)
     title = f"{named} per class: mean over seeds (95 % over songs) ±SD over seeds{whose}"
     return Table(title, header, tuple(rows), 0)
 
 
-def above_prior_table(results: StudyResults, cells: Sequence[CellResult]) -> Table:
-    """Return a row per class: how far its F1 is above that of the prior, and that of its lowest run."""
+def above_chance_table(results: StudyResults, conditions: Sequence[ConditionResult]) -> Table:
+    """Return a row per class: how far its F1 is above that at chance level, and that of its lowest run."""
     rows = []
     for c, name in enumerate(results.labels):
-        found = [cell.test.of(F1_ABOVE_PRIOR, c) for cell in cells]
+        found = [condition.test.of(F1_ABOVE_CHANCE, c) for condition in conditions]
         lowest = (f"{e.low:+.3f}" if math.isfinite(e.low) else "-" for e in found)
         rows.append(
             (name, *itertools.chain(*zip((score_text(e, sign=True) for e in found), lowest, strict=True)))
         )
-    header = ("class", *itertools.chain(*((c.cell.label, f"{c.cell.label}: lowest run") for c in cells)))
+    header = (
+        "class",
+        *itertools.chain(*((c.condition.label, f"{c.condition.label}: lowest run") for c in conditions)),
+    )
     title = (
-        "F1 above the prior's (always saying yes, on the same songs): mean over seeds (95 % over songs) ±SD "
+        "F1 above chance level (always saying yes, on the same songs): mean over seeds (95 % over songs) ±SD "
         "over seeds"
     )
     return Table(title, header, tuple(rows), 0)
 
 
-def guess_of(results: StudyResults, cells: Sequence[CellResult]) -> str:
-    """Say whose mixes support and guess are those of, where not all cells are scored on the same."""
-    if all(results.paired(cells[0], cell) for cell in cells[1:]):
+def chance_note(results: StudyResults, conditions: Sequence[ConditionResult]) -> str:
+    """Say whose mixes support and guess are those of, where not all conditions are scored on the same."""
+    if all(results.paired(conditions[0], condition) for condition in conditions[1:]):
         return ""
-    return f"; mixes, songs and prior are those of '{cells[0].cell.label}'"
+    return f"; mixes, songs and chance level are those of '{conditions[0].condition.label}'"
 
 
-def prior_scores(scores: RunScores, metric: str) -> NDArray[np.float64]:
+def chance_scores(scores: RunScores, metric: str) -> NDArray[np.float64]:
     """Return ``(C,)`` what saying the same for every mix scores on these mixes."""
     if metric == "f1":
-        return scores.prior_f1
+        return scores.chance_f1
     if metric == "average_precision":
         return scores.prevalence
     return np.where(np.isfinite(scores.classes["roc_auc"]), 0.5, math.nan)
@@ -164,7 +176,7 @@ def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _plain_cell(value: Any) -> Any:  # noqa: ANN401 - a cell of a table
+def _plain_cell(value: Any) -> Any:  # noqa: ANN401 - a condition of a table
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return value
@@ -207,54 +219,62 @@ def _entries(e: Estimate) -> dict[str, Any]:
 def _kinds(results: StudyResults) -> list[tuple[str, str, int | None]]:
     """Return (metric, class, column) of everything that is scored."""
     whole: list[tuple[str, str, int | None]] = [(metric, "", None) for metric in METRICS]
-    by_class = (*CLASS_METRICS, F1_ABOVE_PRIOR)
+    by_class = (*CLASS_METRICS, F1_ABOVE_CHANCE)
     return whole + [(metric, name, c) for metric in by_class for c, name in enumerate(results.labels)]
 
 
 def estimates_csv(results: StudyResults) -> str:
-    """Return a row per cell, metric and class; an empty field is undefined, or has no interval."""
+    """Return a row per condition, metric and class; an empty field is undefined, or has no interval."""
     rows = []
-    for c in results.cells:
+    for c in results.conditions:
         for metric, name, column in _kinds(results):
             e = c.test.of(metric, column)
             rows.append(
-                {"cell": c.cell.name, "label": c.cell.label, **c.cell.values, "metric": metric, "class": name}
+                {
+                    "condition": c.condition.name,
+                    "label": c.condition.label,
+                    **c.condition.values,
+                    "metric": metric,
+                    "class": name,
+                }
                 | _entries(e)
             )
-    return _csv(("cell", "label", *results.vary, "metric", "class", *_ESTIMATE), rows)
+    return _csv(("condition", "label", *results.vary, "metric", "class", *_ESTIMATE), rows)
 
 
-def differences_csv(results: StudyResults, references: Sequence[CellResult]) -> str:
-    """Return every cell minus each reference, as ``estimates_csv``."""
+def differences_csv(results: StudyResults, references: Sequence[ConditionResult]) -> str:
+    """Return every condition minus each reference, as ``estimates_csv``."""
     rows = []
     for reference in references:
-        for c in results.cells:
+        for c in results.conditions:
             if c is reference:
                 continue
             for metric, name, column in _kinds(results):
-                e = cell_difference(reference, c, metric, column)
+                e = condition_difference(reference, c, metric, column)
                 rows.append(
                     {
-                        "against": reference.cell.name,
-                        "cell": c.cell.name,
+                        "against": reference.condition.name,
+                        "condition": c.condition.name,
                         "same_mixes": results.paired(reference, c),
                         "metric": metric,
                         "class": name,
                     }
                     | _entries(e)
                 )
-    return _csv(("against", "cell", "same_mixes", "metric", "class", *_ESTIMATE), rows)
+    return _csv(("against", "condition", "same_mixes", "metric", "class", *_ESTIMATE), rows)
 
 
 def runs_csv(results: StudyResults) -> str:
     """Return a row per run: its own scores, on the study's common targets."""
     rows = [
-        {"cell": c.cell.name, **c.cell.values, "seed": seed, "run": str(c.runs[seed])}
+        {"condition": c.condition.name, **c.condition.values, "seed": seed, "run": str(c.runs[seed])}
         | {metric: scores.values[metric] for metric in METRICS}
         | {f"validation_{metric}": c.validation.runs[seed].values[metric] for metric in METRICS}
         | {"test_mixes": scores.n_items, "test_songs": scores.n_songs, "test_set": scores.test_set}
-        for c in results.cells
+        for c in results.conditions
         for seed, scores in c.test.runs.items()
     ]
     scored = (*METRICS, *(f"validation_{metric}" for metric in METRICS))
-    return _csv(("cell", *results.vary, "seed", "run", *scored, "test_mixes", "test_songs", "test_set"), rows)
+    return _csv(
+        ("condition", *results.vary, "seed", "run", *scored, "test_mixes", "test_songs", "test_set"), rows
+    )

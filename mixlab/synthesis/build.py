@@ -66,7 +66,7 @@ class DemoCorpora:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Task:
     """One folder or file to make; ``target`` appears only when it is complete."""
 
     target: Path
@@ -135,9 +135,9 @@ def make_demo_corpora(
     settings = _settings(songs, seconds, seed, tagged, fonts)
     _claim(out, settings, force)
     clips = plan_tagged(songs, seconds, seed) if tagged else []
-    jobs = _song_jobs(out, plans, seconds, fonts) + _clip_jobs(out, clips, fonts)
-    left = [job for job in jobs if not job.target.exists()]
-    _run(left, len(jobs), workers, progress)
+    tasks = _song_tasks(out, plans, seconds, fonts) + _clip_tasks(out, clips, fonts)
+    left = [task for task in tasks if not task.target.exists()]
+    _run(left, len(tasks), workers, progress)
     medleydb = [plan for plan in plans if plan.corpus == "medleydb"]
     write_coefficients(out / "medleydb" / "resources" / "mixing_coefficients_version2.yaml", medleydb)
     if tagged:
@@ -147,7 +147,7 @@ def make_demo_corpora(
     _write_record(out, settings, plans, fonts, shared)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     roots = {name: out / folder for name, folder in CORPORA.items() if tagged or folder in SHARES}
-    return DemoCorpora(out, roots, len(left), len(jobs) - len(left), size / 1e6, tuple(shared))
+    return DemoCorpora(out, roots, len(left), len(tasks) - len(left), size / 1e6, tuple(shared))
 
 
 @dataclass(frozen=True)
@@ -265,17 +265,17 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _song_jobs(out: Path, plans: list[SongPlan], seconds: float, fonts: _Fonts) -> list[_Job]:
+def _song_tasks(out: Path, plans: list[SongPlan], seconds: float, fonts: _Fonts) -> list[_Task]:
     writers = {
         "medleydb": write_medleydb_song,
         "mixing_secrets": write_secrets_song,
         "slakh2100_flac_redux": write_slakh_song,
     }
-    jobs = []
+    tasks = []
     for plan in plans:
         write = partial(_write_song, writers[plan.corpus], plan, seconds, fonts.of_song(plan))
-        jobs.append(_Job(out / _song_folder(plan), write))
-    return jobs
+        tasks.append(_Task(out / _song_folder(plan), write))
+    return tasks
 
 
 def _write_song(
@@ -290,28 +290,28 @@ def _song_folder(plan: SongPlan) -> str:
     return f"{plan.corpus}/{inner}{plan.id}"
 
 
-def _clip_jobs(out: Path, clips: list[Clip], fonts: _Fonts) -> list[_Job]:
+def _clip_tasks(out: Path, clips: list[Clip], fonts: _Fonts) -> list[_Task]:
     return [
-        _Job(out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(clip.target, clip.split)))
+        _Task(out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(clip.target, clip.split)))
         for clip in clips
     ]
 
 
-def _call(job: _Job) -> None:
-    job()
+def _call(task: _Task) -> None:
+    task()
 
 
 def _run(
-    jobs: list[_Job], total: int, workers: int | None, progress: Callable[[int, int], None] | None
+    tasks: list[_Task], total: int, workers: int | None, progress: Callable[[int, int], None] | None
 ) -> None:
-    done = total - len(jobs)
+    done = total - len(tasks)
     errors = []
     # Rendering a song holds its stems in memory: more than a few processes gain little here.
     count = min(workers or default_workers(), 16)
-    for outcome in map_items(_call, jobs, workers=count):
+    for outcome in map_items(_call, tasks, workers=count):
         done += 1
         if outcome.error:
-            errors.append(f"{jobs[outcome.index].target.name}: {outcome.error}")
+            errors.append(f"{tasks[outcome.index].target.name}: {outcome.error}")
         if progress is not None:
             progress(done, total)
     if errors:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mixlab.synthesis import patterns, rhythm
 from mixlab.synthesis.events import Event, Note
-from mixlab.synthesis.harmony import STYLES, Frame, draw_frame
+from mixlab.synthesis.harmony import STYLES, Frame, sample_frame
 from mixlab.synthesis.instruments import INSTRUMENTS, Instrument
 
 __all__ = ["ROLES", "Composition", "PartSpec", "compose"]
@@ -34,7 +34,7 @@ _PATTERNS: dict[str, Pattern] = {
     "percussion": rhythm.percussion,
     "timpani": rhythm.timpani,
 }
-# Chance that a part plays in a section of that name; one draw per section, repeats play alike.
+# Chance that a part plays in a section of that name; one sample per section, repeats play alike.
 _PRESENCE: dict[str, dict[str, float]] = {
     "lead": {"intro": 0.1, "verse": 1.0, "chorus": 1.0, "bridge": 0.4, "outro": 0.3},
     "solo": {"intro": 0.7, "verse": 0.25, "chorus": 0.7, "bridge": 1.0, "outro": 0.6},
@@ -92,7 +92,7 @@ def compose(style: str, parts: Sequence[PartSpec], music_s: float, rng: np.rando
         rng: Source of every decision.
     """
     frame_rng, arrange_rng, *streams = rng.spawn(2 + len(parts))
-    frame = draw_frame(STYLES[style], music_s, frame_rng)
+    frame = sample_frame(STYLES[style], music_s, frame_rng)
     arrangement = _arrange(frame, parts, arrange_rng)
     written: list[list[Event]] = []
     played: list[tuple[Note, ...]] = []

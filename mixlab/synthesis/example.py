@@ -11,7 +11,7 @@ import numpy as np
 from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError
 from mixlab.synthesis.ensembles import Ensemble, line_up
-from mixlab.synthesis.plan import draw_sound
+from mixlab.synthesis.plan import sample_sound
 from mixlab.synthesis.stems import render_song
 from mixlab.synthesis.synth import SAMPLE_RATE, Room, Sound, default_soundfont, require_synthesizer
 
@@ -47,7 +47,7 @@ class Example:
 
 def _example(number: int, ensemble: Ensemble) -> Example:
     rng = np.random.default_rng([_SEED, number])
-    sounds = tuple(draw_sound(part, rng) for part in ensemble.parts)
+    sounds = tuple(sample_sound(part, rng) for part in ensemble.parts)
     return Example(ensemble, sounds, Room(0.5, int(rng.integers(2**31))), (_SEED, number, 1))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["STYLES", "Bar", "Chord", "Frame", "Style", "draw_frame"]
+__all__ = ["STYLES", "Bar", "Chord", "Frame", "Style", "sample_frame"]
 
 _MODES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -95,7 +95,7 @@ class Frame:
     """What the parts share.
 
     Attributes:
-        style: The style it was drawn from.
+        style: The style it was sampled from.
         tempo_bpm: Quarter notes per minute.
         beats: Beats per bar.
         key: Pitch class of the tonic.
@@ -155,8 +155,8 @@ def _chord(key: int, scale: tuple[int, ...], degree: int, seventh: bool) -> Chor
     return Chord(tones[0], tones)
 
 
-def draw_frame(style: Style, music_s: float, rng: np.random.Generator) -> Frame:
-    """Draw key, tempo, metre, chords and form of a song that lasts at most ``music_s`` seconds."""
+def sample_frame(style: Style, music_s: float, rng: np.random.Generator) -> Frame:
+    """Sample key, tempo, metre, chords and form of a song that lasts at most ``music_s`` seconds."""
     tempo = float(np.round(rng.uniform(*style.tempo), 1))
     beats = int(rng.choice(style.metres, p=_metre_weights(style.metres)))
     mode = str(rng.choice(style.modes))

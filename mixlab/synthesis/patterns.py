@@ -62,7 +62,7 @@ def _active(frame: Frame, bars: _Bars) -> list[Bar]:
 
 
 def bass(frame: Frame, bars: _Bars, instrument: Instrument, rng: np.random.Generator) -> list[Event]:
-    """Write a bass line in the pattern that the style draws; walking lines approach the next root."""
+    """Write a bass line in the pattern that the style samples; walking lines approach the next root."""
     name = str(rng.choice(frame.style.bass))
     events: list[Event] = []
     for bar in _active(frame, bars):

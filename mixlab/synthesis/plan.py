@@ -1,6 +1,6 @@
 """Decide what is made: which songs, by whom, with which instruments and sounds.
 
-A plan is plain data, drawn from the seed alone; it is known before any sound is rendered, so that a
+A plan is plain data, sampled from the seed alone; it is known before any sound is rendered, so that a
 rerun can tell what is left to do.
 """
 
@@ -15,7 +15,7 @@ from mixlab.synthesis.instruments import INSTRUMENTS
 from mixlab.synthesis.names import artist_name, song_title
 from mixlab.synthesis.synth import Room, Sound
 
-__all__ = ["SHARES", "SPLITS", "SongPlan", "count_songs", "draw_sound", "plan_songs"]
+__all__ = ["SHARES", "SPLITS", "SongPlan", "count_songs", "plan_songs", "sample_sound"]
 
 # Of all multitrack songs: Slakh's files are the smallest, so it gets the most songs.
 SHARES = {"medleydb": 0.22, "mixing_secrets": 0.24, "slakh2100_flac_redux": 0.54}
@@ -48,7 +48,7 @@ class SongPlan:
         split: The split it belongs to, if the corpus has splits; else ``test`` for the last artists,
             ``validation`` for those before and ``train`` for the others, which says nothing but what
             SoundFont plays them, if there is one of this split: a catalog divides these songs by itself.
-        twin: The split that has the same composition in other sounds, or ''; a catalog keeps both in it.
+        duplicate: The split that has the same composition in other sounds, or ''; a catalog keeps both in it.
         broken: What is done to one of its files afterwards (``truncated``, ``empty``, ``corrupt``), or ''.
         raws: Raw recordings are written too.
     """
@@ -64,14 +64,14 @@ class SongPlan:
     room: Room
     seed: tuple[int, ...]
     split: str
-    twin: str = ""
+    duplicate: str = ""
     broken: str = ""
     raws: bool = False
 
     @property
     def held_in(self) -> str:
         """The split in which a catalog made with ``splits.csv`` has this song."""
-        return self.twin or self.split
+        return self.duplicate or self.split
 
 
 def count_songs(songs: int) -> dict[str, int]:
@@ -91,8 +91,8 @@ def plan_songs(songs: int, seed: int) -> list[SongPlan]:
     ]
 
 
-def draw_sound(spec: PartSpec, rng: np.random.Generator) -> Sound:
-    """Draw how a part sounds: patch, level, place, room and tone."""
+def sample_sound(spec: PartSpec, rng: np.random.Generator) -> Sound:
+    """Sample how a part sounds: patch, level, place, room and tone."""
     instrument = INSTRUMENTS[spec.instrument]
     low = spec.role in ("bass", "drums")
     return Sound(
@@ -141,7 +141,7 @@ def _named_songs(corpus: str, ensembles: tuple[Ensemble, ...], count: int, seed:
                 if artists.count(artists[k]) > 1
                 else "",
                 ensemble=ensemble,
-                sounds=tuple(draw_sound(part, rng) for part in ensemble.parts),
+                sounds=tuple(sample_sound(part, rng) for part in ensemble.parts),
                 room=Room(round(float(rng.uniform(0.25, 1.1)), 2), int(rng.integers(2**31))),
                 seed=(seed, _STREAM[corpus], k, 1),
                 split=splits[artists[k]],
@@ -160,10 +160,10 @@ def _slakh_songs(count: int, seed: int) -> list[SongPlan]:
         split = _split_of(k, count)
         # Numbers have gaps, as in the redux version, which left duplicates out.
         numbers[split] += 2 if k % 4 == 3 else 1
-        twin = plans[-1] if plans and split == "validation" and plans[-1].split == "train" else None
-        if twin:
-            plans[-1] = replace(twin, twin=split)
-        ensemble = twin.ensemble if twin else slakh_ensemble(k)
+        duplicate = plans[-1] if plans and split == "validation" and plans[-1].split == "train" else None
+        if duplicate:
+            plans[-1] = replace(duplicate, duplicate=split)
+        ensemble = duplicate.ensemble if duplicate else slakh_ensemble(k)
         rng = np.random.default_rng([seed, _STREAM["slakh2100_flac_redux"], k])
         plans.append(
             SongPlan(
@@ -174,9 +174,9 @@ def _slakh_songs(count: int, seed: int) -> list[SongPlan]:
                 title="",
                 album="",
                 ensemble=ensemble,
-                sounds=tuple(draw_sound(part, rng) for part in ensemble.parts),
+                sounds=tuple(sample_sound(part, rng) for part in ensemble.parts),
                 room=Room(round(float(rng.uniform(0.2, 0.7)), 2), int(rng.integers(2**31))),
-                seed=twin.seed if twin else (seed, _STREAM["slakh2100_flac_redux"], k, 1),
+                seed=duplicate.seed if duplicate else (seed, _STREAM["slakh2100_flac_redux"], k, 1),
                 split=split,
                 broken="corrupt" if k == 3 and count > 4 else "",
             )

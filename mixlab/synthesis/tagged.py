@@ -9,7 +9,7 @@ from mixlab.synthesis.compose import PartSpec
 from mixlab.synthesis.ensembles import MEDLEYDB, MIXING_SECRETS, Ensemble, line_up, slakh_ensemble
 from mixlab.synthesis.instruments import INSTRUMENTS
 from mixlab.synthesis.names import artist_name, song_title
-from mixlab.synthesis.plan import draw_sound
+from mixlab.synthesis.plan import sample_sound
 from mixlab.synthesis.synth import Room, Sound
 
 __all__ = ["IRMAS_CODES", "OPENMIC_CLASSES", "Clip", "plan_tagged"]
@@ -106,7 +106,7 @@ def plan_tagged(songs: int, seconds: float, seed: int) -> list[Clip]:
 
 
 def _sounds(ensemble: Ensemble, rng: np.random.Generator) -> tuple[tuple[Sound, ...], Room]:
-    sounds = tuple(draw_sound(part, rng) for part in ensemble.parts)
+    sounds = tuple(sample_sound(part, rng) for part in ensemble.parts)
     return sounds, Room(round(float(rng.uniform(0.2, 0.9)), 2), int(rng.integers(2**31)))
 
 

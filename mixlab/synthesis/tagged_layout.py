@@ -91,7 +91,7 @@ def _excerpt_start(lead: Sequence[Note], excerpt: int, seconds: float) -> float:
 
 
 def _ogg(audio: NDArray[np.float32]) -> bytes:
-    """Encode Ogg Vorbis with stream number 1: the encoder draws one at random, and bytes must repeat."""
+    """Encode Ogg Vorbis with stream number 1: the encoder samples one at random, and bytes must repeat."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio.T, SAMPLE_RATE, format="OGG", subtype="VORBIS")
     data = bytearray(buffer.getvalue())

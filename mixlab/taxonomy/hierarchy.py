@@ -1,10 +1,10 @@
-"""What the label tree says about scores: which outputs imply which, coherent scores, and the MCM loss.
+"""What the label tree says about scores: which outputs imply which, and the scores that agree.
 
 Two ideas of Giunchiglia and Lukasiewicz (Coherent Hierarchical Multi-Label Classification Networks,
 NeurIPS 2020), written from their formulas:
 
 - the *max constraint module*: the score of class A becomes the largest score among A and its descendants,
-  so that no class scores below one that implies it. It can be put behind any model (``coherent_max``);
+  so that no class scores below one that implies it. It can be put behind any model (``consistent_max``);
 - the *max constraint loss*, which trains a model through that module (``mcm_loss_with_logits``).
 
 As the sigmoid is increasing, the maximum over logits and the maximum over probabilities choose the same
@@ -23,7 +23,7 @@ from mixlab.taxonomy import LabelSet, Taxonomy
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ancestry", "ancestry_from_parents", "coherent_max", "output_levels"]
+__all__ = ["ancestry", "ancestry_from_parents", "consistent_max", "output_levels"]
 
 Scores = TypeVar("Scores", NDArray[np.float32], NDArray[np.float64], "Tensor")
 
@@ -85,7 +85,7 @@ def _check(related: NDArray[np.bool_], n_classes: int) -> None:
         )
 
 
-def coherent_max(scores: Scores, ancestry: NDArray[np.bool_]) -> Scores:
+def consistent_max(scores: Scores, ancestry: NDArray[np.bool_]) -> Scores:
     """Return scores in which no output scores below a descendant of it: the max over its descendants.
 
     Works behind any model, on probabilities as well as on logits. An output without descendants keeps its

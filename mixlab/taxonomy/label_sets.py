@@ -100,7 +100,7 @@ class LabelSet:
         """Return for each output the index of the nearest output that it implies, or None.
 
         Output P is implied by output C when each node of C lies at or below a node of P: then
-        C = 1 gives P = 1, and P = 0 gives C = 0. Used to make predictions coherent.
+        C = 1 gives P = 1, and P = 0 gives C = 0. Used to make predictions hierarchy-consistent.
         """
         return tuple(self._parent(i, taxonomy) for i in range(len(self.outputs)))
 

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 _FINETUNE_LR = 0.0001
 PRETRAINED = ("frozen", "finetune", "last")
-"""Ways of transfer that start from given weights."""
+"""Transfer modes that start from given weights."""
 FROZEN = ("frozen", "last", "random_frozen")
-"""Ways of transfer that leave front end and backbone as they start."""
+"""Transfer modes that leave front end and backbone as they start."""
 
 
 @dataclass(frozen=True)

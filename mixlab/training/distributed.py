@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from mixlab.errors import ConfigError
-from mixlab.mixing.ranks import find_place
+from mixlab.mixing.ranks import find_rank
 
 __all__ = ["World"]
 
@@ -33,7 +33,7 @@ class World:
             ConfigError: something else started several processes, each of which would train by itself.
         """
         if "TORCHELASTIC_RUN_ID" not in os.environ:
-            place = find_place()
+            place = find_rank()
             if place.world_size > 1:
                 raise ConfigError(
                     f"This is process {place.rank} of {place.world_size} that srun, mpirun or the like has "

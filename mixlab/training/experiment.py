@@ -22,7 +22,7 @@ from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import make_loader
 from mixlab.models import build_model, n_parameters, network_class, plain_settings, resolve
 from mixlab.taxonomy import LabelSet
-from mixlab.taxonomy.hierarchy import coherent_max
+from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.config import TrainConfig, from_plain
 from mixlab.training.distributed import World
 from mixlab.training.embedding_cache import (
@@ -69,21 +69,21 @@ class Evaluation:
     Attributes:
         splits: Scores of ``validation`` and ``test``.
         note: A remark that must stand beside the numbers, or ''.
-        redrawn: Mixes of each split that are not those meant: files could not be read, and others were
-            drawn instead.
+        replaced: Mixes of each split that are not those meant: files could not be read, and others were
+            sampled instead.
     """
 
     splits: dict[str, SplitScores]
     note: str
-    redrawn: dict[str, int]
+    replaced: dict[str, int]
 
-    def redrawn_note(self, split: str) -> str:
+    def replaced_note(self, split: str) -> str:
         """Return what must be said of a split's redrawn mixes, or ''."""
-        count = self.redrawn[split]
+        count = self.replaced[split]
         if not count:
             return ""
         return (
-            f"{count} of {self.splits[split].n_items} {split} mixes were drawn anew, as files could not be "
+            f"{count} of {self.splits[split].n_items} {split} mixes were replaced, as files could not be "
             "read: these scores are not those of the intact corpora"
         )
 
@@ -353,7 +353,7 @@ def predict(
     with torch.inference_mode(), full_float32():
         for batch in batches:
             scores = torch.sigmoid(model(batch["audio"].to(device)).float()).cpu().numpy()
-            collected["scores"].append(scores if related is None else coherent_max(scores, related))
+            collected["scores"].append(scores if related is None else consistent_max(scores, related))
             for name in names:
                 collected[name].append(batch[name].numpy())
     return {name: np.concatenate(parts) for name, parts in collected.items()}
@@ -431,11 +431,11 @@ def _score(run: Run, predictions: Predictions, config: TrainConfig) -> Evaluatio
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    redrawn = {
+    replaced = {
         split: sum(json.loads(recipe)["attempt"] > 0 for recipe in predictions.only(split).recipes)
         for split in SPLITS
     }
-    evaluation = Evaluation(scored.splits, str(run.info.get("note", "")), redrawn)
+    evaluation = Evaluation(scored.splits, str(run.info.get("note", "")), replaced)
     run.update_card(**scored.card())
     run.write_report({"schema": 1, **asdict(evaluation)}, _markdown(run, evaluation))
     run.update(status="evaluated")
@@ -456,13 +456,13 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
         f"- {started(run.card)}",
         "- relative change of each module's weights since the start: " + moved(run.card),
         "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
-        "- the prior predicts each class's validation frequency for every mix; at its best threshold that "
-        "is to predict it always",
+        "- the chance-level baseline predicts each class's validation frequency for every mix; at its "
+        "best threshold that is to predict it always",
     ]
     for split in reversed(SPLITS):
         scores = evaluation.splits[split]
         lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
-        if evaluation.redrawn[split]:
-            lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
+        if evaluation.replaced[split]:
+            lines += [f"**{evaluation.replaced_note(split)}.**", ""]
         lines.append(format_markdown(scores))
     return "\n".join(lines) + "\n"

@@ -23,7 +23,7 @@ from torchmetrics import MeanMetric
 from mixlab.errors import MissingDependencyError
 from mixlab.evaluation import average_precision, masked_bce, roc_auc
 from mixlab.models import classify
-from mixlab.taxonomy.hierarchy import coherent_max
+from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.callbacks import (
     BestEpoch,
     Patience,
@@ -142,7 +142,7 @@ class _Tagger(pl.LightningModule):
             self.fixed.kept.append({name: batch[name].cpu() for name in ("embedding", "target", "mask")})
         scores = torch.sigmoid(self._logits(batch).float())
         if self.related is not None:
-            scores = coherent_max(scores, self.related)
+            scores = consistent_max(scores, self.related)
         self.collected.append(tuple(x.cpu().numpy() for x in (scores, batch["target"], batch["mask"])))
 
     def _logits(self, batch: Batch) -> Tensor:
@@ -200,7 +200,7 @@ def _logger(run: Run, config: TrainConfig, checkpoint: Path | None) -> TensorBoa
     """
     if not config.tensorboard:
         return False
-    # TensorBoard drops what a training that was killed had drawn beyond the checkpoint.
+    # TensorBoard drops what a training that was killed had sampled beyond the checkpoint.
     step = torch.load(checkpoint, mmap=True, weights_only=True)["global_step"] if checkpoint else None
     folder = run.tensorboard
     try:

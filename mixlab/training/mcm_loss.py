@@ -34,7 +34,7 @@ def mcm_loss_with_logits(
     known. Computed on logits, where it is exact also for probabilities that float32 rounds to 0 or 1.
 
     Args:
-        logits: ``(B, C)`` model outputs before the sigmoid and before any ``coherent_max``; computed in
+        logits: ``(B, C)`` model outputs before the sigmoid and before any ``consistent_max``; computed in
             float32 at least, also under autocast.
         targets: ``(B, C)`` 0 or 1, closed under ancestors where known.
         mask: ``(B, C)`` bool, True where the target is known.

@@ -1,7 +1,7 @@
 """Pretraining on MTG-Jamendo: what ``mixlab pretrain`` does, with the loop that ``mixlab train`` uses.
 
 The result is a run like any other: its model can be fine-tuned (``--train.pretrained RUN``), tags files and
-is scored per tag, each test track by evenly spaced chunks whose scores are averaged.
+is scored per tag, each test track by evenly spaced excerpts whose scores are averaged.
 """
 
 import json
@@ -19,7 +19,7 @@ from mixlab.corpora.clips.mtg_jamendo import (
     JamendoConfig,
     JamendoCorpus,
     JamendoTrack,
-    TrackChunks,
+    TrackExcerpts,
     TrackLoader,
     TrackStream,
     even_starts,
@@ -56,7 +56,7 @@ __all__ = ["chosen_tracks", "evaluate_pretrained", "pretrain"]
 
 SPLITS = ("validation", "test")
 MEMORY_LIMIT = 1 << 30
-"""Validation chunks are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
+"""Validation excerpts are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
 
 
 def pretrain(
@@ -71,7 +71,7 @@ def pretrain(
 ) -> tuple[Run, Evaluation | None]:
     """Train a tagger on MTG-Jamendo, then score it per tag on the official test split.
 
-    Every epoch hears ``epoch_size`` chunks, each track once before any comes again. ``val_size`` and
+    Every epoch hears ``epoch_size`` excerpts, each track once before any comes again. ``val_size`` and
     ``test_size`` are the most tracks that are scored of a split; fewer are chosen by ``eval_seed``.
 
     Args:
@@ -184,10 +184,10 @@ def chosen_tracks(tracks: Sequence[JamendoTrack], most: int, seed: int) -> list[
     return [tracks[place] for place in sorted(places)]
 
 
-def _chunks(
+def _excerpts(
     corpus: JamendoCorpus, tracks: Sequence[JamendoTrack], config: TrainConfig, count: int
-) -> TrackChunks:
-    return TrackChunks(
+) -> TrackExcerpts:
+    return TrackExcerpts(
         tracks,
         corpus.labels.names,
         duration_s=corpus.config.duration_s,
@@ -196,22 +196,22 @@ def _chunks(
     )
 
 
-class _ChunkBatches:
-    """The chunks of a fixed set as batches, again and again."""
+class _ExcerptBatches:
+    """The excerpts of a fixed set as batches, again and again."""
 
-    def __init__(self, chunks: TrackChunks, config: TrainConfig) -> None:
-        self.chunks, self.config = chunks, config
+    def __init__(self, excerpts: TrackExcerpts, config: TrainConfig) -> None:
+        self.excerpts, self.config = excerpts, config
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of batches
-        return self.chunks.batches(self.config.batch_size, num_workers=self.config.num_workers)
+        return self.excerpts.batches(self.config.batch_size, num_workers=self.config.num_workers)
 
 
 def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Iterable[Mapping[str, Tensor]]:
     tracks = chosen_tracks(corpus.tracks["validation"], config.val_size, config.eval_seed)
-    count = corpus.config.val_chunks
+    count = corpus.config.val_excerpts
     mine = tracks[world.rank :: world.size] or tracks[:1]
-    batches = _ChunkBatches(_chunks(corpus, mine, config, count), config)
-    size = 4 * len(mine) * count * batches.chunks.tagged.samples
+    batches = _ExcerptBatches(_excerpts(corpus, mine, config, count), config)
+    size = 4 * len(mine) * count * batches.excerpts.tagged.samples
     return list(batches) if size <= MEMORY_LIMIT else batches
 
 
@@ -223,7 +223,7 @@ def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: nn.
         "config": plain_settings(config.model),
         "labels": _outputs(corpus),
         "input": {"sample_rate": config.model.sample_rate, "duration_s": duration_s, "channels": 1},
-        "output": "logits; apply a sigmoid for scores; average the scores of a track's chunks",
+        "output": "logits; apply a sigmoid for scores; average the scores of a track's excerpts",
         "parameters": n_parameters(model),
         "transfer": config.transfer,
         "pretrained": config.pretrained,
@@ -256,7 +256,7 @@ def _fit(
     )
     n_samples, n_classes = stream.tagged.samples, len(corpus.labels)
     model = new_model(config, n_classes, n_samples)
-    say(report, "decoding validation chunks")
+    say(report, "decoding validation excerpts")
     validation = _validation(corpus, config, world)
     precision = choose_precision(run, model, config, n_samples, n_classes, world, resume=resume)
     accelerator = world.accelerator(config.accelerator)
@@ -277,8 +277,8 @@ def _fit(
             stop=stop,
             report=report,
         )
-    if loader.redrawn:
-        say(report, f"{loader.redrawn} chunks were taken from other tracks, as theirs could not be read")
+    if loader.replaced:
+        say(report, f"{loader.replaced} excerpts were taken from other tracks, as theirs could not be read")
     if world.is_first:
         note_end(run, result, config, time.perf_counter() - begin)
     return result.reason
@@ -295,14 +295,14 @@ def _predict_split(
     """Score a split's tracks; return the predictions and how many tracks could not be read."""
     most = config.val_size if split == "validation" else config.test_size
     tracks = chosen_tracks(corpus.tracks[split], most, config.eval_seed)
-    chunks = _chunks(corpus, tracks, config, corpus.config.eval_chunks)
+    excerpts = _excerpts(corpus, tracks, config, corpus.config.eval_excerpts)
     with tqdm(
         total=len(tracks), desc=split, unit="track", leave=False, disable=None if show else True
     ) as bar:
-        batches = chunks.batches(config.batch_size, num_workers=config.num_workers, progress=bar.update)
+        batches = excerpts.batches(config.batch_size, num_workers=config.num_workers, progress=bar.update)
         scored = predict(model, batches, device=World.accelerator(config.accelerator))
     index, first = np.unique(scored["index"], return_index=True)
-    mean = scored["scores"].reshape(len(index), chunks.count, -1).mean(axis=1)
+    mean = scored["scores"].reshape(len(index), excerpts.count, -1).mean(axis=1)
     kept = [tracks[place] for place in index.tolist()]
     predictions = Predictions(
         labels=corpus.labels.names,
@@ -312,14 +312,14 @@ def _predict_split(
         scores=mean.astype(np.float32),
         targets=scored["target"][first],
         mask=scored["mask"][first],
-        recipes=np.array([_recipe(track, chunks) for track in kept], dtype=object),
+        recipes=np.array([_recipe(track, excerpts) for track in kept], dtype=object),
     )
     return predictions, len(tracks) - len(kept)
 
 
-def _recipe(track: JamendoTrack, chunks: TrackChunks) -> str:
+def _recipe(track: JamendoTrack, excerpts: TrackExcerpts) -> str:
     """Say in one line what a row of the predictions is of; no recipe of a mix."""
-    starts = even_starts(track.duration_s, chunks.tagged.duration_s, chunks.count)
+    starts = even_starts(track.duration_s, excerpts.tagged.duration_s, excerpts.count)
     about = [round(start, 2) for start in starts]
     return json.dumps({"corpus": "mtg_jamendo", "track": track.track, "path": track.path, "about_s": about})
 
@@ -334,7 +334,7 @@ def evaluate_pretrained(
 ) -> Evaluation:
     """Score a pretrained run's model per tag, and write predictions and report.
 
-    Each track's score is the mean over its evenly spaced chunks. Thresholds are fitted on validation.
+    Each track's score is the mean over its evenly spaced excerpts. Thresholds are fitted on validation.
 
     Args:
         run: A run that ``pretrain`` made.
@@ -357,7 +357,7 @@ def evaluate_pretrained(
     jamendo = from_plain(JamendoConfig, stored["jamendo"])
     corpus = corpus or _open_again(run, jamendo, root)
     model = load_model(run)
-    say(report, f"scoring the best epoch, {jamendo.eval_chunks} chunks per track")
+    say(report, f"scoring the best epoch, {jamendo.eval_excerpts} excerpts per track")
     parts, unread = [], {}
     with torch_threads(config.threads):
         for split in SPLITS:
@@ -408,8 +408,8 @@ def _markdown(run: Run, evaluation: Evaluation, unread: Mapping[str, int]) -> st
         f"- trained on {card['trained_on']}, {info['tracks']['train']} tracks, seed {info['seed']}, "
         f"{info['precision']} on {info['device']}; best epoch {card['trained']['epoch']} of "
         f"{len(run.metrics())}",
-        f"- each track: mean score of {run.config['jamendo']['eval_chunks']} evenly spaced chunks of "
-        f"{card['input']['duration_s']:g} s; intervals draw artists",
+        f"- each track: mean score of {run.config['jamendo']['eval_excerpts']} evenly spaced excerpts of "
+        f"{card['input']['duration_s']:g} s; intervals sample artists",
         f"- {started(card)}",
         "- relative change of each module's weights since the start: " + moved(card),
         "- published figures on this task are macro ROC-AUC and macro PR-AUC (here AP) over all 50 tags",

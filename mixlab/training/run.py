@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METRIC_COLUMNS", "Run", "provenance", "read_tensors"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 METRIC_COLUMNS = (
     "epoch",

@@ -21,7 +21,7 @@ from mixlab.models import (
     load_weights,
     read_weights,
 )
-from mixlab.models.pretrained import checksum, find_weights, identify, misfits
+from mixlab.models.pretrained import checksum, find_weights, identify, mismatches
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
@@ -49,10 +49,10 @@ def new_model(config: TrainConfig, n_classes: int, n_samples: int) -> nn.Module:
     Args:
         config: Settings.
         n_classes: Outputs.
-        n_samples: Samples of the chunks it will be given; too short ones are refused here.
+        n_samples: Samples of the excerpts it will be given; too short ones are refused here.
 
     Raises:
-        ConfigError: the weights are missing or do not fit, the chunks are too short for the network, or it
+        ConfigError: the weights are missing or do not fit, the excerpts are too short for the network, or it
             does not do with them what a network is to do (``mixlab.models.check_outputs``).
     """
     torch.manual_seed(config.seed)
@@ -98,11 +98,11 @@ def check_pretrained(config: TrainConfig) -> Path:
     known = identify(file)
     needed, name = [], ""
     if known is not None:
-        needed, name = misfits(known.model, config.model), known.name
+        needed, name = mismatches(known.model, config.model), known.name
         if known.streams and config.pretrained_stream is None:
             needed.append(f"pretrained_stream=0 (to {len(known.streams) - 1}: {', '.join(known.streams)})")
     elif (file / "run.json").is_file():
-        needed, name = misfits(settings_of_model(Run.open(file)), config.model), str(file)
+        needed, name = mismatches(settings_of_model(Run.open(file)), config.model), str(file)
     if needed:
         raise ConfigError(
             f"train.pretrained is {name}, whose backbone needs "

@@ -1,4 +1,4 @@
-"""Counter-based random streams: any number can be asked for without drawing the ones before it.
+"""Counter-based random streams: any number can be asked for without sampling the ones before it.
 
 A stream is named by (seed, epoch, index, purpose), hashed with BLAKE2b into the start of a
 SplitMix64 sequence (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",

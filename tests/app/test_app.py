@@ -18,8 +18,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import texts as words
 from app.components.payload import Take, pack_mix, read_header
-from app.links import DRAWS, Item, Link, bypass_pairs, make_query, read_link
-from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog, draw, render
+from app.links import MIX_KINDS, Item, Link, bypass_pairs, make_query, read_link
+from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog, render_mix, sample_recipe
 from mixlab.audio.io import write_wav
 from mixlab.cli.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
@@ -95,13 +95,13 @@ def kind(page: AppTest) -> str:
     return text.partition(":")[0].strip("*")
 
 
-def table(page: AppTest, place: int) -> dict[str, list[object]]:
-    return page.dataframe[place].value.to_dict("list")
+def table(page: AppTest, location: int) -> dict[str, list[object]]:
+    return page.dataframe[location].value.to_dict("list")
 
 
 def test_the_page_shows_the_mix_that_mixlab_draws(page: AppTest, catalog_path: Path) -> None:
     catalog = Catalog.open(catalog_path)
-    mix = render(draw(catalog, MixConfig(), seed=0, epoch=0, index=0), catalog)
+    mix = render_mix(sample_recipe(catalog, MixConfig(), seed=0, epoch=0, index=0), catalog)
     header = player(page)
     assert header["id"] == mix.recipe.content_hash
     assert len(header["lanes"]) == len(mix.sources)
@@ -125,7 +125,7 @@ def test_the_page_shows_the_items_that_the_dataset_yields(
 
 
 def test_every_effect_is_said_with_its_units(page: AppTest) -> None:
-    page.session_state["draw"] = "non-musical"
+    page.session_state["mix_kind"] = "non-musical"
     said: set[str] = set()
     for index in range(12):
         page.number_input(key="index").set_value(index).run()
@@ -176,22 +176,22 @@ def test_every_control_changes_what_is_heard(page: AppTest, move: Callable[[AppT
     assert player(page)["id"] != before
 
 
-@pytest.mark.parametrize("forced", DRAWS[1:])
+@pytest.mark.parametrize("forced", MIX_KINDS[1:])
 def test_a_forced_kind_is_what_is_shown(page: AppTest, forced: str) -> None:
-    page.session_state["draw"] = forced
+    page.session_state["mix_kind"] = forced
     page.run()
     assert kind(page).lower() == forced
     assert {item["kind"] for item in strip(page)["items"]} == {forced.replace("-", "_")}
     assert page.slider(key="p").disabled
 
 
-def test_the_twin_is_the_same_index_of_the_other_kind(page: AppTest) -> None:
+def test_the_counterpart_is_the_same_index_of_the_other_kind(page: AppTest) -> None:
     own = player(page)["takes"]
     other = "musical" if kind(page) == "Non-musical" else "non-musical"
-    page.session_state["draw"] = other
+    page.session_state["mix_kind"] = other
     page.run()
-    twin = player(page)["takes"]
-    assert (twin[0]["lufs"], twin[1]["lufs"]) == (own[1]["lufs"], own[0]["lufs"])
+    counterpart = player(page)["takes"]
+    assert (counterpart[0]["lufs"], counterpart[1]["lufs"]) == (own[1]["lufs"], own[0]["lufs"])
     assert own[1]["name"].lower().startswith(other)
 
 
@@ -202,7 +202,7 @@ def test_next_goes_to_a_mix_that_holds_the_class(page: AppTest, catalog_path: Pa
         assert "violin" in [lane["name"] for lane in player(page)["lanes"]]
         assert link(page)["contains"] == ["violin"]
     page.selectbox(key="contains").set_value("brass").run()
-    assert "draws no source of class **brass**" in page.info[0].value
+    assert "has no source of class **brass**" in page.info[0].value
     index = page.number_input(key="index").value
     page.button(key="go_Next").click().run()
     assert page.number_input(key="index").value == index
@@ -210,16 +210,16 @@ def test_next_goes_to_a_mix_that_holds_the_class(page: AppTest, catalog_path: Pa
 
 
 def test_an_effect_can_be_left_out(page: AppTest, catalog_path: Path) -> None:
-    page.session_state["draw"] = "non-musical"
+    page.session_state["mix_kind"] = "non-musical"
     page.number_input(key="index").set_value(1).run()
     catalog = Catalog.open(catalog_path)
-    drawn = draw(catalog, MixConfig(), 0, 0, 1, kind="non_musical")
+    sampled = sample_recipe(catalog, MixConfig(), 0, 0, 1, kind="non_musical")
     item = player(page)["item"]
-    name = next(f"{s + 1}.1 " for s, source in enumerate(drawn.sources) if source.effects)
-    (option,) = (o for o in words.effect_names(drawn, lane_names(page)) if o.startswith(name))
+    name = next(f"{s + 1}.1 " for s, source in enumerate(sampled.sources) if source.effects)
+    (option,) = (o for o in words.effect_names(sampled, lane_names(page)) if o.startswith(name))
     page.session_state["bypass"] = [option]
     page.run()
-    assert player(page)["id"] == without_effects(drawn, bypass_pairs([option])).content_hash
+    assert player(page)["id"] == without_effects(sampled, bypass_pairs([option])).content_hash
     assert player(page)["item"] == item
     assert link(page)["bypass"] == [option]
     page.number_input(key="index").set_value(2).run()
@@ -276,7 +276,7 @@ def test_links_hold_all_that_decides_a_mix(item: Item, bypass: list[str]) -> Non
     assert read_link({key: values[-1] for key, values in query.items()}) == Link("c" * 16, "m" * 16)
     found = float(query["p"][0]), int(query["seed"][0]), int(query["index"][0])
     assert found == (item.p, item.seed, item.index)
-    assert query["draw"] == [item.draw]
+    assert query["mix_kind"] == [item.mix_kind]
     assert query["split"] == [item.split]
     assert bypass_pairs(query.get("bypass", [])) == item.bypass
 
@@ -292,7 +292,7 @@ def test_links_hold_all_that_decides_a_mix(item: Item, bypass: list[str]) -> Non
 )
 def test_the_three_lines_make_this_very_mix(page: AppTest, catalog_path: Path, item: Item) -> None:
     shown = open_page(
-        p=str(item.p), seed=str(item.seed), index=str(item.index), split=item.split, draw=item.draw
+        p=str(item.p), seed=str(item.seed), index=str(item.index), split=item.split, mix_kind=item.mix_kind
     )
     code = next(code.value for code in shown.code if code.language == "python")
     assert len(code.split("\n")) == 3
@@ -365,8 +365,8 @@ def test_a_damaged_catalog_is_an_error_in_words(tmp_path: Path, monkeypatch: pyt
 @pytest.fixture(scope="module")
 def busy_mix(toy: Catalog) -> Mix:
     """A mix of four sources or more."""
-    recipes = (draw(toy, MixConfig(), 0, 0, index, kind="non_musical") for index in range(100))
-    return render(next(recipe for recipe in recipes if len(recipe.sources) >= 4), toy)
+    recipes = (sample_recipe(toy, MixConfig(), 0, 0, index, kind="non_musical") for index in range(100))
+    return render_mix(next(recipe for recipe in recipes if len(recipe.sources) >= 4), toy)
 
 
 def unpack(blob: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
@@ -383,7 +383,7 @@ def unpack(blob: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
 
 def test_the_blob_holds_every_sample(busy_mix: Mix) -> None:
     own = Take("mix", "This mix", "", busy_mix.mixture)
-    other = Take("twin", "Twin", "", 0.5 * busy_mix.mixture)
+    other = Take("counterpart", "Twin", "", 0.5 * busy_mix.mixture)
     names = [(f"source {n} ü", "from") for n in range(len(busy_mix.sources))]
     none = Take("dry", "Dry", "", missing="there is none")
     header, audio, pictures = unpack(pack_mix(busy_mix, "item", names, [own, other, none]))
@@ -399,11 +399,13 @@ def test_the_blob_holds_every_sample(busy_mix: Mix) -> None:
 @pytest.mark.parametrize("factor", [0.05, 0.5, 1.0])
 def test_takes_are_matched_in_loudness_but_never_clip(busy_mix: Mix, factor: float) -> None:
     loud = busy_mix.mixture / np.abs(busy_mix.mixture).max()
-    takes = [Take("mix", "", "", loud), Take("twin", "", "", np.float32(factor) * loud)]
-    first, twin = read_header(pack_mix(busy_mix, "", [("", "")] * len(busy_mix.sources), takes))["takes"]
+    takes = [Take("mix", "", "", loud), Take("counterpart", "", "", np.float32(factor) * loud)]
+    first, counterpart = read_header(pack_mix(busy_mix, "", [("", "")] * len(busy_mix.sources), takes))[
+        "takes"
+    ]
     assert first["match_db"] == 0.0
-    assert twin["match_db"] == pytest.approx(min(-20 * np.log10(factor), 24.0), abs=0.02)
-    assert twin["peak"] * 10 ** (twin["match_db"] / 20) <= 1.001
+    assert counterpart["match_db"] == pytest.approx(min(-20 * np.log10(factor), 24.0), abs=0.02)
+    assert counterpart["peak"] * 10 ** (counterpart["match_db"] / 20) <= 1.001
 
 
 def test_silence_is_matched_to_nothing(busy_mix: Mix) -> None:

@@ -15,7 +15,7 @@ from streamlit.util import calc_hash
 
 from app.components.corpus_charts import curve_chart, heat_chart, heat_table, histogram_chart, say_number
 from app.data import corpus as corpus_data
-from app.data.mixes import find_place
+from app.data.mixes import find_location
 from mixlab import Catalog
 from mixlab.catalog.browse import judge_splits, problem_table, stem_table
 from mixlab.catalog.statistics import QUANTITIES, Selection, class_table, histogram, totals, tree_table
@@ -63,8 +63,8 @@ def shown(page: AppTest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def column(page: AppTest, name: str, place: int = 0) -> list[Any]:
-    return page.dataframe[place].value[name].to_list()
+def column(page: AppTest, name: str, location: int = 0) -> list[Any]:
+    return page.dataframe[location].value[name].to_list()
 
 
 def alt(page: AppTest) -> list[str]:
@@ -118,10 +118,10 @@ def test_distributions_have_their_tables(page: AppTest, odd: Catalog) -> None:
     page.run()
     assert len(alt(page)) == len(page.dataframe) == len(QUANTITIES)
     # Two columns, the first of which holds the first and the third.
-    for place, quantity in enumerate((*QUANTITIES[::2], *QUANTITIES[1::2])):
-        assert f"Histogram of {quantity}" in alt(page)[place]
+    for location, quantity in enumerate((*QUANTITIES[::2], *QUANTITIES[1::2])):
+        assert f"Histogram of {quantity}" in alt(page)[location]
         expected = histogram(odd, Selection(), quantity).table
-        np.testing.assert_allclose(page.dataframe[place].value.to_numpy(), expected.to_numpy())
+        np.testing.assert_allclose(page.dataframe[location].value.to_numpy(), expected.to_numpy())
 
 
 def test_stems_come_in_pages(page: AppTest, odd: Catalog) -> None:
@@ -170,10 +170,10 @@ def test_what_is_played_is_the_file_as_it_is(odd: Catalog) -> None:
 
     import soundfile
 
-    place = find_place(str(odd.path))
-    assert place is not None
+    location = find_location(str(odd.path))
+    assert location is not None
     row = int(np.argmax(odd.column("duration_s")))
-    played, rate = soundfile.read(io.BytesIO(corpus_data.excerpt(place, odd.stem(row).key, 20.0)))
+    played, rate = soundfile.read(io.BytesIO(corpus_data.excerpt(location, odd.stem(row).key, 20.0)))
     recorded, _ = soundfile.read(odd.audio_path(row), start=20 * rate, frames=30 * rate)
     np.testing.assert_allclose(played, recorded, atol=2**-15)
 

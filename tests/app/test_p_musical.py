@@ -38,8 +38,8 @@ def test_the_curve_is_the_studys_with_intervals_over_seeds(study: "StudyFolder")
     assert table["x"].tolist() == [0.0, 0.4, 1.0]
     assert table["seeds"].tolist() == [3, 3, 2]
     assert table["missing"].tolist() == [0, 0, 1]
-    for row, cell in zip(table.itertuples(), results.cells, strict=True):
-        estimate = cell.test.of("average_precision")
+    for row, condition in zip(table.itertuples(), results.conditions, strict=True):
+        estimate = condition.test.of("average_precision")
         assert estimate.seeds is not None
         assert (row.mean, row.low, row.high) == (estimate.value, estimate.seeds.low, estimate.seeds.high)
     said = [m.value for m in page.markdown]

@@ -35,7 +35,7 @@ def made(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs on the same mixes, one with settings of its own, one that was never scored."""
     folder = tmp_path_factory.mktemp("made") / "runs"
     first = write_scored(folder / "a", toy, noise=1.5)
-    write_scored(folder / "b", toy, noise=1.0, seed=1, drawn=first.predictions())
+    write_scored(folder / "b", toy, noise=1.0, seed=1, sampled=first.predictions())
     write_scored(folder / "own", toy, mix=OTHER, eval_seed=7, n=12)
     run = Run.create(folder / "young", {"catalog": str(toy.path), "mix": {}, "train": {}}, {"seed": 0})
     run.write_metrics({"epoch": 1, "train_loss": 0.7})
@@ -115,7 +115,7 @@ def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> N
         "AP": "average_precision",
         "ROC-AUC": "roc_auc",
         "threshold": "threshold",
-        "prior F1": "prior_f1",
+        "chance F1": "chance_f1",
     }
     assert table["class"].tolist() == [row["name"] for row in rows]
     assert table["positive"].tolist() == [row["support"] for row in rows]
@@ -145,8 +145,8 @@ def test_every_number_follows_the_threshold_as_scikit_learn_says(runs: Path, at:
 
 
 def test_a_class_of_few_positives_is_little_support(runs: Path) -> None:
-    place = runs_data.RunPlace("a", str(runs / "a"), (1, 1, 1, 1))
-    decided = runs_data.get_decided(place, "test", None)
+    location = runs_data.RunLocation("a", str(runs / "a"), (1, 1, 1, 1))
+    decided = runs_data.get_decided(location, "test", None)
     for c in range(len(decided.support)):
         few = decided.support[c] < run_tables.FEW or decided.songs[c] < 3
         assert run_tables.is_little(decided, c) == few
@@ -326,9 +326,8 @@ def test_places_are_beside_the_catalog_and_in_the_working_folder(
     for name in ("work/runs", "data/catalog", "data/studies", "work/demo-output"):
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
-    places = [Path(place).relative_to(tmp_path).as_posix() for place, _ in runs_data.default_places(
-        str(tmp_path / "data" / "catalog")
-    )]  # fmt: skip
-    assert places == ["data", "work/runs", "data/studies", "work/demo-output"]
+    looked_in = runs_data.default_locations(str(tmp_path / "data" / "catalog"))
+    locations = [Path(location).relative_to(tmp_path).as_posix() for location, _ in looked_in]
+    assert locations == ["data", "work/runs", "data/studies", "work/demo-output"]
     monkeypatch.setenv("MIXLAB_RUNS", str(tmp_path))
-    assert runs_data.default_places() == ((str(tmp_path), runs_data.DEEP),)
+    assert runs_data.default_locations() == ((str(tmp_path), runs_data.DEEP),)

@@ -23,7 +23,7 @@ from app.data import tags as tag_data
 from mixlab.audio.uploads import Upload, decode_upload
 from mixlab.inference.tagger import Tagger
 from mixlab.training.run import Run
-from tests.tiny_run import HEARD, LABELS, RATE, write_run
+from tests.tiny_run import LABELS, RATE, THRESHOLDS, write_run
 
 OFFER = "Make the demo corpora and train a small run"
 SCRIPT = "from app.views import tag\ntag.show(None)"
@@ -98,8 +98,8 @@ def header(page: AppTest) -> dict[str, Any]:
     return read_header(blob)
 
 
-def heard(page: AppTest) -> list[str]:
-    return [one["name"] for one in header(page)["heat"]["classes"] if one["heard"]]
+def detected(page: AppTest) -> list[str]:
+    return [one["name"] for one in header(page)["heat"]["classes"] if one["detected"]]
 
 
 @pytest.fixture
@@ -120,11 +120,13 @@ def test_before_a_file_is_chosen_the_page_says_what_it_takes_and_that_it_keeps_n
 def test_a_file_gets_the_tags_that_mixlab_gives_it(tagged: AppTest, runs: Path, tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(wav(10.0))
     tags = Tagger.load(runs / "first", device="cpu").tag(tmp_path / "x.wav")
-    assert heard(tagged) == [name for name in ("voice", "singer") if name in tags.tags] == ["voice", "singer"]
+    assert (
+        detected(tagged) == [name for name in ("voice", "singer") if name in tags.tags] == ["voice", "singer"]
+    )
     table = tagged.dataframe[0].value.set_index("class")
     for c, name in enumerate(LABELS):
         assert table.loc[name, "mean score"] == pytest.approx(tags.mean[c], abs=1e-4)
-        assert table.loc[name, "threshold"] == pytest.approx(HEARD[name])
+        assert table.loc[name, "threshold"] == pytest.approx(THRESHOLDS[name])
     assert table.loc["singer", "where"] == "0:00.0-0:10.0"
     # The table behind the map holds every moment.
     moments = tagged.dataframe[1].value
@@ -186,7 +188,7 @@ def test_downloads_are_offered_in_three_kinds(tagged: AppTest) -> None:
     [
         lambda page: choose_run(page, "second"),
         lambda page: page.selectbox(key="tag_hop").set_value(0.5),
-        lambda page: page.toggle(key="tag_heard").set_value(True),
+        lambda page: page.toggle(key="tag_detected").set_value(True),
         lambda page: page.session_state.__setitem__("tag_decide", "one for all") or page,
     ],
 )
@@ -207,7 +209,7 @@ def test_the_slider_decides_what_is_heard(tagged: AppTest) -> None:
     counts = []
     for value in (0.0, 0.5, 1.0):
         tagged.slider(key="tag_threshold").set_value(value).run()
-        counts.append(len(heard(tagged)))
+        counts.append(len(detected(tagged)))
         assert {one["threshold"] for one in header(tagged)["heat"]["classes"]} == {value}
     assert counts[0] == len(LABELS)
     assert counts == sorted(counts, reverse=True)
@@ -216,7 +218,7 @@ def test_the_slider_decides_what_is_heard(tagged: AppTest) -> None:
 
 
 def test_only_what_is_heard_can_be_shown(tagged: AppTest) -> None:
-    tagged.toggle(key="tag_heard").set_value(True).run()
+    tagged.toggle(key="tag_detected").set_value(True).run()
     assert [one["name"] for one in header(tagged)["heat"]["classes"]] == ["voice", "singer"]
 
 
@@ -287,7 +289,7 @@ def test_what_cannot_be_tagged_gets_a_clear_message(page: AppTest, data: bytes, 
     page.file_uploader(key="tag_file").clear()
     upload(page, wav(3.0))
     assert not page.error
-    assert heard(page)
+    assert detected(page)
 
 
 def test_a_file_that_is_too_large_gets_a_clear_message(
@@ -308,7 +310,7 @@ def test_a_damaged_model_is_an_error_in_words(broken: Path) -> None:
 def test_a_damaged_report_keeps_no_file_from_being_tagged(broken: Path) -> None:
     (broken / "report.json").write_text("{")
     page = AppTest.from_string(SCRIPT, default_timeout=60).run()
-    assert heard(upload(page, wav(3.0))) == ["voice", "singer"]
+    assert detected(upload(page, wav(3.0))) == ["voice", "singer"]
 
 
 # ---- without a run ----
@@ -386,8 +388,8 @@ def test_every_class_is_said_in_words(own: tuple[Upload, Tagger]) -> None:
     sound, tagger = own
     found = read_header(pack_tags(sound, picture_of(sound), tagger.tag_audio(sound.audio), {"key": "never"}))
     said = {one["name"]: one["spoken"] for one in found["heat"]["classes"]}
-    assert said["voice"].startswith("voice: heard for 5.0 of 5.0 s; score mean 0.")
-    assert said["key"].startswith("key: not heard;")
+    assert said["voice"].startswith("voice: detected for 5.0 of 5.0 s; score mean 0.")
+    assert said["key"].startswith("key: not detected;")
     assert said["key"].endswith("Never.")
     depths = {one["name"]: one["depth"] for one in found["heat"]["classes"]}
     assert depths == {"voice": 0, "singer": 1, "key": 0, "piano": 1}

@@ -1,4 +1,4 @@
-"""Resampling: tones survive, images do not, and a chunk is bit for bit a cut of the whole."""
+"""Resampling: tones survive, images do not, and an excerpt is bit for bit a cut of the whole."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_what_lies_above_is_taken_away(from_rate: int, to_rate: int, part: float
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), PAIRS)
 @pytest.mark.parametrize(("first", "samples"), [(0, 500), (1, 1), (777, 641), (3001, 999), (2500, 0)])
-def test_a_chunk_is_a_cut_of_the_whole_bit_for_bit(
+def test_an_excerpt_is_a_cut_of_the_whole_bit_for_bit(
     from_rate: int, to_rate: int, first: int, samples: int
 ) -> None:
     audio = np.random.default_rng(0).standard_normal((2, from_rate)).astype(np.float32)
@@ -63,11 +63,11 @@ def test_a_chunk_is_a_cut_of_the_whole_bit_for_bit(
     assert bank is not None
     start, frames = bank.span(first, samples)
     head = max(-start, 0)
-    chunk = np.zeros((2, frames), np.float32)
+    excerpt = np.zeros((2, frames), np.float32)
     found = audio[:, max(start, 0) : start + frames]
-    chunk[:, head : head + found.shape[1]] = found
+    excerpt[:, head : head + found.shape[1]] = found
     expected = whole(audio, from_rate, to_rate)[:, first : first + samples]
-    np.testing.assert_array_equal(resample_span(chunk, bank, first, samples), expected)
+    np.testing.assert_array_equal(resample_span(excerpt, bank, first, samples), expected)
 
 
 def test_it_sounds_like_soxr() -> None:

@@ -119,7 +119,7 @@ def open_page(browser: "Browser", address: str) -> Iterator[OpenPage]:
     """Open a page in a browser context of its own; errors and foreign requests fail the test."""
     contexts, errors = [], []
 
-    def opened(query: str = "", *, place: str = "", width: int = 1280, dark: bool = False) -> "Page":
+    def opened(query: str = "", *, location: str = "", width: int = 1280, dark: bool = False) -> "Page":
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
@@ -133,7 +133,7 @@ def open_page(browser: "Browser", address: str) -> Iterator[OpenPage]:
         # The page must work without a network, and tell nobody that it is open.
         page.on("request", lambda r: None if r.url.startswith(OWN) else errors.append(f"asked for {r.url}"))
         page.on("requestfailed", lambda r: errors.append(f"{r.url}: {r.failure}") if is_failure(r) else None)
-        page.goto(query if query.startswith("http") else f"{address}/{place}?{query}")
+        page.goto(query if query.startswith("http") else f"{address}/{location}?{query}")
         return page
 
     yield opened

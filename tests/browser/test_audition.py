@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mixlab import Catalog, MixConfig, draw
+from mixlab import Catalog, MixConfig, sample_recipe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -31,11 +31,11 @@ LISTEN = """async (root) => {
 
 @pytest.fixture(scope="module")
 def busy(toy: Catalog) -> str:
-    """Query of a mix of three sources or more, with effects, and with many of its neighbours drawn by p."""
+    """Query of a mix of three sources or more, with effects, and with many of its neighbours sampled by p."""
     for index in range(200):
-        recipe = draw(toy, MixConfig(), 0, 0, index, kind="non_musical")
+        recipe = sample_recipe(toy, MixConfig(), 0, 0, index, kind="non_musical")
         if len(recipe.sources) >= 3 and all(source.effects for source in recipe.sources):
-            return f"index={index}&draw=non-musical"
+            return f"index={index}&mix_kind=non-musical"
     raise AssertionError("the catalog of tones has no such mix")
 
 
@@ -174,7 +174,7 @@ def test_a_click_seeks_and_a_drag_loops(open_page: "OpenPage", busy: str) -> Non
 def test_comparing_goes_on_at_the_same_position(open_page: "OpenPage", busy: str) -> None:
     page = open_page(busy)
     root = playing(page)
-    for name in ("Musical twin", "Dry", "This mix"):
+    for name in ("Musical counterpart", "Dry", "This mix"):
         page.get_by_role("button", name=name, exact=True).click()
         assert root.evaluate("root => root.player.playing") is True
         page.wait_for_timeout(200)
@@ -260,10 +260,10 @@ def test_a_copied_link_reopens_this_very_mix_in_a_fresh_browser(open_page: "Open
 
 
 def test_a_mix_of_more_sources_plays_after_one_of_fewer(open_page: "OpenPage", toy: Catalog) -> None:
-    sizes = {i: len(draw(toy, MixConfig(), 0, 0, i, kind="non_musical").sources) for i in range(24)}
+    sizes = {i: len(sample_recipe(toy, MixConfig(), 0, 0, i, kind="non_musical").sources) for i in range(24)}
     small, large = min(sizes, key=lambda i: sizes[i]), max(sizes, key=lambda i: sizes[i])
     assert sizes[small] < sizes[large]
-    page = open_page(f"index={small}&draw=non-musical")
+    page = open_page(f"index={small}&mix_kind=non-musical")
     root = playing(page)
     before = mix_hash(page)
     page.locator(f".strip button[data-index='{large}']").click()

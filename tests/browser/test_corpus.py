@@ -33,7 +33,7 @@ def choose_first(page: "Page") -> "Locator":
 
 
 def test_a_stem_that_is_chosen_plays_beside_its_curve(open_page: "OpenPage") -> None:
-    page = opened(open_page("show=Stems", place="corpus"))
+    page = opened(open_page("show=Stems", location="corpus"))
     assert page.get_by_test_id("stAudio").count() == 0
     player = choose_first(page)
     page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
@@ -44,7 +44,7 @@ def test_a_stem_that_is_chosen_plays_beside_its_curve(open_page: "OpenPage") -> 
 
 
 def test_an_address_reopens_the_stem_and_the_filters(open_page: "OpenPage") -> None:
-    page = opened(open_page("show=Stems&splits=train&sort=loudness", place="corpus"))
+    page = opened(open_page("show=Stems&splits=train&sort=loudness", location="corpus"))
     choose_first(page)
     page.wait_for_function("() => location.search.includes('stem=')")
     fresh = opened(open_page(page.url))
@@ -56,7 +56,7 @@ def test_an_address_reopens_the_stem_and_the_filters(open_page: "OpenPage") -> N
 
 
 def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
-    page = opened(open_page(place="corpus"))
+    page = opened(open_page(location="corpus"))
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
         page.wait_for_function("name => document.querySelector('[role=tab][aria-selected=true]')"
@@ -72,7 +72,7 @@ def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
 
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_lies_beyond_the_edge(open_page: "OpenPage", width: int) -> None:
-    page = opened(open_page(place="corpus", width=width, dark=width == 400))
+    page = opened(open_page(location="corpus", width=width, dark=width == 400))
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(700)

@@ -29,7 +29,7 @@ def folder(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two runs and a study."""
     folder = tmp_path_factory.mktemp("served")
     first = write_scored(folder / "runs" / "a", toy)
-    write_scored(folder / "runs" / "b", toy, noise=2.0, drawn=first.predictions())
+    write_scored(folder / "runs" / "b", toy, noise=2.0, sampled=first.predictions())
     made_up("p_musical", toy, folder / "studies", INSIDE, fail=("p1-seed2",), grid=(0.0, 0.4, 1.0))
     return folder
 
@@ -44,7 +44,7 @@ def address(browser: "Browser", toy: Catalog, folder: Path) -> Iterator[str]:
     "look", ["Classes", "Listen", "Tree", "Confusions", "Learning curves", "Differences"]
 )
 def test_every_view_opens_and_draws(open_page: "OpenPage", look: str) -> None:
-    page = open_page(f"run=runs/a&against=runs/b&look={look}", place="runs")
+    page = open_page(f"run=runs/a&against=runs/b&look={look}", location="runs")
     page.get_by_role("tab", name=look, selected=True).wait_for()
     chart = page.locator(CHART).first
     chart.wait_for()
@@ -55,7 +55,7 @@ def test_every_view_opens_and_draws(open_page: "OpenPage", look: str) -> None:
 
 
 def test_a_mix_is_heard_after_a_click_and_never_before(open_page: "OpenPage") -> None:
-    page = open_page(LISTEN, place="runs")
+    page = open_page(LISTEN, location="runs")
     hear = page.get_by_role("button", name=re.compile("Hear")).first
     hear.wait_for()
     assert page.locator("audio").count() == 0
@@ -68,7 +68,7 @@ def test_a_mix_is_heard_after_a_click_and_never_before(open_page: "OpenPage") ->
 
 
 def test_its_mix_opens_in_audition_and_its_sources_can_be_soloed(open_page: "OpenPage", folder: Path) -> None:
-    page = open_page(LISTEN, place="runs")
+    page = open_page(LISTEN, location="runs")
     page.get_by_role("button", name=re.compile("Hear")).first.wait_for()
     page.get_by_role("link", name="Audition").nth(1).click()  # the first one is in the navigation
     page.locator(".player [data-lane=lane0]").wait_for()
@@ -84,7 +84,7 @@ def test_its_mix_opens_in_audition_and_its_sources_can_be_soloed(open_page: "Ope
 
 
 def test_the_threshold_moves_by_keys_and_numbers_follow(open_page: "OpenPage") -> None:
-    page = open_page("run=runs/a&thresholds=one+for+all&at=0.5", place="runs")
+    page = open_page("run=runs/a&thresholds=one+for+all&at=0.5", location="runs")
     value = page.locator("[data-testid=stMetricValue]").first
     value.wait_for()
     before = value.inner_text()
@@ -101,14 +101,14 @@ def test_the_threshold_moves_by_keys_and_numbers_follow(open_page: "OpenPage") -
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_lies_beyond_the_edge(open_page: "OpenPage", width: int, dark: bool) -> None:
-    for place, query in (("runs", "run=runs/a"), ("runs", LISTEN), ("p-musical", "")):
-        page = open_page(query, place=place, width=width, dark=dark)
+    for location, query in (("runs", "run=runs/a"), ("runs", LISTEN), ("p-musical", "")):
+        page = open_page(query, location=location, width=width, dark=dark)
         page.locator(CHART).first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> None:
-    page = open_page("study=studies/p_musical", place="p-musical")
+    page = open_page("study=studies/p_musical", location="p-musical")
     page.locator(CHART).first.wait_for()
     page.get_by_text("1 point is missing").wait_for()
     command = page.get_by_text("mixlab train --config").first

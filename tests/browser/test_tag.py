@@ -92,9 +92,11 @@ def test_it_plays_and_the_map_follows_and_seeks(open_page: "OpenPage", tags_addr
     strip.click(position={"x": box["width"] * 0.25, "y": 8})
     assert root.evaluate("root => root.player.time") == pytest.approx(3.0, abs=0.1)
     # One cursor: every lane and every row of the map stands at the same place.
-    places = root.evaluate("root => [...root.querySelectorAll('.cursor')].map(c => getComputedStyle(c).left)")
-    assert len(places) == 2 + len(LABELS)
-    assert len(set(places)) == 1
+    locations = root.evaluate(
+        "root => [...root.querySelectorAll('.cursor')].map(c => getComputedStyle(c).left)"
+    )
+    assert len(locations) == 2 + len(LABELS)
+    assert len(set(locations)) == 1
     page.get_by_role("button", name="▶ Play").click()
     page.wait_for_function("(root) => root.player.time > 3.6", arg=root.element_handle())
     page.wait_for_function("(root) => root.player.levels.master > 0.1", arg=root.element_handle())
@@ -117,7 +119,7 @@ def test_moving_the_threshold_changes_the_map_while_it_plays_on(
     thumb.focus()
     page.keyboard.press("Home")
     page.wait_for_function(
-        "(root) => root.querySelectorAll('.unheard').length === 0", arg=root.element_handle()
+        "(root) => root.querySelectorAll('.undetected').length === 0", arg=root.element_handle()
     )
     thumb.focus()
     page.keyboard.press("End")
@@ -162,4 +164,4 @@ def test_every_picture_and_control_has_a_name(open_page: "OpenPage", tags_addres
     assert all(named)
     said = page.locator(".strip canvas").first.get_attribute("aria-label")
     assert said
-    assert "voice: heard for" in said
+    assert "voice: detected for" in said

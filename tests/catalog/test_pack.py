@@ -21,8 +21,8 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects import EffectsConfig
 from mixlab.mixing.loader import make_loader
-from mixlab.mixing.rendering import CatalogReader, render
-from mixlab.mixing.sampler import draw
+from mixlab.mixing.rendering import CatalogReader, render_mix
+from mixlab.mixing.sampler import sample_recipe
 from tests.toy import make_corpus
 
 SMALL = 2_000_000
@@ -61,8 +61,8 @@ def test_reading_from_the_pack_is_reading_the_file_within_its_rounding(toy: Cata
 def test_untouched_mixes_and_all_labels_agree(toy: Catalog, folder: Path) -> None:
     reader, config = open_reader(toy, 16000, 1, folder), MixConfig(effects=EffectsConfig.none())
     for index in range(12):
-        recipe = draw(toy, config, 0, 0, index)
-        one, other = render(recipe, toy, reader), render(recipe, toy)
+        recipe = sample_recipe(toy, config, 0, 0, index)
+        one, other = render_mix(recipe, toy, reader), render_mix(recipe, toy)
         np.testing.assert_allclose(one.mixture, other.mixture, atol=5 * 0.25 / 32767)
         np.testing.assert_array_equal(one.target, other.target)
         np.testing.assert_array_equal(one.mask, other.mask)
@@ -141,11 +141,11 @@ def test_the_budget_packs_what_fits_and_the_rest_is_read_from_files(toy: Catalog
     assert report.left_out == int(toy.column("drawable").sum()) - report.stems
     reader = open_reader(toy, 16000, 1, tmp_path / "pack")
     for index in range(8):
-        recipe = draw(toy, MixConfig(effects=EffectsConfig.none()), 0, 0, index)
+        recipe = sample_recipe(toy, MixConfig(effects=EffectsConfig.none()), 0, 0, index)
         np.testing.assert_allclose(
-            render(recipe, toy, reader).mixture, render(recipe, toy).mixture, atol=5 * 0.25 / 32767
+            render_mix(recipe, toy, reader).mixture, render_mix(recipe, toy).mixture, atol=5 * 0.25 / 32767
         )
-    # the corpus with fewer songs is drawn as often, so each of its stems is worth more
+    # the corpus with fewer songs is sampled as often, so each of its stems is worth more
     corpora = [key.split("/")[0] for key in Pack(tmp_path / "pack").entries]
     assert corpora.count("folder@two") > corpora.count("folder")
 
@@ -205,7 +205,7 @@ class Edited:
         assert isinstance(reader, PackReader)
         return reader
 
-    def chunk(self, reader: PackReader | CatalogReader) -> np.ndarray:
+    def excerpt(self, reader: PackReader | CatalogReader) -> np.ndarray:
         return reader.read(self.catalog.find("folder/song01/01_piano"), 0.0, 48000, 16000, 1)
 
 
@@ -218,19 +218,19 @@ def edited(tmp_path: Path) -> Edited:
 def test_a_file_that_changed_is_not_read_from_the_old_pack_and_is_packed_anew(
     edited: Edited, edit: Callable[[Path], None]
 ) -> None:
-    before = edited.chunk(edited.open())
+    before = edited.excerpt(edited.open())
     edit(edited.file)
     edited.index()
     with pytest.warns(RuntimeWarning, match=STALE):
         reader = edited.open()
     assert (reader.packed, reader.stale) == (edited.stems - 1, ("folder/song01/01_piano",))
-    now = edited.chunk(CatalogReader(edited.catalog))
-    np.testing.assert_array_equal(edited.chunk(reader), now)
+    now = edited.excerpt(CatalogReader(edited.catalog))
+    np.testing.assert_array_equal(edited.excerpt(reader), now)
     report = edited.pack()
     assert report.written >= 1
     reader = edited.open()  # without a warning
     assert reader.packed == report.stems == edited.stems
-    np.testing.assert_allclose(edited.chunk(reader), now, atol=0.25 / 32767)
+    np.testing.assert_allclose(edited.excerpt(reader), now, atol=0.25 / 32767)
     if edit is half:
         assert np.sqrt(np.mean(now**2) / np.mean(before**2)) == pytest.approx(0.5, abs=0.001)
 
@@ -243,9 +243,9 @@ def test_a_file_edited_without_indexing_again_is_neither_read_from_the_pack_nor_
     with pytest.warns(RuntimeWarning, match=STALE):
         reader = edited.open()
     assert reader.packed == edited.stems - 1
-    if edit in (half, longer):  # the others leave the levels of this chunk as they were indexed
+    if edit in (half, longer):  # the others leave the levels of this excerpt as they were indexed
         with pytest.raises(AudioError, match="has changed"):
-            edited.chunk(reader)
+            edited.excerpt(reader)
     report = edited.pack()
     assert report.stems == edited.stems - 1
     assert [text.partition(":")[0] for text in report.problems] == ["folder/song01/01_piano"]
@@ -273,7 +273,7 @@ def test_the_same_audio_in_another_container_keeps_its_entry(edited: Edited) -> 
     assert edited.open().packed == edited.stems
     assert edited.pack().written == 0
     np.testing.assert_allclose(
-        edited.chunk(edited.open()), edited.chunk(CatalogReader(edited.catalog)), atol=0.25 / 32767
+        edited.excerpt(edited.open()), edited.excerpt(CatalogReader(edited.catalog)), atol=0.25 / 32767
     )
 
 

@@ -275,7 +275,7 @@ opus-speech mp3-untagged mp3-joined-with-tags mp3-cut mp3-22050-1-CONSTANT-0.99 
 
 
 @pytest.mark.parametrize("name", ODD.split())
-def test_a_chunk_is_the_cut_of_the_whole_in_every_kind_of_file(tmp_path: Path, name: str) -> None:
+def test_an_excerpt_is_the_cut_of_the_whole_in_every_kind_of_file(tmp_path: Path, name: str) -> None:
     root = tmp_path / "corpus"
     (root / "song").mkdir(parents=True)
     path = root / "song" / f"piano.{name.partition('-')[0].replace('vorbis', 'ogg')}"

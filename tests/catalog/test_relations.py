@@ -15,8 +15,8 @@ from mixlab.catalog.splits import find_leaks
 from mixlab.corpora.base import Problem
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import EffectsConfig
-from mixlab.mixing.rendering import render
-from mixlab.mixing.sampler import draw
+from mixlab.mixing.rendering import render_mix
+from mixlab.mixing.sampler import sample_recipe
 from tests.played import played
 from tests.stamped_files import write_stamped
 from tests.stem_files import write, write_sidecar
@@ -184,7 +184,7 @@ def test_non_musical_mixes_never_hold_a_song_and_its_copy(tmp_path: Path) -> Non
     config = MixConfig(p_musical=0.0, p_single_source=0.0, duration_s=1.0, effects=EffectsConfig.none())
     songs = set()
     for index in range(60):
-        held = {source.stem.split("/")[1] for source in draw(catalog, config, 0, 0, index).sources}
+        held = {source.stem.split("/")[1] for source in sample_recipe(catalog, config, 0, 0, index).sources}
         assert not {"Song 00", "Song 00 (1)"} <= held
         songs |= held
     assert songs == set(titles)
@@ -226,10 +226,10 @@ def test_musical_mixes_hold_the_late_stem_where_it_belongs(tmp_path: Path) -> No
     config = MixConfig(
         p_musical=1.0, full=True, duration_s=20.0, sample_rate=RATE, channels=2, effects=EffectsConfig.none()
     )
-    recipe = draw(catalog, config, 0, 0, 0)
+    recipe = sample_recipe(catalog, config, 0, 0, 0)
     starts = {s.stem.split("/")[2]: s.start_s for s in recipe.sources}
     assert starts["drums"] - starts["piano"] == pytest.approx(LATE_S, abs=1e-6)
-    mix = render(recipe, catalog).mixture
+    mix = render_mix(recipe, catalog).mixture
     begin = round(-starts["drums"] * RATE)
     drums = soundfile.read(tmp_path / "audio" / "Song" / "drums.wav")[0].T
     piano = soundfile.read(tmp_path / "audio" / "Song" / "piano.wav")[0].T

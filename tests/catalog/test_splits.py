@@ -51,7 +51,7 @@ def random_songs(count: int, artists: int, seed: int) -> list[Song]:
 
 
 def song_graphs() -> st.SearchStrategy[list[Song]]:
-    # A few numbers are drawn, the songs follow from them: many drawn songs would take seconds.
+    # A few numbers are sampled, the songs follow from them: many sampled songs would take seconds.
     return st.builds(random_songs, st.integers(0, 40), st.integers(1, 60), st.integers(0, 2**32))
 
 

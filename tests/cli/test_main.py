@@ -348,7 +348,7 @@ def test_labels_hold_a_state_and_a_reason_for_every_class(toy: Catalog, tmp_path
     )
 
 
-def test_rates_count_what_is_drawn(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rates_count_what_is_sampled(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mix", str(toy.path), "--rates", "200", "--mix.p_musical", "1.0"]) == 0
     out = capsys.readouterr().out
     assert "musical             100.0 %" in out

@@ -1,4 +1,4 @@
-"""MTG-Jamendo: real tables, files by any name, the stream's order and its resume, evenly spaced chunks."""
+"""MTG-Jamendo: real tables, files by any name, the stream's order and its resume, evenly spaced excerpts."""
 
 import csv
 from pathlib import Path
@@ -10,14 +10,14 @@ import soundfile
 from mixlab.corpora.clips.mtg_jamendo import (
     JamendoConfig,
     JamendoCorpus,
-    TrackChunks,
+    TrackExcerpts,
     TrackLoader,
     TrackStream,
     even_starts,
     find_audio,
     jamendo_labels,
     open_jamendo,
-    read_chunk,
+    read_track_excerpt,
     read_tracks,
 )
 from mixlab.errors import AudioError, ConfigError, CorpusError
@@ -189,17 +189,17 @@ def test_an_unreadable_track_is_replaced_in_training_and_left_out_of_scores(tmp_
     index = next(i for i in range(6) if s.place(i, 0)[1] == 2)
     with pytest.warns(RuntimeWarning, match="is another track"):
         assert s.item(index)["attempt"] == 1
-    chunks = TrackChunks(
+    excerpts = TrackExcerpts(
         corpus.tracks["train"], corpus.labels.names, duration_s=SECONDS, sample_rate=RATE, count=3
     )
     with pytest.warns(RuntimeWarning, match=f"{broken.track} is left out"):
-        batches = list(chunks.batches(6))
+        batches = list(excerpts.batches(6))
     assert np.concatenate([b["index"] for b in batches]).tolist() == [
         k for k in (0, 1, 3, 4, 5) for _ in range(3)
     ]
 
 
-def test_chunks_are_evenly_spaced_within_the_track() -> None:
+def test_excerpts_are_evenly_spaced_within_the_track() -> None:
     for duration_s, count in ((30.0, 4), (4.0, 3), (2.0, 2), (100.0, 1)):
         starts = np.array(even_starts(duration_s, 4.0, count))
         assert (starts >= 0).all()
@@ -209,7 +209,7 @@ def test_chunks_are_evenly_spaced_within_the_track() -> None:
             assert starts[0] == pytest.approx(duration_s - 4.0 - starts[-1])
 
 
-def test_a_chunk_is_what_the_file_holds_there(tmp_path: Path) -> None:
+def test_an_excerpt_is_what_the_file_holds_there(tmp_path: Path) -> None:
     """Decoded from MP3 in mid-file: a tone keeps its frequency, silence stays silent."""
     make_jamendo(tmp_path)
     corpus = open_jamendo(tmp_path)
@@ -217,8 +217,8 @@ def test_a_chunk_is_what_the_file_holds_there(tmp_path: Path) -> None:
     assert track.audio is not None
     assert track.audio.name.endswith(".low.mp3")
     audio, rate = soundfile.read(track.audio, dtype="float32")
-    chunks = TrackChunks([track], corpus.labels.names, duration_s=SECONDS, sample_rate=rate, count=1)
-    (batch,) = chunks.batches(1)
+    excerpts = TrackExcerpts([track], corpus.labels.names, duration_s=SECONDS, sample_rate=rate, count=1)
+    (batch,) = excerpts.batches(1)
     start = round((len(audio) / rate - SECONDS) / 2 * rate)
     expected = audio[start : start + round(SECONDS * rate)]
     np.testing.assert_allclose(batch["audio"][0, 0], expected, atol=1e-3)
@@ -229,7 +229,7 @@ def test_a_chunk_is_what_the_file_holds_there(tmp_path: Path) -> None:
     [
         ({"subset": "top100"}, "jamendo.subset: expected one of top50tags"),
         ({"split": 5}, "jamendo.split: expected 0 to 4"),
-        ({"eval_chunks": 0}, "jamendo.eval_chunks"),
+        ({"eval_excerpts": 0}, "jamendo.eval_excerpts"),
         ({"duration_s": 0.0}, "jamendo.duration_s"),
     ],
 )
@@ -252,10 +252,10 @@ def test_a_track_that_stands_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [100.0, 1e20])
-def test_a_chunk_with_corrupt_samples_is_refused(tmp_path: Path, value: float) -> None:
+def test_an_excerpt_with_corrupt_samples_is_refused(tmp_path: Path, value: float) -> None:
     audio = np.full(16000, 0.1)
     audio[8000] = value
     soundfile.write(tmp_path / "x.wav", audio, 16000, subtype="FLOAT")
-    assert read_chunk(tmp_path / "x.wav", 0.6, 4000, 16000).shape == (1, 4000)
+    assert read_track_excerpt(tmp_path / "x.wav", 0.6, 4000, 16000).shape == (1, 4000)
     with pytest.raises(AudioError, match=r"Expected samples up to 30 dBFS in .*x\.wav"):
-        read_chunk(tmp_path / "x.wav", 0.4, 4000, 16000)
+        read_track_excerpt(tmp_path / "x.wav", 0.4, 4000, 16000)

@@ -186,7 +186,7 @@ def test_a_table_of_the_users_own_is_read_as_it_is(built: tuple[Catalog, BuildRe
         ("Rates/synth.wav", "unsupported"),
     ],
 )
-def test_what_is_no_sound_is_named_and_not_drawn(
+def test_what_is_no_sound_is_named_and_not_sampled(
     built: tuple[Catalog, BuildReport], path: str, kind: str
 ) -> None:
     assert not at(built[0], "folder@songs", path)["drawable"]

@@ -1,4 +1,4 @@
-"""Real audio and metadata through the whole path: index, draw, render, labels. Skips without it."""
+"""Real audio and metadata through the whole path: index, sample, render, labels. Skips without it."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from mixlab.catalog.build import build_catalog
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import EffectsConfig
-from mixlab.mixing.rendering import Mix, render
-from mixlab.mixing.sampler import draw
+from mixlab.mixing.rendering import Mix, render_mix
+from mixlab.mixing.sampler import sample_recipe
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def full_mix(catalog: Catalog, song: str) -> Mix:
         if split not in set(catalog.column("split")[catalog.column("drawable")]):
             continue
         for index in range(60):
-            recipe = draw(catalog, config, 0, 0, index, split=split)
+            recipe = sample_recipe(catalog, config, 0, 0, index, split=split)
             if f"/{song}/" in recipe.sources[0].stem:
-                mix = render(recipe, catalog)
+                mix = render_mix(recipe, catalog)
                 if all(source.state == "present" for source in mix.sources):
                     return mix
     raise AssertionError(f"no position of {song} at which all stems sound")

@@ -174,20 +174,20 @@ def every_chart() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", list(every_chart()))
-def test_every_chart_is_drawn_the_same_each_time(name: str) -> None:
+def test_every_chart_is_resampled_the_same_each_time(name: str) -> None:
     pytest.importorskip("vl_convert")
-    drawn = [
+    resampled = [
         files(figure([panel(every_chart()[name], width=200)], "A title", "below", note="a note"))
         for _ in "ab"
     ]
-    assert drawn[0] == drawn[1]
-    assert drawn[0]["png"].startswith(b"\x89PNG")
-    svg = drawn[0]["svg"].decode()
+    assert resampled[0] == resampled[1]
+    assert resampled[0]["png"].startswith(b"\x89PNG")
+    svg = resampled[0]["svg"].decode()
     assert all(f">{text}<" in svg for text in ("A title", "below", "a note"))
 
 
 def test_a_figure_draws_more_rows_than_altair_allows_by_default() -> None:
     pytest.importorskip("vl_convert")
     many = pd.DataFrame([{"row": "voice", "start": n, "end": n + 1, "score": 0.5} for n in range(6000)])
-    drawn = files(figure([panel(timeline(many, many[:1], ["voice"], 6000.0), width=100)], "long"))
-    assert drawn["png"].startswith(b"\x89PNG")
+    resampled = files(figure([panel(timeline(many, many[:1], ["voice"], 6000.0), width=100)], "long"))
+    assert resampled["png"].startswith(b"\x89PNG")

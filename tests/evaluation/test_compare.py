@@ -25,13 +25,13 @@ def predictions(noise: float, seed: int = 1, songs: int = 20) -> Predictions:
     rng = np.random.default_rng(0)
     targets = (rng.random((N, 4)) < [0.5, 0.2, 0.4, 0.3]).astype(np.float32)
     mask = rng.random((N, 4)) < 0.9
-    heard = targets + noise * np.random.default_rng(seed).standard_normal((N, 4))
+    logits = targets + noise * np.random.default_rng(seed).standard_normal((N, 4))
     return Predictions(
         labels=NAMES,
         split=np.array(["validation", "test"] * (N // 2), dtype=object),
         index=np.arange(N) // 2,
         group=np.array([f"corpus/song{i // 2 % songs}" for i in range(N)], dtype=object),
-        scores=(1 / (1 + np.exp(-heard))).astype(np.float32),
+        scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         mask=mask,
         recipes=np.array(

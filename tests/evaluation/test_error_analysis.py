@@ -15,7 +15,7 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.ranking import ranking_of
 from mixlab.evaluation.thresholding import decide_at, paired_f1, split_table
 from mixlab.studies import StudyFolder
-from mixlab.studies.curves import axes_of, class_effects, points_of, study_status, unfilled
+from mixlab.studies.curves import axes_of, class_effects, points_of, study_status, unfinished_trials
 from mixlab.studies.locations import RUN, STUDY, find_folders
 from mixlab.studies.results import load_results
 from mixlab.utils.plain import plain
@@ -30,14 +30,14 @@ def predictions(seed: int = 0, noise: float = 1.0) -> Predictions:
     """Of 40 songs, some cells unknown, no theremin anywhere in the test mixes."""
     rng = np.random.default_rng(0)
     targets = (rng.random((N, 5)) < [0.5, 0.4, 0.3, 0.06, 0.0]).astype(np.float32)
-    heard = 3 * targets - 1.5 + noise * np.random.default_rng([seed, 5]).standard_normal((N, 5))
+    logits = 3 * targets - 1.5 + noise * np.random.default_rng([seed, 5]).standard_normal((N, 5))
     return Predictions(
         labels=LABELS,
         split=np.array(["validation", "test"] * (N // 2), dtype=object),
         index=np.arange(N) // 2,
         group=np.array([f"corpus/song{i % 40}" for i in rng.permutation(N)], dtype=object),
         # Rounded, so that scores tie.
-        scores=np.round(1 / (1 + np.exp(-heard)), 2).astype(np.float32),
+        scores=np.round(1 / (1 + np.exp(-logits)), 2).astype(np.float32),
         targets=targets,
         mask=rng.random((N, 5)) < 0.9,
         recipes=np.array([f'{{"index": {i // 2}}}' for i in range(N)], dtype=object),
@@ -121,7 +121,7 @@ def test_ranking_scores_are_read_from_the_report_of_these_very_predictions() -> 
     assert (read.reported, computed.reported) == (True, False)
     np.testing.assert_allclose(read.ap, computed.ap)
     np.testing.assert_allclose(read.auc, computed.auc)
-    np.testing.assert_allclose(read.prior_f1, computed.prior_f1)
+    np.testing.assert_allclose(read.chance_f1, computed.chance_f1)
     assert same(read.macro_ap, computed.macro_ap)
     assert read.ap_interval == scored.macro.average_precision_interval
     assert computed.ap_interval is None
@@ -193,7 +193,7 @@ def test_confusions_count_mixes_in_which_both_happen() -> None:
     assert excess == sorted(excess, reverse=True)
 
 
-def test_the_tree_is_drawn_without_overlap() -> None:
+def test_the_tree_is_resampled_without_overlap() -> None:
     boxes = {box.column: box for box in tree_boxes((None, 0, 0, None, 1, 1))}
     assert sorted(boxes) == list(range(6))
     for child, parent in ((1, 0), (2, 0), (4, 1), (5, 1)):
@@ -236,11 +236,11 @@ def test_points_hold_the_means_over_seeds(study: StudyFolder) -> None:
     points = points_of(results, axis, "average_precision")
     assert [(p.x, p.line, p.estimate.n_seeds) for p in points] == [(0.0, "", 3), (0.4, "", 3), (1.0, "", 2)]
     assert points[2].estimate.missing == 1
-    for point, cell in zip(points, results.cells, strict=True):
-        values = [run.values["average_precision"] for run in cell.test.runs.values()]
+    for point, condition in zip(points, results.conditions, strict=True):
+        values = [run.values["average_precision"] for run in condition.test.runs.values()]
         assert point.estimate.value == pytest.approx(np.mean(values))
     voice = points_of(results, axis, "f1", 0, split="validation")
-    assert voice[1].estimate == results.cells[1].validation.of("f1", 0)
+    assert voice[1].estimate == results.conditions[1].validation.of("f1", 0)
 
 
 def test_what_matters_most_comes_first_and_undefined_last(study: StudyFolder) -> None:
@@ -259,25 +259,27 @@ def test_what_matters_most_comes_first_and_undefined_last(study: StudyFolder) ->
     assert first.span == pytest.approx(max(e.value for e in estimates) - min(e.value for e in estimates))
 
 
-def test_a_second_axis_gives_lines_and_no_axis_gives_cells(study: StudyFolder) -> None:
+def test_a_second_axis_gives_lines_and_no_axis_gives_conditions(study: StudyFolder) -> None:
     results = load_results(study, n_resamples=0)
-    cells = tuple(
-        replace(c, cell=replace(c.cell, values={**c.cell.values, "mix.max_sources": 3 + n % 2}))
-        for n, c in enumerate(results.cells)
+    conditions = tuple(
+        replace(
+            c, condition=replace(c.condition, values={**c.condition.values, "mix.max_sources": 3 + n % 2})
+        )
+        for n, c in enumerate(results.conditions)
     )
-    two = replace(results, cells=cells, vary={**results.vary, "mix.max_sources": (3, 4)})
+    two = replace(results, conditions=conditions, vary={**results.vary, "mix.max_sources": (3, 4)})
     assert [axis.title for axis in axes_of(two)] == ["p_musical", "max_sources"]
     points = points_of(two, axes_of(two)[0], "f1")
     assert [p.line for p in points] == ["max_sources=3", "max_sources=4", "max_sources=3"]
     (axis,) = axes_of(replace(results, vary={}))
-    assert [p.x for p in points_of(results, axis, "f1")] == [c.cell.label for c in results.cells]
+    assert [p.x for p in points_of(results, axis, "f1")] == [c.condition.label for c in results.conditions]
 
 
 def test_the_status_names_what_fills_the_grid(study: StudyFolder, tmp_path: Path) -> None:
     status = study_status(study)
     assert len(status.done) == 8
     assert status.counts == {"done": 8, "failed": 1}
-    (missing,) = unfilled(status)
+    (missing,) = unfinished_trials(status)
     assert (missing.name, missing.error) == ("p1-seed2", "it was told to fail")
     assert missing.command == f"mixlab train --config {study.plan_path('p1-seed2')}"
     assert not status.at_work

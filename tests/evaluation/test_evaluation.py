@@ -40,7 +40,7 @@ def data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def report(scores, targets, mask, **kwargs) -> ev.SplitScores:
     settings_ = {
         "thresholds": ev.fit_thresholds(scores, targets, mask),
-        "prior": ev.prior_probabilities(targets, mask),
+        "prevalence": ev.class_prevalence(targets, mask),
         "groups": [f"song{i % 20}" for i in range(len(scores))],
         "parents": PARENTS,
         "n_resamples": 50,
@@ -103,12 +103,12 @@ def test_masked_scores_change_nothing(data, rng: np.random.Generator) -> None:
     mask = rng.random((N, C)) < 0.7
     other = np.where(mask, scores, rng.random((N, C)))
     first = report(scores, targets, mask)
-    assert first.coherence is not None
-    assert 0 < first.coherence.pairs < N
-    # Made coherent, a class answers for its descendants also where their targets are unknown.
+    assert first.consistency is not None
+    assert 0 < first.consistency.pairs < N
+    # Made hierarchy-consistent, a class answers for its descendants also where their targets are unknown.
     second = report(other, targets, mask)
-    assert not same(first.coherent, second.coherent)
-    assert same(replace(first, coherent=None), replace(second, coherent=None))
+    assert not same(first.consistent, second.consistent)
+    assert same(replace(first, consistent=None), replace(second, consistent=None))
 
 
 def test_thresholds_reach_the_best_f1_there_is(data) -> None:
@@ -164,7 +164,7 @@ def test_class_without_positives_is_undefined_counted_and_left_out(data) -> None
         brass.f1,
         brass.average_precision,
         brass.roc_auc,
-        brass.prior_f1,
+        brass.chance_f1,
     ):
         assert math.isnan(value)
     assert (
@@ -201,17 +201,17 @@ def test_prior_baseline_by_hand() -> None:
     mask = np.ones((10, 4), bool)
     full = report(np.full((10, 4), 0.5), targets, mask)
     for k, p in zip(full.classes, (0.3, 0.5, 0.1, 0.8), strict=True):
-        assert k.prior_f1 == pytest.approx(2 * p / (1 + p))
-        assert k.prior_average_precision == pytest.approx(p)
-        assert k.prior == pytest.approx((10 * p + 1) / 12)
-    assert full.prior_macro.roc_auc == pytest.approx(0.5)
+        assert k.chance_f1 == pytest.approx(2 * p / (1 + p))
+        assert k.chance_average_precision == pytest.approx(p)
+        assert k.validation_prevalence == pytest.approx((10 * p + 1) / 12)
+    assert full.chance_macro.roc_auc == pytest.approx(0.5)
     expected = np.mean(
         [
             -(p * np.log((10 * p + 1) / 12) + (1 - p) * np.log(1 - (10 * p + 1) / 12))
             for p in (0.3, 0.5, 0.1, 0.8)
         ]
     )
-    assert full.prior_loss == pytest.approx(expected)
+    assert full.chance_loss == pytest.approx(expected)
 
 
 def test_hierarchical_scores_by_hand() -> None:
@@ -233,14 +233,14 @@ def test_closure_climbs_several_levels() -> None:
     assert closed.tolist() == [[True, True, True]]
 
 
-def test_coherence_by_hand() -> None:
+def test_consistency_by_hand() -> None:
     scores = np.array([[0.9, 0, 0.95, 0], [0.9, 0, 0.1, 0], [0.2, 0, 0.7, 0], [0.5, 0, 0.5, 0]])
     mask = np.ones((4, 4), bool)
-    c = ev.coherence(scores, scores > 0.6, mask, PARENTS)
+    c = ev.consistency(scores, scores > 0.6, mask, PARENTS)
     assert (c.pairs, c.score_violations, c.decision_violations) == (4, 0.5, 0.25)
-    assert ev.coherence(scores, scores > 0.6, mask, (None,) * 4).pairs == 0
+    assert ev.consistency(scores, scores > 0.6, mask, (None,) * 4).pairs == 0
     mask[0, 2] = mask[1, 0] = False
-    c = ev.coherence(scores, scores > 0.6, mask, PARENTS)
+    c = ev.consistency(scores, scores > 0.6, mask, PARENTS)
     assert (c.pairs, c.score_violations, c.decision_violations) == (2, 0.5, 0.5)
 
 
@@ -328,7 +328,7 @@ def scored_with_a_rare_class(rare_songs: int) -> tuple[ev.SplitScores, np.ndarra
         targets,
         np.ones((8, 2), bool),
         thresholds=ev.Thresholds(np.full(2, 0.5), np.ones(2, bool)),
-        prior=[0.5, 0.5],
+        prevalence=[0.5, 0.5],
         groups=groups,
         n_resamples=400,
     )
@@ -403,13 +403,13 @@ def test_levels_are_means_over_their_classes(data) -> None:
         assert level.n_classes == len(classes)
         assert level.macro.f1 == pytest.approx(np.mean([k.f1 for k in classes]))
         assert level.macro.average_precision == pytest.approx(np.mean([k.average_precision for k in classes]))
-        assert level.prior_macro.f1 == pytest.approx(np.mean([k.prior_f1 for k in classes]))
+        assert level.chance_macro.f1 == pytest.approx(np.mean([k.chance_f1 for k in classes]))
         assert level.oracle_f1 == pytest.approx(np.mean([k.oracle_f1 for k in classes]))
         assert level.calibration.brier == pytest.approx(np.mean([k.brier for k in classes]))
     assert instruments.macro.average_precision_interval == full.classes[2].average_precision_interval
     flat = report(*data, parents=(None,) * C)
     assert flat.levels == ()
-    assert flat.coherent is None
+    assert flat.consistent is None
 
 
 def test_an_undefined_class_is_left_out_of_its_level_only(data) -> None:
@@ -420,24 +420,24 @@ def test_an_undefined_class_is_left_out_of_its_level_only(data) -> None:
     assert (families.macro.f1_undefined, instruments.macro.f1_undefined) == (1, 0)
 
 
-def test_made_coherent_nothing_contradicts_the_tree(data) -> None:
+def test_made_consistent_nothing_contradicts_the_tree(data) -> None:
     full = report(*data)
-    assert full.coherence is not None
-    assert full.coherent is not None
-    assert full.coherence.score_violations > 0
-    assert full.coherent.coherence.pairs == full.coherence.pairs
-    assert full.coherent.coherence.score_violations == 0
-    assert full.coherent.coherence.decision_violations == 0
+    assert full.consistency is not None
+    assert full.consistent is not None
+    assert full.consistency.score_violations > 0
+    assert full.consistent.consistency.pairs == full.consistency.pairs
+    assert full.consistent.consistency.score_violations == 0
+    assert full.consistent.consistency.decision_violations == 0
     scores, targets, mask = data
     lifted = scores.copy()
     lifted[:, 0] = np.maximum(scores[:, 0], scores[:, 2])
     again = report(lifted, targets, mask, thresholds=ev.fit_thresholds(*data))
-    assert full.coherent.macro.average_precision == pytest.approx(again.macro.average_precision)
-    fitted = ev.coherent_thresholds(scores, targets, mask, PARENTS)
+    assert full.consistent.macro.average_precision == pytest.approx(again.macro.average_precision)
+    fitted = ev.consistent_thresholds(scores, targets, mask, PARENTS)
     direct = report(lifted, targets, mask, thresholds=fitted)
-    full = report(scores, targets, mask, coherent=fitted)
-    assert full.coherent.macro.average_precision_interval == direct.macro.average_precision_interval
-    assert full.coherent.macro.roc_auc_interval == direct.macro.roc_auc_interval
+    full = report(scores, targets, mask, consistent=fitted)
+    assert full.consistent.macro.average_precision_interval == direct.macro.average_precision_interval
+    assert full.consistent.macro.roc_auc_interval == direct.macro.roc_auc_interval
     np.testing.assert_array_equal(fitted.values, ev.fit_thresholds(lifted, targets, mask).values)
 
 
@@ -472,10 +472,10 @@ def test_calibration_of_the_prior_and_of_the_unknown(data) -> None:
     scores, targets, mask = data
     mask = mask.copy()
     mask[:, 3] = False
-    full = report(scores, targets, mask, prior=[0.5, 0.5, 0.5, 0.5])
+    full = report(scores, targets, mask, prevalence=[0.5, 0.5, 0.5, 0.5])
     share = targets[:, 1].mean()
-    assert full.classes[1].prior_ece == pytest.approx(abs(share - 0.5))
-    assert full.classes[1].prior_brier == pytest.approx(0.25)
+    assert full.classes[1].chance_ece == pytest.approx(abs(share - 0.5))
+    assert full.classes[1].chance_brier == pytest.approx(0.25)
     assert math.isnan(full.classes[3].ece)
     assert full.calibration is not None
     assert full.calibration.undefined == 1
@@ -507,14 +507,14 @@ def test_all_splits_are_scored_with_what_validation_fitted(data) -> None:
         targets[half:],
         mask[half:],
         thresholds=thresholds,
-        prior=ev.prior_probabilities(*validation[1:]),
+        prevalence=ev.class_prevalence(*validation[1:]),
         groups=[f"song{i % 20}" for i in range(half, N)],
-        coherent=ev.coherent_thresholds(*validation, PARENTS),
+        consistent=ev.consistent_thresholds(*validation, PARENTS),
     )
     assert same(scored.splits["test"], expected)
     card = scored.card()
     assert card["thresholds"] == dict(zip(NAMES, thresholds.values.tolist(), strict=True))
-    assert set(card["coherent_thresholds"]) == set(NAMES)
+    assert set(card["consistent_thresholds"]) == set(NAMES)
     flat = ev.score_splits(predictions, (None,) * C, n_resamples=0)
-    assert flat.coherent is None
-    assert flat.card()["coherent_thresholds"] == flat.card()["thresholds"]
+    assert flat.consistent is None
+    assert flat.card()["consistent_thresholds"] == flat.card()["thresholds"]

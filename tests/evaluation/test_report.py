@@ -27,7 +27,7 @@ def full(rng: np.random.Generator) -> ev.SplitScores:
         targets,
         mask,
         thresholds=ev.fit_thresholds(scores, targets, mask),
-        prior=ev.prior_probabilities(targets, mask),
+        prevalence=ev.class_prevalence(targets, mask),
         groups=[f"song{i % 20}" for i in range(N)],
         parents=LABELS.parents(load_taxonomy()),
         n_resamples=30,
@@ -59,7 +59,7 @@ def test_both_tables_hold_every_class_and_every_average(full: ev.SplitScores) ->
     assert cells["oracle F1"] == f"{k.oracle_f1:.3f}"
     cells = dict(zip(ranking.header, ranking.rows[3], strict=True))
     assert cells["ECE"] == f"{k.ece:.3f}"
-    assert cells["prior Brier"] == f"{k.prior_brier:.3f}"
+    assert cells["chance Brier"] == f"{k.chance_brier:.3f}"
 
 
 def test_the_text_fits_into_100_columns(full: ev.SplitScores) -> None:
@@ -78,15 +78,15 @@ def test_markdown_says_the_same(full: ev.SplitScores) -> None:
         assert f"- {line}" in text
 
 
-def test_the_notes_name_the_oracle_and_the_coherent_scores(full: ev.SplitScores) -> None:
+def test_the_notes_name_the_oracle_and_the_consistent_scores(full: ev.SplitScores) -> None:
     notes = " ".join(summary_lines(full))
     assert "these test targets like best: an upper bound, not a result" in notes
-    assert f"macro F1 {full.coherent.macro.f1:.3f}" in notes
+    assert f"macro F1 {full.consistent.macro.f1:.3f}" in notes
     assert "contradictions 0.0 % and 0.0 %" in notes
 
 
 def test_a_report_of_an_older_release_is_still_shown(full: ev.SplitScores) -> None:
-    old = replace(full, oracle_f1=float("nan"), calibration=None, levels=(), coherent=None)
+    old = replace(full, oracle_f1=float("nan"), calibration=None, levels=(), consistent=None)
     for text in (format_text(old), format_markdown(old)):
         assert "nan" not in text
         assert "None" not in text
@@ -95,9 +95,9 @@ def test_a_report_of_an_older_release_is_still_shown(full: ev.SplitScores) -> No
 def test_a_report_is_json_and_keeps_what_older_readers_know(full: ev.SplitScores) -> None:
     data = json.loads(json.dumps(plain(asdict(full)), allow_nan=False))
     known_before = {
-        *("split", "n_items", "n_groups", "n_resamples", "loss", "classes", "macro", "micro", "prior_loss"),
-        *("prior_macro", "prior_micro", "hierarchical", "coherence"),
+        *("split", "n_items", "n_groups", "n_resamples", "loss", "classes", "macro", "micro", "chance_loss"),
+        *("chance_macro", "chance_micro", "hierarchical", "consistency"),
     }
     assert known_before <= set(data)
-    assert {"f1", "f1_interval", "threshold", "prior_average_precision"} <= set(data["classes"][0])
+    assert {"f1", "f1_interval", "threshold", "chance_average_precision"} <= set(data["classes"][0])
     assert [level["name"] for level in data["levels"]] == ["families", "instruments"]

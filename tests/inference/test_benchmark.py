@@ -1,4 +1,4 @@
-"""Outside tests: which output scores which class, what the corpora's trees say, and what is never counted."""
+"""External test sets: which output scores which class, and what is never counted."""
 
 import json
 import shutil
@@ -122,11 +122,11 @@ def test_aligned_scores_reach_one_half_at_their_thresholds(rng: np.random.Genera
 def test_windows_cover_a_clip_and_stay_within_it(samples: int) -> None:
     window = min(samples, 100)
     starts = window_starts(samples, window, 0)
-    heard = np.zeros(samples, bool)
+    seen = np.zeros(samples, bool)
     for start in starts:
         assert 0 <= start <= samples - window
-        heard[start : start + window] = True
-    assert heard.all()
+        seen[start : start + window] = True
+    assert seen.all()
     assert starts == sorted(set(starts))
     assert len(window_starts(samples, window, 4)) == 4
 
@@ -345,7 +345,7 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path: Path, run: Run) -> None:
     import torch
 
     from mixlab.audio.io import read_span
-    from mixlab.taxonomy.hierarchy import ancestry_from_parents, coherent_max
+    from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 
     make_irmas(tmp_path)
     clips, tagger = load_irmas(tmp_path), Tagger.load(run, device="cpu")
@@ -355,7 +355,7 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path: Path, run: Run) -> None:
     windows = np.stack([audio[:, start : start + RATE] for start in (0, 8000, 11200)])
     with torch.inference_mode():
         own = torch.sigmoid(tagger.model(torch.from_numpy(windows))).numpy()
-    expected = coherent_max(own, ancestry_from_parents(tagger.parents)).mean(axis=0)
+    expected = consistent_max(own, ancestry_from_parents(tagger.parents)).mean(axis=0)
     np.testing.assert_allclose(scores[0], expected, atol=1e-5)
 
 
@@ -427,7 +427,7 @@ def test_a_report_counts_only_what_can_be_said(tmp_path: Path, run: Run) -> None
     assert report.not_evaluable == ()
     for table in report.tables.values():
         for k in table.classes:
-            assert k.prior_average_precision == pytest.approx(k.support / k.known)
+            assert k.chance_average_precision == pytest.approx(k.support / k.known)
 
 
 def test_masked_cells_change_nothing(tmp_path: Path, run: Run) -> None:
@@ -453,30 +453,30 @@ def test_the_command_writes_into_the_run(tmp_path: Path, capsys: pytest.CaptureF
         assert main(["evaluate-on", name, *arguments, "--device", "cpu"]) == 0
         text = capsys.readouterr().out
         assert f"{name} test:" in text
-        assert "prior F1" in text
-        stored = json.loads((run.path / "outside" / f"{name}-test.json").read_text())
+        assert "chance F1" in text
+        stored = json.loads((run.path / "external" / f"{name}-test.json").read_text())
         assert stored["n_clips"] >= 2
         assert {m["kind"] for m in stored["matches"]} >= {"exact", "family"}
-        assert (run.path / "outside" / f"{name}-test.md").read_text().startswith(f"# {name} test")
+        assert (run.path / "external" / f"{name}-test.md").read_text().startswith(f"# {name} test")
     assert "and 25 more" in text
     assert main(["evaluate-on", "irmas", "--run", str(run.path)]) == 2
     assert "--root FOLDER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("command", "split", "part", "heard"),
+    ("command", "split", "part", "seen"),
     [("pretrain", 0, "test", False), ("pretrain", 1, "test", True), ("pretrain", 0, "train", True),
      ("train", 0, "train", False)],
 )  # fmt: skip
 def test_tracks_that_a_run_was_pretrained_on_are_not_scored(
-    tmp_path: Path, command: str, split: int, part: str, heard: bool
+    tmp_path: Path, command: str, split: int, part: str, seen: bool
 ) -> None:
     make_jamendo(tmp_path / "jamendo")
     run = make_run(tmp_path / "run", "jamendo50")
     run.update(command=command)
     run.write_config({"root": "none", "jamendo": {"split": split}})
     clips = load_benchmark("jamendo", tmp_path / "jamendo", part)
-    if heard:
+    if seen:
         with pytest.raises(
             ConfigError, match=rf"pretrained on split {split} of MTG-Jamendo.*mixlab evaluate"
         ):
@@ -486,19 +486,19 @@ def test_tracks_that_a_run_was_pretrained_on_are_not_scored(
 
 
 @pytest.mark.parametrize(
-    ("start", "part", "heard"),
+    ("start", "part", "seen"),
     [({"jamendo_split": 3}, "test", True), ({"jamendo_split": 0}, "test", False),
      ({"jamendo_split": 0}, "train", True), ({"started_from": {"jamendo_split": 2}}, "test", True)],
 )  # fmt: skip
 def test_nor_are_tracks_that_its_first_weights_were_trained_on(
-    tmp_path: Path, start: dict[str, object], part: str, heard: bool
+    tmp_path: Path, start: dict[str, object], part: str, seen: bool
 ) -> None:
     make_jamendo(tmp_path / "jamendo")
     run = make_run(tmp_path / "run", "jamendo50")
     path = run.path / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "pretrained_file": start}))
     clips = load_benchmark("jamendo", tmp_path / "jamendo", part)
-    if heard:
+    if seen:
         with pytest.raises(ConfigError, match="was pretrained on split"):
             evaluate_on(run, clips, device="cpu", n_resamples=0)
     else:

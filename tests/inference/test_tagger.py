@@ -133,12 +133,12 @@ def test_spans_are_where_the_classes_sound(tagger: Tagger, song: Path) -> None:
     assert silent == pytest.approx((10, 14), abs=0.51)
 
 
-def test_scores_and_decisions_are_coherent(tagger: Tagger, song: Path) -> None:
+def test_scores_and_decisions_are_consistent(tagger: Tagger, song: Path) -> None:
     tags = tagger.tag(song)
     np.testing.assert_array_equal(tags.scores[:, 0], tags.scores[:, :2].max(axis=1))
-    assert (tags.active[:, 0] >= tags.active[:, 1]).all()
+    assert (tags.detected[:, 0] >= tags.detected[:, 1]).all()
     # The family's own threshold is out of reach for some moments in which the instrument is heard.
-    assert ((tags.scores[:, 0] < 0.9) & tags.active[:, 0]).any()
+    assert ((tags.scores[:, 0] < 0.9) & tags.detected[:, 0]).any()
 
 
 def test_mean_and_max_are_over_what_sounds(tagger: Tagger, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_silence_has_no_tags_whatever_the_model_says(tagger: Tagger, tmp_path: P
     noise = 1e-4 * np.random.default_rng(0).standard_normal(5 * RATE)  # -80 dBFS
     tags = tagger.tag(write(tmp_path / "quiet.wav", noise))
     assert tags.tags == ()
-    assert not tags.active.any()
+    assert not tags.detected.any()
     assert np.isnan(tags.mean).all()
     assert "nothing sounds: the whole file is below -60 dBFS" in format_table(tags)
     data = json.loads(tags_as_json(tags))
@@ -282,9 +282,9 @@ def test_thresholds_decide_what_is_heard(tags: FileTags) -> None:
     assert tags.tags
     # The first instrument is heard wherever anything sounds, and its family with it.
     assert set(every.tags) == {"family", "low"}
-    np.testing.assert_array_equal(every.active[:, 1], tags.sounding)
+    np.testing.assert_array_equal(every.detected[:, 1], tags.sounding)
     np.testing.assert_array_equal(every.scores, tags.scores)
-    lower = [tags.with_thresholds(at).active.sum() for at in (0.9, 0.6, 0.3, 0.0)]
+    lower = [tags.with_thresholds(at).detected.sum() for at in (0.9, 0.6, 0.3, 0.0)]
     assert lower == sorted(lower)
     with pytest.raises(ConfigError, match=r"Expected one threshold or 3, got shape \(2,\)"):
         tags.with_thresholds([0.1, 0.2])
@@ -292,16 +292,16 @@ def test_thresholds_decide_what_is_heard(tags: FileTags) -> None:
 
 def test_rows_follow_the_tree_and_agree_with_the_tags(tags: FileTags) -> None:
     rows = class_rows(tags)
-    assert [(row.name, row.depth, row.place) for row in rows] == [
+    assert [(row.name, row.depth, row.column) for row in rows] == [
         ("family", 0, 0),
         ("low", 1, 1),
         ("high", 0, 2),
     ]
-    assert {row.name for row in rows if row.heard} == set(tags.tags)
+    assert {row.name for row in rows if row.detected} == set(tags.tags)
     for row in rows:
         assert row.spans == tags.spans()[row.name]
         assert row.seconds == pytest.approx(sum(end - start for start, end in row.spans))
-        assert row.mean == pytest.approx(tags.mean[row.place], abs=1e-5)
+        assert row.mean == pytest.approx(tags.mean[row.column], abs=1e-5)
     moved = replace(tags, labels=("low", "high", "family"), parents=(2, None, None))
     assert [row.name for row in class_rows(moved)] == ["high", "family", "low"]
 
@@ -375,7 +375,7 @@ def test_a_run_is_loaded_with_its_thresholds(run: Run, tmp_path: Path) -> None:
     tagger = Tagger.load(run.path, device="cpu")
     assert tagger.labels == tuple(run.info["labels"]["outputs"])
     assert (tagger.sample_rate, tagger.window_s, tagger.fitted) == (RATE, 0.5, True)
-    assert dict(zip(tagger.labels, tagger.thresholds, strict=True)) == run.card["coherent_thresholds"]
+    assert dict(zip(tagger.labels, tagger.thresholds, strict=True)) == run.card["consistent_thresholds"]
     path = write(tmp_path / "x.wav", tone(440, 3))
     tags = tag_file(path, run, hop_s=0.25)
     np.testing.assert_array_equal(tags.scores, tagger.tag(path, hop_s=0.25).scores)
@@ -384,7 +384,7 @@ def test_a_run_is_loaded_with_its_thresholds(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_unscored_run_has_thresholds_of_a_half(run: Run, tmp_path: Path) -> None:
-    card = {k: v for k, v in run.card.items() if k not in ("thresholds", "coherent_thresholds")}
+    card = {k: v for k, v in run.card.items() if k not in ("thresholds", "consistent_thresholds")}
     bare = Run.create(tmp_path / "bare", {}, {})
     bare.write_model(run.read_model()[0], card)
     tagger = Tagger.load(bare)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mixlab import Catalog, MixConfig, MixDataset, draw, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, make_loader, sample_recipe
 from mixlab.catalog.build import build_catalog
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError, OutOfRangeError
 from tests.toy import BrokenReader, make_corpus
@@ -227,7 +227,7 @@ def test_bad_sizes_are_refused(toy: Catalog, changes: dict[str, object], message
 
 @pytest.mark.parametrize("config", [{"duration_s": 1.0}, "train", "config.yaml", MixConfig, {}, 0])
 def test_what_is_no_configuration_is_refused(toy: Catalog, config: Any) -> None:
-    for make in (lambda: MixDataset(toy, config), lambda: draw(toy, config, 0, 0, 0)):
+    for make in (lambda: MixDataset(toy, config), lambda: sample_recipe(toy, config, 0, 0, 0)):
         with pytest.raises(ConfigError, match=r"config: expected a MixConfig, such as .*, found"):
             make()
 
@@ -303,23 +303,23 @@ def test_a_file_lost_during_training_costs_its_items_and_nothing_else(tmp_path: 
     catalog.audio_path(catalog.find(lost)).write_bytes(b"")
     hit = [i for i in range(12) if lost in {source.stem for source in data.recipe(i).sources}]
     loader = make_loader(data)
-    with pytest.warns(RuntimeWarning, match=r"Item \d+ of epoch 0 is drawn anew"):
+    with pytest.warns(RuntimeWarning, match=r"Item \d+ of epoch 0 is replaced"):
         batches = list(loader)
-    assert sorted(index for _, index in loader.redrawn) == hit
+    assert sorted(index for _, index in loader.replaced) == hit
     after = np.concatenate([batch["audio"].numpy() for batch in batches])
     for index in set(range(12)) - set(hit):
         np.testing.assert_array_equal(after[index], before[index]["audio"].numpy())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
-def test_what_is_not_finite_is_drawn_anew(toy: Catalog, value: float) -> None:
+def test_what_is_not_finite_is_sampled_anew(toy: Catalog, value: float) -> None:
     bad = dataset(toy).recipe(2).sources[0].stem
     data = dataset(toy, reader=BrokenReader(toy, bad, value), sources=True)
     hit = [i for i in range(24) if bad in {source.stem for source in data.recipe(i).sources}]
     loader = make_loader(data)
-    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match=f"drawn anew: .* in {bad}:"):
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match=f"replaced: .* in {bad}:"):
         batches = list(loader)
-    assert sorted(index for _, index in loader.redrawn) == hit
+    assert sorted(index for _, index in loader.replaced) == hit
     for batch in batches:
         assert torch.isfinite(batch["audio"]).all()
         assert torch.isfinite(batch["sources"]).all()
@@ -332,7 +332,7 @@ def test_when_nothing_can_be_read_the_error_comes_through(tmp_path: Path) -> Non
     for path in (tmp_path / "one").rglob("*.wav"):
         path.unlink()
     with (
-        pytest.warns(RuntimeWarning, match="drawn anew"),
+        pytest.warns(RuntimeWarning, match="replaced"),
         pytest.raises(AudioError, match="found no file"),
     ):
         data.item(0)

@@ -138,7 +138,7 @@ class Failing:
         self.reader.read_into(*args)  # type: ignore[arg-type]
 
 
-@pytest.mark.filterwarnings("ignore:Item .* is drawn anew:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:Item .* is replaced:RuntimeWarning")
 def test_after_an_error_a_loader_goes_on_where_it_stood(toy: Catalog) -> None:
     reader = Failing(CatalogReader(toy))
     loader = make_loader(dataset(toy, reader=reader))

@@ -1,4 +1,4 @@
-"""Each effect does what its values say, and a chain is drawn first, applied later."""
+"""Each effect does what its values say, and a chain is sampled first, applied later."""
 
 import shutil
 from collections.abc import Callable
@@ -26,8 +26,8 @@ from mixlab.mixing.effects import (
     TimeStretch,
     apply_effects,
     decode_effect,
-    draw_effects,
     encode_effect,
+    sample_effects,
     total_rate,
 )
 from mixlab.utils.random import Stream, open_stream
@@ -195,22 +195,22 @@ def test_an_unknown_engine_lists_the_known_ones() -> None:
 @given(st.integers(0, 10**9))
 def test_musical_sources_keep_key_and_tempo(index: int) -> None:
     config = EffectsConfig(GainRange(p=1.0), FilterRange(p=1.0), PitchRange(p=1.0), StretchRange(p=1.0))
-    names = {effect.name for effect in draw_effects(config, streams(index), pitch_and_time=False)}
+    names = {effect.name for effect in sample_effects(config, streams(index), pitch_and_time=False)}
     assert len(names) == 2
     assert not names & {"pitch_shift", "time_stretch"}
-    assert len(draw_effects(config, streams(index), pitch_and_time=True)) == 4
+    assert len(sample_effects(config, streams(index), pitch_and_time=True)) == 4
 
 
 @given(st.integers(0, 10**9))
 def test_switching_one_effect_off_leaves_the_others_as_they_were(index: int) -> None:
-    everything = draw_effects(EffectsConfig(), streams(index), pitch_and_time=True)
-    without = draw_effects(EffectsConfig(gain=GainRange(p=0.0)), streams(index), pitch_and_time=True)
+    everything = sample_effects(EffectsConfig(), streams(index), pitch_and_time=True)
+    without = sample_effects(EffectsConfig(gain=GainRange(p=0.0)), streams(index), pitch_and_time=True)
     assert without == tuple(effect for effect in everything if not isinstance(effect, Gain))
 
 
 def test_orders_and_probabilities_are_those_asked_for() -> None:
     config = EffectsConfig()
-    chains = [draw_effects(config, streams(i), pitch_and_time=True) for i in range(3000)]
+    chains = [sample_effects(config, streams(i), pitch_and_time=True) for i in range(3000)]
     for kind in (Gain, PitchShift, TimeStretch):
         share = np.mean([any(isinstance(effect, kind) for effect in chain) for chain in chains])
         assert share == pytest.approx(0.5, abs=0.04)
@@ -225,8 +225,8 @@ def test_orders_and_probabilities_are_those_asked_for() -> None:
 
 
 @given(st.integers(0, 10**9))
-def test_drawn_values_lie_in_their_ranges(index: int) -> None:
-    for effect in draw_effects(EffectsConfig(), streams(index), pitch_and_time=True):
+def test_sampled_values_lie_in_their_ranges(index: int) -> None:
+    for effect in sample_effects(EffectsConfig(), streams(index), pitch_and_time=True):
         if isinstance(effect, Gain):
             assert -9.0 <= effect.gain_db <= 6.0
         elif isinstance(effect, PitchShift):

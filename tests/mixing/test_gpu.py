@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 import torch
 
-from mixlab import Catalog, MixConfig, MixRecipe, draw, prepare_batch, render, render_batch
+from mixlab import Catalog, MixConfig, MixRecipe, prepare_batch, render_batch, render_mix, sample_recipe
 from mixlab.audio.filters import section
 from mixlab.audio.io import FloatArray
 from mixlab.audio.phase_vocoder import Vocoder
@@ -195,7 +195,7 @@ def test_playing_is_the_same_windowed_sinc(ratio: float, device: str) -> None:
 
 
 def test_matrix_precision_set_for_training_does_not_reach_the_audio(toy: Catalog) -> None:
-    raw = prepare_batch(drawn(toy, 2), toy)
+    raw = prepare_batch(sampled(toy, 2), toy)
     before = render_batch(raw, "cpu")["audio"]
     torch.set_float32_matmul_precision("medium")
     try:
@@ -209,10 +209,10 @@ def test_matrix_precision_set_for_training_does_not_reach_the_audio(toy: Catalog
 # --- End to end ------------------------------------------------------------------------------------------
 
 
-def drawn(catalog: Catalog, count: int, **settings: object) -> list[MixRecipe]:
+def sampled(catalog: Catalog, count: int, **settings: object) -> list[MixRecipe]:
     options: dict[str, object] = {"engine": "vocoder", "duration_s": 1.5, "effects": HEAVY} | settings
     config = MixConfig(**options)  # type: ignore[arg-type]
-    return [draw(catalog, config, 3, 0, index) for index in range(count)]
+    return [sample_recipe(catalog, config, 3, 0, index) for index in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -233,9 +233,9 @@ def assert_labels_agree(batch: dict[str, torch.Tensor], mixes: list[Mix]) -> Non
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_mixes_agree_with_those_rendered_one_by_one(toy: Catalog, reader: PackReader, device: str) -> None:
-    recipes = drawn(toy, 32)
+    recipes = sampled(toy, 32)
     assert {recipe.kind for recipe in recipes} == {"musical", "non_musical"}
-    mixes = [render(recipe, toy, reader) for recipe in recipes]
+    mixes = [render_mix(recipe, toy, reader) for recipe in recipes]
     batch = render_batch(prepare_batch(recipes, toy, reader), device)
     assert batch["audio"].shape == (32, 1, 24000)
     assert batch["index"].tolist() == list(range(32))
@@ -254,8 +254,8 @@ def test_every_label_rule_gives_the_same_labels(
 ) -> None:
     # Levels between which sources fail the rules now and then.
     options = {"activity_db": -22.0, "silence_db": -45.0, "audible_db": -6.0, "min_active_s": 1.4}
-    recipes = drawn(toy, 16, label_rule=rule, uncertain=uncertain, **options)
-    mixes = [render(recipe, toy, reader) for recipe in recipes]
+    recipes = sampled(toy, 16, label_rule=rule, uncertain=uncertain, **options)
+    mixes = [render_mix(recipe, toy, reader) for recipe in recipes]
     batch = render_batch(prepare_batch(recipes, toy, reader), "cpu", frames=True, sources=True)
     states = {source.state for mix in mixes for source in mix.sources}
     assert states == ({"present"} if rule == "present" else states | {"present", "uncertain"})
@@ -293,12 +293,12 @@ def test_sources_that_cancel_are_found_as_one_by_one(
     ]
     catalog = make_own_catalog(tmp_path, rows)
     config = MixConfig(p_musical=1.0, effects=EffectsConfig.none(), label_rule=rule, sample_rate=rate)
-    base, keys = draw(catalog, config, 0, 0, 0), [str(key) for key in catalog.column("key")]
+    base, keys = sample_recipe(catalog, config, 0, 0, 0), [str(key) for key in catalog.column("key")]
     recipes = []
     for song in songs:
         sources = tuple(SourceRecipe(key, 0.5) for key in keys if key.split("/")[1] == song)
         recipes.append(replace(base, sources=sources))
-    mixes = [render(recipe, catalog) for recipe in recipes]
+    mixes = [render_mix(recipe, catalog) for recipe in recipes]
     assert [sum(int(s.cancelled.any()) for s in mix.sources) for mix in mixes] == [2, 2, 3, 0, 0]
     batch = render_batch(prepare_batch(recipes, catalog), device, frames=True)
     assert_labels_agree(batch, mixes)
@@ -314,7 +314,7 @@ def test_what_is_not_finite_is_refused_before_it_travels(toy: Catalog, value: fl
             return super().read(*args) * np.float32(value)
 
     with np.errstate(all="ignore"), pytest.raises(AudioError, match="Expected finite samples in folder"):
-        prepare_batch(drawn(toy, 1), toy, Broken(toy))
+        prepare_batch(sampled(toy, 1), toy, Broken(toy))
 
 
 def test_the_mixture_is_the_sum_of_its_sources_within_the_peak_limit(
@@ -322,7 +322,7 @@ def test_the_mixture_is_the_sum_of_its_sources_within_the_peak_limit(
 ) -> None:
     recipes = [
         replace(recipe, sources=tuple(replace(source, level_db=12.0) for source in recipe.sources))
-        for recipe in drawn(toy, 6)
+        for recipe in sampled(toy, 6)
     ]
     batch = render_batch(prepare_batch(recipes, toy, reader), "cpu", sources=True, max_sources=7)
     assert batch["sources"].shape == (6, 7, 1, 24000)
@@ -338,16 +338,16 @@ def test_the_mixture_is_the_sum_of_its_sources_within_the_peak_limit(
 
 
 def test_stereo_without_effects_from_files_is_exact_but_for_16_bits(toy: Catalog) -> None:
-    recipes = drawn(toy, 6, channels=2, effects=EffectsConfig.none())
+    recipes = sampled(toy, 6, channels=2, effects=EffectsConfig.none())
     batch = render_batch(prepare_batch(recipes, toy), "cpu")
     for made, recipe in zip(batch["audio"], recipes, strict=True):
-        assert error_db(made, render(recipe, toy).mixture) < -80.0
+        assert error_db(made, render_mix(recipe, toy).mixture) < -80.0
 
 
 def test_the_same_batch_gives_the_same_bytes_wherever_an_item_stands(
     toy: Catalog, reader: PackReader
 ) -> None:
-    recipes = drawn(toy, 5)
+    recipes = sampled(toy, 5)
     first, second = (render_batch(prepare_batch(recipes, toy, reader), "cpu") for _ in range(2))
     for name, values in first.items():
         torch.testing.assert_close(values, second[name], rtol=0, atol=0)
@@ -356,14 +356,14 @@ def test_the_same_batch_gives_the_same_bytes_wherever_an_item_stands(
         assert error_db(made, other.numpy()) < -100.0
 
 
-def test_a_chunk_that_reaches_beyond_its_file_is_silent_there(toy: Catalog, reader: PackReader) -> None:
-    base = drawn(toy, 1)[0]
+def test_an_excerpt_that_reaches_beyond_its_file_is_silent_there(toy: Catalog, reader: PackReader) -> None:
+    base = sampled(toy, 1)[0]
     key = str(toy.column("key")[1])
     effects = (TimeStretch(0.9), PitchShift(1.0))
     ends = [replace(base, sources=(SourceRecipe(key, start_s, 0.0, effects),)) for start_s in (-1.0, 6.2)]
     batch = render_batch(prepare_batch(ends, toy, reader), "cpu")
     for made, recipe in zip(batch["audio"], ends, strict=True):
-        expected = render(recipe, toy, reader).mixture
+        expected = render_mix(recipe, toy, reader).mixture
         assert error_db(made, expected) < -60.0
         silent = expected == 0.0
         assert silent.sum() > 4000
@@ -374,18 +374,18 @@ def test_a_chunk_that_reaches_beyond_its_file_is_silent_there(toy: Catalog, read
 
 
 def test_what_cannot_be_one_batch_is_refused(toy: Catalog, tmp_path: Path) -> None:
-    recipe = drawn(toy, 1)[0]
+    recipe = sampled(toy, 1)[0]
     with pytest.raises(ConfigError, match=r"on cpu or cuda devices .*, found 'meta'"):
         render_batch(prepare_batch([recipe], toy), "meta")
     with pytest.raises(ConfigError, match="needs at least one recipe"):
         prepare_batch([], toy)
-    longer = drawn(toy, 1, duration_s=2.0)[0]
+    longer = sampled(toy, 1, duration_s=2.0)[0]
     with pytest.raises(ConfigError, match="different 'render' settings"):
         prepare_batch([recipe, longer], toy)
-    other = drawn(toy, 1, engine="rubberband")[0]
+    other = sampled(toy, 1, engine="rubberband")[0]
     with pytest.raises(ConfigError, match="the recipe has 'rubberband'"):
         prepare_batch([other], toy)
-    with pytest.raises(CatalogMismatchError, match=f"drawn from the catalog with hash {toy.content_hash}"):
+    with pytest.raises(CatalogMismatchError, match=f"sampled from the catalog with hash {toy.content_hash}"):
         prepare_batch([recipe], toy.with_splits("random", seed=4))
     lost = Catalog.open(toy.path, roots=dict.fromkeys(toy.roots, tmp_path))
     with pytest.raises(AudioError, match="found no file"):

@@ -35,7 +35,7 @@ def test_the_same_items_come_in_the_same_order(toy: Catalog, workers: int) -> No
             assert one[name].shape == other[name].shape, name
             if name not in ("audio", "sources"):
                 torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
-        # Chunks from files are rounded to 16 bits here, which the vocoder may answer with other phases.
+        # Excerpts from files are rounded to 16 bits here, which the vocoder may answer with other phases.
         level, expected = (x["audio"].square().mean((1, 2)).sqrt() for x in (one, other))
         torch.testing.assert_close(level, expected, rtol=0.05, atol=0)
 
@@ -94,11 +94,11 @@ def test_an_unreadable_file_means_another_draw_as_in_the_plain_loader(tmp_path: 
     loaders = (make_loader(data), make_device_loader(data, device="cpu"))
     found = []
     for loader in loaders:
-        with pytest.warns(RuntimeWarning, match="is drawn anew"):
+        with pytest.warns(RuntimeWarning, match="is replaced"):
             found.append([batch["attempt"].tolist() for batch in loader])
     assert found[0] == found[1]
-    assert loaders[0].redrawn == loaders[1].redrawn
-    assert loaders[1].redrawn
+    assert loaders[0].replaced == loaders[1].replaced
+    assert loaders[1].replaced
 
 
 def test_another_engine_is_refused(toy: Catalog) -> None:

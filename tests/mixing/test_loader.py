@@ -302,7 +302,7 @@ def test_a_position_outside_an_epoch_is_refused(toy: Catalog, changes: dict[str,
 def fit(loader: Any, epochs: int, **options: Any) -> list[list[list[tuple[int, int]]]]:
     """Train a user's own module; return the batches of each epoch."""
     pl = pytest.importorskip("lightning.pytorch")
-    heard: list[list[Any]] = []
+    received: list[list[Any]] = []
 
     class Module(pl.LightningModule):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
@@ -310,10 +310,10 @@ def fit(loader: Any, epochs: int, **options: Any) -> list[list[list[tuple[int, i
             self.layer = torch.nn.Linear(1, 15)
 
         def on_train_epoch_start(self) -> None:
-            heard.append([])
+            received.append([])
 
         def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-            heard[-1].append(batch)
+            received[-1].append(batch)
             return self.layer(batch["audio"].square().mean(-1)).square().mean()
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -331,7 +331,7 @@ def fit(loader: Any, epochs: int, **options: Any) -> list[list[list[tuple[int, i
             **options,
         )
         trainer.fit(Module(), loader)
-    return [addresses(batches) for batches in heard]
+    return [addresses(batches) for batches in received]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

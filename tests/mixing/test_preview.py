@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixlab import Catalog, MixConfig, MixRecipe, draw, render
+from mixlab import Catalog, MixConfig, MixRecipe, render_mix, sample_recipe
 from mixlab.errors import ConfigError
 from mixlab.mixing.preview import (
     MEL_BANDS,
+    active_spans,
     find_class,
     holds_class,
     label_tree,
     loudness_lufs,
     mel_image,
     other_kind,
-    sounding_spans,
     without_effects,
     zip_mix,
 )
@@ -32,10 +32,10 @@ RATE = 16000
 def recipe(toy: Catalog) -> MixRecipe:
     """A recipe in which every source has an effect, and one has two."""
     for index in range(300):
-        drawn = draw(toy, MixConfig(), 0, 0, index, kind="non_musical")
-        counts = [len(source.effects) for source in drawn.sources]
+        sampled = sample_recipe(toy, MixConfig(), 0, 0, index, kind="non_musical")
+        counts = [len(source.effects) for source in sampled.sources]
         if len(counts) > 1 and min(counts) >= 1 and counts[0] >= 2:
-            return drawn
+            return sampled
     raise AssertionError("no such recipe in 300")
 
 
@@ -46,7 +46,7 @@ def test_leaving_out_effects_leaves_all_else(recipe: MixRecipe, toy: Catalog) ->
         (s.stem, s.start_s, s.level_db) for s in recipe.sources
     ]
     assert without_effects(dry) == dry
-    assert render(dry, toy).recipe == dry
+    assert render_mix(dry, toy).recipe == dry
 
 
 def test_only_the_named_effects_are_left_out(recipe: MixRecipe) -> None:
@@ -67,9 +67,11 @@ def test_the_nearest_index_with_a_class_is_found(toy: Catalog, step: int) -> Non
     found = find_class(toy, config, "violin", seed=3, start=start, step=step)
     assert found is not None
     passed = range(start, found, step)
-    drawn = [holds_class(draw(toy, config, 3, 0, index), toy, "violin") for index in (*passed, found)]
-    assert drawn == [False] * len(passed) + [True]
-    assert render(draw(toy, config, 3, 0, found), toy).target[10] == 1.0
+    sampled = [
+        holds_class(sample_recipe(toy, config, 3, 0, index), toy, "violin") for index in (*passed, found)
+    ]
+    assert sampled == [False] * len(passed) + [True]
+    assert render_mix(sample_recipe(toy, config, 3, 0, found), toy).target[10] == 1.0
 
 
 def test_a_search_finds_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_a_search_finds_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path
         "{name: e, nodes: [electric-bass]}]"
     )
     catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "bass", "audio": steady(60, 6)}])
-    recipe = draw(catalog, MixConfig(label_set=str(own)), 0, 0, 0)
+    recipe = sample_recipe(catalog, MixConfig(label_set=str(own)), 0, 0, 0)
     assert [holds_class(recipe, catalog, name) for name in ("bass", "e")] == [True, False]
 
 
@@ -120,8 +122,8 @@ def test_doubling_is_six_decibels_louder() -> None:
 
 def test_spans_cover_what_sounds(recipe: MixRecipe, toy: Catalog) -> None:
     for index in range(12):
-        for source in render(draw(toy, MixConfig(), 0, 0, index), toy).sources:
-            spans = sounding_spans(source, 4.0)
+        for source in render_mix(sample_recipe(toy, MixConfig(), 0, 0, index), toy).sources:
+            spans = active_spans(source, 4.0)
             assert sum(end - start for start, end in spans) == pytest.approx(source.active_s)
             assert all(0.0 <= start < end <= 4.0 for start, end in spans)
             assert all(a[1] < b[0] for a, b in pairwise(spans))
@@ -130,7 +132,7 @@ def test_spans_cover_what_sounds(recipe: MixRecipe, toy: Catalog) -> None:
 @pytest.mark.parametrize("label_set", ["mixtures15", "irmas11", "openmic20"])
 def test_the_tree_says_what_the_labels_say(toy: Catalog, label_set: str) -> None:
     for index in range(6):
-        mix = render(draw(toy, MixConfig(label_set=label_set), 0, 0, index), toy)
+        mix = render_mix(sample_recipe(toy, MixConfig(label_set=label_set), 0, 0, index), toy)
         rows = label_tree(mix)
         scored = {row.name: (row.state, row.reason) for row in rows if row.scored}
         assert scored == {said.name: (said.state, said.reason) for said in mix.explain()}
@@ -140,7 +142,7 @@ def test_the_tree_says_what_the_labels_say(toy: Catalog, label_set: str) -> None
 def test_the_tree_is_closed_under_parents(toy: Catalog) -> None:
     names = {node.name: node for node in load_taxonomy().nodes.values()}
     for index in range(12):
-        rows = label_tree(render(draw(toy, MixConfig(), 0, 0, index), toy))
+        rows = label_tree(render_mix(sample_recipe(toy, MixConfig(), 0, 0, index), toy))
         line: list[str] = []
         for row in (row for row in rows if row.name in names):
             del line[row.depth :]
@@ -151,7 +153,7 @@ def test_the_tree_is_closed_under_parents(toy: Catalog) -> None:
 
 
 def test_the_archive_repeats_byte_for_byte(recipe: MixRecipe, toy: Catalog) -> None:
-    mix = render(recipe, toy)
+    mix = render_mix(recipe, toy)
     first = zip_mix(mix)
     assert zip_mix(mix) == first
     with zipfile.ZipFile(io.BytesIO(first)) as archive:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from mixlab import Catalog, MixConfig, MixDataset, make_loader
 from mixlab.errors import ConfigError
-from mixlab.mixing.ranks import HINTS, LAUNCHERS, Place, find_place
+from mixlab.mixing.ranks import HINTS, LAUNCHERS, ProcessRank, find_rank
 
 # What a script of a user's does: two iterations of torch's own loader, with workers, and one of ours.
 SCRIPT = """
@@ -119,38 +119,38 @@ SRUN = {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", 
 @pytest.mark.parametrize(
     ("environment", "place"),
     [
-        ({}, Place()),
-        *[({rank: "2", size: "4"}, Place(2, 4)) for rank, size in LAUNCHERS],
-        ({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, Place()),
-        ({"WORLD_SIZE": "1"}, Place()),
+        ({}, ProcessRank()),
+        *[({rank: "2", size: "4"}, ProcessRank(2, 4)) for rank, size in LAUNCHERS],
+        ({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, ProcessRank()),
+        ({"WORLD_SIZE": "1"}, ProcessRank()),
         # Slurm: a step of srun, on its own, without its own variables, and with fewer tasks than the job.
-        ({**SRUN, "SLURM_PROCID": "3"}, Place(3, 4)),
-        ({**SRUN, "SLURM_PROCID": "0"}, Place(0, 4)),
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, Place(0, 2)),
-        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, Place(1, 2)),
-        ({"SLURM_PROCID": "1", "SLURM_NPROCS": "2"}, Place(1, 2)),
-        ({**SRUN, "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, Place()),
+        ({**SRUN, "SLURM_PROCID": "3"}, ProcessRank(3, 4)),
+        ({**SRUN, "SLURM_PROCID": "0"}, ProcessRank(0, 4)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, ProcessRank(0, 2)),
+        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, ProcessRank(1, 2)),
+        ({"SLURM_PROCID": "1", "SLURM_NPROCS": "2"}, ProcessRank(1, 2)),
+        ({**SRUN, "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, ProcessRank()),
         # Shells of sbatch and salloc, and torchrun and mpirun in them, and in steps of srun.
-        ({"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, Place()),
-        ({"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4"}, Place()),
-        ({**SRUN, "SLURM_PROCID": "1", "RANK": "5", "WORLD_SIZE": "8"}, Place(5, 8)),
-        ({**SRUN, "SLURM_PROCID": "1", "RANK": "0", "WORLD_SIZE": "1"}, Place()),
+        ({"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, ProcessRank()),
+        ({"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4"}, ProcessRank()),
+        ({**SRUN, "SLURM_PROCID": "1", "RANK": "5", "WORLD_SIZE": "8"}, ProcessRank(5, 8)),
+        ({**SRUN, "SLURM_PROCID": "1", "RANK": "0", "WORLD_SIZE": "1"}, ProcessRank()),
         (
             {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "PMI_RANK": "1", "PMI_SIZE": "2"},
-            Place(1, 2),
+            ProcessRank(1, 2),
         ),
         # More than one, but which?
-        ({"LOCAL_RANK": "0"}, Place(doubt="LOCAL_RANK=0")),
-        ({"WORLD_SIZE": "2"}, Place(doubt="WORLD_SIZE=2")),
-        ({"LOCAL_WORLD_SIZE": "2"}, Place(doubt="LOCAL_WORLD_SIZE=2")),
-        ({"SLURM_NTASKS": "2"}, Place(doubt="SLURM_NTASKS=2")),
-        ({"RANK": "1"}, Place(doubt="RANK=1")),
-        ({"RANK": "4", "WORLD_SIZE": "4"}, Place(doubt="WORLD_SIZE=4, RANK=4")),
-        ({"RANK": "one", "WORLD_SIZE": "2"}, Place(doubt="WORLD_SIZE=2, RANK=one")),
+        ({"LOCAL_RANK": "0"}, ProcessRank(doubt="LOCAL_RANK=0")),
+        ({"WORLD_SIZE": "2"}, ProcessRank(doubt="WORLD_SIZE=2")),
+        ({"LOCAL_WORLD_SIZE": "2"}, ProcessRank(doubt="LOCAL_WORLD_SIZE=2")),
+        ({"SLURM_NTASKS": "2"}, ProcessRank(doubt="SLURM_NTASKS=2")),
+        ({"RANK": "1"}, ProcessRank(doubt="RANK=1")),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, ProcessRank(doubt="WORLD_SIZE=4, RANK=4")),
+        ({"RANK": "one", "WORLD_SIZE": "2"}, ProcessRank(doubt="WORLD_SIZE=2, RANK=one")),
     ],
 )
-def test_what_launchers_say(environment: dict[str, str], place: Place) -> None:
-    assert find_place(environment) == place
+def test_what_launchers_say(environment: dict[str, str], place: ProcessRank) -> None:
+    assert find_rank(environment) == place
 
 
 def dataset(toy: Catalog, **changes: Any) -> MixDataset:

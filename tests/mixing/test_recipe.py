@@ -16,25 +16,25 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects import EFFECTS, EffectsConfig, GainRange
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe
-from mixlab.mixing.rendering import render
-from mixlab.mixing.sampler import draw
+from mixlab.mixing.rendering import render_mix
+from mixlab.mixing.sampler import sample_recipe
 from mixlab.utils.plain import plain
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(0, 1), st.sampled_from(["as_recorded", "loudness"]))
 def test_encoding_keeps_everything(toy: Catalog, index: int, p_musical: float, level: str) -> None:
-    recipe = draw(toy, MixConfig(p_musical=p_musical, level=level), 3, 1, index)  # type: ignore[arg-type]
+    recipe = sample_recipe(toy, MixConfig(p_musical=p_musical, level=level), 3, 1, index)  # type: ignore[arg-type]
     assert MixRecipe.from_json(recipe.to_json()) == recipe
     assert MixRecipe.from_json(recipe.to_json()).content_hash == recipe.content_hash
 
 
 def test_recipes_hold_effects_by_their_stable_names(toy: Catalog) -> None:
-    recipe = draw(toy, MixConfig(p_musical=0.0), 0, 0, 0)
+    recipe = sample_recipe(toy, MixConfig(p_musical=0.0), 0, 0, 0)
     names = {
         e["effect"]
         for i in range(20)
-        for s in draw(toy, MixConfig(), 0, 0, i).encode()["sources"]
+        for s in sample_recipe(toy, MixConfig(), 0, 0, i).encode()["sources"]
         for e in s["effects"]
     }
     assert names <= set(EFFECTS)
@@ -65,7 +65,7 @@ def test_recipes_hold_effects_by_their_stable_names(toy: Catalog) -> None:
     ],
 )
 def test_bad_recipes_are_refused(toy: Catalog, change, message: str) -> None:  # type: ignore[no-untyped-def]
-    data = draw(toy, MixConfig(), 0, 0, 0).encode()
+    data = sample_recipe(toy, MixConfig(), 0, 0, 0).encode()
     change(data)
     with pytest.raises(RecipeError, match=message):
         MixRecipe.from_json(json.dumps(data))
@@ -198,9 +198,9 @@ def test_a_label_set_of_ones_own_travels_with_configuration_and_recipe(
     monkeypatch.chdir(tmp_path)
     paths = ["own.yaml", "./own.yaml", str(tmp_path / "own.yaml"), "there/copy.yml", "there/../own.yaml"]
     configs = [MixConfig(label_set=path) for path in paths]
-    recipes = [draw(toy, config, 0, 0, 0) for config in configs]
+    recipes = [sample_recipe(toy, config, 0, 0, 0) for config in configs]
     texts = [recipe.to_json() for recipe in recipes]
-    targets = [render(recipe, toy).target.tolist() for recipe in recipes]
+    targets = [render_mix(recipe, toy).target.tolist() for recipe in recipes]
     assert len({config.content_hash for config in configs}) == 1
     assert len({config.for_evaluation().content_hash for config in configs}) == 1
     assert len({recipe.content_hash for recipe in recipes}) == 1
@@ -212,8 +212,8 @@ def test_a_label_set_of_ones_own_travels_with_configuration_and_recipe(
     for config, recipe, text, target in zip(configs, recipes, texts, targets, strict=True):
         read = MixRecipe.from_json(text)
         assert (read, read.content_hash) == (recipe, recipe.content_hash)
-        assert render(read, toy).target.tolist() == target
-        assert render(read, toy).labels.names == ("any bass", "violin")
+        assert render_mix(read, toy).target.tolist() == target
+        assert render_mix(read, toy).labels.names == ("any bass", "violin")
         assert MixConfig(**yaml.safe_load(yaml.safe_dump(plain(config)))) == config
     held = json.loads(texts[0])["render"]["label_set"]
     assert held == {"name": "own", "outputs": yaml.safe_load(OWN)["outputs"]}
@@ -236,7 +236,7 @@ def test_another_label_set_is_another_stream(toy: Catalog, tmp_path: Path) -> No
 
 
 def test_a_recipe_of_a_shipped_label_set_holds_its_name(toy: Catalog) -> None:
-    recipe = draw(toy, MixConfig(label_set="openmic20"), 0, 0, 0)
+    recipe = sample_recipe(toy, MixConfig(label_set="openmic20"), 0, 0, 0)
     assert recipe.encode()["render"]["label_set"] == "openmic20"
     assert len(recipe.to_json()) < 2500
 
@@ -252,7 +252,7 @@ def test_a_recipe_of_a_shipped_label_set_holds_its_name(toy: Catalog) -> None:
     ],
 )
 def test_a_bad_label_set_in_a_recipe_is_refused(toy: Catalog, held: object, message: str) -> None:
-    data = draw(toy, MixConfig(), 0, 0, 0).encode()
+    data = sample_recipe(toy, MixConfig(), 0, 0, 0).encode()
     data["render"]["label_set"] = held
     with pytest.raises(RecipeError, match=message):
         MixRecipe.decode(data)

@@ -30,8 +30,8 @@ from mixlab.mixing.effects import (
     TimeStretch,
 )
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
-from mixlab.mixing.rendering import Mix, render
-from mixlab.mixing.sampler import draw
+from mixlab.mixing.rendering import Mix, render_mix
+from mixlab.mixing.sampler import sample_recipe
 from mixlab.taxonomy import load_taxonomy
 from tests.toy import RATE, BrokenReader, make_corpus, make_own_catalog, steady
 
@@ -40,7 +40,7 @@ SILENT = EffectsConfig.none()
 
 def recipe_of(toy: Catalog, *sources: SourceRecipe, **settings: object) -> MixRecipe:
     """A musical recipe over given sources."""
-    base = draw(toy, MixConfig(p_musical=1.0, effects=SILENT, **settings), 0, 0, 0)  # type: ignore[arg-type]
+    base = sample_recipe(toy, MixConfig(p_musical=1.0, effects=SILENT, **settings), 0, 0, 0)  # type: ignore[arg-type]
     return replace(base, sources=sources)
 
 
@@ -49,7 +49,7 @@ def recipe_of(toy: Catalog, *sources: SourceRecipe, **settings: object) -> MixRe
 def test_the_mixture_is_the_sum_of_its_sources_sample_for_sample(
     toy: Catalog, index: int, channels: int
 ) -> None:
-    mix = render(draw(toy, MixConfig(channels=channels), 0, 0, index), toy)
+    mix = render_mix(sample_recipe(toy, MixConfig(channels=channels), 0, 0, index), toy)
     total = mix.sources[0].audio.copy()
     for source in mix.sources[1:]:
         total += source.audio
@@ -62,8 +62,11 @@ def test_the_mixture_is_the_sum_of_its_sources_sample_for_sample(
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6))
 def test_rendering_has_no_randomness(toy: Catalog, index: int) -> None:
-    recipe = draw(toy, MixConfig(), 0, 0, index)
-    first, second = render(recipe, toy), render(MixRecipe.from_json(recipe.to_json()), Catalog.open(toy.path))
+    recipe = sample_recipe(toy, MixConfig(), 0, 0, index)
+    first, second = (
+        render_mix(recipe, toy),
+        render_mix(MixRecipe.from_json(recipe.to_json()), Catalog.open(toy.path)),
+    )
     assert first.mixture.tobytes() == second.mixture.tobytes()
     np.testing.assert_array_equal(first.target, second.target)
     np.testing.assert_array_equal(first.mask, second.mask)
@@ -73,8 +76,8 @@ def test_rendering_has_no_randomness(toy: Catalog, index: int) -> None:
 @given(st.integers(0, 10**6))
 def test_untouched_stems_of_one_song_sum_to_its_linear_mix(toy: Catalog, index: int) -> None:
     config = MixConfig(p_musical=1.0, full=True, effects=SILENT, sample_rate=RATE, corpora=("folder",))
-    recipe = draw(toy, config, 0, 0, index)
-    mix = render(recipe, toy)
+    recipe = sample_recipe(toy, config, 0, 0, index)
+    mix = render_mix(recipe, toy)
     song = recipe.sources[0].stem.split("/")[1]
     root = toy.roots["folder"] / song
     whole = sum(soundfile.read(path, dtype="float32")[0] for path in sorted(root.glob("*.wav")))
@@ -85,21 +88,21 @@ def test_untouched_stems_of_one_song_sum_to_its_linear_mix(toy: Catalog, index: 
     np.testing.assert_allclose(mix.mixture[0], expected, atol=1e-6)
 
 
-def test_a_resampled_chunk_is_the_same_as_a_slice_of_the_resampled_file(toy: Catalog) -> None:
+def test_a_resampled_excerpt_is_the_same_as_a_slice_of_the_resampled_file(toy: Catalog) -> None:
     stem = toy.find(str(toy.column("key")[0]))
     path = toy.audio_path(stem)
     frames = int(toy.column("frames")[stem])
     whole = read_resampled(path, RATE, frames, 0.0, round(frames / RATE * 16000), 16000, 1)
-    chunk = CatalogReader(toy).read(stem, 2.46, 32000, 16000, 1)
+    excerpt = CatalogReader(toy).read(stem, 2.46, 32000, 16000, 1)
     first = round(2.46 * 16000)
-    np.testing.assert_array_equal(chunk, whole[:, first : first + 32000])
+    np.testing.assert_array_equal(excerpt, whole[:, first : first + 32000])
 
 
 def test_six_decibels_double_a_source(toy: Catalog) -> None:
     key = str(toy.column("key")[1])
-    plain = render(recipe_of(toy, SourceRecipe(key, 1.0)), toy)
-    louder = render(recipe_of(toy, SourceRecipe(key, 1.0, 0.0, (Gain(6.0206),))), toy)
-    levelled = render(recipe_of(toy, SourceRecipe(key, 1.0, 6.0206)), toy)
+    plain = render_mix(recipe_of(toy, SourceRecipe(key, 1.0)), toy)
+    louder = render_mix(recipe_of(toy, SourceRecipe(key, 1.0, 0.0, (Gain(6.0206),))), toy)
+    levelled = render_mix(recipe_of(toy, SourceRecipe(key, 1.0, 6.0206)), toy)
     np.testing.assert_allclose(louder.mixture, 2 * plain.mixture, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(levelled.mixture, 2 * plain.mixture, rtol=1e-4, atol=1e-6)
 
@@ -111,7 +114,7 @@ def test_a_stretched_source_has_no_silent_tail(toy: Catalog, effects: tuple[Gain
     # track 1 of every song sounds from start to end, and 7 s hold 4 s at any of these rates
     key = str(toy.column("key")[1])
     assert toy.stem(1).active_s == pytest.approx(7.0, abs=0.1)
-    source = render(recipe_of(toy, SourceRecipe(key, 1.0, 0.0, effects)), toy).sources[0]
+    source = render_mix(recipe_of(toy, SourceRecipe(key, 1.0, 0.0, effects)), toy).sources[0]
     assert source.audio.shape == (1, 64000)
     tail = np.sqrt(np.mean(source.audio[0, -1600:] ** 2))
     body = np.sqrt(np.mean(source.audio[0, 1600:-1600] ** 2))
@@ -124,13 +127,13 @@ def test_a_stretched_source_has_no_silent_tail(toy: Catalog, effects: tuple[Gain
 def test_every_recorded_effect_changes_the_audio(toy: Catalog, index: int) -> None:
     every = EffectsConfig(GainRange(p=1.0), FilterRange(p=1.0), PitchRange(p=1.0), StretchRange(p=1.0))
     config = MixConfig(p_musical=0.0, p_single_source=1.0, effects=every, peak_limit=0.0)
-    recipe = draw(toy, config, 0, 0, index)
+    recipe = sample_recipe(toy, config, 0, 0, index)
     source = recipe.sources[0]
     assert len(source.effects) == 4
-    complete = render(recipe, toy).mixture
+    complete = render_mix(recipe, toy).mixture
     for place in range(4):
         rest = tuple(effect for i, effect in enumerate(source.effects) if i != place)
-        without = render(replace(recipe, sources=(replace(source, effects=rest),)), toy).mixture
+        without = render_mix(replace(recipe, sources=(replace(source, effects=rest),)), toy).mixture
         change = np.sqrt(np.mean((complete - without) ** 2)) / np.sqrt(np.mean(complete**2) + 1e-12)
         assert change > 1e-4, source.effects[place]
 
@@ -138,8 +141,8 @@ def test_every_recorded_effect_changes_the_audio(toy: Catalog, index: int) -> No
 def test_a_loud_mixture_is_scaled_and_says_by_how_much(toy: Catalog) -> None:
     keys = [str(key) for key in toy.column("key")[:4]]
     sources = tuple(SourceRecipe(key, 0.5, 18.0) for key in keys)
-    free = render(recipe_of(toy, *sources, peak_limit=0.0), toy)
-    limited = render(recipe_of(toy, *sources), toy)
+    free = render_mix(recipe_of(toy, *sources, peak_limit=0.0), toy)
+    limited = render_mix(recipe_of(toy, *sources), toy)
     peak = np.abs(free.mixture).max()
     assert peak > 1.0
     assert free.scale_db == 0.0
@@ -148,15 +151,15 @@ def test_a_loud_mixture_is_scaled_and_says_by_how_much(toy: Catalog) -> None:
 
 
 def test_another_catalog_is_refused_by_its_hash(toy: Catalog) -> None:
-    recipe = draw(toy, MixConfig(), 0, 0, 0)
-    with pytest.raises(CatalogMismatchError, match=f"drawn from the catalog with hash {toy.content_hash}"):
-        render(recipe, toy.with_splits("random", seed=4))
+    recipe = sample_recipe(toy, MixConfig(), 0, 0, 0)
+    with pytest.raises(CatalogMismatchError, match=f"sampled from the catalog with hash {toy.content_hash}"):
+        render_mix(recipe, toy.with_splits("random", seed=4))
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["present", "active", "audible"]))
 def test_labels_are_closed_under_parents(toy: Catalog, index: int, rule: str) -> None:
-    mix = render(draw(toy, MixConfig(label_rule=rule), 0, 0, index), toy)  # type: ignore[arg-type]
+    mix = render_mix(sample_recipe(toy, MixConfig(label_rule=rule), 0, 0, index), toy)  # type: ignore[arg-type]
     parents = mix.labels.parents(load_taxonomy())
     for child, parent in enumerate(parents):
         if parent is None:
@@ -171,7 +174,7 @@ def test_labels_are_closed_under_parents(toy: Catalog, index: int, rule: str) ->
 
 
 def states(toy: Catalog, key: str, start_s: float, **settings: object) -> dict[str, str]:
-    mix = render(recipe_of(toy, SourceRecipe(key, start_s), **settings), toy)
+    mix = render_mix(recipe_of(toy, SourceRecipe(key, start_s), **settings), toy)
     return {label.name: label.state for label in mix.explain()}
 
 
@@ -202,8 +205,8 @@ def test_the_label_rules_differ_where_they_should(toy: Catalog) -> None:
 def test_an_inaudible_source_is_unknown_by_the_audible_rule_and_says_so(toy: Catalog) -> None:
     keys = ["folder/song00/01_electricbass", "folder/song00/03_violin"]
     sources = (SourceRecipe(keys[0], 0.0), SourceRecipe(keys[1], 0.0, -40.0))
-    audible = render(recipe_of(toy, *sources, label_rule="audible"), toy)
-    active = render(recipe_of(toy, *sources, label_rule="active"), toy)
+    audible = render_mix(recipe_of(toy, *sources, label_rule="audible"), toy)
+    active = render_mix(recipe_of(toy, *sources, label_rule="active"), toy)
     why = {label.name: label for label in audible.explain()}
     assert why["violin"].state == "unknown"
     assert "dB in the mixture" in why["violin"].reason
@@ -246,7 +249,7 @@ def bass_catalog(folder: Path) -> tuple[Catalog, str]:
 def test_a_bass_of_whatever_kind_is_present_under_a_class_of_all_kinds(tmp_path: Path) -> None:
     catalog, own = bass_catalog(tmp_path)
     key = str(catalog.column("key")[0])
-    mix = render(recipe_of(catalog, SourceRecipe(key, 0.0), label_set=own), catalog)
+    mix = render_mix(recipe_of(catalog, SourceRecipe(key, 0.0), label_set=own), catalog)
     assert mix.sources[0].nodes == ("electric-bass", "synth-bass", "double-bass")
     why = {label.name: label for label in mix.explain()}
     assert [label.state for label in why.values()] == ["present", "unknown", "present", "absent"]
@@ -275,9 +278,9 @@ def test_noise_that_an_effect_turns_up_does_not_become_an_instrument(tmp_path: P
     noise = 10 ** (-56 / 20) * rng.standard_normal(6 * RATE)
     audio = np.concatenate([noise, steady(220, 2)])
     catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "clean electric guitar", "audio": audio}])
-    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    base = sample_recipe(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
     key = str(catalog.column("key")[0])
-    mix = render(replace(base, sources=(SourceRecipe(key, 0.5, 0.0, (effect,)),)), catalog)
+    mix = render_mix(replace(base, sources=(SourceRecipe(key, 0.5, 0.0, (effect,)),)), catalog)
     assert mix.sources[0].state == "uncertain"
     assert {e.name: e.state for e in mix.explain()}["electric guitar"] == "unknown"
     assert not mix.frames[0].any()
@@ -287,9 +290,9 @@ def test_noise_that_an_effect_turns_up_does_not_become_an_instrument(tmp_path: P
 def test_an_instrument_that_an_effect_turns_down_stays_one(tmp_path: Path, effect: Effect) -> None:
     stems = [{"song": "a", "label": "electric bass", "audio": steady(60, 6, -45)}]
     catalog = make_own_catalog(tmp_path, stems)
-    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    base = sample_recipe(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
     key = str(catalog.column("key")[0])
-    mix = render(replace(base, sources=(SourceRecipe(key, 0.5, 0.0, (effect,)),)), catalog)
+    mix = render_mix(replace(base, sources=(SourceRecipe(key, 0.5, 0.0, (effect,)),)), catalog)
     assert mix.sources[0].state == "present"
 
 
@@ -297,28 +300,28 @@ def test_an_instrument_that_an_effect_turns_down_stays_one(tmp_path: Path, effec
 def test_between_sounding_and_silent_a_label_is_unknown(tmp_path: Path, level_db: float, state: str) -> None:
     audio = np.concatenate([steady(440, 5, level_db), steady(440, 5, -20)])
     catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": audio}])
-    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
-    mix = render(replace(base, sources=(SourceRecipe(str(catalog.column("key")[0]), 0.5),)), catalog)
+    base = sample_recipe(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    mix = render_mix(replace(base, sources=(SourceRecipe(str(catalog.column("key")[0]), 0.5),)), catalog)
     assert {e.name: e.state for e in mix.explain()}["violin"] == state
 
 
-def test_labels_that_changed_since_a_recipe_was_drawn_are_refused(toy: Catalog, tmp_path: Path) -> None:
+def test_labels_that_changed_since_a_recipe_was_sampled_are_refused(toy: Catalog, tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(
         "title: Mine\noutputs:\n- name: keys\n  nodes: [key]\n- name: strings\n  nodes: [bowed-string]\n"
     )
-    recipe = draw(toy, MixConfig(label_set=str(own)), 0, 0, 0)
-    assert len(render(recipe, toy).target) == 2
+    recipe = sample_recipe(toy, MixConfig(label_set=str(own)), 0, 0, 0)
+    assert len(render_mix(recipe, toy).target) == 2
     own.write_text(
         "title: Mine\noutputs:\n- name: keys\n  nodes: [piano]\n- name: strings\n  nodes: [violin]\n"
     )
-    # the recipe holds the label set that it was drawn with; the file's new one is another
-    assert render(recipe, toy).labels.outputs[0].nodes == ("key",)
-    changed = draw(toy, MixConfig(label_set=str(own)), 0, 0, 0)
+    # the recipe holds the label set that it was sampled with; the file's new one is another
+    assert render_mix(recipe, toy).labels.outputs[0].nodes == ("key",)
+    changed = sample_recipe(toy, MixConfig(label_set=str(own)), 0, 0, 0)
     assert changed.render.label_hash != recipe.render.label_hash
     stale = replace(recipe, render=replace(recipe.render, label_hash="0" * 16))
     with pytest.raises(CatalogMismatchError, match=r"label set 'own' of hash 0{16}, now it has"):
-        render(stale, toy)
+        render_mix(stale, toy)
 
 
 def test_frame_targets_follow_the_sources_hop_by_hop(toy: Catalog) -> None:
@@ -326,7 +329,7 @@ def test_frame_targets_follow_the_sources_hop_by_hop(toy: Catalog) -> None:
         SourceRecipe("folder/song00/00_drumset", 0.0),
         SourceRecipe("folder/song00/01_electricbass", 0.0),
     )
-    mix = render(recipe_of(toy, *sources), toy)
+    mix = render_mix(recipe_of(toy, *sources), toy)
     target, mask = mix.frames
     assert target.shape == mask.shape == (15, 40)
     drums, bass = (mix.labels.names.index(name) for name in ("drums", "electric bass"))
@@ -342,18 +345,18 @@ def test_a_file_that_changed_after_indexing_is_an_error_that_says_so(tmp_path: P
     make_corpus(tmp_path / "one", 4, seed=9)
     build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
     catalog = Catalog.open(tmp_path / "catalog")
-    recipe = draw(catalog, MixConfig(effects=SILENT), 0, 0, 0)
+    recipe = sample_recipe(catalog, MixConfig(effects=SILENT), 0, 0, 0)
     path = catalog.audio_path(catalog.find(recipe.sources[0].stem))
     audio, _ = soundfile.read(path)
     soundfile.write(path, audio, 48000)
     with pytest.raises(AudioError, match="at 22050 Hz as indexed, found 48000 Hz"):
-        render(recipe, catalog)
+        render_mix(recipe, catalog)
     path.write_bytes(b"RIFF no more")
     with pytest.raises(AudioError, match="found 12: the file has changed"):
-        render(recipe, catalog)
+        render_mix(recipe, catalog)
     path.unlink()
     with pytest.raises(AudioError, match="found no file"):
-        render(recipe, catalog)
+        render_mix(recipe, catalog)
 
 
 @pytest.mark.parametrize(
@@ -367,14 +370,14 @@ def test_a_file_that_changed_after_indexing_is_an_error_that_says_so(tmp_path: P
 )
 def test_an_array_that_does_not_fit_is_not_written_to(toy: Catalog, out: np.ndarray) -> None:
     with pytest.raises(ConfigError, match=r"needs a C-contiguous float32 array of shape \(1, 64000\)"):
-        render(draw(toy, MixConfig(), 0, 0, 0), toy, out=out)
+        render_mix(sample_recipe(toy, MixConfig(), 0, 0, 0), toy, out=out)
 
 
 def whole_song(catalog: Catalog, start_s: float = 0.5, **settings: object) -> Mix:
     """All stems of a catalog of one song, as they are."""
-    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT, **settings), 0, 0, 0)  # type: ignore[arg-type]
+    base = sample_recipe(catalog, MixConfig(p_musical=1.0, effects=SILENT, **settings), 0, 0, 0)  # type: ignore[arg-type]
     keys = [str(key) for key in catalog.column("key")]
-    return render(replace(base, sources=tuple(SourceRecipe(key, start_s) for key in keys)), catalog)
+    return render_mix(replace(base, sources=tuple(SourceRecipe(key, start_s) for key in keys)), catalog)
 
 
 def states_of(mix: Mix) -> dict[str, str]:
@@ -473,15 +476,15 @@ def test_what_is_left_of_a_pair_by_less_than_20_db_is_heard(tmp_path: Path, fact
 def test_effects_that_part_a_pair_bring_it_back(tmp_path: Path) -> None:
     rows = [{"song": "a", "label": "violin", "audio": sign * melody(1)} for sign in (1.0, -1.0)]
     catalog = make_own_catalog(tmp_path, rows)
-    base = draw(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
+    base = sample_recipe(catalog, MixConfig(p_musical=1.0, effects=SILENT), 0, 0, 0)
     keys = [str(key) for key in catalog.column("key")]
     sources = (SourceRecipe(keys[0], 0.5), SourceRecipe(keys[1], 0.5, 0.0, (Gain(-6.0),)))
-    assert states_of(render(replace(base, sources=sources), catalog))["violin"] == "present"
+    assert states_of(render_mix(replace(base, sources=sources), catalog))["violin"] == "present"
 
 
 def test_unrelated_sources_are_never_taken_for_cancelled(toy: Catalog) -> None:
     for index in range(60):
-        mix = render(draw(toy, MixConfig(), 0, 0, index), toy)
+        mix = render_mix(sample_recipe(toy, MixConfig(), 0, 0, index), toy)
         assert not any(source.cancelled.any() for source in mix.sources)
 
 
@@ -497,7 +500,7 @@ def test_an_offset_makes_no_resting_stem_sound(tmp_path: Path, offset: float) ->
     assert catalog.column("problems")[0] == ("dc-offset",)
     mix = whole_song(catalog)
     assert states_of(mix)["piano"] == "absent"
-    assert mix.sources[0].reason == "stays below -70 dBFS in the chunk"
+    assert mix.sources[0].reason == "stays below -70 dBFS in the excerpt"
     assert not mix.frames[0][mix.labels.names.index("piano")].any()
     # Nor does it drown the others, where sources are judged by their level in the mixture.
     assert states_of(whole_song(catalog, label_rule="audible"))["violin"] == "present"
@@ -526,15 +529,17 @@ def test_a_label_is_of_what_the_mix_hears_of_the_channels(
     assert sides.column("problems")[violin] == ("cancels-in-mono",)
     assert sides.column("active_s")[violin] == pytest.approx(5.0, abs=0.01)
     split = str(sides.column("split")[violin])
-    base = draw(sides, MixConfig(p_musical=1.0, effects=SILENT, channels=channels), 0, 0, 0, split=split)
+    base = sample_recipe(
+        sides, MixConfig(p_musical=1.0, effects=SILENT, channels=channels), 0, 0, 0, split=split
+    )
     sources = tuple(SourceRecipe(f"folder/a/{name}", start_s) for name in ("piano", "violin"))
-    mix = render(replace(base, sources=sources), sides)
+    mix = render_mix(replace(base, sources=sources), sides)
     assert states_of(mix)["violin"] == state
     assert (np.abs(mix.sources[1].audio).max() > 0.01) == (state == "present")
 
 
 @pytest.mark.parametrize("value", [1e6, 1e20, 3e38])
-def test_stems_with_corrupt_samples_are_never_drawn(tmp_path: Path, value: float) -> None:
+def test_stems_with_corrupt_samples_are_never_sampled(tmp_path: Path, value: float) -> None:
     make_corpus(tmp_path / "one", 3, seed=9)
     bad = tmp_path / "one" / "song00" / "01_electricbass.wav"
     audio = soundfile.read(bad, dtype="float32")[0]
@@ -549,7 +554,7 @@ def test_stems_with_corrupt_samples_are_never_drawn(tmp_path: Path, value: float
     for activity_db in (-50.0, -40.0):
         config = MixConfig(full=True, p_musical=1.0, activity_db=activity_db)
         for index in range(20):
-            recipe = draw(catalog, config, 0, 0, index, split=split)
+            recipe = sample_recipe(catalog, config, 0, 0, index, split=split)
             assert "folder/song00/01_electricbass" not in [source.stem for source in recipe.sources]
 
 
@@ -566,7 +571,7 @@ def test_nothing_that_is_not_finite_leaves_rendering(
         np.errstate(all="ignore"),
         pytest.raises(AudioError, match=f"finite samples, found .* in {keys[1]}:"),
     ):
-        render(recipe, toy, BrokenReader(toy, keys[1], value))
+        render_mix(recipe, toy, BrokenReader(toy, keys[1], value))
 
 
 def test_gains_beyond_all_measure_are_refused(toy: Catalog) -> None:
@@ -574,13 +579,13 @@ def test_gains_beyond_all_measure_are_refused(toy: Catalog) -> None:
     for gains in ((200.0, 200.0), (-200.0, -150.0)):
         source = SourceRecipe(key, 1.0, 0.0, tuple(Gain(db) for db in gains))
         with pytest.raises(AudioError, match=f"gains that come to -200 to 200 dB for {key}"):
-            render(recipe_of(toy, source), toy)
+            render_mix(recipe_of(toy, source), toy)
 
 
 @pytest.mark.parametrize("level_db", [-180.0, -90.0, 90.0, 180.0])
 def test_extreme_levels_stay_finite_and_keep_their_labels(toy: Catalog, level_db: float) -> None:
     keys = [str(key) for key in toy.column("key")[1:3]]
-    mix = render(recipe_of(toy, SourceRecipe(keys[0], 1.0, level_db), SourceRecipe(keys[1], 0.0)), toy)
+    mix = render_mix(recipe_of(toy, SourceRecipe(keys[0], 1.0, level_db), SourceRecipe(keys[1], 0.0)), toy)
     assert np.isfinite(mix.mixture).all()
     assert np.abs(mix.mixture).max() <= 1.0
     assert mix.sources[0].active.all()

@@ -183,7 +183,7 @@ def test_front_end_measures_power_in_decibels() -> None:
 
 
 def test_level_peak_hears_the_same_at_any_level() -> None:
-    """As mixed, 24 dB less is 24 dB less in the map; with ``peak`` a gain of a chunk changes nothing."""
+    """As mixed, 24 dB less is 24 dB less in the map; with ``peak`` a gain of an excerpt changes nothing."""
     torch.manual_seed(0)
     audio = 0.5 * torch.randn(3, 1, 16000) * torch.tensor([1.0, 0.25, 0.05])[:, None, None]
     config = ModelConfig(n_mels=16, hop=512, width=4, n_layers=3)

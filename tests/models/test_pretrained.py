@@ -23,7 +23,7 @@ from mixlab.models.pretrained import (
     fetch,
     find_weights,
     identify,
-    misfits,
+    mismatches,
     weights_folder,
 )
 from mixlab.taxonomy import label_set_names, load_label_set
@@ -157,13 +157,13 @@ def test_unknown_names_and_unknown_checksums_are_explained(tmp_path: Path) -> No
 
 def test_misfits_name_the_settings() -> None:
     entry = CHECKPOINTS["mtat_short_multi_32"].model
-    assert misfits(entry, ModelConfig(width=32, hop=512)) == []
-    assert misfits(entry, ModelConfig(width=64, n_mels=64)) == [
+    assert mismatches(entry, ModelConfig(width=32, hop=512)) == []
+    assert mismatches(entry, ModelConfig(width=64, n_mels=64)) == [
         "model.n_mels=128",
         "model.width=32",
         "model.n_layers=7",
     ]
-    assert "model.architecture=crnn" in misfits(CHECKPOINTS["jamendo_crnn"].model, ModelConfig())
+    assert "model.architecture=crnn" in mismatches(CHECKPOINTS["jamendo_crnn"].model, ModelConfig())
 
 
 def test_the_cache_lies_where_caches_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,20 +24,20 @@ from mixlab.models.pretrained import CHECKPOINTS
 from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
 from mixlab.studies.engine import run_study
 from mixlab.studies.findings import (
-    CHANCE,
-    above_prior_lines,
-    beyond,
+    MULTIPLE_COMPARISONS,
+    above_chance_lines,
     optimum_lines,
     rare_columns,
     share_best,
+    significance_text,
     split_lines,
 )
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.paper_results import TABLE_1, paper_row
-from mixlab.studies.plan import Job, Plan
+from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.reports import REPORTERS, _note, _relatives_table, can_draw, write_study_report
-from mixlab.studies.results import _comparable, _Stems, cell_difference, load_results, mixes_id
-from mixlab.studies.statistics import F1_ABOVE_PRIOR, CellScores, Estimate, difference
+from mixlab.studies.results import _comparable, _Stems, condition_difference, load_results, mixes_id
+from mixlab.studies.statistics import F1_ABOVE_CHANCE, ConditionScores, Estimate, difference
 from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
 from mixlab.training import TrainConfig
@@ -53,13 +53,13 @@ def predictions(noise: float, seed: int, *, groups: list[str], world: int = 0) -
     """A model that hears through so much noise; no mix of the test holds a theremin."""
     rng = np.random.default_rng(world)
     targets = (rng.random((N, 5)) < [0.5, 0.1, 0.4, 0.3, 0.0]).astype(np.float32)
-    heard = targets + noise * np.random.default_rng([seed, 7]).standard_normal((N, 5))
+    logits = targets + noise * np.random.default_rng([seed, 7]).standard_normal((N, 5))
     return Predictions(
         labels=NAMES,
         split=np.array(["validation", "test"] * (N // 2), dtype=object),
         index=np.arange(N) // 2,
         group=np.array([groups[i // 2 % len(groups)] for i in range(N)], dtype=object),
-        scores=(1 / (1 + np.exp(-heard))).astype(np.float32),
+        scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         mask=np.ones((N, 5), np.bool_),
         recipes=np.array([json.dumps({"index": i // 2, "world": world}) for i in range(N)], dtype=object),
@@ -67,24 +67,26 @@ def predictions(noise: float, seed: int, *, groups: list[str], world: int = 0) -
 
 
 class Pretender:
-    """Makes run folders up: how much noise a cell hears through is given by its name."""
+    """Makes run folders up: how much noise a condition hears through is given by its name."""
 
     def __init__(self, noise: dict[str, float], *, fail: tuple[str, ...] = ()) -> None:
         self.noise, self.fail = noise, fail
 
-    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
-        if job.name in self.fail:
+    def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
+        if trial.name in self.fail:
             return "it was told to fail"
-        data = yaml.safe_load(folder.plan_path(job.name).read_text())
+        data = yaml.safe_load(folder.plan_path(trial.name).read_text())
         catalog = Catalog.open(data["catalog"])
         test = sorted(song for song, split in catalog.split_songs().items() if split == "test")
         labels = {"outputs": list(NAMES), "parents": list(PARENTS)}
-        info = {"seed": job.seed, "note": NOTE, "labels": labels}
+        info = {"seed": trial.seed, "note": NOTE, "labels": labels}
         info["catalog"] = {"content_hash": catalog.content_hash, "path": data["catalog"]}
-        run = Run.create(folder.run_path(job.name), data, info)
-        world = {"": 0, "artist": 100 + job.seed, "random": 200 + job.seed}[job.splits]
-        noise = self.noise[job.cell]
-        run.write_predictions(predictions(noise, 10 * job.seed + len(job.cell), groups=test * 3, world=world))
+        run = Run.create(folder.run_path(trial.name), data, info)
+        world = {"": 0, "artist": 100 + trial.seed, "random": 200 + trial.seed}[trial.splits]
+        noise = self.noise[trial.condition]
+        run.write_predictions(
+            predictions(noise, 10 * trial.seed + len(trial.condition), groups=test * 3, world=world)
+        )
         run.update(status="evaluated", training={"seconds": 60.0})
         return ""
 
@@ -184,8 +186,8 @@ def test_words_for_a_difference(
     songs: tuple[float, float] | None, seeds: tuple[float, float] | None, words: str
 ) -> None:
     e = Estimate(0.1, 3, songs=songs and Interval(*songs), seeds=seeds and Interval(*seeds))
-    assert words in beyond(e)
-    assert beyond(Estimate(math.nan, 0)) == "undefined"
+    assert words in significance_text(e)
+    assert significance_text(Estimate(math.nan, 0)) == "undefined"
 
 
 def test_a_score_shows_both_kinds_of_doubt() -> None:
@@ -213,21 +215,23 @@ def test_the_files_for_programs_hold_every_number(curve: StudyFolder) -> None:
     rows = read_csv(curve.path / "table.csv")
     results = load_results(curve, n_resamples=60)
     assert len(rows) == 3 * (5 + 4 * 5)
-    by_hand = results.cell("p0.4").test.of("average_precision")
-    row = next(r for r in rows if (r["cell"], r["metric"], r["class"]) == ("p0.4", "average_precision", ""))
+    by_hand = results.condition("p0.4").test.of("average_precision")
+    row = next(
+        r for r in rows if (r["condition"], r["metric"], r["class"]) == ("p0.4", "average_precision", "")
+    )
     assert float(row["mean"]) == pytest.approx(by_hand.value, rel=1e-5)
     assert float(row["songs_low"]) == pytest.approx(by_hand.songs.low, rel=1e-5)
     assert float(row["seeds_high"]) == pytest.approx(by_hand.seeds.high, rel=1e-5)
     assert row["mix.p_musical"] == "0.4"
-    nothing = next(r for r in rows if (r["cell"], r["metric"], r["class"]) == ("p0", "f1", "theremin"))
+    nothing = next(r for r in rows if (r["condition"], r["metric"], r["class"]) == ("p0", "f1", "theremin"))
     assert (nothing["mean"], nothing["n_seeds"], nothing["missing_seeds"]) == ("", "0", "3")
     runs = read_csv(curve.path / "runs.csv")
     assert len(runs) == 9
     assert len({r["test_set"] for r in runs}) == 1
-    mean = np.mean([float(r["average_precision"]) for r in runs if r["cell"] == "p0.4"])
+    mean = np.mean([float(r["average_precision"]) for r in runs if r["condition"] == "p0.4"])
     assert mean == pytest.approx(by_hand.value, rel=1e-5)
     differences = read_csv(curve.path / "differences.csv")
-    assert {(r["against"], r["cell"], r["same_mixes"]) for r in differences} == {
+    assert {(r["against"], r["condition"], r["same_mixes"]) for r in differences} == {
         ("p0", "p0.4", "True"),
         ("p0", "p1", "True"),
     }
@@ -245,11 +249,11 @@ def test_transfer_compares_with_scratch_and_stands_beside_the_paper(toy: Catalog
     folder = made_up("transfer", toy, tmp_path, noise, pretrained="weights.pth", baselines=False)
     _, results = write_study_report(folder, n_resamples=40)
     text = (folder.path / "report.md").read_text()
-    assert [c.cell.name for c in results.cells] == list(noise)
+    assert [c.condition.name for c in results.conditions] == list(noise)
     assert "differences to 'from scratch'" in text
     assert "| Fine-tuned | 0.9429 | 0.8334 | 0.3618 |" in text
     rows = [r for r in read_csv(folder.path / "differences.csv") if r["metric"] == "f1" and not r["class"]]
-    against = {r["cell"]: float(r["mean"]) for r in rows}
+    against = {r["condition"]: float(r["mean"]) for r in rows}
     assert against["finetune"] > 0.05 > -0.02 > against["random_frozen"]
 
 
@@ -278,7 +282,7 @@ def test_weights_without_a_head_have_no_row_for_the_last_layer(
     noise = {"scratch": 1.4, "frozen": 3.0, "finetune": 0.3, "random_frozen": 3.5}
     folder = made_up("transfer", toy, tmp_path, noise, pretrained="w.pth", baselines=False)
     report, results = write_study_report(folder, n_resamples=20)
-    assert [c.cell.name for c in results.cells] == list(noise)
+    assert [c.condition.name for c in results.conditions] == list(noise)
     assert "no row trains the last layer alone: these weights bring no head of their own" in report.findings
     assert report.findings[-1].endswith("ROC-AUC no, PR-AUC (macro AP) no, loss no")
 
@@ -288,16 +292,16 @@ def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
         build_study("transfer", request())
     base = TrainConfig(transfer="finetune", pretrained="other.pth", lr_backbone=0.001, precision="fp32")
     plan = build_study("transfer", request(train=base, pretrained="w.pth", cached_items=500))
-    jobs = {job.cell: job for job in plan.jobs()}
-    assert {name: job.settings["pretrained"] for name, job in jobs.items() if job.command == "train"} == {
+    trials = {trial.condition: trial for trial in plan.trials()}
+    assert {name: trial.settings["pretrained"] for name, trial in trials.items() if trial.command == "train"} == {  # noqa: E501
         "scratch": "", "frozen": "w.pth", "finetune": "w.pth", "last": "w.pth", "random_frozen": ""
     }  # fmt: skip
-    assert {name for name, job in jobs.items() if job.settings.get("cached_items")} == {
+    assert {name for name, trial in trials.items() if trial.settings.get("cached_items")} == {
         "frozen", "last", "random_frozen"
     }  # fmt: skip
-    assert jobs["finetune"].settings["lr_backbone"] == 0.001
-    assert jobs["scratch"].settings["lr_backbone"] is None
-    baselines = {name: job.settings for name, job in jobs.items() if job.command == "baseline"}
+    assert trials["finetune"].settings["lr_backbone"] == 0.001
+    assert trials["scratch"].settings["lr_backbone"] is None
+    baselines = {name: trial.settings for name, trial in trials.items() if trial.command == "baseline"}
     assert set(baselines) == {"forest", "embeddings", "embeddings_svm", "random_embeddings"}
     assert baselines["embeddings"]["weights"] == "w.pth"
     for settings in baselines.values():
@@ -306,19 +310,23 @@ def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
 
 
 def test_transfer_compares_only_the_ways_that_are_asked_for() -> None:
-    plan = build_study("transfer", request(pretrained="w.pth", ways=("frozen", "last"), baselines=False))
-    assert [cell.name for cell in plan.cells] == ["frozen", "last"]
-    elsewhere = build_study("transfer", request(pretrained="elsewhere/w.pth", ways=("frozen",)))
+    plan = build_study(
+        "transfer", request(pretrained="w.pth", transfer_modes=("frozen", "last"), baselines=False)
+    )
+    assert [condition.name for condition in plan.conditions] == ["frozen", "last"]
+    elsewhere = build_study("transfer", request(pretrained="elsewhere/w.pth", transfer_modes=("frozen",)))
     assert elsewhere.title == plan.title
     assert plan.title.endswith(", from w.pth")
-    assert elsewhere.cells[0].overrides["train.pretrained"] == "elsewhere/w.pth"
-    with pytest.raises(ConfigError, match=r"--ways takes some of scratch, .*; found half"):
-        build_study("transfer", request(pretrained="w.pth", ways=("half",)))
+    assert elsewhere.conditions[0].overrides["train.pretrained"] == "elsewhere/w.pth"
+    with pytest.raises(ConfigError, match=r"--transfer_modes takes some of scratch, .*; found half"):
+        build_study("transfer", request(pretrained="w.pth", transfer_modes=("half",)))
     # Nothing starts from the weights, so that they need not even be there.
-    random = build_study("transfer", request(pretrained="none.pth", ways=("scratch",), baselines=False))
+    random = build_study(
+        "transfer", request(pretrained="none.pth", transfer_modes=("scratch",), baselines=False)
+    )
     assert _check_start(random) is None
     with pytest.raises(WeightsError, match=r"No weights at none\.pth"):
-        _check_start(build_study("transfer", request(pretrained="none.pth", ways=("frozen",))))
+        _check_start(build_study("transfer", request(pretrained="none.pth", transfer_modes=("frozen",))))
 
 
 def test_rare_classes_change_one_factor_at_a_time(
@@ -327,7 +335,7 @@ def test_rare_classes_change_one_factor_at_a_time(
     noise = {"base": 1.5, "balance": 0.6, "masked": 1.5, "all": 0.5, "random": 1.2}
     folder = made_up("rare_classes", toy, tmp_path, noise)
     report, results = write_study_report(folder, n_resamples=40)
-    base = results.cell("base")
+    base = results.condition("base")
     assert [NAMES[c] for c in rare_columns(results, base)] == ["theremin", "brass", "piano"]
     with monkeypatch.context() as patch:
         patch.setattr("mixlab.studies.findings.WEAK", ("brass", "voice"))
@@ -340,30 +348,30 @@ def test_rare_classes_change_one_factor_at_a_time(
     lines = write_study_report(one, n_resamples=40)[0].findings
     assert re.search(r"(voice|brass|piano) \+\S+ \(songs\)", lines[0])
     assert not any("(sure)," in line for line in lines)
-    half, fitted = results.cell("base"), results.cell("thresholds")
+    half, fitted = results.condition("base"), results.condition("thresholds")
     assert half.runs == fitted.runs
     assert half.test.of("average_precision").value == fitted.test.of("average_precision").value
     assert half.test.of("f1").value != fitted.test.of("f1").value
-    assert not results.paired(base, results.cell("random"))
+    assert not results.paired(base, results.condition("random"))
     plan = build_study("rare_classes", request())
-    cells = {cell.name: cell for cell in plan.cells}
+    conditions = {condition.name: condition for condition in plan.conditions}
     for name, changed in (("balance", {"mix.balance"}), ("masked", {"mix.uncertain"}), ("random", set())):
-        overrides = cells[name].overrides
-        assert {k for k, v in overrides.items() if cells["base"].overrides[k] != v} == changed
-    assert len(plan.jobs()) == 5 * 3
+        overrides = conditions[name].overrides
+        assert {k for k, v in overrides.items() if conditions["base"].overrides[k] != v} == changed
+    assert len(plan.trials()) == 5 * 3
 
 
 def test_a_guess_is_judged_on_the_mixes_that_are_scored(curve: StudyFolder) -> None:
     results = load_results(curve, n_resamples=0)
-    cell = results.done[0]
-    test = [Run.open(path).predictions().only("test") for path in cell.runs.values()]
+    condition = results.done[0]
+    test = [Run.open(path).predictions().only("test") for path in condition.runs.values()]
     share = np.mean([(p.targets > 0.5)[p.mask[:, 1], 1].mean() for p in test])
     f1 = 2 * share / (1 + share)
     for metric, expected in (("average_precision", share), ("f1", f1), ("roc_auc", 0.5)):
-        table = class_table(results, [cell], metric)
+        table = class_table(results, [condition], metric)
         row = dict(zip(table.header, table.rows[1], strict=True))
         assert row["class"] == "brass"
-        guess = next(value for name, value in row.items() if name.endswith("of the prior"))
+        guess = next(value for name, value in row.items() if name.endswith("at chance level"))
         assert float(guess) == pytest.approx(expected, abs=0.002)
 
 
@@ -374,19 +382,19 @@ def test_split_lines_promise_only_what_can_be_told(toy: Catalog, tmp_path: Path)
     ):
         folder = made_up("rare_classes", toy, tmp_path / name, {"base": 1.5, "random": noise})
         results = load_results(folder, n_resamples=60)
-        last = split_lines(results.cell("base"), results.cell("random"))[-1]
+        last = split_lines(results.condition("base"), results.condition("random"))[-1]
         assert last.endswith(f"{said}, by macro AP")
 
 
 def effects_of(mix: MixConfig) -> dict[str, dict[str, float]]:
-    """The probabilities that each cell of the study trains with."""
+    """The probabilities that each condition of the study trains with."""
     plan = build_study("effects", request(mix=mix))
-    mixes = {job.cell: job.mix["effects"] for job in plan.jobs() if job.seed == 0}
-    return {cell: {name: effects[name]["p"] for name in effects} for cell, effects in mixes.items()}
+    mixes = {trial.condition: trial.mix["effects"] for trial in plan.trials() if trial.seed == 0}
+    return {condition: {name: effects[name]["p"] for name in effects} for condition, effects in mixes.items()}
 
 
 def test_effects_are_taken_away_all_and_by_halves() -> None:
-    own = {name: drawn.p for name, drawn in MixConfig().effects.ranges}
+    own = {name: resampled.p for name, resampled in MixConfig().effects.ranges}
     assert all(own.values())
     off = dict.fromkeys(own, 0.0)
     level = {"gain": own["gain"], "filter": own["filter"]}
@@ -394,7 +402,10 @@ def test_effects_are_taken_away_all_and_by_halves() -> None:
     assert effects_of(MixConfig(p_musical=0.6)) == {
         "none": off, "all": own, "gain_filter": {**off, **level}, "pitch_time": {**off, **speed},
     }  # fmt: skip
-    labels = [cell.label for cell in build_study("effects", request(mix=MixConfig(p_musical=0.6))).cells]
+    labels = [
+        condition.label
+        for condition in build_study("effects", request(mix=MixConfig(p_musical=0.6))).conditions
+    ]
     assert labels == [
         "without effects",
         "as configured: gain, filter, pitch shift, time stretch",
@@ -404,11 +415,11 @@ def test_effects_are_taken_away_all_and_by_halves() -> None:
 
 
 def test_effects_that_no_mix_has_are_not_compared() -> None:
-    """Musical mixes are neither shifted nor stretched: their halves would be twins of the others."""
+    """Musical mixes are neither shifted nor stretched: their halves would be copies of the others."""
     assert set(effects_of(MixConfig(p_musical=1.0))) == {"all", "none"}
     assert (
         build_study("effects", request(mix=MixConfig(p_musical=1.0)))
-        .cells[1]
+        .conditions[1]
         .label.endswith(": gain, filter")
     )
     only_gain = EffectsConfig(
@@ -425,22 +436,22 @@ def test_effects_are_judged_paired_and_by_class(toy: Catalog, tmp_path: Path) ->
     noise = {"none": 2.0, "all": 0.4, "gain_filter": 2.0, "pitch_time": 0.9}
     folder = made_up("effects", toy, tmp_path, noise)
     report, results = write_study_report(folder, n_resamples=60)
-    assert all(results.paired(results.cells[0], cell) for cell in results.cells)
+    assert all(results.paired(results.conditions[0], condition) for condition in results.conditions)
     assert build_study("effects", request()).scored_apart() == ()
     lines = report.findings
     assert lines[0].startswith(
         "'as configured: gain, filter, pitch shift, time stretch' minus 'without effects', "
     )
     assert lines[0].endswith("beyond both intervals, over songs and over seeds")
-    e = difference(results.cells[0].test, results.cells[1].test, "average_precision", 0)
-    assert e.beyond_songs
-    assert e.beyond_seeds
+    e = difference(results.conditions[0].test, results.conditions[1].test, "average_precision", 0)
+    assert e.significant_over_songs
+    assert e.significant_over_seeds
     assert e.value > 0
     assert f"AP beyond the intervals over songs and over seeds: voice {e.value:+.3f}, " in lines[1]
     assert lines[1].endswith("of 4 classes with an interval")
-    # Of equal cells no class is told apart; the theremin, which no mix holds, is not judged.
+    # Of equal conditions no class is told apart; the theremin, which no mix holds, is not judged.
     assert lines[3].endswith("over seeds: none, of 4 classes with an interval")
-    assert lines[6:] == (CHANCE, "the test mixes have no effects, whatever training hears")
+    assert lines[6:] == (MULTIPLE_COMPARISONS, "the test mixes have no effects, whatever training hears")
     assert (folder.path / "figure.png").is_file() == can_draw()
 
 
@@ -461,19 +472,23 @@ def test_effects_are_not_judged_where_nothing_can_be_told(toy: Catalog, tmp_path
 
 
 def gains(
-    toy: Catalog, path: Path, value: dict[str, list[float]], drawn: dict[str, list[list[float]]]
+    toy: Catalog, path: Path, value: dict[str, list[float]], resampled: dict[str, list[list[float]]]
 ) -> list[str]:
     """What is said of classes whose gain over a guess is given: by seed, and in each resample."""
     seeds = len(next(iter(value.values())))
     folder = made_up("per_class", toy, path, {"model": 0.5}, seeds=tuple(range(seeds)))
     results = load_results(folder, n_resamples=20)
-    cell = results.cells[0]
+    condition = results.conditions[0]
     runs = {}
-    for seed, run in cell.test.runs.items():
-        classes = {F1_ABOVE_PRIOR: np.array([value[name][seed] for name in results.labels])}
-        draws = {F1_ABOVE_PRIOR: np.array([drawn[name][seed] for name in results.labels]).T} if drawn else {}
-        runs[seed] = replace(run, classes=classes, class_drawn=draws, songs=np.full(5, 9))
-    return above_prior_lines(results, replace(cell, test=CellScores(runs, seeds)))
+    for seed, run in condition.test.runs.items():
+        classes = {F1_ABOVE_CHANCE: np.array([value[name][seed] for name in results.labels])}
+        resamples = (
+            {F1_ABOVE_CHANCE: np.array([resampled[name][seed] for name in results.labels]).T}
+            if resampled
+            else {}
+        )
+        runs[seed] = replace(run, classes=classes, class_resampled=resamples, songs=np.full(5, 9))
+    return above_chance_lines(results, replace(condition, test=ConditionScores(runs, seeds)))
 
 
 def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp_path: Path) -> None:
@@ -485,20 +500,20 @@ def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp
         "piano": [-0.2, 0.1],
         "theremin": [nan] * 2,
     }
-    drawn = {
+    resampled = {
         "voice": [up, up],
         "brass": [up, up],
         "singer": [across, across],
         "piano": [up, up],
         "theremin": [[nan] * 3] * 2,
     }
-    assert gains(toy, tmp_path / "two", value, drawn) == [
+    assert gains(toy, tmp_path / "two", value, resampled) == [
         "'the configuration', F1 above that of always saying yes on average: 3 of 4 classes; not so: piano",
         "'the configuration', F1 above that of always saying yes in each of 2 runs: 2 of 4 classes; "
         "not so: brass, piano",
         "'the configuration', F1 above that of always saying yes in the whole 95 % interval over songs, both "
         "on the same songs in each resample: 2 of 4 classes; not so: singer, piano",
-        CHANCE,
+        MULTIPLE_COMPARISONS,
         "undefined, as the test mixes hold none: theremin",
     ]
     one = {name: each[:1] for name, each in value.items()}
@@ -508,21 +523,21 @@ def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp
     assert lines[1].endswith("there are no resamples): voice, brass, singer, piano")
     # In one of two runs it is undefined: not so in each.
     value["voice"] = [0.2, nan]
-    drawn["voice"] = [up, [nan] * 3]
-    assert gains(toy, tmp_path / "undefined", value, drawn)[1].endswith("not so: voice, brass, piano")
+    resampled["voice"] = [up, [nan] * 3]
+    assert gains(toy, tmp_path / "undefined", value, resampled)[1].endswith("not so: voice, brass, piano")
 
 
 def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None:
     folder = made_up("leakage", toy, tmp_path, {"artist": 1.5, "random": 0.4})
     report, results = write_study_report(folder, n_resamples=40)
-    assert not results.paired(*results.cells)
+    assert not results.paired(*results.conditions)
     assert "random minus artist-safe splits, macro AP: +" in report.findings[0]
     text = (folder.path / "report.md").read_text()
     assert "test songs whose artist or group is elsewhere too" in text
     assert "(other mixes)" in text
     # Every seed divides the songs anew, so no seed of the one belongs to one of the other.
-    safe, leaky = results.cells
-    found = cell_difference(safe, leaky, "f1")
+    safe, leaky = results.conditions
+    found = condition_difference(safe, leaky, "f1")
     assert found.seeds == difference(safe.test, leaky.test, "f1", by_seed=False).seeds
     assert found.seeds != difference(safe.test, leaky.test, "f1").seeds
     assert "95 % over songs" not in _note(load_results(folder, n_resamples=0))
@@ -541,19 +556,22 @@ def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, t
     assert [len(runs) for runs in also.values()] == [2, 9]
     folder = StudyFolder(tmp_path / "out")
     plan: Plan = build_study("per_class", request(also=also))
-    assert plan.jobs() == ()
+    assert plan.trials() == ()
     assert run_study(folder, plan, toy, launcher=Pretender({})).states == ()
     report, results = write_study_report(folder, n_resamples=20)
-    assert [c.cell.label for c in results.cells] == ["good", "all"]
-    assert {name: len(c.runs) for name, c in zip(also, results.cells, strict=True)} == {"good": 2, "all": 9}
-    assert results.cells[0].runs.keys() == {0, 1}
+    assert [c.condition.label for c in results.conditions] == ["good", "all"]
+    assert {name: len(c.runs) for name, c in zip(also, results.conditions, strict=True)} == {
+        "good": 2,
+        "all": 9,
+    }
+    assert results.conditions[0].runs.keys() == {0, 1}
     assert "brass" in {row[0] for row in report.lead.rows}
     assert "F1 of 0 for brass" in report.paper[0]
-    table, gains = report.tables[0], [results.done[0].test.of(F1_ABOVE_PRIOR, c) for c in range(5)]
+    table, gains = report.tables[0], [results.done[0].test.of(F1_ABOVE_CHANCE, c) for c in range(5)]
     assert table.header == ("class", "good", "good: lowest run", "all", "all: lowest run")
     assert [row[0] for row in table.rows] == list(results.labels)
     assert table.rows[0][1] == score_text(gains[0], sign=True)
-    each = [r.classes[F1_ABOVE_PRIOR][0] for r in results.done[0].test.runs.values()]
+    each = [r.classes[F1_ABOVE_CHANCE][0] for r in results.done[0].test.runs.values()]
     assert table.rows[0][2] == f"{min(each):+.3f}"
     assert table.rows[4][1:] == ("-", "-", "-", "-")
     for wrong, match in ((["x"], "takes LABEL=RUN"), ([f"x={tmp_path / 'none'}"], "there is no run")):
@@ -561,14 +579,14 @@ def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, t
             parse_also(wrong)
 
 
-def test_missing_cells_are_nan_counted_and_have_their_command(toy: Catalog, tmp_path: Path) -> None:
+def test_missing_conditions_are_nan_counted_and_have_their_command(toy: Catalog, tmp_path: Path) -> None:
     failing = ("p0-seed1", "p1-seed0", "p1-seed1", "p1-seed2")
     folder = made_up("p_musical", toy, tmp_path, INSIDE, fail=failing, grid=(0.0, 0.4, 1.0))
     _, results = write_study_report(folder, n_resamples=20)
     assert {state.name for state in results.unfinished} == set(failing)
-    assert results.cells[0].test.of("f1").missing == 1
-    assert math.isnan(results.cells[2].test.of("f1").value)
-    assert results.cell("p1") is None
+    assert results.conditions[0].test.of("f1").missing == 1
+    assert math.isnan(results.conditions[2].test.of("f1").value)
+    assert results.condition("p1") is None
     text = (folder.path / "report.md").read_text()
     assert "4 of 9 runs are missing" in text
     for name in failing:
@@ -585,7 +603,7 @@ def test_nothing_done_is_nothing_to_report(toy: Catalog, tmp_path: Path) -> None
         write_study_report(folder)
 
 
-def test_figures_are_left_out_where_they_cannot_be_drawn(
+def test_figures_are_left_out_where_they_cannot_be_resampled(
     curve: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("mixlab.studies.reports.can_draw", lambda: False)
@@ -667,7 +685,7 @@ def test_known_scores_are_not_computed_again(toy: Catalog, tmp_path: Path) -> No
     first = load_results(folder, n_resamples=0, known=known)
     assert len(known) == 6
     again = load_results(folder, n_resamples=0, known=known)
-    for a, b in zip(first.cells, again.cells, strict=True):
+    for a, b in zip(first.conditions, again.conditions, strict=True):
         assert all(b.test.runs[n] is scores for n, scores in a.test.runs.items())
 
 
@@ -722,8 +740,8 @@ def test_runs_whose_catalog_is_gone_are_scored_and_named(
     folder = StudyFolder(tmp_path / "out")
     run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
     results = load_results(folder, n_resamples=20)
-    assert len(results.cells[1].runs) == 1
-    assert not results.paired(*results.cells)
+    assert len(results.conditions[1].runs) == 1
+    assert not results.paired(*results.conditions)
     problem = next(text for text in results.problems if text.startswith(str(tmp_path / "gone")))
     assert "scored, but not paired with runs on the study's catalog, as the stems of their mixes" in problem
     assert "no catalog" in problem
@@ -745,15 +763,15 @@ def test_runs_on_catalogs_with_the_same_test_stems_are_paired(toy: Catalog, tmp_
     run_study(folder, build_study("per_class", request(also=also)), toy, launcher=Pretender({}))
     results = load_results(folder, n_resamples=20)
     assert results.problems == ()
-    assert results.paired(*results.cells)
-    found = cell_difference(*results.cells, "average_precision")
+    assert results.paired(*results.conditions)
+    found = condition_difference(*results.conditions, "average_precision")
     assert found.songs == Interval(0, 0)
     # The catalog was indexed anew since the study: what it holds now says nothing about its mixes.
     state = json.loads((folder.path / "study.json").read_text())
     state["catalog"]["path"] = str(other.path)
     (folder.path / "study.json").write_text(json.dumps(state))
     results = load_results(folder, n_resamples=20)
-    assert not results.paired(*results.cells)
+    assert not results.paired(*results.conditions)
     assert "it was indexed anew since" in results.problems[0]
 
 

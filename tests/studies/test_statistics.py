@@ -13,9 +13,9 @@ from mixlab import evaluation as ev
 from mixlab.evaluation.predictions import Predictions
 from mixlab.studies.statistics import (
     CLASS_METRICS,
-    F1_ABOVE_PRIOR,
+    F1_ABOVE_CHANCE,
     METRICS,
-    CellScores,
+    ConditionScores,
     Estimate,
     RunScores,
     difference,
@@ -33,22 +33,24 @@ def predictions(noise: float, seed: int, *, songs: int = 12, world: int = 0) -> 
     rng = np.random.default_rng(world)
     targets = (rng.random((N, 4)) < [0.5, 0.2, 0.4, 0.3]).astype(np.float32)
     mask = rng.random((N, 4)) < 0.9
-    heard = targets + noise * np.random.default_rng([seed, 7]).standard_normal((N, 4))
+    logits = targets + noise * np.random.default_rng([seed, 7]).standard_normal((N, 4))
     return Predictions(
         labels=NAMES,
         split=np.array(["validation", "test"] * (N // 2), dtype=object),
         index=np.arange(N) // 2,
         group=np.array([f"corpus/song{i // 2 % songs}" for i in range(N)], dtype=object),
-        scores=(1 / (1 + np.exp(-heard))).astype(np.float32),
+        scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         mask=mask,
         recipes=np.array([json.dumps({"index": i // 2, "world": world}) for i in range(N)], dtype=object),
     )
 
 
-def cell(noise: float, seeds: tuple[int, ...] = (0, 1, 2), *, n: int = 40, world: int = 0) -> CellScores:
+def condition(
+    noise: float, seeds: tuple[int, ...] = (0, 1, 2), *, n: int = 40, world: int = 0
+) -> ConditionScores:
     runs = {s: score_run(predictions(noise, s, world=world), n_resamples=n) for s in seeds}
-    return CellScores(runs, len(seeds))
+    return ConditionScores(runs, len(seeds))
 
 
 def test_a_run_has_the_scores_that_its_own_report_has() -> None:
@@ -64,7 +66,7 @@ def test_a_run_has_the_scores_that_its_own_report_has() -> None:
     assert scores.values["micro_f1"] == pytest.approx(test.micro.f1)
     assert scores.values["loss"] == pytest.approx(test.loss)
     np.testing.assert_allclose(scores.classes["f1"], [k.f1 for k in test.classes])
-    np.testing.assert_allclose(scores.prior_f1, [k.prior_f1 for k in test.classes])
+    np.testing.assert_allclose(scores.chance_f1, [k.chance_f1 for k in test.classes])
     assert scores.support.tolist() == [k.support for k in test.classes]
     assert scores.songs.tolist() == [k.songs for k in test.classes]
     assert set(scores.values) == set(METRICS)
@@ -79,8 +81,8 @@ def test_half_decides_at_one_half_whatever_validation_likes() -> None:
     assert score_run(run, n_resamples=0).values["f1"] != pytest.approx(expected.mean())
 
 
-def drawn_rows(run: Predictions, counts: np.ndarray) -> Predictions:
-    """Repeat every row as often as its song was drawn."""
+def resampled_rows(run: Predictions, counts: np.ndarray) -> Predictions:
+    """Repeat every row as often as its song was sampled."""
     rows = np.repeat(np.arange(len(run)), counts)
     return Predictions(
         run.labels, *(getattr(run, name)[rows] for name in ("split", "index", "group")),
@@ -88,19 +90,19 @@ def drawn_rows(run: Predictions, counts: np.ndarray) -> Predictions:
     )  # fmt: skip
 
 
-def test_resamples_are_scores_of_songs_drawn_again_averaged_over_seeds() -> None:
-    """Songs are drawn once for all seeds; scores by hand on repeated rows."""
+def test_resamples_are_scores_of_songs_resampled_again_averaged_over_seeds() -> None:
+    """Songs are sampled once for all seeds; scores by hand on repeated rows."""
     import zlib
 
     runs = {s: predictions(0.8, s) for s in (0, 1, 2)}
-    cell_scores = CellScores({s: score_run(r, n_resamples=15, seed=3) for s, r in runs.items()}, 3)
+    condition_scores = ConditionScores({s: score_run(r, n_resamples=15, seed=3) for s, r in runs.items()}, 3)
     part = runs[0].only("test")
     groups = [str(g) for g in part.group]
     weights = ev.bootstrap_weights(groups, 15, 3 ^ zlib.crc32(set_id(part).encode()))
     by_hand = {name: np.full((15, 3), math.nan) for name in ("average_precision", "roc_auc", "loss")}
     for b, counts in enumerate(weights.astype(int)):
         for s, run in runs.items():
-            again = drawn_rows(run.only("test"), counts)
+            again = resampled_rows(run.only("test"), counts)
             known = [again.mask[:, c] for c in range(4)]
             pairs = [(again.targets[k, c], again.scores[k, c]) for c, k in enumerate(known)]
             by_hand["average_precision"][b, s] = np.mean([average_precision_score(t, x) for t, x in pairs])
@@ -109,12 +111,12 @@ def test_resamples_are_scores_of_songs_drawn_again_averaged_over_seeds() -> None
             by_hand["loss"][b, s] = -np.mean(t * np.log(x) + (1 - t) * np.log(1 - x))
     for metric, table in by_hand.items():
         low, high = np.quantile(table.mean(axis=1), [0.025, 0.975])
-        found = cell_scores.of(metric)
+        found = condition_scores.of(metric)
         assert found.songs.low == pytest.approx(low, abs=1e-6)
         assert found.songs.high == pytest.approx(high, abs=1e-6)
 
 
-def test_the_gain_over_a_guess_is_drawn_on_the_same_songs() -> None:
+def test_the_gain_over_a_guess_is_resampled_on_the_same_songs() -> None:
     """F1 minus that of always saying yes, by hand on repeated rows."""
     import zlib
 
@@ -132,22 +134,22 @@ def test_the_gain_over_a_guess_is_drawn_on_the_same_songs() -> None:
             by_class.append(f1_score(t, d) - f1_score(t, np.ones_like(t)))
         return by_class
 
-    np.testing.assert_allclose(scores.classes[F1_ABOVE_PRIOR], gain(part))
-    by_hand = [gain(drawn_rows(part, counts)) for counts in weights.astype(int)]
-    np.testing.assert_allclose(scores.class_drawn[F1_ABOVE_PRIOR], by_hand)
-    e = CellScores({0: scores}, 1).of(F1_ABOVE_PRIOR, 0)
+    np.testing.assert_allclose(scores.classes[F1_ABOVE_CHANCE], gain(part))
+    by_hand = [gain(resampled_rows(part, counts)) for counts in weights.astype(int)]
+    np.testing.assert_allclose(scores.class_resampled[F1_ABOVE_CHANCE], by_hand)
+    e = ConditionScores({0: scores}, 1).of(F1_ABOVE_CHANCE, 0)
     assert e.songs.low == pytest.approx(np.quantile([g[0] for g in by_hand], 0.025))
 
 
 def test_beyond_both_needs_both_where_there_are_both() -> None:
-    sure, unsure = np.array([[0.1, 0.3, 0.2]] * 3), np.array([[0.1, 0.3, -0.4]] * 3)
+    significant, insignificant = np.array([[0.1, 0.3, 0.2]] * 3), np.array([[0.1, 0.3, -0.4]] * 3)
     alike, apart = np.array([0.2, 0.21, 0.19]), np.array([0.6, 0.1, -0.1])
-    assert estimate(alike, sure).beyond_both
-    assert estimate(-alike, -sure).beyond_both
-    assert not estimate(alike, unsure).beyond_both
-    assert not estimate(apart, sure).beyond_both
-    assert not estimate(alike, None).beyond_both
-    assert estimate(alike[:1], sure[:1]).beyond_both
+    assert estimate(alike, significant).significant
+    assert estimate(-alike, -significant).significant
+    assert not estimate(alike, insignificant).significant
+    assert not estimate(apart, significant).significant
+    assert not estimate(alike, None).significant
+    assert estimate(alike[:1], significant[:1]).significant
 
 
 def test_seeds_are_told_apart_from_songs() -> None:
@@ -169,17 +171,19 @@ def test_undefined_seeds_are_left_out_and_counted() -> None:
     nothing = estimate(np.array([math.nan]), None, wanted=2)
     assert math.isnan(nothing.value)
     assert (nothing.n_seeds, nothing.missing, nothing.songs) == (0, 2, None)
-    assert CellScores({}, 3).of("f1") == replace(nothing, missing=3, value=CellScores({}, 3).of("f1").value)
+    assert ConditionScores({}, 3).of("f1") == replace(
+        nothing, missing=3, value=ConditionScores({}, 3).of("f1").value
+    )
 
 
 def test_undefined_resamples_are_dropped_and_counted() -> None:
-    drawn = np.array([[0.4, math.nan, 0.6, 0.5], [0.6, 0.7, 0.8, 0.7]])
-    found = estimate(np.array([0.5, 0.7]), drawn)
+    resampled = np.array([[0.4, math.nan, 0.6, 0.5], [0.6, 0.7, 0.8, 0.7]])
+    found = estimate(np.array([0.5, 0.7]), resampled)
     assert found.dropped == 1
     assert found.songs.low >= 0.5
     assert found.songs.high <= 0.7
     # One of three is too many to go by the rest.
-    few = estimate(np.array([0.5, 0.7]), drawn[:, :3])
+    few = estimate(np.array([0.5, 0.7]), resampled[:, :3])
     assert (few.dropped, few.songs) == (1, None)
     assert few.value == found.value
 
@@ -189,7 +193,7 @@ def test_a_class_with_too_few_songs_has_no_interval_over_songs() -> None:
     only_two = np.isin(run.group, ["corpus/song0", "corpus/song1"])
     run.targets[:, 1] *= only_two
     run.mask[:, 1] = True
-    scores = CellScores({1: score_run(run, n_resamples=20)}, 1)
+    scores = ConditionScores({1: score_run(run, n_resamples=20)}, 1)
     assert scores.runs[1].songs[1] <= 2
     assert scores.of("f1", 1).songs is None
     assert math.isfinite(scores.of("f1", 1).value)
@@ -199,35 +203,36 @@ def test_a_class_with_too_few_songs_has_no_interval_over_songs() -> None:
 def test_a_class_that_never_sounds_is_undefined_and_out_of_the_mean() -> None:
     run = predictions(0.8, 1)
     run.targets[:, 1] = 0
-    scores = CellScores({1: score_run(run, n_resamples=20)}, 1)
+    scores = ConditionScores({1: score_run(run, n_resamples=20)}, 1)
     assert math.isnan(scores.of("average_precision", 1).value)
     kept = [scores.of("average_precision", c).value for c in (0, 2, 3)]
     assert scores.of("average_precision").value == pytest.approx(np.mean(kept))
     assert scores.of("average_precision").dropped < 20
 
 
-def test_a_cell_does_not_differ_from_itself() -> None:
-    a = cell(0.8)
+def test_a_condition_does_not_differ_from_itself() -> None:
+    a = condition(0.8)
     for metric in METRICS:
         found = difference(a, a, metric)
         assert found.value == 0
         assert (found.songs, found.seeds) == (ev.Interval(0, 0), ev.Interval(0, 0))
-        assert not found.beyond_songs
-        assert not found.beyond_seeds
+        assert not found.significant_over_songs
+        assert not found.significant_over_seeds
 
 
 def test_differences_are_paired_by_seed_and_by_song() -> None:
     """The interval of the difference is that of differences within each resample, not of two intervals."""
-    a, b = cell(0.8), cell(0.9)
+    a, b = condition(0.8), condition(0.9)
     found = difference(a, b, "average_precision")
     each = [b.runs[s].values["average_precision"] - a.runs[s].values["average_precision"] for s in a.runs]
     assert found.value == pytest.approx(np.mean(each))
     low, high = stats.t.interval(0.95, 2, loc=np.mean(each), scale=stats.sem(each))
     assert (found.seeds.low, found.seeds.high) == pytest.approx((low, high))
-    drawn = np.mean(
-        [b.runs[s].drawn["average_precision"] - a.runs[s].drawn["average_precision"] for s in a.runs], axis=0
+    resampled = np.mean(
+        [b.runs[s].resampled["average_precision"] - a.runs[s].resampled["average_precision"] for s in a.runs],
+        axis=0,
     )
-    assert found.songs.low == pytest.approx(np.quantile(drawn, 0.025))
+    assert found.songs.low == pytest.approx(np.quantile(resampled, 0.025))
     back = difference(b, a, "average_precision")
     assert back.value == pytest.approx(-found.value)
     assert back.songs.low == pytest.approx(-found.songs.high)
@@ -235,52 +240,52 @@ def test_differences_are_paired_by_seed_and_by_song() -> None:
 
 def test_runs_on_the_same_mixes_draw_the_same_songs_and_others_do_not() -> None:
     """A model that is as good on every song gives resamples that vary alike, if the songs are the same."""
-    a, b, c = cell(0.8), cell(0.8, (5, 6, 7)), cell(0.8, world=1)
+    a, b, c = condition(0.8), condition(0.8, (5, 6, 7)), condition(0.8, world=1)
     assert {r.test_set for r in a.runs.values()} == {r.test_set for r in b.runs.values()}
     assert a.runs[0].test_set != c.runs[0].test_set
-    loss = {name: x.runs[min(x.runs)].drawn["loss"] for name, x in (("a", a), ("b", b), ("c", c))}
-    weights_equal = score_run(predictions(0.8, 0), n_resamples=40).drawn["loss"]
+    loss = {name: x.runs[min(x.runs)].resampled["loss"] for name, x in (("a", a), ("b", b), ("c", c))}
+    weights_equal = score_run(predictions(0.8, 0), n_resamples=40).resampled["loss"]
     np.testing.assert_array_equal(loss["a"], weights_equal)
     assert not np.allclose(loss["a"] - a.runs[0].values["loss"], loss["c"] - c.runs[0].values["loss"])
 
 
 def test_missing_seeds_leave_the_pairs_that_both_have() -> None:
-    a, b = cell(0.8, (0, 1, 2)), cell(0.9, (1, 2, 3))
+    a, b = condition(0.8, (0, 1, 2)), condition(0.9, (1, 2, 3))
     found = difference(a, b, "f1")
     assert (found.n_seeds, found.missing) == (2, 1)
-    apart = difference(a, cell(0.9, (8, 9)), "f1")
+    apart = difference(a, condition(0.9, (8, 9)), "f1")
     assert (apart.n_seeds, apart.missing) == (2, 0)
     assert apart.seeds is not None
-    nothing = difference(a, CellScores({}, 3), "f1")
+    nothing = difference(a, ConditionScores({}, 3), "f1")
     assert math.isnan(nothing.value)
     assert nothing.missing == 3
 
 
 def test_runs_made_elsewhere_are_compared_by_their_means() -> None:
-    a, b = cell(0.8, (0, 1, 2)), cell(2.0, (0, 1))
+    a, b = condition(0.8, (0, 1, 2)), condition(2.0, (0, 1))
     found = difference(a, b, "average_precision", by_seed=False)
     means = [np.mean([r.values["average_precision"] for r in x.runs.values()]) for x in (a, b)]
     assert found.value == pytest.approx(means[1] - means[0])
-    assert found.beyond_songs
+    assert found.significant_over_songs
     left, right = ([r.values["average_precision"] for r in x.runs.values()] for x in (a, b))
     welch = stats.ttest_ind(right, left, equal_var=False).confidence_interval(0.95)
     assert (found.seeds.low, found.seeds.high) == pytest.approx((welch.low, welch.high))
     assert (found.n_seeds, found.missing) == (2, 0)
     assert difference(a, replace(b, wanted=3), "f1", by_seed=False).missing == 1
     assert all(math.isnan(v) for v in (found.spread, found.low, found.high))
-    alone = difference(a, cell(2.0, (0,)), "average_precision", by_seed=False)
+    alone = difference(a, condition(2.0, (0,)), "average_precision", by_seed=False)
     assert alone.seeds is None
-    assert alone.beyond_songs
-    same = CellScores({7: a.runs[0], 8: a.runs[0]}, 2)
+    assert alone.significant_over_songs
+    same = ConditionScores({7: a.runs[0], 8: a.runs[0]}, 2)
     assert difference(same, same, "f1", by_seed=False).seeds == ev.Interval(0, 0)
 
 
 @pytest.mark.parametrize("metric", CLASS_METRICS)
 def test_differences_of_a_class(metric: str) -> None:
-    a, b = cell(0.3), cell(2.0)
+    a, b = condition(0.3), condition(2.0)
     found = difference(a, b, metric, 0)
     assert found.value < -0.05
-    assert found.beyond_songs
+    assert found.significant_over_songs
 
 
 def test_only_some_rows_can_be_scored() -> None:
@@ -291,4 +296,4 @@ def test_only_some_rows_can_be_scored() -> None:
     assert scores.n_items == rows.sum()
     assert scores.n_songs == len(set(part.group[rows]))
     assert scores.test_set != score_run(run, n_resamples=0).test_set
-    assert isinstance(CellScores({0: scores}, 1).of("f1"), Estimate)
+    assert isinstance(ConditionScores({0: scores}, 1).of("f1"), Estimate)

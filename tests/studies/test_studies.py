@@ -28,14 +28,14 @@ from mixlab.models import ModelConfig
 from mixlab.studies.definitions import StudyRequest, build_study
 from mixlab.studies.display import Display, plain_seconds, status_table
 from mixlab.studies.engine import ProcessLauncher, resolve_precision, run_study
-from mixlab.studies.folder import JobState, StudyFolder, resplit
+from mixlab.studies.folder import StudyFolder, TrialState, resplit
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.plan import (
-    Cell,
-    Job,
+    Condition,
     Plan,
+    Trial,
     check_settings,
-    grid_cells,
+    grid_conditions,
     parse_seeds,
     parse_vary,
     settings_of,
@@ -63,7 +63,7 @@ CONFIG = TrainConfig(
 
 
 def plan_of(vary: dict[str, tuple[object, ...]], seeds: tuple[int, ...] = (0, 1)) -> Plan:
-    return Plan("sweep", "A sweep", grid_cells(vary), seeds, MIX, CONFIG, vary)
+    return Plan("sweep", "A sweep", grid_conditions(vary), seeds, MIX, CONFIG, vary)
 
 
 GRID = plan_of({"mix.p_musical": (0.0, 1.0)})
@@ -77,13 +77,13 @@ class HereLauncher:
         self.asked: list[tuple[str, bool]] = []
         self.stops = 0
 
-    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
-        self.asked.append((job.name, resume))
-        if job.name in self.fail:
+    def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
+        self.asked.append((trial.name, resume))
+        if trial.name in self.fail:
             return "the loss is not finite"
-        data = yaml.safe_load(folder.plan_path(job.name).read_text())
+        data = yaml.safe_load(folder.plan_path(trial.name).read_text())
         mix, config = from_plain(MixConfig, data["mix"]), from_plain(TrainConfig, data["train"])
-        train(data["catalog"], folder.run_path(job.name), mix, config, resume=resume)
+        train(data["catalog"], folder.run_path(trial.name), mix, config, resume=resume)
         return ""
 
     def stop(self) -> None:
@@ -134,12 +134,12 @@ def test_seeds_are_read_in_every_form() -> None:
 
 
 def test_a_grid_has_every_combination_under_names_for_files() -> None:
-    cells = grid_cells({"mix.p_musical": (0.0, 0.4), "train.model.width": (4, 8, 16)})
-    assert len(cells) == len({cell.name for cell in cells}) == 6
-    assert cells[1].values == {"mix.p_musical": 0.0, "train.model.width": 8}
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", cell.name) for cell in cells)
+    conditions = grid_conditions({"mix.p_musical": (0.0, 0.4), "train.model.width": (4, 8, 16)})
+    assert len(conditions) == len({condition.name for condition in conditions}) == 6
+    assert conditions[1].values == {"mix.p_musical": 0.0, "train.model.width": 8}
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", condition.name) for condition in conditions)
     with pytest.raises(ConfigError, match="What is to vary"):
-        grid_cells({})
+        grid_conditions({})
 
 
 def test_settings_are_replaced_by_their_dotted_names() -> None:
@@ -166,7 +166,7 @@ def test_settings_that_cannot_vary_are_refused(name: str, match: str) -> None:
         check_settings([name], MIX, CONFIG)
 
 
-def test_all_faulty_cells_are_named_before_anything_starts(toy: Catalog, tmp_path: Path) -> None:
+def test_all_faulty_conditions_are_named_before_anything_starts(toy: Catalog, tmp_path: Path) -> None:
     launcher = HereLauncher()
     with pytest.raises(ConfigError, match=r"Nothing was started.*p_musical=2.*p_musical=-1"):
         run_study(
@@ -179,14 +179,14 @@ def test_all_faulty_cells_are_named_before_anything_starts(toy: Catalog, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_cells_share_seeds_and_all_but_what_they_name() -> None:
-    jobs = GRID.jobs()
-    assert [job.seed for job in jobs] == [0, 0, 1, 1]
-    for job in jobs:
-        first = next(other for other in jobs if other.seed == job.seed)
-        assert job.settings == first.settings
-        assert {**job.mix, "p_musical": 0} == {**first.mix, "p_musical": 0}
-        assert job.settings["seed"] == job.seed
+def test_conditions_share_seeds_and_all_but_what_they_name() -> None:
+    trials = GRID.trials()
+    assert [trial.seed for trial in trials] == [0, 0, 1, 1]
+    for trial in trials:
+        first = next(other for other in trials if other.seed == trial.seed)
+        assert trial.settings == first.settings
+        assert {**trial.mix, "p_musical": 0} == {**first.mix, "p_musical": 0}
+        assert trial.settings["seed"] == trial.seed
 
 
 def test_settings_that_change_the_scored_mixes_are_named() -> None:
@@ -198,14 +198,14 @@ def test_settings_that_change_the_scored_mixes_are_named() -> None:
         assert plan_of({name: values}).scored_apart() == (f"{name}={values[1]}",)
 
 
-def test_every_cell_is_scored_on_the_same_mixes(swept: StudyFolder) -> None:
+def test_every_condition_is_scored_on_the_same_mixes(swept: StudyFolder) -> None:
     runs = Run.find(swept.path / "runs")
     assert len(runs) == 4
     recipes = [run.predictions().recipes.tolist() for run in runs]
     assert all(other == recipes[0] for other in recipes)
     results = load_results(swept, n_resamples=5)
-    assert len({c.mixes for c in results.cells}) == 1
-    assert results.paired(*results.cells)
+    assert len({c.mixes for c in results.conditions}) == 1
+    assert results.paired(*results.conditions)
     scores = {tuple(run.predictions().scores.ravel().tolist()) for run in runs}
     assert len(scores) == 4
 
@@ -237,7 +237,7 @@ def test_runs_made_with_other_settings_are_not_taken_for_these(swept: StudyFolde
     assert run_study(swept, neutral, toy, launcher=HereLauncher()).unfinished == ()
 
 
-def test_a_failing_cell_stops_no_other_and_is_reported(toy: Catalog, tmp_path: Path) -> None:
+def test_a_failing_condition_stops_no_other_and_is_reported(toy: Catalog, tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "out")
     plan = plan_of({"mix.p_musical": (0.0, 1.0)}, seeds=(0,))
     lines: list[str] = []
@@ -251,30 +251,30 @@ def test_a_failing_cell_stops_no_other_and_is_reported(toy: Catalog, tmp_path: P
         "done": 1, "running": 0, "interrupted": 0, "failed": 1, "missing": 0
     }  # fmt: skip
     results = load_results(folder, n_resamples=5)
-    assert results.cells[0].test.of("f1").missing == 1
-    assert np.isnan(results.cells[0].test.of("f1").value)
+    assert results.conditions[0].test.of("f1").missing == 1
+    assert np.isnan(results.conditions[0].test.of("f1").value)
     # The command that fills it is one that works.
     words = shlex.split(state.command)
     assert words[:2] == ["mixlab", "train"]
     assert main(words[1:]) == 0
     assert [s.status for s in folder.states()] == ["done", "done"]
-    assert lines[0] == "2 runs: 2 cells x 1 seeds; 0 done, 0 to go on with, 2 to train"
+    assert lines[0] == "2 runs: 2 conditions x 1 seeds; 0 done, 0 to go on with, 2 to train"
     assert lines[1] == "how long it takes is said after the first epoch"
 
 
 def test_a_run_that_a_kill_left_behind_goes_on(toy: Catalog, tmp_path: Path) -> None:
     folder, plan = StudyFolder(tmp_path / "out"), plan_of({"mix.p_musical": (0.0,)}, seeds=(0,))
-    job = plan.jobs()[0]
-    folder.prepare(plan, [job], toy, threads=1)
-    run, _ = train(toy.path, folder.run_path(job.name), MIX_0, CONFIG)
+    trial = plan.trials()[0]
+    folder.prepare(plan, [trial], toy, threads=1)
+    run, _ = train(toy.path, folder.run_path(trial.name), MIX_0, CONFIG)
     # As if the process had died after the last epoch: trained, never scored.
     run.update(status="training")
     (run.path / "predictions.parquet").unlink()
-    assert folder.state(job).status == "interrupted"
-    assert "--resume=true" in folder.state(job).command
+    assert folder.state(trial).status == "interrupted"
+    assert "--resume=true" in folder.state(trial).command
     launcher = HereLauncher()
     assert run_study(folder, plan, toy, launcher=launcher).unfinished == ()
-    assert launcher.asked == [(job.name, True)]
+    assert launcher.asked == [(trial.name, True)]
     assert len(run.predictions()) == 44
 
 
@@ -283,7 +283,7 @@ MIX_0 = replace(MIX, p_musical=0.0)
 
 def test_a_folder_that_was_never_a_run_is_begun_anew(toy: Catalog, tmp_path: Path) -> None:
     folder, plan = StudyFolder(tmp_path / "out"), plan_of({"mix.p_musical": (0.0,)}, seeds=(0,))
-    name = plan.jobs()[0].name
+    name = plan.trials()[0].name
     assert run_study(folder, plan, toy, launcher=HereLauncher(fail=(name,))).states[0].status == "failed"
     (folder.run_path(name) / "checkpoints").mkdir(parents=True)
     launcher = HereLauncher(fail=(name,))
@@ -315,7 +315,7 @@ def test_two_processes_never_work_on_one_study(toy: Catalog, tmp_path: Path) -> 
 class InterruptedLauncher(HereLauncher):
     """Presses Ctrl-C in the terminal while its first run is under way."""
 
-    def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
+    def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
         os.kill(os.getpid(), signal.SIGINT)
         begin = time.monotonic()
         while not self.stops and time.monotonic() - begin < 20:
@@ -339,11 +339,11 @@ def test_ctrl_c_asks_what_runs_to_stop_and_starts_no_more(toy: Catalog, tmp_path
 
 
 @pytest.fixture
-def prepared(toy: Catalog, tmp_path: Path) -> tuple[StudyFolder, Job]:
+def prepared(toy: Catalog, tmp_path: Path) -> tuple[StudyFolder, Trial]:
     folder, plan = StudyFolder(tmp_path / "out"), plan_of({"mix.p_musical": (0.0,)}, seeds=(0,))
-    job = plan.jobs()[0]
-    folder.prepare(plan, [job], toy, threads=1)
-    return folder, job
+    trial = plan.trials()[0]
+    folder.prepare(plan, [trial], toy, threads=1)
+    return folder, trial
 
 
 @pytest.mark.parametrize(
@@ -355,14 +355,16 @@ def prepared(toy: Catalog, tmp_path: Path) -> tuple[StudyFolder, Job]:
         ("raise ValueError('unforeseen')", "ValueError: unforeseen"),
     ],
 )
-def test_a_process_says_what_went_wrong(prepared: tuple[StudyFolder, Job], code: str, expected: str) -> None:
+def test_a_process_says_what_went_wrong(
+    prepared: tuple[StudyFolder, Trial], code: str, expected: str
+) -> None:
     launcher = ProcessLauncher(threads=1, program=(sys.executable, "-c", code))
     error = launcher.run(*prepared, resume=False)
     assert expected in error
     assert bool(error) == bool(expected)
 
 
-def test_a_process_gets_its_threads_and_is_told_to_stop(prepared: tuple[StudyFolder, Job]) -> None:
+def test_a_process_gets_its_threads_and_is_told_to_stop(prepared: tuple[StudyFolder, Trial]) -> None:
     import threading
 
     code = (
@@ -373,21 +375,21 @@ def test_a_process_gets_its_threads_and_is_told_to_stop(prepared: tuple[StudyFol
         "except KeyboardInterrupt:\n    print('saved'); raise SystemExit(130)\n"
     )
     launcher = ProcessLauncher(threads=3, program=(sys.executable, "-c", code))
-    folder, job = prepared
+    folder, trial = prepared
 
     def stop_once_it_runs() -> None:
-        while not folder.log_path(job.name).is_file() or not folder.log_path(job.name).read_text():
+        while not folder.log_path(trial.name).is_file() or not folder.log_path(trial.name).read_text():
             time.sleep(0.02)
         launcher.stop()
 
     helper = threading.Thread(target=stop_once_it_runs)
     helper.start()
-    assert launcher.run(folder, job, resume=False) == ""
+    assert launcher.run(folder, trial, resume=False) == ""
     helper.join()
-    assert folder.log_path(job.name).read_text().split() == ["3", "saved"]
+    assert folder.log_path(trial.name).read_text().split() == ["3", "saved"]
 
 
-def test_children_keep_the_lock_when_their_parent_is_killed(prepared: tuple[StudyFolder, Job]) -> None:
+def test_children_keep_the_lock_when_their_parent_is_killed(prepared: tuple[StudyFolder, Trial]) -> None:
     folder, _ = prepared
     with folder.lock() as lock:
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
@@ -404,18 +406,21 @@ def test_precision_is_measured_once_for_all(tmp_path: Path, monkeypatch: pytest.
     assert resolve_precision(folder, CONFIG, 4000, 15).precision == "fp32"
     assert resolve_precision(folder, auto, 4000, 15).precision == "bf16"
     folder.path.mkdir()
-    (folder.path / "study.json").write_text(json.dumps({"schema": 1, "precision": "fp32"}))
+    (folder.path / "study.json").write_text(json.dumps({"schema": 2, "precision": "fp32"}))
     assert resolve_precision(folder, auto, 4000, 15).precision == "fp32"
 
 
 def test_songs_divided_anew_are_a_catalog_of_their_own(toy: Catalog, tmp_path: Path) -> None:
-    cells = (Cell("artist", "artist", splits="artist"), Cell("random", "random", splits="random"))
-    plan = Plan("leakage", "Leakage", cells, (0, 1), MIX, CONFIG)
+    conditions = (
+        Condition("artist", "artist", splits="artist"),
+        Condition("random", "random", splits="random"),
+    )
+    plan = Plan("leakage", "Leakage", conditions, (0, 1), MIX, CONFIG)
     folder = StudyFolder(tmp_path / "out")
-    folder.prepare(plan, plan.jobs(), toy, threads=1)
-    for job in plan.jobs():
-        named = yaml.safe_load(folder.plan_path(job.name).read_text())["catalog"]
-        catalog, wanted = Catalog.open(named), toy.with_splits(job.splits, job.seed)
+    folder.prepare(plan, plan.trials(), toy, threads=1)
+    for trial in plan.trials():
+        named = yaml.safe_load(folder.plan_path(trial.name).read_text())["catalog"]
+        catalog, wanted = Catalog.open(named), toy.with_splits(trial.splits, trial.seed)
         assert catalog.content_hash == wanted.content_hash
         assert catalog.split_songs() == wanted.split_songs()
         assert catalog.audio_path(0) == toy.audio_path(0)
@@ -427,20 +432,20 @@ def test_songs_divided_anew_read_the_pack_of_the_catalog(toy: Catalog, tmp_path:
     """The audio is the same, so a pack of it serves; but never a run that began on the files."""
     copied = shutil.copytree(toy.path, tmp_path / "catalog")
     catalog = Catalog.open(copied, toy.roots)
-    plan = Plan("leakage", "Leakage", (Cell("random", "random", splits="random"),), (0,), MIX, CONFIG)
-    folder, job = StudyFolder(tmp_path / "out"), plan.jobs()[0]
-    without = folder.catalog_for(job, catalog)
+    plan = Plan("leakage", "Leakage", (Condition("random", "random", splits="random"),), (0,), MIX, CONFIG)
+    folder, trial = StudyFolder(tmp_path / "out"), plan.trials()[0]
+    without = folder.catalog_for(trial, catalog)
     assert isinstance(open_reader(without, RATE, 1), CatalogReader)
-    begun = Run.create(folder.run_path(job.name), {"catalog": str(without.path)}, {})
+    begun = Run.create(folder.run_path(trial.name), {"catalog": str(without.path)}, {})
     pack_catalog(catalog, sample_rate=RATE, workers=1, progress=False)
-    assert isinstance(open_reader(folder.catalog_for(job, catalog), RATE, 1), CatalogReader)
+    assert isinstance(open_reader(folder.catalog_for(trial, catalog), RATE, 1), CatalogReader)
     shutil.rmtree(begun.path)
-    found = open_reader(folder.catalog_for(job, catalog), RATE, 1)
+    found = open_reader(folder.catalog_for(trial, catalog), RATE, 1)
     assert isinstance(found, PackReader)
     assert found.packed == len(Pack(default_pack_folder(catalog, RATE, 1)))
     # A catalog that was moved away leaves a link to nothing: then files are read.
     shutil.rmtree(copied / "packs")
-    assert isinstance(open_reader(folder.catalog_for(job, catalog), RATE, 1), CatalogReader)
+    assert isinstance(open_reader(folder.catalog_for(trial, catalog), RATE, 1), CatalogReader)
 
 
 def test_settings_that_are_new_do_not_part_a_study_from_its_runs(swept: StudyFolder, toy: Catalog) -> None:
@@ -458,8 +463,8 @@ def test_settings_that_are_new_do_not_part_a_study_from_its_runs(swept: StudyFol
 
 def state_of(
     name: str, status: str, done: int = 0, epoch_s: float | None = None, age_s: float = 0
-) -> JobState:
-    return JobState(
+) -> TrialState:
+    return TrialState(
         name, name[0], 0, "train", status, epochs=10, items=100, epochs_done=done, epoch_s=epoch_s,
         epoch_age_s=age_s,
     )  # fmt: skip
@@ -473,25 +478,25 @@ def test_the_time_left_is_told_from_the_first_epoch_on() -> None:
     # A running epoch counts as it goes, and never for more than itself.
     assert seconds_left([replace(running, epoch_age_s=20.0)], {}) == pytest.approx(9 * 60 - 20)
     assert seconds_left([replace(running, epoch_age_s=900.0)], {}) == pytest.approx(8 * 60)
-    # Twice the mixes take twice as long, and a cell's own rate goes before that of others.
+    # Twice the mixes take twice as long, and a condition's own rate goes before that of others.
     assert seconds_left([running, replace(waiting, items=200)], {}) == pytest.approx((9 + 20) * 60)
     fast = state_of("b1", "done", 10, 6.0)
     assert seconds_left([running, waiting, fast], {}) == pytest.approx(9 * 60 + 10 * 6)
     # What training takes beside its epochs is known once one has ended.
     assert seconds_left([waiting, fast], {"b1": 75.0}) == pytest.approx(10 * 6 + 15)
-    forest = JobState("f0", "f", 0, "baseline", "running")
+    forest = TrialState("f0", "f", 0, "baseline", "running")
     assert seconds_left([waiting, fast, forest], {"b1": 75.0}) == pytest.approx(75 + 75)
-    done = JobState("f1", "f", 1, "baseline", "done")
+    done = TrialState("f1", "f", 1, "baseline", "done")
     both = [forest, done]
     assert seconds_left(both, {"f1": 40.0}, since={"f0": 30.0}) == pytest.approx(10)
     assert seconds_left([running, state_of("b0", "failed")], {}) == pytest.approx(9 * 60)
 
 
-def test_cells_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, tmp_path: Path) -> None:
+def test_conditions_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, tmp_path: Path) -> None:
     """Two ways of labelling are compared on the same targets, though each run has its own."""
     vary = {"mix.uncertain": ("absent", "mask")}
     mix = replace(MIX, label_rule="audible", audible_db=-3.0)
-    plan = Plan("sweep", "Labels", grid_cells(vary), (0,), mix, CONFIG, vary)
+    plan = Plan("sweep", "Labels", grid_conditions(vary), (0,), mix, CONFIG, vary)
     folder = StudyFolder(tmp_path / "out")
     run_study(folder, plan, toy, launcher=HereLauncher())
     absent, masked = (
@@ -500,8 +505,8 @@ def test_cells_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, t
     assert absent.mask.sum() > masked.mask.sum()
     for _ in range(2):  # the second time from what the first one stored
         results = load_results(folder, n_resamples=3)
-        assert results.paired(*results.cells)
-        support = [r.support for c in results.cells for r in c.test.runs.values()]
+        assert results.paired(*results.conditions)
+        support = [r.support for c in results.conditions for r in c.test.runs.values()]
         test = masked.only("test")
         np.testing.assert_array_equal(support[0], ((test.targets > 0.5) & test.mask).sum(0))
         np.testing.assert_array_equal(support[0], support[1])
@@ -509,7 +514,7 @@ def test_cells_with_other_labels_are_scored_on_the_bases_targets(toy: Catalog, t
     stored.write_bytes(stored.read_bytes()[:100])
     with pytest.warns(RuntimeWarning, match=r"\.npz was damaged .*made anew"):
         again = load_results(folder, n_resamples=3)
-    assert [r.support.tolist() for c in again.cells for r in c.test.runs.values()] == [
+    assert [r.support.tolist() for c in again.conditions for r in c.test.runs.values()] == [
         s.tolist() for s in support
     ]
     with np.load(stored) as arrays:
@@ -521,7 +526,7 @@ def test_a_run_on_another_catalog_with_other_labels_is_paired(toy: Catalog, tmp_
     mix = replace(MIX, label_rule="audible", audible_db=-3.0)
     vary = {"mix.uncertain": ("absent", "mask")}
     folder = StudyFolder(tmp_path / "both")
-    run_study(folder, Plan("sweep", "Labels", grid_cells(vary), (0,), mix, CONFIG, vary), toy,
+    run_study(folder, Plan("sweep", "Labels", grid_conditions(vary), (0,), mix, CONFIG, vary), toy,
               launcher=HereLauncher())  # fmt: skip
     resplit(toy.with_splits("random", 5), tmp_path / "other")
     other = Catalog.open(tmp_path / "other")
@@ -537,23 +542,25 @@ def test_a_run_on_another_catalog_with_other_labels_is_paired(toy: Catalog, tmp_
     run_study(StudyFolder(tmp_path / "study"), plan, toy, launcher=HereLauncher())
     results = load_results(StudyFolder(tmp_path / "study"), n_resamples=3)
     assert results.problems == ()
-    assert results.paired(*results.cells)
+    assert results.paired(*results.conditions)
 
 
-def test_a_classical_baseline_is_a_cell_like_any_other(toy: Catalog, tmp_path: Path) -> None:
+def test_a_classical_baseline_is_a_condition_like_any_other(toy: Catalog, tmp_path: Path) -> None:
     overrides = {
         "baseline.features": "descriptors",
         "baseline.items": 30,
         "baseline.trees": 5,
         "mix.p_musical": 0,
     }
-    cells = (Cell("forest", "forest", overrides=overrides, command="baseline"),)
-    plan, folder = Plan("sweep", "Baseline", cells, (3,), MIX, CONFIG), StudyFolder(tmp_path / "out")
+    conditions = (Condition("forest", "forest", overrides=overrides, command="baseline"),)
+    plan, folder = Plan("sweep", "Baseline", conditions, (3,), MIX, CONFIG), StudyFolder(tmp_path / "out")
 
     class CommandLauncher(HereLauncher):
-        def run(self, folder: StudyFolder, job: Job, *, resume: bool) -> str:
-            self.asked.append((job.name, resume))
-            return "" if main([job.command, "--config", str(folder.plan_path(job.name))]) == 0 else "failed"
+        def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
+            self.asked.append((trial.name, resume))
+            return (
+                "" if main([trial.command, "--config", str(folder.plan_path(trial.name))]) == 0 else "failed"
+            )
 
     launcher = CommandLauncher()
     assert run_study(folder, plan, toy, launcher=launcher, threads=1).unfinished == ()
@@ -574,13 +581,13 @@ def test_durations_read_as_people_say_them() -> None:
 
 def test_the_table_shows_every_seed(capsys: pytest.CaptureFixture[str]) -> None:
     states = [
-        JobState("a-seed0", "a", 0, "train", "done"),
-        JobState("a-seed1", "a", 1, "train", "running", progress="epoch 2/9"),
-        JobState("b-seed0", "b", 0, "train", "failed", error="no"),
-        JobState("b-seed1", "b", 1, "train", "missing"),
+        TrialState("a-seed0", "a", 0, "train", "done"),
+        TrialState("a-seed1", "a", 1, "train", "running", progress="epoch 2/9"),
+        TrialState("b-seed0", "b", 0, "train", "failed", error="no"),
+        TrialState("b-seed1", "b", 1, "train", "missing"),
     ]
-    table = status_table({"a": "cell A", "b": "cell B"}, states)
-    assert table.rows == (("cell A", "#>", "seed 1: epoch 2/9"), ("cell B", "x.", "seed 0 failed"))
+    table = status_table({"a": "condition A", "b": "condition B"}, states)
+    assert table.rows == (("condition A", "#>", "seed 1: epoch 2/9"), ("condition B", "x.", "seed 0 failed"))
 
     class Terminal:
         def __init__(self) -> None:
@@ -597,7 +604,7 @@ def test_the_table_shows_every_seed(capsys: pytest.CaptureFixture[str]) -> None:
 
     terminal = Terminal()
     display = Display(GRID, enabled=True, out=terminal)  # type: ignore[arg-type]
-    display.labels = {"a": "cell A", "b": "cell B"}
+    display.labels = {"a": "condition A", "b": "condition B"}
     display.show(states, 600.0)
     assert "about 10 min left" in terminal.text
     display.line("something")
@@ -613,7 +620,7 @@ def test_the_command_trains_reports_and_shows(
 ) -> None:
     monkeypatch.setattr("mixlab.studies.engine.ProcessLauncher", lambda *a: HereLauncher())
     base = tmp_path / "base.yaml"
-    data = {"mix": GRID.jobs()[0].mix, "train": GRID.jobs()[0].settings}
+    data = {"mix": GRID.trials()[0].mix, "train": GRID.trials()[0].settings}
     base.write_text(yaml.safe_dump(data))
     out = tmp_path / "out"
     arguments = ["sweep", "--config", str(base), "--catalog", str(toy.path), "--out", str(out)]
@@ -623,7 +630,7 @@ def test_the_command_trains_reports_and_shows(
     assert not out.exists()
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    assert "2 runs: 2 cells x 1 seeds" in said
+    assert "2 runs: 2 conditions x 1 seeds" in said
     assert f"Report:   {out}/report.md" in said
     assert {"report.md", "table.csv", "differences.csv", "runs.csv", "study.json"} <= {
         file.name for file in out.iterdir()
@@ -641,7 +648,7 @@ def test_the_command_trains_reports_and_shows(
 def test_processes_train_side_by_side_and_a_killed_one_goes_on(toy: Catalog, tmp_path: Path) -> None:
     """The whole command in processes: SIGKILL in the middle, then the same command to the end."""
     base = tmp_path / "base.yaml"
-    data = {"mix": GRID.jobs()[0].mix, "train": {**GRID.jobs()[0].settings, "epochs": 3, "save_every": 1}}
+    data = {"mix": GRID.trials()[0].mix, "train": {**GRID.trials()[0].settings, "epochs": 3, "save_every": 1}}
     base.write_text(yaml.safe_dump(data))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "mixlab.cli", "sweep", "--config", str(base), "--catalog", str(toy.path)]

@@ -1,4 +1,4 @@
-"""What the label tree says about scores: ancestry, coherent scores, the max constraint loss."""
+"""What the label tree says about scores: ancestry, hierarchy-consistent scores, the max constraint loss."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 
 from mixlab.errors import ConfigError
 from mixlab.taxonomy import label_set_names, load_label_set, load_taxonomy
-from mixlab.taxonomy.hierarchy import ancestry, ancestry_from_parents, coherent_max, output_levels
+from mixlab.taxonomy.hierarchy import ancestry, ancestry_from_parents, consistent_max, output_levels
 from mixlab.training.mcm_loss import mcm_loss_with_logits
 
 # 0 has children 1 and 2, 1 has child 3; 4 stands alone.
@@ -81,14 +81,14 @@ def test_parents_with_a_cycle_or_a_wrong_index_are_refused(parents: tuple[int | 
         ancestry_from_parents(parents)
 
 
-def test_coherent_scores_never_contradict_the_tree(rng: np.random.Generator) -> None:
+def test_consistent_scores_never_contradict_the_tree(rng: np.random.Generator) -> None:
     scores = rng.random((30, 5), dtype=np.float32)
-    coherent = coherent_max(scores, TREE)
-    assert coherent.dtype == np.float32
+    consistent = consistent_max(scores, TREE)
+    assert consistent.dtype == np.float32
     for i in range(5):
-        np.testing.assert_array_equal(coherent[:, i], scores[:, descendants(i)].max(1))
-    np.testing.assert_array_equal(coherent_max(coherent, TREE), coherent)
-    np.testing.assert_array_equal(coherent_max(scores[3], TREE), coherent[3])
+        np.testing.assert_array_equal(consistent[:, i], scores[:, descendants(i)].max(1))
+    np.testing.assert_array_equal(consistent_max(consistent, TREE), consistent)
+    np.testing.assert_array_equal(consistent_max(scores[3], TREE), consistent[3])
     assert (scores[:, 0] < scores[:, 3]).any(), "the draw must hold violations for this to say something"
 
 
@@ -97,26 +97,26 @@ def test_raising_a_child_lowers_nothing(rng: np.random.Generator) -> None:
     for child in range(5):
         raised = scores.copy()
         raised[:, child] += rng.random(30)
-        assert (coherent_max(raised, TREE) >= coherent_max(scores, TREE)).all()
+        assert (consistent_max(raised, TREE) >= consistent_max(scores, TREE)).all()
 
 
-def test_coherent_scores_are_the_same_in_torch_and_on_logits(rng: np.random.Generator) -> None:
+def test_consistent_scores_are_the_same_in_torch_and_on_logits(rng: np.random.Generator) -> None:
     logits = torch.from_numpy(rng.normal(0, 3, (6, 4, 5)))
-    expected = coherent_max(torch.sigmoid(logits).numpy(), TREE)
-    np.testing.assert_allclose(coherent_max(torch.sigmoid(logits), TREE).numpy(), expected)
-    np.testing.assert_allclose(torch.sigmoid(coherent_max(logits, TREE)).numpy(), expected)
+    expected = consistent_max(torch.sigmoid(logits).numpy(), TREE)
+    np.testing.assert_allclose(consistent_max(torch.sigmoid(logits), TREE).numpy(), expected)
+    np.testing.assert_allclose(torch.sigmoid(consistent_max(logits, TREE)).numpy(), expected)
 
 
-def test_coherent_scores_can_be_differentiated(rng: np.random.Generator) -> None:
+def test_consistent_scores_can_be_differentiated(rng: np.random.Generator) -> None:
     logits = torch.from_numpy(rng.normal(0, 3, (3, 5))).requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: coherent_max(z, TREE), (logits,))
+    assert torch.autograd.gradcheck(lambda z: consistent_max(z, TREE), (logits,))
 
 
 def test_the_ancestry_must_belong_to_the_classes() -> None:
     with pytest.raises(ConfigError, match=r"Expected an ancestry of shape \(4, 4\)"):
-        coherent_max(np.zeros((2, 4)), TREE)
+        consistent_max(np.zeros((2, 4)), TREE)
     with pytest.raises(ConfigError, match="True diagonal"):
-        coherent_max(np.zeros((2, 5)), ~TREE)
+        consistent_max(np.zeros((2, 5)), ~TREE)
     z = torch.zeros(2, 4)
     with pytest.raises(ConfigError, match="an ancestry for 4 classes"):
         mcm_loss_with_logits(z, z, z > -1, TREE)

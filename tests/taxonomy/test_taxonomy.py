@@ -316,7 +316,7 @@ def test_the_label_sets_have_their_published_order() -> None:
 @pytest.mark.parametrize("label_set", LABEL_SETS, ids=lambda s: s.name)
 @LAWS
 @given(songs=stems)
-def test_targets_are_coherent(label_set: LabelSet, songs: list[tuple[list[str], list[str]]]) -> None:
+def test_targets_are_consistent(label_set: LabelSet, songs: list[tuple[list[str], list[str]]]) -> None:
     evidence = combine_evidence(stem_evidence(TREE, stem, bleed) for stem, bleed in songs)
     target, mask = label_set.encode(evidence)
     assert target.dtype == np.float32

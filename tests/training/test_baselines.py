@@ -283,7 +283,7 @@ def test_the_command_scores_a_baseline_again(
         (run.path / name).unlink()
     assert main(["evaluate", str(run.path)]) == 0
     assert (run.path / "report.md").read_text() == before
-    assert run.report()["redrawn"] == evaluation.redrawn == {"validation": 0, "test": 0}
+    assert run.report()["replaced"] == evaluation.replaced == {"validation": 0, "test": 0}
     text = capsys.readouterr().out
     assert "test: 20 mixes from" in text
     assert "mixlab tag" not in text

@@ -414,17 +414,17 @@ def test_an_open_catalog_is_taken_as_it_is(
         train(toy, tmp_path / "other", MIX, CONFIG, roots={"x": "y"})
 
 
-def test_mixes_that_were_drawn_anew_are_reported(
+def test_mixes_that_were_sampled_anew_are_reported(
     trained: tuple[Run, Evaluation],
     copied: Run,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert trained[1].redrawn == {"validation": 0, "test": 0}
-    assert "drawn anew" not in (copied.path / "report.md").read_text()
+    assert trained[1].replaced == {"validation": 0, "test": 0}
+    assert "replaced" not in (copied.path / "report.md").read_text()
     from mixlab.mixing import dataset as datasets
 
-    render = datasets.render
+    render = datasets.render_mix
 
     def failing(recipe: MixRecipe, *arguments: object, **options: object) -> object:
         if recipe.split == "test" and recipe.index in (3, 7) and recipe.attempt == 0:
@@ -432,12 +432,12 @@ def test_mixes_that_were_drawn_anew_are_reported(
         return render(recipe, *arguments, **options)
 
     monkeypatch.setattr(datasets, "render", failing)
-    with pytest.warns(RuntimeWarning, match="drawn anew: no such file"):
+    with pytest.warns(RuntimeWarning, match="replaced: no such file"):
         assert main(["evaluate", str(copied.path)]) == 0
-    note = "2 of 20 test mixes were drawn anew"
+    note = "2 of 20 test mixes were replaced"
     assert note in capsys.readouterr().out
     assert note in (copied.path / "report.md").read_text()
-    assert copied.report()["redrawn"] == {"validation": 0, "test": 2}
+    assert copied.report()["replaced"] == {"validation": 0, "test": 2}
 
 
 @pytest.mark.parametrize(
@@ -482,9 +482,9 @@ def test_ctrl_c_before_there_is_a_run_touches_no_other(
     assert "mixlab evaluate" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("reported", [True, False])
 def test_a_training_that_nobody_listens_to_shows_no_bar(
-    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: bool
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: bool
 ) -> None:
     from mixlab.training import loop
 
@@ -496,8 +496,10 @@ def test_a_training_that_nobody_listens_to_shows_no_bar(
 
     monkeypatch.setattr(loop, "tqdm", counted)
     lines: list[str] = []
-    train(toy.path, tmp_path / "run", MIX, replace(CONFIG, epochs=1), report=lines.append if heard else None)
-    assert bool(bars) == bool(lines) == heard
+    train(
+        toy.path, tmp_path / "run", MIX, replace(CONFIG, epochs=1), report=lines.append if reported else None
+    )
+    assert bool(bars) == bool(lines) == reported
 
 
 def as_second_of_two(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.tagged_trees import make_jamendo
 
 RATE = 8000
 MODEL = ModelConfig(sample_rate=RATE, f_max=4000, n_fft=256, hop=128, n_mels=16, width=4)
-JAMENDO = JamendoConfig(duration_s=0.5, eval_chunks=3)
+JAMENDO = JamendoConfig(duration_s=0.5, eval_excerpts=3)
 CONFIG = TrainConfig(
     model=MODEL,
     epochs=2,
@@ -74,21 +74,21 @@ def test_a_pretrained_run_holds_everything(pretrained: Run, root: Path) -> None:
     assert groups == {track.artist for track in corpus.tracks["test"]}
 
 
-def test_a_track_scores_the_mean_of_its_chunks(pretrained: Run, root: Path) -> None:
+def test_a_track_scores_the_mean_of_its_excerpts(pretrained: Run, root: Path) -> None:
     import torch
 
-    from mixlab.corpora.clips.mtg_jamendo import TrackChunks
+    from mixlab.corpora.clips.mtg_jamendo import TrackExcerpts
 
     corpus, model = open_jamendo(root, JAMENDO), load_model(pretrained)
-    chunks = TrackChunks(
+    excerpts = TrackExcerpts(
         corpus.tracks["test"], corpus.labels.names, duration_s=0.5, sample_rate=RATE, count=3
     )
     stored = pretrained.predictions().only("test")
     for k in (0, 3):
         with torch.inference_mode():
-            expected = torch.sigmoid(model(chunks[k]["audio"])).mean(dim=0)
+            expected = torch.sigmoid(model(excerpts[k]["audio"])).mean(dim=0)
         np.testing.assert_allclose(stored.scores[k], expected, atol=1e-5)
-        np.testing.assert_array_equal(stored.targets[k], chunks[k]["target"])
+        np.testing.assert_array_equal(stored.targets[k], excerpts[k]["target"])
 
 
 def test_it_tags_files(pretrained: Run, root: Path) -> None:

@@ -171,7 +171,7 @@ def test_damaged_config_and_metrics_are_named(run: Run) -> None:
 
 def test_runs_of_another_schema_are_refused(run: Run) -> None:
     (run.path / "run.json").write_text(json.dumps({"schema": 99}))
-    with pytest.raises(RunError, match="has schema 99, this mixlab reads 1"):
+    with pytest.raises(RunError, match="has schema 99, this mixlab reads 2"):
         Run.open(run.path)
 
 

@@ -19,7 +19,7 @@ from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects import EffectsConfig
 from mixlab.models import MODELS, ModelConfig, TaggingModel, build_model, last_name, n_parameters
 from mixlab.models.pretrained import CHECKPOINTS
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, coherent_max
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training import (
     TrainConfig,
     balanced_weights,
@@ -321,7 +321,7 @@ def test_the_max_constraint_model_is_judged_through_the_tree(tmp_path: Path) -> 
     _, model, run = run_fit(tmp_path / "run", config, loss=make_loss("mcm", related=related), related=related)
     model.eval()
     with torch.inference_mode():
-        parts = [(coherent_max(model(b["audio"]), related), b["target"], b["mask"]) for b in Fixed()]
+        parts = [(consistent_max(model(b["audio"]), related), b["target"], b["mask"]) for b in Fixed()]
     logits, targets, mask = (torch.cat(x) for x in zip(*parts, strict=True))
     loss = masked_bce_with_logits(logits, targets, mask)
     assert run.metrics()[-1]["validation_loss"] == pytest.approx(float(loss), rel=1e-5)
@@ -413,7 +413,7 @@ def test_a_balanced_run_keeps_its_rates(toy: Catalog, tmp_path: Path) -> None:
     assert run.card["class_weights"] == "balanced"
 
 
-def test_a_max_constraint_run_predicts_coherently(toy: Catalog, tmp_path: Path) -> None:
+def test_a_max_constraint_run_predicts_consistently(toy: Catalog, tmp_path: Path) -> None:
     config = config_of("scratch", tmp_path, loss="mcm", **SMALL)
     run, _ = train(toy, tmp_path / "run", MIX, config)
     parents, scores = run.info["labels"]["parents"], run.predictions().scores

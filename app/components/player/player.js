@@ -329,7 +329,7 @@ class Player {
     this.drawHeat();
     const scale = make("i", { className: "scale" });
     const legend = make("p", { className: "legend" }, "score 0 ", scale,
-      " 1 · line below: heard, at or above the threshold · hatched: silent");
+      " 1 · line below: detected, at or above the threshold · hatched: silent");
     const head = make("div", { className: "head" }, make("strong", {}, "Classes"), make("small", {}, "highest score | threshold"));
     const row = make("div", { className: "row told-row" }, head, make("div", {}, this.told, legend));
     return [row, this.heatBox];
@@ -360,7 +360,7 @@ class Player {
     picture.putImageData(image, 0, 0);
     const wave = make("div", { className: "wave strip" }, canvas);
     for (const [start, end] of one.spans) {
-      const span = make("div", { className: "heard" });
+      const span = make("div", { className: "detected" });
       span.style.left = `${(100 * start) / this.duration}%`;
       span.style.width = `${(100 * (end - start)) / this.duration}%`;
       wave.append(span);
@@ -379,9 +379,9 @@ class Player {
     name.style.paddingLeft = `${one.depth * 14}px`;
     const figures = one.max === null ? "–" : `${one.max.toFixed(2)} | ${one.threshold.toFixed(2)}`;
     const head = make("div", { className: "head", title: one.note },
-      make("span", { className: "mark", "aria-hidden": true }, one.heard ? "✓" : "–"), name,
+      make("span", { className: "mark", "aria-hidden": true }, one.detected ? "✓" : "–"), name,
       make("span", { className: "figures" }, figures));
-    return make("div", { className: `row heat-row${one.heard ? "" : " unheard"}` }, head, wave);
+    return make("div", { className: `row heat-row${one.detected ? "" : " undetected"}` }, head, wave);
   }
 
   momentAt(time) {
@@ -409,9 +409,9 @@ class Player {
     }
     const best = classes.map((one, c) => [this.heat[c * starts.length + k] / 255, one]);
     best.sort((a, b) => b[0] - a[0]);
-    const heard = (one) => one.spans.some(([start, end]) => start <= time + 1e-3 && time + 1e-3 < end);
+    const detected = (one) => one.spans.some(([start, end]) => start <= time + 1e-3 && time + 1e-3 < end);
     this.told.textContent = at + (best.slice(0, TOLD)
-      .map(([score, one]) => `${one.name} ${score.toFixed(2)}${heard(one) ? " ✓" : ""}`).join(", ") || "no class");
+      .map(([score, one]) => `${one.name} ${score.toFixed(2)}${detected(one) ? " ✓" : ""}`).join(", ") || "no class");
   }
 
   drawTake() {

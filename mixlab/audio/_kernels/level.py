@@ -123,16 +123,16 @@ def scan_block(audio, edges, limit, basis, last_basis, sections, carry, runs, po
         peak = max(peak, top)
         # Squares of corrupt samples would be beyond single precision.
         unit = top if top > _LONE_LEVEL else np.float32(1.0)
-        heard = mono[start:stop]
-        _mix_down(audio[start:stop], unit, heard)
-        found = _powers(heard, basis if hop + 1 < len(edges) else last_basis)
+        downmixed = mono[start:stop]
+        _mix_down(audio[start:stop], unit, downmixed)
+        found = _powers(downmixed, basis if hop + 1 < len(edges) else last_basis)
         area = np.float64(unit) ** 2
         offsets[hop] = found[2] * unit
         if np.isnan(carry[4]):
             carry[4] = offsets[hop]
         power[0, hop], power[1, hop] = found[0] * area, found[1] * area
         power[2, hop] = sides / channels
-        power[3, hop] = _weigh(heard, np.float64(unit), sections, carry)
+        power[3, hop] = _weigh(downmixed, np.float64(unit), sections, carry)
     return peak, bad, clips, beyond, lone
 
 

@@ -20,7 +20,7 @@ def compare(
 ) -> int:
     """Compare two scored runs class by class: differences with paired bootstrap intervals over songs.
 
-    The same songs are drawn for both runs in each resample. Runs that were scored on different mixes are
+    The same songs are sampled for both runs in each resample. Runs that were scored on different mixes are
     refused: their difference would be that of the mixes as well.
 
     Args:

@@ -105,5 +105,5 @@ def _summary(out: Path, seconds: float) -> None:
         print(f"  {what:<25} {where}")
     print("\nNext:")
     print(f"  mixlab app --catalog {out / 'catalog'}             hear the stream in a browser")
-    print(f"  mixlab mix {out / 'catalog'} --rates 1000          how often each class is drawn")
+    print(f"  mixlab mix {out / 'catalog'} --rates 1000          how often each class is sampled")
     print("  mixlab index my-catalog --root medleydb=FOLDER     your own corpora ('mixlab index --help')")

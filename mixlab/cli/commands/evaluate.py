@@ -92,8 +92,8 @@ def print_evaluation(run: "Run", evaluation: "Evaluation", split: str) -> None:
     if evaluation.note:
         print(f"({evaluation.note})")
     for name in evaluation.splits:
-        if evaluation.redrawn[name]:
-            print(f"({evaluation.redrawn_note(name)})")
+        if evaluation.replaced[name]:
+            print(f"({evaluation.replaced_note(name)})")
     print(f"\n{format_text(scores)}\n")
     print(f"Report:  {run.path}/report.md   (scores: report.json, per item: predictions.parquet)")
     if made_by == "baseline":

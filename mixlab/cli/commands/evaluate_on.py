@@ -8,7 +8,7 @@ from mixlab.errors import ConfigError
 from mixlab.utils.files import make_folder, write_atomic
 
 if TYPE_CHECKING:
-    from mixlab.inference.benchmark import OutsideReport
+    from mixlab.inference.benchmark import ExternalReport
     from mixlab.training.run import Run
 
 __all__ = ["evaluate_on"]
@@ -72,12 +72,12 @@ def evaluate_on(
     return 1 if report.problems else 0
 
 
-def _write(run: "Run", report: "OutsideReport", outputs: list[str]) -> Path:
+def _write(run: "Run", report: "ExternalReport", outputs: list[str]) -> Path:
     """Write the report below the run folder; return the Markdown file."""
     from mixlab.inference.benchmark_text import format_markdown
     from mixlab.utils.plain import plain
 
-    folder = run.path / "outside"
+    folder = run.path / "external"
     make_folder(folder)
     contents = {
         ".json": json.dumps(plain(report.to_json()), indent=2, allow_nan=False) + "\n",

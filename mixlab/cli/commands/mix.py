@@ -1,4 +1,4 @@
-"""``mixlab mix``: render mixes to files, replay a recipe, or count what a configuration draws."""
+"""``mixlab mix``: render mixes to files, replay a recipe, or count what a configuration samples."""
 
 import sys
 from collections import Counter
@@ -9,8 +9,8 @@ from mixlab.cli.commands.options import parse_pairs
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.export import WavFormat, is_written, read_recipe, write_mix
-from mixlab.mixing.rendering import CatalogReader, Mix, render
-from mixlab.mixing.sampler import Drawer
+from mixlab.mixing.rendering import CatalogReader, Mix, render_mix
+from mixlab.mixing.sampler import RecipeSampler
 from mixlab.taxonomy import combine_evidence, load_label_set, load_taxonomy, stem_evidence
 from mixlab.utils.files import check_writable
 
@@ -45,28 +45,28 @@ def mix(
         seed: Seed of the stream.
         epoch: Epoch of the stream.
         split: train, validation or test.
-        kind: Force musical or non_musical mixes instead of drawing by mix.p_musical.
+        kind: Force musical or non_musical mixes instead of sampling by mix.p_musical.
         evaluation: Mix as validation and test do: musical, without effects. By default so for these splits,
             so that the items are those that models are scored on.
-        replay: Render this recipe.json again instead of drawing.
-        rates: Only draw this many items and print how often kinds, corpora and classes came.
+        replay: Render this recipe.json again instead of sampling.
+        rates: Only sample this many items and print how often kinds, corpora and classes came.
         jams: Also write each mix's labels as JAMS.
         wav_format: PCM_16 or PCM_24.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
-        mix: How mixes are drawn and rendered.
+        mix: How mixes are sampled and rendered.
     """
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
     if replay is not None:
         return _replay(opened, replay, out, wav_format, jams)
     if evaluation if evaluation is not None else split != "train":
         mix = mix.for_evaluation()
-    drawer = Drawer(opened, mix, split)
+    sampler = RecipeSampler(opened, mix, split)
     if rates <= 0:
         check_writable(out)
     if rates > 0:
-        print(_rates_table(opened, drawer, mix, rates, seed, epoch, kind))
+        print(_rates_table(opened, sampler, mix, rates, seed, epoch, kind))
         return 0
-    return _render_range(opened, drawer, _parse_index(index), out, seed, epoch, kind, wav_format, jams)
+    return _render_range(opened, sampler, _parse_index(index), out, seed, epoch, kind, wav_format, jams)
 
 
 def _parse_index(text: str) -> range:
@@ -84,7 +84,7 @@ def _parse_index(text: str) -> range:
 
 def _replay(catalog: Catalog, path: Path, out: Path, wav_format: WavFormat, jams: bool) -> int:
     recipe = read_recipe(path)
-    rendered = render(recipe, catalog)
+    rendered = render_mix(recipe, catalog)
     folder = out / f"{recipe.index:06d}"
     write_mix(rendered, folder, wav_format=wav_format, jams=jams)
     print(_line(rendered))
@@ -94,7 +94,7 @@ def _replay(catalog: Catalog, path: Path, out: Path, wav_format: WavFormat, jams
 
 def _render_range(
     catalog: Catalog,
-    drawer: Drawer,
+    sampler: RecipeSampler,
     items: range,
     out: Path,
     seed: int,
@@ -107,13 +107,13 @@ def _render_range(
 
     reader, problems, kept = CatalogReader(catalog), [], 0
     for item in tqdm(items, desc="mixing", unit="mix", disable=not sys.stderr.isatty()):
-        recipe = drawer.draw(seed, epoch, item, kind)
+        recipe = sampler.sample(seed, epoch, item, kind)
         folder = out / f"{item:06d}"
         if is_written(folder, recipe, wav_format=wav_format, jams=jams):
             kept += 1
             continue
         try:
-            rendered = render(recipe, catalog, reader)
+            rendered = render_mix(recipe, catalog, reader)
         except AudioError as error:
             problems.append(f"  mix {item}: {error}")
             continue
@@ -141,15 +141,21 @@ def _line(mix: Mix) -> str:
 
 
 def _rates_table(
-    catalog: Catalog, drawer: Drawer, config: MixConfig, count: int, seed: int, epoch: int, kind: Kind | None
+    catalog: Catalog,
+    sampler: RecipeSampler,
+    config: MixConfig,
+    count: int,
+    seed: int,
+    epoch: int,
+    kind: Kind | None,
 ) -> str:
-    """Draw ``count`` recipes and say how often each kind, corpus and class came, labels by their stems."""
+    """Sample ``count`` recipes and say how often each kind, corpus and class came, labels by their stems."""
     taxonomy, labels = load_taxonomy(), load_label_set(config.label_set)
     nodes, bleed = catalog.column("nodes"), catalog.column("bleed_nodes")
     kinds, corpora, sizes = Counter[str](), Counter[str](), Counter[int]()
     present, unknown = [0] * len(labels), [0] * len(labels)
     for item in range(count):
-        recipe = drawer.draw(seed, epoch, item, kind)
+        recipe = sampler.sample(seed, epoch, item, kind)
         kinds[recipe.kind] += 1
         corpora[recipe.corpus] += 1
         sizes[len(recipe.sources)] += 1
@@ -160,7 +166,10 @@ def _rates_table(
         for place in range(len(labels)):
             present[place] += int(target[place] > 0)
             unknown[place] += int(not mask[place])
-    lines = [f"Drawn {count} recipes; labels are those of the drawn stems, before any is found silent.", ""]
+    lines = [
+        f"Sampled {count} recipes; labels are those of the sampled stems, before any is found silent.",
+        "",
+    ]
     for title, counter in (("kind", kinds), ("corpus", corpora), ("sources", sizes)):
         for name, number in sorted(counter.items(), key=lambda pair: str(pair[0])):
             lines.append(f"  {title:<8} {name!s:<18} {100 * number / count:6.1f} %")

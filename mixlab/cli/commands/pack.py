@@ -38,7 +38,7 @@ def pack(
         out: Folder of the pack; by default within the catalog, where it is found by itself.
         sample_rate: The mixes' rate in Hz.
         channels: The mixes' channels.
-        budget: Most disk space, such as 20GB; stems that are drawn most often per byte come first, the
+        budget: Most disk space, such as 20GB; stems that are sampled most often per byte come first, the
             others are read from their files.
         verify: Only compare the checksums of an existing pack; exit code 1 if one is wrong.
         workers: Processes; by default one per processor.

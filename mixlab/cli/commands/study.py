@@ -28,7 +28,7 @@ def study(
     grid: str | float | list[float] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
     pretrained: str = "",
     pretrained_stream: int | None = None,
-    ways: str = "",
+    transfer_modes: str = "",
     cached_items: int = 0,
     baselines: bool = True,
     baseline_items: int = 4000,
@@ -51,18 +51,19 @@ def study(
         name: Which study.
         catalog: Folder of the catalog.
         out: Folder of the study; by default studies/ and its name. The same command goes on later.
-        seeds: Seeds of every cell; the paper's Fig. 2 has four.
+        seeds: Seeds of every condition; the paper's Fig. 2 has four.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
-        mix: Settings of the mixing that all cells share.
-        train: Settings of the training that all cells share.
+        mix: Settings of the mixing that all conditions share.
+        train: Settings of the training that all conditions share.
         grid: p_musical only: its values.
         pretrained: transfer only: weights to start from, as train.pretrained.
         pretrained_stream: transfer only: which stream of a multi-stream checkpoint.
-        ways: transfer only: some of scratch, frozen, finetune, last, random_frozen, with commas (all).
+        transfer_modes: transfer only: some of scratch, frozen, finetune, last, random_frozen, with commas
+            (all).
         cached_items: transfer only: with a frozen backbone, mix and embed so many mixes once; 0 mixes anew.
         baselines: transfer only: whether to have the classical baselines.
         baseline_items: transfer only: training mixes of a baseline.
-        balance: rare_classes only: share of class-balanced draws where they are switched on.
+        balance: rare_classes only: share of class-balanced samples where they are switched on.
         also: Runs made elsewhere, as LABEL=RUN,RUN with a run per seed (or a folder of runs); each label
             becomes a row. For per_class these are all that is shown.
         parallel: Trainings at a time, each in a process of its own.
@@ -89,7 +90,7 @@ def study(
         grid=values,
         pretrained=pretrained,
         pretrained_stream=pretrained_stream,
-        ways=tuple(way for way in ways.split(",") if way),
+        transfer_modes=tuple(mode for mode in transfer_modes.split(",") if mode),
         cached_items=cached_items,
         baselines=baselines,
         baseline_items=baseline_items,
@@ -116,7 +117,7 @@ _OWN = {
     "grid": "p_musical",
     "pretrained": "transfer",
     "pretrained_stream": "transfer",
-    "ways": "transfer",
+    "transfer_modes": "transfer",
     "cached_items": "transfer",
     "baselines": "transfer",
     "baseline_items": "transfer",
@@ -145,6 +146,6 @@ def _check_start(plan: "Plan") -> None:
     from mixlab.training.config import PRETRAINED
     from mixlab.training.transfer import check_pretrained
 
-    cell = next((c for c in plan.cells if c.overrides.get("train.transfer") in PRETRAINED), None)
-    if cell is not None:
-        check_pretrained(settings_of(plan.mix, plan.train, cell.overrides)[1])
+    condition = next((c for c in plan.conditions if c.overrides.get("train.transfer") in PRETRAINED), None)
+    if condition is not None:
+        check_pretrained(settings_of(plan.mix, plan.train, condition.overrides)[1])

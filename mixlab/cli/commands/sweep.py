@@ -10,7 +10,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from mixlab.studies.folder import JobState, StudyFolder
+    from mixlab.studies.folder import StudyFolder, TrialState
     from mixlab.studies.plan import Plan
 
 __all__ = ["carry_out", "report_again", "sweep", "watch_study"]
@@ -37,19 +37,19 @@ def sweep(
 ) -> int:
     """Train a run for every combination of settings and every seed, then write one table and one figure.
 
-    Every cell of the grid has the same seeds, the same fixed test mixes, and all else alike. Each training
-    is a run folder as 'mixlab train' makes it. The same command goes on where it was stopped; what fails is
-    reported at the end and tried again the next time.
+    Every condition of the grid has the same seeds, the same fixed test mixes, and all else alike. Each
+    training is a run folder as 'mixlab train' makes it. The same command goes on where it was stopped; what
+    fails is reported at the end and tried again the next time.
 
     Args:
         catalog: Folder of the catalog.
         out: Folder of the sweep: runs/, report.md, table.csv, figure.png and .svg, study.json.
         vary: A setting and its values, as NAME=VALUE,VALUE such as mix.p_musical=0,0.4,1; may be given
             several times, for a grid.
-        seeds: Seeds of every cell.
+        seeds: Seeds of every condition.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
-        mix: Settings of the mixing that all cells share.
-        train: Settings of the training that all cells share.
+        mix: Settings of the mixing that all conditions share.
+        train: Settings of the training that all conditions share.
         parallel: Trainings at a time, each in a process of its own.
         threads: Threads of each training; 0 shares the processors among them.
         resamples: Bootstrap resamples of songs behind the intervals.
@@ -64,13 +64,13 @@ def sweep(
         return watch_study(watch)
     if report is not None:
         return report_again(report, resamples)
-    from mixlab.studies.plan import Plan, grid_cells, parse_seeds, parse_vary
+    from mixlab.studies.plan import Plan, grid_conditions, parse_seeds, parse_vary
 
     varied = parse_vary(vary or [])
     plan = Plan(
         kind="sweep",
         title=f"Sweep over {', '.join(varied)}",
-        cells=grid_cells(varied),
+        conditions=grid_conditions(varied),
         seeds=parse_seeds(seeds),
         mix=mix,
         train=train,
@@ -115,9 +115,9 @@ def carry_out(
     folder.check_usable()
     print(plan.title, flush=True)
     if dry_run:
-        jobs = plan.jobs()
-        print(f"{len(jobs)} runs in {out}/runs would be trained, or are there:")
-        states = [folder.state(job) for job in jobs]
+        trials = plan.trials()
+        print(f"{len(trials)} runs in {out}/runs would be trained, or are there:")
+        states = [folder.state(trial) for trial in trials]
         print("\n".join(f"  {state.name:<40}  {state.status}" for state in states))
         return 0
     opened = Catalog.open(catalog, parse_pairs(root, "--root"))
@@ -141,7 +141,7 @@ def carry_out(
     return _finish(folder, result.unfinished, resamples)
 
 
-def _finish(folder: "StudyFolder", unfinished: "Sequence[JobState]", resamples: int) -> int:
+def _finish(folder: "StudyFolder", unfinished: "Sequence[TrialState]", resamples: int) -> int:
     """Write and print the report, then what is missing."""
     code = 1 if unfinished else 0
     states = folder.states()
@@ -193,7 +193,7 @@ def watch_study(out: Path) -> int:
     from mixlab.studies.forecast import seconds_left
 
     folder = StudyFolder(out)
-    labels = {cell.name: cell.label for cell in folder.cells()}
+    labels = {condition.name: condition.label for condition in folder.conditions()}
     drawn = 0
     while True:
         states, at_work = folder.states(), folder.is_locked()

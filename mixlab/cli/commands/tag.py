@@ -29,7 +29,7 @@ def tag(
 ) -> int:
     """Say which instruments sound in audio files of any length, and where.
 
-    The model hears overlapping windows as long as its training chunks. 'mean' and 'max' are over the
+    The model hears overlapping windows as long as its training excerpts. 'mean' and 'max' are over the
     windows that sound; a class sounds where its score reaches the threshold fitted on the run's validation
     mixes. Files shorter than a window are padded with silence. Moments below the gate are silent: there
     nothing sounds, whatever the model says of silence. A file that cannot be read stops no other.

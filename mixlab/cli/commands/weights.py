@@ -100,9 +100,9 @@ def _list_lines() -> list[str]:
         rate = entry.model.sample_rate
         size = f"{entry.size / 1e6:.1f} MB" if entry.size else "-"
         data, scores = entry.trained_on.partition(":")[0], entry.published.rpartition(": ")[2] or "-"
-        chunk = f"{entry.native_samples / rate:.2f} s"
+        excerpt = f"{entry.native_samples / rate:.2f} s"
         rows.append(
-            (entry.name, entry.model.architecture, f"{rate} Hz", chunk, data, scores, size, _state(entry))
+            (entry.name, entry.model.architecture, f"{rate} Hz", excerpt, data, scores, size, _state(entry))
         )
     return [
         *_aligned(rows),

@@ -1,4 +1,4 @@
-"""What an outside corpus gives: clips with classes that are present, absent or unknown."""
+"""What an external test set gives: clips with classes that are present, absent or unknown."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Clip:
     Attributes:
         key: The corpus's own id.
         path: The file.
-        group: The recording, artist or track it is from; intervals draw these.
+        group: The recording, artist or track it is from; intervals sample these.
     """
 
     key: str
@@ -32,7 +32,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """One part of an outside corpus.
+    """One part of an external test set.
 
     Attributes:
         benchmark: Its name on the command line.

@@ -1,4 +1,4 @@
-"""MTG-Jamendo: tracks with tags, in the official splits, as chunks for training and for evaluation.
+"""MTG-Jamendo: tracks with tags, in the official splits, as excerpts for training and for evaluation.
 
 Source: Bogdanov et al. 2019, "The MTG-Jamendo dataset for automatic music tagging"; metadata CC BY-NC-SA
 4.0, each track under its own Creative Commons licence.
@@ -47,14 +47,14 @@ __all__ = [
     "JamendoCorpus",
     "JamendoTrack",
     "Subset",
-    "TrackChunks",
+    "TrackExcerpts",
     "TrackLoader",
     "TrackStream",
     "even_starts",
     "find_audio",
     "jamendo_labels",
     "open_jamendo",
-    "read_chunk",
+    "read_track_excerpt",
     "read_tracks",
 ]
 
@@ -77,16 +77,16 @@ class JamendoConfig:
     Attributes:
         subset: Tags: the 50 most frequent (``top50tags``), those of one category, or ``all`` of them.
         split: Which of the five official splits, 0 to 4.
-        duration_s: Length of a chunk in seconds.
-        val_chunks: Chunks per track that are scored after every epoch, each by itself.
-        eval_chunks: Evenly spaced chunks per track whose scores are averaged in the report.
+        duration_s: Length of an excerpt in seconds.
+        val_excerpts: Excerpts per track that are scored after every epoch, each by itself.
+        eval_excerpts: Evenly spaced excerpts per track whose scores are averaged in the report.
     """
 
     subset: Subset = "top50tags"
     split: int = 0
     duration_s: float = 4.0
-    val_chunks: int = 1
-    eval_chunks: int = 8
+    val_excerpts: int = 1
+    eval_excerpts: int = 8
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -102,7 +102,7 @@ class JamendoConfig:
             raise ConfigError(f"jamendo.split: expected 0 to 4, found {self.split}.")
         if not self.duration_s > 0:
             raise ConfigError(f"jamendo.duration_s: expected a number above 0, found {self.duration_s}.")
-        for name in ("val_chunks", "eval_chunks"):
+        for name in ("val_excerpts", "eval_excerpts"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"jamendo.{name}: expected 1 or more, found {getattr(self, name)}.")
 
@@ -293,25 +293,25 @@ def _check_apart(tables: Mapping[str, Path], rows: Mapping[str, Sequence[Jamendo
                 )
 
 
-def even_starts(duration_s: float, chunk_s: float, count: int) -> list[float]:
-    """Return where ``count`` chunks start: around the middles of equal parts of a track.
+def even_starts(duration_s: float, excerpt_s: float, count: int) -> list[float]:
+    """Return where ``count`` excerpts start: around the middles of equal parts of a track.
 
-    Ends of tracks, often faded, are not preferred. A track shorter than a chunk gives starts of 0.
+    Ends of tracks, often faded, are not preferred. A track shorter than an excerpt gives starts of 0.
     """
-    last = max(duration_s - chunk_s, 0.0)
+    last = max(duration_s - excerpt_s, 0.0)
     middles = [(k + 0.5) / count * duration_s for k in range(count)]
-    return [min(max(middle - chunk_s / 2, 0.0), last) for middle in middles]
+    return [min(max(middle - excerpt_s / 2, 0.0), last) for middle in middles]
 
 
-def read_chunk(path: Path, start_s: float, samples: int, sample_rate: int) -> FloatArray:
-    """Read a chunk as mono float32 ``(1, samples)`` at ``sample_rate``; silence beyond the file's end.
+def read_track_excerpt(path: Path, start_s: float, samples: int, sample_rate: int) -> FloatArray:
+    """Read an excerpt as mono float32 ``(1, samples)`` at ``sample_rate``; silence beyond the file's end.
 
     Raises:
         AudioError: the file is missing or damaged, or holds samples beyond what sound has.
     """
     with open_audio(path) as file:
         rate = file.samplerate
-        # A little more on either side, so that the resampler's own edges fall outside the chunk.
+        # A little more on either side, so that the resampler's own edges fall outside the excerpt.
         margin = 0 if rate == sample_rate else round(MARGIN_S * rate)
         frames = math.ceil(samples * rate / sample_rate) + 2 * margin
         audio = np.ascontiguousarray(read_frames(file, round(start_s * rate) - margin, frames).T)
@@ -358,7 +358,7 @@ class _Tagged:
 
 
 class TrackStream(Dataset[dict[str, Any]]):
-    """Endless chunks for training: every track once before any comes again, at a random place.
+    """Endless excerpts for training: every track once before any comes again, at a random place.
 
     Item ``index`` of an epoch is a pure function of seed, epoch and index. Iterate it with ``TrackLoader``.
     Items are dictionaries as those of ``MixDataset``: ``audio`` ``(1, T)``, ``target`` and ``mask`` ``(C,)``,
@@ -367,8 +367,8 @@ class TrackStream(Dataset[dict[str, Any]]):
     Args:
         tracks: Tracks with audio.
         tags: The C tags, in the order of the targets.
-        duration_s: Length of a chunk.
-        sample_rate: Of the chunks, in Hz.
+        duration_s: Length of an excerpt.
+        sample_rate: Of the excerpts, in Hz.
         seed: Seed of order and places.
         epoch_size: Items per epoch; more or fewer than there are tracks is fine.
         batch_size: Items per batch of one rank.
@@ -425,7 +425,7 @@ class TrackStream(Dataset[dict[str, Any]]):
         for attempt in range(ATTEMPTS):
             track = (first + attempt) % len(self.tagged.tracks)
             try:
-                audio = self._chunk(turn, track)
+                audio = self._excerpt(turn, track)
             except AudioError as error:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -437,11 +437,11 @@ class TrackStream(Dataset[dict[str, Any]]):
             return {"audio": torch.from_numpy(audio), **known, "index": index, "attempt": attempt}
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _chunk(self, turn: int, track: int) -> FloatArray:
+    def _excerpt(self, turn: int, track: int) -> FloatArray:
         file = _audio(self.tagged.tracks[track])
         last = max(_duration_s(file) - self.tagged.duration_s, 0.0)
         start_s = open_stream(self.seed, turn, track, "chunk").uniform(0.0, last)
-        return read_chunk(file, start_s, self.tagged.samples, self.tagged.sample_rate)
+        return read_track_excerpt(file, start_s, self.tagged.samples, self.tagged.sample_rate)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """Return the item of (epoch, index)."""
@@ -461,7 +461,7 @@ class TrackLoader:
     def __init__(self, stream: TrackStream, *, num_workers: int = 0, pin_memory: bool = False) -> None:
         """Stand at the start of epoch 0."""
         self.stream, self.num_workers, self.pin_memory = stream, num_workers, pin_memory
-        self.epoch, self.next_batch, self.redrawn = 0, 0, 0
+        self.epoch, self.next_batch, self.replaced = 0, 0, 0
 
     def __len__(self) -> int:
         """Batches of this rank per epoch; items beyond the last whole batch are left out."""
@@ -480,12 +480,12 @@ class TrackLoader:
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             worker_init_fn=_start_worker if self.num_workers else None,
-            generator=torch.Generator(),  # of its own: a resumed run must not draw from torch's again
+            generator=torch.Generator(),  # of its own: a resumed run must not sample from torch's again
         )
         for items in loader:
             batch += 1
             self.epoch, self.next_batch = (epoch + 1, 0) if batch == len(self) else (epoch, batch)
-            self.redrawn += int((items["attempt"] > 0).sum())
+            self.replaced += int((items["attempt"] > 0).sum())
             yield items
 
     def state_dict(self) -> dict[str, Any]:
@@ -523,8 +523,8 @@ def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-class TrackChunks(Dataset[dict[str, Any]]):
-    """A fixed set: ``count`` evenly spaced chunks of every track, for validation and test.
+class TrackExcerpts(Dataset[dict[str, Any]]):
+    """A fixed set: ``count`` evenly spaced excerpts of every track, for validation and test.
 
     An item is a track: ``audio`` ``(count, 1, T)``, ``target``, ``mask``, ``index`` (the track's place) and
     ``failed`` (True where the track cannot be read; its audio is silence then).
@@ -532,9 +532,9 @@ class TrackChunks(Dataset[dict[str, Any]]):
     Args:
         tracks: Tracks with audio.
         tags: The C tags.
-        duration_s: Length of a chunk.
+        duration_s: Length of an excerpt.
         sample_rate: In Hz.
-        count: Chunks per track.
+        count: Excerpts per track.
     """
 
     def __init__(
@@ -563,7 +563,7 @@ class TrackChunks(Dataset[dict[str, Any]]):
             file = _audio(tagged.tracks[index])
             starts = even_starts(_duration_s(file), tagged.duration_s, self.count)
             for k, start_s in enumerate(starts):
-                audio[k] = read_chunk(file, start_s, tagged.samples, tagged.sample_rate)
+                audio[k] = read_track_excerpt(file, start_s, tagged.samples, tagged.sample_rate)
         except AudioError as error:
             failed = True
             warnings.warn(f"{tagged.tracks[index].track} is left out: {error}", RuntimeWarning, stacklevel=2)
@@ -572,13 +572,13 @@ class TrackChunks(Dataset[dict[str, Any]]):
     def batches(
         self, batch_size: int, *, num_workers: int = 0, progress: Callable[[int], object] | None = None
     ) -> Iterator[Batch]:
-        """Yield batches of chunks as ``mixlab.training.predict`` takes them.
+        """Yield batches of excerpts as ``mixlab.training.predict`` takes them.
 
-        ``audio`` is ``(B, 1, T)``; ``index`` says which track a chunk is of; tracks that cannot be read are
-        left out.
+        ``audio`` is ``(B, 1, T)``; ``index`` says which track an excerpt is of; tracks that cannot be read
+        are left out.
 
         Args:
-            batch_size: Chunks at a time, roughly: whole tracks.
+            batch_size: Excerpts at a time, roughly: whole tracks.
             num_workers: Processes that decode.
             progress: Called with the number of tracks that are done.
         """

@@ -1,4 +1,4 @@
-"""The outside corpora by the name that goes into commands and files."""
+"""The external test sets by the name that goes into commands and files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ __all__ = ["BENCHMARKS", "load_benchmark"]
 
 Part = Literal["train", "test"]
 
-JAMENDO_CHUNKS = 8
+JAMENDO_EXCERPTS = 8
 """Evenly spaced windows per track: tracks last minutes, and tags are of a whole track."""
 
 _NOTE = "tags come from the artists: a tag that is not there does not prove that an instrument is absent"
@@ -42,7 +42,7 @@ def load_jamendo(
         source="read by mixlab: mirdata has a loader for the mood and theme tags only",
         notes=(_NOTE,),
         missing=corpus.missing[part],
-        windows=JAMENDO_CHUNKS,
+        windows=JAMENDO_EXCERPTS,
     )
 
 
@@ -54,7 +54,7 @@ BENCHMARKS: dict[str, Callable[[str | Path, Part], ClipSet]] = {
 
 
 def load_benchmark(name: str, root: str | Path, part: str = "test") -> ClipSet:
-    """Read a part of an outside corpus.
+    """Read a part of an external test set.
 
     Raises:
         ConfigError: there is no such benchmark or part.

@@ -18,7 +18,7 @@ def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
     reader = dataset._sharing_reader(recipes)
     return join_items(
         [
-            dataset._try(recipe, lambda drawn: prepare_item(drawn, dataset.catalog, reader))
+            dataset._try(recipe, lambda sampled: prepare_item(sampled, dataset.catalog, reader))
             for recipe in recipes
         ]
     )

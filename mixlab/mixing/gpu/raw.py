@@ -1,4 +1,4 @@
-"""The host's half: chunks as 16-bit integers and the parameters of everything that is done to them.
+"""The host's half: excerpts as 16-bit integers and the parameters of everything that is done to them.
 
 Runs in the workers of a loader and touches no device. A batch is a handful of tensors, whatever the number
 of its items, so that it travels from process to process in shared memory without being pickled.
@@ -56,10 +56,10 @@ class RawBatch:
     """Sources of a batch as they were read, and what is to be done to them.
 
     Attributes:
-        samples: int16 ``(sources, channels, longest chunk)``, zero after the end of a chunk.
+        samples: int16 ``(sources, channels, longest excerpt)``, zero after the end of an excerpt.
         table: float64 ``(sources, columns)``, see ``COLUMNS``: number of the item in the batch and of the
-            source in the item; length of the chunk and samples of context before the source begins; how many
-            samples the filters before and after the pass of pitch and time ring on (0: there are none);
+            source in the item; length of the excerpt and samples of context before the source begins; how
+            many samples the filters before and after the pass of pitch and time ring on (0: there are none);
             whether there is such a pass; the factor from integers to samples, gain and level included;
             pitch change in semitones; tempo change.
         sections: float64 ``(sources, 2, filters, 5)``: filters before and after the pass, filled up with
@@ -128,7 +128,7 @@ def prepare_batch(recipes: Sequence[MixRecipe], catalog: Catalog, reader: Reader
     """Read the sources of some recipes, and measure when they sound.
 
     From a pack its integers are taken as they are, so that the device starts from the very samples that
-    ``mixlab.render`` reads. Chunks from files are rounded to 16 bits of their own peak.
+    ``mixlab.render_mix`` reads. Excerpts from files are rounded to 16 bits of their own peak.
 
     Args:
         recipes: At least one; all rendered alike (as from one ``MixConfig``), with engine ``vocoder``.
@@ -136,7 +136,7 @@ def prepare_batch(recipes: Sequence[MixRecipe], catalog: Catalog, reader: Reader
         reader: Where samples come from; the corpora's files by default.
 
     Raises:
-        CatalogMismatchError: a recipe was drawn from another catalog, label set or instrument tree.
+        CatalogMismatchError: a recipe was sampled from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged, or its samples are not finite.
         ConfigError: there is no recipe, they are to be rendered differently, or with another engine.
     """
@@ -148,13 +148,14 @@ def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem
     """Read the sources of one recipe; see ``prepare_batch``."""
     if recipe.catalog_hash != catalog.content_hash:
         raise CatalogMismatchError(
-            f"The recipe was drawn from the catalog with hash {recipe.catalog_hash}, {catalog.path} has hash "
-            f"{catalog.content_hash}. Open the catalog it was drawn from, or draw it again."
+            f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
+            f"{catalog.path} has hash "
+            f"{catalog.content_hash}. Open the catalog it was sampled from, or sample it again."
         )
     if recipe.render.engine != "vocoder":
         raise ConfigError(
             f"Mixes are rendered in batches by the engine 'vocoder' alone, the recipe has "
-            f"{recipe.render.engine!r}. Set mix.engine to 'vocoder', or render with mixlab.render."
+            f"{recipe.render.engine!r}. Set mix.engine to 'vocoder', or render with mixlab.render_mix."
         )
     sources = tuple(_read_source(source, catalog, reader, recipe.render) for source in recipe.sources)
     return RawItem(sources, recipe.render, recipe.epoch, recipe.index, recipe.attempt)
@@ -198,11 +199,11 @@ def _check_finite(stem: str, raw: FloatArray) -> None:
 
 _LARGEST = 1e10
 _SILENCE = 1e-30
-"""Chunks that stay below are silence: float files can end in numbers too small to be divided by."""
+"""Excerpts that stay below are silence: float files can end in numbers too small to be divided by."""
 
 
 def _round_to_integers(audio: FloatArray) -> tuple[NDArray[np.int16], float]:
-    """Return a chunk as integers of its own peak, and the factor back."""
+    """Return an excerpt as integers of its own peak, and the factor back."""
     peak = max(float(audio.max()), -float(audio.min()))
     if peak < _SILENCE:
         return np.zeros(audio.shape, dtype=np.int16), 1.0

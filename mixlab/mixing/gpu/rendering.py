@@ -1,4 +1,4 @@
-"""The device's half: a batch of raw chunks becomes mixtures, targets and masks."""
+"""The device's half: a batch of raw excerpts becomes mixtures, targets and masks."""
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def render_batch(
 ) -> dict[str, Tensor]:
     """Render a batch of mixes.
 
-    The same parameters as ``mixlab.render`` and, within the tolerance that ``docs/device.md`` states, the
+    The same parameters as ``mixlab.render_mix`` and, within the tolerance that ``docs/device.md`` states, the
     same audio; targets and masks are the same. The same batch gives the same bytes on the same machine.
 
     Args:
@@ -155,7 +155,7 @@ def _process_dry(group: _Group, settings: RenderSettings) -> Tensor:
 
 def _process_wet(group: _Group, settings: RenderSettings) -> Tensor:
     audio = group.filter(group.audio, 0)
-    # Filters sound on after the end of a chunk, which is over where its reading ends.
+    # Filters sound on after the end of an excerpt, which is over where its reading ends.
     audio = _silence_after(audio, group.put(group.lengths))
     semitones, rates = group.column("semitones"), group.column("rate")
     most = int(group.column("head").max()) + settings.samples
@@ -211,9 +211,9 @@ def _judge(batch: _Batch, powers: tuple[Tensor, Tensor], cancelled: Tensor) -> T
     hops a source that sounds is cancelled, bool ``(items, places, hops)``.
     """
     settings, states = batch.settings, batch.spread(batch.raw.states)
-    heard = (batch.spread(batch.raw.sounding)[:, :, 0] & ~cancelled).sum(-1)
+    audible = (batch.spread(batch.raw.sounding)[:, :, 0] & ~cancelled).sum(-1)
     least = 0.0 if settings.label_rule == "present" else settings.min_active_s - 1e-9
-    lost = cancelled.any(-1) & ((heard == 0) | (heard * HOP_S < least))
+    lost = cancelled.any(-1) & ((audible == 0) | (audible * HOP_S < least))
     doubted = (states == PRESENT) & lost
     if settings.label_rule == "audible":
         relative_db = _level_db(batch, powers[0]) - _level_db(batch, powers[1])[:, None]
@@ -229,9 +229,9 @@ def _level_db(batch: _Batch, powers: Tensor) -> Tensor:
 def _verdicts(batch: _Batch, states: Tensor) -> tuple[Tensor, Tensor]:
     """Return which classes each source makes present and unknown, bool ``(items, places, classes)``."""
     present, unknown, doubted = batch.spread(batch.raw.votes).unbind(2)
-    sure = (states == PRESENT)[..., None]
+    certain = (states == PRESENT)[..., None]
     masked = (states == UNCERTAIN)[..., None] & (batch.settings.uncertain == "mask")
-    return sure & present, (sure & unknown) | (masked & doubted)
+    return certain & present, (certain & unknown) | (masked & doubted)
 
 
 def _targets(batch: _Batch, states: Tensor) -> dict[str, Tensor]:
@@ -254,10 +254,10 @@ def _frame_targets(batch: _Batch, cancelled: Tensor) -> dict[str, Tensor]:
     present = torch.zeros((len(batch.raw), classes, hops), dtype=torch.bool, device=batch.device)
     unknown = torch.zeros_like(present)
     for place in range(batch.places):
-        sure, doubt = (votes[:, place, n, :, None] for n in (0, 1))
+        certain, doubt = (votes[:, place, n, :, None] for n in (0, 1))
         active, silent = (sounding[:, place, n, None] for n in (0, 1))
         active = active & ~cancelled[:, place, None]
-        present |= sure & active
-        unknown |= (sure | doubt) & ~silent
+        present |= certain & active
+        unknown |= (certain | doubt) & ~silent
     known = (present | ~unknown) & ~batch.raw.never_known.to(batch.device)[:, None]
     return {"frame_target": present.to(torch.float32), "frame_mask": known}

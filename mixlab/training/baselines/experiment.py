@@ -203,11 +203,11 @@ def evaluate_baseline(run: Run) -> Evaluation:
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    redrawn = {
+    replaced = {
         split: sum(json.loads(str(recipe))["attempt"] > 0 for recipe in predictions.only(split).recipes)
         for split in SPLITS
     }
-    evaluation = Evaluation(scored.splits, str(info["note"]), redrawn)
+    evaluation = Evaluation(scored.splits, str(info["note"]), replaced)
     run.write_report({"schema": 1, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
     run.update(status="evaluated")
     return evaluation
@@ -233,7 +233,7 @@ def _markdown(run: Run, evaluation: Evaluation) -> str:
     for split in reversed(SPLITS):
         scores = evaluation.splits[split]
         lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
-        if evaluation.redrawn[split]:
-            lines += [f"**{evaluation.redrawn_note(split)}.**", ""]
+        if evaluation.replaced[split]:
+            lines += [f"**{evaluation.replaced_note(split)}.**", ""]
         lines.append(format_markdown(scores))
     return "\n".join(lines) + "\n"

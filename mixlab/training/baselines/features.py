@@ -112,7 +112,7 @@ class Features:
         values: ``(N, D)`` float32.
         targets: ``(N, C)`` 1 present, 0 absent, float32.
         mask: ``(N, C)`` True where the target is known.
-        attempt: ``(N,)`` above 0 where a file could not be read and the mix was drawn anew.
+        attempt: ``(N,)`` above 0 where a file could not be read and the mix was replaced.
     """
 
     values: FloatArray

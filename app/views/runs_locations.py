@@ -7,60 +7,61 @@ import streamlit as st
 
 from app import texts as words
 from app.data import runs as runs_data
-from app.data.mixes import Place
+from app.data.mixes import Location
 from mixlab.studies.locations import RUN, STUDY, Found
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-__all__ = ["found_runs", "found_studies", "places", "say_none"]
+__all__ = ["found_runs", "found_studies", "locations", "say_none"]
 
 KEY = "runs_in"
 WHAT = {RUN: "runs", STUDY: "studies and sweeps"}
 
 
-def places(place: Place | None) -> tuple[tuple[str, int], ...]:
+def locations(location: Location | None) -> tuple[tuple[str, int], ...]:
     """Return where to look, and how deep: the folder that was typed, else the usual places."""
     typed = str(st.session_state.get(KEY) or "").strip()
     if typed:
         return ((str(Path(typed).expanduser().resolve()), runs_data.DEEP),)
-    return runs_data.default_places(place.path if place else "")
+    return runs_data.default_locations(location.path if location else "")
 
 
-def found_runs(place: Place | None, head: "DeltaGenerator") -> tuple[Found, ...]:
+def found_runs(location: Location | None, head: "DeltaGenerator") -> tuple[Found, ...]:
     """Return the runs, and show where they were looked for."""
-    return _found(place, head, RUN)
+    return _found(location, head, RUN)
 
 
-def found_studies(place: Place | None, head: "DeltaGenerator") -> tuple[Found, ...]:
+def found_studies(location: Location | None, head: "DeltaGenerator") -> tuple[Found, ...]:
     """Return the studies and sweeps, and show where they were looked for."""
-    return _found(place, head, STUDY)
+    return _found(location, head, STUDY)
 
 
-def _found(place: Place | None, head: "DeltaGenerator", marker: str) -> tuple[Found, ...]:
+def _found(location: Location | None, head: "DeltaGenerator", marker: str) -> tuple[Found, ...]:
     with head.popover("Folders", icon=":material/folder_open:"):
         # It is no part of a link: an address must not open folders.
         st.text_input(
             "Look in", key=KEY, persist_state="session", placeholder="a folder of runs or studies",
             help="Empty: the usual places. `mixlab app --runs FOLDER` sets them from the start.",
         )  # fmt: skip
-        looked = places(place)
-        found = runs_data.find_found(looked, marker)
+        selection = locations(location)
+        found = runs_data.find_found(selection, marker)
         st.caption(f"{len(found)} {WHAT[marker]} found below:")
-        st.code("\n".join(folder for folder, _ in looked) or "(none of the usual folders is there)")
+        st.code("\n".join(folder for folder, _ in selection) or "(none of the usual folders is there)")
         if st.button("Look again", icon=":material/refresh:"):
             runs_data.find_found.clear()
             st.rerun()
     return found
 
 
-def say_none(place: Place | None) -> None:
+def say_none(location: Location | None) -> None:
     """Say what to type while there is no run."""
-    looked = (
-        ", ".join(f"`{words.escape(folder)}`" for folder, _ in places(place)) or "any of the usual places"
+    selection = (
+        ", ".join(f"`{words.escape(folder)}`" for folder, _ in locations(location))
+        or "any of the usual places"
     )
-    catalog = place.path if place else "CATALOG"
-    st.markdown(f"There is no run in {looked}. Train a tagger, and look again:")
+    catalog = location.path if location else "CATALOG"
+    st.markdown(f"There is no run in {selection}. Train a tagger, and look again:")
     st.code(
         f"mixlab train --catalog {catalog} --out runs/first\nmixlab app --runs runs",
         language="sh",
