@@ -22,7 +22,7 @@ from mixlab.catalog.catalog import Catalog, songs_from_columns
 from mixlab.catalog.journal import FileKey, Journal
 from mixlab.catalog.relations import place_by_stamps, tie_by_audio
 from mixlab.catalog.roots import check_files, check_roots
-from mixlab.catalog.scan import Row, scan_all
+from mixlab.catalog.scan import Row, open_roots, scan_all
 from mixlab.catalog.splits import LeakReport, assign_splits, find_leaks, read_splits
 from mixlab.catalog.storage import ACTIVITY_DB, PROBLEMS, SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.corpora.base import Problem
@@ -111,8 +111,9 @@ def build_catalog(
 
     Args:
         out: The catalog folder; made if missing. The audio is never copied.
-        roots: Folder of each corpus by its name. ``name@mine`` is a second root of the same kind, with
-            ``name@mine`` as the name of its corpus.
+        roots: Folder of each corpus by its name: one of ``mixlab.corpora.CORPORA``, ``mirdata:NAME``, or
+            one's own as ``package.module:Class``, which the catalog calls as its adapter does.
+            ``name@mine`` is a second root of the same kind, with ``name@mine`` as the name of its corpus.
         raws: Use raw recordings instead of stems, where the corpus has both.
         metadata: Folder with the metadata by corpus, where it does not lie beside the audio.
         labels_extra: CSV with label rows of your own, by corpus.
@@ -137,12 +138,11 @@ def build_catalog(
         KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
     """
     check_writable(Path(out).expanduser())
-    places = {name: Path(root).expanduser().absolute() for name, root in roots.items()}
+    corpora = open_roots(roots, metadata or {}, labels_extra or {})
+    places = {name: root.folder for name, root in corpora.items()}
     check_roots(places)
     given = None if splits is None else read_splits(Path(splits).expanduser())
-    rows, problems, notes = scan_all(
-        places, raws, metadata or {}, labels_extra or {}, on_unmapped, follow_links
-    )
+    rows, problems, notes = scan_all(corpora, raws, on_unmapped, follow_links)
     if len(places) > 1:
         check_files((row.corpus, places[row.corpus] / row.entry.path) for row in rows)
     if given is not None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mixlab.corpora import get_adapter, refuse_empty
-from mixlab.corpora.base import Problem, ScanOptions, StemEntry
+from mixlab.corpora.base import Adapter, Problem, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
 
-__all__ = ["Row", "label_rows", "scan_all"]
+__all__ = ["Root", "Row", "label_rows", "open_roots", "scan_all"]
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,34 @@ class Row:
     bleed_nodes: tuple[str, ...] = ()
 
 
-def scan_all(
-    roots: Mapping[str, Path],
-    raws: bool,
+@dataclass(frozen=True)
+class Root:
+    """A corpus on disk and how it is to be read.
+
+    Attributes:
+        adapter: Its adapter.
+        folder: Its root.
+        metadata: Folder with its metadata, where that does not lie beside the audio.
+        labels_extra: CSV with label rows of one's own.
+    """
+
+    adapter: Adapter
+    folder: Path
+    metadata: Path | None
+    labels_extra: Path | None
+
+
+def open_roots(
+    roots: Mapping[str, str | Path],
     metadata: Mapping[str, str | Path],
     labels_extra: Mapping[str, str | Path],
-    on_unmapped: str,
-    follow_links: bool = False,
-) -> tuple[list[Row], list[Problem], list[str]]:
-    """Scan every root and resolve its labels; the arguments are those of ``build_catalog``.
+) -> dict[str, Root]:
+    """Return the corpora by their names in the catalog: as adapters call themselves, and ``@other``.
 
-    Returns:
-        Labelled rows, problems, and what the adapters say of how they read the trees.
+    The arguments are those of ``build_catalog``.
 
     Raises:
-        CorpusError: a root is missing or not laid out as its corpus, or options name no root.
-        UnknownLabelError: labels are in no map and that is an error.
+        CorpusError: there is no such corpus, two have one name, or options name no root.
     """
     for option, given in (("metadata", metadata), ("labels_extra", labels_extra)):
         if unknown := sorted(set(given) - set(roots)):
@@ -59,21 +71,53 @@ def scan_all(
             )
     if not roots:
         raise CorpusError("No root given. Name at least one: --root medleydb=/path/to/MedleyDB")
+    found: dict[str, Root] = {}
+    for name, folder in roots.items():
+        spec, at, other = name.partition("@")
+        adapter = get_adapter(spec)
+        called = f"{adapter.name}{at}{other}"
+        if called in found:
+            raise CorpusError(
+                f"{name} calls itself {called!r}, as another root does. Name one of them {called}@other."
+            )
+        extra = (metadata.get(name), labels_extra.get(name))
+        found[called] = Root(adapter, Path(folder).expanduser().absolute(), *map(_path, extra))
+    return found
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return Path(given).expanduser() if given else None
+
+
+def scan_all(
+    roots: Mapping[str, Root], raws: bool, on_unmapped: str, follow_links: bool = False
+) -> tuple[list[Row], list[Problem], list[str]]:
+    """Scan every root and resolve its labels.
+
+    Args:
+        roots: The corpora by their names in the catalog.
+        raws: As ``build_catalog``, like all further ones.
+        on_unmapped: Whether a label that no row maps is an ``error``.
+        follow_links: Whether to read what links below a root lead to.
+
+    Returns:
+        Labelled rows, problems, and what the adapters say of how they read the trees.
+
+    Raises:
+        CorpusError: a root is missing or not laid out as its corpus.
+        UnknownLabelError: labels are in no map and that is an error.
+    """
     rows: list[Row] = []
     problems: list[Problem] = []
     notes: list[str] = []
     unmapped: list[str] = []
     for name, root in sorted(roots.items()):
-        adapter = get_adapter(name.partition("@")[0])
-        folder = metadata.get(name)
-        options = ScanOptions(raws, Path(folder).expanduser() if folder else None, follow_links)
-        scan = adapter.scan(root, options)
-        refuse_empty(name, root, scan)
+        scan = root.adapter.scan(root.folder, ScanOptions(raws, root.metadata, follow_links))
+        refuse_empty(name, root.folder, scan)
         problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
         notes += [f"{name}: {note}" for note in scan.notes]
         entries = _without_duplicates(name, scan.stems, problems)
-        extra = labels_extra.get(name)
-        label_map = load_label_map(adapter.label_map, Path(extra).expanduser() if extra else None)
+        label_map = load_label_map(root.adapter.label_map, root.labels_extra)
         missing = _unmapped(entries, label_map)
         if missing and on_unmapped == "error":
             unmapped.append(_unmapped_text(name, label_map, missing))

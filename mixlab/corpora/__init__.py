@@ -1,40 +1,92 @@
-"""Corpus adapters: one per collection on disk, each turning its tree into stem rows.
+"""Corpus adapters: one module per collection on disk, each turning its tree into stem rows.
 
-``CORPORA`` is the list of what mixlab can index. To add a corpus: write a module with the shape
-of the others (the docstring is the corpus card; NAME, LICENCE, CITATION, ADAPTER), add it here, and
-give it a fixture tree in ``tests/corpora``; the conformance test does the rest.
+A module is the corpus: its docstring is the card, and ``ADAPTER`` at its end is what mixlab finds. Its label
+map lies in ``taxonomy/corpora``. An adapter outside mixlab is named ``package.module:Class``; docs/corpora.md
+writes one.
 """
 
-from mixlab.corpora import folder, medleydb, mixing_secrets, moisesdb, musdb18hq, slakh, via_mirdata
+from collections.abc import Mapping
+from typing import Any
+
 from mixlab.corpora._empty import refuse_empty
-from mixlab.corpora.base import Adapter
-from mixlab.errors import CorpusError
+from mixlab.corpora._skipped import list_skipped
+from mixlab.corpora._song_folders import song_folders
+from mixlab.corpora._split_folders import folder_split
+from mixlab.corpora._tree import TreeScan, check_root, nothing_found
+from mixlab.corpora.base import Adapter, Problem, Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile
+from mixlab.errors import ConfigError, CorpusError
+from mixlab.utils.discovery import offered
+from mixlab.utils.plugins import find, known_names
 
-__all__ = ["CORPORA", "get_adapter", "refuse_empty"]
+__all__ = [
+    "CORPORA",
+    "GROUP",
+    "Adapter",
+    "Labels",
+    "MetadataFile",
+    "Problem",
+    "Scan",
+    "ScanOptions",
+    "StemEntry",
+    "TreeScan",
+    "check_root",
+    "folder_split",
+    "get_adapter",
+    "installed_adapters",
+    "list_skipped",
+    "nothing_found",
+    "refuse_empty",
+    "song_folders",
+]
 
-CORPORA: dict[str, Adapter] = {
-    medleydb.NAME: medleydb.ADAPTER,
-    mixing_secrets.NAME: mixing_secrets.ADAPTER,
-    slakh.NAME: slakh.ADAPTER,
-    musdb18hq.NAME: musdb18hq.ADAPTER,
-    moisesdb.NAME: moisesdb.ADAPTER,
-    folder.NAME: folder.ADAPTER,
-}
+CORPORA: Mapping[str, Adapter]
 """Every corpus with a module of its own, by stable name; ``mirdata:NAME`` comes on top."""
+
+GROUP = "mixlab.corpora"
+"""Entry points of adapters in other packages."""
+
+_NEEDED = ("name", "label_map", "licence", "citation", "description", "scan", "read_labels")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module attribute is cannot be typed closer
+    """Collect the adapters on first use (PEP 562)."""
+    if name == "CORPORA":
+        return offered("mixlab.corpora", "ADAPTER")
+    raise AttributeError(f"module 'mixlab.corpora' has no attribute {name!r}; it offers {', '.join(__all__)}")
 
 
 def get_adapter(name: str) -> Adapter:
-    """Return the adapter called ``name``: a key of ``CORPORA``, or ``mirdata:NAME``.
+    """Return an adapter by name.
+
+    Args:
+        name: A key of ``CORPORA``, ``mirdata:NAME``, ``package.module:Class``, or an entry point of the group
+            ``mixlab.corpora``.
 
     Raises:
-        CorpusError: there is no such corpus; the message lists the names.
+        CorpusError: there is no such corpus, or it lacks a part of an adapter.
     """
-    if name in CORPORA:
-        return CORPORA[name]
+    from mixlab.corpora import via_mirdata
+
     prefix, _, dataset = name.partition(":")
     if prefix == via_mirdata.PREFIX and dataset:
         return via_mirdata.MirdataAdapter(dataset)
-    raise CorpusError(
-        f"Unknown corpus {name!r}; expected one of {', '.join(CORPORA)}, or {via_mirdata.PREFIX}:NAME "
-        "for a dataset of the mirdata library that has multitracks."
-    )
+    builtin = offered("mixlab.corpora", "ADAPTER")
+    try:
+        found: Any = find(name, builtin, GROUP, "corpus")
+    except ConfigError as error:
+        raise CorpusError(
+            f"{error} For a dataset of the mirdata library that has multitracks: {via_mirdata.PREFIX}:NAME."
+        ) from error
+    adapter: Adapter = found() if isinstance(found, type) else found
+    if missing := [part for part in _NEEDED if not hasattr(adapter, part)]:
+        raise CorpusError(
+            f"{name} is no corpus adapter: it lacks {', '.join(missing)}. An adapter has the attributes "
+            f"{', '.join(_NEEDED[:5])} and the methods scan and read_labels (mixlab.corpora.base.Adapter)."
+        )
+    return adapter
+
+
+def installed_adapters() -> dict[str, Adapter]:
+    """Return all adapters that have a name: mixlab's own, and those of installed packages' entry points."""
+    return {name: get_adapter(name) for name in known_names(offered("mixlab.corpora", "ADAPTER"), GROUP)}

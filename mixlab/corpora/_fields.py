@@ -7,7 +7,7 @@ import yaml
 
 from mixlab.utils.yaml import load_json, load_yaml
 
-__all__ = ["labels_of", "mapping_of", "parse_json", "parse_yaml", "text", "truthy"]
+__all__ = ["labels_of", "list_of", "mapping_of", "parse_json", "parse_yaml", "text", "truthy"]
 
 
 def text(value: object) -> str:
@@ -64,3 +64,8 @@ def labels_of(value: object) -> tuple[str, ...]:
 def mapping_of(value: object) -> Mapping[Any, Any]:
     """Return ``value`` if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def list_of(value: object) -> list[Any]:
+    """Return ``value`` if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []

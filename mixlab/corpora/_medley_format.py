@@ -31,6 +31,7 @@ from mixlab.corpora.base import ScanOptions
 from mixlab.errors import CorpusError
 
 __all__ = [
+    "UNSIGNED",
     "MetadataStore",
     "RawFile",
     "SongSheet",
@@ -39,6 +40,7 @@ __all__ = [
     "known_extras",
     "metadata_folders",
     "parse_sheet",
+    "sheet_labels",
 ]
 
 _SUFFIX = "_METADATA.yaml"
@@ -87,6 +89,23 @@ class SongSheet:
             else:
                 for raw in stem.raws:
                     yield f"{stem.id}_{raw.id}", self.raw_dir, raw.filename, raw.labels, stem
+
+
+UNSIGNED = "sheet in MedleyDB's format, without origin"
+"""A sheet that says neither corpus is MedleyDB's, unless Mixing Secrets is asked for."""
+
+
+def sheet_labels(data: Mapping[Any, Any]) -> tuple[str, list[object]] | None:
+    """Return a sheet's origin in lower case and the labels of its stems and raws; None for no sheet."""
+    stems = [fields for fields in mapping_of(data.get("stems")).values() if isinstance(fields, dict)]
+    if not any("instrument" in fields for fields in stems):
+        return None
+    labels: list[object] = []
+    for fields in stems:
+        for entry in (fields, *mapping_of(fields.get("raw")).values()):
+            value = mapping_of(entry).get("instrument") if isinstance(entry, dict) else []
+            labels += value if isinstance(value, list) else [value or ""]
+    return str(data.get("origin") or "").strip().casefold(), labels
 
 
 def parse_sheet(song: str, data: Mapping[Any, Any]) -> tuple[SongSheet, list[tuple[str, str]]]:

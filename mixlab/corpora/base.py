@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from mixlab.corpora.metadata import Labels, MetadataFile
+
 __all__ = ["NOBODY", "Adapter", "Problem", "Scan", "ScanOptions", "StemEntry"]
 
 NOBODY = frozenset(
@@ -127,11 +129,12 @@ class ScanOptions:
 
 
 class Adapter(Protocol):
-    """Turns a corpus tree into stem rows. One object per corpus in ``mixlab.corpora.CORPORA``.
+    """Turns a corpus tree into stem rows. One object per corpus.
 
     Attributes:
         name: Stable corpus key (``medleydb``); also the root's name in the catalog.
-        label_map: Name of the label map in ``taxonomy/corpora`` (``medleydb`` also serves others).
+        label_map: Name of the label map in ``taxonomy/corpora`` (``medleydb`` also serves others), or the
+            path of a CSV file of the same form.
         licence: Licence of the audio.
         citation: BibTeX or one-line reference.
         description: One line for ``--help``.
@@ -148,5 +151,13 @@ class Adapter(Protocol):
 
         Raises:
             CorpusError: ``root`` is missing or holds nothing of this corpus's layout.
+        """
+        ...
+
+    def read_labels(self, file: MetadataFile) -> Labels | str | None:
+        """Return the labels in a file of metadata, for ``mixlab taxonomy --check``.
+
+        The file is told by what it holds, not by its place. None: it is no file of this corpus; a text: it
+        is, but holds no labels for that reason.
         """
         ...

@@ -59,6 +59,7 @@ from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_names import doubt, left_out, song_labels
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.errors import CorpusError
 
@@ -115,6 +116,13 @@ class Folder:
         read = set(audio)
         list_skipped(scan, lambda path: scan.relative(path) in read)
         return scan.finish()
+
+    def read_labels(self, file: MetadataFile) -> Labels | None:
+        """Return the labels of a ``stems.csv``; what the names of files say is for ``mixlab index``."""
+        if not file.has_columns("file", "label") or file.path.name != SIDECAR:
+            return None
+        cells = file.cells({"label": "", "bleed_labels": ""})
+        return Labels.of("stems.csv of a folder", (p for c in cells for p in c.split(";") if p.strip()))
 
 
 ADAPTER = Folder()

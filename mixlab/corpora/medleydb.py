@@ -24,16 +24,19 @@ from typing import Any
 from mixlab.corpora._fields import mapping_of, text
 from mixlab.corpora._keys import artist_keys, common_artists, known_artist, song_keys, spaced
 from mixlab.corpora._medley_format import (
+    UNSIGNED,
     MetadataStore,
     SongSheet,
     find_song_folders,
     known_extras,
     metadata_folders,
+    sheet_labels,
 )
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile, leaves
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MedleyDB"]
 
@@ -88,6 +91,19 @@ class MedleyDB:
             _add_song(scan, folders[song], sheet, artists.get(song, ""), weights, options.raws)
         list_skipped(scan, known_extras(list(folders.values()), options.raws))
         return scan.finish()
+
+    def read_labels(self, file: MetadataFile) -> Labels | None:
+        """Return the labels of a sheet, of the corpus's own lists, or of a file of activations."""
+        sheet = sheet_labels(file.mapping)
+        if sheet is not None and sheet[0] != "mixing secrets":
+            return Labels.of("MedleyDB sheet" if sheet[0] else UNSIGNED, sheet[1])
+        if {"strings", "winds", "percussion"} <= set(file.mapping):
+            return Labels.of("MedleyDB taxonomy", leaves(file.mapping))
+        if file.mapping and file.path.name == "instrument_f0_type.json":
+            return Labels.of("MedleyDB f0 types", file.mapping)
+        if file.has_columns("start_time", "instrument_label"):
+            return Labels.of("MedleyDB source ids", file.cells({"instrument_label": ""}))
+        return None
 
 
 ADAPTER = MedleyDB()

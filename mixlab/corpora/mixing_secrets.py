@@ -26,17 +26,20 @@ from pathlib import Path
 
 from mixlab.corpora._keys import artist_keys, song_keys, spaced
 from mixlab.corpora._medley_format import (
+    UNSIGNED,
     MetadataStore,
     SongSheet,
     StemFile,
     find_song_folders,
     known_extras,
     metadata_folders,
+    sheet_labels,
 )
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MixingSecrets"]
 
@@ -139,6 +142,18 @@ class MixingSecrets:
                 _add_song(scan, folder, sheet, bleeds.get(sheet.song, {}), options.raws)
         list_skipped(scan, known_extras(folders, options.raws))
         return scan.finish()
+
+    def read_labels(self, file: MetadataFile) -> Labels | None:
+        """Return the labels of a sheet, of the list of raw files, or of the list of instruments."""
+        sheet = sheet_labels(file.mapping)
+        if sheet is not None and sheet[0] in ("", "mixing secrets"):
+            return Labels.of("Mixing Secrets sheet" if sheet[0] else UNSIGNED, sheet[1])
+        if file.has_columns("file", "label", "bleeding"):
+            return Labels.of("Cambridge-MT file labels", file.cells({"label": ""}))
+        if file.rows and file.path.name == "mixing_secrets_insts.csv":
+            labels = (part for row in file.rows for part in row[0].split(" + "))
+            return Labels.of("Mixing Secrets instruments", labels)
+        return None
 
 
 ADAPTER = MixingSecrets()

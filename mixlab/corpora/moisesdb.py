@@ -13,17 +13,18 @@ One track is one stem here, labelled ``<stemName>: <trackType>``. Traps, and wha
 * Some track types are lists of instruments ("banjo, mandolin, ukulele, harp etc"): one label.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixlab.corpora._fields import mapping_of, text, truthy
+from mixlab.corpora._fields import list_of, mapping_of, text, truthy
 from mixlab.corpora._keys import artist_keys, known_artist, song_keys
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MoisesDB"]
 
@@ -67,6 +68,18 @@ class MoisesDB:
         list_skipped(scan)
         return scan.finish()
 
+    def read_labels(self, file: MetadataFile) -> Labels | None:
+        """Return the labels of a song's ``data.json``, or of the list of all track types."""
+        if file.path.suffix.lower() != ".json":
+            return None
+        if isinstance(file.mapping.get("stems"), list):
+            return Labels.of("MoisesDB song", _song_labels(file.mapping["stems"]))
+        groups = mapping_of(file.mapping.get("stemName -> trackType"))
+        if groups:
+            pairs = (f"{stem}: {kind}" for stem, kinds in groups.items() for kind in list_of(kinds))
+            return Labels.of("MoisesDB track types", pairs)
+        return None
+
 
 ADAPTER = MoisesDB()
 
@@ -104,6 +117,15 @@ def track_labels(stem_name: str, track_type: object) -> tuple[str, ...]:
     words = stem_name.replace("_", " ")
     types = track_type if isinstance(track_type, list) else [track_type]
     return tuple(dict.fromkeys(f"{words}: {text(kind)}" for kind in types if text(kind)))
+
+
+def _song_labels(stems: Iterable[object]) -> Iterator[str]:
+    """Yield a label for every track type, blank where there is none, so that it is seen."""
+    for stem in map(mapping_of, stems):
+        for track in list_of(stem.get("tracks")):
+            kinds = track.get("trackType") if isinstance(track, dict) else []
+            for kind in kinds if isinstance(kinds, list) else [kinds]:
+                yield f"{stem.get('stemName', '')}: {kind}" if kind else ""
 
 
 def _add_song(scan: TreeScan, folder: Path, data: Mapping[Any, Any]) -> None:

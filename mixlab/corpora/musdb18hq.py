@@ -25,6 +25,7 @@ from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Musdb18HQ"]
 
@@ -85,6 +86,15 @@ class Musdb18HQ:
         note_unknown_splits(scan, songs.values())
         list_skipped(scan, lambda path: path.stem.casefold() in _MIXES)
         return scan.finish()
+
+    def read_labels(self, file: MetadataFile) -> Labels | None:
+        """Return the labels of the list of songs, or what the name of a stem beside its mixture says."""
+        if file.header == ("track name", "genre", "source", "license"):
+            return Labels.of("MUSDB18 track list", _STEMS * (len(file.rows) - 1))
+        path = file.path
+        if file.is_audio and path.stem in _STEMS and (path.parent / f"mixture{path.suffix}").is_file():
+            return Labels.of("MUSDB18 stem", [path.stem])
+        return None
 
 
 ADAPTER = Musdb18HQ()

@@ -21,17 +21,18 @@ Traps, and what is done:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mixlab.audio.file_kinds import form
-from mixlab.corpora._fields import mapping_of, text, truthy
+from mixlab.corpora._fields import list_of, mapping_of, text, truthy
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split, note_unknown_splits
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.taxonomy import LabelMap, load_label_map
 
 __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Slakh"]
@@ -74,6 +75,12 @@ _BAD_STEMS = {
 }
 
 
+# Columns with labels, and what stands before them.
+_COLUMNS = {"plugin_name": "", "midi_program_name": "program:", "inst_class": "class:"}
+_GM_CLASS = re.compile(r"- (?P<name>\S.*)")
+_GM_PROGRAM = re.compile(r"\d{1,3} (?P<name>\S.*)")
+
+
 class Slakh:
     """Adapter for Slakh2100 and BabySlakh; see the module's docstring for layout and traps."""
 
@@ -103,8 +110,49 @@ class Slakh:
         )
         return scan.finish()
 
+    def read_labels(self, file: MetadataFile) -> Labels | None:
+        """Return the labels of a track, of the patch map, of General MIDI lists, or of a table of stems."""
+        stems = [s for s in mapping_of(file.mapping.get("stems")).values() if isinstance(s, dict)]
+        if any("plugin_name" in stem or "midi_program_name" in stem for stem in stems):
+            return Labels.of("Slakh track", _prefixed(stems))
+        groups = list(file.mapping.values())
+        if groups and all(isinstance(group, dict) and "defs" in group for group in groups):
+            return Labels.of("Slakh patch map", _patches(groups))
+        if groups and all(isinstance(group, dict) and {"class", "name"} <= set(group) for group in groups):
+            labels = [label for g in groups for label in (f"program:{g['name']}", f"class:{g['class']}")]
+            return Labels.of("General MIDI list", labels)
+        if file.has_columns("plugin_name"):
+            return Labels.of("Slakh stem table", file.cells(_COLUMNS))
+        if file.has_columns("midi_program_name"):
+            return Labels.of("Slakh stem table", file.cells({"midi_program_name": "program:"}))
+        return _general_midi(file.lines)
+
 
 ADAPTER = Slakh()
+
+
+def _prefixed(stems: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for stem in stems:
+        for column, prefix in _COLUMNS.items():
+            if stem.get(column):
+                yield f"{prefix}{stem[column]}"
+
+
+def _patches(groups: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for group in groups:
+        yield from map(str, list_of(group["defs"]))
+        if group.get("class"):
+            yield f"class:{group['class']}"
+
+
+def _general_midi(lines: Sequence[str]) -> Labels | None:
+    """Read a list of classes, each above its programs."""
+    classes = [m["name"] for line in lines if (m := _GM_CLASS.fullmatch(line))]
+    programs = [m["name"] for line in lines if (m := _GM_PROGRAM.fullmatch(line))]
+    if not lines or not _GM_CLASS.fullmatch(lines[0]) or len(classes) + len(programs) < len(lines):
+        return None
+    labels = [*(f"class:{name}" for name in classes), *(f"program:{name}" for name in programs)]
+    return Labels.of("General MIDI list", labels)
 
 
 def _find_tracks(scan: TreeScan) -> list[Path]:

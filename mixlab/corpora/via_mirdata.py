@@ -32,6 +32,7 @@ from mixlab.corpora._names import folder_parser
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._tree import TreeScan, check_root, nothing_found
 from mixlab.corpora.base import Scan, ScanOptions, StemEntry
+from mixlab.corpora.metadata import MetadataFile
 from mixlab.corpora.slakh import duplicate_keys, stem_labels
 from mixlab.errors import CorpusError, MissingDependencyError
 from mixlab.taxonomy import load_label_map
@@ -82,6 +83,9 @@ class MirdataAdapter:
         if not len(scan):
             raise nothing_found(root, self.name, "the files named in mirdata's index", self._download_hint())
         return scan.finish()
+
+    def read_labels(self, file: MetadataFile) -> None:
+        """Know no file: mirdata reads the dataset's metadata itself."""
 
     def _download_hint(self) -> str:
         return (

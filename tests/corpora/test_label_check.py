@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixlab.cli.main import main
-from mixlab.corpora.label_check import CheckReport, Metadata, check_folder, read_metadata
+from mixlab.corpora.label_check import CheckReport, check_folder, label_readers, read_labels
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import load_taxonomy
 
@@ -82,11 +82,12 @@ def test_every_format_is_recognised_by_its_content(
 ) -> None:
     path = tmp_path / name
     path.write_text(text)
-    found = read_metadata(path)
-    assert isinstance(found, Metadata)
-    assert (found.corpus, {k: v for k, v in found.labels.items() if v}) == (corpus, labels)
+    found = read_labels(path, label_readers())
+    assert not isinstance(found, str)
+    label_map, read = found
+    assert (label_map, {k: v for k, v in read.counts.items() if v}) == (corpus, labels)
     report = check_folder(tmp_path)
-    assert report.recognised == ((name, found.kind),)
+    assert report.recognised == ((name, read.kind),)
     assert report.unreadable == report.skipped == ()
 
 

@@ -283,6 +283,24 @@ def folder(root: Path) -> Path:
     return root
 
 
+def tapes(root: Path) -> Path:
+    """The corpus that docs/corpora.md makes up."""
+    for number in (1, 2):
+        tape(root / f"2024-05-0{number}", {"01.wav": "Alto", "02.wav": "Harmonium"})
+    tape(root / "missing", {"01.wav": "Alto"})
+    (root / "missing" / "01.wav").unlink()
+    touch(root / "broken" / "tape.json", "{")
+    dump(root / "listless" / "tape.json", {"tracks": ["01.wav"]})
+    touch(root / "outside" / "tape.json", json.dumps({"tracks": {"../../elsewhere.wav": "Alto"}}))
+    return root
+
+
+def tape(folder: Path, tracks: Mapping[str, str]) -> None:
+    touch(folder / "tape.json", json.dumps({"choir": "Les Voix", "tracks": tracks}))
+    for file in tracks:
+        touch(folder / file)
+
+
 TREES: dict[str, Callable[[Path], Path]] = {
     "medleydb": medleydb,
     "mixing_secrets": mixing_secrets,
@@ -290,6 +308,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "musdb18hq": musdb18hq,
     "moisesdb": moisesdb,
     "folder": folder,
+    "tapes:Tapes": tapes,
 }
 
 
@@ -301,6 +320,9 @@ def one_song(name: str, folder: Path, number: int, **fields: Any) -> str:
     elif name == "slakh":
         song = f"Track{number:05d}"
         slakh_track(folder / song, S00={}, S01={})
+    elif name == "tapes:Tapes":
+        song = f"2025-{number:05d}"
+        tape(folder / song, {"01.wav": "Alto"})
     elif name == "musdb18hq":
         song = f"Artist {number} - Title {number}"
         for stem in ("mixture", "vocals", "drums", "bass", "other"):

@@ -29,9 +29,9 @@ def taxonomy(
     Args:
         check: Folder with metadata of any corpus, read with everything below it (MedleyDB and Mixing
             Secrets sheets, Slakh tracks and patch maps, MoisesDB, IRMAS, OpenMIC, MTG-Jamendo,
-            MUSDB18, stems.csv). Audio is never opened.
-        corpus: With --check, read this corpus's files only. With "folder", stems.csv and the names
-            of audio files are checked.
+            MUSDB18, stems.csv, and what installed plug-ins know). Audio is never opened.
+        corpus: With --check, read this corpus's files only; an adapter of your own is named
+            package.module:Class. With "folder", stems.csv and the names of audio files are checked.
         extra: With --check, a CSV of your own rows (label,nodes,ignored,note) on top of the maps.
         family: Print this branch of the tree only; any node's id.
         labels: Print the outputs of a label set (mixtures15, irmas11, openmic20, jamendo50, or a

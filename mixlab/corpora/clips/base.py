@@ -1,15 +1,20 @@
 """What an external test set gives: clips with classes that are present, absent or unknown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio.file_kinds import READ_SUFFIXES, form, is_litter
+from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.taxonomy import LabelSet
 
-__all__ = ["JAMENDO_SPLIT", "AudioFiles", "Clip", "ClipSet"]
+__all__ = ["JAMENDO_SPLIT", "AudioFiles", "Clip", "ClipCorpus", "ClipSet", "Part"]
+
+Part = Literal["train", "test"]
 
 JAMENDO_SPLIT = 0
 """The official split of MTG-Jamendo that is scored, as in what is published."""
@@ -60,6 +65,23 @@ class ClipSet:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+
+@dataclass(frozen=True)
+class ClipCorpus:
+    """A corpus of labelled clips: one object per module of this package.
+
+    Attributes:
+        name: Its name on the command line.
+        label_map: Name of the label map in ``taxonomy/corpora``.
+        load: Reads a part of the tree at a folder.
+        read_labels: As in ``mixlab.corpora.base.Adapter``.
+    """
+
+    name: str
+    label_map: str
+    load: Callable[[str | Path, Part], ClipSet]
+    read_labels: Callable[[MetadataFile], Labels | str | None]
 
 
 class AudioFiles:

@@ -15,27 +15,30 @@ Traps, and what is done:
 """
 
 import re
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from mixlab.audio.file_kinds import is_litter
-from mixlab.corpora.clips.base import AudioFiles, Clip, ClipSet
+from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet, Part
+from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_set
 
-__all__ = ["load_irmas"]
+__all__ = ["CORPUS", "load_irmas"]
 
 _EXCERPT = re.compile(r"(\d+)__\d+$")
 _TAKE = re.compile(r"-\d+$")
+_PATH = re.compile(r"IRMAS-TrainingData[/\\](?P<code>[a-z]{3})(?:[/\\].*)?")
+_BRACKETS = re.compile(r"\[([a-z_]+)\]")
 _NOTE = (
     "IRMAS names predominant instruments only: one that accompanies counts as absent there, so precision is "
     "a lower bound"
 )
 
 
-def load_irmas(root: str | Path, part: Literal["train", "test"] = "test") -> ClipSet:
+def load_irmas(root: str | Path, part: Part = "test") -> ClipSet:
     """Read a part of IRMAS from its folders.
 
     Training excerpts are grouped by the recording that their file name numbers, test recordings by title.
@@ -125,3 +128,29 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path}: expected codes as text, but it cannot be read ({error}).") from error
+
+
+def read_labels(file: MetadataFile) -> Labels | None:
+    """Return the codes in an annotation, a list of files or classes, or in the folder of an excerpt."""
+    codes = load_label_set("irmas11").names
+    if file.is_audio:
+        return Labels.of("IRMAS excerpt", [file.path.parent.name]) if file.path.parent.name in codes else None
+    if file.has_columns("code", "name"):
+        return Labels.of("IRMAS classes", file.cells({"code": ""}))
+    if file.lines and all(line in codes for line in file.lines):
+        return Labels.of("IRMAS annotation", file.lines)
+    paths = [match for line in file.lines if (match := _PATH.search(line))]
+    if paths:
+        return Labels.of("IRMAS file list", (label for match in paths for label in _path_labels(match)))
+    return None
+
+
+def _path_labels(match: re.Match[str]) -> Iterator[str]:
+    """Yield the class, which is the folder, and the drum bracket of a training file's path."""
+    yield match["code"]
+    # "[cla]" is clarinet or classical: only the drum bracket is unambiguous in a file name.
+    brackets = _BRACKETS.findall(PurePosixPath(match[0].replace("\\", "/")).name)
+    yield from (label for label in brackets if label in ("dru", "nod"))
+
+
+CORPUS = ClipCorpus("irmas", "irmas", load_irmas, read_labels)

@@ -16,18 +16,19 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.corpora.clips.base import AudioFiles, Clip, ClipSet
+from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet, Part
+from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.files import read_arrays
 from mixlab.utils.yaml import load_json
 
-__all__ = ["PRESENT_FROM", "load_openmic"]
+__all__ = ["CORPUS", "PRESENT_FROM", "load_openmic"]
 
 PRESENT_FROM = 0.5
 
@@ -42,7 +43,7 @@ class _Rows(NamedTuple):
     source: str
 
 
-def load_openmic(root: str | Path, part: Literal["train", "test"] = "test") -> ClipSet:
+def load_openmic(root: str | Path, part: Part = "test") -> ClipSet:
     """Read a part of OpenMIC-2018, through mirdata where its index is on this machine and fits the tree.
 
     Nothing is downloaded. Without mirdata or its index, or where files of the index are not there, the same
@@ -233,3 +234,15 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def read_labels(file: MetadataFile) -> Labels | None:
+    """Return the classes of a table of labels, or of the class map."""
+    if file.has_columns("sample_key", "instrument"):
+        return Labels.of("OpenMIC labels", file.cells({"instrument": ""}))
+    if file.mapping and file.path.name == "class-map.json":
+        return Labels.of("OpenMIC class map", file.mapping)
+    return None
+
+
+CORPUS = ClipCorpus("openmic", "openmic2018", load_openmic, read_labels)
