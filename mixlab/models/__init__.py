@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         network_class,
         plain_settings,
         resolve,
+        source_hash,
     )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "read_weights",
     "resolve",
     "scale_to_peak",
+    "source_hash",
     "stream_state",
 ]
 
@@ -83,7 +85,15 @@ _HOMES = {
         "last_parameters",
         "n_parameters",
     ),
-    "registry": ("MODELS", "build_model", "check_outputs", "network_class", "plain_settings", "resolve"),
+    "registry": (
+        "MODELS",
+        "build_model",
+        "check_outputs",
+        "network_class",
+        "plain_settings",
+        "resolve",
+        "source_hash",
+    ),
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

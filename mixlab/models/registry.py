@@ -2,6 +2,8 @@
 
 import inspect
 from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +19,15 @@ from mixlab.models.parts import check_parts, classify, embed
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
 from mixlab.utils.plugins import find
 
-__all__ = ["MODELS", "build_model", "check_outputs", "network_class", "plain_settings", "resolve"]
+__all__ = [
+    "MODELS",
+    "build_model",
+    "check_outputs",
+    "network_class",
+    "plain_settings",
+    "resolve",
+    "source_hash",
+]
 
 MODELS: dict[str, type[nn.Module]] = {
     "short_chunk_cnn": ShortChunkCNN,
@@ -55,6 +65,16 @@ def resolve(config: ModelConfig) -> ModelConfig:
     cls = network_class(config.architecture)
     full = cls.resolve(config) if issubclass(cls, TaggingModel) else _without_mel_settings(config)
     return replace(full, parameters=_arguments(cls, config).plain)
+
+
+def source_hash(config: ModelConfig) -> str | None:
+    """Return the SHA-256 of the file that holds a network's class; None for mixlab's own and where none is.
+
+    Weights fit a class that has changed since as long as their shapes do, and mean something else then.
+    """
+    cls = network_class(config.architecture)
+    file = None if config.architecture in MODELS else inspect.getsourcefile(cls)
+    return sha256(Path(file).read_bytes()).hexdigest() if file else None
 
 
 def plain_settings(config: ModelConfig) -> dict[str, Any]:

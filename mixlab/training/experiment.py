@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from mixlab.evaluation.report import format_markdown
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import make_loader
-from mixlab.models import build_model, n_parameters, network_class, plain_settings, resolve
+from mixlab.models import build_model, n_parameters, plain_settings, resolve, source_hash
 from mixlab.taxonomy import LabelSet
 from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.config import TrainConfig, from_plain
@@ -160,6 +161,7 @@ def _model_card(
     return {
         "schema": 1,
         "config": plain_settings(train.model),
+        "source_sha256": source_hash(train.model),
         "labels": label_info(labels),
         "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
         "output": f"logits; apply a sigmoid for scores{through_tree}",
@@ -315,9 +317,15 @@ def load_model(run: Run) -> nn.Module:
     config = settings_of_model(run)
     state, card = run.read_model()
     try:
-        network_class(config.architecture)
+        source = source_hash(config)
     except ConfigError as error:
         raise RunError(f"{run.path} holds a network that is not here. {error}") from error
+    if card.get("source_sha256") not in (None, source):
+        warnings.warn(
+            f"The file of {config.architecture} has changed since {run.path} was trained: its weights may "
+            "mean something else in it. Score the run again ('mixlab evaluate') to see.",
+            stacklevel=2,
+        )
     try:
         model = build_model(config, len(card["labels"]["outputs"]))
         model.load_state_dict(state)

@@ -29,7 +29,7 @@ from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.evaluation import score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import format_markdown
-from mixlab.models import n_parameters, plain_settings, resolve
+from mixlab.models import n_parameters, plain_settings, resolve, source_hash
 from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
 from mixlab.training.provenance import (
@@ -221,6 +221,7 @@ def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: nn.
     return {
         "schema": 1,
         "config": plain_settings(config.model),
+        "source_sha256": source_hash(config.model),
         "labels": _outputs(corpus),
         "input": {"sample_rate": config.model.sample_rate, "duration_s": duration_s, "channels": 1},
         "output": "logits; apply a sigmoid for scores; average the scores of a track's excerpts",
