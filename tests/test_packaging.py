@@ -102,7 +102,6 @@ NOT_IMPORTED = {
     "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-xdist", "ruff",  # tools
     "types-pyyaml", "types-tqdm",  # types
     "tensorboard",  # behind torch.utils.tensorboard
-    "torchvision",  # pinned: where it is installed at all, it has to be the one that fits torch
     "pretty-midi",  # its SoundFont
     "mixlab",
 }  # fmt: skip
