@@ -18,7 +18,8 @@ import soundfile
 import soxr
 
 from benchmarks.prepared import FILES, Audio, Copy, Files, Spans
-from mixlab.mixing.effects import Effect, Gain, HighShelf, LowShelf, PitchShift, TimeStretch, total_rate
+from mixlab.mixing.effect_plan import total_rate
+from mixlab.mixing.effects import Effect, Gain, HighShelf, LowShelf, PitchShift, TimeStretch
 from mixlab.mixing.recipe import MixRecipe
 
 Task = Callable[[MixRecipe], object]

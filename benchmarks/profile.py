@@ -29,7 +29,8 @@ from benchmarks.workloads import W, sample_recipes, workload
 from mixlab.audio.phase_vocoder import FRAME_S, OVERLAP
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
-from mixlab.mixing.effects import PitchShift, total_rate
+from mixlab.mixing.effect_plan import total_rate
+from mixlab.mixing.effects import PitchShift
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import needed_span, render_mix
 from mixlab.mixing.sampler import RecipeSampler
@@ -40,7 +41,7 @@ T = TypeVar("T")
 STAGES = {
     "read (integers to float, gain)": ("mixlab.catalog.pack", "PackReader.read_into"),
     "level of each hop": ("mixlab.mixing.rendering", "own_level_db"),
-    "filters": ("mixlab.mixing.effects", "cascade"),
+    "filters": ("mixlab.mixing.effect_plan", "cascade"),
     "stretch": ("mixlab.audio.phase_vocoder", "_change_length"),
     "play at another speed (pitch)": ("mixlab.audio.phase_vocoder", "_play"),
     "sum and peak limit": ("mixlab.mixing.rendering", "add_up"),

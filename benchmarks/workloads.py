@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.sampler import RecipeSampler
 

@@ -33,7 +33,7 @@ from benchmarks.targets import find, judge
 from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, W, sample_recipes, with_engine
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig, PitchRange, StretchRange
+from mixlab.mixing.effects_config import EffectsConfig, PitchRange, StretchRange
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import RecipeSampler
 

@@ -16,8 +16,9 @@ from mixlab.audio.io import FloatArray
 from mixlab.audio.phase_vocoder import Vocoder
 from mixlab.errors import ConfigError, MissingDependencyError
 
-__all__ = ["ENGINES", "StretchEngine", "get_engine"]
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "StretchEngine", "get_engine"]
 
+DEFAULT_ENGINE = "vocoder"
 LONGEST_SEMITONES = 24.0
 SLOWEST_RATE, FASTEST_RATE = 0.25, 4.0
 

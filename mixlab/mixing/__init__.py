@@ -7,12 +7,14 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.mixing.config import MixConfig, RenderSettings
     from mixlab.mixing.dataset import MixDataset
-    from mixlab.mixing.effects import EffectsConfig
+    from mixlab.mixing.effects import Effect
+    from mixlab.mixing.effects_config import EffectsConfig
     from mixlab.mixing.recipe import MixRecipe, SourceRecipe
     from mixlab.mixing.rendering import Mix, Source, render_mix
     from mixlab.mixing.sampler import RecipeSampler, sample_recipe
 
 __all__ = [
+    "Effect",
     "EffectsConfig",
     "Mix",
     "MixConfig",
@@ -29,7 +31,8 @@ __all__ = [
 _HOMES = {
     "config": ("MixConfig", "RenderSettings"),
     "dataset": ("MixDataset",),
-    "effects": ("EffectsConfig",),
+    "effects": ("Effect",),
+    "effects_config": ("EffectsConfig",),
     "recipe": ("MixRecipe", "SourceRecipe"),
     "rendering": (
         "Mix",

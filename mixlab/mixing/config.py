@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
-from mixlab.audio.time_pitch import get_engine
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
 from mixlab.utils.hashing import digest
 from mixlab.utils.values import refuse, settle
@@ -74,7 +74,8 @@ class MixConfig:
             what its sides add.
         max_gain_db: Most that ``level: loudness`` may raise a stem, so that bleed and noise are never
             blown up into an instrument.
-        effects: The four effects, as ``EffectsConfig`` or as a mapping of what differs from its defaults.
+        effects: The four effects and one's own, as ``EffectsConfig`` or as a mapping of what differs from its
+            defaults.
         engine: Pitch and time engine: ``vocoder`` (ours, many times faster), ``rubberband`` (Rubber Band
             R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
         label_set: Name of a shipped label set, or the path of a YAML file. Of a file the contents are
@@ -111,7 +112,7 @@ class MixConfig:
     target_lufs: float = -23.0
     max_gain_db: float = 12.0
     effects: EffectsConfig = field(default_factory=EffectsConfig)
-    engine: str = "vocoder"
+    engine: str = DEFAULT_ENGINE
     label_set: str = "mixtures15"
     label_rule: LabelRule = "active"
     min_active_s: float = 0.3
@@ -151,7 +152,10 @@ class MixConfig:
     @cached_property
     def content_hash(self) -> str:
         """16 hex digits that change with any value; of a label set of one's own with its outputs alone."""
-        return digest({**asdict(self), "label_set": label_set_id(self.label_set)})
+        data = {**asdict(self), "label_set": label_set_id(self.label_set)}
+        if not self.effects.custom:
+            del data["effects"]["custom"]
+        return digest(data)
 
     def for_evaluation(self) -> "MixConfig":
         """Return this configuration as validation and test use it.

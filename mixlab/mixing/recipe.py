@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from mixlab.errors import ConfigError, RecipeError, TaxonomyError
 from mixlab.mixing.config import Kind, MixConfig, RenderSettings
-from mixlab.mixing.effects import Effect, decode_effect, encode_effect
+from mixlab.mixing.effects import Effect, Stage, decode_effect, encode_effect
 from mixlab.taxonomy import is_shipped, load_label_set
 from mixlab.utils.hashing import digest
 
@@ -65,6 +65,7 @@ class MixRecipe:
         sources: At least one.
         render: How it is rendered and labelled.
         version: Recipe version, see ``RECIPE_VERSION``.
+        effects: On the sum of the sources, in the order of their application.
     """
 
     catalog_hash: str
@@ -78,11 +79,15 @@ class MixRecipe:
     sources: tuple[SourceRecipe, ...]
     render: RenderSettings
     version: int = RECIPE_VERSION
+    effects: tuple[Effect, ...] = ()
 
     def encode(self) -> dict[str, Any]:
         """Return the recipe as plain data for JSON."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
         data["render"] = asdict(self.render)
+        data["effects"] = [encode_effect(effect) for effect in self.effects]
+        if not self.effects:
+            del data["effects"]
         if not is_shipped(self.render.label_set):
             data["render"]["label_set"] = load_label_set(self.render.label_set).contents()
         data["sources"] = [
@@ -111,6 +116,7 @@ class MixRecipe:
                 f"This mixlab reads recipes of version {RECIPE_VERSION}, found {version!r}. "
                 "Render it with the mixlab release that wrote it, or sample it again from its seed."
             )
+        data = {"effects": [], **data}
         _check_keys(data, cls, "recipe")
         render = _with_label_text(data["render"])
         _check_keys(render, RenderSettings, "recipe's 'render'")
@@ -119,9 +125,10 @@ class MixRecipe:
         sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
         if not sources:
             raise RecipeError("A recipe needs at least one source, found none.")
-        plain = {key: data[key] for key in data if key not in ("render", "sources")}
+        effects = _decode_effects(data["effects"], "mixture")
+        plain = {key: data[key] for key in data if key not in ("render", "sources", "effects")}
         try:
-            return cls(**plain, sources=sources, render=RenderSettings(**render))
+            return cls(**plain, sources=sources, render=RenderSettings(**render), effects=effects)
         except (ConfigError, TaxonomyError) as error:
             raise RecipeError(f"The recipe's 'render' holds a value that cannot be: {error}") from error
 
@@ -194,5 +201,8 @@ def _decode_source(data: object) -> SourceRecipe:
         raise RecipeError(
             f"A source needs a start_s below 1e6 s and a level_db within 200 dB, found {start_s}, {level_db}."
         )
-    effects = tuple(decode_effect(effect) for effect in _as_list(data["effects"], "effects"))
-    return SourceRecipe(data["stem"], start_s, level_db, effects)
+    return SourceRecipe(data["stem"], start_s, level_db, _decode_effects(data["effects"], "source"))
+
+
+def _decode_effects(data: object, stage: Stage) -> tuple[Effect, ...]:
+    return tuple(decode_effect(effect, stage) for effect in _as_list(data, "effects"))

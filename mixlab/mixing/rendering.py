@@ -15,29 +15,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio.io import HOP_S, FloatArray, amplitude, hop_edges
-from mixlab.audio.levels import decibels, hop_power
+from mixlab.audio.io import HOP_S, FloatArray, amplitude
 from mixlab.audio.time_pitch import get_engine
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.readers import CatalogReader, Reader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.mixing.config import RenderSettings, label_hash
-from mixlab.mixing.effects import apply_plan, plan_effects, total_rate
+from mixlab.mixing.effect_plan import apply_plan, plan_effects, total_rate
+from mixlab.mixing.hop_levels import Changes, apply_rest, apply_to_mixture, own_level_db
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.mixing.sampler import POSITION_GRID_S
 from mixlab.mixing.summing import Summed, add_up
 from mixlab.taxonomy import Evidence, LabelSet, load_label_set, load_taxonomy, stem_evidence
 
-__all__ = [
-    "CatalogReader",
-    "Explanation",
-    "Mix",
-    "Reader",
-    "Source",
-    "needed_span",
-    "own_level_db",
-    "render_mix",
-]
+__all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "needed_span", "render_mix"]
 
 CONTEXT_S = 3 * POSITION_GRID_S
 """Read on both sides of an excerpt and cut off at the end, so that resampling, filters and the stretch
@@ -56,9 +47,11 @@ class Source:
         stem: Key of the stem.
         nodes: Its taxonomy nodes; with several, at least one of them sounds.
         audio: float32 ``(channels, samples)``, after effects and level, as it stands in the mixture.
-        active: bool ``(hops,)``: in which hops of 100 ms it sounds and is not cancelled.
+        active: bool ``(hops,)``: in which hops of 100 ms it sounds, not cancelled and not changed.
         silent: bool ``(hops,)``: in which it certainly does not; the hops between are uncertain.
         cancelled: bool ``(hops,)``: in which it would sound, but other sources cancel it.
+        changed: bool ``(hops,)``: in which its recording no longer tells whether it sounds, since an effect
+            of one's own took its sound away, or put some there.
         level_db: RMS of the source in dBFS, without offset.
         relative_db: That level less the mixture's, in dB.
         state: ``present``, ``uncertain`` (not silent, but it fails the label rule) or ``silent``.
@@ -73,6 +66,7 @@ class Source:
     active: NDArray[np.bool_]
     silent: NDArray[np.bool_]
     cancelled: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
     level_db: float
     relative_db: float
     state: SourceState
@@ -106,7 +100,8 @@ class Mix:
 
     Attributes:
         recipe: What it was rendered from.
-        mixture: float32 ``(channels, samples)``, the sum of the sources.
+        mixture: float32 ``(channels, samples)``, the sum of the sources; where the recipe has effects on
+            the mixture, changed by them.
         sources: In the recipe's order.
         target: float32 ``(classes,)``, 1 present, 0 absent; 0 where unknown.
         mask: bool ``(classes,)``, False where unknown: such a class must not enter a loss or a score.
@@ -175,7 +170,7 @@ def render_mix(
     settings = recipe.render
     stems = [catalog.find(source.stem) for source in recipe.sources]
     audios = np.empty((len(stems), settings.channels, settings.samples), dtype=np.float32)
-    own_db = [
+    measured = [
         _render_source(source, stem, settings, reader, audio)
         for source, stem, audio in zip(recipe.sources, stems, audios, strict=True)
     ]
@@ -188,9 +183,12 @@ def render_mix(
         )
     names = [source.stem for source in recipe.sources]
     summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
+    if recipe.effects:
+        summed, changes = _change_mixture(recipe, audios, out, summed)
+        measured = [(own_db, own | changes) for own_db, own in measured]
     sources = tuple(
         _label_source(catalog, stem, audio, own, summed, i, settings)
-        for i, (stem, audio, own) in enumerate(zip(stems, audios, own_db, strict=True))
+        for i, (stem, audio, own) in enumerate(zip(stems, audios, measured, strict=True))
     )
     target, mask = _targets(catalog, stems, sources, settings)
     return Mix(recipe, out, sources, target, mask, summed.scale_db, labels)
@@ -226,25 +224,46 @@ def needed_span(source: SourceRecipe, settings: RenderSettings) -> tuple[float, 
 
 def _render_source(
     source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader, out: FloatArray
-) -> FloatArray:
-    """Write the source as it will stand in the mixture; return the stem's own level per hop in dBFS."""
+) -> tuple[FloatArray, Changes]:
+    """Write the source as it will stand in the mixture.
+
+    Returns:
+        The stem's own level per hop in dBFS, and what effects that are not fused changed of its sound.
+    """
     plan = plan_effects(source.effects, settings.sample_rate)
     gain = plan.gain * amplitude(source.level_db)
     check_gain(source.stem, gain)
     start_s, samples, context = needed_span(source, settings)
     if not plan.stretches and not plan.before and not plan.after and not context:
         reader.read_into(out, stem, start_s, settings.sample_rate, gain)
-        return own_level_db(out, 0, 1.0, settings, gain)
+        own_db = own_level_db(out, 0, 1.0, settings, gain)
+        return own_db, Changes.none(len(own_db))
     raw = np.empty((settings.channels, samples), dtype=np.float32)
     reader.read_into(raw, stem, start_s, settings.sample_rate, gain)
-    own_db = own_level_db(raw, context, plan.rate, settings, gain)
+    rate = total_rate(source.effects)
+    own_db = own_level_db(raw, context, rate, settings, gain)
     plan = replace(plan, gain=1.0)
     audio = apply_plan(raw, settings.sample_rate, plan, get_engine(settings.engine))
-    head = round(context / plan.rate)
+    audio, changes = apply_rest(audio, plan, rate, context, source.stem, settings)
+    head = round(context / rate)
     found = min(audio.shape[1] - head, settings.samples)
     out[:, :found] = audio[:, head : head + found]
     out[:, found:] = 0.0
-    return own_db
+    return own_db, changes
+
+
+def _change_mixture(
+    recipe: MixRecipe, audios: FloatArray, out: FloatArray, summed: Summed
+) -> tuple[Summed, Changes]:
+    """Apply the effects on the sum of the sources, in place; scale all once more for the peak limit."""
+    mixture, changes = apply_to_mixture(out, recipe.effects, recipe.render)
+    peak, limit = float(np.abs(mixture).max(initial=0.0)), recipe.render.peak_limit
+    scale = np.float32(limit / peak * (1.0 - 1e-6) if 0.0 < limit < peak else 1.0)
+    audios *= scale
+    np.multiply(mixture, scale, out=out)
+    scale_db = 20.0 * math.log10(float(scale))
+    levels_db = [level_db + scale_db for level_db in summed.levels_db]
+    return replace(summed, levels_db=levels_db, scale_db=summed.scale_db + scale_db), changes
 
 
 def check_gain(stem: str, gain: float) -> None:
@@ -260,52 +279,22 @@ def check_gain(stem: str, gain: float) -> None:
         )
 
 
-def own_level_db(
-    raw: FloatArray, first: int, rate: float, settings: RenderSettings, gain: float = 1.0
-) -> FloatArray:
-    """Measure the stem behind each hop of a source, before any effect, in dBFS, without offset and drift.
-
-    Whether an instrument plays is a question to its own recording: a filter or a gain that turns it
-    down does not silence it, and one that turns up its noise does not make it play. A hop of the source
-    stands for ``rate`` hops' worth of the file. It is measured as the mix hears it: of a mono mix the mean of
-    the channels, of a stereo mix both.
-
-    Args:
-        raw: float32 ``(channels, samples)`` as read.
-        first: Sample of ``raw`` at which the source begins.
-        rate: Tempo change of the source.
-        settings: Length and rate of the source.
-        gain: Factor that ``raw`` has been multiplied with since it was recorded.
-
-    Returns:
-        float32 ``(hops,)``, at least ``FLOOR_DB``.
-    """
-    end = min(first + round(settings.samples * rate), raw.shape[1])
-    hops = _hops(settings.samples, settings.sample_rate)
-    power = hop_power(raw, first, end, hops, settings.sample_rate * HOP_S * rate, HOP_S * rate)
-    return decibels(power * gain**-2).astype(np.float32)
-
-
-@lru_cache(maxsize=16)
-def _hops(samples: int, sample_rate: int) -> int:
-    return len(hop_edges(samples, sample_rate))
-
-
 def _label_source(
     catalog: Catalog,
     stem: int,
     audio: FloatArray,
-    own_db: FloatArray,
+    measured: tuple[FloatArray, Changes],
     summed: Summed,
     place: int,
     settings: RenderSettings,
 ) -> Source:
     level_db = summed.levels_db[place]
     relative_db = level_db - summed.levels_db[-1]
+    own_db, changes = measured
     sounds, silent = own_db >= settings.activity_db, own_db < settings.silence_db
-    cancelled = sounds & summed.cancelled[place]
-    active = sounds & ~cancelled
-    state = _judge(active, silent, relative_db, settings, bool(cancelled.any()))
+    cancelled, changed = sounds & summed.cancelled[place], changes.touch(sounds, silent)
+    active, silent = sounds & ~cancelled & ~changed, silent & ~changed
+    state = _judge(active, silent, relative_db, settings, bool((cancelled | changed).any()))
     nodes = catalog.column("nodes")[stem]
     evidence = _evidence(nodes, catalog.column("bleed_nodes")[stem])
     verdict = _NOTHING
@@ -321,6 +310,7 @@ def _label_source(
         active,
         silent,
         cancelled,
+        changed,
         level_db,
         relative_db,
         state,
@@ -356,8 +346,11 @@ def _why(source: Source) -> str:
     if source.cancelled.any():
         cancelled_s = float(source.cancelled.sum()) * HOP_S
         sounds += f" and is cancelled by other sources for {cancelled_s:.1f} s"
-        if source.state == "uncertain" and active_s < max(settings.min_active_s - 1e-9, HOP_S / 2):
-            return sounds
+    if source.changed.any():
+        sounds += f" and is changed too much by an effect for {float(source.changed.sum()) * HOP_S:.1f} s"
+    lost = (source.cancelled | source.changed).any()
+    if lost and source.state == "uncertain" and active_s < max(settings.min_active_s - 1e-9, HOP_S / 2):
+        return sounds
     if settings.label_rule == "present":
         return f"sampled (rule 'present'); {sounds}"
     if source.state == "silent":

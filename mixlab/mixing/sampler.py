@@ -26,7 +26,9 @@ from mixlab.mixing.candidates import (
     usable_stems,
 )
 from mixlab.mixing.config import Kind, MixConfig
-from mixlab.mixing.effects import Effect, TimeStretch, sample_effects, total_rate
+from mixlab.mixing.effect_plan import total_rate
+from mixlab.mixing.effects import Effect, TimeStretch
+from mixlab.mixing.effects_config import sample_effects, sample_mixture_effects
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe, check_config
 from mixlab.utils.random import Stream, open_streams
 
@@ -68,6 +70,7 @@ class RecipeSampler:
         self._config = config
         self._split = split
         self._settings = config.render_settings()
+        _ = config.effects.custom_effects  # found and tried out before anything is mixed
         self._needed = max(math.ceil(config.min_active_s / HOP_S - 1e-9), 1)
         self._keys = catalog.column("key")
         self._durations = _values(catalog, "duration_s")
@@ -152,6 +155,7 @@ class RecipeSampler:
             kind=kind,
             sources=make(streams, corpus, count),
             render=self._settings,
+            effects=sample_mixture_effects(self._config.effects, lambda name: streams(f"{name} mixture")),
         )
 
     def _sample_clean_corpus(self, stream: Stream) -> str:

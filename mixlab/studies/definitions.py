@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from mixlab.errors import ConfigError, WeightsError
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import PITCH_AND_TIME
+from mixlab.mixing.effects_config import PITCH_AND_TIME
 from mixlab.models.pretrained import find_weights, identify
 from mixlab.studies.plan import Condition, Plan, grid_conditions
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from mixlab.errors import ConfigError
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.loader import MixLoader, make_loader
 from mixlab.models import parts
 from mixlab.taxonomy import LabelSet, load_taxonomy

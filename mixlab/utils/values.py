@@ -60,8 +60,12 @@ def _settled(kind: Any, found: object, where: str) -> object:  # noqa: ANN401 - 
         return _tuple(get_args(kind), found, where)
     if get_origin(kind) is dict:
         return _dict(get_args(kind)[1], found, where)
+    if get_origin(kind) is list:
+        return found  # of any plain data, which who holds it has checked
     if is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind, found, where)
+    if kind not in _PLAIN:
+        raise refuse(where, "a field of a number, a text, true or false, or a tuple of these", kind)
     return _PLAIN[kind](found, where)
 
 

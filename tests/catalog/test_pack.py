@@ -19,7 +19,7 @@ from mixlab.cli.main import main
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.loader import make_loader
 from mixlab.mixing.rendering import CatalogReader, render_mix
 from mixlab.mixing.sampler import sample_recipe

@@ -14,7 +14,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.splits import find_leaks
 from mixlab.corpora.base import Problem
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe
 from tests.played import played

@@ -8,7 +8,7 @@ import pytest
 from mixlab.catalog.build import build_catalog
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.rendering import Mix, render_mix
 from mixlab.mixing.sampler import sample_recipe
 

@@ -26,7 +26,7 @@ from mixlab.inference.output import (
 )
 from mixlab.inference.tagger import FileTags, Tagger, class_notes, tag_file
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
 from mixlab.training import TrainConfig, train
 from mixlab.training.run import Run

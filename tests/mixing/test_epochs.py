@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from mixlab import Catalog, MixConfig, MixDataset, make_loader
 from mixlab.errors import ConfigError, OutOfRangeError
 from mixlab.mixing.dataset import BEYOND
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 
 CONFIG = MixConfig(duration_s=0.5, effects=EffectsConfig.none())
 BATCH, BATCHES = 2, 4

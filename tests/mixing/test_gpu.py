@@ -17,14 +17,8 @@ from mixlab.catalog.pack import PackReader, open_reader
 from mixlab.catalog.packing import pack_catalog
 from mixlab.catalog.readers import CatalogReader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
-from mixlab.mixing.effects import (
-    EffectsConfig,
-    FilterRange,
-    PitchRange,
-    PitchShift,
-    StretchRange,
-    TimeStretch,
-)
+from mixlab.mixing.effects import PitchShift, TimeStretch
+from mixlab.mixing.effects_config import EffectsConfig, FilterRange, PitchRange, StretchRange
 from mixlab.mixing.gpu.filters import _transform_size, cascade
 from mixlab.mixing.gpu.resampling import play
 from mixlab.mixing.gpu.shifting import _plan, frame_size, shift

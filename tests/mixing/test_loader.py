@@ -13,7 +13,7 @@ from torch.utils.data import ChainDataset, ConcatDataset, DataLoader, IterableDa
 
 from mixlab import Catalog, MixConfig, MixDataset, make_device_loader, make_loader
 from mixlab.errors import CatalogMismatchError, ConfigError, OutOfRangeError
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 
 CONFIG = MixConfig(duration_s=0.5, effects=EffectsConfig.none())
 

@@ -14,7 +14,8 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RecipeError, TaxonomyError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EFFECTS, EffectsConfig, GainRange
+from mixlab.mixing.effects import EFFECTS
+from mixlab.mixing.effects_config import EffectsConfig, GainRange
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe

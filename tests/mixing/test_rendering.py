@@ -16,19 +16,8 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.readers import CatalogReader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import (
-    Effect,
-    EffectsConfig,
-    FilterRange,
-    Gain,
-    GainRange,
-    LowShelf,
-    Peak,
-    PitchRange,
-    PitchShift,
-    StretchRange,
-    TimeStretch,
-)
+from mixlab.mixing.effects import Effect, Gain, LowShelf, Peak, PitchShift, TimeStretch
+from mixlab.mixing.effects_config import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.mixing.rendering import Mix, render_mix
 from mixlab.mixing.sampler import sample_recipe

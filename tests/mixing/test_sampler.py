@@ -19,7 +19,8 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.errors import RecipeError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EffectsConfig, GainRange, StretchRange, total_rate
+from mixlab.mixing.effect_plan import total_rate
+from mixlab.mixing.effects_config import EffectsConfig, GainRange, StretchRange
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import POSITION_GRID_S, RecipeSampler, sample_recipe

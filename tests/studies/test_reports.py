@@ -19,7 +19,7 @@ from mixlab.errors import ConfigError, RunError, WeightsError
 from mixlab.evaluation import Interval
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
+from mixlab.mixing.effects_config import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
 from mixlab.models.pretrained import CHECKPOINTS
 from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
 from mixlab.studies.engine import run_study

@@ -23,7 +23,7 @@ from mixlab.catalog.readers import CatalogReader
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError, RunError
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
 from mixlab.studies.definitions import StudyRequest, build_study
 from mixlab.studies.display import Display, plain_seconds, status_table

@@ -12,7 +12,7 @@ from mixlab.errors import ConfigError, MixlabError, RunError
 from mixlab.evaluation import average_precision, compare
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
 from mixlab.training.baselines import (
     BaselineConfig,

@@ -21,7 +21,7 @@ from mixlab.errors import AudioError, CatalogError, CatalogMismatchError, Config
 from mixlab.inference.class_mapping import run_outputs
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import render
 from mixlab.models import ModelConfig

@@ -15,7 +15,7 @@ from mixlab.corpora.clips.mtg_jamendo import JamendoConfig, open_jamendo
 from mixlab.errors import CatalogMismatchError, ConfigError, RunError
 from mixlab.inference.tagger import Tagger
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
 from mixlab.training import TrainConfig, evaluate_run, load_model, train
 from mixlab.training.pretraining import chosen_tracks, evaluate_pretrained, pretrain

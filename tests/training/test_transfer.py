@@ -16,7 +16,7 @@ from mixlab.cli.main import main
 from mixlab.errors import ConfigError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EffectsConfig
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import MODELS, ModelConfig, TaggingModel, build_model, last_name, n_parameters
 from mixlab.models.pretrained import CHECKPOINTS
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max

@@ -51,6 +51,11 @@ class DeviceLoader(MixLoader):
                 f"Mixes are rendered on a device by the engine 'vocoder' alone, found mix.engine "
                 f"{dataset.config.engine!r}. Set it to 'vocoder', or use make_loader."
             )
+        if dataset.config.effects.custom:
+            raise ConfigError(
+                "Mixes are rendered on a device without effects of one's own, found mix.effects.custom "
+                f"{dataset.config.effects.custom}. Leave it empty, or use make_loader."
+            )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         pins = self.device.type == "cuda" if pin_memory is None else pin_memory
         super().__init__(dataset, num_workers=num_workers, pin_memory=pins)
@@ -85,7 +90,7 @@ def make_device_loader(
         pin_memory: Hand raw batches over in page-locked memory; by default for CUDA devices.
 
     Raises:
-        ConfigError: the dataset's engine is another than ``vocoder``, or it is no ``MixDataset``, or a
-            subclass that overrides ``item`` or ``__iter__``.
+        ConfigError: the dataset's engine is another than ``vocoder``, it has effects of one's own, or it
+            is no ``MixDataset``, or a subclass that overrides ``item`` or ``__iter__``.
     """
     return DeviceLoader(dataset, num_workers=num_workers, device=device, pin_memory=pin_memory)

@@ -21,9 +21,11 @@ from mixlab.catalog.pack import PackReader
 from mixlab.catalog.readers import CatalogReader, Reader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.mixing.config import RenderSettings
-from mixlab.mixing.effects import EffectPlan, plan_effects
+from mixlab.mixing.effect_plan import EffectPlan, plan_effects
+from mixlab.mixing.effects import Effect, effect_name
+from mixlab.mixing.hop_levels import own_level_db
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
-from mixlab.mixing.rendering import _judge, _never_known, _votes, check_gain, needed_span, own_level_db
+from mixlab.mixing.rendering import _judge, _never_known, _votes, check_gain, needed_span
 
 __all__ = [
     "COLUMNS",
@@ -138,7 +140,8 @@ def prepare_batch(recipes: Sequence[MixRecipe], catalog: Catalog, reader: Reader
     Raises:
         CatalogMismatchError: a recipe was sampled from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged, or its samples are not finite.
-        ConfigError: there is no recipe, they are to be rendered differently, or with another engine.
+        ConfigError: there is no recipe, they are to be rendered differently, with another engine, or with
+            effects of one's own.
     """
     reader = reader or CatalogReader(catalog)
     return join_items([prepare_item(recipe, catalog, reader) for recipe in recipes])
@@ -157,8 +160,18 @@ def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem
             f"Mixes are rendered in batches by the engine 'vocoder' alone, the recipe has "
             f"{recipe.render.engine!r}. Set mix.engine to 'vocoder', or render with mixlab.render_mix."
         )
+    for effect in recipe.effects:
+        raise _only_on_host(effect)
     sources = tuple(_read_source(source, catalog, reader, recipe.render) for source in recipe.sources)
     return RawItem(sources, recipe.render, recipe.epoch, recipe.index, recipe.attempt)
+
+
+def _only_on_host(effect: Effect) -> ConfigError:
+    return ConfigError(
+        f"The effect {effect_name(type(effect))!r} works on arrays in host memory, so mixes that have it are "
+        "not rendered in batches on a device. Render them with make_loader or mixlab.render_mix, or take it "
+        "out of mix.effects.custom."
+    )
 
 
 def _read_source(
@@ -166,6 +179,8 @@ def _read_source(
 ) -> _RawSource:
     stem = catalog.find(source.stem)
     plan = plan_effects(source.effects, settings.sample_rate)
+    for effect, _ in plan.rest:
+        raise _only_on_host(effect)
     gain = plan.gain * amplitude(source.level_db)
     check_gain(source.stem, gain)
     start_s, samples, context = needed_span(source, settings)

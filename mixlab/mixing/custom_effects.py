@@ -1,0 +1,187 @@
+"""Effects of a user's own: how a configuration names them, and what is checked before they meet a label.
+
+An effect is tried out once, before anything is mixed; its result is looked at each time. Nothing is
+repaired: what comes back in another shape, not finite or silent would make a mix that its labels do not fit.
+"""
+
+import inspect
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixlab.audio.io import FloatArray
+from mixlab.errors import ConfigError, RecipeError
+from mixlab.mixing.effects import (
+    Effect,
+    PitchShift,
+    TimeStretch,
+    decode_effect,
+    effect_name,
+    encode_effect,
+    find_effect,
+    settle_values,
+)
+from mixlab.utils.random import Stream
+from mixlab.utils.values import refuse
+
+__all__ = ["CustomEffect", "apply_checked", "as_entries", "resolve", "try_out"]
+
+_TRIAL_RATE = 16000
+_SILENCED = 1e-5
+"""What is left of the peak when a sound counts as gone: -100 dB."""
+
+
+@dataclass(frozen=True)
+class CustomEffect:
+    """One entry of ``mix.effects.custom``.
+
+    Attributes:
+        kind: The class of the effect.
+        p: Probability, 0 to 1.
+        settings: What its ``sample`` is given besides random numbers.
+        purpose: Name of its random stream.
+    """
+
+    kind: type[Effect]
+    p: float
+    settings: Mapping[str, Any]
+    purpose: str
+
+    def sample(self, stream: Stream) -> Effect:
+        """Sample the effect's values.
+
+        Raises:
+            ConfigError: they are of other types than the effect states, or out of its own limits.
+        """
+        effect = self.kind.sample(stream, **self.settings)
+        if type(effect) is not self.kind:
+            raise refuse(f"{effect_name(self.kind)}.sample", f"one {self.kind.__name__}", effect)
+        return settle_values(effect)
+
+
+def as_entries(given: object) -> list[dict[str, Any]]:
+    """Return what ``mix.effects.custom`` is set to as a list of plain data, see ``as_entry``.
+
+    Raises:
+        ConfigError: one of the entries cannot be.
+    """
+    entries = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+    return [as_entry(entry, n) for n, entry in enumerate(entries)]
+
+
+def as_entry(entry: object, number: int) -> dict[str, Any]:
+    """Return an entry of ``mix.effects.custom`` as plain data: ``effect``, ``p`` and settings.
+
+    Args:
+        entry: A name, the class itself, or a mapping that has one of both as ``effect``.
+        number: Of the entry, for messages.
+
+    Raises:
+        ConfigError: it is something else, its ``p`` is no probability, or a setting is no plain value.
+    """
+    where = f"mix.effects.custom[{number}]"
+    given = dict(entry) if isinstance(entry, Mapping) else {"effect": entry}
+    effect = given.pop("effect", None)
+    name = effect_name(effect) if inspect.isclass(effect) and issubclass(effect, Effect) else effect
+    if not isinstance(name, str) or not name:
+        raise refuse(f"{where}.effect", "package.module:Class", effect)
+    p = given.pop("p", 0.5)
+    if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
+        raise refuse(f"{where}.p", "a probability from 0 to 1", p)
+    try:
+        settings = json.loads(json.dumps(given, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise refuse(where, "settings that are finite numbers, texts or lists of these", given) from error
+    return {"effect": name, "p": float(p), **settings}
+
+
+def resolve(entries: Sequence[Any]) -> tuple[CustomEffect, ...]:
+    """Import and try out the effects of ``mix.effects.custom``, as ``as_entry`` returns them.
+
+    Raises:
+        ConfigError: see ``try_out``; or there is no such effect.
+    """
+    found, seen = [], Counter[str]()
+    for entry in entries:
+        settings = {key: value for key, value in entry.items() if key not in ("effect", "p")}
+        kind = find_effect(entry["effect"])
+        if kind in (PitchShift, TimeStretch):
+            raise ConfigError(
+                f"mix.effects.custom has {entry['effect']!r}: set mix.effects.{entry['effect']} instead."
+            )
+        name = effect_name(kind)
+        # Each of several entries of one effect has a stream of its own, and other effects do not move it.
+        found.append(CustomEffect(kind, entry["p"], settings, f"effect {name} {seen[name]}"))
+        seen[name] += 1
+        try_out(found[-1])
+    return tuple(found)
+
+
+def try_out(custom: CustomEffect) -> None:
+    """Sample an effect and apply it to a second of noise, as every mix will.
+
+    Raises:
+        ConfigError: its settings are not those of its ``sample``; its values do not survive a recipe; the
+            same numbers or values give another result the next time; or see ``apply_checked``.
+    """
+    name = effect_name(custom.kind)
+    try:
+        inspect.signature(custom.kind.sample).bind(Stream(0), **custom.settings)
+    except TypeError as error:
+        raise ConfigError(
+            f"The effect {name!r} does not take the settings {sorted(custom.settings)}: {error}. It has "
+            f"sample{inspect.signature(custom.kind.sample)}."
+        ) from error
+    effect = custom.sample(Stream(0))
+    if custom.sample(Stream(0)) != effect:
+        raise ConfigError(f"The effect {name!r} samples by chance of its own: use nothing but rng in sample.")
+    try:
+        stored = decode_effect(json.loads(json.dumps(encode_effect(effect))), custom.kind.stage)
+    except (TypeError, RecipeError) as error:
+        raise ConfigError(f"The effect {name!r} has values that recipes cannot hold: {error}") from error
+    if stored != effect:
+        raise ConfigError(f"The effect {name!r} comes back from a recipe as {stored}, not as {effect}.")
+    noise = np.random.default_rng(0).normal(0.0, 0.1, (2, _TRIAL_RATE)).astype(np.float32)
+    given = noise.copy()
+    first, again = (apply_checked(effect, given, _TRIAL_RATE, "a second of noise") for _ in range(2))
+    if not np.array_equal(given, noise):
+        raise ConfigError(f"The effect {name!r} writes into the audio it is given: return a new array.")
+    if not np.array_equal(first, again):
+        raise ConfigError(
+            f"The effect {name!r} gives other audio when it is applied again: sample the seed of its noise "
+            "as a value, and make the noise from that in apply."
+        )
+
+
+def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: str) -> FloatArray:
+    """Apply an effect of its own, float32 ``(channels, samples)``, and look at what came back.
+
+    Args:
+        effect: Its values.
+        audio: float32 ``(channels, samples)``.
+        sample_rate: In Hz.
+        where: What ``audio`` is, for the message.
+
+    Raises:
+        ConfigError: it returned another shape or type, numbers that are not finite, or silence.
+    """
+    found = effect.apply(audio, sample_rate)
+    if not isinstance(found, np.ndarray) or found.shape != audio.shape or found.dtype != np.float32:
+        is_array = isinstance(found, np.ndarray)
+        described = f"{found.dtype} of shape {found.shape}" if is_array else type(found).__name__
+        raise _fault(effect, where, f"expected float32 of shape {audio.shape} back, found {described}")
+    if not np.isfinite(found).all():
+        raise _fault(effect, where, "expected finite samples back, found NaN or infinity")
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak > 0.0 and float(np.abs(found).max()) < _SILENCED * peak:
+        raise _fault(effect, where, "expected sound back, found silence, which its labels would belie")
+    return found
+
+
+def _fault(effect: Effect, where: str, what: str) -> ConfigError:
+    values = json.dumps(encode_effect(effect))
+    return ConfigError(f"The effect {values} on {where}: {what}. Mend its apply, or take it out of the mix.")

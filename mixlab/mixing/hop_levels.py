@@ -1,0 +1,152 @@
+"""Levels of a source per hop of 100 ms, and what the effects that are not fused do to them.
+
+Labels say what the stem's own recording plays. An effect of one's own may take a sound away, as a gate does,
+or add some where there was none, as an echo does: there the recording no longer tells what one hears.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.io import HOP_S, FloatArray, hop_edges
+from mixlab.audio.levels import decibels, hop_power
+from mixlab.audio.time_pitch import get_engine
+from mixlab.mixing.config import RenderSettings
+from mixlab.mixing.custom_effects import apply_checked
+from mixlab.mixing.effect_plan import EffectPlan, apply_plan
+from mixlab.mixing.effects import Effect
+
+__all__ = ["Changes", "apply_rest", "apply_to_mixture", "own_level_db"]
+
+_LOST_DB = 20.0
+"""A hop that loses or gains so much more than the whole sound holds something else than before; what others
+cancel of a source is judged by the same measure."""
+_AUDIBLE_DB = -50.0
+"""What is added counts down to this, against the loudest hop."""
+
+
+def own_level_db(
+    raw: FloatArray, first: int, rate: float, settings: RenderSettings, gain: float = 1.0
+) -> FloatArray:
+    """Measure the stem behind each hop of a source, before any effect, in dBFS, without offset and drift.
+
+    Whether an instrument plays is a question to its own recording: a filter or a gain that turns it
+    down does not silence it, and one that turns up its noise does not make it play. A hop of the source
+    stands for ``rate`` hops' worth of the file. It is measured as the mix hears it: of a mono mix the mean of
+    the channels, of a stereo mix both.
+
+    Args:
+        raw: float32 ``(channels, samples)`` as read.
+        first: Sample of ``raw`` at which the source begins.
+        rate: Tempo change of the source.
+        settings: Length and rate of the source.
+        gain: Factor that ``raw`` has been multiplied with since it was recorded.
+
+    Returns:
+        float32 ``(hops,)``, at least ``FLOOR_DB``.
+    """
+    end = min(first + round(settings.samples * rate), raw.shape[1])
+    hops = hops_of(settings.samples, settings.sample_rate)
+    power = hop_power(raw, first, end, hops, settings.sample_rate * HOP_S * rate, HOP_S * rate)
+    return decibels(power * gain**-2).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def hops_of(samples: int, sample_rate: int) -> int:
+    return len(hop_edges(samples, sample_rate))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What effects of one's own did to a sound, beyond making it louder or softer as a whole.
+
+    Attributes:
+        lost: bool ``(hops,)``, in which hops they took it away.
+        gained: bool ``(hops,)``, in which they put some where there was next to none.
+    """
+
+    lost: NDArray[np.bool_]
+    gained: NDArray[np.bool_]
+
+    @classmethod
+    def none(cls, hops: int) -> "Changes":
+        """Return that nothing was changed in any of so many hops."""
+        return _no_changes(hops)
+
+    @classmethod
+    def between(cls, before_db: FloatArray, after_db: FloatArray) -> "Changes":
+        """Compare levels per hop in dB, each float32 ``(hops,)``."""
+        change_db, whole_db = after_db - before_db, _total_db(after_db) - _total_db(before_db)
+        gained = (change_db > max(whole_db, 0.0) + _LOST_DB) & (after_db > after_db.max() + _AUDIBLE_DB)
+        return cls(change_db < min(whole_db, 0.0) - _LOST_DB, gained)
+
+    def __or__(self, other: "Changes") -> "Changes":
+        """Return what either of two did."""
+        return Changes(self.lost | other.lost, self.gained | other.gained)
+
+    def touch(self, sounds: NDArray[np.bool_], silent: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return in which hops of a source its recording no longer tells whether it sounds, bool ``(hops,)``.
+
+        What is added to a source that never sounds is noise, not the instrument.
+        """
+        return (sounds & self.lost) | (silent & self.gained & sounds.any())
+
+
+@lru_cache(maxsize=16)
+def _no_changes(hops: int) -> Changes:
+    nothing = np.zeros(hops, dtype=np.bool_)
+    nothing.flags.writeable = False
+    return Changes(nothing, nothing)
+
+
+def _total_db(levels_db: FloatArray) -> float:
+    return float(10.0 * np.log10(np.mean(10.0 ** (levels_db.astype(np.float64) / 10.0))))
+
+
+def apply_rest(
+    audio: FloatArray, plan: EffectPlan, rate: float, context: int, stem: str, settings: RenderSettings
+) -> tuple[FloatArray, Changes]:
+    """Apply the effects of a source that are not fused, and those between them.
+
+    Args:
+        audio: float32 ``(channels, samples)``, after the fused part of the plan.
+        plan: Of all effects of the source.
+        rate: Tempo change of all of them.
+        context: Samples that were read before the source begins.
+        stem: Its key, for messages.
+        settings: How it is rendered.
+
+    Raises:
+        ConfigError: an effect returned what it may not.
+    """
+    done, changes = plan.rate, Changes.none(hops_of(settings.samples, settings.sample_rate))
+    for effect, following in plan.rest:
+        changed = apply_checked(effect, audio, settings.sample_rate, stem)
+        first, left = round(context / done), rate / done
+        levels = [own_level_db(sound, first, left, settings) for sound in (audio, changed)]
+        changes |= Changes.between(*levels)
+        audio = apply_plan(changed, settings.sample_rate, following, get_engine(settings.engine))
+        done *= following.rate
+    return audio, changes
+
+
+def apply_to_mixture(
+    mixture: FloatArray, effects: Sequence[Effect], settings: RenderSettings
+) -> tuple[FloatArray, Changes]:
+    """Apply the effects on the sum of the sources, one after another.
+
+    Args:
+        mixture: float32 ``(channels, samples)``; stays as it is.
+        effects: At least one.
+        settings: How it is rendered.
+
+    Raises:
+        ConfigError: an effect returned what it may not.
+    """
+    before_db = own_level_db(mixture, 0, 1.0, settings)
+    for effect in effects:
+        mixture = apply_checked(effect, mixture, settings.sample_rate, "the mixture")
+    return mixture, Changes.between(before_db, own_level_db(mixture, 0, 1.0, settings))
