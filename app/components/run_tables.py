@@ -9,8 +9,8 @@ import pandas as pd
 
 from mixlab.evaluation import MIN_SONGS, Difference, Interval
 from mixlab.evaluation.error_analysis import Confusion, TreeBox
-from mixlab.evaluation.ranking import Ranking
-from mixlab.evaluation.thresholding import Decided, SplitTable
+from mixlab.evaluation.measured import Score
+from mixlab.evaluation.thresholding import Decided, Fixed, SplitTable, chance_f1
 
 __all__ = [
     "FEW",
@@ -60,14 +60,16 @@ def class_order(labels: Sequence[str], decided: Decided, order: str) -> list[int
     """Return columns in the order of ``ORDERS``; undefined ones last when ordered by F1."""
     columns = list(range(len(labels)))
     if order == "by F1":
-        return sorted(columns, key=lambda c: -decided.f1[c] if math.isfinite(decided.f1[c]) else math.inf)
+        f1 = decided.values("f1")
+        return sorted(columns, key=lambda c: -f1[c] if math.isfinite(f1[c]) else math.inf)
     return sorted(columns, key=lambda c: -int(decided.support[c])) if order == "by support" else columns
 
 
 def class_table(
-    table: SplitTable, decided: Decided, ranking: Ranking, order: Sequence[int], fitted: bool
+    table: SplitTable, decided: Decided, fixed: Fixed, order: Sequence[int], fitted: bool
 ) -> pd.DataFrame:
     """Return one row per class: support, decisions at the threshold, scores without one."""
+    chance = chance_f1(table)
     rows = [
         {
             "class": table.labels[c],
@@ -75,21 +77,34 @@ def class_table(
             "known": int(decided.known[c]),
             "songs": int(decided.songs[c]),
             "threshold": float(decided.thresholds[c]),
-            "P": decided.precision[c],
-            "R": decided.recall[c],
-            "F1": decided.f1[c],
-            "F1 from": decided.low[c],
-            "F1 to": decided.high[c],
-            "chance F1": ranking.chance_f1[c],
-            "AP": ranking.ap[c],
-            "AP from": ranking.low[c],
-            "AP to": ranking.high[c],
-            "ROC-AUC": ranking.auc[c],
+            "P": decided.of_class("precision", c).value,
+            "R": decided.of_class("recall", c).value,
+            **_with_ends(_columns("F1"), decided.of_class("f1", c)),
+            "chance F1": chance[c],
+            **_fixed_columns(fixed, c),
             "remark": _remark(table, decided, c, fitted),
         }
         for c in order
     ]
     return pd.DataFrame(rows)
+
+
+def _with_ends(names: tuple[str, str, str], score: Score) -> dict[str, float]:
+    """Return a score and the ends of its interval, NaN where there is none."""
+    low, high = (math.nan, math.nan) if score.interval is None else (score.interval.low, score.interval.high)
+    return dict(zip(names, (score.value, low, high), strict=True))
+
+
+def _columns(title: str) -> tuple[str, str, str]:
+    return title, f"{title} from", f"{title} to"
+
+
+def _fixed_columns(fixed: Fixed, column: int) -> dict[str, float]:
+    shown = [metric for metric in fixed.metrics if metric.name in fixed.classes and not metric.detail]
+    columns: dict[str, float] = {}
+    for metric in shown:
+        columns |= _with_ends(_columns(metric.title), fixed.classes[metric.name][column])
+    return columns
 
 
 def _remark(table: SplitTable, decided: Decided, column: int, fitted: bool) -> str:
@@ -103,25 +118,22 @@ def _remark(table: SplitTable, decided: Decided, column: int, fitted: bool) -> s
     return "; ".join(said)
 
 
-def dot_table(
-    table: SplitTable, runs: Mapping[str, tuple[Decided, Ranking]], order: Sequence[int]
-) -> pd.DataFrame:
+def dot_table(table: SplitTable, runs: Mapping[str, Decided], order: Sequence[int]) -> pd.DataFrame:
     """Return what the dots of F1 are drawn from, a row per class and run."""
+    chance = chance_f1(table)
     return pd.DataFrame(
         [
             {
                 "row": table.labels[c],
                 "run": name,
-                "value": decided.f1[c],
-                "low": decided.low[c],
-                "high": decided.high[c],
-                "chance": ranking.chance_f1[c],
+                **_with_ends(("value", "low", "high"), decided.of_class("f1", c)),
+                "chance": chance[c],
                 "positive": int(decided.support[c]),
                 "songs": int(decided.songs[c]),
                 "hollow": is_little(decided, c),
             }
             for c in order
-            for name, (decided, ranking) in runs.items()
+            for name, decided in runs.items()
         ]
     )
 
@@ -151,9 +163,9 @@ def point_table(runs: Mapping[str, Decided], column: int) -> pd.DataFrame:
             {
                 "run": name,
                 "threshold": float(decided.thresholds[column]),
-                "precision": decided.precision[column],
-                "recall": decided.recall[column],
-                "F1": decided.f1[column],
+                "precision": decided.of_class("precision", column).value,
+                "recall": decided.of_class("recall", column).value,
+                "F1": decided.of_class("f1", column).value,
                 "TP": int(decided.tp[column]),
                 "FP": int(decided.predicted[column] - decided.tp[column]),
                 "FN": int(decided.support[column] - decided.tp[column]),
@@ -172,8 +184,9 @@ def tree_table(boxes: Sequence[TreeBox], table: SplitTable, decided: Decided) ->
                 "level": box.level,
                 "top": box.top,
                 "bottom": box.bottom,
-                "F1": decided.f1[box.column],
-                "figure": figure(decided.f1[box.column]) + (" °" if is_little(decided, box.column) else ""),
+                "F1": decided.values("f1")[box.column],
+                "figure": figure(decided.values("f1")[box.column])
+                + (" °" if is_little(decided, box.column) else ""),
                 "positive": int(decided.support[box.column]),
             }
             for box in boxes
@@ -221,7 +234,7 @@ def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
                 "B": d.b,
                 "difference": d.difference,
                 **ends,
-                "B better": d.above_zero,
+                "B better": d.better,
                 "verdict": verdict,
                 "dropped": d.dropped,
             }

@@ -18,10 +18,19 @@ from mixlab.errors import RecipeError
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.ranking import Ranking, ranking_of
-from mixlab.evaluation.thresholding import Decided, SplitTable, decide_at, paired_f1, split_table
+from mixlab.evaluation.results import SplitScores
+from mixlab.evaluation.thresholding import (
+    Decided,
+    Fixed,
+    SplitTable,
+    decide_at,
+    fixed_scores,
+    paired_f1,
+    split_table,
+)
 from mixlab.studies.locations import RUN, Found, find_folders
 from mixlab.training.run import Run
+from mixlab.utils.decode import Source
 
 __all__ = [
     "FITTED",
@@ -34,12 +43,12 @@ __all__ = [
     "get_curve",
     "get_decided",
     "get_differences",
+    "get_fixed",
     "get_indices",
     "get_info",
     "get_metrics",
     "get_predictions",
     "get_ranked",
-    "get_ranking",
     "get_recipe",
     "get_table",
     "mismatch",
@@ -147,13 +156,14 @@ def get_decided(location: RunLocation, split: str, at: float | None) -> Decided:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ranking …")
-def get_ranking(location: RunLocation, split: str) -> Ranking:
-    """Return average precision and ROC-AUC."""
+def get_fixed(location: RunLocation, split: str) -> Fixed:
+    """Return the scores that no moved threshold changes."""
     try:
-        report = Run.open(location.path).report()
-    except MixlabError:
+        data = Run.open(location.path).report()["splits"][split]
+        report = Source(f"{location.path}/report.json", "mixlab evaluate").decode(SplitScores, data)
+    except (MixlabError, KeyError):
         report = None
-    return ranking_of(get_table(location, split), report)
+    return fixed_scores(get_table(location, split), report)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -16,6 +16,7 @@ from app.views import runs_locations
 from app.views.runs_classes import behind
 from mixlab import MixlabError
 from mixlab.evaluation.charts import lines
+from mixlab.evaluation.metrics import MetricInfo
 from mixlab.studies.curves import (
     Axis,
     Point,
@@ -32,15 +33,6 @@ from mixlab.studies.results import StudyResults
 
 __all__ = ["show"]
 
-METRICS = {
-    "mAP": "average_precision",
-    "macro F1": "f1",
-    "ROC-AUC": "roc_auc",
-    "micro F1": "micro_f1",
-    "loss": "loss",
-}
-CLASS_METRICS = {"mAP": "average_precision", "macro F1": "f1", "ROC-AUC": "roc_auc"}
-CLASS_NAMES = {"mAP": "AP", "macro F1": "F1", "ROC-AUC": "ROC-AUC"}
 SPLITS = ("test", "validation")
 EVERY_S = 5.0
 MOST_PANELS = 12
@@ -188,9 +180,11 @@ def _count(n: int, what: str) -> str:
 def _results(results: StudyResults, status: StudyStatus) -> None:
     axes = axes_of(results)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    metric = row.segmented_control(
-        "Score", list(METRICS), default="mAP", key="metric", bind="query-params", required=True
+    metrics = {metric.mean_title: metric for metric in results.metrics}
+    score = row.segmented_control(
+        "Score", list(metrics), default=next(iter(metrics)), key="metric", bind="query-params", required=True
     )
+    metric = metrics[str(score)]
     titles = [axis.title for axis in axes]
     title = row.selectbox("Along", titles, key="axis", bind="query-params", width=200)
     split = row.segmented_control(
@@ -199,20 +193,25 @@ def _results(results: StudyResults, status: StudyStatus) -> None:
              "scores is higher than its worth.",
     )  # fmt: skip
     axis = axes[titles.index(str(title))] if title in titles else axes[0]
-    points = points_of(results, axis, METRICS[str(metric)], split=str(split))
+    points = points_of(results, axis, metric.name, split=str(split))
     table = point_table(points, over="seeds")
     st.altair_chart(
-        lines(table, str(metric), axis.title, numeric=axis.numeric, colours=palette()),
-        alt=f"{metric} along {axis.title}: means over seeds, 95 % intervals; the table holds the numbers.",
+        lines(table, metric.mean_title, axis.title, numeric=axis.numeric, colours=palette()),
+        alt=f"{score} along {axis.title}: means over seeds, 95 % intervals; the table holds the numbers.",
     )
-    _say(results, status, axis, points, str(metric), str(split))
+    _say(results, status, axis, points, metric, str(split))
     shown = table.rename(columns={"value": "mean"})
-    behind(shown, f"{metric} along {axis.title}", x=st.column_config.Column(axis.title))
-    _panels(results, axis, str(metric), str(split))
+    behind(shown, f"{score} along {axis.title}", x=st.column_config.Column(axis.title))
+    _panels(results, axis, metric, str(split))
 
 
 def _say(
-    results: StudyResults, status: StudyStatus, axis: Axis, points: Sequence[Point], metric: str, split: str
+    results: StudyResults,
+    status: StudyStatus,
+    axis: Axis,
+    points: Sequence[Point],
+    metric: MetricInfo,
+    split: str,
 ) -> None:
     said = (
         f"Dot: mean over up to {len(status.seeds)} seeds; line: Student's 95 % interval of that mean, wide "
@@ -227,19 +226,19 @@ def _say(
         st.caption(f"**{words.escape(results.note)}**")
     if axis.name == P_MUSICAL:
         st.caption(words.escape(FIG_2))
-    best = _best(points_of(results, axis, METRICS[metric], split="validation"), metric)
+    best = _best(points_of(results, axis, metric.name, split="validation"), metric)
     shown = next((p for p in points if best and p.condition == best.condition), None)
     if best and shown:
         st.markdown(
-            f"Best on validation: **{words.escape(_where(axis, best))}**, where {metric} on {split} is "
-            f"**{shown.estimate.value:.3f}**." + _own_best(axis, points, best, metric, split)
+            f"Best on validation: **{words.escape(_where(axis, best))}**, where {metric.mean_title} on "
+            f"{split} is **{shown.estimate.value:.3f}**." + _own_best(axis, points, best, metric, split)
         )
     for problem in results.problems:
         st.warning(words.escape(problem))
 
 
-def _best(points: Sequence[Point], metric: str) -> Point | None:
-    sign = -1 if metric == "loss" else 1
+def _best(points: Sequence[Point], metric: MetricInfo) -> Point | None:
+    sign = 1 if metric.higher_is_better else -1
     defined = [p for p in points if math.isfinite(p.estimate.value)]
     return max(defined, key=lambda p: sign * p.estimate.value) if len(defined) > 1 else None
 
@@ -249,33 +248,33 @@ def _where(axis: Axis, point: Point) -> str:
     return f"{where}, {point.line}" if point.line else where
 
 
-def _own_best(axis: Axis, points: Sequence[Point], chosen: Point, metric: str, split: str) -> str:
+def _own_best(axis: Axis, points: Sequence[Point], chosen: Point, metric: MetricInfo, split: str) -> str:
     own = _best(points, metric)
     if own is None or own.condition == chosen.condition:
         return ""
     return f" On {split} itself the best is {words.escape(_where(axis, own))} with {own.estimate.value:.3f}."
 
 
-def _panels(results: StudyResults, axis: Axis, metric: str, split: str) -> None:
+def _panels(results: StudyResults, axis: Axis, metric: MetricInfo, split: str) -> None:
     """Show a small chart per class, those to which the axis matters most first."""
     st.subheader("Class by class")
-    if metric not in CLASS_METRICS:
-        st.caption(f"{metric} has no value per class; choose mAP, macro F1 or ROC-AUC.")
+    if metric.over != "class":
+        others = ", ".join(m.mean_title for m in results.metrics if m.over == "class")
+        st.caption(f"{metric.mean_title} has no value per class; choose one of {others}.")
         return
-    name = CLASS_METRICS[metric]
-    effects = class_effects(results, axis, name)
+    effects = class_effects(results, axis, metric.name)
     many = len(effects) > MOST_PANELS and not st.toggle(
         f"All {len(effects)} classes", key="panels", bind="query-params",
         help=f"Otherwise the {MOST_PANELS} to which {axis.title} matters most.",
     )  # fmt: skip
     st.caption(
-        f"{CLASS_NAMES[metric]} of each class on {split}, sorted by how much {axis.title} matters: the "
+        f"{metric.title} of each class on {split}, sorted by how much {axis.title} matters: the "
         "standard deviation of its means along the axis, less what the seeds' own spread explains (on test). "
         "Each has a scale of its own."
     )
     row = st.container(horizontal=True, gap="medium")
     for effect in effects[:MOST_PANELS] if many else effects:
-        points = points_of(results, axis, name, effect.column, split=split)
+        points = points_of(results, axis, metric.name, effect.column, split=split)
         table = point_table(points, over="seeds")
         panel = row.container(width=250)
         matters = "undefined" if math.isnan(effect.effect) else f"± {effect.effect:.3f}"
@@ -285,7 +284,7 @@ def _panels(results: StudyResults, axis: Axis, metric: str, split: str) -> None:
         if table["value"].notna().any():
             panel.altair_chart(
                 lines(table, "", axis.title, numeric=axis.numeric, small=True, colours=palette()),
-                alt=f"{CLASS_NAMES[metric]} of {effect.name} along {axis.title}.",
+                alt=f"{metric.title} of {effect.name} along {axis.title}.",
             )
         else:
             panel.caption("undefined: no test mix is known to hold it")

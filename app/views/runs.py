@@ -169,34 +169,35 @@ def _headline(selection: RunSelection) -> None:
         if selection.other is not None:
             st.markdown(f"**{words.escape(name)}**")
         decided = runs_data.get_decided(run, selection.split, selection.at)
-        ranking = runs_data.get_ranking(run, selection.split)
+        fixed = runs_data.get_fixed(run, selection.split)
+        found = [(one.metric, one.score()) for one in decided.measured.values()]
+        found += [(metric, fixed.scores[metric.name]) for metric in fixed.metrics]
         row = st.container(horizontal=True)
-        for title, value, interval in (
-            ("Macro F1", decided.macro.f1, decided.macro.interval),
-            ("Micro F1", decided.micro.f1, decided.micro.interval),
-            ("mAP", ranking.macro_ap, ranking.ap_interval),
-            ("ROC-AUC", ranking.macro_auc, ranking.auc_interval),
-        ):
-            row.metric(
-                title, run_tables.figure(value), run_tables.say_interval(interval), delta_color="off",
-                delta_arrow="off", border=True, width=175,
-            )  # fmt: skip
+        for metric, score in found:
+            if not metric.detail:
+                row.metric(
+                    metric.mean_title, run_tables.figure(score.value),
+                    run_tables.say_interval(score.interval), delta_color="off", delta_arrow="off",
+                    border=True, width=175,
+                )  # fmt: skip
     st.caption(_footnote(selection))
 
 
 def _footnote(selection: RunSelection) -> str:
     """Say what the means leave out, and where the intervals come from."""
-    table, decided, ranking = selection.table, selection.decided, selection.ranking
-    n = len(table.labels)
+    table, decided, fixed = selection.table, selection.decided, selection.fixed
+    n, macro = len(table.labels), decided.over_all("f1")
     missing = [name for c, name in enumerate(table.labels) if not decided.support[c]]
-    said = f"Macro means over {n - decided.macro.undefined} of {n} classes"
+    said = f"Macro means over {n - macro.undefined} of {n} classes"
     said += f"; undefined here, and left out: {words.escape(', '.join(missing[:8]))}" if missing else ""
     said += f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    drawn = 0 if table.resample_weights is None else len(table.resample_weights)
+    drawn = 0 if table.weights is None else len(table.weights)
     said += f". Intervals: {drawn} resamples of whole songs"
-    if decided.macro.dropped:
-        said += f", {decided.macro.dropped} left out of the macro mean as they drew no positive of a class"
-    if decided.macro.dropped > MAX_UNDEFINED * drawn:
+    if macro.dropped:
+        said += f", {macro.dropped} left out of the macro mean as they drew no positive of a class"
+    if macro.dropped > MAX_UNDEFINED * drawn:
         said += f"; with more than {MAX_UNDEFINED:.0%} left out a mean has no interval"
-    said += ". F1 follows the threshold, its interval too; mAP and ROC-AUC need none"
-    return said + ("." if ranking.reported else ", and have no interval, as the run has no report of them.")
+    said += ". F1 follows the threshold, its interval too; the others need none"
+    own = [metric.title for metric in fixed.metrics if metric.needs_threshold]
+    said += f", but {', '.join(own)}: as reported, at the fitted thresholds" if own else ""
+    return said + ("." if fixed.reported else ", and have no interval, as the run has no report of them.")

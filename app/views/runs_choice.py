@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from app.data import runs as runs_data
 from app.links import RunLocation
-from mixlab.evaluation.ranking import Ranking
-from mixlab.evaluation.thresholding import Decided, SplitTable
+from mixlab.evaluation.thresholding import Decided, Fixed, SplitTable
 
 __all__ = ["RunSelection"]
 
@@ -45,9 +44,9 @@ class RunSelection:
         return runs_data.get_decided(self.run, self.split, self.at)
 
     @property
-    def ranking(self) -> Ranking:
+    def fixed(self) -> Fixed:
         """What no threshold moves, for the run."""
-        return runs_data.get_ranking(self.run, self.split)
+        return runs_data.get_fixed(self.run, self.split)
 
     @property
     def all_decided(self) -> dict[str, Decided]:

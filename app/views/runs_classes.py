@@ -46,10 +46,7 @@ def classes(selection: "RunSelection") -> None:
     table, decided = selection.table, selection.decided
     columns = run_tables.class_order(table.labels, decided, str(order))
     names = [table.labels[c] for c in columns]
-    scores = {
-        name: (run, runs_data.get_ranking(selection.names[name], selection.split))
-        for name, run in selection.all_decided.items()
-    }
+    scores = selection.all_decided
     st.altair_chart(
         dots(
             run_tables.dot_table(table, scores, columns),
@@ -71,11 +68,11 @@ def classes(selection: "RunSelection") -> None:
     )
     for name, run in selection.names.items():
         each = runs_data.get_decided(run, selection.split, selection.at)
-        ranking = runs_data.get_ranking(run, selection.split)
+        fixed = runs_data.get_fixed(run, selection.split)
         own = runs_data.get_table(run, selection.split)
         if selection.other is not None:
             st.caption(name)
-        _all_scores(run_tables.class_table(own, each, ranking, columns, fitted=selection.at is None), name)
+        _all_scores(run_tables.class_table(own, each, fixed, columns, fitted=selection.at is None), name)
 
 
 def _all_scores(table: pd.DataFrame, name: str) -> None:
@@ -91,7 +88,7 @@ def _all_scores(table: pd.DataFrame, name: str) -> None:
             **counts,
             "class": st.column_config.TextColumn(pinned=True),
         },
-        alt=f"Support, threshold, precision, recall, F1, AP and ROC-AUC of every class of {name}.",
+        alt=f"Support, threshold, precision, recall, F1 and all other scores of every class of {name}.",
     )
 
 

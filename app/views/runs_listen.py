@@ -263,6 +263,6 @@ def _scores_of(selection: "RunSelection", row: int) -> pd.DataFrame:
 
 def _plain_rows(selection: "RunSelection", column: int, rows: list[int]) -> pd.DataFrame:
     table = selection.table
-    songs = table.songs[table.starts.searchsorted(rows, side="right") - 1]
+    songs = [table.songs[song] for song in table.cells.song[rows]]
     indices = runs_data.get_indices(selection.run, selection.split)[table.rows[rows]]
     return pd.DataFrame({"index": indices, "song": songs, "score": table.scores[rows, column].astype(float)})

@@ -12,6 +12,7 @@ from app.data import runs as runs_data
 from app.links import RunLocation
 from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
+from mixlab.evaluation import METRICS
 from mixlab.evaluation.charts import confusion_bars, dots, history
 
 __all__ = ["differences", "learning", "show_confusions"]
@@ -19,7 +20,7 @@ __all__ = ["differences", "learning", "show_confusions"]
 EVERY = "any class"
 MOST_PAIRS = 15
 MOST_ROWS = 500
-SCORES = {"F1": "f1", "AP": "average_precision", "ROC-AUC": "roc_auc"}
+SCORES = {m.title: m.name for m in METRICS.values() if m.over == "class" and not m.detail}
 
 
 def show_confusions(selection: "RunSelection") -> None:
@@ -100,7 +101,7 @@ def differences(selection: "RunSelection") -> None:
         found = runs_data.get_differences(selection.run, selection.other, selection.split, selection.at)
     else:
         compared = runs_data.get_comparison(selection.run, selection.other, selection.split)
-        found = getattr(compared, SCORES[str(score)])
+        found = compared.rows[SCORES[str(score)]]
         if not compared.n_resamples:
             st.info(
                 "With so many mixes the intervals of this score take minutes, so there are none here. "

@@ -3,43 +3,32 @@
 Shapes: ``scores``, ``targets`` and ``mask`` are ``(N, C)``: N mixes, C classes. Scores are
 probabilities in [0, 1], targets 0 or 1, and ``mask`` is True where a target is known. Unknown cells never
 count, for or against, in any score. What cannot be computed is NaN, is left out of macro averages, and
-is counted. ``docs/evaluation.md`` defines every number of a report.
+is counted. ``metrics`` is the table of what is computed; ``docs/evaluation.md`` defines every number of a
+report.
 """
 
-from mixlab.evaluation.bootstrap import (
-    MAX_UNDEFINED,
-    MIN_SONGS,
-    Interval,
-    bootstrap_weights,
-    weighted_average_precision,
-    weighted_roc_auc,
-)
-from mixlab.evaluation.calibration import N_BINS, Calibration, brier_score, expected_calibration_error
-from mixlab.evaluation.metrics import (
-    Consistency,
-    Hierarchical,
+from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS, Interval
+from mixlab.evaluation.cells import Cells
+from mixlab.evaluation.measured import Measured, Score, measure
+from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo
+from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
+from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, SplitScores
+from mixlab.evaluation.scoring import ScoredSplits, score_split, score_splits
+from mixlab.evaluation.thresholds import (
     Thresholds,
-    average_precision,
     class_prevalence,
-    close_upwards,
-    consistency,
+    consistent_thresholds,
     decide,
     fit_thresholds,
-    hierarchical,
-    masked_bce,
-    precision_recall_f1,
-    roc_auc,
 )
-from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
-from mixlab.evaluation.results import Averages, ClassScores, ConsistentScores, LevelScores, SplitScores
-from mixlab.evaluation.scoring import ScoredSplits, consistent_thresholds, score_split, score_splits
+from mixlab.evaluation.tree_scores import Consistency, Hierarchical, close_upwards, consistency, hierarchical
 
 __all__ = [
     "MAX_UNDEFINED",
+    "METRICS",
     "MIN_SONGS",
     "N_BINS",
-    "Averages",
-    "Calibration",
+    "Cells",
     "ClassScores",
     "Comparison",
     "Consistency",
@@ -47,13 +36,14 @@ __all__ = [
     "Difference",
     "Hierarchical",
     "Interval",
-    "LevelScores",
+    "MeanScores",
+    "Measured",
+    "Metric",
+    "MetricInfo",
+    "Score",
     "ScoredSplits",
     "SplitScores",
     "Thresholds",
-    "average_precision",
-    "bootstrap_weights",
-    "brier_score",
     "check_same_items",
     "class_prevalence",
     "close_upwards",
@@ -61,14 +51,9 @@ __all__ = [
     "consistency",
     "consistent_thresholds",
     "decide",
-    "expected_calibration_error",
     "fit_thresholds",
     "hierarchical",
-    "masked_bce",
-    "precision_recall_f1",
-    "roc_auc",
+    "measure",
     "score_split",
     "score_splits",
-    "weighted_average_precision",
-    "weighted_roc_auc",
 ]

@@ -7,10 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixlab.errors import ConfigError
 
-__all__ = ["Bools", "Floats", "check_arrays", "count_undefined", "divide", "mean_defined"]
+__all__ = ["Bools", "Floats", "Integers", "check_arrays", "count_undefined", "divide", "mean_defined"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 
 def check_arrays(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> tuple[Floats, Bools, Bools]:

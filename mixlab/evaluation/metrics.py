@@ -1,210 +1,301 @@
-"""Scores per class and over a hierarchy, thresholds, and the chance-level baseline."""
+"""The table of metrics: what scores, intervals, reports, charts, pages, comparisons and studies know of each.
+
+A metric is a function of known cells, so that no unknown target can change it: of each class's known mixes,
+each mix's known classes, or all known cells at once. How it is averaged, resampled and shown follows from its
+row in ``METRICS``. A row of one's own is given by name, as ``package.module:name`` or by a Python entry point
+of the group ``mixlab.metrics``; see ``docs/evaluation.md``.
+"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from mixlab.evaluation.arrays import Bools, Floats, check_arrays, divide
+from mixlab.errors import ConfigError
+from mixlab.evaluation.arrays import Bools, Floats, Integers, divide
+from mixlab.evaluation.cells import Over
 
-__all__ = [
-    "Consistency",
-    "Hierarchical",
-    "Thresholds",
-    "average_precision",
-    "class_prevalence",
-    "close_upwards",
-    "consistency",
-    "decide",
-    "fit_thresholds",
-    "hierarchical",
-    "masked_bce",
-    "precision_recall_f1",
-    "prf",
-    "roc_auc",
-]
+__all__ = ["METRICS", "N_BINS", "SCORE_EPSILON", "Metric", "MetricInfo", "built_in", "f_scores"]
 
 SCORE_EPSILON = 1e-7
 """Scores are kept this far from 0 and 1 in the loss: float32 probabilities resolve no more."""
 
-DEFAULT_THRESHOLD = 0.5
+N_BINS = 15
+"""Bins of equal width over 0..1 (Guo et al., On Calibration of Modern Neural Networks, 2017, section 2)."""
+
+BUILT_IN = "mixlab"
+MICRO = "micro_"
+
+MOST_WEIGHTS = 4_000_000
+"""Weights of cells that are held at once while resampling."""
+
+
+class Resample(Protocol):
+    """Computes a metric of many resamples of songs at once."""
+
+    def __call__(self, values: Floats, present: Bools, song: Integers, weights: Floats) -> Floats:
+        """Return the metric of B resamples ``(B,)``, NaN where undefined.
+
+        Args:
+            values: ``(n,)`` scores; decisions as 0 and 1 where the metric needs a threshold.
+            present: ``(n,)`` True where the class is present.
+            song: ``(n,)`` number of each cell's song.
+            weights: ``(B, S)`` how often each resample has each song.
+        """
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Decision thresholds: class c is predicted where its score is at least ``values[c]``.
+class MetricInfo:
+    """What a reader of a report must know of a metric.
 
     Attributes:
-        values: ``(C,)`` thresholds in [0, 1].
-        fitted: ``(C,)`` False where validation had no positive to fit on and 0.5 was taken.
+        name: Its key in files.
+        title: What tables, charts and pages call it.
+        definition: What it is, in a line.
+        needs_threshold: Whether it judges decisions; else scores as they are.
+        higher_is_better: Whether more of it is better.
+        over: ``class``: per class over its known mixes, and the mean over the classes (macro); ``item``: the
+            mean over the mixes, each over its known classes; ``all``: over all known cells at once (micro).
+        needs_positives: Undefined where no cell is known to be present, and never asked for then.
+        lowest: Least value that it can have.
+        highest: Greatest; None where there is no bound.
+        detail: A figure beside others: in reports alone, without an interval, and nothing to compare by.
+        beside_chance: Whether what the baseline scores says something beside it.
+        source: ``mixlab``, or where one's own was found.
     """
 
-    values: Floats
-    fitted: Bools
+    name: str
+    title: str
+    definition: str = ""
+    needs_threshold: bool = False
+    higher_is_better: bool = True
+    over: Over = "class"
+    needs_positives: bool = True
+    lowest: float = 0.0
+    highest: float | None = 1.0
+    detail: bool = False
+    beside_chance: bool = True
+    source: str = BUILT_IN
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it is a metric of classes over all known cells at once (micro)."""
+        return self.name.startswith(MICRO)
+
+    @property
+    def mean_title(self) -> str:
+        """What the value over all classes is called."""
+        return f"macro {self.title}" if self.over == "class" else self.title
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether a is better than b."""
+        return a > b if self.higher_is_better else a < b
 
 
 @dataclass(frozen=True)
-class Hierarchical:
-    """Hierarchical precision, recall and F1 (Kiritchenko et al.): micro over sets closed under ancestors.
-
-    An unknown cell neither counts nor brings in its ancestors.
-    """
-
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True)
-class Consistency:
-    """How often predictions contradict the tree, over all (mix, child, parent) triples with both known.
+class Metric(MetricInfo):
+    """A metric: what ``MetricInfo`` says, and how it is computed.
 
     Attributes:
-        pairs: Number of triples.
-        score_violations: Share where the child scores higher than its parent.
-        decision_violations: Share where the child is predicted and its parent is not.
+        function: Takes scores in [0, 1] ``(n,)`` (decisions, if it needs a threshold) and ``(n,)`` True where
+            the class is present, of known targets alone; returns a number, NaN where it is undefined.
+        resample: Gives the same of many resamples at once; None calls ``function`` for each of them.
     """
 
-    pairs: int
-    score_violations: float
-    decision_violations: float
+    function: Callable[[Floats, Bools], float] = lambda values, present: math.nan
+    resample: Resample | None = None
+
+    @property
+    def info(self) -> MetricInfo:
+        """The metric without its functions."""
+        return MetricInfo(**{name: getattr(self, name) for name in MetricInfo.__dataclass_fields__})
 
 
-def masked_bce(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> float:
-    """Return the mean binary cross-entropy over the known cells; NaN when none is known."""
-    s, t, m = check_arrays(scores, targets, mask)
-    s = np.clip(s, SCORE_EPSILON, 1 - SCORE_EPSILON)
-    losses = -np.where(t, np.log(s), np.log1p(-s))
-    return float(losses[m].mean()) if m.any() else math.nan
+def f_scores(tp: ArrayLike, predicted: ArrayLike, support: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Return precision, recall and F1 from counts: true positives, predictions, known positives.
 
-
-def fit_thresholds(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Thresholds:
-    """Choose for each class the threshold with the highest F1; give it validation data only.
-
-    Candidates lie half-way between neighbouring distinct scores, so that a threshold does not sit on a
-    single item's score. Of equally good ones the highest is taken. A class without known positives
-    gets 0.5 and ``fitted`` False.
+    All three are NaN without known positives. With positives but no prediction they are 0, as in the paper's
+    brass class.
     """
-    s, t, m = check_arrays(scores, targets, mask)
-    n_classes = s.shape[1]
-    values, fitted = np.full(n_classes, DEFAULT_THRESHOLD), np.zeros(n_classes, np.bool_)
-    for c in range(n_classes):
-        known = m[:, c]
-        if t[known, c].any():
-            values[c], fitted[c] = _best_threshold(s[known, c], t[known, c]), True
-    return Thresholds(values, fitted)
-
-
-def _best_threshold(scores: Floats, positive: Bools) -> float:
-    order = np.argsort(-scores, kind="stable")
-    s = scores[order]
-    ends = np.flatnonzero(np.append(np.diff(s) != 0, True))
-    f1 = 2 * np.cumsum(positive[order])[ends] / (ends + 1 + positive.sum())
-    best = int(np.argmax(f1))
-    below = s[ends[best + 1]] if best + 1 < len(ends) else 0.0
-    return float((s[ends[best]] + below) / 2)
-
-
-def decide(scores: ArrayLike, thresholds: ArrayLike) -> Bools:
-    """Return ``(N, C)`` decisions: score at least the class's threshold."""
-    return np.asarray(np.asarray(scores, np.float64) >= np.asarray(thresholds, np.float64)[None, :])
-
-
-def precision_recall_f1(
-    decisions: ArrayLike, targets: ArrayLike, mask: ArrayLike
-) -> tuple[Floats, Floats, Floats]:
-    """Return precision, recall and F1 per class ``(C,)`` over the known cells.
-
-    A class without known positives is undefined (NaN) in all three. With positives but no prediction,
-    precision, recall and F1 are 0, as in the paper's brass class.
-    """
-    d, t, m = np.asarray(decisions, np.bool_), np.asarray(targets) > 0.5, np.asarray(mask, np.bool_)
-    return prf((d & t & m).sum(0), (d & m).sum(0), (t & m).sum(0))
-
-
-def prf(tp: ArrayLike, predicted: ArrayLike, support: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Return precision, recall and F1 from counts: true positives, predictions, known positives."""
     tp, predicted, support = (np.asarray(x, np.float64) for x in (tp, predicted, support))
     precision = np.where(support > 0, divide(tp, predicted, empty=0.0), math.nan)
-    return (
-        precision,
-        divide(tp, support),
-        np.where(support > 0, divide(2 * tp, predicted + support), math.nan),
+    f1 = np.where(support > 0, divide(2 * tp, predicted + support), math.nan)
+    return precision, divide(tp, support), f1
+
+
+def _counted(column: int) -> Callable[[Floats, Bools], float]:
+    def score(decided: Floats, present: Bools) -> float:
+        hit = np.asarray(decided, np.bool_)
+        return float(f_scores((hit & present).sum(), hit.sum(), present.sum())[column])
+
+    return score
+
+
+def _resample_f1(values: Floats, present: Bools, song: Integers, weights: Floats) -> Floats:
+    # Counts add up over songs, so that a resample of songs is a row of a matrix product.
+    tp, predicted, support = (
+        weights @ np.bincount(song, cells, weights.shape[1]) for cells in (values * present, values, present)
     )
+    return f_scores(tp, predicted, support)[2]
 
 
-def average_precision(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Floats:
-    """Return the average precision per class ``(C,)`` over known cells; NaN without known positives."""
-    s, t, m = check_arrays(scores, targets, mask)
-    result = np.full(s.shape[1], math.nan)
-    for c in range(s.shape[1]):
-        known = m[:, c]
-        if t[known, c].any():
-            result[c] = average_precision_score(t[known, c], s[known, c])
-    return result
+def _average_precision(scores: Floats, present: Bools) -> float:
+    return float(average_precision_score(present, scores))
 
 
-def roc_auc(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Floats:
-    """Return ROC-AUC per class ``(C,)`` over known cells; NaN unless both classes occur."""
-    s, t, m = check_arrays(scores, targets, mask)
-    result = np.full(s.shape[1], math.nan)
-    for c in range(s.shape[1]):
-        known = m[:, c]
-        if t[known, c].any() and not t[known, c].all():
-            result[c] = roc_auc_score(t[known, c], s[known, c])
-    return result
+def _roc_auc(scores: Floats, present: Bools) -> float:
+    return math.nan if present.all() else float(roc_auc_score(present, scores))
 
 
-def class_prevalence(targets: ArrayLike, mask: ArrayLike) -> Floats:
-    """Return each class's frequency among its known cells, ``(k + 1) / (n + 2)``.
+def _weighted_curve(scores: Floats, present: Bools, weights: Floats) -> tuple[Floats, Floats]:
+    """Cumulated weights of true and false positives at each distinct score, highest first."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    w, p = weights[:, order], present[order]
+    return np.cumsum(w * p, axis=1)[:, ends], np.cumsum(w * ~p, axis=1)[:, ends]
 
-    The added counts keep the baseline's loss finite for a class that was never (or always) seen.
+
+def _weighted_average_precision(tp: Floats, fp: Floats) -> Floats:
+    precision = divide(tp, tp + fp, empty=0.0)
+    return divide((np.diff(tp, axis=1, prepend=0.0) * precision).sum(axis=1), tp[:, -1])
+
+
+def _weighted_roc_auc(tp: Floats, fp: Floats) -> Floats:
+    heights = (tp + np.concatenate([np.zeros((len(tp), 1)), tp[:, :-1]], axis=1)) / 2
+    return divide((np.diff(fp, axis=1, prepend=0.0) * heights).sum(axis=1), tp[:, -1] * fp[:, -1])
+
+
+def _resample_curve(area: Callable[[Floats, Floats], Floats]) -> Resample:
+    def resample(values: Floats, present: Bools, song: Integers, weights: Floats) -> Floats:
+        rows = max(MOST_WEIGHTS // max(len(values), 1), 1)
+        blocks = (weights[at : at + rows][:, song] for at in range(0, len(weights), rows))
+        return np.concatenate([area(*_weighted_curve(values, present, block)) for block in blocks])
+
+    return resample
+
+
+def _losses(scores: Floats, present: Bools) -> Floats:
+    s = np.clip(scores, SCORE_EPSILON, 1 - SCORE_EPSILON)
+    return np.asarray(-np.where(present, np.log(s), np.log1p(-s)))
+
+
+def _loss(scores: Floats, present: Bools) -> float:
+    return float(_losses(scores, present).mean())
+
+
+def _resample_loss(values: Floats, present: Bools, song: Integers, weights: Floats) -> Floats:
+    sums = np.bincount(song, _losses(values, present), weights.shape[1])
+    return divide(weights @ sums, weights @ np.bincount(song, minlength=weights.shape[1]))
+
+
+def _brier(scores: Floats, present: Bools) -> float:
+    return float(brier_score_loss(present, scores, pos_label=True))
+
+
+def _calibration_error(scores: Floats, present: Bools) -> float:
+    bins = np.clip(np.ceil(scores * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+    gaps = np.bincount(bins, weights=present - scores, minlength=N_BINS)
+    return float(np.abs(gaps).sum() / len(scores))
+
+
+_AP = Metric(
+    "average_precision",
+    "AP",
+    "average precision, the area under the precision-recall curve",
+    function=_average_precision,
+    resample=_resample_curve(_weighted_average_precision),
+)
+_AUC = Metric(
+    "roc_auc",
+    "ROC-AUC",
+    "chance that a positive scores above a negative",
+    beside_chance=False,
+    function=_roc_auc,
+    resample=_resample_curve(_weighted_roc_auc),
+)
+_F1 = Metric(
+    "f1",
+    "F1",
+    "harmonic mean of precision and recall",
+    needs_threshold=True,
+    function=_counted(2),
+    resample=_resample_f1,
+)
+_PRECISION = Metric(
+    "precision",
+    "P",
+    "precision: share of the predicted that is present",
+    needs_threshold=True,
+    detail=True,
+    beside_chance=False,
+    function=_counted(0),
+)
+_RECALL = Metric(
+    "recall",
+    "R",
+    "recall: share of the present that is predicted",
+    needs_threshold=True,
+    detail=True,
+    beside_chance=False,
+    function=_counted(1),
+)
+_LOSS = Metric(
+    "loss",
+    "loss",
+    "mean binary cross-entropy over the known cells",
+    higher_is_better=False,
+    over="all",
+    needs_positives=False,
+    highest=None,
+    function=_loss,
+    resample=_resample_loss,
+)
+_ECE = Metric(
+    "ece",
+    "ECE",
+    f"expected calibration error in {N_BINS} bins of equal width",
+    higher_is_better=False,
+    needs_positives=False,
+    detail=True,
+    function=_calibration_error,
+)
+_BRIER = Metric(
+    "brier",
+    "Brier",
+    "Brier score: mean squared error of the scores",
+    higher_is_better=False,
+    needs_positives=False,
+    detail=True,
+    function=_brier,
+)
+
+
+def _micro(metric: Metric) -> Metric:
+    """Return a metric of classes over all known cells at once; micro F1 is worth comparing by."""
+    name, title = f"{MICRO}{metric.name}", f"micro {metric.title}"
+    return replace(metric, name=name, title=title, over="all", detail=metric is not _F1)
+
+
+_MICRO = tuple(map(_micro, (_PRECISION, _RECALL, _F1, _AP, _AUC)))
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (_AP, _AUC, _LOSS, _PRECISION, _RECALL, _F1, *_MICRO, _ECE, _BRIER)
+}
+"""Every metric by its name, in the order of tables."""
+
+
+def built_in(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return metrics of the table by name.
+
+    Raises:
+        ConfigError: there is none of a name.
     """
-    t, m = np.asarray(targets) > 0.5, np.asarray(mask, np.bool_)
-    return np.asarray(((t & m).sum(0) + 1) / (m.sum(0) + 2), np.float64)
-
-
-def close_upwards(decisions: ArrayLike, parents: Sequence[int | None]) -> Bools:
-    """Return decisions in which every predicted class carries its ancestors.
-
-    Args:
-        decisions: ``(N, C)`` decisions.
-        parents: For each class the index of its nearest ancestor among the classes, or None.
-    """
-    closed = np.array(decisions, np.bool_)
-    for child in range(len(parents)):
-        ancestor = parents[child]
-        while ancestor is not None:
-            closed[:, ancestor] |= closed[:, child]
-            ancestor = parents[ancestor]
-    return closed
-
-
-def hierarchical(
-    decisions: ArrayLike, targets: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
-) -> Hierarchical:
-    """Return hierarchical precision, recall and F1: micro over sets of known cells closed under ancestors."""
-    m = np.asarray(mask, np.bool_)
-    closed = close_upwards(np.asarray(decisions, np.bool_) & m, parents)
-    t = close_upwards((np.asarray(targets) > 0.5) & m, parents)
-    p, r, f = prf((closed & t & m).sum(), (closed & m).sum(), (t & m).sum())
-    return Hierarchical(float(p), float(r), float(f))
-
-
-def consistency(
-    scores: ArrayLike, decisions: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
-) -> Consistency:
-    """Count contradictions between children and their parents where both are known, before any repair."""
-    s, d, m = np.asarray(scores, np.float64), np.asarray(decisions, np.bool_), np.asarray(mask, np.bool_)
-    pairs = [(child, parent) for child, parent in enumerate(parents) if parent is not None]
-    children, parents_ = [child for child, _ in pairs], [parent for _, parent in pairs]
-    known = m[:, children] & m[:, parents_]
-    total = int(known.sum())
-    if not total:
-        return Consistency(0, math.nan, math.nan)
-    above = (s[:, children] > s[:, parents_]) & known
-    alone = d[:, children] & ~d[:, parents_] & known
-    return Consistency(total, float(above.sum() / total), float(alone.sum() / total))
+    names = tuple(names)
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        raise ConfigError(f"No metric is called {unknown[0]!r}; there are {', '.join(METRICS)}.")
+    return tuple(METRICS[name] for name in names)

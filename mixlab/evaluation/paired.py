@@ -2,35 +2,26 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.errors import ConfigError
-from mixlab.evaluation.arrays import Floats, check_arrays, count_undefined
-from mixlab.evaluation.bootstrap import (
-    MIN_SONGS,
-    Interval,
-    Resampled,
-    bootstrap_weights,
-    interval_of,
-    resample,
-    songs_with,
-)
-from mixlab.evaluation.metrics import (
-    average_precision,
-    decide,
-    fit_thresholds,
-    precision_recall_f1,
-    prf,
-    roc_auc,
-)
+from mixlab.evaluation.arrays import Floats, count_undefined
+from mixlab.evaluation.bootstrap import MIN_SONGS, Interval, interval_of, song_weights
+from mixlab.evaluation.cells import Cells
+from mixlab.evaluation.measured import Measured, measure
+from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
 from mixlab.evaluation.predictions import Predictions
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, output_levels
+from mixlab.evaluation.scoring import level_columns
+from mixlab.evaluation.thresholds import fit_thresholds
 
-__all__ = ["Comparison", "Difference", "check_same_items", "compare"]
+__all__ = ["Comparison", "Difference", "check_same_items", "compare", "differences"]
+
+ALL = "all"
+"""Name of the row of a metric that is not computed per class."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +29,13 @@ class Difference:
     """One score of two models.
 
     Attributes:
-        name: Class, ``macro``, a level, or ``micro``.
+        name: Class, ``macro``, a level, or ``all`` for a metric that is not computed per class.
         songs: Songs with known positives; those of all classes together for means.
         a: The first model's score; NaN where undefined.
         b: The second model's.
         difference: b - a.
         interval: Of the difference; None where fewer than ``MIN_SONGS`` songs hold positives.
-        above_zero: Share of the resamples in which b is better; NaN without resamples.
+        better: Share of the resamples in which b is better; NaN without resamples.
         dropped: Resamples left out, as the score is undefined in them.
     """
 
@@ -54,13 +45,13 @@ class Difference:
     b: float
     difference: float
     interval: Interval | None = None
-    above_zero: float = math.nan
+    better: float = math.nan
     dropped: int = 0
 
     @property
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of 0."""
-        return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
+        return self.interval is not None and self.interval.excludes_zero
 
 
 @dataclass(frozen=True)
@@ -72,18 +63,18 @@ class Comparison:
         n_items: Mixes.
         n_groups: Songs.
         n_resamples: Resamples of songs, the same for both models.
-        average_precision: Per class, then macro and, if there are two levels, families and instruments.
-        f1: The same and micro, each model at thresholds fitted on its own validation scores.
-        roc_auc: As ``average_precision``.
+        metrics: What is compared, in the order of tables.
+        rows: By metric: per class, then macro and, if there are two levels, families and instruments; a
+            single row for a metric that is not computed per class. What needs a threshold is decided at each
+            model's own, fitted on its validation scores.
     """
 
     split: str
     n_items: int
     n_groups: int
     n_resamples: int
-    average_precision: tuple[Difference, ...]
-    f1: tuple[Difference, ...]
-    roc_auc: tuple[Difference, ...]
+    metrics: tuple[MetricInfo, ...]
+    rows: dict[str, tuple[Difference, ...]]
 
 
 def check_same_items(a: Predictions, b: Predictions) -> None:
@@ -131,9 +122,9 @@ def compare(
     *,
     split: str = "test",
     parents: Sequence[int | None] | None = None,
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Comparison:
     """Compare two models on the mixes of one split.
 
@@ -145,9 +136,9 @@ def compare(
         b: The same of another model.
         split: Which mixes to compare on.
         parents: Parent output of each class, for means per level; None leaves them out.
+        metrics: What to compare by; what is only a detail is left out.
         n_resamples: Bootstrap resamples; 0 leaves intervals out.
         seed: Seed of the bootstrap.
-        level: Coverage of the intervals.
 
     Raises:
         ConfigError: the models were not scored on the same mixes, or there are none of this split.
@@ -156,90 +147,77 @@ def compare(
     check_same_items(first, second)
     if not len(first):
         raise ConfigError(f"The runs hold no predictions of split {split!r}.")
-    groups = [str(group) for group in first.group]
-    weights = bootstrap_weights(groups, n_resamples, seed)
-    sides = _side(a, first, weights), _side(b, second, weights)
-    positive = (first.targets > 0.5) & first.mask
-    counts = songs_with(positive, groups).tolist()
-    every = int(songs_with(np.any(positive, axis=1)[:, None], groups)[0])
-    rows = [(name, counts[c], np.array([c])) for c, name in enumerate(a.labels)]
-    rows += [(name, every, columns) for name, columns in _groups(len(a.labels), parents)]
-    tables = {
-        kind: tuple(_row(name, songs, columns, sides, kind, level) for name, songs, columns in rows)
-        for kind in ("average_precision", "f1", "roc_auc")
-    }
-    resampled = [side.resampled.micro_f1 for side in sides if side.resampled is not None]
-    micro = _difference("micro", every, [side.micro_f1 for side in sides], resampled, level)
+    sides = _cells(a, first), _cells(b, second)
+    weights = song_weights(sides[0].n_songs, n_resamples, seed)
+    compared = [metric for metric in metrics if not metric.detail]
+    rows = {}
+    for metric in compared:
+        one, other = (measure(metric, cells, weights) for cells in sides)
+        rows[metric.name] = differences(a.labels, parents, sides[0], one, other)
     return Comparison(
         split=split,
         n_items=len(first),
-        n_groups=len(set(groups)),
+        n_groups=sides[0].n_songs,
         n_resamples=0 if weights is None else len(weights),
-        average_precision=tables["average_precision"],
-        f1=(*tables["f1"], micro),
-        roc_auc=tables["roc_auc"],
+        metrics=tuple(metric.info for metric in compared),
+        rows=rows,
     )
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One model's scores: values ``(C,)`` by kind, and those of the resamples."""
-
-    values: dict[str, Floats]
-    micro_f1: float
-    resampled: Resampled | None
-
-
-def _side(run: Predictions, part: Predictions, weights: Floats | None) -> _Side:
+def _cells(run: Predictions, part: Predictions) -> Cells:
     fitted_on = run.only("validation")
     thresholds = fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask)
-    s, t, m = check_arrays(part.scores, part.targets, part.mask)
-    d = decide(s, thresholds.values)
-    values = {
-        "average_precision": average_precision(s, t, m),
-        "f1": precision_recall_f1(d, t, m)[2],
-        "roc_auc": roc_auc(s, t, m),
-    }
-    micro_f1 = float(prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())[2])
-    return _Side(values, micro_f1, None if weights is None else resample(s, d, t, m, weights))
+    groups = [str(group) for group in part.group]
+    return Cells.checked(part.scores, part.targets, part.mask, groups, thresholds.values)
 
 
-def _groups(n_classes: int, parents: Sequence[int | None] | None) -> list[tuple[str, NDArray[np.int64]]]:
+def differences(
+    labels: Sequence[str], parents: Sequence[int | None] | None, cells: Cells, a: Measured, b: Measured
+) -> tuple[Difference, ...]:
+    """Return one metric of two models, b - a, with paired intervals over songs.
+
+    Args:
+        labels: The C class names.
+        parents: Parent output of each class, for means per level; None leaves them out.
+        cells: The split, of either model.
+        a: The metric of the first model.
+        b: The same of the second, resampled with the same songs.
+    """
+    every = int(cells.songs_with(np.any(cells.present, axis=1)[:, None])[0])
+    if a.metric.over != "class":
+        return (_row(ALL, every, np.array([0]), a, b),)
+    songs = cells.songs_with(cells.present).tolist()
+    rows = [(name, songs[c], np.array([c])) for c, name in enumerate(labels)]
+    rows += [(name, every, columns) for name, columns in _means(len(labels), parents).items()]
+    return tuple(_row(*row, a, b) for row in rows)
+
+
+def _means(n_classes: int, parents: Sequence[int | None] | None) -> Mapping[str, NDArray[np.int64]]:
     """Return the columns that each mean is over."""
-    groups = [("macro", np.arange(n_classes))]
-    if parents is not None and any(parent is not None for parent in parents):
-        below = output_levels(ancestry_from_parents(parents)) > 0
-        groups += [("families", np.flatnonzero(~below)), ("instruments", np.flatnonzero(below))]
-    return groups
+    levels = level_columns(parents) if parents and any(p is not None for p in parents) else {}
+    return {"macro": np.arange(n_classes), **levels}
 
 
-def _row(
-    name: str, songs: int, columns: NDArray[np.int64], sides: Sequence[_Side], kind: str, level: float
-) -> Difference:
-    """Compare a class, or the mean over the classes of ``columns`` that are defined (for both alike)."""
-    values = [side.values[kind][columns] for side in sides]
-    defined = np.isfinite(values[0]) & np.isfinite(values[1])
+def _row(name: str, songs: int, columns: NDArray[np.int64], a: Measured, b: Measured) -> Difference:
+    """Compare a class, or the mean over the classes of ``columns`` that are defined for both."""
+    a, b = a.only(columns), b.only(columns)
+    defined = a.defined & b.defined
     if not defined.any():
         return Difference(name, songs, math.nan, math.nan, math.nan)
-    resampled = [
-        getattr(side.resampled, kind)[:, columns[defined]].mean(axis=1)
-        for side in sides
-        if side.resampled is not None
-    ]
-    return _difference(name, songs, [float(v[defined].mean()) for v in values], resampled, level)
-
-
-def _difference(
-    name: str, songs: int, values: Sequence[float], resampled: Sequence[Floats], level: float
-) -> Difference:
+    values = [float(one.values[defined].mean()) for one in (a, b)]
+    resampled = [one.resampled_mean(defined) for one in (a, b)]
     plain = Difference(name, songs, values[0], values[1], values[1] - values[0])
-    if not resampled:
+    if resampled[0] is None or resampled[1] is None:
         return plain
-    samples = resampled[1] - resampled[0]
+    return _with_interval(plain, resampled[1] - resampled[0], a.metric)
+
+
+def _with_interval(plain: Difference, samples: Floats, metric: MetricInfo) -> Difference:
     defined = samples[np.isfinite(samples)]
+    better = defined > 0 if metric.higher_is_better else defined < 0
     return replace(
         plain,
-        interval=interval_of(samples, level) if songs >= MIN_SONGS else None,
-        above_zero=float((defined > 0).mean()) if defined.size else math.nan,
+        interval=interval_of(samples) if plain.songs >= MIN_SONGS else None,
+        better=float(better.mean()) if defined.size else math.nan,
         dropped=count_undefined(samples),
     )

@@ -1,43 +1,31 @@
 """From arrays to everything that a report says of a split."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixlab.errors import ConfigError
-from mixlab.evaluation.arrays import Bools, Floats, check_arrays, count_undefined, mean_defined
-from mixlab.evaluation.bootstrap import (
-    MIN_SONGS,
-    Resampled,
-    bootstrap_weights,
-    interval_of,
-    interval_of_mean,
-    resample,
-    songs_with,
-)
-from mixlab.evaluation.calibration import Calibration, brier_score, calibration, expected_calibration_error
-from mixlab.evaluation.metrics import (
+from mixlab.evaluation.arrays import Bools, Floats, Integers, mean_defined
+from mixlab.evaluation.bootstrap import MIN_SONGS, song_weights
+from mixlab.evaluation.cells import Cells
+from mixlab.evaluation.measured import Measured, Score, measure
+from mixlab.evaluation.metrics import METRICS, Metric
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, SplitScores
+from mixlab.evaluation.thresholds import (
     Thresholds,
-    average_precision,
     class_prevalence,
-    close_upwards,
-    consistency,
+    consistent_thresholds,
     decide,
     fit_thresholds,
-    hierarchical,
-    masked_bce,
-    precision_recall_f1,
-    prf,
-    roc_auc,
 )
-from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.results import Averages, ClassScores, ConsistentScores, LevelScores, SplitScores
+from mixlab.evaluation.tree_scores import Hierarchical, close_upwards, consistency, hierarchical
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max, output_levels
 
-__all__ = ["ScoredSplits", "consistent_thresholds", "score_split", "score_splits"]
+__all__ = ["ScoredSplits", "chance_cells", "level_columns", "score_split", "score_splits"]
 
 
 @dataclass(frozen=True)
@@ -65,116 +53,34 @@ class ScoredSplits:
 
 
 @dataclass(frozen=True)
-class _Cells:
-    """Checked scores, decisions, targets and mask, ``(N, C)``."""
+class _Split:
+    """What is computed once and goes into several tables.
 
-    s: Floats
-    d: Bools
-    t: Bools
-    m: Bools
+    Attributes:
+        cells: The split.
+        measured: Each metric of it by name.
+        chance: The same of the baseline.
+        weights: The bootstrap's.
+        oracle: The thresholds that this split likes best.
+        oracle_f1: ``(C,)`` F1 at these.
+    """
 
-
-@dataclass(frozen=True)
-class _PerClass:
-    """One value per class in each array ``(C,)``."""
-
-    precision: Floats
-    recall: Floats
-    f1: Floats
-    average_precision: Floats
-    roc_auc: Floats
-    ece: Floats
-    brier: Floats
-
-    def only(self, columns: NDArray[np.int64]) -> "_PerClass":
-        return _PerClass(*(getattr(self, field.name)[columns] for field in fields(self)))
-
-
-def _per_class(cells: _Cells) -> _PerClass:
-    s, t, m = cells.s, cells.t, cells.m
-    return _PerClass(
-        *precision_recall_f1(cells.d, t, m),
-        average_precision(s, t, m),
-        roc_auc(s, t, m),
-        expected_calibration_error(s, t, m),
-        brier_score(s, t, m),
-    )
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What is computed once and goes into several tables; ``weights`` and ``sampled`` are the bootstrap's."""
-
-    cells: _Cells
-    always: _Cells
-    values: _PerClass
-    baseline: _PerClass
+    cells: Cells
+    measured: Mapping[str, Measured]
+    chance: Mapping[str, Measured]
+    weights: Floats | None
     oracle: Thresholds
     oracle_f1: Floats
-    weights: Floats | None
-    resampled: Resampled | None
-    level: float
 
 
-def _measure(
-    cells: _Cells, prevalence: ArrayLike, groups: Sequence[str], n_resamples: int, seed: int, level: float
-) -> _Measured:
-    chance_s = np.broadcast_to(np.asarray(prevalence, np.float64), cells.s.shape)
-    always = replace(cells, s=chance_s, d=np.ones(chance_s.shape, np.bool_))
-    oracle = fit_thresholds(cells.s, cells.t, cells.m)
-    weights = bootstrap_weights(groups, n_resamples, seed)
-    return _Measured(
-        cells=cells,
-        always=always,
-        values=_per_class(cells),
-        baseline=_per_class(always),
-        oracle=oracle,
-        oracle_f1=precision_recall_f1(decide(cells.s, oracle.values), cells.t, cells.m)[2],
-        weights=weights,
-        resampled=None if weights is None else resample(cells.s, cells.d, cells.t, cells.m, weights),
-        level=level,
-    )
+def chance_cells(cells: Cells, prevalence: ArrayLike) -> Cells:
+    """Return what the chance-level baseline says: each class's frequency for every mix, and always yes.
 
-
-def _macro(values: _PerClass, resampled: Resampled | None, level: float) -> Averages:
-    averages = Averages(
-        precision=mean_defined(values.precision),
-        recall=mean_defined(values.recall),
-        f1=mean_defined(values.f1),
-        average_precision=mean_defined(values.average_precision),
-        roc_auc=mean_defined(values.roc_auc),
-        f1_undefined=count_undefined(values.f1),
-        average_precision_undefined=count_undefined(values.average_precision),
-        roc_auc_undefined=count_undefined(values.roc_auc),
-    )
-    if resampled is None:
-        return averages
-    f1, f1_dropped = interval_of_mean(resampled.f1, values.f1, level)
-    ap, ap_dropped = interval_of_mean(resampled.average_precision, values.average_precision, level)
-    auc, auc_dropped = interval_of_mean(resampled.roc_auc, values.roc_auc, level)
-    return replace(
-        averages,
-        f1_dropped=f1_dropped,
-        average_precision_dropped=ap_dropped,
-        roc_auc_dropped=auc_dropped,
-        f1_interval=f1,
-        average_precision_interval=ap,
-        roc_auc_interval=auc,
-    )
-
-
-def _micro(cells: _Cells, resampled: Resampled | None, level: float) -> Averages:
-    s, d, t, m = cells.s, cells.d, cells.t, cells.m
-    p, r, f = prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())
-    flat = s[m][:, None], t[m][:, None], np.ones((int(m.sum()), 1), np.bool_)
-    return Averages(
-        precision=float(p),
-        recall=float(r),
-        f1=float(f),
-        average_precision=float(average_precision(*flat)[0]),
-        roc_auc=float(roc_auc(*flat)[0]),
-        f1_interval=None if resampled is None else interval_of(resampled.micro_f1, level),
-    )
+    At its best threshold it predicts each class always, so its F1 is ``2p / (1 + p)`` and its average
+    precision ``p`` at prevalence ``p``.
+    """
+    scores = np.broadcast_to(np.asarray(prevalence, np.float64), cells.scores.shape)
+    return replace(cells, scores=scores, decisions=np.ones(scores.shape, np.bool_))
 
 
 def score_split(
@@ -189,14 +95,11 @@ def score_split(
     groups: Sequence[str],
     parents: Sequence[int | None] | None = None,
     consistent: Thresholds | None = None,
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> SplitScores:
     """Compute every score of one split, and those of the chance-level baseline beside them.
-
-    The baseline gives every mix each class's validation frequency; at its best threshold it predicts the
-    class always, so its F1 is ``2p / (1 + p)`` and its average precision ``p`` at prevalence ``p``.
 
     Args:
         split: Name of the split, for the report.
@@ -209,144 +112,134 @@ def score_split(
         groups: N song ids; bootstrap intervals sample songs.
         parents: Parent output of each class, for the hierarchical scores; None leaves them out.
         consistent: Fitted on validation (``consistent_thresholds``); None takes ``thresholds``.
+        metrics: What to compute.
         n_resamples: Bootstrap resamples; 0 leaves intervals out.
         seed: Seed of the bootstrap.
-        level: Coverage of the intervals.
 
     Raises:
         ConfigError: shapes differ, nothing is there to score, or scores are not finite.
     """
-    s, t, m = check_arrays(scores, targets, mask)
-    if s.shape[1] != len(names) or len(groups) != len(s) or len(s) == 0:
+    n_mixes, n_names = len(np.asarray(scores)), len(names)
+    if not n_mixes or np.shape(scores)[1:] != (n_names,) or len(groups) != n_mixes:
         raise ConfigError(
-            f"Expected at least one mix, {s.shape[1]} names and {len(s)} groups; got {len(s)} mixes, "
-            f"{len(names)} names and {len(groups)} groups."
+            f"Expected at least one mix, {n_names} columns of scores and a group per mix; got {n_mixes} "
+            f"mixes, scores {np.shape(scores)} and {len(groups)} groups."
         )
-    known = _measure(
-        _Cells(s, decide(s, thresholds.values), t, m), prevalence, groups, n_resamples, seed, level
-    )
+    cells = Cells.checked(scores, targets, mask, groups, thresholds.values)
+    known = _measure(cells, prevalence, metrics, song_weights(cells.n_songs, n_resamples, seed))
+    below = None if parents is None or not any(p is not None for p in parents) else level_columns(parents)
     return SplitScores(
         split=split,
-        n_items=len(s),
-        n_groups=len(set(groups)),
+        n_items=len(cells),
+        n_groups=cells.n_songs,
         n_resamples=0 if known.weights is None else len(known.weights),
-        loss=masked_bce(s, t, m),
-        classes=_classes(known, names, thresholds, groups),
-        macro=_macro(known.values, known.resampled, level),
-        micro=_micro(known.cells, known.resampled, level),
-        chance_loss=masked_bce(known.always.s, t, m),
-        chance_macro=_macro(known.baseline, None, level),
-        chance_micro=_micro(known.always, None, level),
-        hierarchical=None if parents is None else hierarchical(known.cells.d, t, m, parents),
-        consistency=None if parents is None else consistency(s, known.cells.d, m, parents),
+        metrics=tuple(metric.info for metric in metrics),
+        classes=_classes(known, names, thresholds, np.asarray(prevalence, np.float64)),
+        scores={name: one.score(known.chance[name]) for name, one in known.measured.items()},
         oracle_f1=mean_defined(known.oracle_f1),
-        calibration=_calibration(known.values, known.baseline),
-        levels=_levels(known, parents),
-        consistent=_consistent(known, parents, consistent or thresholds),
+        levels=() if below is None else tuple(_level(known, name, own) for name, own in below.items()),
+        hierarchical=None if parents is None else _hierarchical(cells, parents),
+        consistency=None
+        if parents is None
+        else consistency(cells.scores, cells.decisions, cells.known, parents),
+        consistent=None
+        if parents is None or below is None
+        else _consistent(known, parents, consistent or thresholds, metrics),
+    )
+
+
+def _measure(
+    cells: Cells, prevalence: ArrayLike, metrics: Sequence[Metric], weights: Floats | None
+) -> _Split:
+    baseline = chance_cells(cells, prevalence)
+    oracle = fit_thresholds(cells.scores, cells.present, cells.known)
+    at_oracle = replace(cells, decisions=decide(cells.scores, oracle.values))
+    return _Split(
+        cells=cells,
+        measured={metric.name: measure(metric, cells, weights) for metric in metrics},
+        chance={metric.name: measure(metric, baseline) for metric in metrics},
+        weights=weights,
+        oracle=oracle,
+        oracle_f1=measure(METRICS["f1"], at_oracle).values,
     )
 
 
 def _classes(
-    known: _Measured, names: Sequence[str], thresholds: Thresholds, groups: Sequence[str]
+    known: _Split, names: Sequence[str], thresholds: Thresholds, prevalence: Floats
 ) -> tuple[ClassScores, ...]:
-    d, t, m = known.cells.d, known.cells.t, known.cells.m
-    counts = np.stack([m.sum(0), (t & m).sum(0), (d & m).sum(0), songs_with(t & m, groups)], axis=1)
-    return tuple(
-        _class_scores(known, c, name, thresholds, [int(n) for n in counts[c]]) for c, name in enumerate(names)
+    cells = known.cells
+    columns: tuple[Integers, ...] = (
+        cells.known.sum(0),
+        cells.present.sum(0),
+        cells.songs_with(cells.present),
+        (cells.decisions & cells.known).sum(0),
     )
+    found = []
+    for c, name in enumerate(names):
+        n_known, support, songs, predicted = (int(column[c]) for column in columns)
+        found.append(
+            ClassScores(
+                name=name,
+                known=n_known,
+                support=support,
+                songs=songs,
+                predicted=predicted,
+                threshold=float(thresholds.values[c]),
+                threshold_fitted=bool(thresholds.fitted[c]),
+                validation_prevalence=float(prevalence[c]),
+                oracle_threshold=float(known.oracle.values[c]) if support else math.nan,
+                oracle_f1=float(known.oracle_f1[c]),
+                scores=_of_class(known, c, interval=songs >= MIN_SONGS),
+            )
+        )
+    return tuple(found)
 
 
-def _class_scores(
-    known: _Measured, c: int, name: str, thresholds: Thresholds, counts: Sequence[int]
-) -> ClassScores:
-    values, baseline, level = known.values, known.baseline, known.level
-    n_known, support, predicted, songs = counts
-    resampled = known.resampled if songs >= MIN_SONGS else None
-    return ClassScores(
-        name=name,
-        known=n_known,
-        support=support,
-        songs=songs,
-        predicted=predicted,
-        precision=float(values.precision[c]),
-        recall=float(values.recall[c]),
-        f1=float(values.f1[c]),
-        average_precision=float(values.average_precision[c]),
-        roc_auc=float(values.roc_auc[c]),
-        threshold=float(thresholds.values[c]),
-        threshold_fitted=bool(thresholds.fitted[c]),
-        validation_prevalence=float(known.always.s[0, c]),
-        chance_f1=float(baseline.f1[c]),
-        chance_average_precision=float(baseline.average_precision[c]),
-        f1_interval=None if resampled is None else interval_of(resampled.f1[:, c], level),
-        average_precision_interval=None
-        if resampled is None
-        else interval_of(resampled.average_precision[:, c], level),
-        oracle_threshold=float(known.oracle.values[c]) if support else math.nan,
-        oracle_f1=float(known.oracle_f1[c]),
-        ece=float(values.ece[c]),
-        brier=float(values.brier[c]),
-        chance_ece=float(baseline.ece[c]),
-        chance_brier=float(baseline.brier[c]),
-    )
+def _of_class(known: _Split, column: int, *, interval: bool) -> dict[str, Score]:
+    return {
+        name: one.of_class(column, known.chance[name], interval=interval)
+        for name, one in known.measured.items()
+        if one.metric.over == "class"
+    }
 
 
-def _calibration(values: _PerClass, baseline: _PerClass) -> Calibration:
-    return calibration(values.ece, values.brier, baseline.ece, baseline.brier)
-
-
-def _levels(known: _Measured, parents: Sequence[int | None] | None) -> tuple[LevelScores, ...]:
-    """Return families and instruments apart; nothing where there is only one level."""
-    if parents is None or all(parent is None for parent in parents):
-        return ()
+def level_columns(parents: Sequence[int | None]) -> dict[str, NDArray[np.int64]]:
+    """Return which classes are families, and which instruments below them."""
     below = output_levels(ancestry_from_parents(parents)) > 0
-    return tuple(
-        _level(known, name, np.flatnonzero(columns))
-        for name, columns in (("families", ~below), ("instruments", below))
-    )
+    return {"families": np.flatnonzero(~below), "instruments": np.flatnonzero(below)}
 
 
-def _level(known: _Measured, name: str, columns: NDArray[np.int64]) -> LevelScores:
-    values, baseline = known.values.only(columns), known.baseline.only(columns)
-    resampled = None if known.resampled is None else known.resampled.only(columns)
-    return LevelScores(
+def _level(known: _Split, name: str, columns: NDArray[np.int64]) -> MeanScores:
+    return MeanScores(
         name=name,
         n_classes=len(columns),
-        macro=_macro(values, resampled, known.level),
-        chance_macro=_macro(baseline, None, known.level),
         oracle_f1=mean_defined(known.oracle_f1[columns]),
-        calibration=_calibration(values, baseline),
+        scores={
+            metric: one.only(columns).score(known.chance[metric].only(columns))
+            for metric, one in known.measured.items()
+            if one.metric.over == "class"
+        },
     )
+
+
+def _hierarchical(cells: Cells, parents: Sequence[int | None]) -> Hierarchical:
+    return hierarchical(cells.decisions, cells.present, cells.known, parents)
 
 
 def _consistent(
-    known: _Measured, parents: Sequence[int | None] | None, thresholds: Thresholds
-) -> ConsistentScores | None:
-    """Score the same model made hierarchy-consistent; None where there is only one level."""
-    if parents is None or all(parent is None for parent in parents):
-        return None
-    t, m = known.cells.t, known.cells.m
-    s = consistent_max(known.cells.s, ancestry_from_parents(parents))
+    known: _Split, parents: Sequence[int | None], thresholds: Thresholds, metrics: Sequence[Metric]
+) -> ConsistentScores:
+    """Score the same model made hierarchy-consistent."""
+    s = consistent_max(known.cells.scores, ancestry_from_parents(parents))
     d = close_upwards(decide(s, thresholds.values), parents)
-    resampled = None
-    if known.weights is not None:
-        changed = np.any(s != known.cells.s, axis=0)
-        resampled = resample(s, d, t, m, known.weights, like=known.resampled, changed=changed)
-    cells = _Cells(s, d, t, m)
-    return ConsistentScores(
-        macro=_macro(_per_class(cells), resampled, known.level),
-        micro=_micro(cells, resampled, known.level),
-        hierarchical=hierarchical(d, t, m, parents),
-        consistency=consistency(s, d, m, parents),
-    )
-
-
-def consistent_thresholds(
-    scores: ArrayLike, targets: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
-) -> Thresholds:
-    """Fit thresholds as ``fit_thresholds`` does, on the scores after ``consistent_max``."""
-    s, t, m = check_arrays(scores, targets, mask)
-    return fit_thresholds(consistent_max(s, ancestry_from_parents(parents)), t, m)
+    cells = replace(known.cells, scores=s, decisions=d)
+    changed: Bools = np.any(s != known.cells.scores, axis=0)
+    found = {}
+    for metric in metrics:
+        alike = metric.over == "class" and not metric.needs_threshold
+        like = known.measured[metric.name].resampled if alike else None
+        found[metric.name] = measure(metric, cells, known.weights, like=like, changed=changed).score()
+    return ConsistentScores(found, _hierarchical(cells, parents), consistency(s, d, cells.known, parents))
 
 
 def score_splits(
@@ -354,15 +247,17 @@ def score_splits(
     parents: Sequence[int | None],
     *,
     splits: Sequence[str] = ("validation", "test"),
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> ScoredSplits:
-    """Fit thresholds and prior on the validation rows, and score every split with them.
+    """Fit thresholds and prevalence on the validation rows, and score every split with them.
 
     Args:
         predictions: Of validation and of every split to score.
         parents: Parent output of each class.
         splits: What to score.
+        metrics: What to compute.
         n_resamples: Bootstrap resamples; 0 leaves intervals out.
         seed: Seed of the bootstrap.
 
@@ -387,6 +282,7 @@ def score_splits(
             groups=[str(group) for group in part.group],
             parents=parents,
             consistent=consistent,
+            metrics=metrics,
             n_resamples=n_resamples,
             seed=seed,
         )

@@ -1,29 +1,38 @@
 """One split's predictions, prepared so that every number follows a moved threshold at once.
 
-F1 is a ratio of counts, and counts add up over songs. So true positives, predictions and positives are
-counted per song, and a bootstrap over songs is a product of two small matrices, ``(resamples, songs)`` and
-``(songs, classes)``, instead of a pass over all mixes per resample. With the seed of a run's evaluation
-the intervals are those of its report.
+Counts add up over songs, so that F1 of a resample of songs is a row of a product of two small matrices. With
+the seed of a run's evaluation the intervals are those of its report.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mixlab.errors import ConfigError
-from mixlab.evaluation import MIN_SONGS, Difference, Interval, Thresholds, bootstrap_weights, fit_thresholds
-from mixlab.evaluation.arrays import Bools, Floats, count_undefined, mean_defined
-from mixlab.evaluation.bootstrap import interval_of, interval_of_mean
-from mixlab.evaluation.metrics import prf
+from mixlab.evaluation.arrays import Bools, Floats, Integers
+from mixlab.evaluation.bootstrap import MIN_SONGS, song_weights
+from mixlab.evaluation.cells import Cells
+from mixlab.evaluation.measured import Measured, Score, measure
+from mixlab.evaluation.metrics import METRICS, MetricInfo
+from mixlab.evaluation.paired import Difference, differences
 from mixlab.evaluation.predictions import Predictions
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, output_levels
+from mixlab.evaluation.results import SplitScores
+from mixlab.evaluation.scoring import chance_cells
+from mixlab.evaluation.thresholds import Thresholds, fit_thresholds
 
-__all__ = ["Decided", "SplitTable", "Summary", "decide_at", "paired_f1", "split_table"]
-
-LEVEL = 0.95
+__all__ = [
+    "Decided",
+    "Fixed",
+    "SplitTable",
+    "chance_f1",
+    "decide_at",
+    "fixed_scores",
+    "paired_f1",
+    "split_table",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,97 +43,92 @@ class SplitTable:
         split: Name of the split.
         labels: The C class names.
         parents: Parent output of each class.
-        scores: ``(N, C)`` float32.
-        present: ``(N, C)`` True where the class is known to be present.
-        known: ``(N, C)`` True where the target is known.
-        rows: ``(N,)`` where each stands among the predictions' rows of this split.
-        songs: ``(S,)`` names of the songs.
-        starts: ``(S,)`` first row of each song.
-        support: ``(S, C)`` known positives per song.
+        cells: Scores, targets and songs; nothing is decided yet.
+        rows: ``(N,)`` where each mix stands among the predictions' rows of this split.
+        songs: Names of the songs.
         fitted: Thresholds fitted on validation.
-        resample_weights: ``(B, S)`` how often each resample samples each song; None with fewer than two
-            songs.
+        weights: ``(B, S)`` how often each resample samples each song; None with fewer than two songs.
     """
 
     split: str
     labels: tuple[str, ...]
     parents: tuple[int | None, ...]
-    scores: NDArray[np.float32]
-    present: Bools
-    known: Bools
-    rows: NDArray[np.int64]
-    songs: NDArray[np.str_]
-    starts: NDArray[np.int64]
-    support: NDArray[np.int64]
+    cells: Cells
+    rows: Integers
+    songs: tuple[str, ...]
     fitted: Thresholds
-    resample_weights: Floats | None
+    weights: Floats | None
 
     def __len__(self) -> int:
-        return len(self.scores)
+        return len(self.cells)
 
-    def per_song(self, cells: Bools) -> NDArray[np.int64]:
-        """Return ``(S, C)`` how many cells ``(N, C)`` of each song are True."""
-        return np.asarray(np.add.reduceat(cells, self.starts, axis=0, dtype=np.int64))
+    @property
+    def scores(self) -> Floats:
+        """``(N, C)`` scores."""
+        return self.cells.scores
 
+    @property
+    def present(self) -> Bools:
+        """``(N, C)`` True where the class is known to be present."""
+        return self.cells.present
 
-@dataclass(frozen=True)
-class Summary:
-    """Macro or micro precision, recall and F1.
-
-    Attributes:
-        precision: NaN where undefined, as the others.
-        recall: TP / (TP + FN).
-        f1: F1.
-        interval: Of F1, over songs; None without resamples.
-        undefined: Classes that a macro mean leaves out.
-        dropped: Resamples that the interval leaves out, as a class of the mean has no positive in them.
-    """
-
-    precision: float
-    recall: float
-    f1: float
-    interval: Interval | None
-    undefined: int = 0
-    dropped: int = 0
+    @property
+    def known(self) -> Bools:
+        """``(N, C)`` True where the target is known."""
+        return self.cells.known
 
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """What follows from thresholds; arrays are ``(C,)``, NaN where undefined.
+    """What follows from thresholds.
 
     Attributes:
-        thresholds: The thresholds.
-        known: Mixes whose target is known.
-        support: Known positives.
-        songs: Songs with known positives.
-        predicted: Predicted among the known.
-        tp: Of these, present.
-        precision: As ``mixlab.evaluation.precision_recall_f1``.
-        recall: As there.
-        f1: As there.
-        low: Lower end of the 95 % interval of F1 over songs; NaN with fewer than ``MIN_SONGS`` songs.
-        high: Its upper end.
-        macro: Means over the classes.
-        micro: All known cells pooled.
-        f1_resampled: ``(B, C)`` F1 of every resample; ``(0, C)`` without.
-        micro_resampled: ``(B,)`` micro F1 of every resample.
+        thresholds: ``(C,)`` the thresholds.
+        known: ``(C,)`` mixes whose target is known.
+        support: ``(C,)`` known positives.
+        songs: ``(C,)`` songs with known positives.
+        predicted: ``(C,)`` predicted among the known.
+        tp: ``(C,)`` of these, present.
+        measured: Metrics that need a threshold, by name.
     """
 
     thresholds: Floats
-    known: NDArray[np.int64]
-    support: NDArray[np.int64]
-    songs: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    tp: NDArray[np.int64]
-    precision: Floats
-    recall: Floats
-    f1: Floats
-    low: Floats
-    high: Floats
-    macro: Summary
-    micro: Summary
-    f1_resampled: Floats
-    micro_resampled: Floats
+    known: Integers
+    support: Integers
+    songs: Integers
+    predicted: Integers
+    tp: Integers
+    measured: Mapping[str, Measured]
+
+    def of_class(self, metric: str, column: int) -> Score:
+        """Return the score of one class; without an interval where fewer than ``MIN_SONGS`` songs hold it."""
+        return self.measured[metric].of_class(column, interval=bool(self.songs[column] >= MIN_SONGS))
+
+    def values(self, metric: str) -> Floats:
+        """Return a metric of every class ``(C,)``; NaN where undefined."""
+        return self.measured[metric].values
+
+    def over_all(self, metric: str) -> Score:
+        """Return the mean over the classes, or the score over all known cells."""
+        return self.measured[metric].score()
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Scores that no moved threshold changes: of metrics that need none, or at the thresholds of the report.
+
+    Attributes:
+        metrics: What they are, in the order of tables.
+        classes: Per class, by the name of the metric.
+        scores: Over all classes, by name.
+        reported: Whether they are those of the run's report. If not, they are computed here, without
+            intervals.
+    """
+
+    metrics: tuple[MetricInfo, ...]
+    classes: Mapping[str, tuple[Score, ...]]
+    scores: Mapping[str, Score]
+    reported: bool
 
 
 def split_table(
@@ -147,34 +151,22 @@ def split_table(
     Raises:
         ConfigError: there are no predictions of the split, or scores are not finite.
     """
-    inside = np.flatnonzero(predictions.split == split)
-    if not len(inside):
+    part, fitted_on = predictions.only(split), predictions.only("validation")
+    if not len(part):
         raise ConfigError(f"The run holds no predictions of split {split!r}.")
-    songs, member = np.unique(predictions.group[inside].astype(str), return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    rows = inside[order]
-    scores = np.asarray(predictions.scores[rows], np.float32)
-    if not np.isfinite(scores).all():
-        raise ConfigError("Scores hold NaN or infinity: the model diverged, so there is nothing to score.")
-    known = np.asarray(predictions.mask[rows], np.bool_)
-    present = np.asarray(predictions.targets[rows] > 0.5, np.bool_) & known
-    starts = np.searchsorted(member[order], np.arange(len(songs)))
-    fitted_on = predictions.split == "validation"
+    groups = part.group.astype(str)
+    rows = np.argsort(groups, kind="stable")
+    groups = groups[rows]
+    cells = Cells.checked(part.scores[rows], part.targets[rows], part.mask[rows], groups.tolist())
     return SplitTable(
         split=split,
-        labels=predictions.labels,
-        parents=tuple(parents) if parents is not None else (None,) * len(predictions.labels),
-        scores=scores,
-        present=present,
-        known=known,
-        rows=order,
-        songs=songs,
-        starts=np.asarray(starts, np.int64),
-        support=np.asarray(np.add.reduceat(present, starts, axis=0, dtype=np.int64)),
-        fitted=fit_thresholds(
-            predictions.scores[fitted_on], predictions.targets[fitted_on], predictions.mask[fitted_on]
-        ),
-        resample_weights=bootstrap_weights(songs.tolist(), n_resamples, seed),
+        labels=part.labels,
+        parents=tuple(parents) if parents is not None else (None,) * len(part.labels),
+        cells=cells,
+        rows=rows,
+        songs=tuple(np.unique(groups).tolist()),
+        fitted=fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask),
+        weights=song_weights(cells.n_songs, n_resamples, seed),
     )
 
 
@@ -187,54 +179,60 @@ def decide_at(table: SplitTable, thresholds: ArrayLike | None = None) -> Decided
     """
     chosen = table.fitted.values if thresholds is None else np.asarray(thresholds, np.float64)
     at = np.array(np.broadcast_to(chosen, (len(table.labels),)))
-    decided = (table.scores >= at) & table.known
-    predicted, tp = table.per_song(decided), table.per_song(decided & table.present)
-    sums = tp.sum(0), predicted.sum(0), table.support.sum(0)
-    precision, recall, f1 = prf(*sums)
-    songs = np.asarray((table.support > 0).sum(0), np.int64)
-    resampled, micro_resampled = _resample(table, tp, predicted)
-    ends = [
-        interval_of(resampled[:, c], LEVEL) if n >= MIN_SONGS else None for c, n in enumerate(songs.tolist())
-    ]
+    cells = replace(table.cells, decisions=table.scores >= at)
+    decided = cells.decisions & cells.known
     return Decided(
         thresholds=at,
-        known=np.asarray(table.known.sum(0), np.int64),
-        support=sums[2],
-        songs=songs,
-        predicted=sums[1],
-        tp=sums[0],
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        low=np.array([math.nan if end is None else end.low for end in ends]),
-        high=np.array([math.nan if end is None else end.high for end in ends]),
-        macro=_macro(precision, recall, f1, resampled),
-        micro=_micro(sums, micro_resampled),
-        f1_resampled=resampled,
-        micro_resampled=micro_resampled,
+        known=np.asarray(cells.known.sum(0), np.int64),
+        support=np.asarray(cells.present.sum(0), np.int64),
+        songs=cells.songs_with(cells.present),
+        predicted=np.asarray(decided.sum(0), np.int64),
+        tp=np.asarray((decided & cells.present).sum(0), np.int64),
+        measured={
+            name: measure(metric, cells, table.weights)
+            for name, metric in METRICS.items()
+            if metric.needs_threshold
+        },
     )
 
 
-def _resample(
-    table: SplitTable, tp: NDArray[np.int64], predicted: NDArray[np.int64]
-) -> tuple[Floats, Floats]:
-    """Return F1 per class and micro F1 of every resample."""
-    if table.resample_weights is None:
-        return np.empty((0, len(table.labels))), np.empty(0)
-    counts = [table.resample_weights @ cells.astype(np.float64) for cells in (tp, predicted, table.support)]
-    return prf(*counts)[2], prf(*(cells.sum(axis=1) for cells in counts))[2]
+def fixed_scores(table: SplitTable, report: SplitScores | None) -> Fixed:
+    """Return the scores of a split that no threshold moves, from its report where it is of these predictions.
+
+    Resampling them takes a pass over all mixes per class and resample, so it is done once, when a run is
+    evaluated, and read from there.
+
+    Args:
+        table: The split.
+        report: Its part of the run's report; None where there is none.
+    """
+    if report is not None and _is_of(report, table):
+        shown = tuple(m for m in report.metrics if not (m.needs_threshold and m.name in METRICS))
+        per_class = [m.name for m in shown if m.over == "class"]
+        classes = {name: tuple(k.scores[name] for k in report.classes) for name in per_class}
+        return Fixed(shown, classes, {m.name: report.scores[m.name] for m in shown}, reported=True)
+    measured = [measure(metric, table.cells) for metric in METRICS.values() if not metric.needs_threshold]
+    own = [one for one in measured if one.metric.over == "class"]
+    return Fixed(
+        metrics=tuple(one.metric for one in measured),
+        classes={one.metric.name: tuple(map(one.of_class, range(len(table.labels)))) for one in own},
+        scores={one.metric.name: one.score() for one in measured},
+        reported=False,
+    )
 
 
-def _macro(precision: Floats, recall: Floats, f1: Floats, resampled: Floats) -> Summary:
-    interval, dropped = interval_of_mean(resampled, f1, LEVEL) if len(resampled) else (None, 0)
-    p, r, f = (mean_defined(values) for values in (precision, recall, f1))
-    return Summary(p, r, f, interval, count_undefined(f1), dropped)
+def _is_of(report: SplitScores, table: SplitTable) -> bool:
+    """Whether a report's split is of these predictions: the same classes, mixes and positives."""
+    return (
+        report.n_items == len(table)
+        and [k.name for k in report.classes] == list(table.labels)
+        and [k.support for k in report.classes] == table.present.sum(0).tolist()
+    )
 
 
-def _micro(sums: tuple[NDArray[np.int64], ...], resampled: Floats) -> Summary:
-    tp, predicted, support = (counts.sum() for counts in sums)
-    p, r, f = (float(value) for value in prf(tp, predicted, support))
-    return Summary(p, r, f, interval_of(resampled, LEVEL) if len(resampled) else None)
+def chance_f1(table: SplitTable) -> Floats:
+    """Return ``(C,)`` F1 of predicting each class always, which any model should beat; NaN if undefined."""
+    return measure(METRICS["f1"], chance_cells(table.cells, math.nan)).values
 
 
 def paired_f1(table: SplitTable, a: Decided, b: Decided) -> tuple[Difference, ...]:
@@ -250,40 +248,7 @@ def paired_f1(table: SplitTable, a: Decided, b: Decided) -> tuple[Difference, ..
     Returns:
         Per class, then macro, families and instruments (where there are two levels), micro.
     """
-    every = int((table.support.sum(axis=1) > 0).sum())
-    groups = [(name, int(a.songs[c]), np.array([c])) for c, name in enumerate(table.labels)]
-    groups += [(name, every, columns) for name, columns in _levels(table)]
-    rows = []
-    for name, songs, columns in groups:
-        columns = columns[np.isfinite(a.f1[columns]) & np.isfinite(b.f1[columns])]
-        if not len(columns):
-            rows.append(Difference(name, songs, math.nan, math.nan, math.nan))
-            continue
-        means = [float(one.f1[columns].mean()) for one in (a, b)]
-        samples = b.f1_resampled[:, columns].mean(axis=1) - a.f1_resampled[:, columns].mean(axis=1)
-        rows.append(_difference(name, songs, means, samples))
-    pooled = [a.micro.f1, b.micro.f1]
-    return (*rows, _difference("micro", every, pooled, b.micro_resampled - a.micro_resampled))
-
-
-def _levels(table: SplitTable) -> list[tuple[str, NDArray[np.int64]]]:
-    """Return the columns that each mean is over."""
-    groups = [("macro", np.arange(len(table.labels)))]
-    if any(parent is not None for parent in table.parents):
-        below = output_levels(ancestry_from_parents(table.parents)) > 0
-        groups += [("families", np.flatnonzero(~below)), ("instruments", np.flatnonzero(below))]
-    return groups
-
-
-def _difference(name: str, songs: int, means: Sequence[float], samples: Floats) -> Difference:
-    defined = samples[np.isfinite(samples)]
-    return Difference(
-        name,
-        songs,
-        means[0],
-        means[1],
-        means[1] - means[0],
-        interval_of(samples, LEVEL) if songs >= MIN_SONGS else None,
-        float((defined > 0).mean()) if defined.size else math.nan,
-        count_undefined(samples),
-    )
+    rows: list[Difference] = []
+    for name in ("f1", "micro_f1"):
+        rows += differences(table.labels, table.parents, table.cells, a.measured[name], b.measured[name])
+    return tuple(replace(row, name="micro") if row.name == "all" else row for row in rows)

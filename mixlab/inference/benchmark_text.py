@@ -1,49 +1,33 @@
 """An external report as text, for the terminal and as Markdown."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mixlab.evaluation import SplitScores
-from mixlab.evaluation.report import Table
+from mixlab.evaluation import Score, SplitScores
+from mixlab.evaluation.report import Table, metric_columns, metric_figures
 from mixlab.inference.benchmark import TABLES, ExternalReport
 
 __all__ = ["format_markdown", "format_text"]
 
-_HEADER = (
-    "class",
-    "scored by",
-    "positive",
-    "groups",
-    "AP",
-    "95 %",
-    "chance AP",
-    "ROC-AUC",
-    "P",
-    "R",
-    "F1",
-    "chance F1",
-)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "-"
-
 
 def _table(name: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
-    rows = []
-    for k in scores.classes:
-        interval = k.average_precision_interval
-        spread = "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
-        rank = (_number(k.average_precision), spread, _number(k.chance_average_precision), _number(k.roc_auc))
-        decided = map(_number, (k.precision, k.recall, k.f1, k.chance_f1))
-        rows.append((k.name, scored_by[k.name], f"{k.support}/{k.known}", str(k.songs), *rank, *decided))
-    macro, chance = scores.macro, scores.chance_macro
-    interval = macro.average_precision_interval
-    spread = "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
-    means = (_number(macro.average_precision), spread, _number(chance.average_precision))
-    decided = map(_number, (macro.roc_auc, macro.precision, macro.recall, macro.f1, chance.f1))
-    rows.append(("macro", "", "", "", *means, *decided))
-    return Table(TABLES[name], _HEADER, tuple(rows), 1)
+    # No calibration: it would be judged at the prevalence of another corpus.
+    metrics = [m for m in scores.metrics if m.over == "class" and (m.needs_threshold or not m.detail)]
+
+    def figures(of: Mapping[str, Score]) -> list[str]:
+        return [cell for m in metrics for cell in metric_figures(m, of[m.name])]
+
+    header = (
+        "class",
+        "scored by",
+        "positive",
+        "groups",
+        *(title for m in metrics for title in metric_columns(m)),
+    )
+    rows = [
+        (k.name, scored_by[k.name], f"{k.support}/{k.known}", str(k.songs), *figures(k.scores))
+        for k in scores.classes
+    ]
+    return Table(TABLES[name], header, (*rows, ("macro", "", "", "", *figures(scores.scores))), 1)
 
 
 def _tables(report: ExternalReport, outputs: Sequence[str]) -> list[Table]:
@@ -78,9 +62,9 @@ def _lines(report: ExternalReport) -> list[str]:
         "chance AP is that of the same score for every clip, chance F1 that of predicting the class always"
     )
     undefined = {
-        name: scores.macro.average_precision_undefined
+        name: scores.scores["average_precision"].undefined
         for name, scores in report.tables.items()
-        if scores.macro.average_precision_undefined
+        if scores.scores["average_precision"].undefined
     }
     if undefined:
         counts = ", ".join(f"{count} in '{name}'" for name, count in undefined.items())

@@ -178,7 +178,7 @@ def points_of(
     Args:
         results: The study.
         axis: One of ``axes_of``.
-        metric: Of ``mixlab.studies.statistics.METRICS``, or with ``column`` of ``CLASS_METRICS``.
+        metric: Of ``results.metrics``; with ``column`` one that is computed per class.
         column: A class; None for the metric over all.
         split: ``test`` or ``validation``.
     """

@@ -11,12 +11,11 @@ from mixlab.evaluation.charts import UNIT, Chart, bars, dots, figure, lines, pan
 from mixlab.studies.curves import Axis, point_table, points_of, seed_table
 from mixlab.studies.paper_results import PaperRow
 from mixlab.studies.results import ConditionResult, StudyResults
-from mixlab.studies.tables import NAMES, chance_note, chance_scores
+from mixlab.studies.tables import chance_note, chance_scores
 
 __all__ = ["class_bars", "class_curves", "class_dots", "curves", "score_dots"]
 
 _PANELS = ("roc_auc", "average_precision", "loss")
-_SHORT = {"f1": "F1", "average_precision": "AP", "roc_auc": "ROC-AUC"}
 
 
 def curves(
@@ -29,7 +28,9 @@ def curves(
 ) -> alt.VConcatChart:
     """Draw metrics against a setting; ``mark`` is a value of it to point out."""
     panels = [
-        panel(_curve(results, axis, metric, at=mark), NAMES[metric], width=300, height=250)
+        panel(
+            _curve(results, axis, metric, at=mark), results.metric(metric).mean_title, width=300, height=250
+        )
         for metric in metrics
     ]
     return figure(panels, results.title, columns=len(panels), note=note)
@@ -42,7 +43,9 @@ def class_curves(results: StudyResults, axis: Axis, metric: str, *, note: str = 
         songs = max((int(r.songs[column]) for c in results.done for r in c.test.runs.values()), default=0)
         chart = _curve(results, axis, metric, column, small=True)
         panels.append(panel(chart, f"{name} ({songs} songs)", width=170, height=120))
-    return figure(panels, f"{_SHORT[metric]} per class against {axis.name}", columns=5, note=note)
+    return figure(
+        panels, f"{results.metric(metric).title} per class against {axis.name}", columns=5, note=note
+    )
 
 
 def _curve(
@@ -94,7 +97,7 @@ def score_dots(
                 marks.append({"row": c.condition.label, "kind": "the paper", "value": getattr(row, metric)})
         table = pd.DataFrame([_row(c, metric) for c in conditions])
         chart = dots(table, labels, "", marks=pd.DataFrame(marks), labels=not panels)
-        panels.append(panel(chart, NAMES[metric], width=200))
+        panels.append(panel(chart, results.metric(metric).mean_title, width=200))
     return figure(panels, results.title, columns=len(panels), note=note)
 
 
@@ -137,9 +140,10 @@ def class_bars(
         pd.DataFrame(rows),
         names,
         [c.condition.label for c in conditions],
-        _SHORT[metric],
+        results.metric(metric).title,
         marks=pd.DataFrame(marks),
     )
     width = 60 + len(names) * (45 + 12 * len(conditions))
-    below = f"below each class: its positive test mixes; black line: chance level{chance_note(results, conditions)}"
+    below = "below each class: its positive test mixes; black line: chance level"
+    below += chance_note(results, conditions)
     return figure([panel(chart, width=width)], results.title, below, note=note)

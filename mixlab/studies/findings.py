@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mixlab.evaluation.metrics import METRICS
 from mixlab.studies.paper_results import TABLE_1, WEAK
 from mixlab.studies.results import ConditionResult, StudyResults, class_values, condition_difference
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, Estimate
-from mixlab.studies.tables import NAMES, score_text
+from mixlab.studies.tables import score_text
 
 __all__ = [
     "above_chance_lines",
@@ -71,11 +72,17 @@ def difference_line(name: str, e: Estimate) -> str:
 def best_condition(
     conditions: Sequence[ConditionResult], metric: str, *, on: str = "validation"
 ) -> ConditionResult | None:
-    """Return the condition with the best mean over seeds; for the loss the lowest. None without any."""
-    sign = -1 if metric == "loss" else 1
+    """Return the condition with the best mean over seeds; None without any."""
+    sign = _sign(conditions, metric)
     scored = [(sign * getattr(c, on).of(metric).value, -k, c) for k, c in enumerate(conditions)]
     scored = [row for row in scored if math.isfinite(row[0])]
     return max(scored, key=lambda row: row[:2])[2] if scored else None
+
+
+def _sign(conditions: Sequence[ConditionResult], metric: str) -> int:
+    """Return 1 where more of a metric is better, else -1."""
+    runs = [run for c in conditions for run in (*c.test.runs.values(), *c.validation.runs.values())]
+    return 1 if not runs or runs[0].measured[metric].metric.higher_is_better else -1
 
 
 def share_best(conditions: Sequence[ConditionResult], metric: str = "average_precision") -> list[float]:
@@ -84,17 +91,14 @@ def share_best(conditions: Sequence[ConditionResult], metric: str = "average_pre
     NaN for all where conditions were scored on different mixes, or without resamples.
     """
     undefined = [math.nan] * len(conditions)
-    if len({c.mixes for c in conditions}) != 1 or not all(
-        metric in r.resampled for c in conditions for r in c.test.runs.values()
-    ):
+    resampled = [[r.measured[metric].resampled_mean() for r in c.test.runs.values()] for c in conditions]
+    if len({c.mixes for c in conditions}) != 1 or any(one is None for own in resampled for one in own):
         return undefined
-    means = np.stack(
-        [np.mean([r.resampled[metric] for r in c.test.runs.values()], axis=0) for c in conditions], axis=1
-    )
+    means = np.stack([np.mean(np.asarray(own), axis=0) for own in resampled], axis=1)
     defined = means[np.isfinite(means).all(axis=1)]
     if not len(defined):
         return undefined
-    best = np.argmin(defined, axis=1) if metric == "loss" else np.argmax(defined, axis=1)
+    best = np.argmax(_sign(conditions, metric) * defined, axis=1)
     return [float((best == k).mean()) for k in range(len(conditions))]
 
 
@@ -234,15 +238,16 @@ def _paper_order(results: StudyResults) -> list[str]:
         return []
     lines = []
     for metric in ("roc_auc", "average_precision", "loss"):
-        sign = -1 if metric == "loss" else 1
+        known = results.metric(metric)
+        sign = 1 if known.higher_is_better else -1
         means = [sign * c.test.of(metric).value for c in found]
-        lines.append(f"{NAMES[metric]} {'yes' if means == sorted(means) else 'no'}")
+        lines.append(f"{known.mean_title} {'yes' if means == sorted(means) else 'no'}")
     return [f"in the paper's order, scratch, frozen, fine-tuned, from worst to best: {', '.join(lines)}"]
 
 
 def above_chance_lines(results: StudyResults, condition: ConditionResult) -> list[str]:
     """Say which classes have an F1 above that of always saying yes: on average, in each run, over songs."""
-    gains = {name: condition.test.of(F1_ABOVE_CHANCE, c) for c, name in enumerate(results.labels)}
+    gains = {name: condition.test.of(F1_ABOVE_CHANCE.name, c) for c, name in enumerate(results.labels)}
     defined = {name: e for name, e in gains.items() if math.isfinite(e.value)}
     judged = {name: e for name, e in defined.items() if e.songs is not None}
     runs = len(condition.test.runs)
@@ -319,9 +324,9 @@ def leakage_lines(
 ) -> list[str]:
     """Say how much higher random splits score."""
     lines = []
-    for metric, score in (("average_precision", "macro AP"), ("f1", "macro F1"), ("roc_auc", "ROC-AUC")):
+    for metric in ("average_precision", "f1", "roc_auc"):
         e = condition_difference(safe, leaky, metric)
-        lines.append(difference_line(f"{name}, {score}", e))
+        lines.append(difference_line(f"{name}, {METRICS[metric].mean_title}", e))
     lines.append(
         "the two are scored on different songs, so the difference holds the songs' difficulty as well; every "
         "seed divides the songs anew, which evens that out only in the mean"

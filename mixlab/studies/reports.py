@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mixlab.catalog.splits import find_leaks
+from mixlab.evaluation.metrics import METRICS
 from mixlab.evaluation.report import Table
 from mixlab.studies.curves import P_MUSICAL, Axis, numeric_axis
 from mixlab.studies.findings import (
@@ -24,7 +25,7 @@ from mixlab.studies.findings import (
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.paper_results import FIG_2, FIG_3, SECTION_2_2, TABLE_1
 from mixlab.studies.results import ConditionResult, StudyResults, load_results
-from mixlab.studies.statistics import METRICS, ConditionScores, RunScores, score_run
+from mixlab.studies.statistics import ConditionScores, RunScores, score_run
 from mixlab.studies.tables import (
     above_chance_table,
     class_table,
@@ -112,7 +113,7 @@ def _sweep(folder: StudyFolder, results: StudyResults) -> Report:
         lead=summary_table(results),
         findings=tuple(findings),
         tables=(
-            differences_table(results, first, METRICS),
+            differences_table(results, first),
             class_table(results, results.done, "average_precision"),
         ),
         references=(first,),
@@ -176,7 +177,7 @@ def _per_class(folder: StudyFolder, results: StudyResults) -> Report:
             above_chance_table(results, results.done),
             class_table(results, results.done, "average_precision"),
             summary_table(results),
-            *([differences_table(results, first, METRICS)] if len(results.done) > 1 else []),
+            *([differences_table(results, first)] if len(results.done) > 1 else []),
         ),
         references=(first,),
         figures=_drawn(figure=lambda f: f.class_bars(results, results.done, note=note)),
@@ -215,7 +216,7 @@ def _effects(folder: StudyFolder, results: StudyResults) -> Report:
     )
     if base is not None:
         findings = effect_lines(results, base)
-        tables.append(differences_table(results, base, METRICS))
+        tables.append(differences_table(results, base))
     return Report(
         lead=summary_table(results),
         findings=tuple(findings),
@@ -233,7 +234,7 @@ def _leakage(folder: StudyFolder, results: StudyResults) -> Report:
     findings, tables = ["one of the two ways of splitting is not done yet"], list[Table]()
     if safe is not None and leaky is not None:
         findings = leakage_lines(safe, leaky)
-        tables.append(differences_table(results, safe, METRICS))
+        tables.append(differences_table(results, safe))
         tables.append(_relatives_table(leaky, results.n_resamples))
     note = _note(results)
     return Report(
@@ -261,16 +262,17 @@ def _relatives_table(leaky: ConditionResult, n_resamples: int) -> Table:
             if rows.any():
                 parts[name][seed] = score_run(predictions, only=rows, n_resamples=n_resamples)
                 counts[name] += len({str(g) for g in predictions.only("test").group[rows]})
-    lines = []
+    lines, metrics = [], ("f1", "average_precision", "roc_auc")
     for name, label in (
         ("related", "test songs whose artist or group is elsewhere too"),
         ("unrelated", "test songs without a relative elsewhere"),
     ):
         scores = ConditionScores(parts[name], leaky.test.wanted)
-        conditions = (score_text(scores.of(metric)) for metric in ("f1", "average_precision", "roc_auc"))
+        conditions = (score_text(scores.of(metric)) for metric in metrics)
         lines.append((label, str(counts[name]), *conditions))
     title = "random splits, taken apart: what a relative in training is worth (other songs, so not paired)"
-    return Table(title, ("scored on", "songs", "macro F1", "PR-AUC (macro AP)", "ROC-AUC"), tuple(lines), 0)
+    header = ("scored on", "songs", *(METRICS[metric].mean_title for metric in metrics))
+    return Table(title, header, tuple(lines), 0)
 
 
 REPORTERS: dict[str, Callable[[StudyFolder, StudyResults], Report]] = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import CatalogMismatchError, MixlabError, RunError
+from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.rendering import render_mix
@@ -63,6 +64,7 @@ class StudyResults:
         seeds: Seeds of every condition.
         labels: Class names.
         parents: Parent output of each class.
+        metrics: What the scores are, in the order of tables.
         conditions: In the order of the plan.
         states: What became of every training.
         note: A remark that must stand beside the numbers, or ''.
@@ -77,6 +79,7 @@ class StudyResults:
     seeds: tuple[int, ...]
     labels: tuple[str, ...]
     parents: tuple[int | None, ...]
+    metrics: tuple[MetricInfo, ...]
     conditions: tuple[ConditionResult, ...]
     states: tuple[TrialState, ...]
     note: str
@@ -88,6 +91,10 @@ class StudyResults:
         """Return a condition by its name; None where the study has none, or no run of it."""
         found = next((c for c in self.conditions if c.condition.name == name), None)
         return found if found is not None and found.test.runs else None
+
+    def metric(self, name: str) -> MetricInfo:
+        """Return what is known of a metric."""
+        return next(metric for metric in self.metrics if metric.name == name)
 
     @property
     def done(self) -> tuple[ConditionResult, ...]:
@@ -258,6 +265,7 @@ def _comparable(value: Any) -> Any:  # noqa: ANN401 - an entry of a table
 def load_results(
     folder: StudyFolder,
     *,
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
     known: dict[Hashable, tuple[RunScores, RunScores]] | None = None,
@@ -266,6 +274,7 @@ def load_results(
 
     Args:
         folder: The study.
+        metrics: What to compute; what is only a detail is left out.
         n_resamples: Bootstrap resamples of songs.
         seed: Of the bootstrap.
         known: Scores of this study's runs from calls before, which are not computed again; new ones are
@@ -323,6 +332,7 @@ def load_results(
         seeds=tuple(stored["seeds"]),
         labels=outputs[0][0],
         parents=outputs[0][1],
+        metrics=tuple(metric.info for metric in metrics if not metric.detail),
         conditions=tuple(conditions),
         states=folder.states(),
         note="; ".join(sorted(notes - {""})),

@@ -7,38 +7,25 @@ seeds, the scores of the seeds are taken as they are: their spread, and Student'
 """
 
 import math
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.stats import ttest_1samp, ttest_ind
 
-from mixlab.evaluation import (
-    MIN_SONGS,
-    Interval,
-    bootstrap_weights,
-    class_prevalence,
-    decide,
-    fit_thresholds,
-)
-from mixlab.evaluation.arrays import Bools, Floats, check_arrays, count_undefined, divide, mean_defined
-from mixlab.evaluation.bootstrap import interval_of, resample, resample_f1, songs_with
-from mixlab.evaluation.metrics import (
-    SCORE_EPSILON,
-    average_precision,
-    masked_bce,
-    precision_recall_f1,
-    prf,
-    roc_auc,
-)
+from mixlab.evaluation.arrays import Bools, Floats, Integers, count_undefined, mean_defined
+from mixlab.evaluation.bootstrap import LEVEL, MIN_SONGS, Interval, interval_of, song_weights
+from mixlab.evaluation.cells import Cells
+from mixlab.evaluation.measured import Measured, measure
+from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.scoring import chance_cells
+from mixlab.evaluation.thresholds import class_prevalence, fit_thresholds
 
 __all__ = [
-    "CLASS_METRICS",
     "F1_ABOVE_CHANCE",
-    "METRICS",
     "ConditionScores",
     "Estimate",
     "RunScores",
@@ -48,14 +35,13 @@ __all__ = [
     "test_set_id",
 ]
 
-CLASS_METRICS = ("average_precision", "f1", "roc_auc")
-METRICS = ("roc_auc", "average_precision", "loss", "f1", "micro_f1")
-"""Scores over all classes: macro means, the loss, and the micro F1."""
-
-F1_ABOVE_CHANCE = "f1_above_chance"
-"""F1 minus that of saying yes to every mix, per class: both on the same songs in each resample."""
-
-LEVEL = 0.95
+F1_ABOVE_CHANCE = MetricInfo(
+    "f1_above_chance",
+    "F1 above chance level",
+    "F1 minus that of saying yes to every mix, per class: both on the same songs in each resample",
+    needs_threshold=True,
+    lowest=-1.0,
+)
 
 
 @dataclass(frozen=True)
@@ -63,30 +49,22 @@ class RunScores:
     """Scores of one run on one split.
 
     Attributes:
-        values: By metric of ``METRICS``.
-        resampled: The same of every resample, ``(B,)``; empty without resamples.
-        classes: By metric of ``CLASS_METRICS`` and ``F1_ABOVE_CHANCE``, ``(C,)``; NaN where undefined.
-        class_resampled: The same of every resample, ``(B, C)``.
+        measured: Every metric that is no mere detail, by its name, and ``F1_ABOVE_CHANCE``; with resamples.
+        chance: The same of the baseline, which gives every mix each class's frequency on validation and says
+            yes to all; without resamples.
         support: ``(C,)`` known positives.
         songs: ``(C,)`` songs with known positives.
         validation_prevalence: ``(C,)`` frequency on validation.
-        prevalence: ``(C,)`` frequency on this split, the AP of saying the same for every mix; NaN without
-            positives.
-        chance_f1: ``(C,)`` F1 of predicting each class always, which is what the prior comes to.
         n_items: Mixes.
         n_songs: Songs.
         test_set: What mixes these are, see ``test_set_id``.
     """
 
-    values: Mapping[str, float]
-    resampled: Mapping[str, Floats]
-    classes: Mapping[str, Floats]
-    class_resampled: Mapping[str, Floats]
-    support: NDArray[np.int64]
-    songs: NDArray[np.int64]
+    measured: Mapping[str, Measured]
+    chance: Mapping[str, Measured]
+    support: Integers
+    songs: Integers
     validation_prevalence: Floats
-    prevalence: Floats
-    chance_f1: Floats
     n_items: int
     n_songs: int
     test_set: str
@@ -123,21 +101,17 @@ class Estimate:
     @property
     def significant_over_songs(self) -> bool:
         """Whether the whole interval over songs lies on one side of 0; for differences."""
-        return _one_side(self.songs)
+        return self.songs is not None and self.songs.excludes_zero
 
     @property
     def significant_over_seeds(self) -> bool:
         """Whether the whole interval over seeds lies on one side of 0; for differences."""
-        return _one_side(self.seeds)
+        return self.seeds is not None and self.seeds.excludes_zero
 
     @property
     def significant(self) -> bool:
         """Whether both intervals do; with one seed, which has no interval, that over songs."""
         return self.significant_over_songs and (self.seeds is None or self.significant_over_seeds)
-
-
-def _one_side(interval: Interval | None) -> bool:
-    return interval is not None and (interval.low > 0 or interval.high < 0)
 
 
 @dataclass(frozen=True)
@@ -166,12 +140,9 @@ class ConditionScores:
 
 def _collect(runs: Sequence[RunScores], metric: str, column: int | None) -> tuple[Floats, Floats | None]:
     """Return ``(S,)`` values, and ``(S, B)`` resamples or None."""
-    if column is None:
-        values = np.array([run.values[metric] for run in runs], np.float64)
-        resampled = [run.resampled[metric] for run in runs if metric in run.resampled]
-    else:
-        values = np.array([run.classes[metric][column] for run in runs], np.float64)
-        resampled = [run.class_resampled[metric][:, column] for run in runs if metric in run.class_resampled]
+    found = [run.measured[metric] if column is None else run.measured[metric].only([column]) for run in runs]
+    values = np.array([one.mean for one in found], np.float64)
+    resampled = [resampled for one in found if (resampled := one.resampled_mean()) is not None]
     return values, np.stack(resampled) if resampled and len(resampled) == len(runs) else None
 
 
@@ -196,8 +167,8 @@ def estimate(values: Floats, resampled: Floats | None, *, wanted: int | None = N
         value=mean,
         n_seeds=n,
         missing=missing,
-        songs=None if averaged is None else interval_of(averaged, LEVEL),
-        seeds=_students(mean, spread, n),
+        songs=None if averaged is None else interval_of(averaged),
+        seeds=_over_seeds(kept),
         spread=spread,
         low=float(kept.min()),
         high=float(kept.max()),
@@ -205,24 +176,23 @@ def estimate(values: Floats, resampled: Floats | None, *, wanted: int | None = N
     )
 
 
-def _students(mean: float, spread: float, n: int) -> Interval | None:
-    if n < 2:
-        return None
-    half = float(student.ppf((1 + LEVEL) / 2, n - 1)) * spread / math.sqrt(n)
-    return Interval(mean - half, mean + half)
+def _over_seeds(values: Floats, against: Floats | None = None) -> Interval | None:
+    """Return Student's interval of the mean; None with one value.
 
-
-def _welch(a: Floats, b: Floats) -> Interval | None:
-    """Return Welch's interval of mean(b) - mean(a), of independent samples; None with one value of either."""
-    a, b = a[np.isfinite(a)], b[np.isfinite(b)]
-    if min(len(a), len(b)) < 2:
+    Args:
+        values: ``(S,)`` a score per seed.
+        against: Scores of other seeds, from whose mean the difference is taken: the interval is then Welch's.
+    """
+    samples = [x[np.isfinite(x)] for x in (values, against) if x is not None]
+    if min(map(len, samples)) < 2:
         return None
-    mean, parts = float(b.mean() - a.mean()), [float(x.var(ddof=1)) / len(x) for x in (a, b)]
-    if not any(parts):
-        return Interval(mean, mean)
-    degrees = sum(parts) ** 2 / sum(v**2 / (len(x) - 1) for v, x in zip(parts, (a, b), strict=True))
-    half = float(student.ppf((1 + LEVEL) / 2, degrees)) * math.sqrt(sum(parts))
-    return Interval(mean - half, mean + half)
+    with warnings.catch_warnings():
+        # SciPy warns of seeds that agree, for which a test makes no sense; their interval is a point.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = ttest_1samp(*samples, 0) if against is None else ttest_ind(*samples, equal_var=False)
+        low, high = test.confidence_interval(LEVEL)
+    mean = float(samples[0].mean() - (samples[1].mean() if against is not None else 0))
+    return Interval(float(low), float(high)) if math.isfinite(low) else Interval(mean, mean)
 
 
 def difference(
@@ -236,7 +206,7 @@ def difference(
     Args:
         a: Scores of one condition.
         b: Scores of the other.
-        metric: Of ``METRICS``, or with ``column`` of ``CLASS_METRICS`` or ``F1_ABOVE_CHANCE``.
+        metric: Name of a metric; with ``column`` one that is computed per class.
         column: A class; None for the metric over all.
         by_seed: Seeds of the same number belong together. Where that means nothing, as for runs made
             elsewhere or on songs that every seed divides anew, the means are compared: the interval over
@@ -255,7 +225,7 @@ def difference(
     paired = by_seed and bool(common)
     seeds, counts = None, (0, 0)
     if not paired:
-        seeds, counts = _welch(va, vb), (int(np.isfinite(va).sum()), int(np.isfinite(vb).sum()))
+        seeds, counts = _over_seeds(vb, va), (int(np.isfinite(va).sum()), int(np.isfinite(vb).sum()))
         va, vb = (np.array([mean_defined(v)]) for v in (va, vb))
         da, db = (None if d is None else d.mean(axis=0, keepdims=True) for d in (da, db))
     usable = da is not None and db is not None and da.shape == db.shape and not sparse
@@ -282,6 +252,7 @@ def score_run(
     *,
     split: str = "test",
     threshold: str = "fitted",
+    metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
     only: Bools | None = None,
@@ -292,66 +263,47 @@ def score_run(
         predictions: Of validation and ``split``.
         split: Which mixes to score.
         threshold: ``fitted`` on validation, or ``half`` for 0.5 in every class.
+        metrics: What to compute; what is only a detail is left out.
         n_resamples: Bootstrap resamples of songs; 0 for none.
         seed: Of the bootstrap; runs on the same mixes sample the same songs, others independent ones.
         only: ``(N,)`` the rows of the split to score; None for all.
     """
     fitted_on, part = predictions.only("validation"), predictions.only(split)
-    s, t, m = check_arrays(part.scores, part.targets, part.mask)
-    groups = np.asarray([str(group) for group in part.group])
-    if only is not None:
-        s, t, m, groups = s[only], t[only], m[only], groups[only]
+    rows = np.ones(len(part), np.bool_) if only is None else only
     at = fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask).values
-    d = decide(s, at if threshold == "fitted" else np.full(s.shape[1], 0.5))
+    conditions = Cells.checked(
+        part.scores[rows],
+        part.targets[rows],
+        part.mask[rows],
+        part.group[rows].astype(str).tolist(),
+        at if threshold == "fitted" else 0.5,
+    )
+    validation_prevalence = class_prevalence(fitted_on.targets, fitted_on.mask)
     known_set = test_set_id(part) + (
         "" if only is None else f"-{zlib.crc32(np.packbits(only).tobytes()):08x}"
     )
-    weights = bootstrap_weights(groups.tolist(), n_resamples, seed ^ zlib.crc32(known_set.encode()))
-    classes = {
-        "average_precision": average_precision(s, t, m),
-        "f1": precision_recall_f1(d, t, m)[2],
-        "roc_auc": roc_auc(s, t, m),
-    }
-    always = np.ones(s.shape, np.bool_)
-    chance_f1 = precision_recall_f1(always, t, m)[2]
-    values = {name: mean_defined(scores) for name, scores in classes.items()}
-    values["loss"] = masked_bce(s, t, m)
-    values["micro_f1"] = float(prf((d & t & m).sum(), (d & m).sum(), (t & m).sum())[2])
-    resampled, class_resampled = _resample(s, d, t, m, weights, classes)
-    if weights is not None:
-        class_resampled[F1_ABOVE_CHANCE] = class_resampled["f1"] - resample_f1(always, t, m, weights)
+    weights = song_weights(conditions.n_songs, n_resamples, seed ^ zlib.crc32(known_set.encode()))
+    baseline, compared = (
+        chance_cells(conditions, validation_prevalence),
+        [metric for metric in metrics if not metric.detail],
+    )
+    measured = {metric.name: measure(metric, conditions, weights) for metric in compared}
+    always = measure(METRICS["f1"], baseline, weights)
+    measured[F1_ABOVE_CHANCE.name] = _above(measured["f1"], always)
     return RunScores(
-        values=values,
-        resampled=resampled,
-        classes={**classes, F1_ABOVE_CHANCE: classes["f1"] - chance_f1},
-        class_resampled=class_resampled,
-        support=np.asarray((t & m).sum(0), np.int64),
-        songs=songs_with(t & m, groups.tolist()),
-        validation_prevalence=class_prevalence(fitted_on.targets, fitted_on.mask),
-        prevalence=np.where((t & m).any(0), divide((t & m).sum(0), m.sum(0)), math.nan),
-        chance_f1=chance_f1,
-        n_items=len(s),
-        n_songs=len(np.unique(groups)),
+        measured=measured,
+        chance={metric.name: measure(metric, baseline) for metric in compared},
+        support=np.asarray(conditions.present.sum(0), np.int64),
+        songs=conditions.songs_with(conditions.present),
+        validation_prevalence=validation_prevalence,
+        n_items=len(conditions),
+        n_songs=conditions.n_songs,
         test_set=known_set,
     )
 
 
-def _resample(
-    s: Floats, d: Bools, t: Bools, m: Bools, weights: Floats | None, classes: Mapping[str, Floats]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Return all scores of every resample: over all classes, and per class."""
-    if weights is None:
-        return {}, {}
-    found = resample(s, d, t, m, weights)
-    class_resampled = {name: getattr(found, name) for name in CLASS_METRICS}
-    resampled = {}
-    for name, values in class_resampled.items():
-        # Every resample averages the classes that the score itself does, or is left out.
-        defined = np.isfinite(classes[name])
-        empty = np.full(len(weights), math.nan)
-        resampled[name] = values[:, defined].mean(axis=1) if defined.any() else empty
-    clipped = np.clip(s, SCORE_EPSILON, 1 - SCORE_EPSILON)
-    losses = np.where(m, -np.where(t, np.log(clipped), np.log1p(-clipped)), 0.0).sum(axis=1)
-    resampled["loss"] = divide(weights @ losses, weights @ m.sum(axis=1))
-    resampled["micro_f1"] = found.micro_f1
-    return resampled, class_resampled
+def _above(f1: Measured, always: Measured) -> Measured:
+    resampled = None
+    if f1.resampled is not None and always.resampled is not None:
+        resampled = f1.resampled - always.resampled
+    return Measured(F1_ABOVE_CHANCE, f1.values - always.values, resampled)

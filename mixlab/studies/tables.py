@@ -14,10 +14,9 @@ from mixlab.evaluation import Interval
 from mixlab.evaluation.arrays import mean_defined
 from mixlab.evaluation.report import Table
 from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
-from mixlab.studies.statistics import CLASS_METRICS, F1_ABOVE_CHANCE, METRICS, Estimate, RunScores
+from mixlab.studies.statistics import F1_ABOVE_CHANCE, Estimate, RunScores
 
 __all__ = [
-    "NAMES",
     "above_chance_table",
     "chance_note",
     "chance_scores",
@@ -29,15 +28,6 @@ __all__ = [
     "score_text",
     "summary_table",
 ]
-
-NAMES = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "PR-AUC (macro AP)",
-    "loss": "loss",
-    "f1": "macro F1",
-    "micro_f1": "micro F1",
-}
-"""What tables call the metrics: macro means over the classes, but for loss and micro F1."""
 
 
 def score_text(e: Estimate, digits: int = 3, *, sign: bool = False) -> str:
@@ -60,14 +50,15 @@ def _seeds(result: ConditionResult) -> str:
 
 
 def summary_table(
-    results: StudyResults, metrics: Sequence[str] = METRICS, *, title: str = "test scores"
+    results: StudyResults, metrics: Sequence[str] | None = None, *, title: str = "test scores"
 ) -> Table:
     """Return a row per condition: mean over seeds, 95 % over songs in brackets, deviation over seeds."""
+    metrics = [metric.name for metric in results.metrics] if metrics is None else metrics
     rows = [
         (c.condition.label, _seeds(c), *(score_text(c.test.of(metric)) for metric in metrics))
         for c in results.conditions
     ]
-    header = ("condition", "seeds", *(NAMES[metric] for metric in metrics))
+    header = ("condition", "seeds", *(results.metric(metric).mean_title for metric in metrics))
     return Table(f"{title}: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0)
 
 
@@ -76,9 +67,14 @@ def _mark(e: Estimate) -> str:
 
 
 def differences_table(
-    results: StudyResults, reference: ConditionResult, metrics: Sequence[str], *, title: str = ""
+    results: StudyResults,
+    reference: ConditionResult,
+    metrics: Sequence[str] | None = None,
+    *,
+    title: str = "",
 ) -> Table:
     """Return each condition minus the reference; ``*`` beyond the interval over songs, ``+`` over seeds."""
+    metrics = [metric.name for metric in results.metrics] if metrics is None else metrics
     rows = []
     for c in results.conditions:
         if c is reference:
@@ -88,7 +84,7 @@ def differences_table(
         scores = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
         rows.append((c.condition.label + note, *scores))
     head = title or f"differences to '{reference.condition.label}', by paired resamples of songs"
-    header = ("condition", *(NAMES[metric] for metric in metrics))
+    header = ("condition", *(results.metric(metric).mean_title for metric in metrics))
     return Table(f"{head}; * beyond the 95 % interval over songs, + over seeds", header, tuple(rows), 0)
 
 
@@ -117,17 +113,16 @@ def class_table(
                 *(score_text(condition.test.of(metric, c)) for condition in conditions),
             )
         )
-    named = {"f1": "F1", "average_precision": "average precision (AP)", "roc_auc": "ROC-AUC"}[metric]
-    short = {"f1": "F1", "average_precision": "AP", "roc_auc": "ROC-AUC"}[metric]
+    name = results.metric(metric).title
     header = (
         "class",
         "positive mixes",
         "songs",
-        f"{short} at chance level",
+        f"{name} at chance level",
         *(c.condition.label for c in conditions),
     )
     whose = chance_note(results, conditions)
-    title = f"{named} per class: mean over seeds (95 % over songs) ±SD over seeds{whose}"
+    title = f"{name} per class: mean over seeds (95 % over songs) ±SD over seeds{whose}"
     return Table(title, header, tuple(rows), 0)
 
 
@@ -135,7 +130,7 @@ def above_chance_table(results: StudyResults, conditions: Sequence[ConditionResu
     """Return a row per class: how far its F1 is above that at chance level, and that of its lowest run."""
     rows = []
     for c, name in enumerate(results.labels):
-        found = [condition.test.of(F1_ABOVE_CHANCE, c) for condition in conditions]
+        found = [condition.test.of(F1_ABOVE_CHANCE.name, c) for condition in conditions]
         lowest = (f"{e.low:+.3f}" if math.isfinite(e.low) else "-" for e in found)
         rows.append(
             (name, *itertools.chain(*zip((score_text(e, sign=True) for e in found), lowest, strict=True)))
@@ -160,11 +155,7 @@ def chance_note(results: StudyResults, conditions: Sequence[ConditionResult]) ->
 
 def chance_scores(scores: RunScores, metric: str) -> NDArray[np.float64]:
     """Return ``(C,)`` what saying the same for every mix scores on these mixes."""
-    if metric == "f1":
-        return scores.chance_f1
-    if metric == "average_precision":
-        return scores.prevalence
-    return np.where(np.isfinite(scores.classes["roc_auc"]), 0.5, math.nan)
+    return scores.chance[metric].values
 
 
 def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -218,8 +209,8 @@ def _entries(e: Estimate) -> dict[str, Any]:
 
 def _kinds(results: StudyResults) -> list[tuple[str, str, int | None]]:
     """Return (metric, class, column) of everything that is scored."""
-    whole: list[tuple[str, str, int | None]] = [(metric, "", None) for metric in METRICS]
-    by_class = (*CLASS_METRICS, F1_ABOVE_CHANCE)
+    whole: list[tuple[str, str, int | None]] = [(metric.name, "", None) for metric in results.metrics]
+    by_class = [metric.name for metric in (*results.metrics, F1_ABOVE_CHANCE) if metric.over == "class"]
     return whole + [(metric, name, c) for metric in by_class for c, name in enumerate(results.labels)]
 
 
@@ -266,15 +257,16 @@ def differences_csv(results: StudyResults, references: Sequence[ConditionResult]
 
 def runs_csv(results: StudyResults) -> str:
     """Return a row per run: its own scores, on the study's common targets."""
+    metrics = [metric.name for metric in results.metrics]
     rows = [
         {"condition": c.condition.name, **c.condition.values, "seed": seed, "run": str(c.runs[seed])}
-        | {metric: scores.values[metric] for metric in METRICS}
-        | {f"validation_{metric}": c.validation.runs[seed].values[metric] for metric in METRICS}
+        | {metric: scores.measured[metric].mean for metric in metrics}
+        | {f"validation_{metric}": c.validation.runs[seed].measured[metric].mean for metric in metrics}
         | {"test_mixes": scores.n_items, "test_songs": scores.n_songs, "test_set": scores.test_set}
         for c in results.conditions
         for seed, scores in c.test.runs.items()
     ]
-    scored = (*METRICS, *(f"validation_{metric}" for metric in METRICS))
+    scored = (*metrics, *(f"validation_{metric}" for metric in metrics))
     return _csv(
         ("condition", *results.vary, "seed", "run", *scored, "test_mixes", "test_songs", "test_set"), rows
     )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mixlab.errors import ConfigError
+from mixlab.evaluation import class_prevalence
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.loader import MixLoader, make_loader
@@ -20,7 +21,7 @@ from mixlab.models import parts
 from mixlab.taxonomy import LabelSet, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry_from_parents
 from mixlab.training.config import TrainConfig
-from mixlab.training.losses import LossFunction, balanced_weights, make_loss, smoothed_rates
+from mixlab.training.losses import LossFunction, balanced_weights, make_loss
 from mixlab.training.run import Run
 from mixlab.training.transfer import calibrate_batch_norm
 
@@ -73,7 +74,7 @@ def class_rates(stream: MixDataset, *, num_workers: int = 0) -> NDArray[np.float
     batches = make_loader(_beginning(stream, RATE_ITEMS, effects=False), num_workers=num_workers)
     pairs = [(batch["target"].numpy(), batch["mask"].numpy()) for batch in batches]
     targets, mask = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    return smoothed_rates(targets, mask)
+    return class_prevalence(targets, mask)
 
 
 def calibrate(model: nn.Module, stream: MixDataset, *, num_workers: int = 0) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from mixlab.errors import MissingDependencyError
-from mixlab.evaluation import average_precision, masked_bce, roc_auc
+from mixlab.evaluation import METRICS, Cells, measure
 from mixlab.models import classify
 from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.callbacks import (
@@ -177,20 +177,15 @@ class _Tagger(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
 
+VALIDATED = {"loss": "loss", "macro_ap": "average_precision", "macro_roc_auc": "roc_auc"}
+
+
 def _validation_scores(parts: Sequence[tuple[np.ndarray, ...]]) -> dict[str, float]:
     scores, targets, mask = (np.concatenate(x) for x in zip(*parts, strict=True))
     if not np.isfinite(scores).all():
-        return {"loss": math.nan, "macro_ap": math.nan, "macro_roc_auc": math.nan}
-
-    def macro(values: np.ndarray) -> float:
-        defined = values[np.isfinite(values)]
-        return float(defined.mean()) if defined.size else math.nan
-
-    return {
-        "loss": masked_bce(scores, targets, mask),
-        "macro_ap": macro(average_precision(scores, targets, mask)),
-        "macro_roc_auc": macro(roc_auc(scores, targets, mask)),
-    }
+        return dict.fromkeys(VALIDATED, math.nan)
+    cells = Cells.checked(scores, targets, mask)
+    return {name: measure(METRICS[metric], cells).mean for name, metric in VALIDATED.items()}
 
 
 def _logger(run: Run, config: TrainConfig, checkpoint: Path | None) -> TensorBoardLogger | bool:

@@ -21,7 +21,6 @@ __all__ = [
     "make_loss",
     "masked_bce_with_logits",
     "measure_precision",
-    "smoothed_rates",
     "step_seed",
 ]
 
@@ -73,7 +72,7 @@ def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
     rarer than one in twenty are thus held back.
 
     Args:
-        rates: ``(C,)`` in (0, 1), as ``smoothed_rates`` returns them.
+        rates: ``(C,)`` in (0, 1), as ``mixlab.evaluation.class_prevalence`` returns them.
 
     Raises:
         ConfigError: a rate outside (0, 1).
@@ -82,20 +81,6 @@ def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
         raise ConfigError(f"Class weights need rates between 0 and 1, got {rates.tolist()}.")
     weights = np.stack([0.5 / (1.0 - rates), 0.5 / rates]).clip(max=MAX_WEIGHT)
     return torch.from_numpy(weights.astype(np.float32))
-
-
-def smoothed_rates(targets: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return ``(C,)`` how often each class is present where it is known, never quite 0 or 1.
-
-    One present and one absent item are added to every class (Laplace's rule), so that a class which is
-    not among the items, or is never known, has a rate too.
-
-    Args:
-        targets: ``(N, C)`` 0 or 1.
-        mask: ``(N, C)`` True where known.
-    """
-    positives = ((targets > 0.5) & mask).sum(axis=0)
-    return np.asarray((positives + 1.0) / (mask.sum(axis=0) + 2.0), np.float64)
 
 
 def make_loss(

@@ -69,7 +69,7 @@ def test_a_missing_point_comes_with_the_command_that_fills_it(study: "StudyFolde
     [
         {"study": "studies/per_class"},
         {"metric": "macro F1"},
-        {"metric": "ROC-AUC"},
+        {"metric": "macro ROC-AUC"},
         {"metric": "micro F1"},
         {"metric": "loss"},
         {"mixes": "validation"},

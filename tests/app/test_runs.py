@@ -22,6 +22,7 @@ from app.data import runs as runs_data
 from mixlab import Catalog, MixConfig
 from mixlab.cli.commands.app import app
 from mixlab.errors import RunError
+from mixlab.evaluation import METRICS
 from mixlab.training.run import Run
 from tests.scored_run import write_report, write_scored
 from tests.tiny_run import write_run
@@ -88,40 +89,33 @@ def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
 def test_the_headline_is_the_reports(runs: Path, split: str) -> None:
     page = open_page(run="runs/a", mixes=split)
     part = Run.open(runs / "a").report()["splits"][split]
-    for title, level, name in (
-        ("Macro F1", "macro", "f1"),
-        ("Micro F1", "micro", "f1"),
-        ("mAP", "macro", "average_precision"),
-        ("ROC-AUC", "macro", "roc_auc"),
-    ):
-        value, interval = metrics(page)[title]
-        ends = part[level][f"{name}_interval"]
-        assert value == f"{part[level][name]:.3f}"
+    for name in ("f1", "micro_f1", "average_precision", "roc_auc", "loss"):
+        value, interval = metrics(page)[METRICS[name].mean_title]
+        score = part["scores"][name]
+        ends = score["interval"]
+        assert value == f"{score['value']:.3f}"
         assert interval == (f"95 %: {ends['low']:.3f} to {ends['high']:.3f}" if ends else "no interval")
     said = " ".join(caption.value for caption in page.caption)
-    n = len(part["classes"])
-    assert f"Macro means over {n - part['macro']['f1_undefined']} of {n} classes" in said
-    if part["macro"]["f1_dropped"]:
-        assert f"{part['macro']['f1_dropped']} left out of the macro mean" in said
+    n, f1 = len(part["classes"]), part["scores"]["f1"]
+    assert f"Macro means over {n - f1['undefined']} of {n} classes" in said
+    if f1["dropped"]:
+        assert f"{f1['dropped']} left out of the macro mean" in said
 
 
 def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> None:
     table = open_page(run="runs/a").dataframe[0].value
     rows = Run.open(runs / "a").report()["splits"]["test"]["classes"]
-    names = {
-        "P": "precision",
-        "R": "recall",
-        "F1": "f1",
-        "AP": "average_precision",
-        "ROC-AUC": "roc_auc",
-        "threshold": "threshold",
-        "chance F1": "chance_f1",
-    }
     assert table["class"].tolist() == [row["name"] for row in rows]
     assert table["positive"].tolist() == [row["support"] for row in rows]
-    for column, name in names.items():
-        expected = [math.nan if row[name] is None else row[name] for row in rows]
-        np.testing.assert_allclose(table[column], expected, atol=1e-12)
+    columns = {
+        "threshold": [row["threshold"] for row in rows],
+        "chance F1": [row["scores"]["f1"]["chance"] for row in rows],
+    }
+    for name in ("precision", "recall", "f1", "average_precision", "roc_auc"):
+        columns[METRICS[name].title] = [row["scores"][name]["value"] for row in rows]
+    for column, expected in columns.items():
+        values = [math.nan if value is None else value for value in expected]
+        np.testing.assert_allclose(table[column], values, atol=1e-12)
     undefined = [row["name"] for row in rows if not row["support"]]
     assert undefined
     remarks = dict(zip(table["class"], table["remark"], strict=True))
@@ -140,7 +134,7 @@ def test_every_number_follows_the_threshold_as_scikit_learn_says(runs: Path, at:
         truth, decided = part.targets[known, c], part.scores[known, c].astype(float) >= at
         f1.append(f1_score(truth, decided, zero_division=0) if truth.any() else math.nan)
     np.testing.assert_allclose(table["F1"], f1, atol=1e-12)
-    assert metrics(page)["Macro F1"][0] == f"{np.nanmean(f1):.3f}"
+    assert metrics(page)["macro F1"][0] == f"{np.nanmean(f1):.3f}"
     assert table["threshold"].tolist() == [at] * len(f1)
 
 
@@ -271,7 +265,7 @@ def test_a_run_that_was_not_scored_shows_its_curves_and_the_command(runs: Path) 
 def test_runs_on_other_mixes_are_not_compared(runs: Path) -> None:
     page = open_page(run="runs/a", against="runs/own")
     assert "cannot be compared" in page.warning[0].value
-    assert len(page.metric) == 4
+    assert len(page.metric) == 5
 
 
 def test_mixes_of_another_catalog_are_heard_after_a_click(

@@ -1,5 +1,6 @@
 """Two runs on the same mixes: their difference, how sure it is, and when there is none to speak of."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -50,52 +51,65 @@ def test_values_are_those_of_each_run_alone() -> None:
     for which, run in (("a", a), ("b", b)):
         scores = ev.score_splits(run, PARENTS, n_resamples=0).splits["test"]
         for c, k in enumerate(scores.classes):
-            assert getattr(comparison.average_precision[c], which) == pytest.approx(k.average_precision)
-            assert getattr(comparison.f1[c], which) == pytest.approx(k.f1)
-            assert getattr(comparison.roc_auc[c], which) == pytest.approx(k.roc_auc)
-            assert comparison.f1[c].songs == k.songs
+            assert getattr(comparison.rows["average_precision"][c], which) == pytest.approx(
+                k.scores["average_precision"].value
+            )
+            assert getattr(comparison.rows["f1"][c], which) == pytest.approx(k.scores["f1"].value)
+            assert getattr(comparison.rows["roc_auc"][c], which) == pytest.approx(k.scores["roc_auc"].value)
+            assert comparison.rows["f1"][c].songs == k.songs
         for level in scores.levels:
-            assert getattr(row(comparison.f1, level.name), which) == pytest.approx(level.macro.f1)
-        assert getattr(row(comparison.f1, "macro"), which) == pytest.approx(scores.macro.f1)
-        assert getattr(row(comparison.f1, "micro"), which) == pytest.approx(scores.micro.f1)
-    for found in (*comparison.average_precision, *comparison.f1, *comparison.roc_auc):
+            assert getattr(row(comparison.rows["f1"], level.name), which) == pytest.approx(
+                level.scores["f1"].value
+            )
+        assert getattr(row(comparison.rows["f1"], "macro"), which) == pytest.approx(scores.scores["f1"].value)
+        for name in ("micro_f1", "loss"):
+            assert getattr(comparison.rows[name][0], which) == pytest.approx(scores.scores[name].value)
+    for found in itertools.chain(*comparison.rows.values()):
         assert found.difference == pytest.approx(found.b - found.a)
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
     a = predictions(0.8)
     comparison = compare(a, a, n_resamples=50)
-    for found in (*comparison.average_precision, *comparison.f1, *comparison.roc_auc):
+    for found in itertools.chain(*comparison.rows.values()):
         assert found.difference == 0
         assert found.interval == ev.Interval(0, 0)
-        assert found.above_zero == 0
+        assert found.better == 0
         assert not found.excludes_zero
 
 
 def test_exchanging_the_runs_turns_every_sign() -> None:
     a, b = predictions(0.5), predictions(1.0, seed=2)
     there, back = compare(a, b, n_resamples=50), compare(b, a, n_resamples=50)
-    for x, y in zip(there.average_precision, back.average_precision, strict=True):
+    for x, y in zip(there.rows["average_precision"], back.rows["average_precision"], strict=True):
         assert x.difference == pytest.approx(-y.difference)
         assert x.interval.low == pytest.approx(-y.interval.high)
-        assert x.above_zero == pytest.approx(1 - y.above_zero)
+        assert x.better == pytest.approx(1 - y.better)
 
 
 def test_a_clearly_better_run_is_found_so() -> None:
     macro = row(
-        compare(predictions(2.0), predictions(0.2, seed=2), n_resamples=100).average_precision, "macro"
+        compare(predictions(2.0), predictions(0.2, seed=2), n_resamples=100).rows["average_precision"],
+        "macro",
     )
     assert macro.difference > 0.2
     assert macro.excludes_zero
-    assert macro.above_zero == 1
+    assert macro.better == 1
+
+
+def test_a_lower_loss_is_better() -> None:
+    (loss,) = compare(predictions(2.0), predictions(0.2, seed=2), n_resamples=50).rows["loss"]
+    assert loss.difference < 0
+    assert loss.excludes_zero
+    assert loss.better == 1
 
 
 def test_pairing_takes_out_what_both_runs_share() -> None:
     """Songs that are hard for both make each score uncertain, but not their difference."""
     a = predictions(1.0)
     b = replace(a, scores=np.clip(a.scores + 0.01 * (a.targets - 0.5), 0, 1).astype(np.float32))
-    paired = row(compare(a, b, n_resamples=200).average_precision, "macro")
-    alone = ev.score_splits(a, PARENTS, n_resamples=200).splits["test"].macro.average_precision_interval
+    paired = row(compare(a, b, n_resamples=200).rows["average_precision"], "macro")
+    alone = ev.score_splits(a, PARENTS, n_resamples=200).splits["test"].scores["average_precision"].interval
     assert paired.interval.high - paired.interval.low < (alone.high - alone.low) / 4
     assert paired.excludes_zero
 
@@ -107,20 +121,20 @@ def test_classes_of_few_songs_have_no_interval_and_undefined_ones_no_value() -> 
     targets[:, 1], targets[:, 3] = song < 2, 0
     a, b = replace(a, targets=targets), replace(b, targets=targets)
     comparison = compare(a, b, n_resamples=50)
-    brass, piano = comparison.average_precision[1], comparison.average_precision[3]
+    brass, piano = comparison.rows["average_precision"][1], comparison.rows["average_precision"][3]
     assert brass.interval is None
     assert brass.dropped > 0
     assert np.isnan(piano.difference)
     assert piano.interval is None
-    macro = row(comparison.average_precision, "macro")
-    assert macro.a == pytest.approx(np.mean([comparison.average_precision[c].a for c in range(3)]))
+    macro = row(comparison.rows["average_precision"], "macro")
+    assert macro.a == pytest.approx(np.mean([comparison.rows["average_precision"][c].a for c in range(3)]))
     assert "nan" not in format_comparison(comparison)
 
 
 def test_one_song_gives_differences_without_intervals() -> None:
     comparison = compare(predictions(0.5, songs=1), predictions(1.0, songs=1))
     assert comparison.n_resamples == 0
-    assert all(found.interval is None for found in comparison.f1)
+    assert all(found.interval is None for found in comparison.rows["f1"])
     assert "nan" not in format_comparison_markdown(comparison)
 
 
@@ -148,12 +162,13 @@ def test_the_text_fits_into_100_columns_and_marks_what_excludes_zero() -> None:
     comparison = compare(predictions(2.0), predictions(0.2, seed=2), parents=PARENTS, n_resamples=100)
     text = format_comparison(comparison)
     assert max(len(line) for line in text.splitlines()) <= 100
-    for table, rows in zip(
-        comparison_tables(comparison), (comparison.average_precision, comparison.f1), strict=True
-    ):
+    *tables, last = comparison_tables(comparison)
+    for table, name in zip(tables, ("average_precision", "roc_auc", "f1"), strict=True):
+        rows = comparison.rows[name]
         assert [cells[0] for cells in table.rows] == [r.name for r in rows]
         assert [cells[-1] == "*" for cells in table.rows] == [r.excludes_zero for r in rows]
         assert table.n_last == len(rows) - 4
+    assert [cells[0] for cells in last.rows] == ["loss (lower is better)", "micro F1"]
     assert "Choosing between runs by test scores" in " ".join(text.split())
 
 
@@ -178,7 +193,7 @@ def test_the_command_prints_and_writes(
     assert "(demo numbers)" in out
     data = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert data["b"] == paths[1]
-    assert [r["name"] for r in data["f1"]] == [*NAMES, "macro", "families", "instruments", "micro"]
+    assert [r["name"] for r in data["rows"]["f1"]] == [*NAMES, "macro", "families", "instruments"]
     assert (tmp_path / "out" / "comparison.md").read_text().startswith("# first (A) and second (B)")
 
 

@@ -12,13 +12,11 @@ from mixlab.errors import ConfigError, RunError
 from mixlab.evaluation import compare, score_splits
 from mixlab.evaluation.error_analysis import KINDS, confusions, precision_recall, ranked, tree_boxes
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.ranking import ranking_of
-from mixlab.evaluation.thresholding import decide_at, paired_f1, split_table
+from mixlab.evaluation.thresholding import chance_f1, decide_at, fixed_scores, paired_f1, split_table
 from mixlab.studies import StudyFolder
 from mixlab.studies.curves import axes_of, class_effects, points_of, study_status, unfinished_trials
 from mixlab.studies.locations import RUN, STUDY, find_folders
 from mixlab.studies.results import load_results
-from mixlab.utils.plain import plain
 from tests.studies.test_reports import INSIDE, made_up
 
 LABELS = ("voice", "key", "singer", "piano", "theremin")
@@ -59,17 +57,12 @@ def test_at_fitted_thresholds_the_numbers_are_the_reports(split: str) -> None:
     for c, row in enumerate(report.classes):
         own = (found.known[c], found.support[c], found.songs[c], found.predicted[c], found.thresholds[c])
         assert own == (row.known, row.support, row.songs, row.predicted, row.threshold)
-        assert same(found.precision[c], row.precision)
-        assert same(found.recall[c], row.recall)
-        assert same(found.f1[c], row.f1)
-        assert same(found.low[c], row.f1_interval and row.f1_interval.low)
-        assert same(found.high[c], row.f1_interval and row.f1_interval.high)
-    for own, means in ((found.macro, report.macro), (found.micro, report.micro)):
-        assert same(own.precision, means.precision)
-        assert same(own.recall, means.recall)
-        assert same(own.f1, means.f1)
-        assert own.interval == means.f1_interval
-        assert (own.undefined, own.dropped) == (means.f1_undefined, means.f1_dropped)
+        for name in ("precision", "recall", "f1"):
+            assert same(found.of_class(name, c).value, row.scores[name].value)
+            assert found.of_class(name, c).interval == row.scores[name].interval
+    for name in found.measured:
+        expected = replace(report.scores[name], chance=math.nan)
+        assert repr(found.over_all(name)) == repr(expected)
 
 
 @pytest.mark.parametrize("at", [0.0, 0.3, 0.5, 0.77, 1.0])
@@ -79,19 +72,18 @@ def test_at_any_threshold_f1_is_scikit_learns(at: float) -> None:
     for c in range(len(LABELS)):
         known = part.mask[:, c]
         if not part.targets[known, c].any():
-            assert math.isnan(found.f1[c])
+            assert math.isnan(found.values("f1")[c])
             continue
         decided = part.scores[known, c].astype(float) >= at
-        assert same(found.f1[c], f1_score(part.targets[known, c], decided, zero_division=0))
-    assert found.macro.interval is None
+        assert same(found.values("f1")[c], f1_score(part.targets[known, c], decided, zero_division=0))
+    assert found.over_all("f1").interval is None
 
 
 def test_a_table_leads_back_to_the_predictions() -> None:
     part = predictions().only("test")
     table = split_table(predictions(), "test", PARENTS)
     np.testing.assert_array_equal(table.scores, part.scores[table.rows])
-    songs = np.repeat(table.songs, np.diff([*table.starts, len(table)]))
-    assert songs.tolist() == part.group[table.rows].tolist()
+    assert [table.songs[song] for song in table.conditions.song] == part.group[table.rows].tolist()
     with pytest.raises(ConfigError, match="no predictions of split 'train'"):
         split_table(predictions(), "train", PARENTS)
     broken = predictions()
@@ -104,31 +96,32 @@ def test_paired_differences_are_those_of_compare() -> None:
     a, b = predictions(0), predictions(1, noise=2.0)
     tables = [split_table(run, "test", PARENTS, n_resamples=200, seed=4) for run in (a, b)]
     found = paired_f1(tables[0], *map(decide_at, tables))
-    expected = compare(a, b, parents=PARENTS, n_resamples=200, seed=4).f1
+    compared = compare(a, b, parents=PARENTS, n_resamples=200, seed=4).rows
+    expected = [*compared["f1"], replace(compared["micro_f1"][0], name="micro")]
     assert [row.name for row in found] == [*LABELS, "macro", "families", "instruments", "micro"]
     for own, row in zip(found, expected, strict=True):
         told = (own.name, own.songs, own.interval, own.dropped)
         assert told == (row.name, row.songs, row.interval, row.dropped)
         assert same(own.difference, row.difference)
-        assert same(own.above_zero, row.above_zero)
+        assert same(own.better, row.better)
 
 
 def test_ranking_scores_are_read_from_the_report_of_these_very_predictions() -> None:
-    scored = score_splits(predictions(), PARENTS, n_resamples=50).splits["test"]
-    report = plain({"splits": {"test": scored}})
+    report = score_splits(predictions(), PARENTS, n_resamples=50).splits["test"]
     table = split_table(predictions(), "test", PARENTS)
-    read, computed = ranking_of(table, report), ranking_of(table, None)
+    read, computed = fixed_scores(table, report), fixed_scores(table, None)
     assert (read.reported, computed.reported) == (True, False)
-    np.testing.assert_allclose(read.ap, computed.ap)
-    np.testing.assert_allclose(read.auc, computed.auc)
-    np.testing.assert_allclose(read.chance_f1, computed.chance_f1)
-    assert same(read.macro_ap, computed.macro_ap)
-    assert read.ap_interval == scored.macro.average_precision_interval
-    assert computed.ap_interval is None
-    assert read.ap_undefined == computed.ap_undefined == 1
+    assert [m.name for m in read.metrics] == [m.name for m in computed.metrics]
+    for name in ("average_precision", "roc_auc"):
+        assert read.classes[name] == tuple(k.scores[name] for k in report.classes)
+        assert repr([k.value for k in read.classes[name]]) == repr([k.value for k in computed.classes[name]])
+        assert read.scores[name] == report.scores[name]
+        assert computed.scores[name].interval is None
+        assert read.scores[name].undefined == computed.scores[name].undefined == 1
+    assert repr(chance_f1(table).tolist()) == repr([k.scores["f1"].chance for k in report.classes])
     other = predictions()
     other.targets[:40] = 1.0
-    assert not ranking_of(split_table(other, "test", PARENTS), report).reported
+    assert not fixed_scores(split_table(other, "test", PARENTS), report).reported
 
 
 # ---- mistakes ----
@@ -146,7 +139,7 @@ def test_the_curve_is_scikit_learns_and_meets_the_decisions(column: int) -> None
     np.testing.assert_allclose(curve["recall"], recall[:-1])
     for place in range(0, len(thresholds), 7):
         found = decide_at(table, thresholds[place])
-        assert same(found.f1[column], curve["f1"][place])
+        assert same(found.values("f1")[column], curve["f1"][place])
         assert found.tp[column] == curve["tp"][place]
         assert found.predicted[column] == curve["tp"][place] + curve["fp"][place]
     thin = precision_recall(table, column, most=10)
@@ -237,7 +230,7 @@ def test_points_hold_the_means_over_seeds(study: StudyFolder) -> None:
     assert [(p.x, p.line, p.estimate.n_seeds) for p in points] == [(0.0, "", 3), (0.4, "", 3), (1.0, "", 2)]
     assert points[2].estimate.missing == 1
     for point, condition in zip(points, results.conditions, strict=True):
-        values = [run.values["average_precision"] for run in condition.test.runs.values()]
+        values = [run.measured["average_precision"].mean for run in condition.test.runs.values()]
         assert point.estimate.value == pytest.approx(np.mean(values))
     voice = points_of(results, axis, "f1", 0, split="validation")
     assert voice[1].estimate == results.conditions[1].validation.of("f1", 0)

@@ -21,8 +21,9 @@ from sklearn.metrics import (
 
 from mixlab import evaluation as ev
 from mixlab.errors import ConfigError
+from mixlab.evaluation.bootstrap import song_weights
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.report import format_markdown, format_text, score_tables
+from mixlab.evaluation.report import format_markdown, format_text, score_tables, summary_lines
 
 N, C = 200, 4
 NAMES = ("voice", "brass", "singer", "piano")
@@ -48,6 +49,19 @@ def report(scores, targets, mask, **kwargs) -> ev.SplitScores:
     return ev.score_split("test", NAMES, scores, targets, mask, **(settings_ | kwargs))
 
 
+def per_class(metric: str, scores, targets, mask) -> np.ndarray:
+    return ev.measure(ev.METRICS[metric], ev.Cells.checked(scores, targets, mask)).values
+
+
+def loss(scores, targets, mask) -> float:
+    return float(per_class("loss", scores, targets, mask)[0])
+
+
+def precision_recall_f1(decisions, targets, mask) -> list[np.ndarray]:
+    decided = np.asarray(decisions, np.float64)
+    return [per_class(name, decided, targets, mask) for name in ("precision", "recall", "f1")]
+
+
 def same(a: object, b: object) -> bool:
     """Equality in which NaN equals NaN."""
     return repr(asdict(a)) == repr(asdict(b))
@@ -56,34 +70,40 @@ def same(a: object, b: object) -> bool:
 def test_unmasked_scores_are_those_of_sklearn(data) -> None:
     scores, targets, mask = data
     decisions = ev.decide(scores, np.full(C, 0.5))
-    p, r, f = ev.precision_recall_f1(decisions, targets, mask)
+    p, r, f = precision_recall_f1(decisions, targets, mask)
     expected = precision_recall_fscore_support(targets, decisions, zero_division=0)
     np.testing.assert_allclose([p, r, f], expected[:3])
     np.testing.assert_allclose(
-        ev.average_precision(scores, targets, mask), average_precision_score(targets, scores, average=None)
+        per_class("average_precision", scores, targets, mask),
+        average_precision_score(targets, scores, average=None),
     )
     np.testing.assert_allclose(
-        ev.roc_auc(scores, targets, mask), roc_auc_score(targets, scores, average=None)
+        per_class("roc_auc", scores, targets, mask), roc_auc_score(targets, scores, average=None)
     )
     expected_loss = np.mean(
         [log_loss(targets[:, c], np.clip(scores[:, c].astype(float), 1e-7, 1 - 1e-7)) for c in range(C)]
     )
-    assert ev.masked_bce(scores, targets, mask) == pytest.approx(expected_loss)
+    assert loss(scores, targets, mask) == pytest.approx(expected_loss)
     full = report(scores, targets, mask)
     best = ev.decide(scores, [k.threshold for k in full.classes])
-    assert full.macro.f1 == pytest.approx(f1_score(targets, best, average="macro"))
-    assert full.micro.f1 == pytest.approx(f1_score(targets, best, average="micro"))
-    assert full.micro.average_precision == pytest.approx(
+    assert full.scores["f1"].value == pytest.approx(f1_score(targets, best, average="macro"))
+    assert full.scores["micro_f1"].value == pytest.approx(f1_score(targets, best, average="micro"))
+    assert full.scores["micro_average_precision"].value == pytest.approx(
         average_precision_score(targets, scores, average="micro")
     )
-    assert full.micro.roc_auc == pytest.approx(roc_auc_score(targets, scores, average="micro"))
-    assert full.macro.roc_auc == pytest.approx(roc_auc_score(targets, scores))
+    assert full.scores["micro_roc_auc"].value == pytest.approx(
+        roc_auc_score(targets, scores, average="micro")
+    )
+    assert full.scores["roc_auc"].value == pytest.approx(roc_auc_score(targets, scores))
 
 
 def test_masked_scores_are_those_of_the_known_items(data, rng: np.random.Generator) -> None:
     scores, targets, _ = data
     mask = rng.random((N, C)) < 0.7
-    ap, auc = ev.average_precision(scores, targets, mask), ev.roc_auc(scores, targets, mask)
+    ap, auc = (
+        per_class("average_precision", scores, targets, mask),
+        per_class("roc_auc", scores, targets, mask),
+    )
     for c in range(C):
         known = mask[:, c]
         assert ap[c] == pytest.approx(average_precision_score(targets[known, c], scores[known, c]))
@@ -114,7 +134,7 @@ def test_masked_scores_change_nothing(data, rng: np.random.Generator) -> None:
 def test_thresholds_reach_the_best_f1_there_is(data) -> None:
     scores, targets, mask = data
     thresholds = ev.fit_thresholds(scores, targets, mask)
-    f1 = ev.precision_recall_f1(ev.decide(scores, thresholds.values), targets, mask)[2]
+    f1 = precision_recall_f1(ev.decide(scores, thresholds.values), targets, mask)[2]
     for c in range(C):
         p, r, _ = precision_recall_curve(targets[:, c], scores[:, c])
         best = np.max(2 * p * r / np.maximum(p + r, 1e-12))
@@ -137,7 +157,7 @@ def test_no_threshold_beats_the_fitted_one(scores: np.ndarray, positive: list[bo
         return
 
     def f1(threshold: float) -> float:
-        return float(ev.precision_recall_f1(ev.decide(scores[:, None], [threshold]), targets, mask)[2][0])
+        return float(precision_recall_f1(ev.decide(scores[:, None], [threshold]), targets, mask)[2][0])
 
     assert f1(fitted.values[0]) >= max(f1(t) for t in np.linspace(0, 1.01, 102)) - 1e-12
 
@@ -158,23 +178,20 @@ def test_class_without_positives_is_undefined_counted_and_left_out(data) -> None
     assert brass.support == 0
     assert not brass.threshold_fitted
     assert brass.threshold == 0.5
-    for value in (
-        brass.precision,
-        brass.recall,
-        brass.f1,
-        brass.average_precision,
-        brass.roc_auc,
-        brass.chance_f1,
-    ):
-        assert math.isnan(value)
+    for name in ("precision", "recall", "f1", "average_precision", "roc_auc"):
+        assert math.isnan(brass.scores[name].value)
+        assert math.isnan(brass.scores[name].chance)
     assert (
-        full.macro.f1_undefined == full.macro.average_precision_undefined == full.macro.roc_auc_undefined == 1
+        full.scores["f1"].undefined
+        == full.scores["average_precision"].undefined
+        == full.scores["roc_auc"].undefined
+        == 1
     )
-    others = [k.f1 for k in full.classes if k.name != "brass"]
-    assert full.macro.f1 == pytest.approx(np.mean(others))
+    others = [k.scores["f1"].value for k in full.classes if k.name != "brass"]
+    assert full.scores["f1"].value == pytest.approx(np.mean(others))
     text = format_text(full)
     assert "0.500*" in text
-    assert "3 of 4 classes for F1" in text
+    assert "of 4 classes: 3 for AP, 3 for ROC-AUC, 3 for F1" in text
     assert "no positive on validation to fit it on: brass" in text
 
 
@@ -183,35 +200,35 @@ def test_class_without_negatives_has_no_roc_auc(data) -> None:
     targets = targets.copy()
     targets[:, 0] = 1
     full = report(scores, targets, mask)
-    assert math.isnan(full.classes[0].roc_auc)
-    assert full.classes[0].f1 == 1.0
-    assert full.macro.roc_auc_undefined == 1
-    assert full.macro.f1_undefined == 0
+    assert math.isnan(full.classes[0].scores["roc_auc"].value)
+    assert full.classes[0].scores["f1"].value == 1.0
+    assert full.scores["roc_auc"].undefined == 1
+    assert full.scores["f1"].undefined == 0
 
 
 def test_nothing_predicted_scores_zero() -> None:
-    p, r, f = ev.precision_recall_f1([[False], [False]], [[1], [0]], [[True], [True]])
+    p, r, f = precision_recall_f1([[False], [False]], [[1], [0]], [[True], [True]])
     assert (p[0], r[0], f[0]) == (0.0, 0.0, 0.0)
 
 
-def test_prior_baseline_by_hand() -> None:
+def test_the_chance_level_baseline_by_hand() -> None:
     """At prevalence p, predicting always has F1 2p / (1 + p), average precision p and ROC-AUC 1/2."""
     targets = np.zeros((10, 4), np.float32)
     targets[:3, 0] = targets[:5, 1] = targets[:1, 2] = targets[:8, 3] = 1
     mask = np.ones((10, 4), bool)
     full = report(np.full((10, 4), 0.5), targets, mask)
     for k, p in zip(full.classes, (0.3, 0.5, 0.1, 0.8), strict=True):
-        assert k.chance_f1 == pytest.approx(2 * p / (1 + p))
-        assert k.chance_average_precision == pytest.approx(p)
+        assert k.scores["f1"].chance == pytest.approx(2 * p / (1 + p))
+        assert k.scores["average_precision"].chance == pytest.approx(p)
         assert k.validation_prevalence == pytest.approx((10 * p + 1) / 12)
-    assert full.chance_macro.roc_auc == pytest.approx(0.5)
+    assert full.scores["roc_auc"].chance == pytest.approx(0.5)
     expected = np.mean(
         [
             -(p * np.log((10 * p + 1) / 12) + (1 - p) * np.log(1 - (10 * p + 1) / 12))
             for p in (0.3, 0.5, 0.1, 0.8)
         ]
     )
-    assert full.chance_loss == pytest.approx(expected)
+    assert full.scores["loss"].chance == pytest.approx(expected)
 
 
 def test_hierarchical_scores_by_hand() -> None:
@@ -254,26 +271,14 @@ def test_label_sets_without_parents_say_nothing_of_a_hierarchy(data) -> None:
         assert "a child" not in text
 
 
-def test_weighted_curves_are_those_of_sklearn(data, rng: np.random.Generator) -> None:
-    scores, targets, _ = data
-    s, t = scores[:, 0].astype(float), targets[:, 0] > 0.5
-    weights = rng.integers(0, 4, (5, N)).astype(float)
-    ap, auc = ev.weighted_average_precision(s, t, weights), ev.weighted_roc_auc(s, t, weights)
-    for b in range(5):
-        assert ap[b] == pytest.approx(average_precision_score(t, s, sample_weight=weights[b]))
-        assert auc[b] == pytest.approx(roc_auc_score(t, s, sample_weight=weights[b]))
-
-
 def test_bootstrap_draws_whole_songs() -> None:
-    groups = ["a", "a", "b", "c", "c", "c"]
-    weights = ev.bootstrap_weights(groups, 100, seed=3)
+    weights = song_weights(3, 100, seed=3)
     assert weights is not None
-    np.testing.assert_array_equal(weights, ev.bootstrap_weights(groups, 100, seed=3))
-    assert not np.array_equal(weights, ev.bootstrap_weights(groups, 100, seed=4))
-    assert (weights[:, 0] == weights[:, 1]).all()
-    assert (weights[:, 3] == weights[:, 5]).all()
-    np.testing.assert_array_equal(weights[:, 0] + weights[:, 2] + weights[:, 3], 3)
-    assert ev.bootstrap_weights(["a", "a"], 100, seed=3) is None
+    np.testing.assert_array_equal(weights, song_weights(3, 100, seed=3))
+    assert not np.array_equal(weights, song_weights(3, 100, seed=4))
+    np.testing.assert_array_equal(weights.sum(axis=1), 3)
+    assert song_weights(1, 100, seed=3) is None
+    assert song_weights(3, 0, seed=3) is None
 
 
 def test_intervals_hold_the_score_and_are_wider_for_few_songs_of_like_mixes() -> None:
@@ -288,14 +293,14 @@ def test_intervals_hold_the_score_and_are_wider_for_few_songs_of_like_mixes() ->
     few = report(scores, targets, mask, groups=[str(i) for i in song], n_resamples=300)
     many = report(scores, targets, mask, groups=[str(i) for i in range(N)], n_resamples=300)
     assert (few.n_groups, many.n_groups) == (5, N)
-    pairs = [(few.macro, many.macro), *zip(few.classes, many.classes, strict=True)]
+    pairs = [(few, many), *zip(few.classes, many.classes, strict=True)]
     for a, b in pairs:
-        wide, narrow = a.average_precision_interval, b.average_precision_interval
+        wide, narrow = (one.scores["average_precision"].interval for one in (a, b))
         assert wide is not None
         assert narrow is not None
-        assert narrow.low < b.average_precision < narrow.high
+        assert narrow.low < b.scores["average_precision"].value < narrow.high
         assert wide.high - wide.low > 1.3 * (narrow.high - narrow.low)
-    assert report(scores, targets, mask, groups=["one"] * N).macro.f1_interval is None
+    assert report(scores, targets, mask, groups=["one"] * N).scores["f1"].interval is None
 
 
 def test_classes_in_fewer_than_three_songs_have_no_interval(data) -> None:
@@ -305,8 +310,13 @@ def test_classes_in_fewer_than_three_songs_have_no_interval(data) -> None:
     targets[:, 1], targets[:, 2] = song < 2, song < 3
     full = report(scores, targets, mask)
     assert [k.songs for k in full.classes] == [20, 2, 3, 20]
-    assert [k.f1_interval is None for k in full.classes] == [False, True, False, False]
-    assert [k.average_precision_interval is None for k in full.classes] == [False, True, False, False]
+    assert [k.scores["f1"].interval is None for k in full.classes] == [False, True, False, False]
+    assert [k.scores["average_precision"].interval is None for k in full.classes] == [
+        False,
+        True,
+        False,
+        False,
+    ]
     row = next(row for row in score_tables(full)[0].rows if row[0] == "brass")
     assert row[2] == "2"
     assert row[6] == "-"
@@ -319,7 +329,7 @@ def scored_with_a_rare_class(rare_songs: int) -> tuple[ev.SplitScores, np.ndarra
     groups = [str(i) for i in range(8)]
     targets = np.array([[i < 7, i < rare_songs] for i in range(8)], np.float32)
     scores = np.stack([targets[:, 0], 0.1 * (1 - targets[:, 1])], axis=1)
-    weights = ev.bootstrap_weights(groups, 400, 0)
+    weights = song_weights(8, 400, 0)
     assert weights is not None
     full = ev.score_split(
         "test",
@@ -339,43 +349,45 @@ def test_macro_intervals_average_the_same_classes_in_every_resample() -> None:
     """Where a class in two songs of eight is missing, the mean of a resample is of something else."""
     full, weights = scored_with_a_rare_class(2)
     # Wherever both classes are defined the macro F1 is 0.5.
-    assert full.macro.f1 == 0.5
-    assert full.macro.f1_interval == ev.Interval(0.5, 0.5)
+    assert full.scores["f1"].value == 0.5
+    assert full.scores["f1"].interval == ev.Interval(0.5, 0.5)
     without = int(((weights[:, :2].sum(axis=1) == 0) | (weights[:, :7].sum(axis=1) == 0)).sum())
-    assert full.macro.f1_dropped == full.macro.average_precision_dropped == without
+    assert full.scores["f1"].dropped == full.scores["average_precision"].dropped == without
     assert 20 < without < 100
     assert full.n_resamples == 400
-    text = " ".join(format_text(full).split())
-    assert f"is undefined: {without} for F1, {without} for AP" in text
+    text = " ".join(summary_lines(full))
+    undefined = full.scores["roc_auc"].dropped
+    said = f"is undefined: {without} for AP, {undefined} for ROC-AUC, {without} for F1"
+    assert said in text
     assert "no interval (-) where that is more than 25 %" in text
 
 
 def test_a_mean_whose_resamples_mostly_lack_a_class_has_no_interval() -> None:
     """A class in one song alone: what is left is a third too few, and all of it holds that song."""
     full, weights = scored_with_a_rare_class(1)
-    assert full.macro.f1_dropped >= int((weights[:, 0] == 0).sum()) > 0.25 * 400
-    assert full.macro.f1 == 0.5
-    assert full.macro.f1_interval is None
-    assert full.micro.f1_interval is not None
+    assert full.scores["f1"].dropped >= int((weights[:, 0] == 0).sum()) > 0.25 * 400
+    assert full.scores["f1"].value == 0.5
+    assert full.scores["f1"].interval is None
+    assert full.scores["micro_f1"].interval is not None
 
 
 def test_everything_unknown_is_undefined_not_wrong(data) -> None:
     scores, targets, mask = data
     full = report(scores, targets, ~mask)
-    assert math.isnan(full.loss)
-    assert math.isnan(full.macro.f1)
-    assert full.macro.f1_undefined == C
+    assert math.isnan(full.scores["loss"].value)
+    assert math.isnan(full.scores["f1"].value)
+    assert full.scores["f1"].undefined == C
 
 
 def test_bad_arrays_are_refused(data) -> None:
     scores, targets, mask = data
     with pytest.raises(ConfigError, match="must share one shape"):
-        ev.masked_bce(scores, targets[:, :2], mask)
+        loss(scores, targets[:, :2], mask)
     broken = scores.copy()
     broken[3, 1] = np.nan
     with pytest.raises(ConfigError, match="NaN or infinity: the model diverged"):
         report(broken, targets, mask, thresholds=ev.Thresholds(np.full(C, 0.5), np.ones(C, bool)))
-    with pytest.raises(ConfigError, match="200 mixes, 4 names and 3 groups"):
+    with pytest.raises(ConfigError, match=r"got 200 mixes, scores \(200, 4\) and 3 groups"):
         report(scores, targets, mask, groups=["a", "b", "c"])
 
 
@@ -384,12 +396,12 @@ def test_oracle_thresholds_are_an_upper_bound_and_decide_nothing(data, rng: np.r
     honest = ev.Thresholds(rng.random(C), np.ones(C, bool))
     full = report(scores, targets, mask, thresholds=honest)
     oracle = ev.fit_thresholds(scores, targets, mask)
-    f1 = ev.precision_recall_f1(ev.decide(scores, honest.values), targets, mask)[2]
+    f1 = precision_recall_f1(ev.decide(scores, honest.values), targets, mask)[2]
     for c, k in enumerate(full.classes):
         assert k.oracle_threshold == oracle.values[c]
-        assert k.oracle_f1 >= k.f1 == f1[c]
+        assert k.oracle_f1 >= k.scores["f1"].value == f1[c]
     assert full.oracle_f1 == pytest.approx(np.mean([k.oracle_f1 for k in full.classes]))
-    assert full.macro.f1 == pytest.approx(f1.mean())
+    assert full.scores["f1"].value == pytest.approx(f1.mean())
     assert [k.threshold for k in full.classes] == honest.values.tolist()
 
 
@@ -401,12 +413,19 @@ def test_levels_are_means_over_their_classes(data) -> None:
     for level in full.levels:
         classes = [full.classes[c] for c in own[level.name]]
         assert level.n_classes == len(classes)
-        assert level.macro.f1 == pytest.approx(np.mean([k.f1 for k in classes]))
-        assert level.macro.average_precision == pytest.approx(np.mean([k.average_precision for k in classes]))
-        assert level.chance_macro.f1 == pytest.approx(np.mean([k.chance_f1 for k in classes]))
+        assert level.scores["f1"].value == pytest.approx(np.mean([k.scores["f1"].value for k in classes]))
+        assert level.scores["average_precision"].value == pytest.approx(
+            np.mean([k.scores["average_precision"].value for k in classes])
+        )
+        assert level.scores["f1"].chance == pytest.approx(np.mean([k.scores["f1"].chance for k in classes]))
         assert level.oracle_f1 == pytest.approx(np.mean([k.oracle_f1 for k in classes]))
-        assert level.calibration.brier == pytest.approx(np.mean([k.brier for k in classes]))
-    assert instruments.macro.average_precision_interval == full.classes[2].average_precision_interval
+        assert level.scores["brier"].value == pytest.approx(
+            np.mean([k.scores["brier"].value for k in classes])
+        )
+    assert (
+        instruments.scores["average_precision"].interval
+        == full.classes[2].scores["average_precision"].interval
+    )
     flat = report(*data, parents=(None,) * C)
     assert flat.levels == ()
     assert flat.consistent is None
@@ -417,7 +436,7 @@ def test_an_undefined_class_is_left_out_of_its_level_only(data) -> None:
     targets = targets.copy()
     targets[:, 1] = 0
     families, instruments = report(scores, targets, mask).levels
-    assert (families.macro.f1_undefined, instruments.macro.f1_undefined) == (1, 0)
+    assert (families.scores["f1"].undefined, instruments.scores["f1"].undefined) == (1, 0)
 
 
 def test_made_consistent_nothing_contradicts_the_tree(data) -> None:
@@ -432,12 +451,14 @@ def test_made_consistent_nothing_contradicts_the_tree(data) -> None:
     lifted = scores.copy()
     lifted[:, 0] = np.maximum(scores[:, 0], scores[:, 2])
     again = report(lifted, targets, mask, thresholds=ev.fit_thresholds(*data))
-    assert full.consistent.macro.average_precision == pytest.approx(again.macro.average_precision)
+    assert full.consistent.scores["average_precision"].value == pytest.approx(
+        again.scores["average_precision"].value
+    )
     fitted = ev.consistent_thresholds(scores, targets, mask, PARENTS)
     direct = report(lifted, targets, mask, thresholds=fitted)
     full = report(scores, targets, mask, consistent=fitted)
-    assert full.consistent.macro.average_precision_interval == direct.macro.average_precision_interval
-    assert full.consistent.macro.roc_auc_interval == direct.macro.roc_auc_interval
+    assert full.consistent.scores["average_precision"].interval == direct.scores["average_precision"].interval
+    assert full.consistent.scores["roc_auc"].interval == direct.scores["roc_auc"].interval
     np.testing.assert_array_equal(fitted.values, ev.fit_thresholds(lifted, targets, mask).values)
 
 
@@ -445,21 +466,19 @@ def test_calibration_by_hand() -> None:
     scores = np.array([[0.05], [0.06], [0.95], [0.95]])
     targets, mask = np.array([[0], [1], [1], [1]]), np.ones((4, 1), bool)
     # Two bins are used: one says 0.055 and holds a half, one says 0.95 and holds only positives.
-    assert ev.expected_calibration_error(scores, targets, mask)[0] == pytest.approx(
-        0.5 * abs(0.5 - 0.055) + 0.5 * 0.05
+    assert per_class("ece", scores, targets, mask)[0] == pytest.approx(0.5 * abs(0.5 - 0.055) + 0.5 * 0.05)
+    assert per_class("brier", scores, targets, mask)[0] == pytest.approx(
+        (0.05**2 + 0.94**2 + 2 * 0.05**2) / 4
     )
-    assert ev.brier_score(scores, targets, mask)[0] == pytest.approx((0.05**2 + 0.94**2 + 2 * 0.05**2) / 4)
     # A score on an edge belongs to the bin below it, 0 and 1 to the outermost.
     edges = np.array([[0.0], [1 / 15], [1.0]])
-    assert ev.expected_calibration_error(edges, [[0], [0], [1]], np.ones((3, 1), bool))[0] == pytest.approx(
-        1 / 45
-    )
+    assert per_class("ece", edges, [[0], [0], [1]], np.ones((3, 1), bool))[0] == pytest.approx(1 / 45)
 
 
 def test_calibration_is_that_of_sklearn(data, rng: np.random.Generator) -> None:
     scores, targets, _ = data
     scores, mask = rng.random((N, C)), rng.random((N, C)) < 0.7
-    ece, brier = ev.expected_calibration_error(scores, targets, mask), ev.brier_score(scores, targets, mask)
+    ece, brier = per_class("ece", scores, targets, mask), per_class("brier", scores, targets, mask)
     for c in range(C):
         s, t = scores[mask[:, c], c], targets[mask[:, c], c]
         share, said = calibration_curve(t, s, n_bins=ev.N_BINS)
@@ -468,21 +487,22 @@ def test_calibration_is_that_of_sklearn(data, rng: np.random.Generator) -> None:
         assert brier[c] == pytest.approx(brier_score_loss(t, s))
 
 
-def test_calibration_of_the_prior_and_of_the_unknown(data) -> None:
+def test_calibration_of_chance_and_of_the_unknown(data) -> None:
     scores, targets, mask = data
     mask = mask.copy()
     mask[:, 3] = False
     full = report(scores, targets, mask, prevalence=[0.5, 0.5, 0.5, 0.5])
     share = targets[:, 1].mean()
-    assert full.classes[1].chance_ece == pytest.approx(abs(share - 0.5))
-    assert full.classes[1].chance_brier == pytest.approx(0.25)
-    assert math.isnan(full.classes[3].ece)
-    assert full.calibration is not None
-    assert full.calibration.undefined == 1
-    assert full.calibration.ece == pytest.approx(np.mean([k.ece for k in full.classes[:3]]))
+    assert full.classes[1].scores["ece"].chance == pytest.approx(abs(share - 0.5))
+    assert full.classes[1].scores["brier"].chance == pytest.approx(0.25)
+    assert math.isnan(full.classes[3].scores["ece"].value)
+    assert full.scores["ece"].undefined == 1
+    assert full.scores["ece"].value == pytest.approx(
+        np.mean([k.scores["ece"].value for k in full.classes[:3]])
+    )
     # A class without positives is undefined in F1, but its calibration is not.
     none = report(scores, np.zeros_like(targets), mask)
-    assert math.isfinite(none.classes[0].ece)
+    assert math.isfinite(none.classes[0].scores["ece"].value)
     assert math.isnan(none.classes[0].oracle_threshold)
 
 

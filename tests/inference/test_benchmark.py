@@ -427,7 +427,7 @@ def test_a_report_counts_only_what_can_be_said(tmp_path: Path, run: Run) -> None
     assert report.not_evaluable == ()
     for table in report.tables.values():
         for k in table.classes:
-            assert k.chance_average_precision == pytest.approx(k.support / k.known)
+            assert k.scores["average_precision"].chance == pytest.approx(k.support / k.known)
 
 
 def test_masked_cells_change_nothing(tmp_path: Path, run: Run) -> None:
@@ -440,7 +440,10 @@ def test_masked_cells_change_nothing(tmp_path: Path, run: Run) -> None:
     for name in first.tables:
         for a, b in zip(first.tables[name].classes, second.tables[name].classes, strict=True):
             assert (a.known, a.support, a.predicted) == (b.known, b.support, b.predicted)
-            np.testing.assert_equal((a.f1, a.average_precision), (b.f1, b.average_precision))
+            np.testing.assert_equal(
+                (a.scores["f1"].value, a.scores["average_precision"].value),
+                (b.scores["f1"].value, b.scores["average_precision"].value),
+            )
 
 
 def test_the_command_writes_into_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.cli.commands.study import _check_start
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError, RunError, WeightsError
-from mixlab.evaluation import Interval
+from mixlab.evaluation import Interval, Measured
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
@@ -268,7 +268,7 @@ def test_transfer_says_what_pretraining_is_worth(toy: Catalog, tmp_path: Path) -
     assert worth.startswith("'frozen backbone' minus 'random frozen backbone', macro AP: +")
     best = next(line for line in findings if "best of its kind" in line)
     assert best.startswith("'fine-tuned' minus 'pretrained embeddings + logistic regression', macro AP: +")
-    assert findings[-1].endswith("ROC-AUC yes, PR-AUC (macro AP) yes, loss yes")
+    assert findings[-1].endswith("macro ROC-AUC yes, macro AP yes, loss yes")
     assert not any("no head" in line for line in findings)
 
 
@@ -284,7 +284,7 @@ def test_weights_without_a_head_have_no_row_for_the_last_layer(
     report, results = write_study_report(folder, n_resamples=20)
     assert [c.condition.name for c in results.conditions] == list(noise)
     assert "no row trains the last layer alone: these weights bring no head of their own" in report.findings
-    assert report.findings[-1].endswith("ROC-AUC no, PR-AUC (macro AP) no, loss no")
+    assert report.findings[-1].endswith("macro ROC-AUC no, macro AP no, loss no")
 
 
 def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
@@ -481,13 +481,10 @@ def gains(
     condition = results.conditions[0]
     runs = {}
     for seed, run in condition.test.runs.items():
-        classes = {F1_ABOVE_CHANCE: np.array([value[name][seed] for name in results.labels])}
-        resamples = (
-            {F1_ABOVE_CHANCE: np.array([resampled[name][seed] for name in results.labels]).T}
-            if resampled
-            else {}
-        )
-        runs[seed] = replace(run, classes=classes, class_resampled=resamples, songs=np.full(5, 9))
+        own = np.array([value[name][seed] for name in results.labels])
+        resampled = np.array([resampled[name][seed] for name in results.labels]).T if resampled else None
+        measured = {F1_ABOVE_CHANCE.name: Measured(F1_ABOVE_CHANCE, own, resampled)}
+        runs[seed] = replace(run, measured=measured, songs=np.full(5, 9))
     return above_chance_lines(results, replace(condition, test=ConditionScores(runs, seeds)))
 
 
@@ -567,11 +564,11 @@ def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, t
     assert results.conditions[0].runs.keys() == {0, 1}
     assert "brass" in {row[0] for row in report.lead.rows}
     assert "F1 of 0 for brass" in report.paper[0]
-    table, gains = report.tables[0], [results.done[0].test.of(F1_ABOVE_CHANCE, c) for c in range(5)]
+    table, gains = report.tables[0], [results.done[0].test.of(F1_ABOVE_CHANCE.name, c) for c in range(5)]
     assert table.header == ("class", "good", "good: lowest run", "all", "all: lowest run")
     assert [row[0] for row in table.rows] == list(results.labels)
     assert table.rows[0][1] == score_text(gains[0], sign=True)
-    each = [r.classes[F1_ABOVE_CHANCE][0] for r in results.done[0].test.runs.values()]
+    each = [r.measured[F1_ABOVE_CHANCE.name].values[0] for r in results.done[0].test.runs.values()]
     assert table.rows[0][2] == f"{min(each):+.3f}"
     assert table.rows[4][1:] == ("-", "-", "-", "-")
     for wrong, match in ((["x"], "takes LABEL=RUN"), ([f"x={tmp_path / 'none'}"], "there is no run")):

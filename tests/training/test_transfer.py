@@ -14,6 +14,7 @@ from torch import Tensor
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError
+from mixlab.evaluation import class_prevalence
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects_config import EffectsConfig
@@ -38,7 +39,7 @@ from mixlab.training.callbacks import StopRequest
 from mixlab.training.config import from_plain
 from mixlab.training.embedding_cache import EmbeddingLoader, class_rates, embed
 from mixlab.training.loop import FitResult, fit
-from mixlab.training.losses import MAX_WEIGHT, smoothed_rates
+from mixlab.training.losses import MAX_WEIGHT
 from mixlab.training.run import Run
 
 RATE, SAMPLES, CLASSES, BATCH = 8000, 6400, 3, 4
@@ -283,7 +284,7 @@ def test_balanced_weights_level_both_halves_of_every_class() -> None:
     rng = np.random.default_rng(0)
     targets = (rng.random((4000, 3)) < [0.5, 0.2, 0.005]).astype(np.float32)
     mask = rng.random((4000, 3)) < 0.8
-    rates = smoothed_rates(targets, mask)
+    rates = class_prevalence(targets, mask)
     weights = balanced_weights(rates).numpy()
     for c in range(2):
         known = mask[:, c]
@@ -292,7 +293,7 @@ def test_balanced_weights_level_both_halves_of_every_class() -> None:
         assert positive == pytest.approx(negative, rel=0.01)
         assert (positive + negative) / known.sum() == pytest.approx(1, rel=0.01)
     assert weights[1, 2] == MAX_WEIGHT
-    assert smoothed_rates(targets[:0], mask[:0]).tolist() == [0.5, 0.5, 0.5]
+    assert class_prevalence(targets[:0], mask[:0]).tolist() == [0.5, 0.5, 0.5]
     with pytest.raises(ConfigError, match="need rates between 0 and 1"):
         balanced_weights(np.array([0.0]))
 
@@ -396,7 +397,7 @@ def test_class_rates_are_those_of_the_stream(toy: Catalog) -> None:
     items = [MixDataset(toy, MIX, epoch_size=1024, batch_size=8, seed=4).item(i) for i in range(0, 1024, 8)]
     targets, mask = (np.stack([item[name] for item in items]) for name in ("target", "mask"))
     assert rates.shape == (len(stream.labels),)
-    np.testing.assert_allclose(rates, smoothed_rates(targets, mask), atol=0.17)
+    np.testing.assert_allclose(rates, class_prevalence(targets, mask), atol=0.17)
 
 
 def test_a_balanced_run_keeps_its_rates(toy: Catalog, tmp_path: Path) -> None:

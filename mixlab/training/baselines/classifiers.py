@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from mixlab.audio.io import FloatArray
-from mixlab.evaluation import average_precision
+from mixlab.evaluation import METRICS, Cells, class_prevalence, measure
 from mixlab.training.baselines.features import Features
 
 __all__ = ["Classifier", "fit_forest", "fit_linear"]
@@ -50,9 +50,7 @@ def _per_class(
         rows = training.mask[:, c]
         present = training.targets[rows, c] > 0.5
         if present.all() or not present.any():
-            # Laplace's rule: nothing known says one half.
-            frequency = (int(present.sum()) + 1) / (len(present) + 2)
-            scorers.append(_always(frequency))
+            scorers.append(_always(float(class_prevalence(present, np.ones_like(present)))))
             constant.append(c)
         else:
             scorers.append(fit(rows, present))
@@ -167,9 +165,8 @@ def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _macro_ap(scores: NDArray[np.float32], truth: Features) -> float:
-    values = average_precision(scores, truth.targets, truth.mask)
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else 0.0
+    value = measure(METRICS["average_precision"], Cells.checked(scores, truth.targets, truth.mask)).mean
+    return value if np.isfinite(value) else 0.0
 
 
 def _calibrated(classifier: Classifier, validation: Features) -> Classifier:

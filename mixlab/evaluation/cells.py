@@ -1,0 +1,114 @@
+"""Scores, decisions and targets of one split, cell by cell: what every metric is computed from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixlab.evaluation.arrays import Bools, Floats, Integers, check_arrays
+
+__all__ = ["Cells", "Over", "Part", "song_numbers"]
+
+Over = Literal["class", "item", "all"]
+"""What a metric is computed over: each class's known mixes, each mix's known classes, or all known cells."""
+
+
+class Part(NamedTuple):
+    """The known cells that a metric is computed over at once: ``n`` of them.
+
+    Attributes:
+        scores: ``(n,)`` scores in [0, 1].
+        decisions: ``(n,)`` True where the class is predicted.
+        present: ``(n,)`` True where it is present.
+        song: ``(n,)`` number of the song.
+    """
+
+    scores: Floats
+    decisions: Bools
+    present: Bools
+    song: Integers
+
+    def take(self, rows: Integers) -> "Part":
+        """Return some of the cells, each as often as it is named."""
+        return Part(self.scores[rows], self.decisions[rows], self.present[rows], self.song[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Arrays ``(N, C)`` of N mixes and C classes.
+
+    Attributes:
+        scores: Scores in [0, 1].
+        decisions: True where a class is predicted.
+        present: True where a class is known to be present.
+        known: True where the target is known.
+        song: ``(N,)`` number of each mix's song, from 0.
+        n_songs: Songs.
+    """
+
+    scores: Floats
+    decisions: Bools
+    present: Bools
+    known: Bools
+    song: Integers
+    n_songs: int
+
+    @classmethod
+    def checked(
+        cls,
+        scores: ArrayLike,
+        targets: ArrayLike,
+        mask: ArrayLike,
+        groups: Sequence[str] | None = None,
+        thresholds: ArrayLike = 0.5,
+    ) -> "Cells":
+        """Return the cells of a split.
+
+        Args:
+            scores: ``(N, C)`` probabilities.
+            targets: ``(N, C)`` targets.
+            mask: ``(N, C)`` True where known.
+            groups: N song ids; None takes every mix for a song of its own.
+            thresholds: ``(C,)``, or one for all classes: predicted from this score on.
+
+        Raises:
+            ConfigError: shapes differ, or scores are not finite.
+        """
+        s, t, m = check_arrays(scores, targets, mask)
+        song, n_songs = (np.arange(len(s)), len(s)) if groups is None else song_numbers(groups)
+        return cls(s, s >= np.asarray(thresholds, np.float64), t & m, m, song, n_songs)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def parts(self, over: Over) -> Iterator[Part]:
+        """Yield the known cells by class, by mix, or all at once."""
+        song = np.broadcast_to(self.song[:, None], self.known.shape)
+        for where in self._places(over):
+            yield Part(self.scores[where], self.decisions[where], self.present[where], song[where])
+
+    def _places(self, over: Over) -> list[Any]:
+        """Return what to index arrays ``(N, C)`` with."""
+        if over == "all":
+            return [self.known]
+        if over == "class":
+            return [(self.known[:, c], c) for c in range(self.known.shape[1])]
+        return [(n, self.known[n]) for n in range(len(self))]
+
+    def songs_with(self, cells: Bools) -> Integers:
+        """Return ``(K,)`` in how many songs each column of ``cells`` ``(N, K)`` is True."""
+        return np.asarray((self.per_song(cells) > 0).sum(axis=0), np.int64)
+
+    def per_song(self, cells: Bools) -> Integers:
+        """Return ``(S, K)`` how many cells of each column ``(N, K)`` are True in each song."""
+        counts = np.zeros((self.n_songs, cells.shape[1]), np.int64)
+        np.add.at(counts, self.song, cells)
+        return counts
+
+
+def song_numbers(groups: Sequence[str]) -> tuple[Integers, int]:
+    """Return ``(N,)`` the number of each mix's song, in the order of their names, and how many there are."""
+    unique, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    return np.asarray(member, np.int64), len(unique)
