@@ -118,7 +118,7 @@ def _workers(rows: Sequence[Result]) -> list[str]:
         one = find(rows, row["workload"], row["name"], row["source"], 1)
         times = short(ratio(row["mixes_per_s"], one))
         lines.append(f"| {row['workers']} | {row['source']} | {short(row['mixes_per_s'])} | {times} |")
-    return [*lines, "", "Workload W through `make_loader`, in steady state; 0 workers is the main process."]
+    return [*lines, "", "Workload W through `MixLoader`, in steady state; 0 workers is the main process."]
 
 
 def _training(found: Result) -> list[str]:

@@ -19,7 +19,7 @@ from benchmarks.workloads import PAPER, workload
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.loader import make_loader
+from mixlab.mixing.loader import MixLoader
 from mixlab.models import ModelConfig, build_model
 from mixlab.training.config import TrainConfig
 from mixlab.training.losses import faster_precision, masked_bce_with_logits, measure_precision
@@ -65,7 +65,7 @@ def bench_training(catalog: Catalog, pack: PackReader, settings: Settings) -> di
     torch.set_num_threads(os.cpu_count() or 1)
     try:
         dataset = MixDataset(catalog, workload(PAPER), reader=pack, batch_size=BATCH, epoch_size=10_000)
-        first: Batch = next(iter(make_loader(dataset)))
+        first: Batch = next(iter(MixLoader(dataset)))
         trainer = Trainer(settings.width, len(dataset.label_names), first["audio"].shape[-1])
         print(f"Training the network of width {settings.width} in {trainer.precision} ...", flush=True)
         runs = [
@@ -86,7 +86,7 @@ def _compare(
     A worker begins its next batch when one is fetched, so what it takes from the processors falls into
     the step with the loader, where it belongs.
     """
-    loader = make_loader(dataset, num_workers=workers)
+    loader = MixLoader(dataset, num_workers=workers)
     batches = iter(loader)
     for _ in range(2):
         trainer.step(next(batches))

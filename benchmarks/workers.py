@@ -10,7 +10,7 @@ from benchmarks.workloads import W, workload
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.loader import make_loader
+from mixlab.mixing.loader import MixLoader
 from mixlab.mixing.rendering import CatalogReader, Reader
 
 BATCH = 8
@@ -47,7 +47,7 @@ def steady_rate(catalog: Catalog, reader: Reader, workers: int, mixes: int) -> f
     dataset = MixDataset(
         catalog, workload(W), reader=reader, epoch_size=(skipped + counted) * BATCH, batch_size=BATCH
     )
-    loader = make_loader(dataset, num_workers=workers)
+    loader = MixLoader(dataset, num_workers=workers)
     batches = iter(loader)
     for _ in range(skipped):
         next(batches)

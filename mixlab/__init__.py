@@ -11,15 +11,18 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.catalog.build import build_catalog
     from mixlab.catalog.catalog import Catalog, Stem
+    from mixlab.catalog.packing import pack_catalog
     from mixlab.errors import MixlabError
+    from mixlab.inference.tagger import Tagger
     from mixlab.mixing.config import MixConfig
     from mixlab.mixing.dataset import MixDataset
-    from mixlab.mixing.gpu import make_device_loader, prepare_batch, render_batch
-    from mixlab.mixing.loader import MixLoader, make_loader
+    from mixlab.mixing.loader import MixLoader
     from mixlab.mixing.recipe import MixRecipe
     from mixlab.mixing.rendering import Mix, render_mix
     from mixlab.mixing.sampler import sample_recipe
     from mixlab.taxonomy import load_label_set, load_taxonomy
+    from mixlab.training.experiment import evaluate_run, train
+    from mixlab.training.run import Run
 
 __version__ = "0.1.0"
 
@@ -29,17 +32,11 @@ _HOMES = {
         "Stem",
     ),
     "catalog.build": ("build_catalog",),
+    "catalog.packing": ("pack_catalog",),
     "errors": ("MixlabError",),
+    "inference.tagger": ("Tagger",),
     "mixing.dataset": ("MixDataset",),
-    "mixing.gpu": (
-        "make_device_loader",
-        "prepare_batch",
-        "render_batch",
-    ),
-    "mixing.loader": (
-        "MixLoader",
-        "make_loader",
-    ),
+    "mixing.loader": ("MixLoader",),
     "mixing.config": ("MixConfig",),
     "mixing.recipe": ("MixRecipe",),
     "mixing.rendering": (
@@ -51,6 +48,8 @@ _HOMES = {
         "load_label_set",
         "load_taxonomy",
     ),
+    "training.experiment": ("evaluate_run", "train"),
+    "training.run": ("Run",),
 }
 
 __all__ = [
@@ -61,17 +60,18 @@ __all__ = [
     "MixLoader",
     "MixRecipe",
     "MixlabError",
+    "Run",
     "Stem",
+    "Tagger",
     "__version__",
     "build_catalog",
+    "evaluate_run",
     "load_label_set",
     "load_taxonomy",
-    "make_device_loader",
-    "make_loader",
-    "prepare_batch",
-    "render_batch",
+    "pack_catalog",
     "render_mix",
     "sample_recipe",
+    "train",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -68,7 +68,7 @@ class MixDataset(IterableDataset[Item]):
       are fewer, ``source_target`` and ``source_mask`` ``(max_sources, classes)``.
 
     Use it bare (``DataLoader(dataset, batch_size=16, num_workers=2)``) for an endless stream, or through
-    ``make_loader`` for epochs with an end and exact resume. Bare:
+    ``MixLoader`` for epochs with an end and exact resume. Bare:
 
     - Iterating a training set begins an epoch, and iterating it again the next one, wherever the first
       was left, for any number of worker processes, persistent or not: no mix comes twice before
@@ -85,7 +85,7 @@ class MixDataset(IterableDataset[Item]):
         split: ``train``, ``validation`` or ``test``.
         seed: Seed of the stream, any integer from 0 to 2**63 - 1.
         epoch_size: Items per epoch.
-        batch_size: Items per batch of one rank, in ``make_loader``; what ranks share is cut by it.
+        batch_size: Items per batch of one rank, in ``MixLoader``; what ranks share is cut by it.
         fixed: Every epoch is the same, and iterating ends after one. Default: True for other splits
             than ``train``.
         evaluation: Sample as validation and test do: musical mixes without effects. Default: as
@@ -316,7 +316,7 @@ class MixDataset(IterableDataset[Item]):
     def item(self, index: int, epoch: int = 0) -> Item:
         """Return one item as iterating yields it.
 
-        A subclass may change items here: iterating, ``batch`` and ``make_loader`` all ask for them.
+        A subclass may change items here: iterating, ``batch`` and ``MixLoader`` all ask for them.
 
         Raises:
             OutOfRangeError: there is no such item.

@@ -20,7 +20,7 @@ from mixlab.mixing.dataset import Batch, MixDataset, split_buffer, worker_share
 from mixlab.mixing.ranks import ProcessRank
 from mixlab.utils.checks import check_number
 
-__all__ = ["MixLoader", "make_loader", "warm_up"]
+__all__ = ["MixLoader", "warm_up"]
 
 T = TypeVar("T")
 
@@ -74,14 +74,14 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
     """Batches from a position on, each as its number of items and the buffer that holds it.
 
     Workers write into shared memory that was set up before they started, and hand over the number of the
-    place: no pickled tensors, no file handles, and no fresh pages, which cost more than the mixing of
-    simple mixes. They take turns in their places; see ``_slots``.
+    slot: no pickled tensors, no file handles, and no fresh pages, which cost more than the mixing of
+    simple mixes. They take turns in their slots; see ``_slots``.
 
     Args:
         dataset: The dataset.
         epoch: Where to begin.
         first_batch: Where to begin.
-        shared: Places for batches, uint8 ``(workers, places, bytes)``, of which there are none where no
+        shared: Slots for batches, uint8 ``(workers, slots, bytes)``, of which there are none where no
             worker is: then the buffer itself is handed over.
     """
 
@@ -100,21 +100,21 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
             buffer, _ = self._dataset._make(indices, self._epoch + later, mine)
             yield len(indices), number * slots + turn % slots if slots else buffer
 
-    def fetch(self, place: int | torch.Tensor, pin_memory: bool) -> torch.Tensor:
-        """Return a buffer of one's own with what a worker has put into a place."""
-        if isinstance(place, torch.Tensor):
-            return place.pin_memory() if pin_memory else place
-        found = self._shared.flatten(0, 1)[place]
+    def fetch(self, slot: int | torch.Tensor, pin_memory: bool) -> torch.Tensor:
+        """Return a buffer of one's own with what a worker has put into a slot."""
+        if isinstance(slot, torch.Tensor):
+            return slot.pin_memory() if pin_memory else slot
+        found = self._shared.flatten(0, 1)[slot]
         buffer = torch.empty(found.shape, dtype=torch.uint8, pin_memory=pin_memory)
         buffer.numpy()[:] = found.numpy()  # by one thread: torch's would wait for processors that mix
         return buffer
 
 
 def _slots(prefetch: int) -> int:
-    """Return how many places a worker needs, so that none is written to before it was fetched.
+    """Return how many slots a worker needs, so that none is written to before it was fetched.
 
     The loader has at most ``prefetch`` batches of a worker on order, and orders one more just before the
-    batch that it received is fetched; one place is to spare.
+    batch that it received is fetched; one slot is to spare.
     """
     return prefetch + 2
 
@@ -144,8 +144,6 @@ class MixLoader:
     Workers start with the first batch. In training they go on into the next epoch by themselves, so that
     it begins without a wait; they end with the loader, or with ``close``.
 
-    Make it with ``make_loader``.
-
     Attributes:
         mixes: The dataset. It is not called so, as Lightning warns of the length of every loader whose
             ``dataset`` is an ``IterableDataset``, and this one's is exact.
@@ -154,7 +152,16 @@ class MixLoader:
     """
 
     def __init__(self, dataset: MixDataset, *, num_workers: int = 0, pin_memory: bool = False) -> None:
-        """Wrap ``dataset``; see ``make_loader``."""
+        """Wrap a dataset; nothing is read and no process started before it is iterated.
+
+        Args:
+            dataset: A ``MixDataset``; a subclass may override ``item``.
+            num_workers: Processes that render; 0 renders in this one.
+            pin_memory: Copy batches to page-locked memory, for a GPU; without one, say so and go on.
+
+        Raises:
+            ConfigError: it is no ``MixDataset`` (a ``Subset``, say), or overrides ``__iter__``.
+        """
         check_dataset(dataset)
         if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:
             raise ConfigError(f"num_workers must be 0 or more, found {num_workers}.")
@@ -183,13 +190,13 @@ class MixLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield an epoch, or the rest of one; see the class."""
-        place = self.mixes.check_rank(warn=not self._warned)
+        rank = self.mixes.check_rank(warn=not self._warned)
         self._warned = True
         stays = not self.mixes.fixed and is_overfitting()
         epoch, batch = (self.epoch, 0) if stays else self._begin()
         try:
             while batch < len(self):
-                items = self._take(epoch, batch, place)
+                items = self._take(epoch, batch, rank)
                 batch += 1
                 # Counted before it is handed out: a state taken while it is in use goes on after it.
                 if not stays:
@@ -224,9 +231,9 @@ class MixLoader:
             again = items["index"][items["attempt"] > 0]
             self.replaced.extend((epoch, int(index)) for index in again)
 
-    def _take(self, epoch: int, batch: int, place: ProcessRank) -> Batch:
+    def _take(self, epoch: int, batch: int, rank: ProcessRank) -> Batch:
         """Return a batch from the running stream; start one there if it stands elsewhere."""
-        if self._stream is None or self._stream_at != (epoch, batch, place):
+        if self._stream is None or self._stream_at != (epoch, batch, rank):
             self.close()
             self._stream = self._start(epoch, batch)
         try:
@@ -236,7 +243,7 @@ class MixLoader:
             self._placed = self._placed or isinstance(error, Exception)
             raise
         last = batch + 1 == len(self)
-        self._stream_at = (epoch + 1, 0, place) if last else (epoch, batch + 1, place)
+        self._stream_at = (epoch + 1, 0, rank) if last else (epoch, batch + 1, rank)
         return found
 
     def _start(self, epoch: int, batch: int) -> Iterator[Batch]:
@@ -252,8 +259,8 @@ class MixLoader:
             size = self.mixes._layout(self.mixes.batch_size)[1]
             shared = _shared_memory(self.num_workers, _slots(self._prefetch), size)
         buffers = _Buffers(self.mixes, epoch, batch, shared)
-        for count, place in self._loader(buffers):
-            found = split_buffer(buffers.fetch(place, pins), self.mixes._layout(count)[0])
+        for count, slot in self._loader(buffers):
+            found = split_buffer(buffers.fetch(slot, pins), self.mixes._layout(count)[0])
             # Copies of what is small: who keeps the targets should not keep the sound in memory with them.
             yield {name: x if name in _LARGE else x.clone() for name, x in found.items()}
 
@@ -388,17 +395,3 @@ def _start_worker(worker: int) -> None:
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-
-
-def make_loader(dataset: MixDataset, *, num_workers: int = 0, pin_memory: bool = False) -> MixLoader:
-    """Return a loader of whole epochs that can stop and resume anywhere.
-
-    Args:
-        dataset: A ``MixDataset``; a subclass may override ``item``.
-        num_workers: Processes that render; 0 renders in this one.
-        pin_memory: Copy batches to page-locked memory, for a GPU; without one, say so and go on.
-
-    Raises:
-        ConfigError: it is no ``MixDataset`` (a ``Subset``, say), or overrides ``__iter__``.
-    """
-    return MixLoader(dataset, num_workers=num_workers, pin_memory=pin_memory)

@@ -16,7 +16,7 @@ from mixlab.errors import ConfigError
 from mixlab.evaluation import class_prevalence
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects_config import EffectsConfig
-from mixlab.mixing.loader import MixLoader, make_loader
+from mixlab.mixing.loader import MixLoader
 from mixlab.models import parts
 from mixlab.taxonomy import LabelSet, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry_from_parents
@@ -71,7 +71,7 @@ def class_rates(stream: MixDataset, *, num_workers: int = 0) -> NDArray[np.float
     Measured on the first ``RATE_ITEMS`` mixes of the stream's seed, with its ``p_musical``, ``balance`` and
     corpora, but without effects: they cost most of the time and hardly change what sounds.
     """
-    batches = make_loader(_beginning(stream, RATE_ITEMS, effects=False), num_workers=num_workers)
+    batches = MixLoader(_beginning(stream, RATE_ITEMS, effects=False), num_workers=num_workers)
     pairs = [(batch["target"].numpy(), batch["mask"].numpy()) for batch in batches]
     targets, mask = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return class_prevalence(targets, mask)
@@ -79,7 +79,7 @@ def class_rates(stream: MixDataset, *, num_workers: int = 0) -> NDArray[np.float
 
 def calibrate(model: nn.Module, stream: MixDataset, *, num_workers: int = 0) -> None:
     """Measure the statistics of a random backbone on the first mixes of the training stream, in place."""
-    loader = make_loader(_beginning(stream, CALIBRATION_ITEMS, effects=True), num_workers=num_workers)
+    loader = MixLoader(_beginning(stream, CALIBRATION_ITEMS, effects=True), num_workers=num_workers)
     calibrate_batch_norm(model, (batch["audio"] for batch in loader))
 
 
@@ -178,7 +178,7 @@ def embedded_stream(
     if done < n_items:
         if report is not None:
             report(f"mixing and embedding {n_items} mixes, once" + (f"; {done} are there" if done else ""))
-        loader = make_loader(_beginning(stream, n_items, effects=True), num_workers=num_workers)
+        loader = MixLoader(_beginning(stream, n_items, effects=True), num_workers=num_workers)
         loader.load_state_dict(loader.state_dict() | {"next_batch": done // _BATCH})
         items = _embed_rest(run, model, loader, items, device, show=report is not None)
     return EmbeddingLoader(items, batch_size, stream.seed)
@@ -261,7 +261,7 @@ def training_batches(
 ) -> MixLoader | EmbeddingLoader:
     """Return what a training iterates: ever new mixes, or a fixed number of embeddings of some."""
     if not config.cached_items:
-        return make_loader(stream, num_workers=config.num_workers, pin_memory=accelerator == "cuda")
+        return MixLoader(stream, num_workers=config.num_workers, pin_memory=accelerator == "cuda")
     return embedded_stream(
         run,
         model,

@@ -20,7 +20,7 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import format_markdown
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.loader import make_loader
+from mixlab.mixing.loader import MixLoader
 from mixlab.models import build_model, n_parameters, plain_settings, resolve, source_hash
 from mixlab.taxonomy import LabelSet
 from mixlab.taxonomy.hierarchy import consistent_max
@@ -118,7 +118,7 @@ def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
     """Return the batches of a fixed set, held in memory unless they are too large for that."""
     settings = dataset.config
     size = 4 * dataset.epoch_size * round(settings.duration_s * settings.sample_rate) // dataset.world_size
-    loader = make_loader(dataset, num_workers=num_workers)
+    loader = MixLoader(dataset, num_workers=num_workers)
     return list(loader) if size <= MEMORY_LIMIT else loader
 
 
@@ -421,7 +421,7 @@ def evaluate_run(
     with torch_threads(config.threads):
         for split in SPLITS:
             dataset = _fixed_set(opened, mix, config, split, world)
-            given = (batches or {}).get(split) or make_loader(dataset, num_workers=workers)
+            given = (batches or {}).get(split) or MixLoader(dataset, num_workers=workers)
             device = world.accelerator(config.accelerator)
             scored = predict(model, given, device=device, related=related_classes(config, dataset.labels))
             parts.append(_as_predictions(dataset, scored))

@@ -20,7 +20,7 @@ from mixlab.errors import AudioError, CatalogError, CatalogMismatchError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects_config import EffectsConfig
-from mixlab.mixing.loader import make_loader
+from mixlab.mixing.loader import MixLoader
 from mixlab.mixing.rendering import CatalogReader, render_mix
 from mixlab.mixing.sampler import sample_recipe
 from tests.toy import make_corpus
@@ -120,7 +120,7 @@ def test_the_dataset_uses_the_catalogs_pack_by_itself(tmp_path: Path) -> None:
     build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
     catalog = Catalog.open(tmp_path / "catalog")
     before = MixDataset(catalog, epoch_size=8, batch_size=4, evaluation=True)
-    state = make_loader(before).state_dict()
+    state = MixLoader(before).state_dict()
     items = [before.item(index)["audio"] for index in range(4)]
     packed(catalog, default_pack_folder(catalog, 16000, 1))
     for path in (tmp_path / "one").rglob("*.wav"):
@@ -128,10 +128,10 @@ def test_the_dataset_uses_the_catalogs_pack_by_itself(tmp_path: Path) -> None:
     after = MixDataset(catalog, epoch_size=8, batch_size=4, evaluation=True)
     for index in range(4):
         np.testing.assert_allclose(after.item(index)["audio"], items[index], atol=5 * 0.25 / 32767)
-    loaded = next(iter(make_loader(after, num_workers=1)))  # a worker opens the pack for itself
+    loaded = next(iter(MixLoader(after, num_workers=1)))  # a worker opens the pack for itself
     np.testing.assert_array_equal(loaded["audio"][0], after.item(0)["audio"])
     with pytest.raises(CatalogMismatchError, match="content_hash"):
-        make_loader(after).load_state_dict(state)
+        MixLoader(after).load_state_dict(state)
 
 
 def test_the_budget_packs_what_fits_and_the_rest_is_read_from_files(toy: Catalog, tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ PROGRAMS = {
     """,
     "workers of a loader": """
         multiprocessing.set_start_method(METHOD)
-        loader = make_loader(MixDataset(catalog, config, batch_size=2, epoch_size=8), num_workers=2)
+        loader = MixLoader(MixDataset(catalog, config, batch_size=2, epoch_size=8), num_workers=2)
         stream = iter(loader)
         next(stream)
         del stream  # in order: torch itself is heard of workers that are killed
@@ -364,7 +364,7 @@ def test_a_program_ends_without_a_word_however_many_files_are_open(
         "from torch.utils.data import DataLoader\n"
         "from mixlab import Catalog, MixConfig\n"
         "from mixlab.mixing.dataset import MixDataset\n"
-        "from mixlab.mixing.loader import make_loader\n"
+        "from mixlab.mixing.loader import MixLoader\n"
         "from mixlab.catalog.readers import CatalogReader\n"
         f"METHOD = {method!r}\n"
         "if __name__ == '__main__':\n"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mixlab import Catalog, MixConfig, MixDataset, make_loader, sample_recipe
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader, sample_recipe
 from mixlab.catalog.build import build_catalog
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError, OutOfRangeError
 from tests.toy import BrokenReader, make_corpus
@@ -47,7 +47,7 @@ def test_an_item_is_what_the_documentation_says(toy: Catalog) -> None:
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_batches_are_the_same_for_any_number_of_workers(toy: Catalog, workers: int) -> None:
     data = dataset(toy)
-    batches = list(make_loader(data, num_workers=workers))
+    batches = list(MixLoader(data, num_workers=workers))
     assert [batch["index"].tolist() for batch in batches] == [list(range(i, i + 4)) for i in range(0, 24, 4)]
     for batch in batches[::2]:
         for place, index in enumerate(batch["index"].tolist()):
@@ -58,7 +58,7 @@ def test_batches_are_the_same_for_any_number_of_workers(toy: Catalog, workers: i
 
 
 def test_epochs_differ_and_repeat_exactly(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy))
+    loader = MixLoader(dataset(toy))
     first, second = list(loader), list(loader)
     assert loader.epoch == 2
     assert not torch.equal(first[0]["audio"], second[0]["audio"])
@@ -70,12 +70,12 @@ def test_epochs_differ_and_repeat_exactly(toy: Catalog) -> None:
 def test_resume_in_mid_epoch_is_exact_with_another_number_of_workers(
     toy: Catalog, before: int, after: int
 ) -> None:
-    whole = list(make_loader(dataset(toy))) + list(make_loader(_at_epoch(dataset(toy), 1)))
-    loader = make_loader(dataset(toy), num_workers=before)
+    whole = list(MixLoader(dataset(toy))) + list(MixLoader(_at_epoch(dataset(toy), 1)))
+    loader = MixLoader(dataset(toy), num_workers=before)
     list(itertools.islice(loader, 2))
     state = loader.state_dict()
     assert (state["epoch"], state["next_batch"]) == (0, 2)
-    resumed = make_loader(dataset(toy), num_workers=after)
+    resumed = MixLoader(dataset(toy), num_workers=after)
     resumed.load_state_dict(state)
     rest = list(resumed) + list(resumed)
     assert len(rest) == 4 + 6
@@ -91,7 +91,7 @@ def _at_epoch(data: MixDataset, epoch: int) -> MixDataset:
 
 
 def test_a_state_at_the_end_of_an_epoch_goes_on_with_the_next(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy))
+    loader = MixLoader(dataset(toy))
     for _ in loader:
         state = loader.state_dict()
     assert (state["epoch"], state["next_batch"]) == (1, 0)
@@ -99,11 +99,11 @@ def test_a_state_at_the_end_of_an_epoch_goes_on_with_the_next(toy: Catalog) -> N
 
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_ranks_share_each_global_batch(toy: Catalog, world_size: int) -> None:
-    whole = [batch["index"].tolist() for batch in make_loader(dataset(toy))]
+    whole = [batch["index"].tolist() for batch in MixLoader(dataset(toy))]
     parts = [
         [
             b["index"].tolist()
-            for b in make_loader(dataset(toy, batch_size=4 // world_size, rank=r, world_size=world_size))
+            for b in MixLoader(dataset(toy, batch_size=4 // world_size, rank=r, world_size=world_size))
         ]
         for r in range(world_size)
     ]
@@ -112,9 +112,9 @@ def test_ranks_share_each_global_batch(toy: Catalog, world_size: int) -> None:
 
 
 def test_a_state_resumes_on_another_number_of_ranks_with_the_same_global_batch(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy, batch_size=2, rank=1, world_size=2))
+    loader = MixLoader(dataset(toy, batch_size=2, rank=1, world_size=2))
     list(itertools.islice(loader, 3))
-    alone = make_loader(dataset(toy, batch_size=4))
+    alone = MixLoader(dataset(toy, batch_size=4))
     alone.load_state_dict(loader.state_dict())
     assert next(iter(alone))["index"].tolist() == [12, 13, 14, 15]
 
@@ -139,13 +139,12 @@ def test_validation_is_finite_fixed_musical_and_without_effects(toy: Catalog) ->
     assert not any(source.effects for recipe in recipes for source in recipe.sources)
     indices = [item["index"] for item in data]
     assert indices == list(range(10))
-    assert [len(batch["index"]) for batch in make_loader(data)] == [4, 4, 2]
+    assert [len(batch["index"]) for batch in MixLoader(data)] == [4, 4, 2]
 
 
 def test_ranks_of_an_uneven_fixed_set_see_each_item_once_in_every_pass(toy: Catalog) -> None:
     loaders = [
-        make_loader(dataset(toy, split="validation", epoch_size=10, rank=rank, world_size=2))
-        for rank in (0, 1)
+        MixLoader(dataset(toy, split="validation", epoch_size=10, rank=rank, world_size=2)) for rank in (0, 1)
     ]
     for _ in range(3):
         passes = [[b["index"].tolist() for b in loader] for loader in loaders]
@@ -154,7 +153,7 @@ def test_ranks_of_an_uneven_fixed_set_see_each_item_once_in_every_pass(toy: Cata
 
 
 def test_a_fixed_set_that_was_left_early_is_read_from_its_start_again(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy, split="validation", epoch_size=10))
+    loader = MixLoader(dataset(toy, split="validation", epoch_size=10))
     next(iter(loader))
     assert [b["index"].tolist()[0] for b in loader] == [0, 4, 8]
 
@@ -163,7 +162,7 @@ def test_a_loader_leaves_the_global_random_numbers_alone(toy: Catalog) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    next(iter(make_loader(dataset(toy))))
+    next(iter(MixLoader(dataset(toy))))
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -175,7 +174,7 @@ def test_workers_that_are_spawned_make_the_same_batches(toy: Catalog) -> None:
 
 def test_frames_and_sources_come_on_request(toy: Catalog) -> None:
     data = MixDataset(toy, CONFIG, epoch_size=8, batch_size=4, frames=True, sources=True)
-    batch = next(iter(make_loader(data)))
+    batch = next(iter(MixLoader(data)))
     assert batch["frame_target"].shape == batch["frame_mask"].shape == (4, 15, 10)
     assert batch["sources"].shape == (4, 5, 1, 16000)
     assert batch["source_target"].shape == batch["source_mask"].shape == (4, 5, 15)
@@ -201,9 +200,9 @@ def test_a_dataset_pickles_small_and_draws_the_same(toy: Catalog) -> None:
     ],
 )
 def test_a_state_of_another_stream_is_refused(toy: Catalog, changes: dict[str, object], name: str) -> None:
-    state = make_loader(dataset(toy)).state_dict()
+    state = MixLoader(dataset(toy)).state_dict()
     with pytest.raises(CatalogMismatchError, match=f"saved position was taken with {name}="):
-        make_loader(dataset(toy, **changes)).load_state_dict(state)
+        MixLoader(dataset(toy, **changes)).load_state_dict(state)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +301,7 @@ def test_a_file_lost_during_training_costs_its_items_and_nothing_else(tmp_path: 
     lost = data.recipe(0).sources[0].stem
     catalog.audio_path(catalog.find(lost)).write_bytes(b"")
     hit = [i for i in range(12) if lost in {source.stem for source in data.recipe(i).sources}]
-    loader = make_loader(data)
+    loader = MixLoader(data)
     with pytest.warns(RuntimeWarning, match=r"Item \d+ of epoch 0 is replaced"):
         batches = list(loader)
     assert sorted(index for _, index in loader.replaced) == hit
@@ -316,7 +315,7 @@ def test_what_is_not_finite_is_sampled_anew(toy: Catalog, value: float) -> None:
     bad = dataset(toy).recipe(2).sources[0].stem
     data = dataset(toy, reader=BrokenReader(toy, bad, value), sources=True)
     hit = [i for i in range(24) if bad in {source.stem for source in data.recipe(i).sources}]
-    loader = make_loader(data)
+    loader = MixLoader(data)
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match=f"replaced: .* in {bad}:"):
         batches = list(loader)
     assert sorted(index for _, index in loader.replaced) == hit

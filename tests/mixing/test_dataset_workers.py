@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mixlab import Catalog, MixConfig, MixDataset, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.catalog.readers import CatalogReader, Reader, Span
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing import loader as loaders
@@ -52,7 +52,7 @@ def test_batches_stay_what_they_are_when_workers_use_their_places_again(
 ) -> None:
     monkeypatch.setattr(loaders, "AHEAD", 1)  # as few places as there can be
     data = dataset(toy, batch_size=2, epoch_size=20)
-    loader = make_loader(data, num_workers=workers)
+    loader = MixLoader(data, num_workers=workers)
     batches = [*loader, *loader]
     for number, batch in enumerate(batches):
         assert_same(batch, data.batch(number % 10, number // 10))
@@ -79,7 +79,7 @@ def test_what_is_pickled_per_batch_is_small_whatever_its_size(
 
 
 def test_targets_do_not_keep_the_sound_in_memory(toy: Catalog) -> None:
-    batch = next(iter(make_loader(dataset(toy, frames=True))))
+    batch = next(iter(MixLoader(dataset(toy, frames=True))))
     assert batch["target"].untyped_storage().nbytes() == batch["target"].nbytes
     assert batch["frame_target"].untyped_storage().nbytes() == batch["frame_target"].nbytes
 
@@ -94,7 +94,7 @@ def test_workers_that_are_spawned_write_into_the_shared_memory_too(toy: Catalog)
 
 
 def test_training_goes_into_the_next_epoch_with_the_same_workers(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy), num_workers=2)
+    loader = MixLoader(dataset(toy), num_workers=2)
     before = {child.pid for child in active_children()}
     first = list(loader)
     workers = {child.pid for child in active_children()} - before
@@ -111,7 +111,7 @@ def test_training_goes_into_the_next_epoch_with_the_same_workers(toy: Catalog) -
 
 
 def test_a_fixed_set_ends_its_workers_with_each_pass(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy, split="validation", epoch_size=10), num_workers=2)
+    loader = MixLoader(dataset(toy, split="validation", epoch_size=10), num_workers=2)
     before = {child.pid for child in active_children()}
     for _ in range(2):
         assert [len(batch["index"]) for batch in loader] == [4, 4, 2]
@@ -119,7 +119,7 @@ def test_a_fixed_set_ends_its_workers_with_each_pass(toy: Catalog) -> None:
 
 
 def test_two_iterations_at_once_do_not_disturb_each_other(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy, split="validation", epoch_size=10))
+    loader = MixLoader(dataset(toy, split="validation", epoch_size=10))
     pairs = list(zip(loader, loader, strict=True))
     assert len(pairs) == 3
     for one, other in pairs:
@@ -141,7 +141,7 @@ class Failing:
 @pytest.mark.filterwarnings("ignore:Item .* is replaced:RuntimeWarning")
 def test_after_an_error_a_loader_goes_on_where_it_stood(toy: Catalog) -> None:
     reader = Failing(CatalogReader(toy))
-    loader = make_loader(dataset(toy, reader=reader))
+    loader = MixLoader(dataset(toy, reader=reader))
     batches = iter(loader)
     next(batches)
     reader.fails = True

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from mixlab import Catalog, MixConfig, MixDataset, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.errors import ConfigError, OutOfRangeError
 from mixlab.mixing.dataset import BEYOND
 from mixlab.mixing.effects_config import EffectsConfig
@@ -201,6 +201,6 @@ def test_a_system_without_locks_for_processes_still_has_a_stream(
 
 @pytest.mark.parametrize("epoch", [-1, 1.5, "2", None, 1 << 62, 1 << 63])
 def test_what_is_no_epoch_is_refused(toy: Catalog, epoch: Any) -> None:
-    for thing in (dataset(toy), make_loader(dataset(toy))):
+    for thing in (dataset(toy), MixLoader(dataset(toy))):
         with pytest.raises(OutOfRangeError, match="epoch must be"):
             thing.set_epoch(epoch)

@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 import torch
 
-from mixlab import Catalog, MixConfig, MixRecipe, prepare_batch, render_batch, render_mix, sample_recipe
+from mixlab import Catalog, MixConfig, MixRecipe, render_mix, sample_recipe
 from mixlab.audio.filters import section
 from mixlab.audio.io import FloatArray
 from mixlab.audio.phase_vocoder import Vocoder
@@ -19,6 +19,7 @@ from mixlab.catalog.readers import CatalogReader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.mixing.effects import PitchShift, TimeStretch
 from mixlab.mixing.effects_config import EffectsConfig, FilterRange, PitchRange, StretchRange
+from mixlab.mixing.gpu import prepare_batch, render_batch
 from mixlab.mixing.gpu.filters import _transform_size, cascade
 from mixlab.mixing.gpu.resampling import play
 from mixlab.mixing.gpu.shifting import _plan, frame_size, shift

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixlab import Catalog, MixConfig, MixDataset, make_device_loader, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.catalog.build import build_catalog
 from mixlab.errors import CatalogMismatchError, ConfigError
-from mixlab.mixing.gpu import RawBatch, prepare_batch
+from mixlab.mixing.gpu import DeviceLoader, RawBatch, prepare_batch
 from tests.toy import make_corpus
 
 CONFIG = MixConfig(duration_s=1.0, engine="vocoder")
@@ -25,8 +25,8 @@ def dataset(toy: Catalog, **changes: object) -> MixDataset:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_same_items_come_in_the_same_order(toy: Catalog, workers: int) -> None:
     data = dataset(toy, frames=True, sources=True)
-    plain = list(make_loader(data))
-    batches = list(make_device_loader(data, num_workers=workers, device="cpu"))
+    plain = list(MixLoader(data))
+    batches = list(DeviceLoader(data, num_workers=workers, device="cpu"))
     assert len(batches) == len(plain) == 3
     for one, other in zip(batches, plain, strict=True):
         assert one.keys() - {"scale_db"} == other.keys()
@@ -41,44 +41,42 @@ def test_the_same_items_come_in_the_same_order(toy: Catalog, workers: int) -> No
 
 
 def test_batches_are_the_same_for_any_number_of_workers(toy: Catalog) -> None:
-    alone, shared = (list(make_device_loader(dataset(toy), num_workers=n, device="cpu")) for n in (0, 3))
+    alone, shared = (list(DeviceLoader(dataset(toy), num_workers=n, device="cpu")) for n in (0, 3))
     for one, other in zip(alone, shared, strict=True):
         for name in one:
             torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
 
 
 def test_ranks_share_each_batch(toy: Catalog) -> None:
-    whole = next(iter(make_device_loader(dataset(toy), device="cpu")))["index"]
+    whole = next(iter(DeviceLoader(dataset(toy), device="cpu")))["index"]
     parts = [
-        next(iter(make_device_loader(dataset(toy, batch_size=2, rank=n, world_size=2), device="cpu")))[
-            "index"
-        ]
+        next(iter(DeviceLoader(dataset(toy, batch_size=2, rank=n, world_size=2), device="cpu")))["index"]
         for n in (0, 1)
     ]
     assert torch.cat(parts).tolist() == whole.tolist()
 
 
 def test_a_state_resumes_in_mid_epoch_and_in_the_plain_loader(toy: Catalog) -> None:
-    loader = make_device_loader(dataset(toy), device="cpu")
+    loader = DeviceLoader(dataset(toy), device="cpu")
     stream = iter(loader)
     next(stream)
     state = loader.state_dict()
     expected = next(stream)
-    resumed = make_device_loader(dataset(toy), num_workers=1, device="cpu")
+    resumed = DeviceLoader(dataset(toy), num_workers=1, device="cpu")
     resumed.load_state_dict(state)
     torch.testing.assert_close(next(iter(resumed))["audio"], expected["audio"], rtol=0, atol=0)
-    plain = make_loader(dataset(toy))
+    plain = MixLoader(dataset(toy))
     plain.load_state_dict(state)
     assert next(iter(plain))["index"].tolist() == expected["index"].tolist()
     with pytest.raises(CatalogMismatchError, match="taken with seed"):
-        make_device_loader(dataset(toy, seed=8), device="cpu").load_state_dict(state)
+        DeviceLoader(dataset(toy, seed=8), device="cpu").load_state_dict(state)
 
 
 def test_epochs_follow_each_other_and_fixed_sets_repeat(toy: Catalog) -> None:
-    loader = make_device_loader(dataset(toy), device="cpu")
+    loader = DeviceLoader(dataset(toy), device="cpu")
     first, second = list(loader), list(loader)
     assert not torch.equal(first[0]["audio"], second[0]["audio"])
-    fixed = make_device_loader(dataset(toy, split="validation", epoch_size=6), device="cpu")
+    fixed = DeviceLoader(dataset(toy, split="validation", epoch_size=6), device="cpu")
     once, twice = list(fixed), list(fixed)
     assert [len(batch["audio"]) for batch in once] == [4, 2]
     assert torch.equal(once[1]["audio"], twice[1]["audio"])
@@ -91,7 +89,7 @@ def test_an_unreadable_file_means_another_draw_as_in_the_plain_loader(tmp_path: 
     data = MixDataset(catalog, CONFIG, epoch_size=8, batch_size=4)
     lost = data.recipe(2).sources[0].stem
     catalog.audio_path(catalog.find(lost)).write_bytes(b"")
-    loaders = (make_loader(data), make_device_loader(data, device="cpu"))
+    loaders = (MixLoader(data), DeviceLoader(data, device="cpu"))
     found = []
     for loader in loaders:
         with pytest.warns(RuntimeWarning, match="is replaced"):
@@ -104,7 +102,7 @@ def test_an_unreadable_file_means_another_draw_as_in_the_plain_loader(tmp_path: 
 def test_another_engine_is_refused(toy: Catalog) -> None:
     data = MixDataset(toy, MixConfig(duration_s=1.0, engine="rubberband"), epoch_size=8, batch_size=4)
     with pytest.raises(ConfigError, match=r"the engine 'vocoder' alone, found mix\.engine 'rubberband'"):
-        make_device_loader(data)
+        DeviceLoader(data)
 
 
 def test_what_travels_is_a_handful_of_tensors_whatever_the_batch_holds(toy: Catalog) -> None:
@@ -122,9 +120,7 @@ def test_what_travels_is_a_handful_of_tensors_whatever_the_batch_holds(toy: Cata
 @pytest.mark.gpu
 def test_batches_lie_on_the_gpu_and_hold_what_the_processor_makes(toy: Catalog) -> None:
     data = dataset(toy)
-    for one, other in zip(
-        make_device_loader(data, num_workers=1), make_device_loader(data, device="cpu"), strict=True
-    ):
+    for one, other in zip(DeviceLoader(data, num_workers=1), DeviceLoader(data, device="cpu"), strict=True):
         assert one["audio"].is_cuda
         torch.testing.assert_close(one["target"].cpu(), other["target"], rtol=0, atol=0)
         difference = (one["audio"].cpu() - other["audio"]).square().mean((1, 2))

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch.utils.data import ChainDataset, ConcatDataset, DataLoader, IterableDataset, Subset
 
-from mixlab import Catalog, MixConfig, MixDataset, make_device_loader, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.errors import CatalogMismatchError, ConfigError, OutOfRangeError
 from mixlab.mixing.effects_config import EffectsConfig
+from mixlab.mixing.gpu import DeviceLoader
 
 CONFIG = MixConfig(duration_s=0.5, effects=EffectsConfig.none())
 
@@ -125,7 +126,7 @@ class Halved(MixDataset):
 def test_a_subclass_that_overrides_item_is_heard_by_every_loader(toy: Catalog, workers: int) -> None:
     data = Halved(toy, CONFIG, epoch_size=6, batch_size=2)
     assert data.changes_items
-    loader = make_loader(data, num_workers=workers)
+    loader = MixLoader(data, num_workers=workers)
     ours = list(loader)
     theirs = list(itertools.islice(DataLoader(data, 2, num_workers=workers), 3))
     assert len(ours) == 3
@@ -148,7 +149,7 @@ def test_items_of_any_kind_are_handed_on(toy: Catalog) -> None:
             item = super().item(index, epoch)
             return item["audio"], item["target"]
 
-    audio, target = next(iter(make_loader(Pairs(toy, CONFIG, epoch_size=4, batch_size=4))))
+    audio, target = next(iter(MixLoader(Pairs(toy, CONFIG, epoch_size=4, batch_size=4))))
     assert audio.shape == (4, 1, 8000)
     assert target.shape == (4, 15)
 
@@ -157,7 +158,7 @@ def test_an_item_that_is_replaced_in_one_dataset_is_heard_too(toy: Catalog) -> N
     data = dataset(toy)
     original = data.item
     data.item = lambda index, epoch=0: original(index, epoch) | {"mark": index * 10}  # type: ignore[method-assign]
-    assert next(iter(make_loader(data)))["mark"].tolist() == [0, 10]
+    assert next(iter(MixLoader(data)))["mark"].tolist() == [0, 10]
 
 
 def test_a_subclass_that_changes_nothing_goes_the_quick_way(toy: Catalog) -> None:
@@ -169,7 +170,7 @@ def test_a_subclass_that_changes_nothing_goes_the_quick_way(toy: Catalog) -> Non
     assert not dataset(toy).changes_items
 
 
-@pytest.mark.parametrize("make", [make_loader, make_device_loader])
+@pytest.mark.parametrize("make", [MixLoader, DeviceLoader])
 @pytest.mark.parametrize(
     ("wrap", "name"),
     [
@@ -178,7 +179,7 @@ def test_a_subclass_that_changes_nothing_goes_the_quick_way(toy: Catalog) -> Non
         (lambda data: ChainDataset([data]), "ChainDataset"),
         (Louder, "Louder"),
         (lambda data: DataLoader(data), "DataLoader"),
-        (lambda data: make_loader(data), "MixLoader"),
+        (lambda data: MixLoader(data), "MixLoader"),
         (lambda data: [data.item(0)], "list"),
         (lambda data: MixDataset, "the class MixDataset"),
         (lambda data: lambda: data, "function"),
@@ -197,11 +198,11 @@ def test_what_a_loader_would_not_use_is_refused(toy: Catalog) -> None:
             yield self.item(0)
 
     with pytest.raises(ConfigError, match=r"Own overrides __iter__, which this loader does not use"):
-        make_loader(Own(toy, CONFIG))
+        MixLoader(Own(toy, CONFIG))
     with pytest.raises(
         ConfigError, match=r"Halved overrides item\(\), but what a device renders are recipes"
     ):
-        make_device_loader(Halved(toy, CONFIG))
+        DeviceLoader(Halved(toy, CONFIG))
 
 
 # Epochs
@@ -209,7 +210,7 @@ def test_what_a_loader_would_not_use_is_refused(toy: Catalog) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loop_that_is_left_early_is_followed_by_the_next_epoch(toy: Catalog, workers: int) -> None:
-    loader = make_loader(dataset(toy), num_workers=workers)
+    loader = MixLoader(dataset(toy), num_workers=workers)
     assert addresses(itertools.islice(loader, 3)) == whole(0, 3)
     assert loader.state_dict()["next_batch"] == 3
     assert addresses(loader) == whole(1)
@@ -223,7 +224,7 @@ def test_a_loop_that_is_left_early_is_followed_by_the_next_epoch(toy: Catalog, w
 def test_an_epoch_may_be_set_in_the_dataset_too(toy: Catalog) -> None:
     data = dataset(toy)
     data.set_epoch(5)
-    loader = make_loader(data)
+    loader = MixLoader(data)
     assert loader.epoch == 5
     assert addresses(itertools.islice(loader, 1)) == whole(5, 1)
     assert addresses(itertools.islice(loader, 1)) == whole(6, 1)
@@ -236,7 +237,7 @@ def test_an_epoch_may_be_set_in_the_dataset_too(toy: Catalog) -> None:
 
 
 def test_iterations_at_the_same_time_take_an_epoch_each(toy: Catalog) -> None:
-    loader = make_loader(dataset(toy))
+    loader = MixLoader(dataset(toy))
     pairs = list(zip(loader, loader, strict=True))
     assert [addresses(part) for part in zip(*pairs, strict=True)] == [whole(0), whole(1)]
     assert addresses(itertools.islice(loader, 1)) == whole(2, 1)
@@ -248,7 +249,7 @@ def test_pinning_without_a_gpu_is_said_once_and_batches_come_as_they_are(
     if torch.cuda.is_available():
         pytest.skip("there is a GPU to pin for")
     for data in (dataset(toy), Halved(toy, CONFIG, epoch_size=16, batch_size=2)):
-        loader = make_loader(data, pin_memory=True)
+        loader = MixLoader(data, pin_memory=True)
         with pytest.warns(UserWarning, match="pin_memory=True, but torch finds no GPU"):
             assert addresses(loader) == whole(0)
         assert addresses(loader) == whole(1)
@@ -258,13 +259,13 @@ def test_pinning_without_a_gpu_is_said_once_and_batches_come_as_they_are(
 @pytest.mark.gpu
 def test_batches_are_pinned_for_a_gpu(toy: Catalog) -> None:
     for data in (dataset(toy), Halved(toy, CONFIG, epoch_size=16, batch_size=2)):
-        assert next(iter(make_loader(data, num_workers=1, pin_memory=True)))["audio"].is_pinned()
+        assert next(iter(MixLoader(data, num_workers=1, pin_memory=True)))["audio"].is_pinned()
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_copy_of_a_loader_goes_on_from_where_it_stands(toy: Catalog, workers: int, copied: Any) -> None:
-    loader = make_loader(dataset(toy), num_workers=workers)
+    loader = MixLoader(dataset(toy), num_workers=workers)
     running = iter(loader)
     next(running)
     again = copied(loader)
@@ -279,18 +280,18 @@ def test_a_copy_of_a_loader_goes_on_from_where_it_stands(toy: Catalog, workers: 
 @pytest.mark.parametrize("number", [True, False, -1, 1.0, "2", None])
 def test_a_number_of_workers_is_a_whole_number(toy: Catalog, number: Any) -> None:
     with pytest.raises(ConfigError, match="num_workers must be 0 or more, found"):
-        make_loader(dataset(toy), num_workers=number)
+        MixLoader(dataset(toy), num_workers=number)
 
 
 @pytest.mark.parametrize("state", [None, 3, "epoch 3", []])
 def test_what_is_no_position_is_refused(toy: Catalog, state: Any) -> None:
     with pytest.raises(CatalogMismatchError, match=r"Expected the position that state_dict\(\) returned"):
-        make_loader(dataset(toy)).load_state_dict(state)
+        MixLoader(dataset(toy)).load_state_dict(state)
 
 
 @pytest.mark.parametrize("changes", [{"next_batch": 99}, {"next_batch": -1}, {"epoch": "2"}, {"epoch": None}])
 def test_a_position_outside_an_epoch_is_refused(toy: Catalog, changes: dict[str, Any]) -> None:
-    loader = make_loader(dataset(toy))
+    loader = MixLoader(dataset(toy))
     with pytest.raises(OutOfRangeError, match=f"{next(iter(changes))} must be"):
         loader.load_state_dict(loader.state_dict() | changes)
     assert addresses(itertools.islice(loader, 1)) == whole(0, 1)
@@ -336,7 +337,7 @@ def fit(loader: Any, epochs: int, **options: Any) -> list[list[list[tuple[int, i
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_lightning_goes_on_with_the_next_epoch_without_a_warning(toy: Catalog, workers: int) -> None:
-    loader = make_loader(dataset(toy), num_workers=workers)
+    loader = MixLoader(dataset(toy), num_workers=workers)
     assert fit(loader, 2) == [whole(0), whole(1)]
     assert fit(loader, 2, limit_train_batches=5) == [whole(2, 5), whole(3, 5)]
     assert fit(loader, 2, limit_train_batches=0.25) == [whole(4, 2), whole(5, 2)]
@@ -345,7 +346,7 @@ def test_lightning_goes_on_with_the_next_epoch_without_a_warning(toy: Catalog, w
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_lightning_overfits_on_the_same_batches(toy: Catalog, workers: int) -> None:
-    loader = make_loader(dataset(toy), num_workers=workers)
+    loader = MixLoader(dataset(toy), num_workers=workers)
     loader.set_epoch(3)
     assert fit(loader, 3, overfit_batches=2) == [whole(3, 2)] * 3
     assert fit(loader, 2, overfit_batches=8) == [whole(3)] * 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from torch.utils.data import DataLoader
 
-from mixlab import Catalog, MixConfig, MixDataset, make_loader
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.errors import ConfigError
 from mixlab.mixing.ranks import HINTS, LAUNCHERS, ProcessRank, find_rank
 
@@ -19,7 +19,7 @@ SCRIPT = """
 import itertools, json, os, sys
 from pathlib import Path
 from torch.utils.data import DataLoader
-from mixlab import MixConfig, MixDataset, make_loader
+from mixlab import MixConfig, MixDataset, MixLoader
 
 def main():
     if "JOIN" in os.environ:
@@ -28,7 +28,7 @@ def main():
     mixes = MixDataset(sys.argv[1], MixConfig(duration_s=0.5), epoch_size=16, batch_size=2)
     loader = DataLoader(mixes, batch_size=2, num_workers=2, multiprocessing_context=os.environ.get("METHOD"))
     found = []
-    for batches in (loader, loader, make_loader(mixes)):
+    for batches in (loader, loader, MixLoader(mixes)):
         first = itertools.islice(batches, 2 if batches is loader else None)
         found.append([pair for b in first for pair in zip(b["epoch"].tolist(), b["index"].tolist())])
     fixed = MixDataset(sys.argv[1], MixConfig(duration_s=0.5), split="validation", epoch_size=3, batch_size=2)
@@ -159,7 +159,7 @@ def dataset(toy: Catalog, **changes: Any) -> MixDataset:
 
 def test_the_rank_is_asked_for_when_it_is_needed(toy: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     data = dataset(toy)
-    loader = make_loader(data)
+    loader = MixLoader(data)
     assert next(iter(loader))["index"].tolist() == [0, 1]
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
@@ -209,7 +209,7 @@ def test_an_epoch_without_a_batch_for_every_rank_is_refused_when_ranks_are_known
     data = dataset(toy)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "16")
-    for iterable in (data, make_loader(data)):
+    for iterable in (data, MixLoader(data)):
         with pytest.raises(ConfigError, match="found epoch_size=16 and 32 items per batch over all ranks"):
             next(iter(iterable))
 
@@ -219,7 +219,7 @@ def test_a_doubt_is_said_once_per_loader_and_not_where_the_rank_is_given(
 ) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     data = dataset(toy)
-    loader = make_loader(data)
+    loader = MixLoader(data)
     for iterable in (data, loader):
         with pytest.warns(RuntimeWarning, match=r"several processes \(LOCAL_WORLD_SIZE=2\)"):
             next(iter(iterable))

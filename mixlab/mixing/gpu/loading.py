@@ -10,7 +10,7 @@ from mixlab.mixing.gpu.raw import RawBatch, join_items, prepare_item
 from mixlab.mixing.gpu.rendering import render_batch
 from mixlab.mixing.loader import Batches, MixLoader, check_dataset
 
-__all__ = ["DeviceLoader", "make_device_loader"]
+__all__ = ["DeviceLoader"]
 
 
 def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
@@ -27,8 +27,8 @@ def _prepare(dataset: MixDataset, indices: range, epoch: int) -> RawBatch:
 class DeviceLoader(MixLoader):
     """Batches of a ``MixDataset``, rendered on a device; otherwise as ``MixLoader``.
 
-    The same items in the same order, with the same state to resume from. Make it with
-    ``make_device_loader``.
+    The same items in the same order, with the same state to resume from. The dataset needs the rank and world
+    size of this process, and the engine ``vocoder``.
     """
 
     def __init__(
@@ -39,22 +39,34 @@ class DeviceLoader(MixLoader):
         device: torch.device | str | None = None,
         pin_memory: bool | None = None,
     ) -> None:
-        """Wrap ``dataset``; see ``make_device_loader``."""
+        """Wrap a dataset.
+
+        Args:
+            dataset: A ``MixDataset``; a subclass may override ``recipe``.
+            num_workers: Processes that read; 0 reads in this one.
+            device: Where to render, and where batches lie: a CPU or CUDA device; by default the CUDA device
+                where there is one.
+            pin_memory: Hand raw batches over in page-locked memory; by default for CUDA devices.
+
+        Raises:
+            ConfigError: the dataset's engine is another than ``vocoder``, it has effects of one's own, or it
+                is no ``MixDataset``, or a subclass that overrides ``item`` or ``__iter__``.
+        """
         check_dataset(dataset)
         if dataset.changes_items:
             raise ConfigError(
                 f"{type(dataset).__name__} overrides item(), but what a device renders are recipes: override "
-                "recipe(), change batches after they are rendered, or use make_loader."
+                "recipe(), change batches after they are rendered, or use MixLoader."
             )
         if dataset.config.engine != "vocoder":
             raise ConfigError(
                 f"Mixes are rendered on a device by the engine 'vocoder' alone, found mix.engine "
-                f"{dataset.config.engine!r}. Set it to 'vocoder', or use make_loader."
+                f"{dataset.config.engine!r}. Set it to 'vocoder', or use MixLoader."
             )
         if dataset.config.effects.custom:
             raise ConfigError(
                 "Mixes are rendered on a device without effects of one's own, found mix.effects.custom "
-                f"{dataset.config.effects.custom}. Leave it empty, or use make_loader."
+                f"{dataset.config.effects.custom}. Leave it empty, or use MixLoader."
             )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         pins = self.device.type == "cuda" if pin_memory is None else pin_memory
@@ -71,26 +83,3 @@ class DeviceLoader(MixLoader):
                 frames=dataset.frames,
                 max_sources=config.max_sources if dataset.sources else None,
             )
-
-
-def make_device_loader(
-    dataset: MixDataset,
-    *,
-    num_workers: int = 0,
-    device: torch.device | str | None = None,
-    pin_memory: bool | None = None,
-) -> DeviceLoader:
-    """Return a loader of whole epochs that renders on a device and can stop and resume anywhere.
-
-    Args:
-        dataset: With the rank and world size of this process, and engine ``vocoder``.
-        num_workers: Processes that read; 0 reads in this one.
-        device: Where to render, and where batches lie: a CPU or CUDA device; by default the CUDA device
-            where there is one.
-        pin_memory: Hand raw batches over in page-locked memory; by default for CUDA devices.
-
-    Raises:
-        ConfigError: the dataset's engine is another than ``vocoder``, it has effects of one's own, or it
-            is no ``MixDataset``, or a subclass that overrides ``item`` or ``__iter__``.
-    """
-    return DeviceLoader(dataset, num_workers=num_workers, device=device, pin_memory=pin_memory)

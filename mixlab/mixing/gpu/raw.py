@@ -169,7 +169,7 @@ def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem
 def _only_on_host(effect: Effect) -> ConfigError:
     return ConfigError(
         f"The effect {effect_name(type(effect))!r} works on arrays in host memory, so mixes that have it are "
-        "not rendered in batches on a device. Render them with make_loader or mixlab.render_mix, or take it "
+        "not rendered in batches on a device. Render them with MixLoader or mixlab.render_mix, or take it "
         "out of mix.effects.custom."
     )
 
