@@ -141,6 +141,15 @@ def test_a_rare_instrument_is_spread_within_the_shares(seed: int) -> None:
     assert all(abs(count[split] - 100 * SHARES[split]) <= 1 for split in SPLITS)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_many_rare_instruments_do_not_upset_the_shares(seed: int) -> None:
+    songs = [song(n, instruments=frozenset({f"instrument {n // 5}"})) for n in range(80)]
+    count = Counter(assign_splits(songs, "artist", seed).assignment.values())
+    assert {split: abs(count[split] - 80 * SHARES[split]) <= 1 for split in SPLITS} == dict.fromkeys(
+        SPLITS, True
+    )
+
+
 def test_a_family_of_two_artists_can_be_learned_and_tested() -> None:
     songs = [song(n, families=frozenset({"brass"} if n < 2 else {"voice"})) for n in range(30)]
     assert assign_splits(songs).empty == (("brass", "validation"),)
@@ -173,6 +182,7 @@ def test_random_split_of_a_corpus_does_not_depend_on_the_others() -> None:
     two = [song(n, corpus="two") for n in range(20)]
     alone, both = assign_splits(one, "random"), assign_splits([*two, *one], "random")
     assert {key: both.assignment[key] for key in alone.assignment} == alone.assignment
+    assert [both.assignment[s.key] for s in one] != [both.assignment[s.key] for s in two]
 
 
 def test_corpus_split_is_kept_and_the_rest_follows_its_relatives() -> None:
@@ -345,6 +355,14 @@ def test_given_splits_hold_exactly_their_songs_and_relatives(method: str) -> Non
     assert {key for key, split in found.items() if split == "test"} == {"c/0", "c/1", "c/4", "c/5"}
     assert set(found) == {song.key for song in songs}
     assert {"train", "validation"} <= set(found.values())
+
+
+def test_relatives_of_songs_given_to_two_splits_are_tested_on_rather_than_trained_on() -> None:
+    songs = [song(n, "One Band" if n < 5 else None) for n in range(12)]
+    for others in ("train", "validation"):
+        given = {songs[0].key: others, songs[1].key: "test"}
+        found = assign_splits(songs, given=given).assignment
+        assert [found[s.key] for s in songs[:5]] == [others, "test", "test", "test", "test"]
 
 
 def test_given_splits_leak_nothing_and_keep_the_shares_of_the_rest() -> None:

@@ -270,6 +270,23 @@ def test_files_that_the_list_of_bleed_names_twice(tmp_path: Path) -> None:
     assert "'01_Vox.wav' is listed twice and not alike" in problem.message
 
 
+def test_two_rows_of_one_file_that_differ_claim_no_more_than_both(tmp_path: Path) -> None:
+    song = "Artist_Title"
+    files = {"S01": ("01_Kick.wav", "kick drum"), "S02": ("02_Vox.wav", "male singer")}
+    medley_song(tmp_path / song, files, has_bleed="no")
+    header = "file,label,bleeding,bleeding_instrument,mixing_secrets_track_id"
+    rows = [
+        f"01_Kick.wav,Drum_Kick,Yes,Drum_Overheads,{song}",
+        f"01_Kick.wav,Bass,No,,{song}",  # perhaps not of the kit: then the overheads bleed
+        f"02_Vox.wav,Lead_Vocal,Yes,Piano,{song}",
+        f"02_Vox.wav,Lead_Vocal,Yes,,{song}",  # from who knows what
+    ]
+    touch(tmp_path / "ms500_raw_labels.csv", "\n".join([header, *rows]))
+    kick, vox = scan(MS, tmp_path).stems
+    assert (kick.bleed, kick.bleed_labels) == (True, ("drum set",))
+    assert (vox.bleed, vox.bleed_labels) == (True, ())
+
+
 def test_the_list_of_bleed_is_not_what_macos_puts_beside_it(tmp_path: Path) -> None:
     song = "Artist_Title"
     medley_song(tmp_path / song, {"S01": ("01_Vox.wav", "male singer")}, has_bleed="yes")

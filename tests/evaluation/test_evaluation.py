@@ -462,6 +462,14 @@ def test_made_consistent_nothing_contradicts_the_tree(data) -> None:
     np.testing.assert_array_equal(fitted.values, ev.fit_thresholds(lifted, targets, mask).values)
 
 
+def test_prevalence_counts_known_targets_only() -> None:
+    targets, mask = (
+        np.array([[1, 0], [0, 1], [1, 1], [1, 1]]),
+        np.array([[1, 0], [1, 0], [1, 0], [0, 0]], bool),
+    )
+    np.testing.assert_allclose(ev.class_prevalence(targets, mask), [3 / 5, 1 / 2])
+
+
 def test_calibration_by_hand() -> None:
     scores = np.array([[0.05], [0.06], [0.95], [0.95]])
     targets, mask = np.array([[0], [1], [1], [1]]), np.ones((4, 1), bool)
@@ -472,7 +480,9 @@ def test_calibration_by_hand() -> None:
     )
     # A score on an edge belongs to the bin below it, 0 and 1 to the outermost.
     edges = np.array([[0.0], [1 / 15], [1.0]])
-    assert per_class("ece", edges, [[0], [0], [1]], np.ones((3, 1), bool))[0] == pytest.approx(1 / 45)
+    assert per_class("ece", edges, [[1], [0], [1]], np.ones((3, 1), bool))[0] == pytest.approx(
+        (1 - 1 / 15) / 3
+    )
 
 
 def test_calibration_is_that_of_sklearn(data, rng: np.random.Generator) -> None:

@@ -127,6 +127,23 @@ def test_every_recorded_effect_changes_the_audio(toy: Catalog, index: int) -> No
         assert change > 1e-4, source.effects[place]
 
 
+@pytest.mark.parametrize("rate", [0.8, 1.25])
+@pytest.mark.parametrize("effects", [(), (PitchShift(2.0),)])
+def test_a_stretched_source_sounds_at_its_time(
+    tmp_path: Path, rate: float, effects: tuple[Effect, ...]
+) -> None:
+    """What lies a second behind the start of an excerpt comes after ``1 / rate`` seconds of the mix."""
+    audio = np.zeros(6 * RATE)
+    audio[2 * RATE : 2 * RATE + 2000] = 0.5 * np.hanning(2000) * np.sin(np.arange(2000) * 0.3)
+    catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "violin", "audio": audio}])
+    source = SourceRecipe(str(catalog.column("key")[0]), 1.0, 0.0, (*effects, TimeStretch(rate)))
+    mix = render_mix(recipe_of(catalog, source, duration_s=3.0), catalog)
+    power = np.square(mix.mixture[0], dtype=np.float64)
+    found_s = np.arange(len(power)) @ power / power.sum() / mix.recipe.render.sample_rate
+    expected_s = (1.0 + 1000 / RATE) / rate
+    assert found_s == pytest.approx(expected_s, abs=0.002)
+
+
 def test_a_loud_mixture_is_scaled_and_says_by_how_much(toy: Catalog) -> None:
     keys = [str(key) for key in toy.column("key")[:4]]
     sources = tuple(SourceRecipe(key, 0.5, 18.0) for key in keys)
