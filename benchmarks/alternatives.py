@@ -29,7 +29,7 @@ Change = Callable[[Audio, int, tuple[Effect, ...]], Audio]
 
 @dataclass(frozen=True)
 class Alternative:
-    """One way to make a mix.
+    """One method to make a mix.
 
     Attributes:
         name: As it stands in the tables.

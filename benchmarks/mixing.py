@@ -105,7 +105,7 @@ def bench_mixing(catalog: Catalog, pack: PackReader, settings: Settings) -> list
         recipes = sample_recipes(catalog, name, settings.mixes)
         bench = Bench(catalog, pack, recipes, name)
         methods = [*mixlab_methods(bench), *alternatives(files, copy, effects=name != NO_EFFECTS)]
-        print(f"Workload {name}: {len(methods)} ways in {settings.rounds} rounds ...", flush=True)
+        print(f"Workload {name}: {len(methods)} methods in {settings.rounds} rounds ...", flush=True)
         rows += rows_of(name, methods, measure(methods, recipes, settings.rounds, settings.shortest_s))
     return rows
 

@@ -62,8 +62,8 @@ def _panel(rows: Sequence[Result], title: str, limits: tuple[float, float]) -> a
     )
     scale = alt.Scale(type="log", domain=limits, nice=False)
     base = alt.Chart(table, height=alt.Step(17), width=460, title=alt.Title(title, anchor="start"))
-    methods = alt.Y("way:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, grid=False))
-    sampled = base.mark_bar().encode(
+    methods = alt.Y("method:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, grid=False))
+    shapes = base.mark_bar().encode(
         x=alt.X("from:Q", scale=scale, title=AXIS),
         x2="rate:Q",
         y=methods,
@@ -72,7 +72,7 @@ def _panel(rows: Sequence[Result], title: str, limits: tuple[float, float]) -> a
         ),
     )
     words = base.mark_text(align="left", dx=4, color="#444444").encode(x="rate:Q", y=methods, text="text:N")
-    return sampled + words
+    return shapes + words
 
 
 def _origin(row: Result) -> str:

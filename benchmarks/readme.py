@@ -33,7 +33,7 @@ SHOWN = {
     "the paper's steps with pyrubberband at 44.1 kHz": PYRUBBERBAND,
     "only read and sum, without effects": PLAIN,
 }
-"""What the README says of a way, and its name in the results."""
+"""What the README calls a method, and its name in the results."""
 
 
 def readme_lines(result: Result) -> list[str]:

@@ -65,7 +65,7 @@ def find(
 
 
 def why_not(rows: Sequence[Result], workload: str, name: str) -> str:
-    """Return why a way was not measured, '' where it was, or where it is not among the rows."""
+    """Return why a method was not measured, '' where it was, or where it is not among the rows."""
     found = (row for row in rows if (row["workload"], row["name"]) == (workload, name))
     return next((row["note"] for row in found if row["mixes_per_s"] is None), "")
 
