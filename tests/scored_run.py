@@ -31,6 +31,8 @@ def mixes(catalog: Catalog, config: MixConfig, n: int, seed: int) -> Predictions
         scores=np.zeros((2 * n, len(parts[0].target)), np.float32),
         targets=np.stack([mix.target for mix in parts]),
         mask=np.stack([mix.mask for mix in parts]),
+        mix_id=np.array([mix.recipe.mix_id for mix in parts], dtype=object),
+        attempt=np.zeros(2 * n, np.int64),
         recipes=np.array([mix.recipe.to_json() for mix in parts], dtype=object),
     )
 

@@ -3,7 +3,6 @@
 Objects that are shared between sessions (predictions, tables) are read-only by agreement.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ import streamlit as st
 
 from app.links import RunLocation
 from mixlab import MixConfig, MixlabError, MixRecipe
-from mixlab.errors import RecipeError
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
 from mixlab.evaluation.predictions import Predictions
@@ -227,11 +225,7 @@ def get_recipe(location: RunLocation, split: str, row: int) -> MixRecipe:
     Raises:
         RecipeError: it is none of a mix, as those of a run pretrained on whole tracks, or of another version.
     """
-    predictions, table = get_predictions(location), get_table(location, split)
-    text = str(predictions.recipes[_rows(location, split)[table.rows[row]]])
-    if "sources" not in json.loads(text):
-        raise RecipeError("This run was scored on whole tracks, not on mixes: there is no recipe to open.")
-    return MixRecipe.from_json(text)
+    return get_predictions(location).recipe(_rows(location, split)[get_table(location, split).rows[row]])
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -258,7 +252,7 @@ def stored_recipe(location: RunLocation, split: str, seed: int, index: int) -> M
     row = _row_of(location).get((split, index))
     if row is None:
         return None
-    recipe = MixRecipe.from_json(str(get_predictions(location).recipes[row]))
+    recipe = get_predictions(location).recipe(row)
     return recipe if (recipe.seed, recipe.split, recipe.epoch) == (seed, split, 0) else None
 
 

@@ -17,6 +17,7 @@ from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.scoring import level_columns
 from mixlab.evaluation.thresholds import fit_thresholds
+from mixlab.mixing.config import LABEL_RULES
 
 __all__ = ["Comparison", "Difference", "check_same_items", "compare", "differences"]
 
@@ -91,18 +92,19 @@ def check_same_items(a: Predictions, b: Predictions) -> None:
         raise ConfigError(f"The runs have different classes: {a.labels} and {b.labels}. {advice}")
     if len(a) != len(b):
         raise ConfigError(f"The runs were scored on {len(a)} and on {len(b)} mixes. {advice}")
-    differing = np.flatnonzero((a.recipes != b.recipes) | (a.index != b.index))
+    differing = np.flatnonzero((a.mix_id != b.mix_id) | (a.index != b.index))
     if len(differing):
         first = int(differing[0])
         raise ConfigError(
-            f"The runs were scored on different mixes: {len(differing)} of {len(a)} recipes differ, first "
+            f"The runs were scored on different mixes: {len(differing)} of {len(a)} differ, first "
             f"at item {a.index[first]}, by {_where(str(a.recipes[first]), str(b.recipes[first]))}. {advice}"
         )
     known = a.mask & b.mask
     if (a.mask != b.mask).any() or (a.targets[known] != b.targets[known]).any():
         raise ConfigError(
-            "The runs have the same recipes but different targets: corpora or labels changed in between. "
-            "Score both again with 'mixlab evaluate'."
+            "The runs have the same mixes but different targets: they were labelled by other rules "
+            f"({', '.join(LABEL_RULES)}), or corpora or labels changed in between. Score both again with "
+            "'mixlab evaluate', or compare runs with the same rules."
         )
 
 

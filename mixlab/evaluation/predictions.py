@@ -1,13 +1,16 @@
 """What a model said about fixed mixes, beside what is true."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixlab.errors import RecipeError
+
 if TYPE_CHECKING:
+    from mixlab.mixing.dataset import MixDataset
     from mixlab.mixing.recipe import MixRecipe
 
 
@@ -26,8 +29,10 @@ class Predictions:
         scores: ``(N, C)`` probabilities, float32.
         targets: ``(N, C)`` 1 present, 0 absent, float32.
         mask: ``(N, C)`` True where the target is known.
-        recipes: ``(N,)`` recipes as JSON text. They fix the test set: with the catalog that they name,
-            ``mixlab.mixing.rendering.render`` gives each mix again, with the target and mask of its row.
+        mix_id: ``(N,)`` names of the mixes' audio (``MixRecipe.mix_id``): what predictions are joined on.
+        attempt: ``(N,)`` above 0 where files could not be read, and another mix was sampled instead.
+        recipes: ``(N,)`` recipes as JSON text, from which the mixes can be heard again: with the catalog that
+            they name, ``mixlab.mixing.rendering.render`` gives each, with the target and mask of its row.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +42,8 @@ class Predictions:
     scores: NDArray[np.float32]
     targets: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    mix_id: NDArray[np.object_]
+    attempt: NDArray[np.int64]
     recipes: NDArray[np.object_]
 
     def __len__(self) -> int:
@@ -44,34 +51,90 @@ class Predictions:
 
     def only(self, split: str) -> "Predictions":
         """Return the rows of one split."""
-        rows = self.split == split
-        return Predictions(
-            self.labels,
-            self.split[rows],
-            self.index[rows],
-            self.group[rows],
-            self.scores[rows],
-            self.targets[rows],
-            self.mask[rows],
-            self.recipes[rows],
-        )
+        return self.take(self.split == split)
 
-    def mix_recipes(self) -> tuple["MixRecipe", ...]:
-        """Return the recipes decoded, ready for ``mixlab.mixing.rendering.render``.
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
+        """Return some rows, by a mask ``(N,)`` or by their numbers."""
+        return Predictions(self.labels, **{name: getattr(self, name)[rows] for name in COLUMNS})
+
+    def count_replaced(self, split: str) -> int:
+        """Return how many mixes of a split are not those meant, as their files could not be read."""
+        return int((self.attempt[self.split == split] > 0).sum())
+
+    def recipe(self, row: int) -> "MixRecipe":
+        """Return the recipe of a row, ready for ``mixlab.mixing.rendering.render``.
 
         Raises:
-            RecipeError: they were written with another version of the recipes.
+            RecipeError: it is none of a mix, but of a whole track; or another version of mixlab wrote it.
         """
         from mixlab.mixing.recipe import MixRecipe
 
-        return tuple(MixRecipe.from_json(str(text)) for text in self.recipes)
+        text = str(self.recipes[row])
+        if '"sources"' not in text:
+            raise RecipeError(
+                "These predictions are of whole tracks, not of mixes: there is no recipe to open."
+            )
+        return MixRecipe.from_json(text)
+
+    def mix_recipes(self) -> tuple["MixRecipe", ...]:
+        """Return the recipes of all rows; see ``recipe``."""
+        return tuple(map(self.recipe, range(len(self))))
+
+    def with_recipes(self, recipes: Sequence["MixRecipe"]) -> "Predictions":
+        """Return the predictions with other recipes of the same audio, and the names that these give it."""
+        mix_id, texts = _recipe_columns(recipes)
+        return replace(self, mix_id=mix_id, recipes=texts)
+
+    @classmethod
+    def of_mixes(
+        cls,
+        dataset: "MixDataset",
+        index: NDArray[np.int64],
+        attempt: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+    ) -> "Predictions":
+        """Return what a model said about the items of a fixed set.
+
+        Args:
+            dataset: The set.
+            index: ``(N,)`` its items.
+            attempt: ``(N,)`` which attempt of each could be read.
+            scores: ``(N, C)`` probabilities.
+            targets: ``(N, C)`` 1 present, 0 absent.
+            mask: ``(N, C)`` True where the target is known.
+        """
+        pairs = zip(index.tolist(), attempt.tolist(), strict=True)
+        recipes = [dataset.recipe(item, attempt=number) for item, number in pairs]
+        mix_id, texts = _recipe_columns(recipes)
+        songs = [recipe.sources[0].stem.rpartition("/")[0] for recipe in recipes]
+        return cls(
+            labels=dataset.label_names,
+            split=np.array([dataset.split] * len(recipes), dtype=object),
+            index=index,
+            group=np.array(songs, dtype=object),
+            scores=scores,
+            targets=targets,
+            mask=mask,
+            mix_id=mix_id,
+            attempt=attempt,
+            recipes=texts,
+        )
 
     @classmethod
     def join(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Return the rows of several predictions over the same classes, one after another."""
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+        return cls(parts[0].labels, **columns)
 
-        def stacked(name: str) -> Any:  # noqa: ANN401 - each column has its own array type
-            return np.concatenate([getattr(part, name) for part in parts])
 
-        columns = ("split", "index", "group", "scores", "targets", "mask", "recipes")
-        return cls(parts[0].labels, *map(stacked, columns))
+COLUMNS = tuple(field.name for field in fields(Predictions) if field.name != "labels")
+
+
+def _recipe_columns(recipes: Sequence["MixRecipe"]) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Return the names of the mixes, and the recipes as text."""
+    return (
+        np.array([recipe.mix_id for recipe in recipes], dtype=object),
+        np.array([recipe.to_json() for recipe in recipes], dtype=object),
+    )

@@ -11,6 +11,7 @@ from mixlab.utils.hashing import digest
 from mixlab.utils.values import refuse, settle
 
 __all__ = [
+    "LABEL_RULES",
     "BleedPolicy",
     "Kind",
     "LabelRule",
@@ -28,6 +29,10 @@ LevelPolicy = Literal["as_recorded", "loudness"]
 LabelRule = Literal["present", "active", "audible"]
 Uncertain = Literal["mask", "absent"]
 ShortSongs = Literal["exclude", "allow"]
+
+
+LABEL_RULES = ("label_rule", "min_active_s", "audible_db", "uncertain")
+"""Settings that decide targets alone: neither the audio of a mix nor which stems are sampled."""
 
 
 @dataclass(frozen=True)

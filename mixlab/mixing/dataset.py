@@ -279,6 +279,10 @@ class MixDataset(IterableDataset[Item]):
             self._sampler = RecipeSampler(self.catalog, self.config, self.split)
         return self._sampler.sample(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
 
+    def mix_id(self, index: int, epoch: int = 0, *, attempt: int = 0) -> str:
+        """Return the name of an item's audio, as predictions have it (``MixRecipe.mix_id``)."""
+        return self.recipe(index, epoch, attempt=attempt).mix_id
+
     def mix(self, index: int, epoch: int = 0) -> Mix:
         """Return a rendered item with its sources and reasons."""
         return self._render(self.recipe(index, epoch), self._find_reader())[0]

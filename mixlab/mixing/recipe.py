@@ -6,10 +6,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, get_args
 
 from mixlab.errors import ConfigError, RecipeError, TaxonomyError
-from mixlab.mixing.config import Kind, MixConfig, RenderSettings
+from mixlab.mixing.config import LABEL_RULES, Kind, MixConfig, RenderSettings
 from mixlab.mixing.effects import Effect, Stage, decode_effect, encode_effect
 from mixlab.taxonomy import is_shipped, load_label_set
 from mixlab.utils.hashing import digest
@@ -148,6 +149,18 @@ class MixRecipe:
         except json.JSONDecodeError as error:
             raise RecipeError(f"A recipe is JSON text; it does not parse: {error}.") from error
         return cls.decode(data)
+
+    @cached_property
+    def mix_id(self) -> str:
+        """16 hex digits that name the audio of the mix: equal ones give, of the same files, equal samples.
+
+        What decides that is the catalog, the sources, and how they are rendered. Which place of a stream the
+        mix was sampled for, and by which rules it is labelled, is not in it.
+        """
+        data = self.encode()
+        kept = {name: data[name] for name in ("version", "catalog_hash", "sources")}
+        labels = (*LABEL_RULES, "label_set", "label_hash")
+        return digest({**kept, "render": {k: v for k, v in data["render"].items() if k not in labels}})
 
     @property
     def content_hash(self) -> str:

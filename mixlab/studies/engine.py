@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -21,10 +22,12 @@ from mixlab.models import build_model, resolve
 from mixlab.studies.display import Display, plain_seconds
 from mixlab.studies.folder import StudyFolder, TrialState
 from mixlab.studies.forecast import seconds_left
+from mixlab.studies.pairing import CommonTargets
 from mixlab.studies.plan import Plan, Trial
 from mixlab.training.config import TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.losses import faster_precision, measure_precision
+from mixlab.training.run import Run
 from mixlab.utils.parallel import default_workers
 
 __all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study"]
@@ -210,6 +213,7 @@ class _Work:
         self.walls: dict[str, float] = {}
         self.estimated = False
         self.done: dict[str, TrialState] = {}
+        self.targets = CommonTargets(folder.path, plan.mix)
 
     def states(self) -> tuple[TrialState, ...]:
         return tuple(self._state(trial) for trial in self.trials)
@@ -230,6 +234,7 @@ class _Work:
         states = self.states()
         waiting = deque(j for j, s in zip(self.trials, states, strict=True) if s.status != "done")
         self._announce(states)
+        self._label_known(states)
         display = Display(self.plan, enabled=self.say is not None and bool(waiting))
         with ThreadPoolExecutor(self.parallel) as pool, display:
             while waiting or self.running:
@@ -258,6 +263,31 @@ class _Work:
             self.estimated = True
             display.line(f"about {plain_seconds(left)} left, by the mixes per second so far")
         display.show(states, left)
+
+    def _label_known(self, states: Sequence[TrialState]) -> None:
+        """Give the runs that are there the study's own targets, those made elsewhere included."""
+        relabelled = {trial.name for trial in self.trials if self.targets.differ(trial.mix)}
+        done = [self.folder.run_path(s.name) for s in states if s.status == "done" and s.name in relabelled]
+        elsewhere = [Path(path) for condition in self.plan.conditions for path in condition.runs]
+        for path in (*done, *elsewhere):
+            fault = self._label(path)
+            if fault and self.say is not None:
+                self.say(f"{path}: {fault}")
+
+    def _label(self, path: Path) -> str:
+        """Make the study's own targets of a run's mixes; return what went wrong, or ''."""
+        try:
+            self.targets.add(Run.open(path))
+        except MixlabError as error:
+            return f"its mixes are not labelled by the study's own rules: {error}"
+        return ""
+
+    def _train(self, launcher: Launcher, trial: Trial, resume: bool) -> str:
+        """Carry a trial out to the end; return '' or what went wrong."""
+        error = launcher.run(self.folder, trial, resume=resume)
+        if error or not self.targets.differ(trial.mix) or self.folder.state(trial).status != "done":
+            return error
+        return self._label(self.folder.run_path(trial.name))
 
     def _announce(self, states: Sequence[TrialState]) -> None:
         if self.say is None:
@@ -292,7 +322,7 @@ class _Work:
             self.folder.clear_run(trial.name)
             resume = False
         self.begun[trial.name], self.resumed[trial.name] = time.monotonic(), resume
-        self.running[pool.submit(launcher.run, self.folder, trial, resume=resume)] = trial
+        self.running[pool.submit(self._train, launcher, trial, resume)] = trial
 
     def _end(self, future: "Future[str]", display: Display) -> None:
         trial = self.running.pop(future)

@@ -11,13 +11,12 @@ from typing import Any
 import yaml
 
 from mixlab.errors import ConfigError
-from mixlab.mixing.config import MixConfig
+from mixlab.mixing.config import LABEL_RULES, MixConfig
 from mixlab.training.config import TrainConfig, from_plain
 from mixlab.utils.plain import plain
 from mixlab.utils.yaml import load_yaml
 
 __all__ = [
-    "LABEL_FIELDS",
     "Condition",
     "Plan",
     "Trial",
@@ -36,9 +35,6 @@ FIXED = {
     "train.bootstrap": "the intervals are the study's",
 }
 """Settings that no condition may change, and why."""
-
-LABEL_FIELDS = ("label_rule", "min_active_s", "audible_db", "uncertain")
-"""Settings that decide targets alone: neither the audio of a mix nor which stems are sampled."""
 
 _OPEN_KEYS = ("mix.corpus_weights", "train.model.parameters")
 """Settings whose keys are the user's own."""
@@ -184,7 +180,7 @@ class Plan:
         )
 
     def _scored_on(self, mix: MixConfig) -> MixConfig:
-        labels = {name: getattr(self.mix, name) for name in LABEL_FIELDS}
+        labels = {name: getattr(self.mix, name) for name in LABEL_RULES}
         return replace(mix.for_evaluation(), **labels)
 
     def _settings(self, condition: Condition) -> tuple[MixConfig, Any]:

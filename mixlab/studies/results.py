@@ -1,28 +1,22 @@
 """From a study's run folders to scores: the same mixes, the same targets, and what is missing."""
 
-import hashlib
-import json
-import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mixlab.catalog.catalog import Catalog
-from mixlab.errors import CatalogMismatchError, MixlabError, RunError
+from mixlab.errors import MixlabError, RunError
 from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
-from mixlab.mixing.rendering import render_mix
 from mixlab.studies.folder import StudyFolder, TrialState
-from mixlab.studies.plan import LABEL_FIELDS, Condition
+from mixlab.studies.pairing import CommonMixes, CommonTargets
+from mixlab.studies.plan import Condition
 from mixlab.studies.statistics import ConditionScores, Estimate, RunScores, difference, score_run
-from mixlab.training import open_catalog
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
-from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_arrays
 
 __all__ = [
     "ConditionResult",
@@ -30,7 +24,6 @@ __all__ = [
     "class_values",
     "condition_difference",
     "load_results",
-    "mixes_id",
 ]
 
 
@@ -124,144 +117,6 @@ def condition_difference(
     return difference(reference.test, condition.test, metric, column, by_seed=by_seed)
 
 
-def mixes_id(predictions: Predictions) -> str:
-    """Return a name of the mixes that predictions are of, whatever their targets are."""
-    digest = hashlib.sha256()
-    for text in predictions.recipes:
-        try:
-            recipe = json.loads(str(text))
-        except json.JSONDecodeError:
-            recipe = str(text)
-        if isinstance(recipe, dict) and isinstance(recipe.get("render"), dict):
-            recipe["render"] = {k: v for k, v in recipe["render"].items() if k not in LABEL_FIELDS}
-        digest.update(json.dumps(recipe, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
-
-
-class _Targets:
-    """Gives all runs on the same mixes the same targets, those of the study's own settings.
-
-    A condition that varies how sources are labelled was scored by its own run against its own labels; to
-    compare conditions, all are scored against the base's.
-    """
-
-    def __init__(self, folder: StudyFolder, mix: MixConfig) -> None:
-        self.folder, self.mix = folder, mix
-        self.known: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-
-    def apply(self, run: Run, predictions: Predictions) -> Predictions:
-        """Return the predictions with the base's targets and mask; its stored mixes are rendered once."""
-        wanted = {name: getattr(self.mix, name) for name in LABEL_FIELDS}
-        try:
-            own = json.loads(str(predictions.recipes[0]))["render"]
-        except (json.JSONDecodeError, KeyError, TypeError, IndexError):
-            return predictions
-        if all(own.get(name) == value for name, value in wanted.items()):
-            return predictions
-        name = f"{mixes_id(predictions)}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]}"
-        if name not in self.known:
-            self.known[name] = self._stored(name) or self._render(name, run, predictions, wanted)
-        targets, mask = self.known[name]
-        # The recipes say what the targets are by now, so that runs on the same mixes are known as such.
-        recipes = [json.loads(str(text)) for text in predictions.recipes]
-        texts = [json.dumps({**recipe, "render": {**recipe["render"], **wanted}}) for recipe in recipes]
-        return replace(predictions, targets=targets, mask=mask, recipes=np.array(texts, dtype=object))
-
-    def _file(self, name: str) -> Path:
-        return self.folder.path / "targets" / f"{name}.npz"
-
-    def _stored(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-        file = self._file(name)
-        if not file.is_file():
-            return None
-        try:
-            arrays = read_arrays(file)
-            return arrays["targets"], arrays["mask"]
-        except (ValueError, KeyError) as error:
-            discard_damaged(file, error)
-            return None
-
-    def _render(
-        self, name: str, run: Run, predictions: Predictions, wanted: Mapping[str, Any]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        catalog = open_catalog(run)
-        targets, mask = np.empty_like(predictions.targets), np.empty_like(predictions.mask)
-        for row, recipe in enumerate(predictions.mix_recipes()):
-            mix = render_mix(replace(recipe, render=replace(recipe.render, **wanted)), catalog)
-            targets[row], mask[row] = mix.target, mix.mask
-        file = self._file(name)
-        make_folder(file.parent)
-        with open_atomic(file) as out:
-            np.savez_compressed(out, targets=targets, mask=mask)
-        return targets, mask
-
-
-# What a catalog knows of a stem's audio: stems that agree in all of it are taken for the same.
-_AUDIO = (
-    "size", "sample_rate", "frames", "channels", "gain", "offset_s", "loudness_lufs", "peak_db", "active_s",
-)  # fmt: skip
-
-
-class _Stems:
-    """Tells whether mixes of runs made elsewhere are the study's own, though their catalog is another one.
-
-    Catalogs often differ in what is trained on alone. A mix is the same where all of its stems are: then its
-    recipe is given the name of the study's catalog, and scores on it are paired.
-    """
-
-    def __init__(self, place: Mapping[str, Any]) -> None:
-        self.place, self.known = place, dict[str, dict[str, tuple[Any, ...]]]()
-
-    def apply(self, run: Run, predictions: Predictions) -> Predictions:
-        """Return the predictions with the recipes of common mixes renamed.
-
-        Raises:
-            MixlabError: one of the catalogs cannot be read, or is another than it was.
-        """
-        own = self.place["content_hash"]
-        try:
-            recipes = [json.loads(str(text)) for text in predictions.recipes]
-            stems = [[source["stem"] for source in recipe["sources"]] for recipe in recipes]
-            hashes = {recipe["catalog_hash"] for recipe in recipes}
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{run.path}: its predictions hold no recipes of mixlab ({type(error).__name__}: {error})."
-            ) from error
-        if hashes <= {own}:
-            return predictions
-        ours, theirs = self._ours(), self._rows(open_catalog(run))
-        for recipe, keys in zip(recipes, stems, strict=True):
-            if all(key in ours and ours[key] == theirs.get(key) for key in keys):
-                recipe["catalog_hash"] = own
-        texts = [json.dumps(recipe) for recipe in recipes]
-        return replace(predictions, recipes=np.array(texts, dtype=object))
-
-    def _ours(self) -> dict[str, tuple[Any, ...]]:
-        own = self.place["content_hash"]
-        if own not in self.known:
-            catalog = Catalog.open(self.place["path"])
-            if catalog.content_hash != own:
-                raise CatalogMismatchError(
-                    f"The study was made with the catalog with hash {own}, {catalog.path} has "
-                    f"{catalog.content_hash}: it was indexed anew since."
-                )
-            self._rows(catalog)
-        return self.known[own]
-
-    def _rows(self, catalog: Catalog) -> dict[str, tuple[Any, ...]]:
-        if catalog.content_hash not in self.known:
-            columns = [catalog.table.column(name).to_pylist() for name in ("key", *_AUDIO)]
-            self.known[catalog.content_hash] = {
-                key: tuple(map(_comparable, row)) for key, *row in zip(*columns, strict=True)
-            }
-        return self.known[catalog.content_hash]
-
-
-def _comparable(value: Any) -> Any:  # noqa: ANN401 - an entry of a table
-    """Return a value that equals itself: NaN, the loudness of the shortest stems, does not."""
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
 def load_results(
     folder: StudyFolder,
     *,
@@ -284,8 +139,8 @@ def load_results(
         RunError: there is no study, or none of its runs is done.
     """
     stored = folder.read_state()
-    targets = _Targets(folder, from_plain(MixConfig, stored["base"]["mix"]))
-    stems = _Stems(stored["catalog"])
+    targets = CommonTargets(folder.path, from_plain(MixConfig, stored["base"]["mix"]))
+    common = CommonMixes(stored["catalog"])
     problems: list[str] = []
     known = {} if known is None else known
     conditions, notes, outputs = [], set(), []
@@ -298,7 +153,7 @@ def load_results(
                 key = (str(run.path), _time(run), condition.threshold, n_resamples, seed)
                 scored = known.get(key)
                 if scored is None:
-                    predictions, problem = _on_common_ground(run, condition, targets, stems)
+                    predictions, problem = _on_common_ground(run, condition, targets, common)
                     scored = (
                         score_run(
                             predictions, threshold=condition.threshold, n_resamples=n_resamples, seed=seed
@@ -343,15 +198,15 @@ def load_results(
 
 
 def _on_common_ground(
-    run: Run, condition: Condition, targets: _Targets, stems: _Stems
+    run: Run, condition: Condition, targets: CommonTargets, mixes: CommonMixes
 ) -> tuple[Predictions, str]:
     """Return a run's predictions with the study's targets and names of mixes, and why not paired, or ''."""
-    # Targets first: a run's mixes are rendered by its own catalog, which knows them by their own name.
+    # Targets first: they are kept by the names that the run's own catalog gives its mixes.
     predictions = targets.apply(run, run.predictions())
     if not condition.runs:
         return predictions, ""
     try:
-        return stems.apply(run, predictions), ""
+        return mixes.apply(run, predictions), ""
     except MixlabError as error:
         return predictions, (
             f"{run.path}: scored, but not paired with runs on the study's catalog, as the stems of their "

@@ -1,6 +1,5 @@
 """From a catalog to a scored run: what ``mixlab train`` and ``mixlab evaluate`` do."""
 
-import json
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -367,21 +366,6 @@ def predict(
     return {name: np.concatenate(parts) for name, parts in collected.items()}
 
 
-def _as_predictions(dataset: MixDataset, scored: Mapping[str, np.ndarray]) -> Predictions:
-    pairs = zip(scored["index"].tolist(), scored["attempt"].tolist(), strict=True)
-    recipes = [dataset.recipe(index, attempt=attempt) for index, attempt in pairs]
-    return Predictions(
-        labels=dataset.label_names,
-        split=np.array([dataset.split] * len(recipes), dtype=object),
-        index=scored["index"],
-        group=np.array([recipe.sources[0].stem.rpartition("/")[0] for recipe in recipes], dtype=object),
-        scores=scored["scores"],
-        targets=scored["target"],
-        mask=scored["mask"],
-        recipes=np.array([recipe.to_json() for recipe in recipes], dtype=object),
-    )
-
-
 def evaluate_run(
     run: Run,
     *,
@@ -424,7 +408,8 @@ def evaluate_run(
             given = (batches or {}).get(split) or MixLoader(dataset, num_workers=workers)
             device = world.accelerator(config.accelerator)
             scored = predict(model, given, device=device, related=related_classes(config, dataset.labels))
-            parts.append(_as_predictions(dataset, scored))
+            columns = (scored[name] for name in ("index", "attempt", "scores", "target", "mask"))
+            parts.append(Predictions.of_mixes(dataset, *columns))
     predictions = Predictions.join(parts)
     run.write_predictions(predictions)
     return _score(run, predictions, config)
@@ -439,10 +424,7 @@ def _score(run: Run, predictions: Predictions, config: TrainConfig) -> Evaluatio
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    replaced = {
-        split: sum(json.loads(recipe)["attempt"] > 0 for recipe in predictions.only(split).recipes)
-        for split in SPLITS
-    }
+    replaced = {split: predictions.count_replaced(split) for split in SPLITS}
     evaluation = Evaluation(scored.splits, str(run.info.get("note", "")), replaced)
     run.update_card(**scored.card())
     run.write_report({"schema": 1, **asdict(evaluation)}, _markdown(run, evaluation))

@@ -50,6 +50,7 @@ from mixlab.training.provenance import (
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.transfer import new_model, pretrained_facts
+from mixlab.utils.hashing import digest
 from mixlab.utils.random import open_stream
 
 __all__ = ["chosen_tracks", "evaluate_pretrained", "pretrain"]
@@ -305,6 +306,7 @@ def _predict_split(
     index, first = np.unique(scored["index"], return_index=True)
     mean = scored["scores"].reshape(len(index), excerpts.count, -1).mean(axis=1)
     kept = [tracks[place] for place in index.tolist()]
+    recipes = [_recipe(track, excerpts) for track in kept]
     predictions = Predictions(
         labels=corpus.labels.names,
         split=np.array([split] * len(kept), dtype=object),
@@ -313,7 +315,9 @@ def _predict_split(
         scores=mean.astype(np.float32),
         targets=scored["target"][first],
         mask=scored["mask"][first],
-        recipes=np.array([_recipe(track, excerpts) for track in kept], dtype=object),
+        mix_id=np.array([digest(recipe) for recipe in recipes], dtype=object),
+        attempt=np.zeros(len(kept), np.int64),
+        recipes=np.array(recipes, dtype=object),
     )
     return predictions, len(tracks) - len(kept)
 

@@ -7,8 +7,8 @@
 ``checkpoints/``        ``last.ckpt``, from which training goes on; embeddings of ``train.cached_items``
 ``model.safetensors``   weights of the best epoch so far
 ``model.json``          their card: architecture, classes, input, where they come from, thresholds
-``predictions.parquet`` per mix of validation and test: scores, targets, mask, recipe; the recipes are
-                        the fixed test set, complete: each renders to its mix and its stored target again
+``predictions.parquet`` per mix of validation and test: its name, scores, targets, mask, recipe; the
+                        recipes are the fixed test set: each renders to its mix and its stored target again
 ``report.json``, ``.md``  the scores
 ``tensorboard/``        the same curves for TensorBoard
 ======================  =================================================================================
@@ -367,6 +367,8 @@ class Run:
                 "scores": cells(predictions.scores, pa.float32()),
                 "targets": cells(predictions.targets, pa.float32()),
                 "mask": cells(predictions.mask, pa.bool_()),
+                "mix_id": pa.array(predictions.mix_id, pa.string()),
+                "attempt": pa.array(predictions.attempt, pa.int64()),
                 "recipe": pa.array(predictions.recipes, pa.string()),
             }
         ).replace_schema_metadata({"mixlab.labels": json.dumps(predictions.labels)})
@@ -385,6 +387,11 @@ class Run:
             raise RunError(f"{file} is missing; make it with 'mixlab evaluate {self.path}'.")
         try:
             table = pq.read_table(file)
+            if "mix_id" not in table.column_names:
+                raise RunError(
+                    f"{file} has no column 'mix_id': another version of mixlab wrote it. Make it again with "
+                    f"'mixlab evaluate {self.path}'."
+                )
             labels = tuple(json.loads(table.schema.metadata[b"mixlab.labels"]))
 
             def cells(name: str) -> NDArray[Any]:
@@ -399,6 +406,8 @@ class Run:
                 scores=cells("scores"),
                 targets=cells("targets"),
                 mask=cells("mask"),
+                mix_id=table.column("mix_id").to_numpy(),
+                attempt=table.column("attempt").to_numpy(),
                 recipes=table.column("recipe").to_numpy(),
             )
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:

@@ -35,6 +35,8 @@ def predictions(noise: float, seed: int = 1, songs: int = 20) -> Predictions:
         scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         mask=mask,
+        mix_id=np.array([f"{i:016x}" for i in range(N)], dtype=object),
+        attempt=np.zeros(N, np.int64),
         recipes=np.array(
             [json.dumps({"index": i // 2, "catalog_hash": "abc"}) for i in range(N)], dtype=object
         ),
@@ -146,15 +148,22 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(a, a.only("validation"))
     with pytest.raises(ConfigError, match="no predictions of split 'train'"):
         compare(a, a, split="train")
-    other = a.recipes.copy()
-    other[5] = other[5].replace("abc", "def")
-    with pytest.raises(ConfigError, match="1 of 120 recipes differ, first at item 2, by catalog_hash"):
-        compare(a, replace(a, recipes=other))
-    assert compare(a, replace(a, recipes=other), split="validation", n_resamples=0).n_items == 120
+    ids, texts = a.mix_id.copy(), a.recipes.copy()
+    ids[5], texts[5] = "f" * 16, texts[5].replace("abc", "def")
+    other = replace(a, mix_id=ids, recipes=texts)
+    with pytest.raises(ConfigError, match="1 of 120 differ, first at item 2, by catalog_hash"):
+        compare(a, other)
+    assert compare(a, other, split="validation", n_resamples=0).n_items == 120
+    # How a recipe is written, or how its mix is labelled, makes no other mix of it.
+    assert compare(a, replace(a, recipes=texts), n_resamples=0).n_items == 120
     flipped = np.where(a.mask, 1 - a.targets, a.targets)
-    with pytest.raises(ConfigError, match="same recipes but different targets"):
+    with pytest.raises(
+        ConfigError, match="same mixes but different targets: they were labelled by other rules"
+    ):
         compare(a, replace(a, targets=flipped))
-    with pytest.raises(ConfigError, match="same recipes but different targets"):
+    with pytest.raises(
+        ConfigError, match="same mixes but different targets: they were labelled by other rules"
+    ):
         compare(a, replace(a, mask=~a.mask))
 
 
@@ -201,8 +210,8 @@ def test_the_command_refuses_other_mixes_in_one_line(
     runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
     stored = runs[1].predictions()
-    runs[1].write_predictions(replace(stored, recipes=stored.recipes[::-1].copy()))
+    runs[1].write_predictions(replace(stored, mix_id=stored.mix_id[::-1].copy()))
     assert main(["compare", str(runs[0].path), str(runs[1].path)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "recipes differ" in err
+    assert "120 of 120 differ" in err

@@ -38,6 +38,8 @@ def predictions(seed: int = 0, noise: float = 1.0) -> Predictions:
         scores=np.round(1 / (1 + np.exp(-logits)), 2).astype(np.float32),
         targets=targets,
         mask=rng.random((N, 5)) < 0.9,
+        mix_id=np.array([f"{i:016x}" for i in range(N)], dtype=object),
+        attempt=np.zeros(N, np.int64),
         recipes=np.array([f'{{"index": {i // 2}}}' for i in range(N)], dtype=object),
     )
 

@@ -527,6 +527,8 @@ def test_all_splits_are_scored_with_what_validation_fitted(data) -> None:
         scores=scores,
         targets=targets,
         mask=mask,
+        mix_id=np.array([f"{i:016x}" for i in range(N)], dtype=object),
+        attempt=np.zeros(N, np.int64),
         recipes=np.array([""] * N, dtype=object),
     )
     scored = ev.score_splits(predictions, PARENTS, n_resamples=50)

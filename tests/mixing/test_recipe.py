@@ -1,6 +1,7 @@
 """Recipes are plain data: they survive encoding, and bad ones are refused with a reason."""
 
 import json
+import re
 from dataclasses import Field, fields, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects import EFFECTS
 from mixlab.mixing.effects_config import EffectsConfig, GainRange
-from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe
+from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, SourceRecipe
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe
 from mixlab.utils.plain import plain
@@ -257,3 +258,28 @@ def test_a_bad_label_set_in_a_recipe_is_refused(toy: Catalog, held: object, mess
     data["render"]["label_set"] = held
     with pytest.raises(RecipeError, match=message):
         MixRecipe.decode(data)
+
+
+def test_a_mix_id_names_the_audio_and_nothing_else() -> None:
+    """It stays for another place in the stream and other labels, and changes with whatever is heard."""
+    render = MixConfig().render_settings()
+    recipe = MixRecipe("c" * 16, 0, 1, 2, 0, "test", "a", "musical", (SourceRecipe("a/b/c", 0.5),), render)
+    assert re.fullmatch("[0-9a-f]{16}", recipe.mix_id)
+    assert MixRecipe.from_json(recipe.to_json()).mix_id == recipe.mix_id
+    labelled = replace(render, label_rule="audible", audible_db=-3.0, uncertain="absent", min_active_s=0.0)
+    for same in (
+        replace(recipe, seed=7, epoch=0, index=5, attempt=1, split="train"),
+        replace(recipe, render=labelled),
+        replace(recipe, render=replace(render, label_set="openmic20", label_hash="0" * 16)),
+    ):
+        assert same.mix_id == recipe.mix_id
+        assert same.content_hash != recipe.content_hash
+    others = [
+        replace(recipe, catalog_hash="d" * 16),
+        replace(recipe, sources=(SourceRecipe("a/b/c", 0.52),)),
+        replace(recipe, sources=(SourceRecipe("a/b/c", 0.5, level_db=1.0),)),
+        replace(recipe, sources=(*recipe.sources, SourceRecipe("a/b/d", 0.5))),
+        replace(recipe, render=replace(render, duration_s=2.0)),
+        replace(recipe, render=replace(render, peak_limit=0.0)),
+    ]
+    assert len({recipe.mix_id, *(other.mix_id for other in others)}) == 1 + len(others)

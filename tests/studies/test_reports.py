@@ -20,6 +20,7 @@ from mixlab.evaluation import Interval, Measured
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
+from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.models.pretrained import CHECKPOINTS
 from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
 from mixlab.studies.engine import run_study
@@ -33,10 +34,11 @@ from mixlab.studies.findings import (
     split_lines,
 )
 from mixlab.studies.folder import StudyFolder, resplit
+from mixlab.studies.pairing import CommonMixes, _comparable, mixes_id
 from mixlab.studies.paper_results import TABLE_1, paper_row
 from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.reports import REPORTERS, _note, _relatives_table, can_draw, write_study_report
-from mixlab.studies.results import _comparable, _Stems, condition_difference, load_results, mixes_id
+from mixlab.studies.results import condition_difference, load_results
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, ConditionScores, Estimate, difference
 from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
@@ -62,6 +64,8 @@ def predictions(noise: float, seed: int, *, groups: list[str], world: int = 0) -
         scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         mask=np.ones((N, 5), np.bool_),
+        mix_id=np.array([f"{world}-{i:x}" for i in range(N)], dtype=object),
+        attempt=np.zeros(N, np.int64),
         recipes=np.array([json.dumps({"index": i // 2, "world": world}) for i in range(N)], dtype=object),
     )
 
@@ -690,12 +694,13 @@ def elsewhere(catalog: Catalog, path: Path, stems: list[str]) -> tuple[Run, Pred
     """A run on a catalog, whose every mix is of these stems."""
     entry = {"path": str(catalog.path), "content_hash": catalog.content_hash}
     run = Run.create(path, {"catalog": str(catalog.path)}, {"seed": 0, "catalog": entry})
-    made = predictions(0.5, 0, groups=["a/b"])
-    sources = [{"stem": stem} for stem in stems]
-    texts = [
-        json.dumps({"catalog_hash": catalog.content_hash, "index": k, "sources": sources}) for k in range(N)
+    made, render = predictions(0.5, 0, groups=["a/b"]), MixConfig().render_settings()
+    sources = [tuple(SourceRecipe(stem, 0.02 * k) for stem in stems) for k in range(N)]
+    recipes = [
+        MixRecipe(catalog.content_hash, 0, 0, k, 0, "test", "a", "musical", sources[k], render)
+        for k in range(N)
     ]
-    return run, replace(made, recipes=np.array(texts, dtype=object))
+    return run, made.with_recipes(recipes)
 
 
 def test_mixes_of_another_catalog_are_the_same_where_their_stems_are(toy: Catalog, tmp_path: Path) -> None:
@@ -707,7 +712,7 @@ def test_mixes_of_another_catalog_are_the_same_where_their_stems_are(toy: Catalo
     run, made = elsewhere(other, tmp_path / "run", keys)
     _, own = elsewhere(toy, tmp_path / "own", keys)
     assert mixes_id(made) != mixes_id(own)
-    stems = _Stems(place)
+    stems = CommonMixes(place)
     assert mixes_id(stems.apply(run, made)) == mixes_id(own)
     assert set_id(stems.apply(run, made)) == set_id(own)
     assert stems.apply(run, own) is own
@@ -728,10 +733,10 @@ def test_runs_whose_catalog_is_gone_are_scored_and_named(
 ) -> None:
     _, made = elsewhere(toy, tmp_path / "made", ["a/b/c"])
     gone = elsewhere(toy, tmp_path / "gone", ["a/b/c"])[0]
-    texts = [text.replace(toy.content_hash, "0123456789abcdef") for text in made.recipes]
+    recipes = [replace(recipe, catalog_hash="0123456789abcdef") for recipe in made.mix_recipes()]
     info = Run.open(curve.run_path("p0.4-seed0")).info
     gone.update(status="evaluated", labels=info["labels"], note=NOTE)
-    gone.write_predictions(replace(made, recipes=np.array(texts, dtype=object)))
+    gone.write_predictions(made.with_recipes(recipes))
     (tmp_path / "gone" / "config.yaml").write_text(yaml.safe_dump({"catalog": str(tmp_path / "no catalog")}))
     also = parse_also([f"good={curve.run_path('p0.4-seed0')}", f"gone={tmp_path / 'gone'}"])
     folder = StudyFolder(tmp_path / "out")
@@ -782,7 +787,7 @@ def test_a_run_with_a_problem_is_named_and_looked_at_again(
     for _ in range(2):
         problems = load_results(folder, n_resamples=0, known=known).problems
         assert len(problems) == 1
-        assert "hold no recipes of mixlab" in problems[0]
+        assert "there is no recipe to open" in problems[0]
     assert known == {}
     assert main(["sweep", "--report", str(folder.path), "--resamples", "0"]) == 0
     assert f"- problem: {problems[0]}" in capsys.readouterr().out

@@ -51,6 +51,8 @@ def predictions(noise: float, seed: int, *, songs: int = 12, world: int = 0) -> 
         scores=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         mask=mask,
+        mix_id=np.array([f"{world}-{i:x}" for i in range(N)], dtype=object),
+        attempt=np.zeros(N, np.int64),
         recipes=np.array([json.dumps({"index": i // 2, "world": world}) for i in range(N)], dtype=object),
     )
 
@@ -94,11 +96,7 @@ def test_half_decides_at_one_half_whatever_validation_likes() -> None:
 
 def resampled_rows(run: Predictions, counts: np.ndarray) -> Predictions:
     """Repeat every row as often as its song was sampled."""
-    rows = np.repeat(np.arange(len(run)), counts)
-    return Predictions(
-        run.labels, *(getattr(run, name)[rows] for name in ("split", "index", "group")),
-        run.scores[rows], run.targets[rows], run.mask[rows], run.recipes[rows],
-    )  # fmt: skip
+    return run.take(np.repeat(np.arange(len(run)), counts))
 
 
 def test_resamples_are_scores_of_songs_resampled_again_averaged_over_seeds() -> None:

@@ -23,7 +23,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.recipe import MixRecipe
-from mixlab.mixing.rendering import render
+from mixlab.mixing.rendering import render_mix
 from mixlab.models import ModelConfig
 from mixlab.training import Evaluation, TrainConfig, evaluate_run, load_model, open_catalog, train
 from mixlab.training.run import Run
@@ -106,7 +106,7 @@ def test_the_stored_recipes_are_the_whole_test_set(trained: tuple[Run, Evaluatio
     recipes, model = stored.mix_recipes(), load_model(trained[0])
     assert len(recipes) == len(stored) == 24 + 20
     for row, recipe in enumerate(recipes):
-        mix = render(recipe, toy)
+        mix = render_mix(recipe, toy)
         np.testing.assert_array_equal(mix.target, stored.targets[row])
         np.testing.assert_array_equal(mix.mask, stored.mask[row])
         assert (recipe.split, recipe.index) == (stored.split[row], stored.index[row])
@@ -431,7 +431,7 @@ def test_mixes_that_were_sampled_anew_are_reported(
             raise AudioError("no such file")
         return render(recipe, *arguments, **options)
 
-    monkeypatch.setattr(datasets, "render", failing)
+    monkeypatch.setattr(datasets, "render_mix", failing)
     with pytest.warns(RuntimeWarning, match="replaced: no such file"):
         assert main(["evaluate", str(copied.path)]) == 0
     note = "2 of 20 test mixes were replaced"

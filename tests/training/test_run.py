@@ -34,6 +34,8 @@ def predictions(n: int = 6, rng: np.random.Generator | None = None) -> Predictio
         scores=rng.random((n, 2)).astype(np.float32),
         targets=(rng.random((n, 2)) < 0.5).astype(np.float32),
         mask=rng.random((n, 2)) < 0.7,
+        mix_id=np.array([f"{i:016x}" for i in range(n)], dtype=object),
+        attempt=np.arange(n, dtype=np.int64) % 2,
         recipes=np.array([json.dumps({"index": i}) for i in range(n)], dtype=object),
     )
 

@@ -1,6 +1,5 @@
 """From a catalog to a scored baseline: what ``mixlab baseline`` does."""
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -169,19 +168,8 @@ def _info(
 
 
 def _predict(dataset: MixDataset, features: Features, classifier: Classifier) -> Predictions:
-    recipes = [
-        dataset.recipe(index, attempt=attempt) for index, attempt in enumerate(features.attempt.tolist())
-    ]
-    return Predictions(
-        labels=dataset.label_names,
-        split=np.array([dataset.split] * len(recipes), dtype=object),
-        index=np.arange(len(recipes), dtype=np.int64),
-        group=np.array([recipe.sources[0].stem.rpartition("/")[0] for recipe in recipes], dtype=object),
-        scores=classifier.scores(features.values),
-        targets=features.targets,
-        mask=features.mask,
-        recipes=np.array([recipe.to_json() for recipe in recipes], dtype=object),
-    )
+    scores, index = classifier.scores(features.values), np.arange(len(features.attempt), dtype=np.int64)
+    return Predictions.of_mixes(dataset, index, features.attempt, scores, features.targets, features.mask)
 
 
 def evaluate_baseline(run: Run) -> Evaluation:
@@ -203,10 +191,7 @@ def evaluate_baseline(run: Run) -> Evaluation:
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    replaced = {
-        split: sum(json.loads(str(recipe))["attempt"] > 0 for recipe in predictions.only(split).recipes)
-        for split in SPLITS
-    }
+    replaced = {split: predictions.count_replaced(split) for split in SPLITS}
     evaluation = Evaluation(scored.splits, str(info["note"]), replaced)
     run.write_report({"schema": 1, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
     run.update(status="evaluated")
