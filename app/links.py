@@ -102,6 +102,9 @@ def read_link(query: Mapping[str, str]) -> Link:
 
 
 def bypass_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Return source and effect, counted from 0, of buttons such as ``1.2 piano: gain 3 dB``."""
+    """Return source and effect, counted from 0, of buttons such as ``1.2 piano: gain 3 dB``.
+
+    Effects on the mixture, ``0.1 mixture: ...``, have the source -1.
+    """
     found = (re.match(r"(\d+)\.(\d+) ", name) for name in names)
     return tuple(sorted((int(m[1]) - 1, int(m[2]) - 1) for m in found if m))

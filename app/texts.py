@@ -1,13 +1,14 @@
 """Texts and tables of a mix: plain values in, words and data frames out."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixRecipe
-from mixlab.mixing.effects import Effect, encode_effect
+from mixlab.mixing.effects import Effect, describe_effect
 from mixlab.mixing.preview import LabelRow
 from mixlab.taxonomy import load_taxonomy
 
@@ -34,14 +35,6 @@ LEVELS = ("level (dBFS)", "in the mix (dB)", "loudness (LUFS)")
 """Columns of the table of sources that hold decibels."""
 
 _MAY_BREAK = "\u200b"
-_UNITS = {"frequency_hz": "Hz", "gain_db": "dB", "q": "Q", "rate": "times as fast", "semitones": "semitones"}
-_PARAMETERS = {
-    "frequency_hz": "frequency",
-    "gain_db": "gain",
-    "q": "quality factor",
-    "rate": "tempo",
-    "semitones": "pitch",
-}
 
 
 def escape(text: str) -> str:
@@ -61,16 +54,17 @@ def describe(mix: Mix) -> str:
     )
 
 
-def _figure(value: float) -> str:
+def _figure(value: object) -> str:
     """Return a number with three figures, never in powers of ten: ``4160``, ``12.3``, ``0.712``."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
     return f"{float(f'{value:.3g}'):g}"
 
 
 def say_effect(effect: Effect) -> str:
     """Return an effect as text, such as ``pitch shift -1.4 semitones``."""
-    values = encode_effect(effect)
-    name = str(values.pop("effect")).replace("_", " ")
-    return " ".join([name, *(f"{_figure(float(value))} {_UNITS[key]}" for key, value in values.items())])
+    title, values = describe_effect(effect)
+    return " ".join([title, *(f"{_figure(value)} {unit or name}" for name, unit, value in values)])
 
 
 def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
@@ -98,33 +92,31 @@ def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _numbered_effects(
+    recipe: MixRecipe, names: list[tuple[str, str]]
+) -> Iterator[tuple[int, str, int, Effect]]:
+    """Yield number and name of the source, number of the effect, and the effect; source 0 is the mixture."""
+    for place, (source, (name, _)) in enumerate(zip(recipe.sources, names, strict=True)):
+        yield from ((place + 1, name, order + 1, effect) for order, effect in enumerate(source.effects))
+    yield from ((0, "mixture", order + 1, effect) for order, effect in enumerate(recipe.effects))
+
+
 def effect_names(recipe: MixRecipe, names: list[tuple[str, str]]) -> list[str]:
     """Return the effects of a recipe, each once and numbered, such as ``1.2 piano: gain 3 dB``."""
     return [
-        f"{place + 1}.{order + 1} {name}: {say_effect(effect)}"
-        for place, (source, (name, _)) in enumerate(zip(recipe.sources, names, strict=True))
-        for order, effect in enumerate(source.effects)
+        f"{place}.{order} {name}: {say_effect(effect)}"
+        for place, name, order, effect in _numbered_effects(recipe, names)
     ]
 
 
 def effect_table(recipe: MixRecipe, names: list[tuple[str, str]]) -> pd.DataFrame:
     """Return one row per parameter of the effects of a recipe, in the order of their application."""
     rows = []
-    for place, (source, (name, _)) in enumerate(zip(recipe.sources, names, strict=True)):
-        for order, effect in enumerate(source.effects):
-            values = encode_effect(effect)
-            title = str(values.pop("effect")).replace("_", " ")
-            for key, value in values.items():
-                row = (
-                    place + 1,
-                    name,
-                    order + 1,
-                    title,
-                    _PARAMETERS[key],
-                    _figure(float(value)),
-                    _UNITS[key],
-                )
-                rows.append(row)
+    for place, name, order, effect in _numbered_effects(recipe, names):
+        title, values = describe_effect(effect)
+        # An effect without values has its row, too.
+        for parameter, unit, value in values or [("", "", "")]:
+            rows.append((place, name, order, title, parameter, _figure(value), unit))
     return pd.DataFrame(
         rows, columns=["source", "instrument", "order", "effect", "parameter", "value", "unit"]
     )

@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import streamlit as st
 
 from app.components.payload import Take, pack_mix
 from app.data import runs as runs_data
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_set, render_mix, sample_recipe
+from mixlab.audio.io import FloatArray
 from mixlab.mixing.config import Kind
 from mixlab.mixing.preview import find_class, holds_class, loudness_lufs, other_kind, without_effects, zip_mix
 from mixlab.taxonomy import load_taxonomy
@@ -192,6 +194,18 @@ def _dry(location: Location, recipe: MixRecipe) -> Take:
     return Take("dry", "Dry", about, _rendered(location, dry.content_hash, dry).mixture)
 
 
+def _with_mixture_effects(own: Take, mix: Mix) -> list[Take]:
+    """Return the mix as its sources add up and, where effects on the mixture change that, as it is."""
+    if not mix.recipe.effects:
+        return [own]
+    sources: FloatArray = np.sum([source.audio for source in mix.sources], axis=0, dtype=np.float32)
+    about = "with the effects on the mixture: what models are given"
+    return [
+        replace(own, name="Sources", about=f"{own.about}, before those on the mixture", mixture=sources),
+        Take("mixture", "Mixture", about, mix.mixture),
+    ]
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def get_payload(location: Location, item: Item) -> bytes:
     """Return the player's blob: this mix, its counterpart and its dry form."""
@@ -199,7 +213,7 @@ def get_payload(location: Location, item: Item) -> bytes:
     kind = mix.recipe.kind
     count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
     own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count} with their effects", mix.mixture)
-    takes = [own, _counterpart(location, item, kind), _dry(location, mix.recipe)]
+    takes = [*_with_mixture_effects(own, mix), _counterpart(location, item, kind), _dry(location, mix.recipe)]
     name = f"{location.path} {replace(item, bypass=())}"
     return pack_mix(mix, name, source_names(mix.recipe, get_catalog(location)), takes)
 

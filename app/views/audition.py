@@ -279,7 +279,7 @@ def _bypass(recipe: MixRecipe, names: list[tuple[str, str]]) -> list[str]:
 def _effects(recipe: MixRecipe, names: list[tuple[str, str]]) -> None:
     table = words.effect_table(recipe, names)
     if table.empty:
-        st.info("No source of this mix has an effect.")
+        st.info("This mix has no effects.")
     else:
         st.dataframe(table, hide_index=True, height="content")
 

@@ -125,7 +125,10 @@ def _load(command: Command) -> Callable[..., Any]:
     return function
 
 
-_REPEATABLE = ("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also")
+_REPEATABLE = (
+    *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also"),
+    "--mix.effects.custom",
+)
 """Options that may be given several times; jsonargparse would let the last one win, silently."""
 
 
@@ -197,7 +200,10 @@ def _groups(annotations: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _takes_list(function: Callable[..., Any], option: str) -> bool:
-    kind = inspect.get_annotations(function, eval_str=True).get(option[2:])
+    kinds, kind = inspect.get_annotations(function, eval_str=True), None
+    for name in option[2:].split("."):
+        kind = kinds.get(name)
+        kinds = get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
     return list in {get_origin(part) for part in (kind, *get_args(kind))}
 
 

@@ -21,6 +21,7 @@ from mixlab.audio.loudness import loudness_lufs
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError
 from mixlab.mixing.config import Kind, MixConfig
+from mixlab.mixing.effects import Effect
 from mixlab.mixing.export import write_mix
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import Mix, Source
@@ -62,15 +63,16 @@ def without_effects(recipe: MixRecipe, which: Iterable[tuple[int, int]] | None =
 
     Args:
         recipe: Any recipe.
-        which: Pairs of source and effect, both counted from 0; those that do not exist are passed
-            over. None leaves out all effects: the dry mix.
+        which: Pairs of source and effect, both counted from 0, source -1 being the mixture; those that do
+            not exist are passed over. None leaves out all effects: the dry mix.
     """
     out = None if which is None else set(which)
-    sources = []
-    for place, source in enumerate(recipe.sources):
-        kept = [e for n, e in enumerate(source.effects) if out is not None and (place, n) not in out]
-        sources.append(replace(source, effects=tuple(kept)))
-    return replace(recipe, sources=tuple(sources))
+
+    def kept(place: int, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+        return tuple(e for n, e in enumerate(effects) if out is not None and (place, n) not in out)
+
+    sources = (replace(s, effects=kept(place, s.effects)) for place, s in enumerate(recipe.sources))
+    return replace(recipe, sources=tuple(sources), effects=kept(-1, recipe.effects))
 
 
 def holds_class(recipe: MixRecipe, catalog: Catalog, name: str) -> bool:

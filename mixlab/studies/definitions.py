@@ -257,6 +257,7 @@ def _rare_classes(request: StudyRequest) -> Plan:
 
 def _effects(request: StudyRequest) -> Plan:
     used = [name for name, range_ in request.mix.effects.ranges if range_.p > 0]
+    used += ["custom"] if request.mix.effects.custom else []
     applied = [name for name in used if request.mix.p_musical < 1 or name not in PITCH_AND_TIME]
     if not applied:
         raise ConfigError(
@@ -266,17 +267,22 @@ def _effects(request: StudyRequest) -> Plan:
         )
 
     def only(names: Sequence[str]) -> dict[str, Any]:
-        return {f"mix.effects.{name}.p": 0.0 for name in used if name not in names}
+        others = [name for name in used if name not in names]
+        return dict(
+            ("mix.effects.custom", []) if n == "custom" else (f"mix.effects.{n}.p", 0.0) for n in others
+        )
 
     conditions = [
         Condition(name="none", label="without effects", overrides=only(())),
         Condition(name="all", label=f"as configured: {_listed(applied)}"),
     ]
     parts = {
-        "gain_filter": [name for name in applied if name not in PITCH_AND_TIME],
+        "gain_filter": [name for name in applied if name not in (*PITCH_AND_TIME, "custom")],
         "pitch_time": [name for name in applied if name in PITCH_AND_TIME],
+        "custom": [name for name in applied if name == "custom"],
     }
-    if all(parts.values()):
+    parts = {name: kept for name, kept in parts.items() if kept}
+    if len(parts) > 1:
         conditions += [
             Condition(name=name, label=f"only {_listed(kept)}", overrides=only(kept))
             for name, kept in parts.items()

@@ -394,7 +394,18 @@ def effects_of(mix: MixConfig) -> dict[str, dict[str, float]]:
     """The probabilities that each condition of the study trains with."""
     plan = build_study("effects", request(mix=mix))
     mixes = {trial.condition: trial.mix["effects"] for trial in plan.trials() if trial.seed == 0}
-    return {condition: {name: effects[name]["p"] for name in effects} for condition, effects in mixes.items()}
+    return {
+        condition: {name: effects[name]["p"] for name in effects if name != "custom"}
+        for condition, effects in mixes.items()
+    }
+
+
+def test_effects_of_ones_own_are_taken_away_like_others() -> None:
+    mix = MixConfig(p_musical=0.6, effects=EffectsConfig(custom=["my_effects:Tremolo"]))
+    plan = build_study("effects", request(mix=mix))
+    custom = {trial.condition: trial.mix["effects"]["custom"] for trial in plan.trials()}
+    own = [{"effect": "my_effects:Tremolo", "p": 0.5}]
+    assert custom == {"none": [], "all": own, "gain_filter": [], "pitch_time": [], "custom": own}
 
 
 def test_effects_are_taken_away_all_and_by_halves() -> None:
