@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -23,7 +24,9 @@ from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog
 from mixlab.audio.io import write_wav
 from mixlab.cli.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import label_tree, without_effects
+from tests.own_effects import HISS, TREMOLO
 
 if TYPE_CHECKING:
     from streamlit.testing.v1.element_tree import Element
@@ -224,6 +227,35 @@ def test_an_effect_can_be_left_out(page: AppTest, catalog_path: Path) -> None:
     assert link(page)["bypass"] == [option]
     page.number_input(key="index").set_value(2).run()
     assert "bypass" not in link(page)
+
+
+def test_effects_of_ones_own_are_shown_and_can_be_left_out(
+    page: AppTest, catalog_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = EffectsConfig(custom=[{"effect": TREMOLO, "p": 1}, {"effect": HISS, "p": 1}])
+    config = MixConfig(effects=own)
+    monkeypatch.setattr("app.data.mixes.mix_config", lambda item: config)
+    page = open_page(seed="77")
+    assert not page.exception
+    catalog = Catalog.open(catalog_path)
+    sampled = sample_recipe(catalog, config, 77, 0, 0)
+    assert player(page)["id"] == sampled.content_hash
+    assert [take["name"] for take in player(page)["takes"][:2]] == ["Sources", "Mixture"]
+    shown = words.effect_table(sampled, lane_names(page))
+    assert {"Tremolo", "Hiss"} <= set(shown["effect"])
+    assert {"rate", "depth", "level", "seed"} <= set(shown["parameter"])
+    assert "mixture" in set(shown["instrument"])
+    assert page.dataframe[1].value.astype(str).equals(shown.astype(str))
+    (option,) = (
+        o for o in words.effect_names(sampled, lane_names(page)) if o.startswith("0.1 mixture: Hiss")
+    )
+    page.session_state["bypass"] = [option]
+    page.run()
+    assert player(page)["id"] == replace(sampled, effects=()).content_hash
+    assert [take["name"] for take in player(page)["takes"][:1]] == ["This mix"]
+    dry = render_mix(without_effects(sampled), catalog)
+    assert not dry.recipe.effects
+    assert not any(source.effects for source in dry.recipe.sources)
 
 
 def lane_names(page: AppTest) -> list[tuple[str, str]]:

@@ -103,7 +103,7 @@ def test_a_misspelt_key_in_a_config_file_is_refused(
 
 
 FILES = {
-    "a.yaml": "seed: 3\nmix: {p_musical: 0.9, max_sources: 3, effects: {gain: {p: 0.1}}}\n"
+    "a.yaml": "seed: 3\nmix: {p_musical: 0.9, max_sources: 3, effects: {gain: {p: 0.1}, custom: [a:X]}}\n"
     "root: [old=/x]\nout: from_a\n",
     "b.yaml": "mix: {p_musical: 0.8}\n",
     "mix.yaml": "p_musical: 0.7\nmin_sources: 1\ncorpus_weights: {x: 2.0}\n",
@@ -123,6 +123,11 @@ ORDERS = [
     ("--mix.full | --config a.yaml", {"mix.full": True, "mix.p_musical": 0.9}),
     ("CATALOG | --config place.yaml", {"catalog": "CATALOG"}),
     ("--root b=/y | --config a.yaml | --root c=/z", {"root": ["b=/y", "c=/z"]}),
+    (
+        "--mix.effects.custom b:Y | --config a.yaml | --mix.effects.custom {effect: c:Z, depth: 1}",
+        {"mix.effects.custom": ["b:Y", {"effect": "c:Z", "depth": 1}], "mix.p_musical": 0.9},
+    ),
+    ("--mix.effects.custom [b:Y] | --config a.yaml", {"mix.effects.custom": ["b:Y"]}),
     ("--out here | --config a.yaml", {"out": "here", "root": ["old=/x"]}),
 ]
 
@@ -158,8 +163,10 @@ def test_what_is_typed_wins_over_files_wherever_it_stands(
     for order in permutations(pieces):
         found = resolved(capsys, *(text for piece in order for text in piece), "--print_config")
         wanted = dict(meant)
-        if "root" in wanted and isinstance(wanted["root"], list) and "c=/z" in wanted["root"]:
-            wanted["root"] = sorted(wanted["root"], key=[p[-1] for p in order].index)
+        typed_last = [yaml.safe_load(p[-1]) for p in order]
+        for name, value in wanted.items():
+            if isinstance(value, list) and len(value) == 2:
+                wanted[name] = sorted(value, key=typed_last.index)
         assert {name: found[name] for name in wanted} == wanted, order
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixlab import Catalog, MixConfig, MixDataset, MixRecipe, make_loader, render_mix, sample_recipe
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader, MixRecipe, render_mix, sample_recipe
 from mixlab.errors import ConfigError, RecipeError
 from mixlab.mixing.effect_plan import apply_effects, plan_effects
 from mixlab.mixing.effects import Effect, Gain, LowShelf, PitchShift
@@ -361,6 +361,6 @@ def test_pitch_and_time_around_an_effect_keep_their_order_and_length(toy: Catalo
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_batches_are_those_of_single_items(toy: Catalog, num_workers: int) -> None:
     dataset = MixDataset(toy, config_with(TREMOLO, HISS), epoch_size=6, batch_size=3, seed=4)
-    found = [batch["audio"].numpy() for batch in make_loader(dataset, num_workers=num_workers)]
+    found = [batch["audio"].numpy() for batch in MixLoader(dataset, num_workers=num_workers)]
     expected = [render_mix(dataset.recipe(index), toy).mixture for index in range(6)]
     np.testing.assert_array_equal(np.concatenate(found), np.stack(expected))

@@ -26,6 +26,7 @@ from mixlab.mixing.gpu.shifting import _plan, frame_size, shift
 from mixlab.mixing.gpu.stretching import Spans, stretch
 from mixlab.mixing.recipe import SourceRecipe
 from mixlab.mixing.rendering import Mix
+from tests.own_effects import Hiss, Tremolo
 from tests.toy import RATE as TOY_RATE
 from tests.toy import make_own_catalog
 
@@ -380,6 +381,10 @@ def test_what_cannot_be_one_batch_is_refused(toy: Catalog, tmp_path: Path) -> No
     other = sampled(toy, 1, engine="rubberband")[0]
     with pytest.raises(ConfigError, match="the recipe has 'rubberband'"):
         prepare_batch([other], toy)
+    own = replace(recipe, sources=(replace(recipe.sources[0], effects=(Tremolo(4.0, 0.5),)),))
+    for changed in (own, replace(recipe, effects=(Hiss(-60.0, 1),))):
+        with pytest.raises(ConfigError, match=r"'tests\.own_effects:\w+' works on arrays in host memory"):
+            prepare_batch([changed], toy)
     with pytest.raises(CatalogMismatchError, match=f"sampled from the catalog with hash {toy.content_hash}"):
         prepare_batch([recipe], toy.with_splits("random", seed=4))
     lost = Catalog.open(toy.path, roots=dict.fromkeys(toy.roots, tmp_path))

@@ -8,7 +8,9 @@ import torch
 from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.catalog.build import build_catalog
 from mixlab.errors import CatalogMismatchError, ConfigError
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.gpu import DeviceLoader, RawBatch, prepare_batch
+from tests.own_effects import TREMOLO
 from tests.toy import make_corpus
 
 CONFIG = MixConfig(duration_s=1.0, engine="vocoder")
@@ -125,3 +127,9 @@ def test_batches_lie_on_the_gpu_and_hold_what_the_processor_makes(toy: Catalog) 
         torch.testing.assert_close(one["target"].cpu(), other["target"], rtol=0, atol=0)
         difference = (one["audio"].cpu() - other["audio"]).square().mean((1, 2))
         assert float((difference / other["audio"].square().mean((1, 2))).median()) < 1e-8
+
+
+def test_effects_of_ones_own_are_refused(toy: Catalog) -> None:
+    config = MixConfig(effects=EffectsConfig(custom=[TREMOLO]))
+    with pytest.raises(ConfigError, match=r"found mix\.effects\.custom .*tests\.own_effects:Tremolo"):
+        DeviceLoader(MixDataset(toy, config), device="cpu")
