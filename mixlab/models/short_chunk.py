@@ -48,7 +48,7 @@ class ShortChunkCNN(TwoLayerHead):
     At the published width with 50 outputs it has 3,687,348 parameters; keys ``layer{k}.conv/bn.*``.
     """
 
-    card = Card("VGG-like, 3x3 filters, short excerpts (Won et al. 2020)", 128, 128, dense=512)
+    card = Card("short-chunk CNN: VGG-like, 3x3 filters (Won et al. 2020)", 128, 128, dense=512)
     block: type[nn.Module] = ConvBlock
 
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
@@ -95,7 +95,7 @@ class ShortChunkCNNRes(ShortChunkCNN):
     and ``layer{k}.bn_{1,2,3}.*``.
     """
 
-    card = Card("the same with residual blocks (Won et al. 2020)", 128, 128, dense=512)
+    card = Card("short-chunk CNN with residual blocks (Won et al. 2020)", 128, 128, dense=512)
     block = ResidualBlock
 
     @property

@@ -7,7 +7,8 @@ import torchaudio
 import torchvision
 from torch import Tensor, nn
 
-from mixlab.models import MelFrontEnd
+from mixlab.models import MelFrontEnd, ModelConfig
+from mixlab.models.base import Card, OneLayerHead
 
 
 class WaveNet(nn.Module):
@@ -120,3 +121,18 @@ class Transformer(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         return self.head(self.backbone(audio))
+
+
+class MelMean(OneLayerHead):
+    """A network on mixlab's mel front end, with its settings and one of its own."""
+
+    card = Card("frames by themselves, then their mean", n_mels=32, width=8)
+
+    def __init__(self, config: ModelConfig, n_classes: int, depth: int = 1) -> None:
+        super().__init__(config, n_classes)
+        widths = [self.config.n_mels, *[self.config.width] * depth]
+        self.layers = nn.Sequential(*(nn.Conv1d(a, b, 1) for a, b in pairwise(widths)), nn.ReLU())
+        self.add_head(self.config.width, n_classes)
+
+    def encode(self, features: Tensor) -> Tensor:
+        return self.layers(features[:, 0]).mean(dim=2)

@@ -1,4 +1,4 @@
-"""Every network keeps the same promises: mixlab's own, and four of other makes as users plug them in."""
+"""Every network keeps the same promises: mixlab's own, and those of other makes as users plug them in."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,9 @@ OWN = {
     "waveform": ModelConfig("tests.models.networks:WaveNet", RATE, parameters={"width": 6}),
     "stft": ModelConfig("tests.models.networks:StftNet", RATE),
     "image": ModelConfig("tests.models.networks:ImageNet", RATE, parameters={"n_mels": 24}),
+    "mel": ModelConfig(
+        "tests.models.networks:MelMean", RATE, 256, 128, n_mels=16, f_max=4000, parameters={"depth": 2}
+    ),
     "transformer": ModelConfig("tests.models.networks:Transformer", RATE, parameters={"depth": 1}),
 }
 

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError
 from mixlab.inference.tagger import Tagger
-from mixlab.mixing.effects import EffectsConfig
-from mixlab.mixing.recipe import MixConfig
-from mixlab.models import ModelConfig, build_model, check_outputs, resolve
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.effects_config import EffectsConfig
+from mixlab.models import ModelConfig, build_model, check_outputs, embed, plain_settings, resolve
+from mixlab.models.config import MEL_SETTINGS
 from mixlab.training import TrainConfig, load_model, train
+from mixlab.training.baselines.embeddings import Embeddings
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 from tests.conftest import REPO
@@ -46,8 +49,12 @@ SHORT = [
 
 def words(config: ModelConfig) -> list[str]:
     """What names a network on the command line."""
-    given = [(f"--train.model.parameters.{name}", str(value)) for name, value in config.parameters.items()]
-    return ["--train.model.architecture", config.architecture, *(word for pair in given for word in pair)]
+    given = {name: getattr(config, name) for name in MEL_SETTINGS}
+    usual = ModelConfig()
+    typed = {"architecture": config.architecture}
+    typed |= {name: value for name, value in given.items() if value != getattr(usual, name)}
+    typed |= {f"parameters.{name}": value for name, value in config.parameters.items()}
+    return [word for name, value in typed.items() for word in (f"--train.model.{name}", str(value))]
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
@@ -59,12 +66,11 @@ def test_a_network_trains_and_tags_and_is_scored_again(
     assert main(["train", *arguments]) == 0
     run = Run.open(out)
     assert run.config["train"]["model"]["architecture"] == OWN[name].architecture
-    assert run.card["config"] == {
-        "architecture": OWN[name].architecture,
-        "sample_rate": RATE,
-        "parameters": resolve(OWN[name]).parameters,
-    }
-    assert set(run.card["moved"]) >= {"backbone", "head"} or name == "stft"
+    card = run.card["config"]
+    assert card == plain_settings(OWN[name])
+    assert card["parameters"] == resolve(OWN[name]).parameters
+    assert ("n_mels" in card) is (name == "mel")
+    assert all(entry["weights"] > 0 for entry in run.card["moved"].values())
     before = run.predictions().scores
     assert main(["evaluate", str(out)]) == 0
     np.testing.assert_array_equal(Run.open(out).predictions().scores, before)
@@ -91,6 +97,10 @@ def test_a_frozen_backbone_of_another_run_stays(toy: Catalog, tmp_path: Path) ->
     assert moved["head"]["weights"] > 0
     start, end = first.read_model()[0], second.read_model()[0]
     assert all(torch.equal(end[key], start[key]) for key in start if key.startswith("backbone."))
+    audio = torch.randn(2, 1, 6400)
+    features = Embeddings(str(first.path), OWN["waveform"], None, False, "", "").load()(audio.numpy())
+    with torch.inference_mode():
+        np.testing.assert_allclose(features, embed(load_model(first), audio), atol=1e-6)
     wider = ModelConfig(OWN["waveform"].architecture, RATE, parameters={"width": 8})
     with pytest.raises(ConfigError, match=r"needs train\.model\.parameters\.width=6"):
         train(toy, tmp_path / "third", mix, TrainConfig(model=wider, **given))
@@ -162,6 +172,10 @@ def test_the_page_s_network_works_from_a_folder_of_its_own(
     ]
     assert main(["evaluate-on", "irmas", *outside]) == 0
     assert main(["compare", *map(str, runs)]) == 0
+    monkeypatch.setenv("MIXLAB_RUNS", str(package / "runs"))
+    page = tag_page()
+    assert [error.value for error in page.error] == []
+    assert any("windows of 0.8" in text.value for text in [*page.caption, *page.markdown])
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(package))])
@@ -179,6 +193,35 @@ def test_the_page_s_network_works_from_a_folder_of_its_own(
         assert "holds a network that is not here" in said
         assert "PYTHONPATH" in said
     assert main(["compare", first, second]) == 0  # predictions are enough for it
+    assert "my_package.nets:WaveformCNN" in tag_page().error[0].value.replace("\\", "")  # escapes of Markdown
+
+
+def tag_page() -> Any:
+    """The explorer's page that tags files, as a new process shows it."""
+    streamlit = pytest.importorskip("streamlit", reason="the app extra is not installed")
+    from streamlit.testing.v1 import AppTest
+
+    streamlit.cache_resource.clear()
+    page = AppTest.from_string("from app.views import tag\ntag.show(None)", default_timeout=60).run()
+    assert not page.exception
+    return page
+
+
+def test_an_installed_package_offers_a_network_by_name(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (REPO / "docs" / "models.md").read_text(encoding="utf-8")
+    group, point = re.findall(r'```toml\n.*entry-points."(.*)"\]\n(.*)\n```', page)[-1]
+    info = tmp_path / "site" / "my_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my_package\nVersion: 1.0\n")
+    lines = [f"[{group}]", point.replace('"', "")]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "site"), str(package)])
+    model = build_model(ModelConfig("waveform_cnn", parameters={"width": 4}), 2)
+    assert type(model).__module__ == "my_package.nets"
+    with pytest.raises(ConfigError, match="did you mean 'waveform_cnn'"):
+        resolve(ModelConfig("waveform_cn"))
 
 
 def resolve_like(settings: str) -> dict[str, object]:

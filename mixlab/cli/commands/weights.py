@@ -4,12 +4,15 @@ import json
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from tqdm import tqdm
 
 from mixlab.errors import WeightsError
 from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, checksum, fetch, get_checkpoint, weights_folder
+
+if TYPE_CHECKING:
+    from mixlab.models import TaggingModel
 
 __all__ = ["weights"]
 
@@ -114,12 +117,13 @@ def _list_lines() -> list[str]:
 
 
 def _show_lines(entry: Checkpoint) -> list[str]:
-    from mixlab.models import resolve
+    from mixlab.models.registry import network_class, resolve
 
     model = resolve(entry.model)
+    network = cast("type[TaggingModel]", network_class(model.architecture))
     facts = [
         ("name", entry.name),
-        ("network", f"{model.architecture}, {model.n_mels} mels, width {model.width}"),
+        ("network", f"{model.architecture}, {model.n_mels} mels, width {model.width}: {network.card.title}"),
         (
             "input",
             f"{model.sample_rate} Hz mono, trained on {entry.native_samples / model.sample_rate:.2f} s",
