@@ -103,10 +103,10 @@ def profile(catalog: Catalog, pack: PackReader, settings: Settings) -> dict[str,
     stages = {stage: 1000 * spent[stage] / repeats / len(recipes) for stage in STAGES}
     stages["the rest of render"] = 1000 * whole / len(recipes) - sum(stages.values())
     sampler = RecipeSampler(catalog, workload(W))
-    drawing = _seconds(lambda: [sampler.sample(0, 1, i) for i in range(100)]) / 100
+    sampling = _seconds(lambda: [sampler.sample(0, 1, i) for i in range(100)]) / 100
     return {
         "render_ms": 1000 * bare / len(recipes),
-        "stages_ms": {"draw the recipe": 1000 * drawing, **stages},
+        "stages_ms": {"sample the recipe": 1000 * sampling, **stages},
         "floor": floor(recipes),
     }
 

@@ -61,7 +61,7 @@ def _cell(rows: Sequence[Result], workload: str, name: str, source: str) -> str:
 
 
 def _below(result: Result) -> list[str]:
-    rows, where, draw = result["rows"], result["machine"], result["big"]["sample_ms"]
+    rows, where, sample = result["rows"], result["machine"], result["big"]["sample_ms"]
     bare = {source: find(rows, NO_EFFECTS, name, source) for name, source in BARE}
     one, two = (find(rows, W, "mixlab, loader", PACK, workers) for workers in (1, 2))
     stems = result["big"]["stems"]
@@ -71,8 +71,8 @@ def _below(result: Result) -> list[str]:
         f"come from a pack and {short(bare[FILES])} from FLAC; only reading and summing the copy gives "
         f"{short(bare[COPY])}.",
         f"Two loader workers make {short(ratio(two, one))} times as many as one. Sampling a recipe takes "
-        f"{short(draw['big'])} ms from a catalog",
-        f"of {stems['big']:,} stems, {short(draw['small'])} ms from one of {stems['small']}.",
+        f"{short(sample['big'])} ms from a catalog",
+        f"of {stems['big']:,} stems, {short(sample['small'])} ms from one of {stems['small']}.",
     ]
 
 

@@ -39,7 +39,7 @@ SAMPLE_RATE = 16000
 Audio = NDArray[np.float32]
 Settings = Sequence[tuple[float, float]]
 
-# (semitones, rate): what training draws, each extreme of it, and what lies far outside.
+# (semitones, rate): what training samples, each extreme of it, and what lies far outside.
 TRAINING = (
     (0.0, 0.8),
     (0.0, 1.25),
@@ -314,7 +314,7 @@ def log_mel(audio: Audio) -> NDArray[np.float64]:
 
 
 def spectral_distance(a: Audio, b: Audio) -> float:
-    """Return the mean absolute difference of two log-mel spectrograms in dB, where either is heard."""
+    """Return the mean absolute difference of two log-mel spectrograms in dB, where either is audible."""
     samples = min(a.shape[1], b.shape[1])
     first, second = log_mel(a[:, :samples]), log_mel(b[:, :samples])
     audible = np.maximum(first, second) > max(first.max(), second.max()) - 50

@@ -66,7 +66,7 @@ def pack_tags(
     """Return the player's blob.
 
     Args:
-        upload: The file as the model hears it.
+        upload: The file as the model is given it.
         picture: What ``picture_of`` made of it.
         tags: Its scores, and the thresholds at which they are decided.
         notes: What must be said of single classes.
@@ -120,7 +120,7 @@ def _take(upload: Upload, picture: HeatPicture) -> dict[str, Any]:
     return {
         "key": "file",
         "name": upload.name,
-        "about": f"as the model hears it: mono at {upload.sample_rate / 1000:g} kHz",
+        "about": f"as the model is given it: mono at {upload.sample_rate / 1000:g} kHz",
         "missing": "",
         "audio": True,
         "lufs": picture.lufs,

@@ -172,7 +172,7 @@ def get_curve(location: RunLocation, split: str, column: int) -> dict[str, Any]:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def get_confusions(location: RunLocation, split: str, at: float | None) -> tuple[Confusion, ...]:
-    """Return what is heard instead of what."""
+    """Return what is detected instead of what."""
     return confusions(get_table(location, split), get_decided(location, split, at).thresholds)
 
 

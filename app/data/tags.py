@@ -122,7 +122,7 @@ def get_tags(
     """Tag an upload, or return what was found before.
 
     Args:
-        run: Whose model listens.
+        run: Whose model scores the file.
         upload: Decoded at the model's rate.
         hop_s: Seconds from window to window.
         progress: Called with (windows done, windows in all).
@@ -146,6 +146,6 @@ def _picture(key: str, sample_rate: int, _upload: Upload) -> HeatPicture:
 
 
 def get_payload(upload: Upload, tags: "FileTags", notes: dict[str, str], *, only_detected: bool) -> bytes:
-    """Return the player's blob: the file as the model hears it, its spectrogram, scores over time."""
+    """Return the player's blob: the file as the model is given it, its spectrogram, scores over time."""
     picture = _picture(upload.key, upload.sample_rate, upload)
     return pack_tags(upload, picture, tags, notes, only_detected=only_detected)

@@ -140,7 +140,7 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
     second = st.container(horizontal=True, vertical_alignment="bottom")
     contains = second.selectbox(
         "Must contain", [ANY, *data.class_names()], key="contains", bind="query-params", width=180,
-        help="Previous, next and random then go to the nearest index that samples this class.",
+        help="Previous, next and random then go to the nearest index with this class.",
     )  # fmt: skip
     wanted = "" if contains == ANY else str(contains)
     p = second.slider(

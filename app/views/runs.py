@@ -129,10 +129,10 @@ def _scored(location: Location | None, selection: RunSelection) -> None:
         lambda: runs_more.differences(selection),
     )
     # Only what is open is drawn: a run of 60 classes then follows the slider at once.
-    for tab, draw in zip(tabs, renderers, strict=False):
+    for tab, show_tab in zip(tabs, renderers, strict=False):
         if tab.open:
             with tab:
-                draw()
+                show_tab()
 
 
 def _about(selection: RunSelection) -> None:
@@ -191,11 +191,11 @@ def _footnote(selection: RunSelection) -> str:
     said = f"Macro means over {n - macro.undefined} of {n} classes"
     said += f"; undefined here, and left out: {words.escape(', '.join(missing[:8]))}" if missing else ""
     said += f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    drawn = 0 if table.weights is None else len(table.weights)
-    said += f". Intervals: {drawn} resamples of whole songs"
+    resamples = 0 if table.weights is None else len(table.weights)
+    said += f". Intervals: {resamples} resamples of whole songs"
     if macro.dropped:
         said += f", {macro.dropped} left out of the macro mean as they drew no positive of a class"
-    if macro.dropped > MAX_UNDEFINED * drawn:
+    if macro.dropped > MAX_UNDEFINED * resamples:
         said += f"; with more than {MAX_UNDEFINED:.0%} left out a mean has no interval"
     said += ". F1 follows the threshold, its interval too; the others need none"
     own = [metric.title for metric in fixed.metrics if metric.needs_threshold]

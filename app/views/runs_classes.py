@@ -113,7 +113,7 @@ def tree(selection: "RunSelection") -> None:
     st.caption(
         "Families at the left, their instruments beside them. The figure is F1; – is undefined (no known "
         f"positive), ° marks fewer than {run_tables.FEW} positives or 3 songs with one. A family that is "
-        "heard while its instruments are not is a right family and a wrong instrument."
+        "detected while its instruments are not is a right family and a wrong instrument."
     )
 
 

@@ -234,7 +234,7 @@ def _player(location: Location, selection: "RunSelection", column: int, row: int
     own = table[table["class"] == label].iloc[0]
     st.caption(
         f"{words.escape(label)}: score {own['score']:.3f}, threshold {own['threshold']:.3f}, "
-        f"in truth {own['in truth']}. What the model hears in it:"
+        f"in truth {own['in truth']}. What the model detects in it:"
     )
     st.dataframe(
         table.head(6), hide_index=True, height="content",

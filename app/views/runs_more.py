@@ -1,4 +1,4 @@
-"""Runs: what is heard instead of what, how training went, and what another run does better."""
+"""Runs: what is detected instead of what, how training went, and what another run does better."""
 
 from collections.abc import Mapping
 

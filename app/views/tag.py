@@ -1,4 +1,4 @@
-"""Tag a file: which instruments a run's model hears in it, and when."""
+"""Tag a file: which instruments a run's model detects in it, and when."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,7 @@ def show(location: Location | None) -> None:
     """
     head = st.container(horizontal=True, vertical_alignment="center")
     head.title("Tag a file", width="content")
-    st.caption("Which instruments sound in a recording, and when: a model listens to windows of it.")
+    st.caption("Which instruments sound in a recording, and when: a model scores windows of it.")
     try:
         runs = tag_data.with_model(runs_locations.found_runs(location, head))
         if not runs:
@@ -149,7 +149,7 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
     bar = st.empty()
 
     def progress(done: int, total: int) -> None:
-        bar.progress(done / total, f"Listening: {done} of {total} windows")
+        bar.progress(done / total, f"Scoring: {done} of {total} windows")
 
     found = tag_data.get_tags(run, upload, hop_s, progress)
     bar.empty()
@@ -169,7 +169,7 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
 
 def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> str:
     channels = {1: "mono", 2: "stereo"}.get(upload.channels, f"{upload.channels} channels")
-    detected = "what is played below is what the model hears"
+    detected = "what is played below is what the model is given"
     text = (
         f"{upload.duration_s:.1f} s · {channels} at {upload.source_rate / 1000:g} kHz ({upload.format}) · "
         f"{len(tags.scores)} windows; {detected}: mono at {upload.sample_rate / 1000:g} kHz."
@@ -208,7 +208,7 @@ def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
             for name in tags.tags
         )
         st.markdown(
-            f"**Heard** ({len(tags.tags)} of {len(tags.labels)} classes, the strongest first): {badges}"
+            f"**Detected** ({len(tags.tags)} of {len(tags.labels)} classes, the strongest first): {badges}"
         )
     else:
         highest = tags.max

@@ -1,4 +1,4 @@
-"""What a model hears of a file, which is mono, and what is lost on the way there."""
+"""What a model is given of a file, which is mono, and what is lost on the way there."""
 
 import numpy as np
 
@@ -67,9 +67,10 @@ class Downmix:
         if self.cancelled_s >= HOP_S / 2:
             said.append(
                 f"its channels cancel each other in mono for {self.cancelled_s:.1f} s, in which they reach "
-                f"{self.loudest_db:.0f} dBFS: the model, which hears mono, heard {-CANCELS_DB:g} dB less "
-                "or nothing (turn the polarity of one channel over, or tag one channel)"
+                f"{self.loudest_db:.0f} dBFS: the model, which takes mono, is given "
+                f"{-CANCELS_DB:g} dB less or nothing (turn the polarity of one channel over, or tag one "
+                "channel)"
             )
         if self.bad:
-            said.append(f"{self.bad} of its samples are NaN or infinite: they were heard as silence")
+            said.append(f"{self.bad} of its samples are NaN or infinite: they count as silence")
         return tuple(said)

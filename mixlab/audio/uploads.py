@@ -1,6 +1,6 @@
 """Audio that somebody hands in as bytes: decoded in memory, or refused in words that help.
 
-Nothing is written to disk. What comes out is what a model hears: mono, at the model's rate.
+Nothing is written to disk. What comes out is what a model is given: mono, at the model's rate.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class Upload:
         format: Container and encoding, such as ``WAV PCM_16``.
         duration_s: Length in seconds.
         loudest_db: RMS level in dBFS of its loudest 10 ms, without offset and drift.
-        notes: What of the file is not heard in ``audio``, or not there, a sentence each.
+        notes: What of the file is not in ``audio``, or not there, a sentence each.
     """
 
     name: str

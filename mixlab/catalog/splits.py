@@ -1,7 +1,7 @@
 """Divide songs into training, validation and test, and find what leaks between them.
 
 Pure functions over songs, but for ``read_splits``, which reads a list. Songs that must stay together (the
-same artist, the same MIDI file, the same work) form a *cluster*, and clusters are what is dealt out.
+same artist, the same MIDI file, the same work) form a *cluster*, and clusters are what is assigned to splits.
 """
 
 import math
@@ -43,7 +43,7 @@ SplitMethod = Literal["artist", "random", "corpus"]
 # A family that only two clusters hold is put where it can be learned and tested; one cluster, where
 # it can be learned.
 _COVER_ORDER = ("train", "test", "validation")
-# Rarer instruments would take one cluster after another out of training only to be heard once.
+# Rarer instruments would take one cluster after another out of training only to be used once.
 _COVERED_HOLDERS = 5
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _FITS = 0.5  # songs by which a split may exceed its share
@@ -258,7 +258,7 @@ def _divide(
         return _by_song(songs, seed, shares), []
     if method == "corpus":
         found, notes = _by_corpus(songs, seed)
-        # What may not go to the corpus's own split is rather heard in training than in a validation.
+        # What may not go to the corpus's own split is rather used in training than in a validation.
         instead = "train" if "train" in shares else next(iter(shares))
         moved = Counter((key.partition("/")[0], own) for key, own in found.items() if own not in shares)
         notes += [

@@ -35,7 +35,7 @@ class Interval:
 def song_weights(n_songs: int, n_resamples: int, seed: int) -> Floats | None:
     """Return ``(n_resamples, n_songs)`` how often each resample has each song, sampled with replacement.
 
-    Mixes from one song are alike, so whole songs are sampled. None where there is nothing to draw: fewer
+    Mixes from one song are alike, so whole songs are sampled. None where there is nothing to sample: fewer
     than two songs, or no resamples asked for.
     """
     if n_songs < 2 or n_resamples < 1:

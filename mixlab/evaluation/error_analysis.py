@@ -104,7 +104,7 @@ class Confusion:
 
 
 def confusions(table: SplitTable, thresholds: ArrayLike, *, least: int = 1) -> tuple[Confusion, ...]:
-    """Return what is heard instead of what: the pairs with more mixes than expected, the most first.
+    """Return what is detected instead of what: the pairs with more mixes than expected, the most first.
 
     Several classes sound at once, so a row of a table of confusions does not add up as with one class per
     item: B counts beside A where A was missed, and only as far as it is added more often than usual.

@@ -49,7 +49,7 @@ class ExternalReport:
         note: What must stand beside the numbers, or ''.
         source: Who read the corpus.
         notes: What must be known to read the numbers.
-        window_s: Length of the windows that the model heard; shorter clips were heard as they are.
+        window_s: Length of the windows that the model scores; shorter clips are scored as they are.
         n_clips: Clips that were scored.
         n_groups: Recordings, artists or tracks they are from.
         matches: How each class can be scored.
@@ -129,7 +129,7 @@ class _Windows(Dataset[dict[str, Any]]):
                 f"Expected a clip of up to {LONGEST_S} s at {path}, found a header of "
                 f"{info.frames / info.sample_rate:.0f} s: it is damaged, or the file is no clip. Restore it."
             )
-        # A clip shorter than a window is heard as it is: silence behind it would be heard as well.
+        # A clip shorter than a window is scored as it is: silence behind it would be scored as well.
         length = min(max(samples, self.shortest), self.window)
         starts = window_starts(samples, length, self.count)
         if self.count:
@@ -255,8 +255,8 @@ def evaluate_on(
 ) -> ExternalReport:
     """Score a run on an external test set.
 
-    Decisions take the thresholds that were fitted on the run's own validation mixes. The prior beside the
-    scores is each class's frequency in this very part: to predict always, or to say it for every clip.
+    Decisions take the thresholds that were fitted on the run's own validation mixes. The prevalence beside
+    the scores is each class's frequency in this very part: to predict always, or to say it for every clip.
 
     Args:
         run: A run with a model.

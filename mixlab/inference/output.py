@@ -39,7 +39,7 @@ class ClassRow:
         name: The class.
         column: Its column in the scores.
         depth: How many ancestors it has among the classes.
-        detected: Whether it sounds somewhere.
+        detected: Whether its score reaches its threshold somewhere.
         mean: Mean score over what sounds; None where nothing does.
         max: Highest score; None where nothing sounds.
         threshold: Its threshold.
@@ -102,8 +102,8 @@ def format_table(tags: FileTags) -> str:
     lines = [head + (f", shorter than the model's {tags.window_s:g} s: padded" if tags.padded else "")]
     lines += [f"  beware: {note}" for note in tags.notes]
     if not tags.sounding.any():
-        detected = "what the model hears" if tags.notes else "the whole file"
-        return "\n".join([*lines, f"  nothing sounds: {detected} is below {tags.gate_db:g} dBFS"])
+        given = "what the model is given" if tags.notes else "the whole file"
+        return "\n".join([*lines, f"  nothing sounds: {given} is below {tags.gate_db:g} dBFS"])
     spans, mean, highest = tags.spans(), tags.mean, tags.max
     if tags.tags:
         width = max(len(name) for name in tags.tags)

@@ -1,6 +1,6 @@
 """Which instruments sound in a whole audio file, and where: a run's model on overlapping windows.
 
-A model hears windows as long as its training excerpts. They are laid over the file every hop, the last one
+A model scores windows as long as its training excerpts. They are laid over the file every hop, the last one
 flush with its end; each moment of the file takes the score of the window whose middle is nearest. So one
 window decides on each moment, at the thresholds that were fitted on just such windows, and moments are
 about a hop long. Scores are made hierarchy-consistent (a family scores at least what its instruments do).
@@ -51,7 +51,7 @@ class FileTags:
         labels: The C class names.
         parents: For each class the index of its nearest ancestor, or None.
         thresholds: ``(C,)`` fitted on the run's validation mixes.
-        window_s: Length of the windows that the model heard.
+        window_s: Length of the windows that the model scores.
         hop_s: Distance of their starts.
         gate_db: Level below which a moment is silent, in dBFS.
         padded: Whether the file is shorter than a window, and silence was added at its end.
@@ -59,7 +59,7 @@ class FileTags:
         end_s: ``(K,)`` where they end.
         level_db: ``(K,)`` their RMS level in dBFS.
         scores: ``(K, C)`` hierarchy-consistent probabilities, float32, also where the moment is silent.
-        notes: What of the file the model did not hear, a sentence each.
+        notes: What of the file the model was not given, a sentence each.
     """
 
     path: Path
@@ -84,7 +84,7 @@ class FileTags:
 
     @property
     def detected(self) -> NDArray[np.bool_]:
-        """``(K, C)`` whether a class sounds: its score reaches its threshold, or a descendant is active."""
+        """``(K, C)`` whether a class is detected: its score or a descendant's reaches its threshold."""
         return close_upwards(decide(self.scores, self.thresholds), self.parents) & self.sounding[:, None]
 
     @property
@@ -274,7 +274,7 @@ class Tagger:
         return replace(tags, notes=downmix.notes())
 
     def count_windows(self, samples: int, hop_s: float) -> int:
-        """Return how many windows the model hears of ``samples`` samples at its rate."""
+        """Return how many windows the model scores of ``samples`` samples at its rate."""
         window, hop = self._sizes(hop_s)
         return 1 + max(-(-(samples - window) // hop), 0)
 

@@ -202,7 +202,7 @@ def _labels(name: str, expected: str) -> LabelSet:
         raise CatalogMismatchError(
             f"The recipe was sampled with the label set {labels.name!r} of hash {expected}, now it has "
             f"{found}: it or the instrument tree has changed, so the labels would differ. Restore it, or "
-            "draw again."
+            "sample again."
         )
     return labels
 

@@ -49,7 +49,7 @@ Counts = NDArray[np.int64] | NDArray[np.uint32]
 
 
 class RecipeSampler:
-    """Draws the recipes of one catalog, configuration and split; cheap to call, costly to make.
+    """Samples the recipes of one catalog, configuration and split; cheap to call, costly to make.
 
     Args:
         catalog: Where stems come from.

@@ -218,7 +218,7 @@ def _baselines(request: StudyRequest, pretrained: str, stream: int | None) -> li
 def _per_class(request: StudyRequest) -> Plan:
     return Plan(
         "per_class",
-        "Which classes are heard? (the paper's Fig. 3)",
+        "Which classes are detected? (the paper's Fig. 3)",
         (Condition(name="model", label="the configuration"),),
         request.seeds,
         request.mix,
@@ -262,7 +262,7 @@ def _effects(request: StudyRequest) -> Plan:
     if not applied:
         raise ConfigError(
             "The study of effects takes them away, so some must be on: found a probability of 0 for all of "
-            "mix.effects that training would hear (pitch shift and time stretch are of non-musical mixes "
+            "mix.effects that training would have (pitch shift and time stretch are of non-musical mixes "
             f"only, and mix.p_musical is {request.mix.p_musical:g})."
         )
 

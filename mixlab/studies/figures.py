@@ -114,12 +114,12 @@ def class_dots(
         marks = pd.DataFrame([mark for c in conditions for mark in _marks(c, "f1", column)])
         chart = dots(table, labels, "", marks=marks, scale=UNIT, labels=place % across == 0)
         panels.append(panel(chart, results.labels[column], width=200))
-    below = f"F1; grey ticks: the prior{chance_note(results, conditions)}"
+    below = f"F1; grey ticks: chance level{chance_note(results, conditions)}"
     return figure(panels, results.title, below, columns=across, note=note)
 
 
 def _prior(conditions: Sequence[ConditionResult], metric: str, column: int) -> float:
-    """Return what the prior scores on a class, averaged over the runs of the first condition."""
+    """Return the chance level of a class, averaged over the runs of the first condition."""
     found = [float(chance_scores(r, metric)[column]) for c in conditions[:1] for r in c.test.runs.values()]
     return float(np.nanmean(found)) if np.isfinite(found).any() else math.nan
 

@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 RARE_PREVALENCE = 0.15
-"""A class heard in fewer of the validation mixes than this counts as rare."""
+"""A class present in fewer of the validation mixes than this counts as rare."""
 
 MIN_RARE = 3
 
 MULTIPLE_COMPARISONS = (
-    "the more classes and conditions are looked at, the more are beyond such intervals by chance alone"
+    "the more classes and conditions are looked at, the more are significant by chance alone"
 )
-"""Stands below every list of what is beyond an interval."""
+"""Stands below every list of what is significant."""
 
 
 def significance_text(e: Estimate) -> str:
@@ -44,17 +44,15 @@ def significance_text(e: Estimate) -> str:
     if e.songs is None:
         return "without an interval over songs"
     if e.seeds is None:
-        over = (
-            "beyond the interval over songs" if e.significant_over_songs else "within the interval over songs"
-        )
+        over = "significant over songs" if e.significant_over_songs else "not significant over songs"
         return f"{over}; one seed cannot tell of others"
     if e.significant_over_songs and e.significant_over_seeds:
-        return "beyond both intervals, over songs and over seeds"
+        return "significant at 95 %, over songs and over seeds"
     if e.significant_over_songs:
-        return "beyond the interval over songs, but not over seeds"
+        return "significant over songs, but not over seeds"
     if e.significant_over_seeds:
-        return "beyond the interval over seeds, but not over songs"
-    return "within both intervals, so not to be told apart"
+        return "significant over seeds, but not over songs"
+    return "not significant, neither over songs nor over seeds"
 
 
 def _significantly_better(e: Estimate) -> bool:
@@ -148,21 +146,21 @@ def _verdict(axis: str, at: float, found: Sequence[Estimate]) -> str:
         more = (
             "it is better than the other end"
             if significant
-            else "not even the other end can be told apart from it"
+            else "not even the difference to the other end is significant"
         )
         return f"verdict: the optimum, {axis}={at:g}, is an end of the range, not inside it; {more}"
     if all(map(_significantly_better, found)):
         return f"verdict: there is an optimum inside the range, {axis}={at:g}, better than both ends"
     if any(map(_significantly_better, found)):
-        return f"verdict: {axis}={at:g} lies inside the range, but is told apart from one end only"
-    return f"verdict: {axis}={at:g} lies inside the range, but is not told apart from either end"
+        return f"verdict: {axis}={at:g} lies inside the range, but differs significantly from one end only"
+    return f"verdict: {axis}={at:g} lies inside the range, but differs significantly from neither end"
 
 
 def rare_columns(results: StudyResults, condition: ConditionResult) -> list[int]:
     """Return the classes to bring up, rarest first.
 
-    Those with a prevalence below ``RARE_PREVALENCE``, the ``MIN_RARE`` rarest, and those that the paper hears
-    badly.
+    Those with a prevalence below ``RARE_PREVALENCE``, the ``MIN_RARE`` rarest, and those that the paper
+    recognises badly.
     """
     validation_prevalence = class_values(condition.test.runs, "validation_prevalence")
     order = [int(c) for c in np.argsort(validation_prevalence, kind="stable")]
@@ -174,7 +172,7 @@ def rare_columns(results: StudyResults, condition: ConditionResult) -> list[int]
 
 
 def rare_lines(results: StudyResults, reference: ConditionResult, columns: Sequence[int]) -> list[str]:
-    """Say for every factor what it brings every rare class, in F1, where that can be told."""
+    """Say for every factor what it brings every rare class, in F1, where that is significant."""
     lines = []
     for c in results.done:
         if c is reference or not results.paired(reference, c):
@@ -188,8 +186,8 @@ def rare_lines(results: StudyResults, reference: ConditionResult, columns: Seque
             parts.append(f"{results.labels[column]} {e.value:+.3f}{_significance_mark(e)}")
         lines.append(f"{c.condition.label}, F1 against '{reference.condition.label}': {', '.join(parts)}")
     lines.append(
-        "'(sure)' stands where the difference is beyond the 95 % intervals over songs and over seeds, "
-        "'(songs)' where it is beyond that over songs and one seed leaves no other; " + MULTIPLE_COMPARISONS
+        "'*' stands where the difference is significant at 95 % over songs and over seeds, '(songs)' where "
+        "it is over songs and one seed leaves no other interval; " + MULTIPLE_COMPARISONS
     )
     return lines
 
@@ -197,7 +195,7 @@ def rare_lines(results: StudyResults, reference: ConditionResult, columns: Seque
 def _significance_mark(e: Estimate) -> str:
     if not e.significant:
         return ""
-    return " (songs)" if e.seeds is None else " (sure)"
+    return " (songs)" if e.seeds is None else "*"
 
 
 def transfer_lines(results: StudyResults) -> list[str]:
@@ -277,7 +275,7 @@ def above_chance_lines(results: StudyResults, condition: ConditionResult) -> lis
 
 
 def effect_lines(results: StudyResults, without: ConditionResult) -> list[str]:
-    """Say what effects bring, over all classes and for those of which it can be told."""
+    """Say what effects bring, over all classes and for those where it is significant."""
     lines, compared = [], False
     for c in results.done:
         if c is without:
@@ -291,19 +289,19 @@ def effect_lines(results: StudyResults, without: ConditionResult) -> list[str]:
             for k, name in enumerate(results.labels)
         }
         judged = {name: e for name, e in found.items() if e.songs is not None and math.isfinite(e.value)}
-        told = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.significant]
+        significant = [f"{name} {e.value:+.3f}" for name, e in judged.items() if e.significant]
         if not judged:
             continue
         compared = True
         seeds = any(e.seeds is not None for e in judged.values())
         over = "over songs and over seeds" if seeds else "over songs alone"
         lines.append(
-            f"'{c.condition.label}' by class, AP beyond the intervals {over}: "
-            f"{', '.join(told) or 'none'}, of {len(judged)} classes with an interval"
+            f"'{c.condition.label}' by class, AP significant at 95 % {over}: "
+            f"{', '.join(significant) or 'none'}, of {len(judged)} classes with an interval"
         )
     if compared:
         lines.append(MULTIPLE_COMPARISONS)
-    return [*lines, "the test mixes have no effects, whatever training hears"]
+    return [*lines, "the test mixes have no effects, whatever training has"]
 
 
 def split_lines(base: ConditionResult, random: ConditionResult) -> list[str]:
@@ -314,7 +312,7 @@ def split_lines(base: ConditionResult, random: ConditionResult) -> list[str]:
         *lines,
         "artist-safe splits bring a score that holds for new artists, not a higher one: random splits, "
         "scored on songs of their own, "
-        + ("promise more" if _significantly_better(e) else "cannot be told to promise more here")
+        + ("promise more" if _significantly_better(e) else "do not promise significantly more here")
         + ", by macro AP",
     ]
 

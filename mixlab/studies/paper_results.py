@@ -42,7 +42,7 @@ FIG_3 = (
 )
 
 WEAK = ("brass", "woodwind", "violin")
-"""The classes that the paper's Fig. 3 names as those it hears badly or never."""
+"""The classes that the paper's Fig. 3 names as those it recognises badly or never."""
 
 SECTION_2_2 = (
     "The paper splits its songs at random and says itself that this may be optimistic where an artist is on "

@@ -72,7 +72,7 @@ class RunScores:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and how sure it is.
+    """A mean over seeds with its intervals.
 
     Attributes:
         value: Mean over the seeds in which it is defined; NaN when it is in none.

@@ -73,7 +73,7 @@ def differences_table(
     *,
     title: str = "",
 ) -> Table:
-    """Return each condition minus the reference; ``*`` beyond the interval over songs, ``+`` over seeds."""
+    """Return each condition minus the reference; ``*`` significant over songs, ``+`` over seeds."""
     metrics = [metric.name for metric in results.metrics] if metrics is None else metrics
     rows = []
     for c in results.conditions:
@@ -85,7 +85,7 @@ def differences_table(
         rows.append((c.condition.label + note, *scores))
     head = title or f"differences to '{reference.condition.label}', by paired resamples of songs"
     header = ("condition", *(results.metric(metric).mean_title for metric in metrics))
-    return Table(f"{head}; * beyond the 95 % interval over songs, + over seeds", header, tuple(rows), 0)
+    return Table(f"{head}; * significant at 95 % over songs, + over seeds", header, tuple(rows), 0)
 
 
 def class_table(
@@ -94,7 +94,7 @@ def class_table(
     metric: str,
     columns: Sequence[int] | None = None,
 ) -> Table:
-    """Return a row per class: support, what a guess scores, and a column per condition."""
+    """Return a row per class: support, the chance level, and a column per condition."""
     if not conditions:
         return Table(f"{metric} per class", ("class",), (), 0)
     first = conditions[0].test.runs

@@ -45,7 +45,7 @@ class TrainConfig:
             over the label tree (a family is as present as its most present instrument), whose model
             also predicts so.
         class_weights: ``none``, or ``balanced``: in every class, positives together weigh as much as
-            negatives together, by how often the class is heard in the training stream.
+            negatives together, by how often the class is present in the training stream.
         weight_decay: Of Adam.
         lr_step_epochs: Learning rates are multiplied by ``lr_factor`` every so many epochs.
         lr_factor: See ``lr_step_epochs``, in (0, 1].

@@ -242,7 +242,7 @@ def training_loss(
     stored = run.info.get("class_rates") if resume else None
     if stored is None:
         if report is not None:
-            report("measuring how often each class is heard in the training stream")
+            report("measuring how often each class is present in the training stream")
         rates = class_rates(stream, num_workers=config.num_workers)
         stored = dict(zip(stream.label_names, rates.tolist(), strict=True))
         if first:

@@ -78,7 +78,7 @@ class Evaluation:
     replaced: dict[str, int]
 
     def replaced_note(self, split: str) -> str:
-        """Return what must be said of a split's redrawn mixes, or ''."""
+        """Return what must be said of a split's replaced mixes, or ''."""
         count = self.replaced[split]
         if not count:
             return ""

@@ -195,7 +195,7 @@ def _logger(run: Run, config: TrainConfig, checkpoint: Path | None) -> TensorBoa
     """
     if not config.tensorboard:
         return False
-    # TensorBoard drops what a training that was killed had sampled beyond the checkpoint.
+    # TensorBoard drops what a training that was killed had written beyond the checkpoint.
     step = torch.load(checkpoint, mmap=True, weights_only=True)["global_step"] if checkpoint else None
     folder = run.tensorboard
     try:

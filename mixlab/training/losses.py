@@ -68,7 +68,7 @@ def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
 
     With the rate r of a class among its known targets, a positive weighs ``1 / (2 r)`` and a negative
     ``1 / (2 (1 - r))``: both halves of every class weigh the same, and the mean weight of a class is 1.
-    No weight exceeds ``MAX_WEIGHT``, or a class heard once would decide over all others; those of classes
+    No weight exceeds ``MAX_WEIGHT``, or a class present once would decide over all others; those of classes
     rarer than one in twenty are thus held back.
 
     Args:

@@ -72,7 +72,7 @@ def pretrain(
 ) -> tuple[Run, Evaluation | None]:
     """Train a tagger on MTG-Jamendo, then score it per tag on the official test split.
 
-    Every epoch hears ``epoch_size`` excerpts, each track once before any comes again. ``val_size`` and
+    Every epoch takes ``epoch_size`` excerpts, each track once before any comes again. ``val_size`` and
     ``test_size`` are the most tracks that are scored of a split; fewer are chosen by ``eval_seed``.
 
     Args:

@@ -152,7 +152,7 @@ def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
         "licence_weights": known.licence_weights if known else None,
         "licence_data": card.get("licence_data"),
         "trained_on": known.trained_on if known else card.get("trained_on"),
-        # Whose training tracks these weights have heard; the published files are of the first split.
+        # Whose training tracks these weights have seen; the published files are of the first split.
         "jamendo_split": card.get("jamendo_split")
         if known is None
         else 0

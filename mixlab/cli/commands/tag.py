@@ -29,14 +29,14 @@ def tag(
 ) -> int:
     """Say which instruments sound in audio files of any length, and where.
 
-    The model hears overlapping windows as long as its training excerpts. 'mean' and 'max' are over the
+    The model scores overlapping windows as long as its training excerpts. 'mean' and 'max' are over the
     windows that sound; a class sounds where its score reaches the threshold fitted on the run's validation
     mixes. Files shorter than a window are padded with silence. Moments below the gate are silent: there
     nothing sounds, whatever the model says of silence. A file that cannot be read stops no other.
 
     Args:
         files: Audio files that libsndfile reads, and folders of them.
-        run: Folder of the run whose model is to listen, made by 'mixlab train'.
+        run: Folder of the run whose model scores them, made by 'mixlab train'.
         hop: Seconds from one window to the next.
         out: Folder for the files that are written.
         format: What to give, separated by commas: table, json, csv, audacity, plot. By default the table,
@@ -56,16 +56,16 @@ def tag(
         check_writable(out)
     paths, unread = _expand(files)
     if run is None:
-        raise ConfigError("Which model is to listen? Give --run RUN, a folder made by 'mixlab train'.")
+        raise ConfigError("Which model? Give --run RUN, a folder made by 'mixlab train'.")
     tagger = Tagger.load(run, device=device)
     _introduce(tagger)
     names, problems, written = output_names(paths), [f"  {text}" for text in unread], 0
     total = len(paths) + len(unread)
-    listen = partial(tagger.tag, hop_s=hop, gate_db=gate_db, batch_size=batch_size)
+    tag_one = partial(tagger.tag, hop_s=hop, gate_db=gate_db, batch_size=batch_size)
     with _bar(paths) as bar:
         for path in paths:
             try:
-                tags = listen(path, progress=bar.update)
+                tags = tag_one(path, progress=bar.update)
             except AudioError as error:
                 problems.append(f"  {error}")
                 continue

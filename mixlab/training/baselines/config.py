@@ -28,7 +28,7 @@ class BaselineConfig:
             ``random`` for a backbone of random weights, the control of what pretraining is worth.
         pretrained_stream: Which stream of a multi-stream checkpoint.
         model: Network of a checkpoint that 'mixlab weights' does not know, and of random weights.
-        level: ``peak`` scales each mix to full scale before it is embedded, as published models heard
+        level: ``peak`` scales each mix to full scale before it is embedded, as published models were given
             mastered music; ``as_mixed`` leaves it; ``auto`` is ``peak`` for checkpoint files alone.
         items: Training mixes: the first of the training stream.
         val_size: Fixed musical mixes that thresholds and ``strengths`` are chosen on.
