@@ -109,7 +109,7 @@ def class_dots(
     labels = [c.condition.label for c in conditions]
     for place, column in enumerate(columns):
         table = pd.DataFrame([_row(c, "f1", column) for c in conditions]).assign(
-            chance=_prior(conditions, "f1", column)
+            chance=_chance(conditions, "f1", column)
         )
         marks = pd.DataFrame([mark for c in conditions for mark in _marks(c, "f1", column)])
         chart = dots(table, labels, "", marks=marks, scale=UNIT, labels=place % across == 0)
@@ -118,7 +118,7 @@ def class_dots(
     return figure(panels, results.title, below, columns=across, note=note)
 
 
-def _prior(conditions: Sequence[ConditionResult], metric: str, column: int) -> float:
+def _chance(conditions: Sequence[ConditionResult], metric: str, column: int) -> float:
     """Return the chance level of a class, averaged over the runs of the first condition."""
     found = [float(chance_scores(r, metric)[column]) for c in conditions[:1] for r in c.test.runs.values()]
     return float(np.nanmean(found)) if np.isfinite(found).any() else math.nan
@@ -133,7 +133,7 @@ def class_bars(
         runs = [r for c in conditions[:1] for r in c.test.runs.values()]
         support = sum(int(r.support[column]) for r in runs) / max(1, len(runs))
         names.append(f"{name}\n{support:.0f}")
-        own = {"row": names[-1], "chance": _prior(conditions, metric, column)}
+        own = {"row": names[-1], "chance": _chance(conditions, metric, column)}
         rows += [{**_row(c, metric, column), **own} for c in conditions]
         marks += [{**mark, **own} for c in conditions for mark in _marks(c, metric, column)]
     chart = bars(

@@ -539,7 +539,7 @@ def test_channels_that_cancel_are_said_to_and_not_called_a_silent_file(
     assert "its channels cancel each other in mono for 6.0 s, in which they reach -9 dBFS" in note
     text = format_table(tags)
     assert f"beware: {note}" in text
-    assert "nothing sounds: what the model hears is below -60 dBFS" in text
+    assert "nothing sounds: what the model is given is below -60 dBFS" in text
     assert json.loads(tags_as_json(tags))["notes"] == [note]
     assert tagger.tag_audio(np.stack([left, -left]).astype(np.float32)).notes == tags.notes
 

@@ -497,13 +497,13 @@ def gains(
     runs = {}
     for seed, run in condition.test.runs.items():
         own = np.array([value[name][seed] for name in results.labels])
-        resampled = np.array([resampled[name][seed] for name in results.labels]).T if resampled else None
-        measured = {F1_ABOVE_CHANCE.name: Measured(F1_ABOVE_CHANCE, own, resampled)}
+        again = np.array([resampled[name][seed] for name in results.labels]).T if resampled else None
+        measured = {F1_ABOVE_CHANCE.name: Measured(F1_ABOVE_CHANCE, own, again)}
         runs[seed] = replace(run, measured=measured, songs=np.full(5, 9))
     return above_chance_lines(results, replace(condition, test=ConditionScores(runs, seeds)))
 
 
-def test_gains_over_a_guess_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp_path: Path) -> None:
+def test_gains_over_chance_level_are_judged_by_mean_seeds_and_songs(toy: Catalog, tmp_path: Path) -> None:
     nan, up, across = math.nan, [0.1, 0.2, 0.3], [-0.2, 0.1, 0.3]
     value = {
         "voice": [0.2, 0.3],
