@@ -257,11 +257,11 @@ class Peer:
 
 ONE_CALL = "pitch and time in one call"
 PEERS = (
-    Peer(PYRUBBERBAND, with_pyrubberband, ("pyrubberband",), "rubberband", whole_rate=True),
-    Peer(PYRUBBERBAND_16K, with_pyrubberband, ("pyrubberband",), "rubberband"),
+    Peer(PYRUBBERBAND, with_pyrubberband, ("pyrubberband", "pedalboard"), "rubberband", whole_rate=True),
+    Peer(PYRUBBERBAND_16K, with_pyrubberband, ("pyrubberband", "pedalboard"), "rubberband"),
     Peer(PEDALBOARD, with_pedalboard, ("pedalboard",), note=ONE_CALL),
     Peer(PEDALBOARD_FAST, partial(with_pedalboard, fine=False), ("pedalboard",), note=ONE_CALL),
-    Peer(PYTHON_STRETCH, with_python_stretch, ("python-stretch",), note=ONE_CALL),
+    Peer(PYTHON_STRETCH, with_python_stretch, ("python-stretch", "pedalboard"), note=ONE_CALL),
     Peer(AUDIOMENTATIONS, with_audiomentations, ("audiomentations", "python-stretch")),
     Peer(
         TORCH_AUDIOMENTATIONS,
