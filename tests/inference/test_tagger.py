@@ -141,6 +141,17 @@ def test_scores_and_decisions_are_consistent(tagger: Tagger, song: Path) -> None
     assert ((tags.scores[:, 0] < 0.9) & tags.detected[:, 0]).any()
 
 
+def test_a_moment_counts_in_the_mean_by_its_length(tagger: Tagger, song: Path) -> None:
+    tags = replace(
+        tagger.tag(song),
+        start_s=np.array([0.0, 4.0, 5.0]),
+        end_s=np.array([4.0, 5.0, 6.0]),
+        level_db=np.array([-20.0, -20.0, -90.0]),
+        scores=np.array([[0.2, 0.1, 0.0], [0.7, 0.6, 1.0], [0.9, 0.9, 0.9]], np.float32),
+    )
+    np.testing.assert_allclose(tags.mean, [0.3, 0.2, 0.2], atol=1e-7)
+
+
 def test_mean_and_max_are_over_what_sounds(tagger: Tagger, tmp_path: Path) -> None:
     short = tagger.tag(write(tmp_path / "a.wav", tone(440, 10)))
     long = tagger.tag(write(tmp_path / "b.wav", tone(440, 10), silence(60)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mixlab.errors import ConfigError
-from mixlab.taxonomy import label_set_names, load_label_set, load_taxonomy
+from mixlab.taxonomy import LabelSet, Output, label_set_names, load_label_set, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry, ancestry_from_parents, consistent_max, output_levels
 from mixlab.training.mcm_loss import mcm_loss_with_logits
 
@@ -62,6 +62,16 @@ def test_ancestry_of_the_fifteen_classes() -> None:
         ("key", "piano"),
     }
     assert output_levels(related).tolist() == [0] * 8 + [1] * 7
+
+
+def test_two_outputs_that_mean_the_same_are_nobodys_ancestor() -> None:
+    outputs = (
+        Output("violin", ("violin",)),
+        Output("fiddle", ("violin",)),
+        Output("strings", ("bowed-string",)),
+    )
+    related = ancestry(LabelSet("own", "own", outputs, "0" * 16), load_taxonomy())
+    assert related.tolist() == [[True, False, False], [False, True, False], [True, True, True]]
 
 
 @pytest.mark.parametrize("name", label_set_names())

@@ -33,7 +33,7 @@ from mixlab.training import (
 from mixlab.training.callbacks import StopRequest
 from mixlab.training.config import from_plain
 from mixlab.training.loop import FitResult, fit
-from mixlab.training.losses import faster_precision
+from mixlab.training.losses import faster_precision, step_seed
 from mixlab.training.run import Run
 
 RATE, SAMPLES, CLASSES, BATCH = 8000, 2048, 3, 8
@@ -177,6 +177,12 @@ def test_frozen_backbone_keeps_weights_and_statistics(tmp_path: Path) -> None:
     for name, value in model.state_dict().items():
         moved = not torch.equal(value, before[name])
         assert moved == (name.split(".")[0] in head), name
+
+
+def test_every_step_of_every_rank_has_dropout_of_its_own() -> None:
+    places = [(seed, step, rank) for seed in range(3) for step in range(20) for rank in range(4)]
+    seeds = [step_seed(*place) for place in places]
+    assert len(set(seeds)) == len(places)
 
 
 def test_frozen_modules_are_in_evaluation_mode() -> None:
