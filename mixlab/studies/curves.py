@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mixlab.studies.folder import StudyFolder, TrialState
+from mixlab.studies.folder import StudyFolder
 from mixlab.studies.results import ConditionResult, StudyResults
+from mixlab.studies.state import TrialState
 from mixlab.studies.statistics import Estimate
 
 __all__ = [
@@ -128,11 +129,11 @@ def study_status(folder: StudyFolder) -> StudyStatus:
     """
     stored, states = folder.read_state(), folder.states()
     return StudyStatus(
-        kind=str(stored["kind"]),
-        title=str(stored["title"]),
-        updated=str(stored["updated"]),
-        labels={condition.name: condition.label for condition in folder.conditions()},
-        seeds=tuple(stored["seeds"]),
+        kind=stored.kind,
+        title=stored.title,
+        updated=stored.updated,
+        labels={condition.name: condition.label for condition in stored.conditions},
+        seeds=stored.seeds,
         states=states,
         at_work=folder.is_locked(),
         done=tuple(state.name for state in states if state.status == "done"),

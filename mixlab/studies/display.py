@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import TextIO
 
 from mixlab.evaluation.report import Table
-from mixlab.studies.folder import STATUSES, TrialState
 from mixlab.studies.plan import Plan
+from mixlab.studies.state import STATUSES, TrialState
 
 __all__ = ["Display", "plain_seconds", "status_table"]
 

@@ -20,10 +20,11 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, MixlabError
 from mixlab.models import build_model, resolve
 from mixlab.studies.display import Display, plain_seconds
-from mixlab.studies.folder import StudyFolder, TrialState
+from mixlab.studies.folder import StudyFolder
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.pairing import CommonTargets
 from mixlab.studies.plan import Plan, Trial
+from mixlab.studies.state import TrialState
 from mixlab.training.config import TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.losses import faster_precision, measure_precision
@@ -143,7 +144,7 @@ def resolve_precision(folder: StudyFolder, train: TrainConfig, n_samples: int, n
     if train.precision != "auto":
         return train
     try:
-        stored = folder.read_state().get("precision")
+        stored = folder.read_state().precision
     except MixlabError:
         stored = None
     if stored not in ("fp32", "bf16"):

@@ -16,9 +16,9 @@ import shlex
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,14 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
 from mixlab.mixing.config import MixConfig
-from mixlab.studies.plan import Condition, Plan, Trial
+from mixlab.studies.plan import Plan, Trial
+from mixlab.studies.state import SCHEMA_VERSION, STATUSES, StoredTrial, StudyCatalog, StudyState, TrialState
 from mixlab.training.config import TrainConfig, flatten, with_defaults
 from mixlab.training.run import Run
 from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
 from mixlab.utils.plain import plain
 
-__all__ = ["STATUSES", "StudyFolder", "TrialState", "resplit"]
-
-SCHEMA_VERSION = 2
-
-STATUSES = ("done", "running", "interrupted", "failed", "missing")
+__all__ = ["StudyFolder", "resplit"]
 
 NEUTRAL = (
     "train.num_workers",
@@ -56,43 +53,6 @@ NEUTRAL = (
 
 _STATE = "study.json"
 _LOG_LINES = 3
-
-
-@dataclass(frozen=True)
-class TrialState:
-    """What became of one training.
-
-    Attributes:
-        name: Of the run.
-        condition: Its condition.
-        seed: Its seed.
-        kind: ``train`` or ``baseline``.
-        status: One of ``STATUSES``.
-        command: What to type to fill it; '' when it is done.
-        seconds: What its training took so far; None when unknown.
-        progress: Where a started one stands, in words; '' otherwise.
-        error: What went wrong in the last attempt, or ''.
-        epochs: Most epochs of its training; 0 for a baseline.
-        items: Mixes per epoch; 0 for a baseline.
-        epochs_done: Epochs that it has behind it.
-        epoch_s: Mean seconds of these, validation included; None before the first.
-        epoch_age_s: Seconds since the last of them ended; 0 unless it is running.
-    """
-
-    name: str
-    condition: str
-    seed: int
-    kind: str
-    status: str
-    command: str = ""
-    seconds: float | None = None
-    progress: str = ""
-    error: str = ""
-    epochs: int = 0
-    items: int = 0
-    epochs_done: int = 0
-    epoch_s: float | None = None
-    epoch_age_s: float = 0.0
 
 
 class StudyFolder:
@@ -224,9 +184,7 @@ class StudyFolder:
         ]
         return "; ".join(changed[:4])
 
-    def state(
-        self, trial: Trial | Mapping[str, Any], *, running: bool = False, error: str = ""
-    ) -> TrialState:
+    def state(self, trial: Trial | TrialState, *, running: bool = False, error: str = "") -> TrialState:
         """Return what became of a trial, as its run folder says."""
         about = _about(trial)
         name, kind = about.name, about.kind
@@ -280,48 +238,38 @@ class StudyFolder:
         plan: Plan,
         catalog: Catalog,
         states: Sequence[TrialState],
-        **entries: Any,  # noqa: ANN401
+        *,
+        precision: str = "",
+        parallel: int = 1,
     ) -> None:
         """Write ``study.json``: all that a page or a second terminal needs to show the study."""
-        stored = self.read_state() if (self.path / _STATE).is_file() else {}
         counts = Counter(state.status for state in states)
-        data = {
-            **stored,
-            "schema": SCHEMA_VERSION,
-            "kind": plan.kind,
-            "title": plan.title,
-            "updated": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "catalog": {"path": str(catalog.path), "content_hash": catalog.content_hash},
-            "vary": plan.vary,
-            "seeds": plan.seeds,
-            "base": {"mix": plan.mix, "train": plan.train},
-            "conditions": [asdict(condition) for condition in plan.conditions],
-            "counts": {status: counts[status] for status in STATUSES},
-            "runs": [{**asdict(s), "path": f"runs/{s.name}"} for s in states],
-            **entries,
-        }
+        state = StudyState(
+            schema=SCHEMA_VERSION,
+            kind=plan.kind,
+            title=plan.title,
+            updated=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            catalog=StudyCatalog(str(catalog.path), catalog.content_hash),
+            vary=plan.vary,
+            seeds=plan.seeds,
+            base={"mix": asdict(plan.mix), "train": asdict(plan.train)},
+            conditions=plan.conditions,
+            counts={status: counts[status] for status in STATUSES},
+            runs=tuple(StoredTrial(**asdict(s), path=f"runs/{s.name}") for s in states),
+            precision=precision,
+            parallel=parallel,
+        )
         make_folder(self.path)
-        text = json.dumps(_deep_plain(data), indent=2, allow_nan=False) + "\n"
+        text = json.dumps(plain(state), indent=2, allow_nan=False) + "\n"
         write_atomic(self.path / _STATE, text)
 
-    def read_state(self) -> dict[str, Any]:
+    def read_state(self) -> StudyState:
         """Return ``study.json``.
 
         Raises:
             RunError: there is none, or it is damaged or of another schema.
         """
-        file = self.path / _STATE
-        try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise RunError(
-                f"No study at {self.path}: it has no {_STATE}. 'mixlab sweep' and 'mixlab study' make them."
-            ) from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise RunError(f"{file} is damaged: {error}.") from error
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA_VERSION:
-            raise RunError(f"{file} is of another schema; use the mixlab release that wrote it.")
-        return data
+        return StudyState.load(self.path / _STATE)
 
     def states(self) -> tuple[TrialState, ...]:
         """Return what became of every trial by now; also while another process works on the study.
@@ -331,14 +279,8 @@ class StudyFolder:
         """
         at_work = self.is_locked()
         return tuple(
-            self.state(entry, running=at_work and entry["status"] == "running", error=str(entry["error"]))
-            for entry in self.read_state()["runs"]
-        )
-
-    def conditions(self) -> tuple[Condition, ...]:
-        """Return the conditions of the stored study."""
-        return tuple(
-            Condition(**{**entry, "runs": tuple(entry["runs"])}) for entry in self.read_state()["conditions"]
+            self.state(trial, running=at_work and trial.status == "running", error=trial.error)
+            for trial in self.read_state().runs
         )
 
     def is_locked(self) -> bool:
@@ -371,25 +313,16 @@ class StudyFolder:
             yield handle.fileno()
 
 
-def _about(trial: Trial | Mapping[str, Any]) -> TrialState:
+def _about(trial: Trial | TrialState) -> TrialState:
     """Return what is known of a trial without a look at its run."""
-    if isinstance(trial, Trial):
-        settings = trial.settings
-        # With kept embeddings an epoch is a pass over these.
-        items = int(settings.get("cached_items") or settings.get("epoch_size", 0))
-        epochs = int(settings.get("epochs", 0))
-        return TrialState(
-            trial.name, trial.condition, trial.seed, trial.command, "missing", epochs=epochs, items=items
-        )
-    return TrialState(
-        str(trial["name"]),
-        str(trial["condition"]),
-        int(trial["seed"]),
-        str(trial["kind"]),
-        "missing",
-        epochs=int(trial["epochs"]),
-        items=int(trial.get("items", 0)),
-    )
+    if isinstance(trial, TrialState):
+        own = (trial.name, trial.condition, trial.seed, trial.kind, "missing")
+        return TrialState(*own, epochs=trial.epochs, items=trial.items)
+    settings = trial.settings
+    # With kept embeddings an epoch is a pass over these.
+    items = int(settings.get("cached_items") or settings.get("epoch_size", 0))
+    own = (trial.name, trial.condition, trial.seed, trial.command, "missing")
+    return TrialState(*own, epochs=int(settings.get("epochs", 0)), items=items)
 
 
 def _age_s(file: Path) -> float:
@@ -398,14 +331,6 @@ def _age_s(file: Path) -> float:
         return max(0.0, time.time() - file.stat().st_mtime)
     except OSError:
         return 0.0
-
-
-def _deep_plain(value: Any) -> Any:  # noqa: ANN401 - any settings
-    if isinstance(value, Mapping):
-        return {str(k): _deep_plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_deep_plain(v) for v in value]
-    return plain(value)
 
 
 def _kinds(command: str) -> dict[str, type]:

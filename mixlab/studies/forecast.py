@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mixlab.studies.folder import TrialState
+from mixlab.studies.state import TrialState
 
 __all__ = ["seconds_left"]
 

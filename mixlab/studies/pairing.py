@@ -19,6 +19,7 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import LABEL_RULES, MixConfig
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import render_mix
+from mixlab.studies.state import StudyCatalog
 from mixlab.training import open_catalog
 from mixlab.training.run import Run
 from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_arrays
@@ -129,8 +130,8 @@ class CommonMixes:
     recipe is given the name of the study's catalog, and scores on it are paired.
     """
 
-    def __init__(self, place: Mapping[str, Any]) -> None:
-        self.place, self.known = place, dict[str, dict[str, tuple[Any, ...]]]()
+    def __init__(self, catalog: StudyCatalog) -> None:
+        self.catalog, self.known = catalog, dict[str, dict[str, tuple[Any, ...]]]()
 
     def apply(self, run: Run, predictions: Predictions) -> Predictions:
         """Return the predictions with the recipes of common mixes renamed.
@@ -138,7 +139,7 @@ class CommonMixes:
         Raises:
             MixlabError: one of the catalogs cannot be read, or is another than it was.
         """
-        own = self.place["content_hash"]
+        own = self.catalog.content_hash
         recipes = predictions.mix_recipes()
         if {recipe.catalog_hash for recipe in recipes} <= {own}:
             return predictions
@@ -157,9 +158,9 @@ class CommonMixes:
         )
 
     def _ours(self) -> dict[str, tuple[Any, ...]]:
-        own = self.place["content_hash"]
+        own = self.catalog.content_hash
         if own not in self.known:
-            catalog = Catalog.open(self.place["path"])
+            catalog = Catalog.open(self.catalog.path)
             if catalog.content_hash != own:
                 raise CatalogMismatchError(
                     f"The study was made with the catalog with hash {own}, {catalog.path} has "

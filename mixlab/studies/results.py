@@ -11,9 +11,10 @@ from mixlab.errors import MixlabError, RunError
 from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
-from mixlab.studies.folder import StudyFolder, TrialState
+from mixlab.studies.folder import StudyFolder
 from mixlab.studies.pairing import CommonMixes, CommonTargets
 from mixlab.studies.plan import Condition
+from mixlab.studies.state import TrialState
 from mixlab.studies.statistics import ConditionScores, Estimate, RunScores, difference, score_run
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
@@ -139,14 +140,14 @@ def load_results(
         RunError: there is no study, or none of its runs is done.
     """
     stored = folder.read_state()
-    targets = CommonTargets(folder.path, from_plain(MixConfig, stored["base"]["mix"]))
-    common = CommonMixes(stored["catalog"])
+    targets = CommonTargets(folder.path, from_plain(MixConfig, stored.base["mix"]))
+    common = CommonMixes(stored.catalog)
     problems: list[str] = []
     known = {} if known is None else known
     conditions, notes, outputs = [], set(), []
-    all_conditions = {condition.name: condition for condition in folder.conditions()}
+    all_conditions = {condition.name: condition for condition in stored.conditions}
     for condition in all_conditions.values():
-        runs = _runs(folder, all_conditions.get(condition.same_runs_as, condition), stored["seeds"], problems)
+        runs = _runs(folder, all_conditions.get(condition.same_runs_as, condition), stored.seeds, problems)
         test, validation, mixes = {}, {}, set()
         for number, run in runs.items():
             try:
@@ -171,7 +172,7 @@ def load_results(
             mixes.add(test[number].test_set)
             notes.add(str(run.info.get("note", "")))
             outputs.append((tuple(run.info["labels"]["outputs"]), tuple(run.info["labels"]["parents"])))
-        wanted = len(stored["seeds"]) if not condition.runs else len(condition.runs)
+        wanted = len(stored.seeds) if not condition.runs else len(condition.runs)
         scores = (ConditionScores(test, wanted), ConditionScores(validation, wanted))
         conditions.append(
             ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
@@ -181,17 +182,17 @@ def load_results(
     if len({names for names, _ in outputs}) > 1:
         raise RunError(f"The runs of {folder.path} have different classes and cannot stand in one table.")
     return StudyResults(
-        kind=stored["kind"],
-        title=stored["title"],
-        vary={name: tuple(values) for name, values in stored["vary"].items()},
-        seeds=tuple(stored["seeds"]),
+        kind=stored.kind,
+        title=stored.title,
+        vary=stored.vary,
+        seeds=stored.seeds,
         labels=outputs[0][0],
         parents=outputs[0][1],
         metrics=tuple(metric.info for metric in metrics if not metric.detail),
         conditions=tuple(conditions),
         states=folder.states(),
         note="; ".join(sorted(notes - {""})),
-        catalog_hash=stored["catalog"]["content_hash"],
+        catalog_hash=stored.catalog.content_hash,
         problems=tuple(problems),
         n_resamples=n_resamples,
     )

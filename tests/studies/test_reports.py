@@ -39,6 +39,7 @@ from mixlab.studies.paper_results import TABLE_1, paper_row
 from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.reports import REPORTERS, _note, _relatives_table, can_draw, write_study_report
 from mixlab.studies.results import condition_difference, load_results
+from mixlab.studies.state import StudyCatalog
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, ConditionScores, Estimate, difference
 from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
@@ -719,7 +720,7 @@ def test_mixes_of_another_catalog_are_the_same_where_their_stems_are(toy: Catalo
     other = Catalog.open(tmp_path / "other")
     assert other.content_hash != toy.content_hash
     keys = toy.table.column("key").to_pylist()[:2]
-    place = {"path": str(toy.path), "content_hash": toy.content_hash}
+    place = StudyCatalog(str(toy.path), toy.content_hash)
     run, made = elsewhere(other, tmp_path / "run", keys)
     _, own = elsewhere(toy, tmp_path / "own", keys)
     assert mixes_id(made) != mixes_id(own)

@@ -28,7 +28,7 @@ from mixlab.models import ModelConfig
 from mixlab.studies.definitions import StudyRequest, build_study
 from mixlab.studies.display import Display, plain_seconds, status_table
 from mixlab.studies.engine import ProcessLauncher, resolve_precision, run_study
-from mixlab.studies.folder import StudyFolder, TrialState, resplit
+from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.plan import (
     Condition,
@@ -41,9 +41,11 @@ from mixlab.studies.plan import (
     settings_of,
 )
 from mixlab.studies.results import load_results
+from mixlab.studies.state import TrialState
 from mixlab.training import TrainConfig, train
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
+from mixlab.utils.plain import plain
 
 RATE = 8000
 MIX = MixConfig(duration_s=0.5, sample_rate=RATE, max_sources=3, effects=EffectsConfig.none())
@@ -224,7 +226,7 @@ def test_a_wider_grid_trains_only_what_is_new(swept: StudyFolder, toy: Catalog) 
     run_study(swept, plan_of({"mix.p_musical": (0.0, 0.5, 1.0)}), toy, launcher=launcher)
     assert launcher.asked == [("p_musical-0.5-seed0", False), ("p_musical-0.5-seed1", False)]
     run_study(swept, GRID, toy, launcher=launcher)
-    assert swept.read_state()["counts"]["done"] == 4
+    assert swept.read_state().counts["done"] == 4
 
 
 def test_runs_made_with_other_settings_are_not_taken_for_these(swept: StudyFolder, toy: Catalog) -> None:
@@ -247,7 +249,7 @@ def test_a_failing_condition_stops_no_other_and_is_reported(toy: Catalog, tmp_pa
     assert [state.status for state in result.states] == ["failed", "done"]
     state = result.unfinished[0]
     assert state.error == "the loss is not finite"
-    assert folder.read_state()["counts"] == {
+    assert folder.read_state().counts == {
         "done": 1, "running": 0, "interrupted": 0, "failed": 1, "missing": 0
     }  # fmt: skip
     results = load_results(folder, n_resamples=5)
@@ -303,6 +305,17 @@ def test_other_peoples_folders_are_left_alone(toy: Catalog, tmp_path: Path) -> N
         StudyFolder(tmp_path).read_state()
 
 
+def test_a_studys_list_comes_back_as_it_was_written(swept: StudyFolder, tmp_path: Path) -> None:
+    state, data = swept.read_state(), json.loads((swept.path / "study.json").read_text())
+    assert plain(state) == data
+    assert (state.vary, state.seeds, state.precision) == (GRID.vary, GRID.seeds, "fp32")
+    assert [c.overrides for c in state.conditions] == [c.overrides for c in GRID.conditions]
+    del data["runs"][1]["seed"]
+    (tmp_path / "study.json").write_text(json.dumps(data))
+    with pytest.raises(RunError, match=r"study\.json .*'mixlab study .*'runs\[1\]\.seed' is missing"):
+        StudyFolder(tmp_path).read_state()
+
+
 def test_two_processes_never_work_on_one_study(toy: Catalog, tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "out")
     with folder.lock():
@@ -334,7 +347,7 @@ def test_ctrl_c_asks_what_runs_to_stop_and_starts_no_more(toy: Catalog, tmp_path
     assert result.interrupted
     assert launcher.stops == 1
     assert len(result.unfinished) == 4
-    assert folder.read_state()["counts"]["missing"] == 4
+    assert folder.read_state().counts["missing"] == 4
     assert not folder.is_locked()
 
 
@@ -400,13 +413,14 @@ def test_children_keep_the_lock_when_their_parent_is_killed(prepared: tuple[Stud
     assert not folder.is_locked()
 
 
-def test_precision_is_measured_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_is_measured_once_for_all(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mixlab.studies.engine.measure_precision", lambda *a, **k: {"fp32": 1, "bf16": 9})
     folder, auto = StudyFolder(tmp_path / "out"), replace(CONFIG, precision="auto")
     assert resolve_precision(folder, CONFIG, 4000, 15).precision == "fp32"
     assert resolve_precision(folder, auto, 4000, 15).precision == "bf16"
-    folder.path.mkdir()
-    (folder.path / "study.json").write_text(json.dumps({"schema": 2, "precision": "fp32"}))
+    folder.write_state(GRID, toy, (), precision="fp32")
     assert resolve_precision(folder, auto, 4000, 15).precision == "fp32"
 
 

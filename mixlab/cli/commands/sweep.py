@@ -10,8 +10,9 @@ from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from mixlab.studies.folder import StudyFolder, TrialState
+    from mixlab.studies.folder import StudyFolder
     from mixlab.studies.plan import Plan
+    from mixlab.studies.state import TrialState
 
 __all__ = ["carry_out", "report_again", "sweep", "watch_study"]
 
@@ -189,18 +190,19 @@ def report_again(out: Path, resamples: int) -> int:
 def watch_study(out: Path) -> int:
     """Show how a study stands; on a terminal until it ends or Ctrl-C."""
     from mixlab.studies.display import plain_seconds, status_table
-    from mixlab.studies.folder import STATUSES, StudyFolder
+    from mixlab.studies.folder import StudyFolder
     from mixlab.studies.forecast import seconds_left
+    from mixlab.studies.state import STATUSES
 
     folder = StudyFolder(out)
-    labels = {condition.name: condition.label for condition in folder.conditions()}
+    labels = {condition.name: condition.label for condition in folder.read_state().conditions}
     drawn = 0
     while True:
         states, at_work = folder.states(), folder.is_locked()
         counts = {status: sum(s.status == status for s in states) for status in STATUSES}
         lines = status_table(labels, states).text().splitlines()
         lines.append(", ".join(f"{n} {status}" for status, n in counts.items() if n) or "nothing to train")
-        left = seconds_left(states, {}, parallel=folder.read_state().get("parallel", 1)) if at_work else None
+        left = seconds_left(states, {}, parallel=folder.read_state().parallel) if at_work else None
         rest = f", about {plain_seconds(left)} left" if left is not None else ""
         lines.append(f"at work{rest}" if at_work else "nobody is at work on it")
         if drawn:

@@ -1,0 +1,130 @@
+"""How a study stands, as ``study.json`` keeps it for pages, reports and second terminals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixlab.errors import RunError
+from mixlab.studies.plan import Condition
+from mixlab.utils.decode import Source, read_json
+
+__all__ = ["SCHEMA_VERSION", "STATUSES", "StoredTrial", "StudyCatalog", "StudyState", "TrialState"]
+
+SCHEMA_VERSION = 2
+
+STATUSES = ("done", "running", "interrupted", "failed", "missing")
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """What became of one training.
+
+    Attributes:
+        name: Of the run.
+        condition: Its condition.
+        seed: Its seed.
+        kind: ``train`` or ``baseline``.
+        status: One of ``STATUSES``.
+        command: What to type to fill it; '' when it is done.
+        seconds: What its training took so far; None when unknown.
+        progress: Where a started one stands, in words; '' otherwise.
+        error: What went wrong in the last attempt, or ''.
+        epochs: Most epochs of its training; 0 for a baseline.
+        items: Mixes per epoch; 0 for a baseline.
+        epochs_done: Epochs that it has behind it.
+        epoch_s: Mean seconds of these, validation included; None before the first.
+        epoch_age_s: Seconds since the last of them ended; 0 unless it is running.
+    """
+
+    name: str
+    condition: str
+    seed: int
+    kind: str
+    status: str
+    command: str = ""
+    seconds: float | None = None
+    progress: str = ""
+    error: str = ""
+    epochs: int = 0
+    items: int = 0
+    epochs_done: int = 0
+    epoch_s: float | None = None
+    epoch_age_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class StoredTrial(TrialState):
+    """A training as a study's list keeps it.
+
+    Attributes:
+        path: Its run folder, relative to the study's.
+    """
+
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class StudyCatalog:
+    """The catalog that a study was started with.
+
+    Attributes:
+        path: Its folder.
+        content_hash: Its hash by then.
+    """
+
+    path: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """The content of ``study.json``.
+
+    Attributes:
+        schema: ``SCHEMA_VERSION``.
+        kind: ``sweep`` or the study's name.
+        title: One line for people.
+        updated: When it was written.
+        catalog: What it trains on.
+        vary: Values of each varied setting of a grid.
+        seeds: Seeds of every condition.
+        base: What all conditions have in common: settings of ``mix`` and ``train``.
+        conditions: In the order of the plan.
+        counts: Trainings by status.
+        runs: Every training.
+        precision: What all train in.
+        parallel: Trainings at a time.
+    """
+
+    schema: int
+    kind: str
+    title: str
+    updated: str
+    catalog: StudyCatalog
+    vary: Mapping[str, tuple[Any, ...]]
+    seeds: tuple[int, ...]
+    base: Mapping[str, dict[str, Any]]
+    conditions: tuple[Condition, ...]
+    counts: Mapping[str, int]
+    runs: tuple[StoredTrial, ...]
+    precision: str
+    parallel: int
+
+    @classmethod
+    def load(cls, file: Path) -> "StudyState":
+        """Read a study's list.
+
+        Raises:
+            RunError: there is none, it is damaged, or another release of mixlab wrote it.
+        """
+        written_by = "mixlab study (or sweep)"
+        if not file.is_file():
+            raise RunError(
+                f"No study at {file.parent}: it has no {file.name}. 'mixlab sweep' and 'mixlab study' make "
+                "them."
+            )
+        data = read_json(file, written_by)
+        if data.get("schema") != SCHEMA_VERSION:
+            raise RunError(f"{file} is of another schema; use the mixlab release that wrote it.")
+        return Source(str(file), written_by).decode(cls, data)
