@@ -327,6 +327,16 @@ def test_networks_that_cannot_be_trained_are_refused(monkeypatch: pytest.MonkeyP
         check_outputs(short, OWN["waveform"], 3, 100)
 
 
+def test_weights_that_two_layers_share_are_stored(tmp_path: Path) -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    layers[1].weight = layers[0].weight
+    run = Run.create(tmp_path / "run", {}, {})
+    run.write_model(layers.state_dict(), {})
+    stored, _ = run.read_model()
+    assert torch.equal(stored["0.weight"], stored["1.weight"])
+    assert stored.keys() == layers.state_dict().keys()
+
+
 def test_a_setting_of_a_network_can_be_varied(toy: Catalog, tmp_path: Path) -> None:
     vary = ["--vary", "train.model.parameters.width=4,8", "--seeds", "0", "--out", str(tmp_path / "sweep")]
     arguments = [
