@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.cli.commands.study import _check_start
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError, RunError, WeightsError
 from mixlab.evaluation import Interval, Measured
@@ -22,22 +21,18 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig, FilterRange, GainRange, PitchRange, StretchRange
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.models.pretrained import CHECKPOINTS
-from mixlab.studies.definitions import STUDIES, StudyRequest, build_study, parse_also
+from mixlab.studies.base import StudyRequest, can_draw, figure_note
 from mixlab.studies.engine import run_study
-from mixlab.studies.findings import (
-    MULTIPLE_COMPARISONS,
-    above_chance_lines,
-    optimum_lines,
-    rare_columns,
-    share_best,
-    significance_text,
-    split_lines,
-)
+from mixlab.studies.experiments.leakage import relatives_table
+from mixlab.studies.experiments.per_class import above_chance_lines
+from mixlab.studies.experiments.rare_classes import rare_columns, split_lines
+from mixlab.studies.findings import MULTIPLE_COMPARISONS, optimum_lines, share_best, significance_text
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.pairing import CommonMixes, _comparable, mixes_id
 from mixlab.studies.paper_results import TABLE_1, paper_row
 from mixlab.studies.plan import Plan, Trial
-from mixlab.studies.reports import REPORTERS, _note, _relatives_table, can_draw, write_study_report
+from mixlab.studies.registry import build_study, find_study, parse_also, studies
+from mixlab.studies.reports import write_study_report
 from mixlab.studies.results import condition_difference, load_results
 from mixlab.studies.state import StudyCatalog
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, ConditionScores, Estimate, difference
@@ -134,9 +129,8 @@ def curve(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder
     return folder
 
 
-def test_every_study_has_a_reporter() -> None:
-    assert set(STUDIES) | {"sweep"} == set(REPORTERS)
-    with pytest.raises(ConfigError, match="no study 'p_musicale'"):
+def test_a_wrong_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="no study 'p_musicale'; did you mean 'p_musical'"):
         build_study("p_musicale", request())
 
 
@@ -282,8 +276,8 @@ def test_weights_without_a_head_have_no_row_for_the_last_layer(
 ) -> None:
     """One of several parallel streams brings a backbone alone: its run would only fail."""
     streams = CHECKPOINTS["mtat_short_multi_32"]
-    monkeypatch.setattr("mixlab.studies.definitions.find_weights", lambda name: Path(name))
-    monkeypatch.setattr("mixlab.studies.definitions.identify", lambda file: streams)
+    monkeypatch.setattr("mixlab.studies.experiments.transfer.find_weights", lambda name: Path(name))
+    monkeypatch.setattr("mixlab.studies.experiments.transfer.identify", lambda file: streams)
     noise = {"scratch": 1.4, "frozen": 3.0, "finetune": 0.3, "random_frozen": 3.5}
     folder = made_up("transfer", toy, tmp_path, noise, pretrained="w.pth", baselines=False)
     report, results = write_study_report(folder, n_resamples=20)
@@ -329,9 +323,11 @@ def test_transfer_compares_only_the_ways_that_are_asked_for() -> None:
     random = build_study(
         "transfer", request(pretrained="none.pth", transfer_modes=("scratch",), baselines=False)
     )
-    assert _check_start(random) is None
+    find_study("transfer").check(random)
     with pytest.raises(WeightsError, match=r"No weights at none\.pth"):
-        _check_start(build_study("transfer", request(pretrained="none.pth", transfer_modes=("frozen",))))
+        find_study("transfer").check(
+            build_study("transfer", request(pretrained="none.pth", transfer_modes=("frozen",)))
+        )
 
 
 def test_rare_classes_change_one_factor_at_a_time(
@@ -343,7 +339,7 @@ def test_rare_classes_change_one_factor_at_a_time(
     base = results.condition("base")
     assert [NAMES[c] for c in rare_columns(results, base)] == ["theremin", "brass", "piano"]
     with monkeypatch.context() as patch:
-        patch.setattr("mixlab.studies.findings.WEAK", ("brass", "voice"))
+        patch.setattr("mixlab.studies.experiments.rare_classes.WEAK", ("brass", "voice"))
         assert [NAMES[c] for c in rare_columns(results, base)] == ["theremin", "brass", "piano", "voice"]
     line = next(line for line in report.findings if line.startswith("+ balance"))
     assert "brass +" in line
@@ -553,10 +549,10 @@ def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None
     found = condition_difference(safe, leaky, "f1")
     assert found.seeds == difference(safe.test, leaky.test, "f1", by_seed=False).seeds
     assert found.seeds != difference(safe.test, leaky.test, "f1").seeds
-    assert "95 % over songs" not in _note(load_results(folder, n_resamples=0))
-    assert "95 % over songs" in _note(results)
-    assert "(" not in _relatives_table(leaky, 0).rows[1][2]
-    assert "(" in _relatives_table(leaky, 20).rows[1][2]
+    assert "95 % over songs" not in figure_note(load_results(folder, n_resamples=0))
+    assert "95 % over songs" in figure_note(results)
+    assert "(" not in relatives_table(leaky, 0).rows[1][2]
+    assert "(" in relatives_table(leaky, 20).rows[1][2]
     assert len(list((folder.path / "catalogs").iterdir())) == 6
 
 
@@ -619,7 +615,7 @@ def test_nothing_done_is_nothing_to_report(toy: Catalog, tmp_path: Path) -> None
 def test_figures_are_left_out_where_they_cannot_be_resampled(
     curve: StudyFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mixlab.studies.reports.can_draw", lambda: False)
+    monkeypatch.setattr("mixlab.studies.base.can_draw", lambda: False)
     assert main(["sweep", "--report", str(curve.path), "--resamples", "10"]) == 0
     assert "pip install 'mixlab[plot]'" in capsys.readouterr().out
 
@@ -649,7 +645,7 @@ def test_the_command_looks_at_the_weights_before_it_trains(
     assert main([*words, "nowhere.pth"]) == 2
     assert "No weights at nowhere.pth" in capsys.readouterr().err
     (tmp_path / "w.pth").write_bytes(b"")
-    monkeypatch.setattr("mixlab.studies.definitions.identify", lambda file: None)
+    monkeypatch.setattr("mixlab.studies.experiments.transfer.identify", lambda file: None)
     for name, needed in (
         ("jamendo_musicnn", r"train.model.architecture=musicnn"),
         ("mtat_short_multi_32", r"train.pretrained_stream=0 (to 3: bass, drums, other, vocals)"),
@@ -667,7 +663,7 @@ def test_options_of_another_study_are_named(
     assert main(words) == 0
     assert "no effect" not in capsys.readouterr().out
     assert main([*words, "--pretrained", "w.pth", "--balance", "0.5"]) == 0
-    expected = "no effect on the study leakage: --pretrained (of transfer), --balance (of rare_classes)"
+    expected = "no effect on the study leakage: --balance (of rare_classes), --pretrained (of transfer)"
     assert expected in capsys.readouterr().out
 
 
@@ -677,7 +673,7 @@ def test_all_shipped_configurations_are_read(
     files = sorted((repo / "configs").glob("study*.yaml"))
     assert files
     for file in files:
-        for name in STUDIES:
+        for name in studies():
             words = [
                 "study",
                 name,

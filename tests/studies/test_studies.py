@@ -25,7 +25,7 @@ from mixlab.errors import ConfigError, RunError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
-from mixlab.studies.definitions import StudyRequest, build_study
+from mixlab.studies.base import StudyRequest
 from mixlab.studies.display import Display, plain_seconds, status_table
 from mixlab.studies.engine import ProcessLauncher, resolve_precision, run_study
 from mixlab.studies.folder import StudyFolder, resplit
@@ -40,6 +40,7 @@ from mixlab.studies.plan import (
     parse_vary,
     settings_of,
 )
+from mixlab.studies.registry import build_study
 from mixlab.studies.results import load_results
 from mixlab.studies.state import TrialState
 from mixlab.training import TrainConfig, train

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 from mixlab.cli.commands.sweep import carry_out
 from mixlab.mixing.config import MixConfig
-from mixlab.studies.definitions import StudyName
 from mixlab.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from mixlab.studies.definitions import StudyRequest
-    from mixlab.studies.plan import Plan
+    from mixlab.studies.base import Study, StudyRequest
 
 __all__ = ["study"]
 
@@ -18,7 +16,7 @@ _MIX, _TRAIN = MixConfig(), TrainConfig()
 
 
 def study(
-    name: StudyName,
+    name: str,
     catalog: Path = Path("catalog"),
     out: Path | None = None,
     seeds: str | int | list[int] = "0,1,2",
@@ -48,7 +46,7 @@ def study(
     leakage: what random splits flatter.
 
     Args:
-        name: Which study.
+        name: Which study: one of these, a YAML file with conditions, or package.module:Class of your own.
         catalog: Folder of the catalog.
         out: Folder of the study; by default studies/ and its name. The same command goes on later.
         seeds: Seeds of every condition; the paper's Fig. 2 has four.
@@ -75,8 +73,10 @@ def study(
         Exit code: 0 when all is done, 1 when runs failed, 130 when it was interrupted.
     """
     from mixlab.errors import ConfigError
-    from mixlab.studies.definitions import StudyRequest, build_study, parse_also
+    from mixlab.studies.base import StudyRequest
+    from mixlab.studies.conditions import LISTED
     from mixlab.studies.plan import parse_seeds
+    from mixlab.studies.registry import build_study, find_study, parse_also
 
     parts = grid.split(",") if isinstance(grid, str) else [grid] if isinstance(grid, float) else grid
     try:
@@ -97,14 +97,14 @@ def study(
         balance=balance,
         also=parse_also(also or []),
     )
-    plan = build_study(name, request)
-    _say_what_has_no_effect(name, request)
-    if name == "transfer" and not dry_run:
-        _check_start(plan)
+    plan, chosen = build_study(name, request), find_study(name)
+    _say_what_has_no_effect(chosen, request)
+    if not dry_run:
+        chosen.check(plan)
     return carry_out(
         plan,
         catalog,
-        out or Path("studies") / name,
+        out or Path("studies") / (Path(name).stem if chosen.name == LISTED else chosen.name),
         root=root,
         parallel=parallel,
         threads=threads,
@@ -113,39 +113,17 @@ def study(
     )
 
 
-_OWN = {
-    "grid": "p_musical",
-    "pretrained": "transfer",
-    "pretrained_stream": "transfer",
-    "transfer_modes": "transfer",
-    "cached_items": "transfer",
-    "baselines": "transfer",
-    "baseline_items": "transfer",
-    "balance": "rare_classes",
-}
-"""Options that belong to one study alone."""
-
-
-def _say_what_has_no_effect(name: str, request: "StudyRequest") -> None:
+def _say_what_has_no_effect(study: "Study", request: "StudyRequest") -> None:
     """Name the options that were set and that this study does not look at: a typo else goes unseen."""
-    from mixlab.studies.definitions import StudyRequest
+    from mixlab.studies.base import StudyRequest
+    from mixlab.studies.registry import studies
 
     plain = StudyRequest(mix=request.mix, train=request.train, seeds=request.seeds)
+    owners = {option: other.name for other in studies().values() for option in other.options}
     ignored = [
-        f"--{option} (of {study})"
-        for option, study in _OWN.items()
-        if study != name and getattr(request, option) != getattr(plain, option)
+        f"--{option} (of {owner})"
+        for option, owner in owners.items()
+        if option not in study.options and getattr(request, option) != getattr(plain, option)
     ]
     if ignored:
-        print(f"no effect on the study {name}: {', '.join(ignored)}")
-
-
-def _check_start(plan: "Plan") -> None:
-    """Refuse weights that the study's network cannot take before anything is trained."""
-    from mixlab.studies.plan import settings_of
-    from mixlab.training.config import PRETRAINED
-    from mixlab.training.transfer import check_pretrained
-
-    condition = next((c for c in plan.conditions if c.overrides.get("train.transfer") in PRETRAINED), None)
-    if condition is not None:
-        check_pretrained(settings_of(plan.mix, plan.train, condition.overrides)[1])
+        print(f"no effect on the study {study.name}: {', '.join(ignored)}")

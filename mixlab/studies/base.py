@@ -1,0 +1,170 @@
+"""What a study is: which conditions it trains, and what it says of their scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
+
+from mixlab.evaluation.report import Table
+from mixlab.mixing.config import MixConfig
+from mixlab.studies.findings import difference_lines
+from mixlab.studies.folder import StudyFolder
+from mixlab.studies.plan import Condition, Plan
+from mixlab.studies.results import ConditionResult, StudyResults
+from mixlab.studies.tables import class_table, differences_table, summary_table
+from mixlab.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from altair import VConcatChart
+
+__all__ = ["MAIN_METRICS", "P_GRID", "Report", "Study", "StudyRequest", "can_draw", "draw", "figure_note"]
+
+MAIN_METRICS = ("roc_auc", "average_precision", "loss", "f1")
+"""The paper's three figures, and F1."""
+
+P_GRID = tuple(round(0.1 * k, 1) for k in range(11))
+"""The paper's Fig. 2: from only non-musical to only musical mixes."""
+
+Draw: TypeAlias = Callable[[ModuleType], "VConcatChart"]
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What a study is built from.
+
+    Attributes:
+        mix: What all conditions have in common.
+        train: What all conditions have in common; transfer modes and weights come from the study.
+        seeds: Of every condition.
+        grid: Values of p_musical.
+        pretrained: Weights that the study of transfer starts from, as ``train.pretrained``.
+        pretrained_stream: Which stream of a multi-stream checkpoint.
+        transfer_modes: Transfer modes that the study of transfer compares; empty for all.
+        cached_items: With a frozen backbone, as ``train.cached_items``; 0 mixes anew.
+        baselines: Whether the study of transfer has the classical baselines.
+        baseline_items: Training mixes of a baseline.
+        balance: The share of class-balanced samples where a study switches it on.
+        also: Runs made elsewhere by label; each label becomes a condition.
+    """
+
+    mix: MixConfig
+    train: TrainConfig
+    seeds: tuple[int, ...]
+    grid: tuple[float, ...] = P_GRID
+    pretrained: str = ""
+    pretrained_stream: int | None = None
+    transfer_modes: tuple[str, ...] = ()
+    cached_items: int = 0
+    baselines: bool = True
+    baseline_items: int = 4000
+    balance: float = 1.0
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a study has to say.
+
+    Attributes:
+        lead: The table that answers the study's question.
+        findings: Sentences.
+        paper: What the paper says of it.
+        tables: Further tables.
+        references: Conditions that the others are compared with.
+        figures: Files by name without ending, then by ending.
+    """
+
+    lead: Table
+    findings: tuple[str, ...] = ()
+    paper: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    references: tuple[ConditionResult, ...] = ()
+    figures: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+
+
+class Study:
+    """A question that trainings answer: its conditions, and what it finds.
+
+    Of one's own, this class with ``name``, ``title`` and ``conditions``; docs/studies.md writes one.
+
+    Attributes:
+        name: Its name on the command line; safe in file names.
+        title: One line for people, above the report.
+        about: What its conditions are, in a few words, for ``--help``.
+        options: Fields of the request that only this study looks at.
+        only_also: Whether runs that are given by ``--also`` are all it shows.
+    """
+
+    name: str
+    title: str
+    about: str = ""
+    options: tuple[str, ...] = ()
+    only_also: bool = False
+
+    def conditions(self, request: StudyRequest) -> Sequence[Condition]:
+        """Return what is trained; by default the first condition is what the others are compared with.
+
+        Raises:
+            ConfigError: the request lacks something.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say which conditions it trains.")
+
+    def plan(self, request: StudyRequest) -> Plan:
+        """Return the conditions on their common ground; a study that changes that ground overrides this.
+
+        Raises:
+            ConfigError: the request lacks something.
+        """
+        conditions = tuple(self.conditions(request))
+        return Plan(self.name, self.title, conditions, request.seeds, request.mix, request.train)
+
+    def check(self, plan: Plan) -> None:
+        """Look at what a plan needs before anything is trained; by default nothing.
+
+        Raises:
+            MixlabError: it cannot be carried out.
+        """
+
+    def report(self, folder: StudyFolder, results: StudyResults) -> Report:
+        """Return what there is to say of the conditions that are done.
+
+        By default each is compared with the first: scores, differences, classes.
+
+        Args:
+            folder: The study's folder.
+            results: Scores of at least one condition.
+        """
+        first = results.done[0]
+        return Report(
+            lead=summary_table(results),
+            findings=tuple(difference_lines(results, first)),
+            tables=(
+                differences_table(results, first),
+                class_table(results, results.done, "average_precision"),
+            ),
+            references=(first,),
+            figures=draw(figure=lambda f: f.score_dots(results, note=figure_note(results))),
+        )
+
+
+def can_draw() -> bool:
+    """Whether what figures are drawn with is installed."""
+    return all(find_spec(name) is not None for name in ("altair", "vl_convert"))
+
+
+def draw(**draw: Draw) -> dict[str, Mapping[str, bytes]]:
+    """Draw figures by name, each a function of ``mixlab.studies.figures``; {} where they cannot be drawn."""
+    if not can_draw():
+        return {}
+    from mixlab.evaluation.charts import files
+    from mixlab.studies import figures
+
+    return {name: files(make(figures)) for name, make in draw.items()}
+
+
+def figure_note(results: StudyResults, more: str = "") -> str:
+    """Return the line below a figure."""
+    what = results.note or "catalog " + results.catalog_hash
+    songs = "Bands and bars: 95 % over songs; small" if results.n_resamples else "Small"
+    return f"{what}. {songs} marks: seeds. {more}".strip()

@@ -1,0 +1,86 @@
+"""The studies by name: mixlab's own, a class of one's own, or a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mixlab.errors import ConfigError
+from mixlab.studies.base import Study, StudyRequest
+from mixlab.studies.conditions import LISTED, ListedStudy, read_study
+from mixlab.studies.plan import Condition, Plan
+from mixlab.studies.sweep import SWEEP, Sweep
+from mixlab.training.run import Run
+from mixlab.utils.discovery import offered
+from mixlab.utils.plugins import find
+
+__all__ = ["GROUP", "build_study", "find_study", "parse_also", "studies"]
+
+GROUP = "mixlab.studies"
+"""Entry points of studies in other packages."""
+
+
+def studies() -> Mapping[str, Study]:
+    """Return mixlab's own studies by name: each module of ``mixlab.studies.experiments`` is one."""
+    return offered("mixlab.studies.experiments", "STUDY")
+
+
+def find_study(name: str) -> Study:
+    """Return a study.
+
+    Args:
+        name: One of ``studies()``, ``package.module:Class``, an entry point of the group ``mixlab.studies``,
+            the path of a YAML file (``mixlab.studies.conditions``), or what a study's folder calls it.
+
+    Raises:
+        ConfigError: there is no such study, or it is none.
+    """
+    if name.lower().endswith((".yaml", ".yml")):
+        return read_study(Path(name).expanduser())
+    if name in (SWEEP, LISTED):
+        return Sweep() if name == SWEEP else ListedStudy()
+    found: Any = find(name, studies(), GROUP, "study")
+    study = found() if isinstance(found, type) else found
+    if not isinstance(study, Study):
+        raise ConfigError(f"{name} is no study: expected a Study (mixlab.studies), found {study!r}.")
+    return study
+
+
+def build_study(name: str, request: StudyRequest) -> Plan:
+    """Return the plan of a study.
+
+    Raises:
+        ConfigError: there is no such study, or it lacks something.
+    """
+    study = find_study(name)
+    plan = study.plan(request)
+    extra = tuple(
+        Condition(name=f"also{number}", label=label, runs=runs)
+        for number, (label, runs) in enumerate(request.also.items(), start=1)
+    )
+    # Only runs made elsewhere: nothing is trained.
+    conditions = extra if study.only_also and extra else (*plan.conditions, *extra)
+    # The name under which the study's folder finds it again.
+    kind = LISTED if isinstance(study, ListedStudy) else name
+    return replace(plan, kind=kind, conditions=conditions)
+
+
+def parse_also(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Turn ``LABEL=RUN[,RUN...]`` options into run folders by label; a folder of runs stands for all in it.
+
+    Raises:
+        ConfigError: no label, or no run where one is named.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        label, equals, listed = text.partition("=")
+        if not equals or not label or label in found:
+            raise ConfigError(f"--also takes LABEL=RUN[,RUN...], every label once; found {text!r}.")
+        runs: list[str] = []
+        for part in listed.split(","):
+            below = [str(run.path) for run in Run.find(Path(part).expanduser())]
+            if not below:
+                raise ConfigError(f"--also {label}: there is no run at or below {part!r}.")
+            runs += [str(Path(path).absolute()) for path in below]
+        found[label] = tuple(runs)
+    return found

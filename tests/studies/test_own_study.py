@@ -1,0 +1,92 @@
+"""Studies outside mixlab, as docs/studies.md writes them: a file, and a class with findings of its own."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mixlab.catalog.catalog import Catalog
+from mixlab.cli.main import main
+from mixlab.errors import ConfigError
+from mixlab.studies import Study, StudyFolder, build_study, find_study, run_study, studies
+from mixlab.studies.reports import write_study_report
+from tests.pages import write_page_files
+from tests.studies.test_reports import Pretender, request
+
+SOURCES = "sources:Sources"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stand in the folder that holds the files of the page."""
+    monkeypatch.chdir(write_page_files("studies.md", tmp_path))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("sources", None)
+
+
+@pytest.mark.parametrize("name", [*studies(), SOURCES, "widths.yaml"])
+def test_every_study_has_conditions_and_a_line_for_people(name: str) -> None:
+    study = find_study(name)
+    assert isinstance(study, Study)
+    assert study.name
+    assert study.title
+    plan = build_study(name, request(pretrained="w.pth"))
+    assert plan.title.startswith(study.title)
+    assert len({condition.name for condition in plan.conditions}) == len(plan.conditions) >= 1
+    assert plan.trials()
+    assert set(study.options) <= set(vars(request()))
+    assert find_study(plan.kind).name == study.name  # as its folder finds it again
+
+
+@pytest.mark.parametrize(
+    ("name", "worse", "better", "said"),
+    [
+        ("widths.yaml", "narrow", "wide", "'width 8' minus 'width 4', macro AP: +"),
+        (SOURCES, "most2", "most4", "best on validation: at most 4 sources"),
+    ],
+)
+def test_its_report_says_what_it_found(
+    name: str, worse: str, better: str, said: str, toy: Catalog, tmp_path: Path
+) -> None:
+    folder = StudyFolder(tmp_path / "out")
+    run_study(folder, build_study(name, request()), toy, launcher=Pretender({worse: 1.5, better: 0.5}))
+    for file in ("widths.yaml", "sources.py") if name == "widths.yaml" else ():
+        (tmp_path / file).unlink()  # its folder holds all that a report needs
+    report, _ = write_study_report(folder, n_resamples=20)
+    assert any(line.startswith(said) for line in report.findings)
+    assert said in (folder.path / "report.md").read_text()
+    assert (folder.path / "table.csv").is_file()
+
+
+def test_the_command_takes_both(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, shown in (("widths.yaml", "narrow"), (SOURCES, "most4")):
+        assert main(["study", name, "--catalog", str(toy.path), "--seeds", "0", "--dry-run"]) == 0
+        assert shown in capsys.readouterr().out
+    assert main(["study", "widhts", "--catalog", str(toy.path)]) == 2
+    assert "There is no study 'widhts'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: x", "expected the keys title and conditions, found title"),
+        ("{title: x, conditions: []}", "a list of at least one condition"),
+        ("{title: x, conditions: [{name: a}]}", "condition 1: expected a mapping with name and label"),
+        (json.dumps({"title": "x", "conditions": [{"name": "a", "label": "b", "override": {}}]}),
+         "unknown key 'override'; did you mean 'overrides'"),
+        ("{title: x, conditions: [{name: a, label: b, overrides: 3}]}", "'overrides' must map settings"),
+        ("{", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_study_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        find_study("bad.yaml")
+
+
+def test_what_is_no_study_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is no study: expected a Study"):
+        find_study("json:loads")
