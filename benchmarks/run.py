@@ -1,6 +1,6 @@
 """Measure how fast mixes are made, against what one would write or take instead, and write tables and a plot.
 
-    make bench                                  # everything, about ten minutes
+    make bench                                  # everything, a quarter of an hour
     make bench ARGS="--only mixing --out FOLDER"  # some parts: mixing workers training big indexing profile
     make bench ARGS="--quick --out FOLDER"      # every part in a minute or two; figures mean nothing
 
