@@ -517,7 +517,7 @@ def test_a_baseline_cannot_be_scored_on_files(tmp_path: Path) -> None:
 
 
 def test_runs_with_unknown_outputs_are_refused(tmp_path: Path, run: Run) -> None:
-    with pytest.raises(ConfigError, match="Expected one of irmas, openmic, jamendo"):
+    with pytest.raises(ConfigError, match="Expected one of irmas, jamendo, openmic"):
         load_benchmark("musicnet", tmp_path)
     other = make_run(tmp_path / "other")
     labels = other.info["labels"]
