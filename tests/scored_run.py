@@ -77,7 +77,7 @@ def write_scored(
         path, {"catalog": str(catalog.path), "out": str(path), "mix": mix, "train": config}, info
     )
     for epoch in (1, 2, 3):
-        scores = {"validation_macro_ap": 0.5 + 0.1 * epoch, "validation_macro_roc_auc": 0.6 + 0.1 * epoch}
+        scores = {"validation_average_precision": 0.5 + 0.1 * epoch, "validation_roc_auc": 0.6 + 0.1 * epoch}
         losses = {"train_loss": 1 / epoch, "validation_loss": 1.1 / epoch}
         run.write_metrics({"epoch": epoch, "best": int(epoch == 3), **losses, **scores})
     sampled = sampled or mixes(catalog, mix, n, eval_seed)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixlab.evaluation import MIN_SONGS, Difference, Interval
+from mixlab.evaluation import METRICS, MIN_SONGS, Difference, Interval
 from mixlab.evaluation.error_analysis import Confusion, TreeBox
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.thresholding import Decided, Fixed, SplitTable, chance_f1
@@ -34,10 +34,7 @@ FEW = 30
 
 ORDERS = ("as in the label set", "by F1", "by support")
 
-CURVES = {
-    "loss": {"train_loss": "training", "validation_loss": "validation"},
-    "score": {"validation_macro_ap": "validation mAP", "validation_macro_roc_auc": "validation ROC-AUC"},
-}
+LOSSES = {"train_loss": "training", "validation_loss": "validation"}
 _NONE = {"low": math.nan, "high": math.nan}
 
 
@@ -206,13 +203,23 @@ def confusion_table(found: Sequence[Confusion]) -> pd.DataFrame:
     return table
 
 
+def _curves(row: Mapping[str, float], kind: str) -> dict[str, str]:
+    """Return what the columns of an epoch are called that belong to a chart: losses, or scores."""
+    if kind == "loss":
+        return LOSSES
+    names = [
+        key.removeprefix("validation_") for key in row if key.startswith("validation_") and key not in LOSSES
+    ]
+    return {f"validation_{k}": f"validation {METRICS[k].mean_title if k in METRICS else k}" for k in names}
+
+
 def history_table(metrics: Mapping[str, Sequence[Mapping[str, float]]], kind: str) -> pd.DataFrame:
     """Return the learning curves of some runs, a row per run, curve and epoch that has a value."""
     rows = [
         {"run": name, "epoch": int(row["epoch"]), "curve": title, "value": row[key]}
         for name, epochs in metrics.items()
         for row in epochs
-        for key, title in CURVES[kind].items()
+        for key, title in _curves(row, kind).items()
         if math.isfinite(row.get(key, math.nan))
     ]
     return pd.DataFrame(rows, columns=["run", "epoch", "curve", "value"])

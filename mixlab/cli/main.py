@@ -126,8 +126,8 @@ def _load(command: Command) -> Callable[..., Any]:
 
 
 _REPEATABLE = (
-    *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also"),
-    "--mix.effects.custom",
+    *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also", "--metrics"),
+    *("--mix.effects.custom", "--train.metrics", "--baseline.metrics"),
 )
 """Options that may be given several times; jsonargparse would let the last one win, silently."""
 

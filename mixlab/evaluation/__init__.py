@@ -11,6 +11,7 @@ from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS, Interval
 from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, Score, measure
 from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo
+from mixlab.evaluation.own_metrics import check_metric, find_metrics
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, SplitScores
 from mixlab.evaluation.scoring import ScoredSplits, score_split, score_splits
@@ -44,6 +45,7 @@ __all__ = [
     "ScoredSplits",
     "SplitScores",
     "Thresholds",
+    "check_metric",
     "check_same_items",
     "class_prevalence",
     "close_upwards",
@@ -51,6 +53,7 @@ __all__ = [
     "consistency",
     "consistent_thresholds",
     "decide",
+    "find_metrics",
     "fit_thresholds",
     "hierarchical",
     "measure",

@@ -13,7 +13,7 @@ from mixlab.evaluation.bootstrap import LEVEL, Interval, interval_of
 from mixlab.evaluation.cells import Cells, Part
 from mixlab.evaluation.metrics import Metric, MetricInfo
 
-__all__ = ["Measured", "Score", "apply", "measure", "resample_by_hand"]
+__all__ = ["Measured", "Score", "apply", "measure", "resample", "resample_by_hand"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ def resample_by_hand(metric: Metric, part: Part, weights: Floats) -> Floats:
     return np.array([apply(metric, part.take(kept)) for kept in rows])
 
 
-def _resample(metric: Metric, part: Part, weights: Floats) -> Floats:
+def resample(metric: Metric, part: Part, weights: Floats) -> Floats:
+    """Return a metric of every resample ``(B,)``; NaN where it is undefined."""
     if not _is_defined(metric, part):
         return np.full(len(weights), math.nan)
     if metric.resample is None:
@@ -166,7 +167,7 @@ def measure(
     resampled = np.empty((len(weights), len(parts)))
     for c, part in enumerate(parts):
         same = like is not None and changed is not None and not changed[c]
-        resampled[:, c] = like[:, c] if like is not None and same else _resample(metric, part, weights)
+        resampled[:, c] = like[:, c] if like is not None and same else resample(metric, part, weights)
     return Measured(metric, values, resampled)
 
 

@@ -7,7 +7,7 @@ of the group ``mixlab.metrics``; see ``docs/evaluation.md``.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from mixlab.errors import ConfigError
 from mixlab.evaluation.arrays import Bools, Floats, Integers, divide
 from mixlab.evaluation.cells import Over
 
-__all__ = ["METRICS", "N_BINS", "SCORE_EPSILON", "Metric", "MetricInfo", "built_in", "f_scores"]
+__all__ = ["METRICS", "N_BINS", "SCORE_EPSILON", "Metric", "MetricInfo", "f_scores"]
 
 SCORE_EPSILON = 1e-7
 """Scores are kept this far from 0 and 1 in the loss: float32 probabilities resolve no more."""
@@ -84,7 +83,7 @@ class MetricInfo:
     @property
     def pooled(self) -> bool:
         """Whether it is a metric of classes over all known cells at once (micro)."""
-        return self.name.startswith(MICRO)
+        return self.source == BUILT_IN and self.name.startswith(MICRO)
 
     @property
     def mean_title(self) -> str:
@@ -286,16 +285,3 @@ METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (_AP, _AUC, _LOSS, _PRECISION, _RECALL, _F1, *_MICRO, _ECE, _BRIER)
 }
 """Every metric by its name, in the order of tables."""
-
-
-def built_in(names: Iterable[str]) -> tuple[Metric, ...]:
-    """Return metrics of the table by name.
-
-    Raises:
-        ConfigError: there is none of a name.
-    """
-    names = tuple(names)
-    unknown = [name for name in names if name not in METRICS]
-    if unknown:
-        raise ConfigError(f"No metric is called {unknown[0]!r}; there are {', '.join(METRICS)}.")
-    return tuple(METRICS[name] for name in names)

@@ -14,7 +14,14 @@ from mixlab.audio.io import probe
 from mixlab.corpora.clips.base import JAMENDO_SPLIT, ClipSet
 from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
 from mixlab.errors import AudioError, ConfigError
-from mixlab.evaluation import SplitScores, Thresholds, class_prevalence, score_split
+from mixlab.evaluation import (
+    Metric,
+    SplitScores,
+    Thresholds,
+    class_prevalence,
+    find_metrics,
+    score_split,
+)
 from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up, run_outputs
 from mixlab.inference.tagger import Tagger
 from mixlab.taxonomy import Output
@@ -251,6 +258,7 @@ def evaluate_on(
     device: str = "auto",
     num_workers: int = 0,
     n_resamples: int = 1000,
+    metrics: Sequence[str] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> ExternalReport:
     """Score a run on an external test set.
@@ -265,15 +273,18 @@ def evaluate_on(
         device: Where the model computes; ``auto`` takes a GPU where there is one.
         num_workers: Processes that decode.
         n_resamples: Bootstrap resamples of recordings; 0 leaves intervals out.
+        metrics: Metrics of one's own, as ``train.metrics``; None takes the run's setting.
         progress: Called with the number of clips that are done.
 
     Raises:
         RunError: the run has no model, or outputs that are not known here.
-        ConfigError: no clip can be read, or the run was pretrained on clips of this part.
+        ConfigError: a metric cannot be used, no clip can be read, or the run was pretrained on clips of this
+            part.
     """
     check_command(run, "train", "pretrain")
     _check_unseen(run, clips)
     outputs = run_outputs(run, label_set)
+    computed = find_metrics(run.own_metrics if metrics is None else metrics)
     tagger = Tagger.load(run, device=device)
     scores, problems = score_clips(clips, tagger, num_workers=num_workers, progress=progress)
     kept = np.array([row for row in range(len(clips)) if row not in problems], np.int64)
@@ -286,7 +297,7 @@ def evaluate_on(
     columns, rolled = _columns(clips, scores, tagger, matches, outputs)
     groups = [clips.clips[row].group for row in kept]
     tables = {
-        name: _score(clips.part, table, kept, groups, tagger, n_resamples)
+        name: _score(clips.part, table, kept, groups, tagger, computed, n_resamples)
         for name, table in columns.items()
         if table.names
     }
@@ -365,6 +376,7 @@ def _score(
     kept: NDArray[np.int64],
     groups: Sequence[str],
     tagger: Tagger,
+    metrics: Sequence[Metric],
     n_resamples: int,
 ) -> SplitScores:
     scores, targets, mask = (
@@ -380,5 +392,6 @@ def _score(
         thresholds=Thresholds(np.array(table.thresholds), fitted),
         prevalence=class_prevalence(targets, mask),
         groups=groups,
+        metrics=metrics,
         n_resamples=n_resamples,
     )

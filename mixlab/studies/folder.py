@@ -204,7 +204,7 @@ class StudyFolder:
             return replace(about, status="done", command="", error="")
         progress = f"epoch {len(rows)}/{about.epochs}" if kind == "train" else "at work"
         if rows:
-            progress += f", validation AP {rows[-1]['validation_macro_ap']:.3f}"
+            progress += f", validation AP {rows[-1]['validation_average_precision']:.3f}"
         return replace(
             about,
             status="running" if running else "failed" if error else "interrupted",

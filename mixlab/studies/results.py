@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mixlab.errors import MixlabError, RunError
-from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
+from mixlab.evaluation.metrics import MetricInfo
+from mixlab.evaluation.own_metrics import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.studies.folder import StudyFolder
@@ -121,16 +122,14 @@ def condition_difference(
 def load_results(
     folder: StudyFolder,
     *,
-    metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
     known: dict[Hashable, tuple[RunScores, RunScores]] | None = None,
 ) -> StudyResults:
-    """Score every finished run of a study on common targets.
+    """Score every finished run of a study on common targets, also by the metrics of ``train.metrics``.
 
     Args:
         folder: The study.
-        metrics: What to compute; what is only a detail is left out.
         n_resamples: Bootstrap resamples of songs.
         seed: Of the bootstrap.
         known: Scores of this study's runs from calls before, which are not computed again; new ones are
@@ -140,6 +139,7 @@ def load_results(
         RunError: there is no study, or none of its runs is done.
     """
     stored = folder.read_state()
+    metrics = find_metrics(stored.base["train"].get("metrics", ()))
     targets = CommonTargets(folder.path, from_plain(MixConfig, stored.base["mix"]))
     common = CommonMixes(stored.catalog)
     problems: list[str] = []
@@ -157,9 +157,13 @@ def load_results(
                     predictions, problem = _on_common_ground(run, condition, targets, common)
                     scored = (
                         score_run(
-                            predictions, threshold=condition.threshold, n_resamples=n_resamples, seed=seed
+                            predictions,
+                            threshold=condition.threshold,
+                            metrics=metrics,
+                            n_resamples=n_resamples,
+                            seed=seed,
                         ),
-                        score_run(predictions, split="validation", n_resamples=0),
+                        score_run(predictions, split="validation", metrics=metrics, n_resamples=0),
                     )
                     if problem:  # looked at again next time: a catalog may be back by then
                         problems.append(problem)

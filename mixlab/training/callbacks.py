@@ -317,7 +317,7 @@ class BestEpoch(Checkpoint):
             self.report(
                 f"epoch {epoch:>{len(str(self.config.epochs))}}/{self.config.epochs}"
                 f"  train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}"
-                f"  macro AP {row['validation_macro_ap']:.4f}  {timing['seconds']:.0f} s"
+                f"  macro AP {row['validation_average_precision']:.4f}  {timing['seconds']:.0f} s"
                 f"  {timing['items_per_s']:.0f} mixes/s"
                 f"{'  best' if self.patience.improved else ''}"
             )

@@ -13,7 +13,6 @@ Transfer = Literal["scratch", "frozen", "finetune", "last", "random_frozen"]
 Loss = Literal["bce", "mcm"]
 ClassWeights = Literal["none", "balanced"]
 Precision = Literal["auto", "fp32", "bf16"]
-Monitor = Literal["macro_ap", "loss"]
 Accelerator = Literal["auto", "cpu", "cuda"]
 
 T = TypeVar("T")
@@ -61,8 +60,10 @@ class TrainConfig:
         val_size: Fixed musical mixes scored after every epoch.
         test_size: Fixed musical mixes scored at the end.
         patience: Stop after so many epochs without improvement; 0 never stops early.
-        monitor: What the best epoch is chosen by, on validation: ``macro_ap`` (higher is better) or
-            ``loss`` (lower).
+        monitor: What the best epoch is chosen by, on validation: ``average_precision``, ``roc_auc``,
+            ``loss``, or one of ``metrics`` that needs no threshold.
+        metrics: Metrics of one's own, beside mixlab's in everything that is scored: as
+            ``package.module:name``, or names of entry points.
         precision: ``fp32``, ``bf16`` (mixed), or ``auto``: measure a few steps, and take bf16
             where it is clearly faster.
         channels_last: Keep feature maps channels-last in memory; faster on most machines.
@@ -95,7 +96,8 @@ class TrainConfig:
     val_size: int = 1000
     test_size: int = 1000
     patience: int = 20
-    monitor: Monitor = "macro_ap"
+    monitor: str = "average_precision"
+    metrics: list[str] = field(default_factory=list)
     precision: Precision = "auto"
     channels_last: bool = True
     accelerator: Accelerator = "auto"
@@ -185,7 +187,6 @@ _CHOICES = {
     "transfer": get_args(Transfer),
     "loss": get_args(Loss),
     "class_weights": get_args(ClassWeights),
-    "monitor": get_args(Monitor),
     "precision": get_args(Precision),
     "accelerator": get_args(Accelerator),
 }

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RunError
-from mixlab.evaluation import SplitScores, score_splits
+from mixlab.evaluation import Metric, SplitScores, find_metrics, score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import format_markdown
 from mixlab.mixing.config import MixConfig
@@ -33,6 +33,7 @@ from mixlab.training.embedding_cache import (
     training_loss,
 )
 from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
+from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
     CHANGEABLE,
     Report,
@@ -226,6 +227,7 @@ def _train(
     opened: Catalog, run: Run, mix: MixConfig, config: TrainConfig, resume: bool, report: Report | None
 ) -> tuple[Run, Evaluation | None]:
     world = World.from_environment()
+    watched_metrics(config)  # what cannot be computed is found before the work
     if config.cached_items and world.size > 1:
         raise ConfigError("train.cached_items trains in one process: start mixlab without torchrun.")
     stream = MixDataset(
@@ -373,6 +375,7 @@ def evaluate_run(
     roots: Mapping[str, str | Path] | None = None,
     num_workers: int | None = None,
     batches: Mapping[str, Iterable[Batch]] | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> Evaluation:
     """Score a run's model on its fixed validation and test mixes, and write predictions and report.
 
@@ -385,8 +388,10 @@ def evaluate_run(
         roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
         num_workers: Processes that mix; None takes the run's setting.
         batches: Batches of a split that are at hand already.
+        metrics: Metrics of one's own, as ``train.metrics``; None takes the run's setting.
 
     Raises:
+        ConfigError: a metric cannot be used; found before anything is scored.
         RunError: the run has no model yet, is damaged, or was not made by ``train``: for others there are
             ``pretraining.evaluate_pretrained`` and ``baselines.evaluate_baseline``.
         CatalogError: the catalog is not where it was.
@@ -397,6 +402,7 @@ def evaluate_run(
     run.check_writable()
     stored = run.config
     mix, config = from_plain(MixConfig, stored["mix"]), from_plain(TrainConfig, stored["train"])
+    computed = find_metrics(config.metrics if metrics is None else metrics)
     model = load_model(run)
     opened = open_catalog(run, catalog, roots)
     workers = config.num_workers if num_workers is None else num_workers
@@ -412,15 +418,16 @@ def evaluate_run(
             parts.append(Predictions.of_mixes(dataset, *columns))
     predictions = Predictions.join(parts)
     run.write_predictions(predictions)
-    return _score(run, predictions, config)
+    return _score(run, predictions, config, computed)
 
 
-def _score(run: Run, predictions: Predictions, config: TrainConfig) -> Evaluation:
+def _score(run: Run, predictions: Predictions, config: TrainConfig, metrics: Sequence[Metric]) -> Evaluation:
     """Compute, store and return the scores of predictions."""
     scored = score_splits(
         predictions,
         run.info["labels"]["parents"],
         splits=SPLITS,
+        metrics=metrics,
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )

@@ -1,11 +1,10 @@
 """The training loop: Lightning runs it, this module says what happens at its hooks."""
 
 import logging
-import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from mixlab.errors import MissingDependencyError
-from mixlab.evaluation import METRICS, Cells, measure
+from mixlab.evaluation import Metric
 from mixlab.models import classify
 from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.callbacks import (
@@ -37,6 +36,7 @@ from mixlab.training.config import FROZEN, TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.embedding_cache import embed
 from mixlab.training.losses import LossFunction, masked_bce_with_logits, step_seed
+from mixlab.training.monitoring import validation_scores, watched_metrics
 from mixlab.training.run import Run
 from mixlab.training.transfer import parameter_groups, set_training_mode
 
@@ -100,6 +100,7 @@ class _Tagger(pl.LightningModule):
         loss: Of logits, targets and mask.
         related: Ancestry of the classes for a model that predicts through it; None for others.
         fixed: The validation batches.
+        metrics: What is computed of these after every epoch.
     """
 
     def __init__(
@@ -109,11 +110,12 @@ class _Tagger(pl.LightningModule):
         loss: LossFunction,
         related: NDArray[np.bool_] | None,
         fixed: _Validation,
+        metrics: Mapping[str, Metric],
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.loss, self.related, self.fixed = loss, related, fixed
+        self.loss, self.related, self.fixed, self.metrics = loss, related, fixed, metrics
         self.frozen = config.transfer in FROZEN
         self.collected: list[tuple[np.ndarray, ...]] = []
         # Part of the checkpoint: an epoch that is resumed in its middle has the mean of all its steps.
@@ -157,7 +159,8 @@ class _Tagger(pl.LightningModule):
             gathered: list[Any] = [None] * self.trainer.world_size
             dist.all_gather_object(gathered, parts)
             parts = [part for rank in gathered for part in rank]
-        self._log({f"validation_{name}": value for name, value in _validation_scores(parts).items()})
+        scores = validation_scores(parts, self.metrics)
+        self._log({f"validation_{name}": value for name, value in scores.items()})
 
     def on_train_epoch_end(self) -> None:
         self._log({"train_loss": float(self.train_loss.compute())})
@@ -175,17 +178,6 @@ class _Tagger(pl.LightningModule):
             optimizer, self.config.lr_step_epochs, self.config.lr_factor
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
-
-
-VALIDATED = {"loss": "loss", "macro_ap": "average_precision", "macro_roc_auc": "roc_auc"}
-
-
-def _validation_scores(parts: Sequence[tuple[np.ndarray, ...]]) -> dict[str, float]:
-    scores, targets, mask = (np.concatenate(x) for x in zip(*parts, strict=True))
-    if not np.isfinite(scores).all():
-        return dict.fromkeys(VALIDATED, math.nan)
-    cells = Cells.checked(scores, targets, mask)
-    return {name: measure(METRICS[metric], cells).mean for name, metric in VALIDATED.items()}
 
 
 def _logger(run: Run, config: TrainConfig, checkpoint: Path | None) -> TensorBoardLogger | bool:
@@ -281,11 +273,12 @@ def fit(
     # Lightning warns of modules in evaluation mode; ``set_training_mode`` puts frozen ones there later.
     model.train()
     fixed = _Validation(validation_batches)
-    tagger = _Tagger(model, config, loss, related, fixed)
+    metrics = watched_metrics(config)
+    tagger = _Tagger(model, config, loss, related, fixed, metrics)
     checkpoint = run.last_checkpoint if run.last_checkpoint.is_file() else None
     patience = Patience(
         f"validation_{config.monitor}",
-        mode="min" if config.monitor == "loss" else "max",
+        mode="max" if metrics[config.monitor].higher_is_better else "min",
         patience=config.patience or sys.maxsize,
         check_finite=False,
         check_on_train_epoch_end=True,

@@ -26,12 +26,13 @@ from mixlab.corpora.clips.mtg_jamendo import (
     open_jamendo,
 )
 from mixlab.errors import CatalogMismatchError, ConfigError
-from mixlab.evaluation import score_splits
+from mixlab.evaluation import find_metrics, score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import format_markdown
 from mixlab.models import n_parameters, plain_settings, resolve, source_hash
 from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
+from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
     CHANGEABLE,
     Report,
@@ -94,6 +95,7 @@ def pretrain(
         RunError: ``out`` is in use, or there is nothing to go on with.
     """
     _check(config)
+    watched_metrics(config)  # what cannot be computed is found before the work
     corpus = open_jamendo(root, jamendo, metadata=metadata)
     _say_what_is_there(corpus, report)
     world, run = World.from_environment(), Run(Path(out))
@@ -336,6 +338,7 @@ def evaluate_pretrained(
     root: str | Path | None = None,
     num_workers: int | None = None,
     report: Report | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> Evaluation:
     """Score a pretrained run's model per tag, and write predictions and report.
 
@@ -347,8 +350,10 @@ def evaluate_pretrained(
         root: Where that lies now, if it has moved.
         num_workers: Processes that decode; None takes the run's setting.
         report: Called with lines of progress.
+        metrics: Metrics of one's own, as ``train.metrics``; None takes the run's setting.
 
     Raises:
+        ConfigError: a metric cannot be used; found before anything is scored.
         RunError: the run has no model yet, or is none of pretraining.
         CorpusError: the corpus is not where it was.
         CatalogMismatchError: other tracks are there than those the run was made with, or other tags.
@@ -359,6 +364,7 @@ def evaluate_pretrained(
     config = from_plain(TrainConfig, stored["train"])
     if num_workers is not None:
         config = replace(config, num_workers=num_workers)
+    computed = find_metrics(config.metrics if metrics is None else metrics)
     jamendo = from_plain(JamendoConfig, stored["jamendo"])
     corpus = corpus or _open_again(run, jamendo, root)
     model = load_model(run)
@@ -374,6 +380,7 @@ def evaluate_pretrained(
         joined,
         [None] * len(corpus.labels),
         splits=SPLITS,
+        metrics=computed,
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )

@@ -46,24 +46,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["METRIC_COLUMNS", "Run", "provenance", "read_tensors"]
+__all__ = ["Run", "provenance", "read_tensors"]
 
 SCHEMA_VERSION = 2
 
-METRIC_COLUMNS = (
-    "epoch",
-    "step",
-    "train_loss",
-    "validation_loss",
-    "validation_macro_ap",
-    "validation_macro_roc_auc",
-    "lr_head",
-    "lr_backbone",
-    "items_per_s",
-    "seconds",
-    "best",
-)
-"""Columns of ``metrics.csv``.
+_FIRST, _LAST = ("epoch", "step", "train_loss"), ("lr_head", "lr_backbone", "items_per_s", "seconds", "best")
+"""Columns of ``metrics.csv`` on both sides of those of validation.
 
 ``seconds`` counts training and validation of the epoch, ``items_per_s`` only training.
 """
@@ -227,6 +215,12 @@ class Run:
             raise RunError(f"{self.path}/config.yaml holds no settings. The run is damaged.")
         return data
 
+    @property
+    def own_metrics(self) -> tuple[str, ...]:
+        """Names of the metrics of one's own that its settings ask for."""
+        parts = [part for part in self.config.values() if isinstance(part, Mapping)]
+        return tuple(str(name) for part in parts for name in part.get("metrics", ()))
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, plain or dataclasses."""
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
@@ -259,14 +253,16 @@ class Run:
         """Add the row of an epoch; rows of this and later epochs from before a resume are replaced.
 
         Args:
-            row: Values for ``METRIC_COLUMNS``; what is missing stays empty.
+            row: Numbers by column, ``epoch`` among them; what is missing stays empty.
         """
         kept = [old for old in self.metrics() if old["epoch"] < row["epoch"]]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, METRIC_COLUMNS, lineterminator="\n")
+        rows = [*kept, row]
+        scored = dict.fromkeys(k for values in rows for k in values if k not in (*_FIRST, *_LAST))
+        columns, text = (*_FIRST, *scored, *_LAST), io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
-        for values in [*kept, row]:
-            writer.writerow({k: _cell(values.get(k)) for k in METRIC_COLUMNS})
+        for values in rows:
+            writer.writerow({k: _cell(values.get(k)) for k in columns})
         write_atomic(self.path / "metrics.csv", text.getvalue().encode())
 
     def metrics(self) -> list[dict[str, float]]:

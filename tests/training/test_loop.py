@@ -220,8 +220,8 @@ def test_training_learns_and_keeps_its_best_epoch(tmp_path: Path) -> None:
     rows = run.metrics()
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
-    best = max(rows, key=lambda row: row["validation_macro_ap"])
-    assert result == FitResult("finished", 6, int(best["epoch"]), best["validation_macro_ap"])
+    best = max(rows, key=lambda row: row["validation_average_precision"])
+    assert result == FitResult("finished", 6, int(best["epoch"]), best["validation_average_precision"])
     assert run.card["trained"]["epoch"] == result.best_epoch
     assert len(lines) == 6
     assert lines[0].startswith("epoch 1/6  train loss")
@@ -310,8 +310,8 @@ def test_an_epoch_killed_in_its_validation_is_validated_again(tmp_path: Path) ->
 
 
 def test_patience_may_change_when_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    same = {"loss": 0.5, "macro_ap": 0.5, "macro_roc_auc": 0.5}
-    monkeypatch.setattr("mixlab.training.loop._validation_scores", lambda parts: dict(same))
+    same = {"loss": 0.5, "average_precision": 0.5, "roc_auc": 0.5}
+    monkeypatch.setattr("mixlab.training.loop.validation_scores", lambda parts, metrics: dict(same))
     run = new_run(tmp_path / "run")
     result, _, _ = train(run, replace(CONFIG, epochs=9, patience=1))
     assert result == FitResult("patience", 2, 1, 0.5)
@@ -319,13 +319,13 @@ def test_patience_may_change_when_a_run_goes_on(tmp_path: Path, monkeypatch: pyt
     assert result == FitResult("patience", 4, 1, 0.5)
 
 
-@pytest.mark.parametrize("monitor", ["loss", "macro_ap"])
+@pytest.mark.parametrize("monitor", ["loss", "average_precision"])
 def test_early_stop_waits_for_its_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str
 ) -> None:
     """Without any improvement after the first epoch, training ends after ``patience`` further ones."""
-    same = {"loss": 0.5, "macro_ap": 0.5, "macro_roc_auc": 0.5}
-    monkeypatch.setattr("mixlab.training.loop._validation_scores", lambda parts: dict(same))
+    same = {"loss": 0.5, "average_precision": 0.5, "roc_auc": 0.5}
+    monkeypatch.setattr("mixlab.training.loop.validation_scores", lambda parts, metrics: dict(same))
     run = new_run(tmp_path / "run")
     result, _, _ = train(run, replace(CONFIG, epochs=9, patience=2, monitor=monitor))
     assert result == FitResult("patience", 3, 1, 0.5)

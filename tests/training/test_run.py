@@ -12,7 +12,7 @@ import torch
 
 from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
-from mixlab.training.run import METRIC_COLUMNS, Run, provenance, read_tensors
+from mixlab.training.run import Run, provenance, read_tensors
 from mixlab.utils.plain import plain
 from tests.tiny_run import write_run
 
@@ -81,12 +81,13 @@ def test_a_folder_in_use_is_refused(run: Run, tmp_path: Path) -> None:
 def test_metrics_of_epochs_before_a_resume_are_replaced(run: Run) -> None:
     for epoch in (1, 2, 3):
         run.write_metrics({"epoch": epoch, "train_loss": 1 / epoch, "best": 1})
-    run.write_metrics({"epoch": 2, "train_loss": 0.25, "validation_macro_ap": math.nan})
+    run.write_metrics({"epoch": 2, "train_loss": 0.25, "validation_average_precision": math.nan})
     rows = run.metrics()
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[1]["train_loss"] == 0.25
-    assert math.isnan(rows[1]["validation_macro_ap"])
-    assert tuple(rows[0]) == METRIC_COLUMNS
+    assert math.isnan(rows[1]["validation_average_precision"])
+    expected = ("epoch", "step", "train_loss", "validation_average_precision", "lr_head", "lr_backbone")
+    assert tuple(rows[0]) == (*expected, "items_per_s", "seconds", "best")
 
 
 def test_weights_and_card_come_back(run: Run) -> None:

@@ -17,6 +17,7 @@ def compare(
     resamples: int = 1000,
     seed: int = 0,
     out: Path | None = None,
+    metrics: list[str] | None = None,
 ) -> int:
     """Compare two scored runs class by class: differences with paired bootstrap intervals over songs.
 
@@ -30,11 +31,14 @@ def compare(
         resamples: Bootstrap resamples of songs; 0 leaves the intervals out.
         seed: Seed of the resamples.
         out: Also write comparison.json and comparison.md into this folder.
+        metrics: Metrics of one's own beside mixlab's, as package.module:name or names of entry points; by
+            default those of the settings of both runs.
 
     Returns:
         Exit code: 0 when the runs were compared.
     """
     from mixlab.evaluation import compare as compare_predictions
+    from mixlab.evaluation import find_metrics
     from mixlab.evaluation.report import format_comparison
     from mixlab.training.run import Run
     from mixlab.utils.files import check_writable
@@ -47,6 +51,7 @@ def compare(
         runs[1].predictions(),
         split=split,
         parents=_parents(runs[0]),
+        metrics=find_metrics([*runs[0].own_metrics, *runs[1].own_metrics] if metrics is None else metrics),
         n_resamples=resamples,
         seed=seed,
     )

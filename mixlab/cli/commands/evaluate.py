@@ -19,6 +19,7 @@ def evaluate(
     catalog: Path | None = None,
     root: list[str] | None = None,
     num_workers: int | None = None,
+    metrics: list[str] | None = None,
 ) -> int:
     """Score a run on its fixed mixes or tracks again; thresholds are fitted on validation only.
 
@@ -32,6 +33,8 @@ def evaluate(
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing; for a pretrained run
             mtg_jamendo=FOLDER.
         num_workers: Processes that mix or decode; by default the run's own setting.
+        metrics: Metrics of one's own beside mixlab's, as package.module:name or names of entry points; by
+            default those of the run's settings.
 
     Returns:
         Exit code: 0 when the run is scored, 130 when it was interrupted.
@@ -41,7 +44,7 @@ def evaluate(
 
     opened, roots = Run.open(run), parse_pairs(root, "--root")
     try:
-        evaluation = _evaluate(opened, catalog, roots, num_workers)
+        evaluation = _evaluate(opened, catalog, roots, num_workers, metrics)
     except KeyboardInterrupt:
         print("\nInterrupted; the run is as it was before.")
         print(f"Score it:  mixlab evaluate {opened.path}")
@@ -51,7 +54,11 @@ def evaluate(
 
 
 def _evaluate(
-    run: "Run", catalog: Path | None, roots: "Mapping[str, str | Path]", num_workers: int | None
+    run: "Run",
+    catalog: Path | None,
+    roots: "Mapping[str, str | Path]",
+    num_workers: int | None,
+    metrics: list[str] | None,
 ) -> "Evaluation":
     """Score a run in the way of the command that made it."""
     from mixlab.errors import ConfigError
@@ -59,7 +66,7 @@ def _evaluate(
 
     made_by = run.info.get("command", "train")
     if made_by == "train":
-        return evaluate_run(run, catalog=catalog, roots=roots, num_workers=num_workers)
+        return evaluate_run(run, catalog=catalog, roots=roots, num_workers=num_workers, metrics=metrics)
     if made_by == "baseline":
         from mixlab.training.baselines import evaluate_baseline
 
@@ -68,7 +75,7 @@ def _evaluate(
                 f"{run.path} is a baseline, scored by the predictions that it holds: leave --catalog, --root "
                 "and --num_workers out."
             )
-        return evaluate_baseline(run)
+        return evaluate_baseline(run, metrics=metrics)
     from mixlab.training.pretraining import evaluate_pretrained
 
     if catalog is not None or set(roots) - {"mtg_jamendo"}:
@@ -77,7 +84,8 @@ def _evaluate(
             "--root mtg_jamendo=FOLDER, if the tracks have moved."
         )
     moved = roots.get("mtg_jamendo")
-    return evaluate_pretrained(run, root=moved, num_workers=num_workers, report=partial(print, flush=True))
+    say = partial(print, flush=True)
+    return evaluate_pretrained(run, root=moved, num_workers=num_workers, report=say, metrics=metrics)
 
 
 def print_evaluation(run: "Run", evaluation: "Evaluation", split: str) -> None:

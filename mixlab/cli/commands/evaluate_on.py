@@ -23,6 +23,7 @@ def evaluate_on(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     num_workers: int = 0,
     resamples: int = 1000,
+    metrics: list[str] | None = None,
 ) -> int:
     """Score a run on IRMAS, OpenMIC-2018 or MTG-Jamendo: what its outputs can say of their classes.
 
@@ -38,6 +39,8 @@ def evaluate_on(
         device: Where the model computes; auto takes a GPU where there is one.
         num_workers: Processes that decode.
         resamples: Bootstrap resamples of recordings or artists; 0 leaves the intervals out.
+        metrics: Metrics of one's own beside mixlab's, as package.module:name or names of entry points; by
+            default those of the run's settings.
 
     Returns:
         Exit code: 0 when all clips were scored, 1 when some could not be read.
@@ -64,6 +67,7 @@ def evaluate_on(
             device=device,
             num_workers=num_workers,
             n_resamples=resamples,
+            metrics=metrics,
             progress=bar.update,
         )
     outputs = [str(name) for name in opened.info["labels"]["outputs"]]

@@ -42,6 +42,7 @@ class BaselineConfig:
         balanced: Weigh positives and negatives of a class alike.
         workers: Processes that mix and compute features, and threads that fit; 0 takes all processors.
         bootstrap: Resamples behind the confidence intervals of the report.
+        metrics: Metrics of one's own, as ``train.metrics``.
     """
 
     features: FeatureKind = "descriptors"
@@ -61,6 +62,7 @@ class BaselineConfig:
     balanced: bool = False
     workers: int = 0
     bootstrap: int = 1000
+    metrics: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Check every value.

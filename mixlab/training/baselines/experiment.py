@@ -1,7 +1,7 @@
 """From a catalog to a scored baseline: what ``mixlab baseline`` does."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RunError
-from mixlab.evaluation import score_splits
+from mixlab.evaluation import find_metrics, score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import format_markdown
 from mixlab.mixing.config import MixConfig
@@ -71,6 +71,7 @@ def run_baseline(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not an empty folder. Choose another --out, or remove it.")
     check_writable(out)
+    find_metrics(config.metrics)  # what cannot be computed is found before the work
     opened = as_catalog(catalog, roots)
     folder = Path(cache) if cache is not None else out.absolute().parent / "features"
     begin = time.perf_counter()
@@ -172,12 +173,17 @@ def _predict(dataset: MixDataset, features: Features, classifier: Classifier) ->
     return Predictions.of_mixes(dataset, index, features.attempt, scores, features.targets, features.mask)
 
 
-def evaluate_baseline(run: Run) -> Evaluation:
+def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Evaluation:
     """Score a baseline's stored predictions again, and write its report; nothing is mixed or fitted.
 
     Thresholds are fitted on validation, as for every run.
 
+    Args:
+        run: The run.
+        metrics: Metrics of one's own, as ``baseline.metrics``; None takes the run's setting.
+
     Raises:
+        ConfigError: a metric cannot be used.
         RunError: it is no run of a baseline, or holds no predictions.
     """
     check_command(run, "baseline")
@@ -188,6 +194,7 @@ def evaluate_baseline(run: Run) -> Evaluation:
         predictions,
         info["labels"]["parents"],
         splits=SPLITS,
+        metrics=find_metrics(config.metrics if metrics is None else metrics),
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )

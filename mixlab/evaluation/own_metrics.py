@@ -1,0 +1,154 @@
+"""Metrics of one's own: found by name, and looked at before a score of theirs is believed."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from mixlab.errors import ConfigError
+from mixlab.evaluation.bootstrap import song_weights
+from mixlab.evaluation.cells import Cells, Part
+from mixlab.evaluation.measured import apply, resample, resample_by_hand
+from mixlab.evaluation.metrics import METRICS, Metric
+from mixlab.utils.plugins import find
+
+__all__ = ["check_metric", "find_metrics"]
+
+GROUP = "mixlab.metrics"
+TOLERANCE = 1e-9
+
+
+def find_metrics(names: Iterable[str] = ()) -> tuple[Metric, ...]:
+    """Return the metrics of the table, and after them one's own.
+
+    Args:
+        names: ``package.module:name`` of a ``Metric``, or of a function of scores and presence that is
+            computed per class and better when higher; or the name of an entry point of the group
+            ``mixlab.metrics``.
+
+    Raises:
+        ConfigError: there is none of a name, it is no metric, a metric of that name is there already, or
+            ``check_metric`` finds fault with it.
+        Exception: what importing the module raises, as it is.
+    """
+    found = dict(METRICS)
+    for name in dict.fromkeys(names):
+        metric = _as_metric(find(name, METRICS, GROUP, "metric"), name)
+        if found.get(metric.name, metric) != metric:
+            raise ConfigError(
+                f"The metric {name!r} is called {metric.name!r}, as that of {found[metric.name].source}. "
+                "Give it another name."
+            )
+        if metric.name not in found:
+            check_metric(metric)
+        found[metric.name] = metric
+    return tuple(found.values())
+
+
+def _as_metric(found: object, name: str) -> Metric:
+    if isinstance(found, Metric):
+        return found if name in METRICS else replace(found, source=name)
+    if not callable(found) or isinstance(found, type):
+        raise ConfigError(
+            f"Expected a mixlab.evaluation.Metric or a function of scores and presence at {name!r}, found "
+            f"{found!r}."
+        )
+    own = str(getattr(found, "__name__", name.rpartition(":")[2]))
+    said = (getattr(found, "__doc__", None) or "").strip().partition("\n")[0].rstrip(".")
+    return Metric(own, own, said, function=found, source=name)
+
+
+def check_metric(metric: Metric) -> None:
+    """Refuse a metric that breaks what scores are taken for, on small data that is made up.
+
+    Its values lie in its range and are defined on ordinary cells; they do not hang on the order of the mixes,
+    and are the same when asked again; perfect scores are at the good end; its arguments are left as they are;
+    and resamples that it computes itself are those that its function gives.
+
+    Raises:
+        ConfigError: it breaks one of these; the message lists all that it breaks.
+    """
+    faults = list(dict.fromkeys(_faults(metric)))
+    if faults:
+        raise ConfigError(
+            f"The metric {metric.name} ({metric.source}) cannot be trusted: {'; '.join(faults)}. "
+            "docs/evaluation.md says what a metric must be."
+        )
+
+
+def _faults(metric: Metric) -> Iterator[str]:
+    cells = _made_up()
+    if not metric.name.isidentifier():
+        yield f"{metric.name!r} is no name: letters, digits and _ alone can stand in files"
+    rng, parts = np.random.default_rng(1), list(cells.parts(metric.over))
+    given = [part.take(np.arange(len(part.song))) for part in parts]
+    values = [apply(metric, part) for part in parts]
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
+        yield "it is undefined on ordinary scores"
+        return
+    if not all(_inside(metric, value) for value in defined):
+        bounds = f"from {metric.lowest:g} to {'any' if metric.highest is None else f'{metric.highest:g}'}"
+        yield f"it gives {_outside(metric, defined):g}, and says its values go {bounds}"
+    for part, before, value in zip(parts, given, values, strict=True):
+        if not all(np.array_equal(a, b) for a, b in zip(before, part, strict=True)):
+            yield "it changes the arrays that it is given"
+        if not _same(apply(metric, part), value):
+            yield "it gives another value when asked again"
+        if not _same(apply(metric, part.take(rng.permutation(len(part.song)))), value):
+            yield "its value hangs on the order of the mixes or classes"
+    yield from _direction_faults(metric, cells, values)
+    yield from _resample_faults(metric, cells, parts)
+
+
+def _made_up() -> Cells:
+    rng = np.random.default_rng(0)
+    shape = (60, 5)
+    present, known = rng.random(shape) < 0.4, rng.random(shape) < 0.9
+    scores = np.round(rng.random(shape), 2)
+    return Cells(scores, scores >= 0.5, present & known, known, np.arange(60) % 12, 12)
+
+
+def _inside(metric: Metric, value: float) -> bool:
+    below = metric.highest is None or value <= metric.highest + TOLERANCE
+    return math.isfinite(value) and value >= metric.lowest - TOLERANCE and below
+
+
+def _outside(metric: Metric, values: list[float]) -> float:
+    return next(value for value in values if not _inside(metric, value))
+
+
+def _same(a: float, b: float) -> bool:
+    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _direction_faults(metric: Metric, cells: Cells, values: list[float]) -> Iterator[str]:
+    """Perfect scores are better than all others, and worst ones are worse than perfect ones."""
+    perfect, worst = (
+        [
+            apply(metric, part)
+            for part in replace(cells, scores=right.astype(float), decisions=right).parts(metric.over)
+        ]
+        for right in (cells.present, ~cells.present)
+    )
+    better = "higher" if metric.higher_is_better else "lower"
+    pairs = [(p, w) for p, w in zip(perfect, worst, strict=True) if not (math.isnan(p) or math.isnan(w))]
+    if not any(metric.better(p, w) for p, w in pairs) or any(metric.better(w, p) for p, w in pairs):
+        yield f"{better} is not better: perfect scores have {perfect[0]:g}, all wrong ones {worst[0]:g}"
+    elif any(
+        metric.better(value, p) and not _same(value, p) for value, p in zip(values, perfect, strict=True)
+    ):
+        yield "random scores are better than perfect ones"
+
+
+def _resample_faults(metric: Metric, cells: Cells, parts: list[Part]) -> Iterator[str]:
+    weights = song_weights(cells.n_songs, 10, 0)
+    if metric.resample is None or metric.over == "item" or weights is None:
+        return
+    for part in parts:
+        own, by_hand = resample(metric, part, weights), resample_by_hand(metric, part, weights)
+        if own.shape != by_hand.shape or not np.allclose(
+            own, by_hand, rtol=1e-7, atol=TOLERANCE, equal_nan=True
+        ):
+            yield "its resamples are not those that its function gives"
