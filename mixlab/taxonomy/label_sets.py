@@ -12,9 +12,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from mixlab.errors import TaxonomyError
+from mixlab.errors import ConfigError, TaxonomyError
 from mixlab.taxonomy.evidence import Evidence
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml, short_hash
+from mixlab.utils.plugins import find
 from mixlab.utils.resources import resource_path
 from mixlab.utils.yaml import load_json, load_yaml
 
@@ -127,20 +128,26 @@ def _distance(taxonomy: Taxonomy, child: Sequence[str], parent: Sequence[str]) -
     return total if child else None
 
 
+@lru_cache(maxsize=1)
 def label_set_names() -> tuple[str, ...]:
     """Return the names of the shipped label sets."""
     return tuple(sorted(p.stem for p in resource_path("taxonomy", "labels").glob("*.yaml")))
 
 
+GROUP = "mixlab.label_sets"
+"""Entry points of label sets in other packages."""
+
 _ENDINGS = (".yaml", ".yml")
 
 
 def load_label_set(name_path_or_text: str) -> LabelSet:
-    """Load a shipped label set by name, or one's own from a YAML file or from the contents of one.
+    """Load a shipped label set by name, or one's own from a file, from its contents, or from Python.
 
     Args:
-        name_path_or_text: A name (``mixtures15``); a path that ends in ``.yaml`` or ``.yml``; or what
-            such a file holds, as text that begins with ``{`` (see ``keep_label_set``).
+        name_path_or_text: A name (``mixtures15``); a path that ends in ``.yaml`` or ``.yml``; what such a
+            file holds, as text that begins with ``{`` (see ``keep_label_set``); or
+            ``package.module:NAME`` or an entry point of the group ``mixlab.label_sets``, which is a mapping
+            as in a file, the path of a file, a ``LabelSet``, or a function that returns one of these.
 
     Raises:
         TaxonomyError: unknown name, or an inconsistent file; the message names file, output and key.
@@ -153,14 +160,21 @@ def load_label_set(name_path_or_text: str) -> LabelSet:
     if text.lower().endswith(_ENDINGS):
         path = Path(text).expanduser()
         return _parse_label_set(read_yaml(path), str(path), path.stem)
-    if text not in label_set_names():
-        close = difflib.get_close_matches(text, label_set_names(), n=1)
-        raise TaxonomyError(
-            f"No label set {text!r}; there are {', '.join(label_set_names())}"
-            + (f" (did you mean {close[0]!r}?)" if close else "")
-            + ", or give the path of a YAML file (ending in .yaml)."
-        )
-    return _shipped_label_set(text)
+    return _shipped_label_set(text) if text in label_set_names() else _plugin_label_set(text)
+
+
+def _plugin_label_set(name: str) -> LabelSet:
+    shipped = dict.fromkeys(label_set_names())
+    try:
+        found: object = find(name, shipped, GROUP, "label set")
+    except ConfigError as error:
+        raise TaxonomyError(f"{error} Or give the path of a YAML file (ending in .yaml).") from error
+    found = found() if callable(found) else found
+    if isinstance(found, LabelSet):
+        found = found.contents()
+    if isinstance(found, str | Path):
+        return _parse_label_set(read_yaml(Path(found)), str(found), Path(found).stem)
+    return _parse_label_set(found, f"The label set {name}", name.rpartition(":")[2])
 
 
 def keep_label_set(name_path_or_text: str) -> str:
@@ -185,8 +199,7 @@ def label_set_id(name_path_or_text: str) -> str:
 
 def is_shipped(name_path_or_text: str) -> bool:
     """Tell whether a label set is given by the name of a shipped one."""
-    text = name_path_or_text.strip()
-    return not text.startswith("{") and not text.lower().endswith(_ENDINGS)
+    return name_path_or_text in label_set_names()
 
 
 @lru_cache(maxsize=8)

@@ -255,7 +255,7 @@ def test_the_command_checks_file_names(tmp_path: Path, capsys: pytest.CaptureFix
     ("arguments", "message"),
     [
         (["--family", "strings"], "Node 'strings' is not in the instrument tree"),
-        (["--labels", "openmic"], "No label set 'openmic'"),
+        (["--labels", "openmic"], "There is no label set 'openmic'; did you mean 'openmic20'"),
         (["--corpus", "medleydb"], "--corpus and --extra go with --check FOLDER"),
         (["--check", ".", "--labels", "irmas11"], "they do not go with --check"),
         (["--check", "/nowhere/at/all"], "it does not exist"),
