@@ -38,6 +38,7 @@ from mixlab.training.provenance import (
     CHANGEABLE,
     Report,
     changed_settings,
+    changed_source,
     choose_precision,
     demo_note,
     how_it_ended,
@@ -128,6 +129,7 @@ def _reopen(
     """Check that a run can go on, take over what may differ, and return how it ended if it did."""
     kinds = {"mix": MixConfig, "train": TrainConfig}
     changed = changed_settings(run.config, settings, kinds, ("catalog", *CHANGEABLE))
+    changed += changed_source(run, config)
     if changed:
         raise ConfigError(
             f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with "
@@ -150,6 +152,7 @@ def _run_info(
         "note": demo_note(catalog.path, *catalog.roots.values()),
         "labels": label_info(labels),
         "mix_hash": mix.content_hash,
+        "source_sha256": source_hash(train.model),
     }
 
 

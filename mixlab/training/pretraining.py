@@ -37,6 +37,7 @@ from mixlab.training.provenance import (
     CHANGEABLE,
     Report,
     changed_settings,
+    changed_source,
     choose_precision,
     demo_note,
     how_it_ended,
@@ -156,6 +157,7 @@ def _run_info(corpus: JamendoCorpus, config: TrainConfig) -> dict[str, Any]:
         "note": demo_note(corpus.root),
         "labels": _outputs(corpus),
         "tracks": {split: len(tracks) for split, tracks in corpus.tracks.items()},
+        "source_sha256": source_hash(config.model),
         "missing_tracks": {split: len(ids) for split, ids in corpus.missing.items()},
     }
 
@@ -166,6 +168,7 @@ def _reopen(
     """Check that a run can go on; return how it ended if there is nothing left to train."""
     kinds = {"jamendo": JamendoConfig, "train": TrainConfig}
     changed = changed_settings(run.config, settings, kinds, ("root", "metadata", *CHANGEABLE))
+    changed += changed_source(run, config)
     if run.info["catalog"]["content_hash"] != corpus.content_hash:
         changed.append("the tracks that are there, or their tags")
     if changed:

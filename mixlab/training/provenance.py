@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mixlab.errors import ConfigError
-from mixlab.models import n_parameters
+from mixlab.models import n_parameters, source_hash
 from mixlab.taxonomy import LabelSet, label_set_id, load_taxonomy
 from mixlab.training.config import TrainConfig, flatten, with_defaults
 from mixlab.training.distributed import World
@@ -26,6 +26,7 @@ __all__ = [
     "DEMO_NOTE",
     "Report",
     "changed_settings",
+    "changed_source",
     "choose_precision",
     "demo_note",
     "how_it_ended",
@@ -109,6 +110,13 @@ def changed_settings(
         for name in sorted(before.keys() | now.keys())
         if name not in changeable and before.get(name) != now.get(name)
     ]
+
+
+def changed_source(run: Run, config: TrainConfig) -> list[str]:
+    """Say, as ``changed_settings`` does, whether the file that holds the network's class has changed."""
+    if run.info.get("source_sha256") in (None, source_hash(config.model)):
+        return []
+    return [f"the file of {config.model.architecture} has changed"]
 
 
 def how_it_ended(run: Run, config: TrainConfig) -> str | None:

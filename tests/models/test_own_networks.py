@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,8 @@ def test_a_network_that_changed_since_is_told(package: Path, toy: Catalog) -> No
     file.write_text(file.read_text(encoding="utf-8") + "\n# another one\n", encoding="utf-8")
     with pytest.warns(UserWarning, match="nets:WaveformCNN has changed since"):
         load_model(run)
+    with pytest.raises(ConfigError, match=r"other settings \(the file of my_package\.nets:WaveformCNN has"):
+        train(toy, run.path, mix, replace(config, epochs=2), resume=True)
 
 
 @pytest.mark.parametrize(
