@@ -486,15 +486,15 @@ def test_ctrl_c_before_there_is_a_run_touches_no_other(
 def test_a_training_that_nobody_listens_to_shows_no_bar(
     toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: bool
 ) -> None:
-    from mixlab.training import loop
+    from mixlab.training import callbacks
 
-    bars, tqdm = [], loop.tqdm
+    bars, tqdm = [], callbacks.tqdm
 
     def counted(**options: object) -> object:
         bars.append(options)
         return tqdm(**options)
 
-    monkeypatch.setattr(loop, "tqdm", counted)
+    monkeypatch.setattr(callbacks, "tqdm", counted)
     lines: list[str] = []
     train(
         toy.path, tmp_path / "run", MIX, replace(CONFIG, epochs=1), report=lines.append if reported else None
