@@ -295,7 +295,7 @@ def test_tracks_and_damaged_files_are_said_in_words(
     write_report(run)
     name = f"{tmp_path.name}/tracks"
     page = open_page(run=name, look="Listen", kind="hits", **{"class": "percussion"})
-    assert "scored on whole tracks" in page.info[0].value
+    assert "are of whole tracks" in page.info[0].value
     (tmp_path / "broken" / "predictions.parquet").write_bytes(b"PAR1")
     assert "is damaged" in open_page(run=f"{tmp_path.name}/broken").error[0].value
     never = open_page(run=f"{tmp_path.name}/never")
