@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mixlab import evaluation as ev
-from mixlab.evaluation.bootstrap import song_weights
+from mixlab.evaluation.bootstrap import MIN_SONGS, song_weights
 from mixlab.evaluation.cells import song_numbers
 from mixlab.evaluation.predictions import Predictions
 from mixlab.studies.statistics import (
@@ -252,6 +252,16 @@ def test_differences_are_paired_by_seed_and_by_song() -> None:
     back = difference(b, a, "average_precision")
     assert back.value == pytest.approx(-found.value)
     assert back.songs.low == pytest.approx(-found.songs.high)
+
+
+def test_a_class_of_few_songs_has_no_interval_over_songs_in_any_seed() -> None:
+    runs = condition(0.8, (0, 1)).runs
+    assert ConditionScores(runs, 2).of("f1", 0).songs is not None
+    sparse = replace(runs[1], songs=np.full_like(runs[1].songs, MIN_SONGS - 1))
+    scores = ConditionScores({0: runs[0], 1: sparse}, 2)
+    assert scores.of("f1", 0).songs is None
+    assert scores.of("f1").songs is not None
+    assert difference(ConditionScores(runs, 2), scores, "f1", 0).songs is None
 
 
 def test_runs_on_the_same_mixes_draw_the_same_songs_and_others_do_not() -> None:
