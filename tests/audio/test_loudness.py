@@ -59,7 +59,7 @@ def test_doubling_the_amplitude_adds_6_02_db(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("channels", [1, 2, 5])
 def test_loudness_is_that_of_pyloudnorm_of_the_mono_sum(tmp_path: Path, rate: int, channels: int) -> None:
     audio = noise(6.0, channels, rate) * np.linspace(0.01, 1.0, 6 * rate, dtype=np.float32)
     audio[:, 3 * rate : 4 * rate] = 0.0

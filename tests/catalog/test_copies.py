@@ -83,6 +83,19 @@ def test_different_audio_of_one_length_is_not_tied(tmp_path: Path) -> None:
     assert find_ties(sounds) == []
 
 
+@pytest.mark.parametrize(("apart_db", "tied"), [(0.1, True), (0.3, False)])
+def test_levels_that_hardly_change_must_agree_all_the_more(apart_db: float, tied: bool) -> None:
+    """Levels that spread by 1 dB agree by chance within what an encoder does to those of music."""
+    rng = np.random.default_rng(0)
+    levels = np.stack([rng.normal(-20, 1, 400)] * 2)
+    levels[1] += rng.normal(0, apart_db, 400)
+    sounds = [
+        Sound(f"c/{n}", "a", f"{n}", own.astype(np.float16), ACTIVITY_DB, -20.0)
+        for n, own in enumerate(levels)
+    ]
+    assert bool(find_ties(sounds)) == tied
+
+
 def test_one_rhythm_in_other_sounds_is_not_tied(tmp_path: Path) -> None:
     """A pattern that every song has: other sounds peak and weigh otherwise."""
     pattern = np.repeat(np.random.default_rng(0).uniform(0.01, 0.3, 60), RATE // 10)
