@@ -8,7 +8,8 @@ several times quicker than Rubber Band's own pitch path.
 
 import math
 import shutil
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -56,8 +57,12 @@ class RubberBand:
         self._fine = fine
 
     def process(self, audio: FloatArray, sample_rate: int, semitones: float, rate: float) -> FloatArray:
-        """See ``StretchEngine.process``."""
-        import pedalboard
+        """See ``StretchEngine.process``.
+
+        Raises:
+            MissingDependencyError: pedalboard is not installed.
+        """
+        pedalboard = _load("pedalboard", "rubberband_fine" if self._fine else "rubberband")
         import soxr
 
         ratio = 2.0 ** (semitones / 12.0)
@@ -89,18 +94,12 @@ class PyRubberBand:
         Raises:
             MissingDependencyError: pyrubberband or the ``rubberband`` program is not installed.
         """
-        try:
-            import pyrubberband
-        except ImportError as error:
-            raise MissingDependencyError(
-                "The engine 'pyrubberband' needs the package pyrubberband: pip install 'mixlab[effects]'. "
-                "The engine 'rubberband' needs nothing more."
-            ) from error
+        pyrubberband = _load("pyrubberband", "pyrubberband")
         if shutil.which("rubberband") is None:
             raise MissingDependencyError(
                 "The engine 'pyrubberband' needs the program 'rubberband' on the PATH (Debian and Ubuntu: "
                 "apt install rubberband-cli; macOS: brew install rubberband). "
-                "The engine 'rubberband' needs nothing more."
+                f"The engine {DEFAULT_ENGINE!r} needs nothing more."
             )
         out = audio.T
         if rate != 1.0:
@@ -110,6 +109,17 @@ class PyRubberBand:
         if out.ndim == 1:
             out = out[:, None]
         return np.ascontiguousarray(out.T, dtype=np.float32)
+
+
+def _load(package: str, engine: str) -> Any:  # noqa: ANN401 - both packages are without types
+    """Import a package of the extra ``effects``, which the rest of mixlab does without."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"The engine {engine!r} needs the package {package}: pip install 'mixlab[effects]'. "
+            f"The engine {DEFAULT_ENGINE!r} needs nothing more."
+        ) from error
 
 
 ENGINES: dict[str, StretchEngine] = {

@@ -81,8 +81,9 @@ class MixConfig:
             blown up into an instrument.
         effects: The four effects and one's own, as ``EffectsConfig`` or as a mapping of what differs from its
             defaults.
-        engine: Pitch and time engine: ``vocoder`` (ours, many times faster), ``rubberband`` (Rubber Band
-            R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the reference, slowest).
+        engine: Pitch and time engine: ``vocoder`` (ours, many times faster) or, of the extra ``effects``,
+            ``rubberband`` (Rubber Band R2 in process), ``rubberband_fine`` (R3), ``pyrubberband`` (the
+            reference, slowest).
         label_set: Name of a shipped label set, or the path of a YAML file. Of a file the contents are
             kept, as text: what was made with it can be read again wherever the file is.
         label_rule: When a sampled source counts as present: ``present`` always; ``active`` when its
