@@ -1,12 +1,13 @@
 """Run folders as training leaves them, scored on real mixes of a catalog, but with made-up scores."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from mixlab import Catalog, MixConfig, load_label_set, render_mix, sample_recipe
-from mixlab.evaluation import score_splits
+from mixlab.evaluation import METRICS, Metric, score_splits
 from mixlab.evaluation.predictions import Predictions
 from mixlab.taxonomy import load_taxonomy
 from mixlab.training.config import TrainConfig
@@ -88,8 +89,9 @@ def write_scored(
     return run
 
 
-def write_report(run: Run) -> None:
+def write_report(run: Run, metrics: Sequence[Metric] = tuple(METRICS.values())) -> None:
     """Score the stored predictions and write the report, as ``mixlab evaluate`` does."""
-    scored = score_splits(run.predictions(), run.info["labels"]["parents"], n_resamples=1000, seed=0)
-    run.write_report({"schema": 1, "splits": {k: asdict(v) for k, v in scored.splits.items()}}, "# report\n")
+    parents = run.info["labels"]["parents"]
+    scored = score_splits(run.predictions(), parents, metrics=metrics, n_resamples=1000, seed=0)
+    run.write_report({"schema": 2, "splits": {k: asdict(v) for k, v in scored.splits.items()}}, "# report\n")
     run.update(status="evaluated")

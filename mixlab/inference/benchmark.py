@@ -91,7 +91,7 @@ class ExternalReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
-        return {"schema": 1, **asdict(self)}
+        return {"schema": 2, **asdict(self)}
 
 
 def window_starts(samples: int, window: int, count: int) -> list[int]:

@@ -271,7 +271,7 @@ def score_run(
     fitted_on, part = predictions.only("validation"), predictions.only(split)
     rows = np.ones(len(part), np.bool_) if only is None else only
     at = fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask).values
-    conditions = Cells.checked(
+    cells = Cells.checked(
         part.scores[rows],
         part.targets[rows],
         part.mask[rows],
@@ -282,22 +282,22 @@ def score_run(
     known_set = test_set_id(part) + (
         "" if only is None else f"-{zlib.crc32(np.packbits(only).tobytes()):08x}"
     )
-    weights = song_weights(conditions.n_songs, n_resamples, seed ^ zlib.crc32(known_set.encode()))
+    weights = song_weights(cells.n_songs, n_resamples, seed ^ zlib.crc32(known_set.encode()))
     baseline, compared = (
-        chance_cells(conditions, validation_prevalence),
+        chance_cells(cells, validation_prevalence),
         [metric for metric in metrics if not metric.detail],
     )
-    measured = {metric.name: measure(metric, conditions, weights) for metric in compared}
+    measured = {metric.name: measure(metric, cells, weights) for metric in compared}
     always = measure(METRICS["f1"], baseline, weights)
     measured[F1_ABOVE_CHANCE.name] = _above(measured["f1"], always)
     return RunScores(
         measured=measured,
         chance={metric.name: measure(metric, baseline) for metric in compared},
-        support=np.asarray(conditions.present.sum(0), np.int64),
-        songs=conditions.songs_with(conditions.present),
+        support=np.asarray(cells.present.sum(0), np.int64),
+        songs=cells.songs_with(cells.present),
         validation_prevalence=validation_prevalence,
-        n_items=len(conditions),
-        n_songs=conditions.n_songs,
+        n_items=len(cells),
+        n_songs=cells.n_songs,
         test_set=known_set,
     )
 

@@ -437,7 +437,7 @@ def _score(run: Run, predictions: Predictions, config: TrainConfig, metrics: Seq
     replaced = {split: predictions.count_replaced(split) for split in SPLITS}
     evaluation = Evaluation(scored.splits, str(run.info.get("note", "")), replaced)
     run.update_card(**scored.card())
-    run.write_report({"schema": 1, **asdict(evaluation)}, _markdown(run, evaluation))
+    run.write_report({"schema": 2, **asdict(evaluation)}, _markdown(run, evaluation))
     run.update(status="evaluated")
     return evaluation
 

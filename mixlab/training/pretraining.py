@@ -390,7 +390,7 @@ def evaluate_pretrained(
     evaluation = Evaluation(scored.splits, str(run.info["note"]), dict.fromkeys(SPLITS, 0))
     run.update_card(**scored.card())
     run.write_report(
-        {"schema": 1, **asdict(evaluation), "unreadable_tracks": unread}, _markdown(run, evaluation, unread)
+        {"schema": 2, **asdict(evaluation), "unreadable_tracks": unread}, _markdown(run, evaluation, unread)
     )
     run.update(status="evaluated")
     for split, count in unread.items():

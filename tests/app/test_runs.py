@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the app extra is not installed")
 
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, label_ranking_average_precision_score
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -22,7 +22,7 @@ from app.data import runs as runs_data
 from mixlab import Catalog, MixConfig
 from mixlab.cli.commands.app import app
 from mixlab.errors import RunError
-from mixlab.evaluation import METRICS
+from mixlab.evaluation import METRICS, Metric
 from mixlab.training.run import Run
 from tests.scored_run import write_report, write_scored
 from tests.tiny_run import write_run
@@ -100,6 +100,30 @@ def test_the_headline_is_the_reports(runs: Path, split: str) -> None:
     assert f"Macro means over {n - f1['undefined']} of {n} classes" in said
     if f1["dropped"]:
         assert f"{f1['dropped']} left out of the macro mean" in said
+
+
+def test_a_users_own_metrics_stand_beside_the_others(runs: Path) -> None:
+    """From the report alone: the page needs nothing of the package that they are from."""
+    ranked = lambda scores, present: label_ranking_average_precision_score([present], [scores])  # noqa: E731
+    hits = lambda decided, present: float(decided[present].mean())  # noqa: E731
+    own = (
+        Metric("lrap", "LRAP", function=ranked, over="item", source="someones:LRAP"),
+        Metric("hits", "hit rate", function=hits, needs_threshold=True, source="someones:HITS"),
+    )
+    shutil.copytree(runs / "a", runs / "owner")
+    write_report(Run.open(runs / "owner"), (*METRICS.values(), *own))
+    runs_data.find_found.clear()
+    page = open_page(run="runs/owner")
+    value, interval = metrics(page)["LRAP"]
+    assert 0 < float(value) < 1
+    assert interval.startswith("95 %: ")
+    assert "macro hit rate" in metrics(page)
+    assert "hit rate: as reported, at the fitted thresholds" in " ".join(c.value for c in page.caption)
+    table = page.dataframe[0].value
+    np.testing.assert_allclose(table["hit rate"], table["R"])
+    assert table["hit rate from"].notna().any()
+    shutil.rmtree(runs / "owner")
+    runs_data.find_found.clear()
 
 
 def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> None:

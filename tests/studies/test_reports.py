@@ -26,7 +26,13 @@ from mixlab.studies.engine import run_study
 from mixlab.studies.experiments.leakage import relatives_table
 from mixlab.studies.experiments.per_class import above_chance_lines
 from mixlab.studies.experiments.rare_classes import rare_columns, split_lines
-from mixlab.studies.findings import MULTIPLE_COMPARISONS, optimum_lines, share_best, significance_text
+from mixlab.studies.findings import (
+    MULTIPLE_COMPARISONS,
+    best_condition,
+    optimum_lines,
+    share_best,
+    significance_text,
+)
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.pairing import CommonMixes, _comparable, mixes_id
 from mixlab.studies.paper_results import TABLE_1, paper_row
@@ -234,6 +240,32 @@ def test_the_files_for_programs_hold_every_number(curve: StudyFolder) -> None:
         ("p0", "p0.4", "True"),
         ("p0", "p1", "True"),
     }
+
+
+def test_a_users_own_metric_stands_in_every_table(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named by the settings of the training, so that its report needs no word of it."""
+    module = "from mixlab.evaluation import Metric\n\ndef wrong(decided, present):\n"
+    module += "    return float((decided != present).mean())\n\n"
+    module += (
+        "WRONG = Metric('wrong', 'errors', function=wrong, needs_threshold=True, needs_positives=False,\n"
+    )
+    module += "    higher_is_better=False)\n"
+    (tmp_path / "study_metrics.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    train = TrainConfig(precision="fp32", metrics=["study_metrics:WRONG"])
+    folder = made_up("p_musical", toy, tmp_path, INSIDE, grid=(0.0, 0.4, 1.0), train=train)
+    _, results = write_study_report(folder, n_resamples=20)
+    assert results.metric("wrong").source == "study_metrics:WRONG"
+    rows = [r for r in read_csv(folder.path / "table.csv") if r["metric"] == "wrong"]
+    assert len(rows) == 3 * (1 + 5)
+    assert all(
+        float(r["songs_low"]) <= float(r["mean"]) <= float(r["songs_high"]) for r in rows if not r["class"]
+    )
+    assert {"wrong", "validation_wrong"} <= set(read_csv(folder.path / "runs.csv")[0])
+    best = min(results.done, key=lambda c: c.validation.of("wrong").value)
+    assert best_condition(results.done, "wrong") is best
 
 
 def test_the_same_study_gives_the_same_files(curve: StudyFolder) -> None:

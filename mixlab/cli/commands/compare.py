@@ -80,7 +80,7 @@ def _write(out: Path, runs: tuple["Run", "Run"], comparison: "Comparison") -> No
 
     make_folder(out)
     named = {"a": str(runs[0].path.absolute()), "b": str(runs[1].path.absolute())}
-    data = plain({"schema": 1, **named, **asdict(comparison)})
+    data = plain({"schema": 2, **named, **asdict(comparison)})
     write_atomic(out / "comparison.json", json.dumps(data, indent=2, allow_nan=False) + "\n")
     head = f"# {runs[0].path.name} (A) and {runs[1].path.name} (B)\n\n{comparison.split}: the same "
     head += f"{comparison.n_items} mixes from {comparison.n_groups} songs\n\n"

@@ -200,7 +200,7 @@ def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Eval
     )
     replaced = {split: predictions.count_replaced(split) for split in SPLITS}
     evaluation = Evaluation(scored.splits, str(info["note"]), replaced)
-    run.write_report({"schema": 1, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
+    run.write_report({"schema": 2, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
     run.update(status="evaluated")
     return evaluation
 
