@@ -53,7 +53,9 @@ def make_run(out: Path, options: list[str]) -> None:
     with _watched(folder), redirect_stdout(sys.stderr):
         code = mixlab([*map(str, arguments), *options])
     if code != 0:
-        raise MixlabError(f"The training stopped (exit code {code}). Type: mixlab demo --out {out}")
+        raise MixlabError(
+            f"The training stopped (exit code {code}). Type: mixlab demo --out {out}", code="step-failed"
+        )
 
 
 @contextmanager

@@ -16,8 +16,11 @@ MixlabError
 ├── RunError                 a run folder is missing, damaged or incomplete
 └── WeightsError             published weights are missing, not fetched, or not those meant
 
-Every message says what was expected, what was found, where, and what to do next.
+Every message says what was expected, what was found, where, and what to do next. It is for people, and its
+words may change. Programs tell errors apart by class and ``code``, which stay: docs/errors.md lists them.
 """
+
+import re
 
 __all__ = [
     "AudioError",
@@ -37,13 +40,34 @@ __all__ = [
     "WeightsError",
 ]
 
+_CODE_NOTE = re.compile(r"^code: ([a-z-]+)$", re.MULTILINE)
+
 
 class MixlabError(Exception):
-    """Base class of every error that mixlab raises on purpose."""
+    """Base class of every error that mixlab raises on purpose.
+
+    Attributes:
+        code: The kind of fault in words that stay, such as ``catalog-not-found``; tracebacks show it. An
+            error made without one, by a plug-in, has that of its class.
+    """
+
+    code: str = "unspecified"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        """Take a message for people, and the kind of fault where the class alone does not say it."""
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+            self.add_note(f"code: {code}")
+        elif message.startswith("Caught ") and (noted := _CODE_NOTE.findall(message)):
+            # torch makes an error of a DataLoader's worker anew, of its class and the text of its traceback.
+            self.code = noted[-1]
 
 
 class MissingDependencyError(MixlabError):
     """An optional package is needed and not installed; the message names the extra."""
+
+    code = "missing-dependency"
 
 
 class ConfigError(MixlabError):
@@ -53,6 +77,8 @@ class ConfigError(MixlabError):
 class OutOfRangeError(ConfigError, IndexError):
     """No item, batch or epoch has that number."""
 
+    code = "index-out-of-range"
+
 
 class TaxonomyError(MixlabError):
     """A taxonomy, label-map or label-set file is inconsistent."""
@@ -60,6 +86,8 @@ class TaxonomyError(MixlabError):
 
 class UnknownLabelError(TaxonomyError):
     """A corpus uses labels that its map does not list; the message holds the rows to add."""
+
+    code = "unknown-label"
 
 
 class AudioError(MixlabError):
@@ -88,6 +116,8 @@ class RecipeError(MixlabError):
 
 class OutputError(MixlabError):
     """A result cannot be written: its target is read-only, not permitted, or full."""
+
+    code = "output-not-writable"
 
 
 class RunError(MixlabError):

@@ -126,7 +126,9 @@ def open_audio(path: Path, *, thorough: bool = True) -> AudioFile:
     try:
         file = open_source(path, str(path), thorough=thorough)
     except (*DECODE_ERRORS, OSError, ValueError) as error:
-        raise AudioError(_no_audio(path, error)) from error
+        raise AudioError(
+            _no_audio(path, error), code="unreadable-audio" if path.is_file() else "audio-not-found"
+        ) from error
     try:
         check_header(str(path), file.samplerate, file.channels)
     except AudioRangeError:
@@ -166,7 +168,8 @@ def check_header(name: str, sample_rate: int, channels: int) -> None:
         return
     raise AudioRangeError(
         f"Expected {expected} in {name}, found a header {rate}: it is damaged, or the file holds no sound. "
-        "Restore the file from its source, or convert it to a usual rate and number of channels."
+        "Restore the file from its source, or convert it to a usual rate and number of channels.",
+        code="implausible-header",
     )
 
 
@@ -180,7 +183,8 @@ def check_peak(name: str, peak: float) -> None:
         raise AudioRangeError(
             f"Expected samples up to {PEAK_LIMIT_DB:g} dBFS in {name}, found a peak of {peak:.6g} "
             f"({20.0 * math.log10(peak):.0f} dBFS): a sample is corrupt, or integers were stored as floats. "
-            "Restore the file from its source, or scale it to full scale."
+            "Restore the file from its source, or scale it to full scale.",
+            code="implausible-peak",
         )
 
 
@@ -257,7 +261,8 @@ def read_frames(
     if sample_rate is not None and file.samplerate != sample_rate:
         raise AudioError(
             f"Expected {file.name} at {sample_rate} Hz as indexed, found {file.samplerate} Hz: the file has "
-            "changed. Run 'mixlab index' again."
+            "changed. Run 'mixlab index' again.",
+            code="audio-changed",
         )
     length = file.frames if end is None else end
     first, last = max(start, 0), min(start + frames, length)
@@ -276,11 +281,12 @@ def _read_part(file: Readable, first: int, part: FloatArray, end: int | None) ->
         found = file.read_at(first, part)
     except DECODE_ERRORS as error:
         where = f"from sample {first} to {first + len(part)}"
-        raise AudioError(_damaged(file.name, where, error)) from error
+        raise AudioError(_damaged(file.name, where, error), code="damaged-audio") from error
     if found < len(part) and end is not None:
         raise AudioError(
             f"Expected {end} samples in {file.name} as indexed, found the end after {first + found}: it has "
-            "changed. Run 'mixlab index' again."
+            "changed. Run 'mixlab index' again.",
+            code="audio-changed",
         )
     part[found:] = 0.0
 
@@ -319,7 +325,9 @@ def iter_blocks(path: Path, block_frames: int) -> Iterator[FloatArray]:
             except DECODE_ERRORS as error:
                 found = file.salvage(at, block)
                 yield block[:found].T
-                raise AudioError(_damaged(file.name, f"after sample {at + found}", error)) from error
+                raise AudioError(
+                    _damaged(file.name, f"after sample {at + found}", error), code="damaged-audio"
+                ) from error
             if found == 0:
                 return
             yield block[:found].T

@@ -137,5 +137,7 @@ def get_engine(name: str) -> StretchEngine:
         ConfigError: there is no such engine.
     """
     if name not in ENGINES:
-        raise ConfigError(f"Engine {name!r} does not exist; choose one of {', '.join(ENGINES)}.")
+        raise ConfigError(
+            f"Engine {name!r} does not exist; choose one of {', '.join(ENGINES)}.", code="unknown-engine"
+        )
     return ENGINES[name]

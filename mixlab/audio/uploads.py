@@ -90,11 +90,12 @@ def decode_upload(
             that no sound has, or no audio at all; the message says which, and what to do.
     """
     if not data:
-        raise AudioError(f"{name} is empty: it has 0 bytes. Choose another file.")
+        raise AudioError(f"{name} is empty: it has 0 bytes. Choose another file.", code="empty-audio")
     if len(data) > max_bytes:
         raise AudioError(
             f"{name} has {len(data) / 2**20:.0f} MB, more than the {max_bytes / 2**20:.0f} MB that are read "
-            "here. Shorten it, or store it as FLAC or MP3. 'mixlab tag FILE --run RUN' has no limit."
+            "here. Shorten it, or store it as FLAC or MP3. 'mixlab tag FILE --run RUN' has no limit.",
+            code="file-too-large",
         )
     with _opened(data, name) as file:
         rate, channels = file.samplerate, file.channels
@@ -107,12 +108,16 @@ def decode_upload(
         notes = (*length_notes(file, len(mono)), *downmix.notes())
     duration_s = len(mono) / rate
     if duration_s < MIN_S:
-        raise AudioError(f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.")
+        raise AudioError(
+            f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.",
+            code="audio-too-short",
+        )
     loudest_db = _loudest_db(mono, rate)
     if loudest_db < SILENT_DB and downmix.cancelled_s:
         raise AudioError(
             f"{name} holds sound, but its channels cancel each other: mixed down to mono, nothing is left to "
-            "tag. Turn the polarity of one channel over, or upload one channel."
+            "tag. Turn the polarity of one channel over, or upload one channel.",
+            code="channels-cancel",
         )
     if loudest_db < SILENT_DB:
         said = "digital silence" if loudest_db <= -200 else f"at most {loudest_db:.0f} dBFS loud"
@@ -120,7 +125,8 @@ def decode_upload(
             said = "an offset without sound"
         raise AudioError(
             f"{name} is silent: it is {said}, and below {SILENT_DB:g} dBFS nothing is tagged. Check the "
-            "file; of a recording, check that the right microphone is chosen and not muted."
+            "file; of a recording, check that the right microphone is chosen and not muted.",
+            code="silent-audio",
         )
     if rate != sample_rate:
         mono = np.asarray(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32)
@@ -132,7 +138,7 @@ def _opened(data: bytes, name: str) -> AudioFile:
     try:
         return open_source(data, name)
     except (*DECODE_ERRORS, TypeError, ValueError, OSError) as error:
-        raise AudioError(_no_audio(data, name)) from error
+        raise AudioError(_no_audio(data, name), code="unreadable-audio") from error
 
 
 def _no_audio(data: bytes, name: str) -> str:
@@ -160,7 +166,8 @@ def _decodes(head: bytes) -> bool:
 def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
     raise AudioError(
         f"{name} lasts {duration_s / 60:.1f} minutes, more than the {max_s / 60:g} that are tagged here. Cut "
-        "a part out; 'mixlab tag FILE --run RUN' takes files of any length."
+        "a part out; 'mixlab tag FILE --run RUN' takes files of any length.",
+        code="audio-too-long",
     )
 
 
@@ -193,7 +200,8 @@ def _refuse_damage(file: AudioFile, name: str, done: int, why: str) -> NoReturn:
     announced = f"{file.frames / file.samplerate:.1f} s are announced, and " if file.knows_frames else ""
     raise AudioError(
         f"{name} is damaged: {announced}decoding stops after {done / file.samplerate:.1f} s ({why}). Take it "
-        "from its source again, or export what is left with an audio editor."
+        "from its source again, or export what is left with an audio editor.",
+        code="damaged-audio",
     )
 
 

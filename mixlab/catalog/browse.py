@@ -118,7 +118,9 @@ def stem_table(
         ConfigError: there is no such order, or the selection names something that does not exist.
     """
     if order not in ORDERS:
-        raise ConfigError(f"Expected an order of {', '.join(ORDERS)}; found {order!r}.")
+        raise ConfigError(
+            f"Expected an order of {', '.join(ORDERS)}; found {order!r}.", code="invalid-setting"
+        )
     rows = _sorted(catalog, select_rows(catalog, selection), order, descending)
     part = rows[start : None if count is None else start + count]
     table = catalog.table.take(part)
@@ -229,10 +231,15 @@ def read_excerpt(
     if not catalog.follow_links and not path.resolve().is_relative_to(root.resolve()):
         raise CatalogError(
             f"Expected {stem.key} below the root {root}, found a link that leads out of it. It is not read; "
-            "put the file itself there, index the folder that it lies in, or index again with --follow_links."
+            "put the file itself there, index the folder that it lies in, or index again with "
+            "--follow_links.",
+            code="path-outside-root",
         )
     if stem.frames == 0:
-        raise CatalogError(f"{stem.key} holds no sound that decodes: {', '.join(stem.problems) or 'empty'}.")
+        raise CatalogError(
+            f"{stem.key} holds no sound that decodes: {', '.join(stem.problems) or 'empty'}.",
+            code="unreadable-audio",
+        )
     first = min(max(0, round(start_s * stem.sample_rate)), stem.frames)
     frames = min(round(duration_s * stem.sample_rate), stem.frames - first)
     audio = read_span(path, first, frames, sample_rate=stem.sample_rate, end=stem.frames)

@@ -169,7 +169,9 @@ def _refuse_foreign(given: Mapping[str, str], rows: Sequence[Row], splits: str |
     """Refuse a list of splits that names no song of these corpora."""
     if given.keys().isdisjoint(f"{row.corpus}/{row.entry.song}" for row in rows):
         there = f"{rows[0].corpus}/{rows[0].entry.song}" if rows else "none"
-        raise ConfigError(f"{splits} names no song of these corpora; expected songs such as {there!r}.")
+        raise ConfigError(
+            f"{splits} names no song of these corpora; expected songs such as {there!r}.", code="unknown-song"
+        )
 
 
 def _refuse_undrawable(report: BuildReport, rows: Sequence[Row]) -> None:
@@ -179,7 +181,8 @@ def _refuse_undrawable(report: BuildReport, rows: Sequence[Row]) -> None:
     most = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(5))
     raise CorpusError(
         f"None of the {report.stems} stems can be mixed: {most or 'none of them sounds'}. All problems are "
-        f"in {report.path / PROBLEMS}; labels can be given by a map of your own (--labels_extra)."
+        f"in {report.path / PROBLEMS}; labels can be given by a map of your own (--labels_extra).",
+        code="no-usable-stem",
     )
 
 

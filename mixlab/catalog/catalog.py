@@ -290,7 +290,8 @@ class Catalog:
         if unknown:
             raise CatalogError(
                 f"Roots given for {', '.join(unknown)}, but {folder} holds "
-                f"{', '.join(files.meta['roots']) or 'no corpus'}. Check the names before the '='."
+                f"{', '.join(files.meta['roots']) or 'no corpus'}. Check the names before the '='.",
+                code="unknown-corpus",
             )
         return cls(files, folder, overrides)
 
@@ -340,7 +341,10 @@ class Catalog:
         """
         if name not in self._columns:
             if name not in SCHEMA.names:
-                raise CatalogError(f"The catalog has no column {name!r}; it has {', '.join(SCHEMA.names)}.")
+                raise CatalogError(
+                    f"The catalog has no column {name!r}; it has {', '.join(SCHEMA.names)}.",
+                    code="unknown-column",
+                )
             if name == "split" and self._splits is not None:
                 names = np.array(SPLITS, dtype=object)[self._splits]
                 names.flags.writeable = False
@@ -351,7 +355,9 @@ class Catalog:
 
     def _check_row(self, i: int) -> int:
         if not 0 <= i < self.n_stems:
-            raise CatalogError(f"Expected a row between 0 and {self.n_stems - 1}, got {i}.")
+            raise CatalogError(
+                f"Expected a row between 0 and {self.n_stems - 1}, got {i}.", code="invalid-row"
+            )
         return int(i)
 
     def stem(self, i: int) -> Stem:
@@ -373,7 +379,8 @@ class Catalog:
         except KeyError:
             raise CatalogError(
                 f"Stem {key!r} is not in the catalog {self.path} ({self.n_stems} stems). "
-                "Keys read corpus/song/stem; it may have been removed or renamed since."
+                "Keys read corpus/song/stem; it may have been removed or renamed since.",
+                code="unknown-stem",
             ) from None
 
     def audio_path(self, i: int) -> Path:
@@ -386,17 +393,21 @@ class Catalog:
         corpus, relative = str(self.column("corpus")[i]), PurePosixPath(self.column("path")[i])
         root = self.roots.get(corpus)
         if root is None:
-            raise CatalogError(f"The catalog {self.path} knows no root for corpus {corpus!r}.")
+            raise CatalogError(
+                f"The catalog {self.path} knows no root for corpus {corpus!r}.", code="root-not-found"
+            )
         if relative.is_absolute() or ".." in relative.parts:
             raise CatalogError(
                 f"Stem {self.column('key')[i]!r} has the path {str(relative)!r}, which leaves its root "
-                f"{root}. Run mixlab index {self.path} again."
+                f"{root}. Run mixlab index {self.path} again.",
+                code="path-outside-root",
             )
         if corpus not in self._checked_roots:
             if not root.is_dir():
                 raise CatalogError(
                     f"The root of {corpus}, {root}, does not exist. If the audio has moved, say where: "
-                    f"--root {corpus}=/new/place, or Catalog.open(path, roots={{{corpus!r}: '/new/place'}})."
+                    f"--root {corpus}=/new/place, or Catalog.open(path, roots={{{corpus!r}: '/new/place'}}).",
+                    code="root-not-found",
                 )
             self._checked_roots.add(corpus)
         return root.joinpath(*relative.parts)
@@ -431,7 +442,9 @@ class Catalog:
             with path.open(newline="", encoding="utf-8") as file:
                 return [Problem(**{k: row[k] for k in PROBLEM_FIELDS}) for row in csv.DictReader(file)]
         except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
-            raise CatalogError(f"{path} is missing or damaged: {error!r}. Run mixlab index again.") from error
+            raise CatalogError(
+                f"{path} is missing or damaged: {error!r}. Run mixlab index again.", code="catalog-damaged"
+            ) from error
 
     def songs(self) -> list[Song]:
         """Gather the rows into songs."""
@@ -481,6 +494,7 @@ def _reopen(path: str, overrides: Mapping[str, Path], view: Any, content_hash: s
     if catalog.content_hash != content_hash:
         raise CatalogMismatchError(
             f"The catalog {path} was rewritten while it was in use: expected content {content_hash}, "
-            f"found {catalog.content_hash}. Open it again."
+            f"found {catalog.content_hash}. Open it again.",
+            code="catalog-changed",
         )
     return catalog

@@ -62,7 +62,10 @@ class Journal:
             file = self.path.open("ab")
             if not try_lock(file):
                 file.close()
-                raise CatalogError(f"Another run is writing the catalog {folder}. Wait for it, or stop it.")
+                raise CatalogError(
+                    f"Another run is writing the catalog {folder}. Wait for it, or stop it.",
+                    code="catalog-in-use",
+                )
             # A run that finished between opening and locking has removed the file that was opened.
             if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
                 return file

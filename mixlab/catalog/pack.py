@@ -112,12 +112,13 @@ class Pack:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CatalogError(
-                f"Expected a pack at {folder}: {error}. Make one with 'mixlab pack'."
+                f"Expected a pack at {folder}: {error}. Make one with 'mixlab pack'.", code="pack-not-found"
             ) from error
         if document.get("version") != PACK_VERSION:
             raise CatalogError(
                 f"{path} is of version {document.get('version')}, this mixlab reads {PACK_VERSION}. "
-                "Remove the folder and run 'mixlab pack' again."
+                "Remove the folder and run 'mixlab pack' again.",
+                code="pack-version",
             )
         self.sample_rate: int = document["sample_rate"]
         self.channels: int = document["channels"]
@@ -140,7 +141,8 @@ class Pack:
                 self._shards[name] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
             except (OSError, ValueError) as error:
                 raise AudioError(
-                    f"Expected shard {path} of the pack, found: {error}. Run 'mixlab pack' again."
+                    f"Expected shard {path} of the pack, found: {error}. Run 'mixlab pack' again.",
+                    code="pack-damaged",
                 ) from error
         return self._shards[name]
 
@@ -151,7 +153,8 @@ class Pack:
         flat = shard[entry.offset : entry.offset + entry.samples * self.channels]
         if len(flat) != entry.samples * self.channels:
             raise AudioError(
-                f"{entry.shard} of {self.folder} ends within {key}: it was cut off. Run 'mixlab pack' again."
+                f"{entry.shard} of {self.folder} ends within {key}: it was cut off. Run 'mixlab pack' again.",
+                code="pack-damaged",
             )
         return flat.reshape(self.channels, entry.samples), entry.scale
 
@@ -306,6 +309,7 @@ def open_reader(
         raise CatalogError(
             f"The mixes have {sample_rate} Hz and {channels} channels, the pack in {folder} "
             f"{opened.sample_rate} Hz and {opened.channels}. Make one with "
-            f"'mixlab pack --sample_rate {sample_rate} --channels {channels}'."
+            f"'mixlab pack --sample_rate {sample_rate} --channels {channels}'.",
+            code="pack-mismatch",
         )
     return PackReader(catalog, opened)

@@ -149,7 +149,8 @@ def _read(source: _Source, task: _Task) -> FloatArray:
     if changed and measure(source.path).audio_hash != source.audio_hash:
         raise AudioError(
             f"Expected {source.path} as it was indexed, found other audio: the file has changed since. Run "
-            "'mixlab index' again, then 'mixlab pack'."
+            "'mixlab index' again, then 'mixlab pack'.",
+            code="audio-changed",
         )
     rate, frames = source.sample_rate, source.frames
     samples = _packed_samples(frames, rate, task.sample_rate)
@@ -295,7 +296,8 @@ def pack_catalog(
     if not tasks:
         raise CatalogError(
             f"Nothing to pack: {catalog.path} has {left_out} usable stems, and none fits into the budget of "
-            f"{budget_bytes} bytes. Give a larger --budget, or see 'mixlab catalog {catalog.path}'."
+            f"{budget_bytes} bytes. Give a larger --budget, or see 'mixlab catalog {catalog.path}'.",
+            code="nothing-to-pack",
         )
     make_folder(folder)
     todo = [task for task in tasks if not _is_whole(task)]

@@ -137,7 +137,8 @@ _SIZE, _TIME = 2, 3
 def _changed(name: str, expected: str, found: str) -> AudioError:
     return AudioError(
         f"Expected {name} as it was indexed, with {expected}, found {found}: the file has changed since. Run "
-        "'mixlab index' again, or restore the file."
+        "'mixlab index' again, or restore the file.",
+        code="audio-changed",
     )
 
 

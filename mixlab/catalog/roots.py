@@ -28,13 +28,15 @@ def check_roots(roots: Mapping[str, Path]) -> None:
         if _is_same(outer, inner):
             raise CorpusError(
                 f"Expected a folder of its own for each corpus, found one folder twice: {named[0]} and "
-                f"{named[1]}. {_ADVICE} Leave one of them out."
+                f"{named[1]}. {_ADVICE} Leave one of them out.",
+                code="overlapping-roots",
             )
         for a, b in ((0, 1), (1, 0)):
             if _is_within((outer, inner)[a], (outer, inner)[b]):
                 raise CorpusError(
                     f"Expected roots that do not overlap, found {named[a]} within {named[b]}. {_ADVICE} Give "
-                    "the folder of each corpus alone, or leave one out."
+                    "the folder of each corpus alone, or leave one out.",
+                    code="overlapping-roots",
                 )
 
 
@@ -72,5 +74,6 @@ def check_files(files: Iterable[tuple[str, Path]]) -> None:
     for (one, other), pairs in sorted(shared.items()):
         raise CorpusError(
             f"Expected corpora that share no file, found {len(pairs)} in {one} as well as in {other}, over "
-            f"links: {pairs[0][0]} is {pairs[0][1]}. {_ADVICE} Leave one corpus out, or remove the links."
+            f"links: {pairs[0][0]} is {pairs[0][1]}. {_ADVICE} Leave one corpus out, or remove the links.",
+            code="overlapping-roots",
         )

@@ -67,10 +67,14 @@ def open_roots(
     for option, given in (("metadata", metadata), ("labels_extra", labels_extra)):
         if unknown := sorted(set(given) - set(roots)):
             raise CorpusError(
-                f"{option} is given for {', '.join(unknown)}, but the roots are {', '.join(roots) or 'none'}."
+                f"{option} is given for {', '.join(unknown)}, but the roots are "
+                f"{', '.join(roots) or 'none'}.",
+                code="unknown-corpus",
             )
     if not roots:
-        raise CorpusError("No root given. Name at least one: --root medleydb=/path/to/MedleyDB")
+        raise CorpusError(
+            "No root given. Name at least one: --root medleydb=/path/to/MedleyDB", code="missing-setting"
+        )
     found: dict[str, Root] = {}
     for name, folder in roots.items():
         spec, at, other = name.partition("@")
@@ -78,7 +82,8 @@ def open_roots(
         called = f"{adapter.name}{at}{other}"
         if called in found:
             raise CorpusError(
-                f"{name} calls itself {called!r}, as another root does. Name one of them {called}@other."
+                f"{name} calls itself {called!r}, as another root does. Name one of them {called}@other.",
+                code="repeated-option",
             )
         extra = (metadata.get(name), labels_extra.get(name))
         found[called] = Root(adapter, Path(folder).expanduser().absolute(), *map(_path, extra))

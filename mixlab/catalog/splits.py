@@ -226,7 +226,7 @@ def _after_given(songs: Sequence[Song], method: str, seed: int, given: Mapping[s
     """Place the given songs and their relatives, then the rest; see ``assign_splits``."""
     wrong = sorted(set(given.values()) - set(SPLITS))
     if wrong:
-        raise ConfigError(f"Expected splits of {', '.join(SPLITS)}; given are {wrong}.")
+        raise ConfigError(f"Expected splits of {', '.join(SPLITS)}; given are {wrong}.", code="unknown-split")
     missing = sorted(given.keys() - {song.key for song in songs})
     given = {key: given[key] for key in given.keys() - set(missing)}
     assignment, tied = dict(given), 0
@@ -266,7 +266,9 @@ def _divide(
             for (corpus, own), n in sorted(moved.items())
         ]
         return {key: own if own in shares else instead for key, own in found.items()}, notes
-    raise ConfigError(f"Expected a split of {', '.join(get_args(SplitMethod))}; found {method!r}.")
+    raise ConfigError(
+        f"Expected a split of {', '.join(get_args(SplitMethod))}; found {method!r}.", code="invalid-setting"
+    )
 
 
 def read_splits(path: Path) -> dict[str, str]:
@@ -283,23 +285,27 @@ def read_splits(path: Path) -> dict[str, str]:
     try:
         table = read_csv(path.read_bytes(), ("song", "split"))
     except (OSError, CsvError) as error:
-        raise ConfigError(f"Cannot read the splits of {path}: {error}.") from error
+        raise ConfigError(f"Cannot read the splits of {path}: {error}.", code="unreadable-file") from error
     if not {"song", "split"} <= set(table.header):
         columns = ", ".join(table.header)
-        raise ConfigError(f"{path} needs the columns song and split in its first line, found {columns}.")
+        raise ConfigError(
+            f"{path} needs the columns song and split in its first line, found {columns}.",
+            code="invalid-table",
+        )
     found: dict[str, str] = {}
     for row in table.rows:
         cells, line = dict(zip(table.header, row.cells, strict=True)), row.number
         song, split = cells["song"], cells["split"]
         if split not in SPLITS:
             raise ConfigError(
-                f"{path}, line {line}: expected a split of {', '.join(SPLITS)}, found {split!r}."
+                f"{path}, line {line}: expected a split of {', '.join(SPLITS)}, found {split!r}.",
+                code="unknown-split",
             )
         if song in found:
-            raise ConfigError(f"{path}, line {line}: {song!r} stands there twice.")
+            raise ConfigError(f"{path}, line {line}: {song!r} stands there twice.", code="repeated-entry")
         found[song] = split
     if not found:
-        raise ConfigError(f"{path} lists no song.")
+        raise ConfigError(f"{path} lists no song.", code="empty-table")
     return found
 
 

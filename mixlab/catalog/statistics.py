@@ -235,7 +235,7 @@ def select_rows(catalog: Catalog, selection: Selection) -> Rows:
 def _place(name: str, names: Sequence[str], what: str) -> int:
     if name not in names:
         shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        raise ConfigError(f"Expected {what} of {shown}; found {name!r}.")
+        raise ConfigError(f"Expected {what} of {shown}; found {name!r}.", code="invalid-setting")
     return names.index(name)
 
 

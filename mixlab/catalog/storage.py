@@ -143,15 +143,19 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         where = f"no {_META} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
         raise CatalogError(
             f"Expected a catalog at {folder}, found {where}. Make one with: "
-            f"mixlab index {folder} --root medleydb=/path/to/MedleyDB"
+            f"mixlab index {folder} --root medleydb=/path/to/MedleyDB",
+            code="catalog-not-found",
         ) from error
     except (OSError, ValueError) as error:
-        raise CatalogError(f"{path} is damaged: {error}. Run mixlab index {folder} again.") from error
+        raise CatalogError(
+            f"{path} is damaged: {error}. Run mixlab index {folder} again.", code="catalog-damaged"
+        ) from error
     found = meta.get("schema") if isinstance(meta, dict) else None
     if found != SCHEMA_VERSION:
         raise CatalogError(
             f"Expected catalog schema version {SCHEMA_VERSION} in {path}, found {found!r}. "
-            f"Run mixlab index {folder} again with this version of mixlab."
+            f"Run mixlab index {folder} again with this version of mixlab.",
+            code="catalog-version",
         )
     return dict(meta)
 
@@ -169,11 +173,14 @@ def _load_array(path: Path, dtype: str, expected: int) -> NDArray[Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError) as error:
-        raise CatalogError(f"{path} is damaged: {error}. Run mixlab index {path.parent} again.") from error
+        raise CatalogError(
+            f"{path} is damaged: {error}. Run mixlab index {path.parent} again.", code="catalog-damaged"
+        ) from error
     if array.dtype != np.dtype(dtype) or array.shape != (expected,):
         raise CatalogError(
             f"Expected {expected} values of {dtype} in {path}, found {array.shape} of {array.dtype}. "
-            f"Run mixlab index {path.parent} again."
+            f"Run mixlab index {path.parent} again.",
+            code="catalog-damaged",
         )
     return array
 
@@ -187,11 +194,14 @@ def _load_table(path: Path) -> pa.Table:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise CatalogError(f"{path} is damaged: {error}. Run mixlab index {path.parent} again.") from error
+        raise CatalogError(
+            f"{path} is damaged: {error}. Run mixlab index {path.parent} again.", code="catalog-damaged"
+        ) from error
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise CatalogError(
-            f"{path} lacks the columns {', '.join(missing)}. Run mixlab index {path.parent} again."
+            f"{path} lacks the columns {', '.join(missing)}. Run mixlab index {path.parent} again.",
+            code="catalog-damaged",
         )
     return table
 
@@ -237,7 +247,8 @@ def load_files(folder: Path) -> CatalogFiles:
             return files
     raise CatalogError(
         f"The catalog {folder} is incomplete: {problem or 'it keeps changing'}. "
-        f"Run mixlab index {folder} again."
+        f"Run mixlab index {folder} again.",
+        code="catalog-incomplete",
     )
 
 

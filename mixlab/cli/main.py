@@ -290,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(name, arguments[1:])
     except MixlabError as error:
-        print(f"mixlab: error: {error}", file=sys.stderr)
+        print(f"mixlab: error [{error.code}]: {error}", file=sys.stderr)
         return _USAGE_EXIT
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nothing is wrong.

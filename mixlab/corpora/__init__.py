@@ -76,13 +76,15 @@ def get_adapter(name: str) -> Adapter:
         found: Any = find(name, builtin, GROUP, "corpus")
     except ConfigError as error:
         raise CorpusError(
-            f"{error} For a dataset of the mirdata library that has multitracks: {via_mirdata.PREFIX}:NAME."
+            f"{error} For a dataset of the mirdata library that has multitracks: {via_mirdata.PREFIX}:NAME.",
+            code=error.code,
         ) from error
     adapter: Adapter = found() if isinstance(found, type) else found
     if missing := [part for part in _NEEDED if not hasattr(adapter, part)]:
         raise CorpusError(
             f"{name} is no corpus adapter: it lacks {', '.join(missing)}. An adapter has the attributes "
-            f"{', '.join(_NEEDED[:5])} and the methods scan and read_labels (mixlab.corpora.base.Adapter)."
+            f"{', '.join(_NEEDED[:5])} and the methods scan and read_labels (mixlab.corpora.base.Adapter).",
+            code="unfit-plugin",
         )
     return adapter
 

@@ -26,5 +26,6 @@ def refuse_empty(corpus: str, root: Path, scan: Scan) -> None:
     found = [f"{kind} ({len(listed)}): {listed[0]}" for kind, listed in most[:_KINDS]]
     there = "\n  ".join(found) or "nothing that could be one"
     raise CorpusError(
-        f"Corpus {corpus!r}: no stem can be used below {root}. Found in their place:\n  {there}"
+        f"Corpus {corpus!r}: no stem can be used below {root}. Found in their place:\n  {there}",
+        code="no-usable-stem",
     )

@@ -218,7 +218,8 @@ class MetadataStore:
         if options.metadata is not None and not is_dir(options.metadata):
             raise CorpusError(
                 f"Corpus {scan.corpus!r}: the metadata folder {options.metadata} does not exist. "
-                f"Expected a folder with files named <song>{_SUFFIX}."
+                f"Expected a folder with files named <song>{_SUFFIX}.",
+                code="metadata-not-found",
             )
         self._scan = scan
         self._given = [options.metadata] if options.metadata is not None else []

@@ -128,7 +128,8 @@ class _Errors:
                         "stand in for what it says. Mend it, or move it away to label by file names.",
                         *(f"  {line}" for line in [*shown, *tail]),
                     ]
-                )
+                ),
+                code="invalid-table",
             )
 
 

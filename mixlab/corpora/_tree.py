@@ -60,7 +60,8 @@ def check_root(root: Path, corpus: str, layout: str) -> Path:
     found = "a file" if is_file(root) else "nothing"
     raise CorpusError(
         f"Corpus {corpus!r}: expected a folder at {root}, found {found} there. "
-        f"Expected layout: {layout}. Check the path given as root."
+        f"Expected layout: {layout}. Check the path given as root.",
+        code="root-not-found",
     )
 
 
@@ -69,7 +70,7 @@ def nothing_found(root: Path, corpus: str, layout: str, hint: str = "") -> Corpu
     message = f"Corpus {corpus!r}: found no song below {root}. Expected layout: {layout}."
     there = what_is_there(TreeScan(corpus, root))
     hint = hint or "Check that the root is the folder named in that layout."
-    return CorpusError(" ".join(part for part in (message, there, hint) if part))
+    return CorpusError(" ".join(part for part in (message, there, hint) if part), code="layout-not-found")
 
 
 class TreeScan:
@@ -398,14 +399,17 @@ class TreeScan:
         """
         resolved = resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)
         if resolved is None:
-            raise CorpusError("it is a link that leaves the corpus root; put the file itself there")
+            raise CorpusError(
+                "it is a link that leaves the corpus root; put the file itself there",
+                code="path-outside-root",
+            )
         try:
             size = resolved.stat().st_size
             if size > _MAX_METADATA_BYTES:
-                raise CorpusError(f"expected a small table, found {size} bytes")
+                raise CorpusError(f"expected a small table, found {size} bytes", code="file-too-large")
             return resolved.read_bytes()
         except OSError as error:
-            raise CorpusError(f"it cannot be read: {error.strerror}") from error
+            raise CorpusError(f"it cannot be read: {error.strerror}", code="unreadable-file") from error
 
     def _read_text(self, path: Path, song: str) -> str | None:
         resolved = resolve(path, (Path(path.anchor),) if self._follow_links else self._trusted)

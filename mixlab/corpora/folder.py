@@ -265,7 +265,8 @@ def _check_splits(songs: Iterable[_Song]) -> None:
     if wrong:
         raise CorpusError(
             "The files of one song are put into several splits; give one split to each song.\n"
-            + "\n".join(wrong[:_MOST_SHOWN])
+            + "\n".join(wrong[:_MOST_SHOWN]),
+            code="split-overlap",
         )
 
 

@@ -93,7 +93,9 @@ def label_readers(corpus: str | None = None) -> dict[str, LabelReader]:
     try:
         own = get_adapter(corpus)
     except CorpusError as error:
-        raise TaxonomyError(f"No label map {corpus!r}; there are {', '.join(readers)}. {error}") from error
+        raise TaxonomyError(
+            f"No label map {corpus!r}; there are {', '.join(readers)}. {error}", code="unknown-label-map"
+        ) from error
     return {own.label_map: own, **readers}
 
 
@@ -118,7 +120,10 @@ def check_folder(
         TaxonomyError: ``folder`` does not exist, no such corpus, or an inconsistent ``extra``.
     """
     if not folder.exists():
-        raise TaxonomyError(f"Nothing to check at {folder}: it does not exist. Give a folder of metadata.")
+        raise TaxonomyError(
+            f"Nothing to check at {folder}: it does not exist. Give a folder of metadata.",
+            code="root-not-found",
+        )
     readers = label_readers(corpus)
     only = None if corpus is None else next(iter(readers))
     gathered = _Gathered(folder, readers, only, name_labels)

@@ -130,7 +130,7 @@ def read_file(path: Path) -> MetadataFile | str:
     try:
         size = path.stat().st_size
     except OSError as error:  # a link that leads nowhere
-        raise TaxonomyError(f"{path}: cannot be read ({error}).") from error
+        raise TaxonomyError(f"{path}: cannot be read ({error}).", code="unreadable-file") from error
     if size > _MAX_BYTES:
         return f"larger than {_MAX_BYTES // 1_000_000} MB"
     if suffix in (".yaml", ".yml"):
@@ -140,7 +140,9 @@ def read_file(path: Path) -> MetadataFile | str:
         try:
             return _mapping(path, load_json(text))
         except ValueError as error:
-            raise TaxonomyError(f"{path}: not valid JSON ({error}); correct or remove it.") from error
+            raise TaxonomyError(
+                f"{path}: not valid JSON ({error}); correct or remove it.", code="invalid-syntax"
+            ) from error
     if suffix == ".txt":
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return MetadataFile(path, lines=lines) if lines else "empty"
@@ -156,11 +158,15 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise TaxonomyError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+        raise TaxonomyError(
+            f"{path}: cannot be read as UTF-8 text ({error}).", code="unreadable-file"
+        ) from error
 
 
 def _rows(text: str, delimiter: str, path: Path) -> list[list[str]]:
     try:
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
-        raise TaxonomyError(f"{path}: not a valid table ({error}); correct or remove it.") from error
+        raise TaxonomyError(
+            f"{path}: not a valid table ({error}); correct or remove it.", code="invalid-syntax"
+        ) from error

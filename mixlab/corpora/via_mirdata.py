@@ -71,7 +71,8 @@ class MirdataAdapter:
         root = check_root(root, self.name, f"the data_home of mirdata.initialize({self.dataset!r})")
         if self.dataset not in mirdata.list_datasets():
             raise CorpusError(
-                f"mirdata has no dataset {self.dataset!r}; 'mirdata.list_datasets()' names those it has."
+                f"mirdata has no dataset {self.dataset!r}; 'mirdata.list_datasets()' names those it has.",
+                code="unknown-corpus",
             )
         scan = TreeScan(self.name, root, follow_links=options.follow_links)
         dataset = self._initialize(mirdata, scan)
@@ -104,14 +105,16 @@ class MirdataAdapter:
                 if getattr(dataset, "_multitrack_class", None) is None or not dataset.mtrack_ids:
                     raise CorpusError(
                         f"mirdata's dataset {self.dataset!r} has no multitracks: there are no stems to mix. "
-                        "Use a corpus with stems, or the 'folder' corpus on its files."
+                        "Use a corpus with stems, or the 'folder' corpus on its files.",
+                        code="no-multitracks",
                     )
             except FileNotFoundError:
                 continue
             except (ValueError, KeyError, AttributeError) as error:
                 raise CorpusError(
                     f"mirdata's index of {self.dataset!r} (version {version!r}) cannot be read: {error}. "
-                    f"{self._download_hint()}"
+                    f"{self._download_hint()}",
+                    code="unreadable-file",
                 ) from error
             usable.append(dataset)
             if _fits(dataset, scan):
@@ -120,7 +123,8 @@ class MirdataAdapter:
             return usable[0]
         raise CorpusError(
             f"mirdata's index of {self.dataset!r} is not on this machine. {self._download_hint()} "
-            "(download(['index']) fetches the index alone.)"
+            "(download(['index']) fetches the index alone.)",
+            code="metadata-not-found",
         )
 
     def _add_song(self, scan: TreeScan, dataset: Any, song: str, licence: str) -> None:  # noqa: ANN401

@@ -23,10 +23,14 @@ def check_arrays(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> tupl
     s, t, m = np.asarray(scores, np.float64), np.asarray(targets), np.asarray(mask, np.bool_)
     if s.ndim != 2 or s.shape != t.shape or s.shape != m.shape:
         raise ConfigError(
-            f"Scores, targets and mask must share one shape (N, C); got {s.shape}, {t.shape}, {m.shape}."
+            f"Scores, targets and mask must share one shape (N, C); got {s.shape}, {t.shape}, {m.shape}.",
+            code="wrong-shape",
         )
     if not np.isfinite(s).all():
-        raise ConfigError("Scores hold NaN or infinity: the model diverged, so there is nothing to score.")
+        raise ConfigError(
+            "Scores hold NaN or infinity: the model diverged, so there is nothing to score.",
+            code="training-diverged",
+        )
     return s, np.asarray(t > 0.5, np.bool_), m
 
 

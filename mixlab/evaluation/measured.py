@@ -124,7 +124,8 @@ def apply(metric: Metric, part: Part) -> float:
         raise ConfigError(
             f"Metric {metric.name} ({metric.source}) fails on {len(part.present)} known cells, "
             f"{part.present.sum()} of them present: {type(error).__name__}: {error}. Mend its function; "
-            "docs/evaluation.md says what it is given."
+            "docs/evaluation.md says what it is given.",
+            code="unfit-plugin",
         ) from error
 
 

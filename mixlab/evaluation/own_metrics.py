@@ -38,7 +38,8 @@ def find_metrics(names: Iterable[str] = ()) -> tuple[Metric, ...]:
         if found.get(metric.name, metric) != metric:
             raise ConfigError(
                 f"The metric {name!r} is called {metric.name!r}, as that of {found[metric.name].source}. "
-                "Give it another name."
+                "Give it another name.",
+                code="repeated-option",
             )
         if metric.name not in found:
             check_metric(metric)
@@ -52,7 +53,8 @@ def _as_metric(found: object, name: str) -> Metric:
     if not callable(found) or isinstance(found, type):
         raise ConfigError(
             f"Expected a mixlab.evaluation.Metric or a function of scores and presence at {name!r}, found "
-            f"{found!r}."
+            f"{found!r}.",
+            code="unfit-plugin",
         )
     own = str(getattr(found, "__name__", name.rpartition(":")[2]))
     said = (getattr(found, "__doc__", None) or "").strip().partition("\n")[0].rstrip(".")
@@ -73,7 +75,8 @@ def check_metric(metric: Metric) -> None:
     if faults:
         raise ConfigError(
             f"The metric {metric.name} ({metric.source}) cannot be trusted: {'; '.join(faults)}. "
-            "docs/evaluation.md says what a metric must be."
+            "docs/evaluation.md says what a metric must be.",
+            code="unfit-plugin",
         )
 
 

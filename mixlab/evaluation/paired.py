@@ -89,22 +89,29 @@ def check_same_items(a: Predictions, b: Predictions) -> None:
         "train.val_size and train.test_size, and the same evaluation settings of the mixing."
     )
     if a.labels != b.labels:
-        raise ConfigError(f"The runs have different classes: {a.labels} and {b.labels}. {advice}")
+        raise ConfigError(
+            f"The runs have different classes: {a.labels} and {b.labels}. {advice}",
+            code="runs-not-comparable",
+        )
     if len(a) != len(b):
-        raise ConfigError(f"The runs were scored on {len(a)} and on {len(b)} mixes. {advice}")
+        raise ConfigError(
+            f"The runs were scored on {len(a)} and on {len(b)} mixes. {advice}", code="runs-not-comparable"
+        )
     differing = np.flatnonzero((a.mix_id != b.mix_id) | (a.index != b.index))
     if len(differing):
         first = int(differing[0])
         raise ConfigError(
             f"The runs were scored on different mixes: {len(differing)} of {len(a)} differ, first "
-            f"at item {a.index[first]}, by {_where(str(a.recipes[first]), str(b.recipes[first]))}. {advice}"
+            f"at item {a.index[first]}, by {_where(str(a.recipes[first]), str(b.recipes[first]))}. {advice}",
+            code="runs-not-comparable",
         )
     known = a.mask & b.mask
     if (a.mask != b.mask).any() or (a.targets[known] != b.targets[known]).any():
         raise ConfigError(
             "The runs have the same mixes but different targets: they were labelled by other rules "
             f"({', '.join(LABEL_RULES)}), or corpora or labels changed in between. Score both again with "
-            "'mixlab evaluate', or compare runs with the same rules."
+            "'mixlab evaluate', or compare runs with the same rules.",
+            code="runs-not-comparable",
         )
 
 
@@ -148,7 +155,7 @@ def compare(
     first, second = a.only(split), b.only(split)
     check_same_items(first, second)
     if not len(first):
-        raise ConfigError(f"The runs hold no predictions of split {split!r}.")
+        raise ConfigError(f"The runs hold no predictions of split {split!r}.", code="predictions-not-found")
     sides = _cells(a, first), _cells(b, second)
     weights = song_weights(sides[0].n_songs, n_resamples, seed)
     compared = [metric for metric in metrics if not metric.detail]

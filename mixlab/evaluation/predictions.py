@@ -72,7 +72,8 @@ class Predictions:
         text = str(self.recipes[row])
         if '"sources"' not in text:
             raise RecipeError(
-                "These predictions are of whole tracks, not of mixes: there is no recipe to open."
+                "These predictions are of whole tracks, not of mixes: there is no recipe to open.",
+                code="no-recipe",
             )
         return MixRecipe.from_json(text)
 

@@ -123,7 +123,8 @@ def score_split(
     if not n_mixes or np.shape(scores)[1:] != (n_names,) or len(groups) != n_mixes:
         raise ConfigError(
             f"Expected at least one mix, {n_names} columns of scores and a group per mix; got {n_mixes} "
-            f"mixes, scores {np.shape(scores)} and {len(groups)} groups."
+            f"mixes, scores {np.shape(scores)} and {len(groups)} groups.",
+            code="wrong-shape",
         )
     cells = Cells.checked(scores, targets, mask, groups, thresholds.values)
     known = _measure(cells, prevalence, metrics, song_weights(cells.n_songs, n_resamples, seed))

@@ -153,7 +153,7 @@ def split_table(
     """
     part, fitted_on = predictions.only(split), predictions.only("validation")
     if not len(part):
-        raise ConfigError(f"The run holds no predictions of split {split!r}.")
+        raise ConfigError(f"The run holds no predictions of split {split!r}.", code="predictions-not-found")
     groups = part.group.astype(str)
     rows = np.argsort(groups, kind="stable")
     groups = groups[rows]

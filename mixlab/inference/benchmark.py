@@ -130,11 +130,14 @@ class _Windows(Dataset[dict[str, Any]]):
         info = probe(path)
         samples = round(info.frames / info.sample_rate * self.sample_rate)
         if samples == 0:
-            raise AudioError(f"{path} holds no samples; restore the file from its source.")
+            raise AudioError(
+                f"{path} holds no samples; restore the file from its source.", code="empty-audio"
+            )
         if not self.count and info.frames > LONGEST_S * info.sample_rate:
             raise AudioError(
                 f"Expected a clip of up to {LONGEST_S} s at {path}, found a header of "
-                f"{info.frames / info.sample_rate:.0f} s: it is damaged, or the file is no clip. Restore it."
+                f"{info.frames / info.sample_rate:.0f} s: it is damaged, or the file is no clip. Restore it.",
+                code="audio-too-long",
             )
         # A clip shorter than a window is scored as it is: silence behind it would be scored as well.
         length = min(max(samples, self.shortest), self.window)
@@ -291,7 +294,8 @@ def evaluate_on(
     if not len(kept):
         raise ConfigError(
             f"None of the {len(clips)} clips of {clips.benchmark} could be read; the first says: "
-            f"{next(iter(problems.values()), 'no clips')}"
+            f"{next(iter(problems.values()), 'no clips')}",
+            code="unreadable-audio",
         )
     matches = match_classes(clips.labels, outputs)
     columns, rolled = _columns(clips, scores, tagger, matches, outputs)
@@ -332,7 +336,8 @@ def _check_unseen(run: Run, clips: ClipSet) -> None:
             raise ConfigError(
                 f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
                 f"among those of part {clips.part!r} of split {JAMENDO_SPLIT}: the scores would flatter it. "
-                "A pretrained run's own test split is scored by 'mixlab evaluate RUN'."
+                "A pretrained run's own test split is scored by 'mixlab evaluate RUN'.",
+                code="training-overlap",
             )
 
 

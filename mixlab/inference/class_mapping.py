@@ -75,7 +75,8 @@ def run_outputs(run: Run, label_set: str | Path | None = None) -> tuple[Output, 
         if labels.names == names and labels.content_hash != info.get("content_hash", labels.content_hash):
             raise RunError(
                 f"{label_set} binds the outputs of {run.path} to other nodes than it was trained with. Give "
-                "the file as it was then, or none: a run keeps its label set."
+                "the file as it was then, or none: a run keeps its label set.",
+                code="label-set-mismatch",
             )
     elif kept and not is_shipped(kept):
         labels = load_label_set(kept)
@@ -86,7 +87,8 @@ def run_outputs(run: Run, label_set: str | Path | None = None) -> tuple[Output, 
     if labels is None or labels.names != names:
         raise RunError(
             f"{run.path} has the outputs of label set {name!r}, which is not known here as such. Give its "
-            "YAML file (--label_set FILE)."
+            "YAML file (--label_set FILE).",
+            code="unknown-label-set",
         )
     return labels.outputs
 

@@ -117,7 +117,9 @@ class FileTags:
         """
         values = np.asarray(thresholds, np.float64)
         if values.shape not in ((), (len(self.labels),)):
-            raise ConfigError(f"Expected one threshold or {len(self.labels)}, got shape {values.shape}.")
+            raise ConfigError(
+                f"Expected one threshold or {len(self.labels)}, got shape {values.shape}.", code="wrong-shape"
+            )
         return replace(self, thresholds=np.broadcast_to(values, (len(self.labels),)).copy())
 
     def spans(self) -> dict[str, tuple[tuple[float, float], ...]]:
@@ -202,7 +204,8 @@ class Tagger:
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{run.path}/model.json lacks {error}, which tagging needs. Train the model again with this "
-                "mixlab."
+                "mixlab.",
+                code="run-incomplete",
             ) from error
 
     def tag(
@@ -285,7 +288,8 @@ class Tagger:
         if not 0 < hop_s <= self.window_s or batch_size < 1:
             raise ConfigError(
                 f"hop_s must be above 0 and at most the model's window of {self.window_s:g} s, batch_size at "
-                f"least 1; got {hop_s:g} and {batch_size}."
+                f"least 1; got {hop_s:g} and {batch_size}.",
+                code="invalid-setting",
             )
 
     def _score_blocks(
@@ -310,7 +314,8 @@ class Tagger:
                 raise AudioError(
                     f"The model of {self.source} gives no number for {path} around "
                     f"{starts[-1] / self.sample_rate:.1f} s: its weights are damaged, or it cannot take such "
-                    "sound. Try another file; where that fails too, train the model again."
+                    "sound. Try another file; where that fails too, train the model again.",
+                    code="scores-not-finite",
                 )
             waiting.clear()
             if on_windows is not None:
@@ -322,7 +327,7 @@ class Tagger:
             if len(waiting) == batch_size:
                 score()
         if not starts:
-            raise AudioError(f"{path} holds no samples: there is nothing to tag.")
+            raise AudioError(f"{path} holds no samples: there is nothing to tag.", code="empty-audio")
         if waiting:
             score()
         duration_s = meter.samples / self.sample_rate
@@ -394,7 +399,9 @@ def class_notes(run: Run | str | Path) -> dict[str, str]:
             if split in splits
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{run.path}/report.json lacks {error}: evaluate the run again.") from error
+        raise RunError(
+            f"{run.path}/report.json lacks {error}: evaluate the run again.", code="run-incomplete"
+        ) from error
     for name in next(iter(held.values()), {}):
         without = [split for split, supports in held.items() if supports.get(name) == 0]
         if without == ["validation", "test"]:

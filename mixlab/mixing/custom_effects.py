@@ -111,7 +111,8 @@ def resolve(entries: Sequence[Any]) -> tuple[CustomEffect, ...]:
         kind = find_effect(entry["effect"])
         if kind in (PitchShift, TimeStretch):
             raise ConfigError(
-                f"mix.effects.custom has {entry['effect']!r}: set mix.effects.{entry['effect']} instead."
+                f"mix.effects.custom has {entry['effect']!r}: set mix.effects.{entry['effect']} instead.",
+                code="conflicting-settings",
             )
         name = effect_name(kind)
         # Each of several entries of one effect has a stream of its own, and other effects do not move it.
@@ -134,26 +135,37 @@ def try_out(custom: CustomEffect) -> None:
     except TypeError as error:
         raise ConfigError(
             f"The effect {name!r} does not take the settings {sorted(custom.settings)}: {error}. It has "
-            f"sample{inspect.signature(custom.kind.sample)}."
+            f"sample{inspect.signature(custom.kind.sample)}.",
+            code="invalid-setting",
         ) from error
     effect = custom.sample(Stream(0))
     if custom.sample(Stream(0)) != effect:
-        raise ConfigError(f"The effect {name!r} samples by chance of its own: use nothing but rng in sample.")
+        raise ConfigError(
+            f"The effect {name!r} samples by chance of its own: use nothing but rng in sample.",
+            code="unfit-plugin",
+        )
     try:
         stored = decode_effect(json.loads(json.dumps(encode_effect(effect))), custom.kind.stage)
     except (TypeError, RecipeError) as error:
-        raise ConfigError(f"The effect {name!r} has values that recipes cannot hold: {error}") from error
+        raise ConfigError(
+            f"The effect {name!r} has values that recipes cannot hold: {error}", code="unfit-plugin"
+        ) from error
     if stored != effect:
-        raise ConfigError(f"The effect {name!r} comes back from a recipe as {stored}, not as {effect}.")
+        raise ConfigError(
+            f"The effect {name!r} comes back from a recipe as {stored}, not as {effect}.", code="unfit-plugin"
+        )
     noise = np.random.default_rng(0).normal(0.0, 0.1, (2, _TRIAL_RATE)).astype(np.float32)
     given = noise.copy()
     first, again = (apply_checked(effect, given, _TRIAL_RATE, "a second of noise") for _ in range(2))
     if not np.array_equal(given, noise):
-        raise ConfigError(f"The effect {name!r} writes into the audio it is given: return a new array.")
+        raise ConfigError(
+            f"The effect {name!r} writes into the audio it is given: return a new array.", code="unfit-plugin"
+        )
     if not np.array_equal(first, again):
         raise ConfigError(
             f"The effect {name!r} gives other audio when it is applied again: sample the seed of its noise "
-            "as a value, and make the noise from that in apply."
+            "as a value, and make the noise from that in apply.",
+            code="unfit-plugin",
         )
 
 
@@ -184,4 +196,7 @@ def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: st
 
 def _fault(effect: Effect, where: str, what: str) -> ConfigError:
     values = json.dumps(encode_effect(effect))
-    return ConfigError(f"The effect {values} on {where}: {what}. Mend its apply, or take it out of the mix.")
+    return ConfigError(
+        f"The effect {values} on {where}: {what}. Mend its apply, or take it out of the mix.",
+        code="unfit-plugin",
+    )

@@ -138,7 +138,8 @@ class MixDataset(IterableDataset[Item]):
         self.config = config.for_evaluation() if self.evaluation else config
         if sources and self.config.full:
             raise ConfigError(
-                "sources=True stacks max_sources sources, and full=True knows no such limit; choose one."
+                "sources=True stacks max_sources sources, and full=True knows no such limit; choose one.",
+                code="conflicting-settings",
             )
         self.split, self.seed = split, seed
         self.epoch_size, self.batch_size = epoch_size, batch_size
@@ -182,7 +183,8 @@ class MixDataset(IterableDataset[Item]):
         if not self.fixed and self.epoch_size < self.batch_size * place.world_size:
             raise ConfigError(
                 f"A training epoch needs at least one whole batch: found epoch_size={self.epoch_size} and "
-                f"{self.batch_size * place.world_size} items per batch over all ranks."
+                f"{self.batch_size * place.world_size} items per batch over all ranks.",
+                code="epoch-too-small",
             )
 
     def check_rank(self, *, warn: bool) -> ProcessRank:
@@ -487,5 +489,7 @@ def _open_catalog(catalog: object) -> Catalog:
     if isinstance(catalog, Catalog):
         return catalog
     if not isinstance(catalog, (str, os.PathLike)):
-        raise ConfigError(f"Expected a catalog or the path of its folder, found {catalog!r}.")
+        raise ConfigError(
+            f"Expected a catalog or the path of its folder, found {catalog!r}.", code="wrong-type"
+        )
     return Catalog.open(Path(catalog))

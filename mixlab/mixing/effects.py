@@ -248,17 +248,22 @@ def _check_class(kind: Any, name: str) -> None:  # noqa: ANN401 - whatever has t
     """Refuse what is no effect before it meets any audio."""
     if not (inspect.isclass(kind) and issubclass(kind, Effect)):
         raise ConfigError(
-            f"The effect {name!r}: expected a subclass of mixlab.mixing.Effect, found {kind!r}."
+            f"The effect {name!r}: expected a subclass of mixlab.mixing.Effect, found {kind!r}.",
+            code="unfit-plugin",
         )
     if not getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
-        raise ConfigError(f"The effect {name!r} must be a frozen dataclass: @dataclass(frozen=True).")
+        raise ConfigError(
+            f"The effect {name!r} must be a frozen dataclass: @dataclass(frozen=True).", code="unfit-plugin"
+        )
     if kind.stage not in get_args(Stage):
         raise ConfigError(
-            f"The effect {name!r}: expected a stage of {' or '.join(get_args(Stage))}, found {kind.stage!r}."
+            f"The effect {name!r}: expected a stage of {' or '.join(get_args(Stage))}, found {kind.stage!r}.",
+            code="unfit-plugin",
         )
     if "effect" in {value.name for value in _values(kind)}:
         raise ConfigError(
-            f"The effect {name!r} may call no value 'effect': its name in recipes is called so."
+            f"The effect {name!r} may call no value 'effect': its name in recipes is called so.",
+            code="unfit-plugin",
         )
 
 
@@ -283,23 +288,34 @@ def decode_effect(data: Mapping[str, Any], stage: Stage = "source") -> Effect:
     """
     name = data.get("effect") if isinstance(data, Mapping) else data
     if not isinstance(name, str) or not isinstance(data, Mapping):
-        raise RecipeError(f"Effect {name!r} in the recipe does not exist; known are {', '.join(EFFECTS)}.")
+        raise RecipeError(
+            f"Effect {name!r} in the recipe does not exist; known are {', '.join(EFFECTS)}.",
+            code="unknown-effect",
+        )
     try:
         kind = find_effect(name)
     except ConfigError as error:
-        raise RecipeError(f"The recipe cannot be read without its effects. {error}") from error
+        raise RecipeError(
+            f"The recipe cannot be read without its effects. {error}", code=error.code
+        ) from error
     if kind.stage != stage:
-        raise RecipeError(f"Effect {name!r} is one of a {kind.stage}, the recipe has it for a {stage}.")
+        raise RecipeError(
+            f"Effect {name!r} is one of a {kind.stage}, the recipe has it for a {stage}.",
+            code="invalid-recipe",
+        )
     values = {key: value for key, value in data.items() if key != "effect"}
     expected = {value.name for value in _values(kind)}
     if set(values) != expected:
         raise RecipeError(
-            f"Effect {name!r} needs the values {sorted(expected)}, the recipe has {sorted(values)}."
+            f"Effect {name!r} needs the values {sorted(expected)}, the recipe has {sorted(values)}.",
+            code="invalid-recipe",
         )
     try:
         return settle_values(kind(**values))
     except ConfigError as error:
-        raise RecipeError(f"The recipe holds a value that cannot be. {error}") from error
+        raise RecipeError(
+            f"The recipe holds a value that cannot be. {error}", code="invalid-recipe"
+        ) from error
 
 
 def settle_values(effect: E) -> E:
@@ -314,7 +330,9 @@ def settle_values(effect: E) -> E:
         low, high = value.metadata.get("range", (-math.inf, math.inf))
         found = getattr(effect, value.name)
         if isinstance(found, int | float) and not low <= found <= high:
-            raise ConfigError(f"{name}.{value.name}: expected {low:g} to {high:g}, found {found!r}.")
+            raise ConfigError(
+                f"{name}.{value.name}: expected {low:g} to {high:g}, found {found!r}.", code="invalid-setting"
+            )
     return effect
 
 

@@ -50,14 +50,15 @@ __all__ = [
 
 def _check_p(p: float, where: str) -> None:
     if not 0.0 <= p <= 1.0:
-        raise ConfigError(f"{where}.p must be a probability from 0 to 1, found {p}.")
+        raise ConfigError(f"{where}.p must be a probability from 0 to 1, found {p}.", code="invalid-setting")
 
 
 def _check_range(low: float, high: float, where: str, lowest: float, highest: float) -> None:
     if not lowest <= low <= high <= highest:
         raise ConfigError(
             f"{where} must be a range (low, high) within {lowest:g} to {highest:g}, "
-            f"found ({low:g}, {high:g})."
+            f"found ({low:g}, {high:g}).",
+            code="invalid-setting",
         )
 
 
@@ -119,7 +120,8 @@ class FilterRange:
         wrong = [kind for kind in self.kinds if kind not in _FILTERS]
         if wrong or not self.kinds:
             raise ConfigError(
-                f"effects.filter.kinds takes one or more of {', '.join(_FILTERS)}, found {self.kinds}."
+                f"effects.filter.kinds takes one or more of {', '.join(_FILTERS)}, found {self.kinds}.",
+                code="invalid-setting",
             )
 
     def sample(self, stream: Stream) -> LowShelf | HighShelf | Peak:

@@ -99,7 +99,8 @@ class EpochCounter:
         if worker is not None and not self._table.is_shared():  # type: ignore[no-untyped-call]
             raise ConfigError(
                 "Workers of a DataLoader agree on an epoch in shared memory, of which none could be had: "
-                "give more of it (Docker: --shm-size), or use num_workers=0."
+                "give more of it (Docker: --shm-size), or use num_workers=0.",
+                code="no-shared-memory",
             )
         with self._held() as table:
             row = self._row(table)

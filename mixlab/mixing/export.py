@@ -92,7 +92,8 @@ def _check_free(folder: Path, recipe: MixRecipe) -> None:
     if path.is_file() and read_recipe(path) != recipe:
         raise MixlabError(
             f"Expected {folder} to be new or to hold this mix, found another mix's recipe in it. "
-            "Choose another --out, or remove the folder."
+            "Choose another --out, or remove the folder.",
+            code="folder-not-empty",
         )
 
 
@@ -105,11 +106,13 @@ def read_recipe(path: Path) -> MixRecipe:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"Expected a recipe as 'mixlab mix' writes it at {path}: {error}.") from error
+        raise RecipeError(
+            f"Expected a recipe as 'mixlab mix' writes it at {path}: {error}.", code="unreadable-file"
+        ) from error
     try:
         return MixRecipe.from_json(text)
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{path}: {error}", code=error.code) from error
 
 
 def to_labels(mix: Mix) -> dict[str, Any]:

@@ -126,7 +126,9 @@ def _shared_memory(*shape: int) -> torch.Tensor:
     except RuntimeError as error:
         raise ConfigError(
             f"Batches of {shape[0]} workers need {memory.nbytes / 1e6:.0f} MB of shared memory on their way, "
-            f"found: {error}. Give more of it (Docker: --shm-size), or take fewer workers or smaller batches."
+            f"found: {error}. Give more of it (Docker: --shm-size), or take fewer workers or smaller "
+            "batches.",
+            code="no-shared-memory",
         ) from error
     return memory
 
@@ -164,7 +166,7 @@ class MixLoader:
         """
         check_dataset(dataset)
         if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:
-            raise ConfigError(f"num_workers must be 0 or more, found {num_workers}.")
+            raise ConfigError(f"num_workers must be 0 or more, found {num_workers}.", code="invalid-setting")
         self.mixes = dataset
         self.num_workers = num_workers
         self.pin_memory = pin_memory
@@ -335,14 +337,17 @@ class MixLoader:
             OutOfRangeError: its position is none.
         """
         if not isinstance(state, Mapping):
-            raise CatalogMismatchError(f"Expected the position that state_dict() returned, found {state!r}.")
+            raise CatalogMismatchError(
+                f"Expected the position that state_dict() returned, found {state!r}.", code="invalid-state"
+            )
         mine = self.state_dict()
         for name in ("version", "content_hash", "seed", "epoch_size", "global_batch"):
             if state.get(name) != mine[name]:
                 raise CatalogMismatchError(
                     f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
                     f"{mine[name]!r}. Resume with the catalog, configuration and pack it was started "
-                    "with, or start a new run."
+                    "with, or start a new run.",
+                    code="state-mismatch",
                 )
         epoch = check_number("epoch", state.get("epoch", ""))
         batch = check_number("next_batch", state.get("next_batch", ""), len(self) + 1, "places in an epoch")
@@ -357,12 +362,14 @@ def check_dataset(dataset: object) -> None:
         raise ConfigError(
             f"Expected a MixDataset, found {found}: wrappers (Subset, ConcatDataset and the "
             "like) have no epochs to stop in and resume. To change items, override item() in a subclass of "
-            "MixDataset; for fewer of them, give a smaller epoch_size."
+            "MixDataset; for fewer of them, give a smaller epoch_size.",
+            code="wrong-type",
         )
     if type(dataset).__iter__ is not MixDataset.__iter__:
         raise ConfigError(
             f"{type(dataset).__name__} overrides __iter__, which this loader does not use: it asks for items "
-            "by number. Override item(), or take torch's DataLoader."
+            "by number. Override item(), or take torch's DataLoader.",
+            code="unsupported-override",
         )
 
 

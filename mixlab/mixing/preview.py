@@ -96,7 +96,10 @@ def _class_nodes(label_set: str, name: str) -> tuple[str, ...]:
     for output in labels.outputs:
         if output.name == name:
             return output.nodes
-    raise ConfigError(f"Label set {labels.name} has no class {name!r}; it has {', '.join(labels.names)}.")
+    raise ConfigError(
+        f"Label set {labels.name} has no class {name!r}; it has {', '.join(labels.names)}.",
+        code="unknown-class",
+    )
 
 
 def find_class(

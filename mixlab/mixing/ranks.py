@@ -51,7 +51,8 @@ def given_rank(rank: int | None, world_size: int | None) -> ProcessRank | None:
     if rank is None or world_size is None or not whole or not 0 <= rank < world_size:
         raise ConfigError(
             "rank must be from 0 to world_size - 1, and both or neither must be given, found "
-            f"rank={rank}, world_size={world_size}."
+            f"rank={rank}, world_size={world_size}.",
+            code="invalid-setting",
         )
     return ProcessRank(rank, world_size)
 

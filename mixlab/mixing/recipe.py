@@ -28,7 +28,10 @@ def check_config(found: object) -> MixConfig:
         ConfigError: it is none, but a dictionary, say: the values of one would go unchecked.
     """
     if not isinstance(found, MixConfig):
-        raise ConfigError(f"config: expected a MixConfig, such as MixConfig(duration_s=4), found {found!r}.")
+        raise ConfigError(
+            f"config: expected a MixConfig, such as MixConfig(duration_s=4), found {found!r}.",
+            code="wrong-type",
+        )
     return found
 
 
@@ -110,28 +113,36 @@ class MixRecipe:
             RecipeError: another version, a missing or superfluous field, or a value of a wrong type.
         """
         if not isinstance(data, Mapping):
-            raise RecipeError(f"A recipe is a JSON object, found {type(data).__name__}.")
+            raise RecipeError(
+                f"A recipe is a JSON object, found {type(data).__name__}.", code="invalid-recipe"
+            )
         version = data.get("version")
         if version != RECIPE_VERSION:
             raise RecipeError(
                 f"This mixlab reads recipes of version {RECIPE_VERSION}, found {version!r}. "
-                "Render it with the mixlab release that wrote it, or sample it again from its seed."
+                "Render it with the mixlab release that wrote it, or sample it again from its seed.",
+                code="recipe-version",
             )
         data = {"effects": [], **data}
         _check_keys(data, cls, "recipe")
         render = _with_label_text(data["render"])
         _check_keys(render, RenderSettings, "recipe's 'render'")
         if data["kind"] not in get_args(Kind):
-            raise RecipeError(f"The recipe's 'kind' must be one of {get_args(Kind)}, found {data['kind']!r}.")
+            raise RecipeError(
+                f"The recipe's 'kind' must be one of {get_args(Kind)}, found {data['kind']!r}.",
+                code="invalid-recipe",
+            )
         sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
         if not sources:
-            raise RecipeError("A recipe needs at least one source, found none.")
+            raise RecipeError("A recipe needs at least one source, found none.", code="invalid-recipe")
         effects = _decode_effects(data["effects"], "mixture")
         plain = {key: data[key] for key in data if key not in ("render", "sources", "effects")}
         try:
             return cls(**plain, sources=sources, render=RenderSettings(**render), effects=effects)
         except (ConfigError, TaxonomyError) as error:
-            raise RecipeError(f"The recipe's 'render' holds a value that cannot be: {error}") from error
+            raise RecipeError(
+                f"The recipe's 'render' holds a value that cannot be: {error}", code="invalid-recipe"
+            ) from error
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the recipe as JSON text."""
@@ -147,7 +158,9 @@ class MixRecipe:
         try:
             data = json.loads(text)
         except json.JSONDecodeError as error:
-            raise RecipeError(f"A recipe is JSON text; it does not parse: {error}.") from error
+            raise RecipeError(
+                f"A recipe is JSON text; it does not parse: {error}.", code="invalid-recipe"
+            ) from error
         return cls.decode(data)
 
     @cached_property
@@ -180,7 +193,9 @@ def _with_label_text(render: Any) -> Any:  # noqa: ANN401 - checked afterwards
 
 def _as_list(value: object, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise RecipeError(f"The recipe's {name!r} must be a list, found {type(value).__name__}.")
+        raise RecipeError(
+            f"The recipe's {name!r} must be a list, found {type(value).__name__}.", code="invalid-recipe"
+        )
     return value
 
 
@@ -189,16 +204,19 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float)
 
 def _check_keys(data: object, kind: type[Any], where: str) -> None:
     if not isinstance(data, Mapping):
-        raise RecipeError(f"The {where} must be an object, found {type(data).__name__}.")
+        raise RecipeError(
+            f"The {where} must be an object, found {type(data).__name__}.", code="invalid-recipe"
+        )
     expected = {f.name: f.type for f in fields(kind)}
     if set(data) != set(expected):
         missing, extra = sorted(set(expected) - set(data)), sorted(set(data) - set(expected))
-        raise RecipeError(f"The {where} lacks {missing} and has unknown {extra}.")
+        raise RecipeError(f"The {where} lacks {missing} and has unknown {extra}.", code="invalid-recipe")
     for name, value in data.items():
         wanted = _JSON_TYPES.get(_type_name(expected[name]))
         if wanted is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
             raise RecipeError(
-                f"The {where} needs {_type_name(expected[name])} for {name!r}, found {value!r}."
+                f"The {where} needs {_type_name(expected[name])} for {name!r}, found {value!r}.",
+                code="invalid-recipe",
             )
 
 
@@ -212,7 +230,9 @@ def _decode_source(data: object) -> SourceRecipe:
     start_s, level_db = float(data["start_s"]), float(data["level_db"])
     if not abs(start_s) < 1e6 or not abs(level_db) <= 200:
         raise RecipeError(
-            f"A source needs a start_s below 1e6 s and a level_db within 200 dB, found {start_s}, {level_db}."
+            f"A source needs a start_s below 1e6 s and a level_db within 200 dB, found {start_s}, "
+            f"{level_db}.",
+            code="recipe-out-of-range",
         )
     return SourceRecipe(data["stem"], start_s, level_db, _decode_effects(data["effects"], "source"))
 

@@ -163,7 +163,8 @@ def render_mix(
             f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
             f"{catalog.path} has hash "
             f"{catalog.content_hash}: stems, labels or splits differ, so it would be another mix. "
-            "Open the catalog it was sampled from (with its split method and seed), or sample it again."
+            "Open the catalog it was sampled from (with its split method and seed), or sample it again.",
+            code="catalog-mismatch",
         )
     labels = _labels(recipe.render.label_set, recipe.render.label_hash)
     reader = reader or CatalogReader(catalog)
@@ -179,7 +180,8 @@ def render_mix(
     elif out.shape != audios.shape[1:] or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise ConfigError(
             f"render(out=) needs a C-contiguous float32 array of shape {audios.shape[1:]}, found "
-            f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}."
+            f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}.",
+            code="wrong-shape",
         )
     names = [source.stem for source in recipe.sources]
     summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
@@ -202,7 +204,8 @@ def _labels(name: str, expected: str) -> LabelSet:
         raise CatalogMismatchError(
             f"The recipe was sampled with the label set {labels.name!r} of hash {expected}, now it has "
             f"{found}: it or the instrument tree has changed, so the labels would differ. Restore it, or "
-            "sample again."
+            "sample again.",
+            code="label-set-mismatch",
         )
     return labels
 
@@ -275,7 +278,8 @@ def check_gain(stem: str, gain: float) -> None:
     if not 1e-10 <= gain <= 1e10:
         raise AudioError(
             f"Expected gains that come to -200 to 200 dB for {stem}, found a factor of {gain:.3g} from its "
-            "level and effects together. Lower them."
+            "level and effects together. Lower them.",
+            code="gain-out-of-range",
         )
 
 

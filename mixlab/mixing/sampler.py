@@ -98,7 +98,8 @@ class RecipeSampler:
                 f"No song of split {self._split!r} of {self._catalog.path} is as long as a mix: expected at "
                 f"least mix.duration_s={duration_s:g} s, the longest of {sum(lengths.songs.values())} lasts "
                 f"{lengths.longest_s:.1f} s. Set mix.duration_s to what songs can fill, or mix.short_songs "
-                "to 'allow' for mixes that end in silence."
+                "to 'allow' for mixes that end in silence.",
+                code="songs-too-short",
             )
         if lengths.short:
             warnings.warn(
@@ -113,7 +114,9 @@ class RecipeSampler:
         for name, given in (("corpora", config.corpora), ("corpus_weights", tuple(config.corpus_weights))):
             unknown = sorted(set(given) - set(known))
             if unknown:
-                raise RecipeError(f"mix.{name} names {unknown}, the catalog holds {known}.")
+                raise RecipeError(
+                    f"mix.{name} names {unknown}, the catalog holds {known}.", code="unknown-corpus"
+                )
         if not self._corpora or sum(self._weights) <= 0:
             splits, counts = np.unique(self._catalog.column("split"), return_counts=True)
             found = ", ".join(f"{s}: {c}" for s, c in zip(splits, counts, strict=True))
@@ -121,7 +124,8 @@ class RecipeSampler:
                 f"Nothing to sample in split {self._split!r} of {self._catalog.path}: the catalog has stems "
                 f"per split ({found}), of which none here is usable with corpora="
                 f"{config.corpora or 'all'}, bleed={config.bleed!r} and these corpus_weights. "
-                f"See 'mixlab catalog {self._catalog.path}'."
+                f"See 'mixlab catalog {self._catalog.path}'.",
+                code="nothing-to-sample",
             )
 
     def sample(
@@ -166,7 +170,8 @@ class RecipeSampler:
             raise RecipeError(
                 f"No stem of split {self._split!r} may be sampled into a non-musical mix: with bleed="
                 f"{self._config.bleed!r} every stem of the weighted corpora is kept out. "
-                "Set mix.p_musical to 1, or mix.bleed to 'allow'."
+                "Set mix.p_musical to 1, or mix.bleed to 'allow'.",
+                code="nothing-to-sample",
             )
         return names[stream.weighted(weights)]
 

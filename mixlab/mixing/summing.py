@@ -77,5 +77,6 @@ def _check_finite(powers: NDArray[np.float64], peak: float, names: Sequence[str]
     raise AudioError(
         f"Expected a mix of finite samples, found NaN, infinity or numbers beyond all measure in "
         f"{', '.join(bad or names)}: a corrupt file, or effects and levels that no sound survives. Index the "
-        "corpus again to have such files found, or lower the effects' gains."
+        "corpus again to have such files found, or lower the effects' gains.",
+        code="mix-not-finite",
     )

@@ -56,6 +56,8 @@ def typed_arguments(
     except ArgumentError as error:
         known = f"its settings are {', '.join(names)}" if names else "it has no settings"
         text = str(error).replace("value.", f"{where}.").replace("Group 'value'", where)
-        raise ConfigError(f"{where} of {function.__name__}: {text}; {known}.") from error
+        raise ConfigError(
+            f"{where} of {function.__name__}: {text}; {known}.", code="invalid-setting"
+        ) from error
     plain = yaml.safe_load(parser.dump(parsed)) or {}
     return Arguments(dict(plain.get("value") or {}), dict(vars(values.value)) if names else {})

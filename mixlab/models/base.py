@@ -75,18 +75,23 @@ class TaggingModel(MelFrontEnd):
         if not 0 < config.f_max <= config.sample_rate / 2:
             raise ConfigError(
                 f"model.f_max must lie in (0, {config.sample_rate / 2:g}] Hz, half of model.sample_rate; "
-                f"got {config.f_max:g}."
+                f"got {config.f_max:g}.",
+                code="invalid-setting",
             )
         if config.n_mels and config.n_mels < 4:
-            raise ConfigError(f"model.n_mels must be at least 4, got {config.n_mels}.")
+            raise ConfigError(
+                f"model.n_mels must be at least 4, got {config.n_mels}.", code="invalid-setting"
+            )
         if config.n_layers:
             raise ConfigError(
                 f"model.n_layers belongs to the short-chunk networks; {name} has a fixed depth, "
-                f"so leave it 0, got {config.n_layers}."
+                f"so leave it 0, got {config.n_layers}.",
+                code="conflicting-settings",
             )
         if config.dense and card.dense is None:
             raise ConfigError(
-                f"{name} has no hidden fully connected layer: leave model.dense 0, got {config.dense}."
+                f"{name} has no hidden fully connected layer: leave model.dense 0, got {config.dense}.",
+                code="conflicting-settings",
             )
         return replace(
             config,

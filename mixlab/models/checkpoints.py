@@ -36,17 +36,22 @@ def read_weights(path: Path, *, stream: int | None = None) -> dict[str, Tensor]:
     """
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
-        raise ConfigError(f"No weights at {file}; expected a .safetensors or .pth file, or a run folder.")
+        raise ConfigError(
+            f"No weights at {file}; expected a .safetensors or .pth file, or a run folder.",
+            code="weights-not-found",
+        )
     state = _without_denormals(_read_state(file))
     if "layer1.0.conv.weight" in state:
         if stream is None:
             raise ConfigError(
-                f"{file} holds several parallel streams; choose one with pretrained_stream (0, 1, ...)."
+                f"{file} holds several parallel streams; choose one with pretrained_stream (0, 1, ...).",
+                code="missing-setting",
             )
         return stream_state(state, stream)
     if stream is not None:
         raise ConfigError(
-            f"{file} holds one stream only: leave pretrained_stream out (null), found {stream}."
+            f"{file} holds one stream only: leave pretrained_stream out (null), found {stream}.",
+            code="conflicting-settings",
         )
     return state
 
@@ -61,13 +66,17 @@ def _read_state(file: Path) -> dict[str, Tensor]:
         try:
             return dict(load_file(file))
         except SafetensorError as error:
-            raise ConfigError(f"{file} is not a readable safetensors file: {error}.") from error
+            raise ConfigError(
+                f"{file} is not a readable safetensors file: {error}.", code="invalid-weights"
+            ) from error
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, OSError, _UnpicklingError) as error:
-        raise ConfigError(f"{file} is not a readable state dict: {error}") from error
+        raise ConfigError(f"{file} is not a readable state dict: {error}", code="invalid-weights") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ConfigError(f"{file} does not hold a plain state dict (name -> tensor).")
+        raise ConfigError(
+            f"{file} does not hold a plain state dict (name -> tensor).", code="invalid-weights"
+        )
     return state
 
 
@@ -92,7 +101,9 @@ def stream_state(state: Mapping[str, Tensor], stream: int) -> dict[str, Tensor]:
     """
     n_streams = state["spec.bn.weight"].shape[0]
     if not 0 <= stream < n_streams:
-        raise ConfigError(f"pretrained_stream must lie in 0..{n_streams - 1}, got {stream}.")
+        raise ConfigError(
+            f"pretrained_stream must lie in 0..{n_streams - 1}, got {stream}.", code="invalid-setting"
+        )
     result: dict[str, Tensor] = {}
     for key, value in state.items():
         parts = key.split(".")
@@ -132,7 +143,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, parts: Parts 
         what = "backbone entries" if parts == "backbone" else "entries"
         raise ConfigError(
             f"The weights lack {len(missing)} {what}: {', '.join(missing[:4])}. They are not those of "
-            f"{type(model).__name__} (model.architecture){_head_hint(model, missing)}."
+            f"{type(model).__name__} (model.architecture){_head_hint(model, missing)}.",
+            code="weights-mismatch",
         )
     unlike = [
         f"{key} is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
@@ -142,7 +154,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, parts: Parts 
     if unlike:
         raise ConfigError(
             "The weights do not fit this model (check model.width, n_mels, n_fft, dense and the number of "
-            f"classes): {'; '.join(unlike[:3])}."
+            f"classes): {'; '.join(unlike[:3])}.",
+            code="weights-mismatch",
         )
     model.load_state_dict({key: given[key] for key in wanted if key in given}, strict=False)
 

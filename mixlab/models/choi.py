@@ -33,7 +33,8 @@ class ChoiNetwork(OneLayerHead):
         if config.n_mels not in (0, n_mels):
             raise ConfigError(
                 f"{config.architecture} pools {n_mels} mel bands down to one: set model.n_mels to 0 "
-                f"or {n_mels}, got {config.n_mels}."
+                f"or {n_mels}, got {config.n_mels}.",
+                code="conflicting-settings",
             )
         return super().resolve(config)
 
@@ -62,7 +63,8 @@ class CRNN(ChoiNetwork):
         full = super().resolve(config)
         if full.width % 2:
             raise ConfigError(
-                f"crnn's recurrent layer has half of model.width units: it must be even, got {full.width}."
+                f"crnn's recurrent layer has half of model.width units: it must be even, got {full.width}.",
+                code="invalid-setting",
             )
         return full
 

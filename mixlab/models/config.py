@@ -67,8 +67,16 @@ class ModelConfig:
         for name, least in (("sample_rate", 1), ("n_fft", 1), ("hop", 1), ("width", 0), ("dense", 0)):
             if getattr(self, name) < least:
                 choice = "or 0 for the published value, " if least == 0 else ""
-                raise ConfigError(f"model.{name} must be at least 1, {choice}got {getattr(self, name)}.")
+                raise ConfigError(
+                    f"model.{name} must be at least 1, {choice}got {getattr(self, name)}.",
+                    code="invalid-setting",
+                )
         if self.level not in get_args(Level):
-            raise ConfigError(f"model.level must be one of {', '.join(get_args(Level))}, got {self.level!r}.")
+            raise ConfigError(
+                f"model.level must be one of {', '.join(get_args(Level))}, got {self.level!r}.",
+                code="invalid-setting",
+            )
         if not 0 <= self.dropout < 1:
-            raise ConfigError(f"model.dropout must lie in [0, 1), got {self.dropout}.")
+            raise ConfigError(
+                f"model.dropout must lie in [0, 1), got {self.dropout}.", code="invalid-setting"
+            )

@@ -82,9 +82,11 @@ class MelFrontEnd(nn.Module):
             ConfigError: the input has another shape, or is shorter than ``min_samples``.
         """
         if audio.ndim != 3 or audio.shape[1] != 1:
-            raise ConfigError(f"A model takes mono audio of shape (B, 1, T), got {tuple(audio.shape)}.")
+            raise ConfigError(
+                f"A model takes mono audio of shape (B, 1, T), got {tuple(audio.shape)}.", code="wrong-shape"
+            )
         if audio.shape[-1] < self.min_samples:
-            raise ConfigError(self.too_short(audio.shape[-1]))
+            raise ConfigError(self.too_short(audio.shape[-1]), code="audio-too-short")
         with torch.autocast(audio.device.type, enabled=False):
             audio = audio.float()
             power = cast(Tensor, self.spec(scale_to_peak(audio) if self.level == "peak" else audio))

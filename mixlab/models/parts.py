@@ -107,14 +107,18 @@ def check_parts(model: nn.Module, where: str) -> None:
         raise ConfigError(
             f"{where} has no {' and no '.join(map(repr, lacking)) or 'head'} among its modules "
             f"({', '.join(children) or 'none'}). Name the module that turns embeddings into logits 'head', "
-            "or list the head's modules in a class attribute head_names, the one that gives the logits last."
+            "or list the head's modules in a class attribute head_names, the one that gives the logits last.",
+            code="unfit-plugin",
         )
     if next(children[names[-1]].parameters(), None) is None:
-        raise ConfigError(f"{where}: its head ends with {names[-1]!r}, which has no weights to train.")
+        raise ConfigError(
+            f"{where}: its head ends with {names[-1]!r}, which has no weights to train.", code="unfit-plugin"
+        )
     for part, method in (("backbone", "embed"), ("head", "classify")):
         if part not in children and not hasattr(model, method):
             raise ConfigError(
                 f"{where} has neither a module {part!r} nor a method {method!r}. Name the module that "
                 f"{'turns audio into embeddings' if part == 'backbone' else 'gives the logits'} {part!r}, "
-                f"or write {method}({'audio' if part == 'backbone' else 'embedding'})."
+                f"or write {method}({'audio' if part == 'backbone' else 'embedding'}).",
+                code="unfit-plugin",
             )

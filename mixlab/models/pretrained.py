@@ -235,7 +235,10 @@ def get_checkpoint(name: str) -> Checkpoint:
         WeightsError: there is none; the message lists the names.
     """
     if name not in CHECKPOINTS:
-        raise WeightsError(f"No checkpoint {name!r}; known are {', '.join(CHECKPOINTS)}, or give a path.")
+        raise WeightsError(
+            f"No checkpoint {name!r}; known are {', '.join(CHECKPOINTS)}, or give a path.",
+            code="unknown-weights",
+        )
     return CHECKPOINTS[name]
 
 
@@ -253,25 +256,29 @@ def find_weights(name_or_path: str) -> Path:
     if name_or_path not in CHECKPOINTS:
         raise WeightsError(
             f"No weights at {path}, and no checkpoint of that name is known ({', '.join(CHECKPOINTS)}). Give "
-            "a .pth or .safetensors file, a run folder, or one of these names."
+            "a .pth or .safetensors file, a run folder, or one of these names.",
+            code="weights-not-found",
         )
     entry = CHECKPOINTS[name_or_path]
     file = weights_folder() / entry.file_name
     if not entry.sha256:
         raise WeightsError(
             f"{entry.name} cannot be found by name, as its checksum is not known here. Give the path of your "
-            f"own copy; it is {entry.model.architecture} of {entry.project}."
+            f"own copy; it is {entry.model.architecture} of {entry.project}.",
+            code="weights-not-published",
         )
     if not file.is_file():
         raise WeightsError(
             f"{entry.name} is not on this machine ({file}). Fetch it with 'mixlab weights get {entry.name}', "
-            "or give the path of your own copy."
+            "or give the path of your own copy.",
+            code="weights-not-fetched",
         )
     found = checksum(file)
     if found != entry.sha256:
         raise WeightsError(
             f"{file} is not {entry.name}: its SHA-256 is {found}, expected {entry.sha256}. Remove it and "
-            f"type 'mixlab weights get {entry.name}', or give a path to use another file on purpose."
+            f"type 'mixlab weights get {entry.name}', or give a path to use another file on purpose.",
+            code="weights-checksum",
         )
     return file
 
@@ -324,12 +331,17 @@ def fetch(
     entry = get_checkpoint(name)
     source = url or entry.url
     if not entry.sha256 or not source:
-        raise WeightsError(f"{name} cannot be fetched. {entry.note} Project: {entry.project}")
+        raise WeightsError(
+            f"{name} cannot be fetched. {entry.note} Project: {entry.project}", code="weights-not-published"
+        )
     file = (to / entry.file_name if to.is_dir() else to) if to else weights_folder() / entry.file_name
     if file.exists():
         if file.is_file() and checksum(file) == entry.sha256:
             return file
-        raise WeightsError(f"{file} is there and is not {name}. Remove it, or choose another place by --to.")
+        raise WeightsError(
+            f"{file} is there and is not {name}. Remove it, or choose another place by --to.",
+            code="weights-checksum",
+        )
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -338,13 +350,15 @@ def fetch(
             raise WeightsError(
                 f"What {source} sent is not {name}: SHA-256 {found}, expected {entry.sha256}. Nothing was "
                 "kept. The project may have changed the file; if you trust a copy, give its path as "
-                "train.pretrained."
+                "train.pretrained.",
+                code="weights-checksum",
             )
         part.replace(file)
     except (OSError, HTTPException, ValueError) as error:
         raise WeightsError(
             f"{name} could not be fetched from {source} to {file}: {error}. Try again, take it from "
-            f"{entry.project} by hand, or give a mirror by --url."
+            f"{entry.project} by hand, or give a mirror by --url.",
+            code="download-failed",
         ) from error
     finally:
         if part.exists():

@@ -48,7 +48,8 @@ def network_class(architecture: str) -> type[nn.Module]:
     found = find(architecture, MODELS, "mixlab.models", "network")
     if not isinstance(found, type) or not issubclass(found, nn.Module):
         raise ConfigError(
-            f"model.architecture={architecture} is {found!r}; expected a subclass of torch.nn.Module."
+            f"model.architecture={architecture} is {found!r}; expected a subclass of torch.nn.Module.",
+            code="unfit-plugin",
         )
     return found
 
@@ -98,7 +99,7 @@ def build_model(config: ModelConfig, n_classes: int) -> nn.Module:
         ConfigError: as ``resolve``; or the network takes another sample rate, or does not name its parts.
     """
     if n_classes < 1:
-        raise ConfigError(f"A model needs at least one class, got {n_classes}.")
+        raise ConfigError(f"A model needs at least one class, got {n_classes}.", code="invalid-setting")
     config = resolve(config)
     cls = network_class(config.architecture)
     values = _arguments(cls, config).values
@@ -134,19 +135,24 @@ def check_outputs(model: nn.Module, config: ModelConfig, n_classes: int, n_sampl
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ConfigError(
             f"{name} does not take audio of shape {tuple(silence.shape)}, a window of "
-            f"{n_samples / config.sample_rate:g} s: {type(error).__name__}: {error}"
+            f"{n_samples / config.sample_rate:g} s: {type(error).__name__}: {error}",
+            code="unfit-plugin",
         ) from error
     if logits.shape != (1, n_classes) or embedding.ndim != 2:
         raise ConfigError(
             f"{name} gives logits of shape {tuple(logits.shape)} and embeddings of shape "
-            f"{tuple(embedding.shape)} for one window; expected (1, {n_classes}) and (1, E)."
+            f"{tuple(embedding.shape)} for one window; expected (1, {n_classes}) and (1, E).",
+            code="unfit-plugin",
         )
     if not torch.isfinite(logits).all():
-        raise ConfigError(f"{name} gives no finite numbers for silence; mixes can hold silence.")
+        raise ConfigError(
+            f"{name} gives no finite numbers for silence; mixes can hold silence.", code="unfit-plugin"
+        )
     if not torch.allclose(logits, found, rtol=1e-3, atol=1e-4):
         raise ConfigError(
             f"{name} gives other logits than its head does on its embeddings: a frozen backbone could not be "
-            "trained behind. Let forward(audio) be classify(embed(audio)), or head(backbone(audio))."
+            "trained behind. Let forward(audio) be classify(embed(audio)), or head(backbone(audio)).",
+            code="unfit-plugin",
         )
 
 
@@ -157,7 +163,8 @@ def _without_mel_settings(config: ModelConfig) -> ModelConfig:
     if given:
         raise ConfigError(
             f"{', '.join(f'model.{name}' for name in given)}: not a setting of {config.architecture}, but of "
-            "the networks on mixlab's mel front end. Its own settings go below model.parameters."
+            "the networks on mixlab's mel front end. Its own settings go below model.parameters.",
+            code="conflicting-settings",
         )
     return plain
 
@@ -170,7 +177,9 @@ def _arguments(cls: type[nn.Module], config: ModelConfig) -> Arguments:
     )
     if "n_classes" not in inspect.signature(cls).parameters:
         raise ConfigError(
-            f"{config.architecture} cannot be told its number of outputs: its constructor takes no n_classes."
+            f"{config.architecture} cannot be told its number of outputs: its constructor takes no "
+            "n_classes.",
+            code="unfit-plugin",
         )
     return typed_arguments(cls, config.parameters, skip=own, where="model.parameters")
 
@@ -180,5 +189,6 @@ def _check_rate(model: nn.Module, config: ModelConfig) -> None:
     if rate != config.sample_rate:
         raise ConfigError(
             f"{config.architecture} takes audio at {rate} Hz: set model.sample_rate to it, found "
-            f"{config.sample_rate}."
+            f"{config.sample_rate}.",
+            code="sample-rate-mismatch",
         )

@@ -71,7 +71,8 @@ class ShortChunkCNN(TwoLayerHead):
         if config.n_layers != 0 and not 2 <= config.n_layers <= most:
             raise ConfigError(
                 f"model.n_layers must be 0 (automatic) or between 2 and {most} for {full.n_mels} mel bands "
-                f"(every block halves them), got {config.n_layers}."
+                f"(every block halves them), got {config.n_layers}.",
+                code="invalid-setting",
             )
         return replace(full, n_layers=config.n_layers or min(MAX_BLOCKS, most))
 

@@ -57,26 +57,35 @@ def read_study(path: Path) -> ListedStudy:
     try:
         data = read_yaml(path)
     except TaxonomyError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(str(error), code=error.code) from error
     if not isinstance(data, dict) or set(data) != {"title", "conditions"}:
         found = ", ".join(map(str, data)) if isinstance(data, dict) else type(data).__name__
-        raise ConfigError(f"{path}: expected the keys title and conditions, found {found}.")
+        raise ConfigError(
+            f"{path}: expected the keys title and conditions, found {found}.", code="invalid-study"
+        )
     listed = data["conditions"]
     if not isinstance(listed, list) or not listed:
-        raise ConfigError(f"{path}: 'conditions' must be a list of at least one condition.")
+        raise ConfigError(
+            f"{path}: 'conditions' must be a list of at least one condition.", code="invalid-study"
+        )
     conditions = [_condition(entry, f"{path}, condition {k}") for k, entry in enumerate(listed, start=1)]
     return ListedStudy(str(data["title"]), conditions)
 
 
 def _condition(entry: object, where: str) -> Condition:
     if not isinstance(entry, dict) or not {"name", "label"} <= set(entry):
-        raise ConfigError(f"{where}: expected a mapping with name and label, found {entry!r}.")
+        raise ConfigError(
+            f"{where}: expected a mapping with name and label, found {entry!r}.", code="invalid-study"
+        )
     for key in entry:
         if key not in _KEYS:
             close = difflib.get_close_matches(str(key), _KEYS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(_KEYS)}."
-            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+            raise ConfigError(f"{where}: unknown key {key!r}; {hint}", code="unknown-field")
     if not isinstance(entry.get("overrides", {}), Mapping):
-        raise ConfigError(f"{where}: 'overrides' must map settings to values, such as mix.p_musical: 0.4.")
+        raise ConfigError(
+            f"{where}: 'overrides' must map settings to values, such as mix.p_musical: 0.4.",
+            code="invalid-study",
+        )
     values: dict[str, Any] = {key: str(value) for key, value in entry.items()}
     return Condition(**{**values, "overrides": entry.get("overrides", {})})

@@ -182,7 +182,9 @@ def run_study(
         ConfigError: the study cannot be, or is being worked on; nothing was started.
     """
     if parallel < 1:
-        raise ConfigError(f"--parallel takes 1 or more trainings at a time, found {parallel}.")
+        raise ConfigError(
+            f"--parallel takes 1 or more trainings at a time, found {parallel}.", code="invalid-setting"
+        )
     resolve(plan.train.model)
     folder.check_usable()
     trials = plan.trials()

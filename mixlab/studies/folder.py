@@ -12,6 +12,7 @@
 
 import contextlib
 import json
+import re
 import shlex
 import shutil
 import time
@@ -53,6 +54,7 @@ NEUTRAL = (
 
 _STATE = "study.json"
 _LOG_LINES = 3
+_ERROR = re.compile(r"^mixlab: error(?: \[[a-z-]+\])?: ")
 
 
 class StudyFolder:
@@ -86,9 +88,14 @@ class StudyFolder:
         # A study that was killed in its first second has a lock or plans, and nothing else yet.
         begun = any((self.path / name).exists() for name in (_STATE, ".lock", "plans"))
         if self.path.is_dir() and not begun and any(self.path.iterdir()):
-            raise ConfigError(f"{self.path} is neither empty nor a study's folder. Choose another --out.")
+            raise ConfigError(
+                f"{self.path} is neither empty nor a study's folder. Choose another --out.",
+                code="folder-not-empty",
+            )
         if self.path.exists() and not self.path.is_dir():
-            raise ConfigError(f"{self.path} is a file; a study needs a folder. Choose another --out.")
+            raise ConfigError(
+                f"{self.path} is a file; a study needs a folder. Choose another --out.", code="not-a-folder"
+            )
 
     def prepare(
         self,
@@ -132,7 +139,8 @@ class StudyFolder:
         if faults:
             raise ConfigError(
                 f"{len(faults)} runs of {self.path} were made otherwise than this study asks. Choose another "
-                f"--out, or the settings they were made with. {faults[0]}"
+                f"--out, or the settings they were made with. {faults[0]}",
+                code="settings-changed",
             )
 
     def catalog_for(self, trial: Trial, catalog: Catalog) -> Catalog:
@@ -230,8 +238,8 @@ class StudyFolder:
         except OSError:
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        wanted = [line for line in lines if line.startswith("mixlab: error: ")] or lines[-_LOG_LINES:]
-        return " ".join(wanted[-_LOG_LINES:]).removeprefix("mixlab: error: ")
+        wanted = [line for line in lines if _ERROR.match(line)] or lines[-_LOG_LINES:]
+        return _ERROR.sub("", " ".join(wanted[-_LOG_LINES:]), count=1)
 
     def write_state(
         self,
@@ -308,7 +316,8 @@ class StudyFolder:
             if not try_lock(handle):
                 raise ConfigError(
                     f"Another process works on the study {self.path}, or trainings it started still run. "
-                    f"Wait for them, or look: mixlab sweep --watch {self.path}"
+                    f"Wait for them, or look: mixlab sweep --watch {self.path}",
+                    code="study-in-use",
                 )
             yield handle.fileno()
 
@@ -369,7 +378,8 @@ def resplit(view: Catalog, folder: Path) -> None:
     if differing := _differences(view, Catalog.open(folder)):
         raise CatalogError(
             f"The catalog written to {folder} differs from {view.path} in {', '.join(differing)}. Remove the "
-            "folder and try again; if it happens again, index the catalog anew."
+            "folder and try again; if it happens again, index the catalog anew.",
+            code="catalog-damaged",
         )
 
 

@@ -84,7 +84,8 @@ class CommonTargets:
             raise RunError(
                 f"{run.path}: its mixes are labelled by other rules than the study's ({rules}), and their "
                 "targets by these are not in the study's folder. The command that started the study, typed "
-                "again, makes them."
+                "again, makes them.",
+                code="run-incomplete",
             )
         relabelled = replace(predictions, targets=arrays["targets"], mask=arrays["mask"])
         # The recipes say what the targets are by now, so that runs on the same mixes are known as such.
@@ -164,7 +165,8 @@ class CommonMixes:
             if catalog.content_hash != own:
                 raise CatalogMismatchError(
                     f"The study was made with the catalog with hash {own}, {catalog.path} has "
-                    f"{catalog.content_hash}: it was indexed anew since."
+                    f"{catalog.content_hash}: it was indexed anew since.",
+                    code="catalog-mismatch",
                 )
             self._rows(catalog)
         return self.known[own]

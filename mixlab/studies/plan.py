@@ -131,7 +131,8 @@ class Plan:
             raise ConfigError(
                 f"A study needs conditions of different names and at least one seed; "
                 f"found {len(names)} conditions, "
-                f"{len(self.seeds)} seeds{', twice: ' + ', '.join(twice) if twice else ''}."
+                f"{len(self.seeds)} seeds{', twice: ' + ', '.join(twice) if twice else ''}.",
+                code="invalid-study",
             )
 
     def trials(self) -> tuple[Trial, ...]:
@@ -150,7 +151,8 @@ class Plan:
                 faults.append(f"{condition.label}: {error}")
         if faults:
             raise ConfigError(
-                "Nothing was started, as some conditions cannot be trained. " + " ".join(faults)
+                "Nothing was started, as some conditions cannot be trained. " + " ".join(faults),
+                code="invalid-study",
             )
         return tuple(
             Trial(
@@ -239,14 +241,15 @@ def check_settings(names: Mapping[str, Any] | Sequence[str], mix: MixConfig, tra
     known = _dotted({"mix": plain(mix), "train": plain(train)})
     for name in names:
         if name in FIXED:
-            raise ConfigError(f"{name} cannot be varied: {FIXED[name]}.")
+            raise ConfigError(f"{name} cannot be varied: {FIXED[name]}.", code="fixed-setting")
         if name in known or name.rpartition(".")[0] in _OPEN_KEYS:
             continue
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise ConfigError(
             f"There is no setting {name!r}.{hint} 'mixlab train --print_config' lists them, such as "
-            "mix.p_musical or train.model.width."
+            "mix.p_musical or train.model.width.",
+            code="unknown-setting",
         )
 
 
@@ -272,13 +275,20 @@ def parse_vary(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         name, equals, listed = text.partition("=")
         name = name.strip()
         if not equals or not name or not listed.strip():
-            raise ConfigError(f"--vary takes NAME=VALUE,VALUE such as mix.p_musical=0,0.4; found {text!r}.")
+            raise ConfigError(
+                f"--vary takes NAME=VALUE,VALUE such as mix.p_musical=0,0.4; found {text!r}.",
+                code="malformed-option",
+            )
         try:
             values = tuple(load_yaml(part) for part in _split_commas(listed))
         except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"--vary {name}: a value cannot be read: {error}") from error
+            raise ConfigError(
+                f"--vary {name}: a value cannot be read: {error}", code="malformed-option"
+            ) from error
         if name in found or len({repr(value) for value in values}) < len(values):
-            raise ConfigError(f"--vary {name}: the same name or value is given twice in {text!r}.")
+            raise ConfigError(
+                f"--vary {name}: the same name or value is given twice in {text!r}.", code="repeated-option"
+            )
         found[name] = values
     return found
 
@@ -309,9 +319,13 @@ def parse_seeds(seeds: str | int | Sequence[int]) -> tuple[int, ...]:
     try:
         found = tuple(int(str(part).strip()) for part in parts)
     except ValueError as error:
-        raise ConfigError(f"--seeds takes whole numbers such as 0,1,2; found {seeds!r}.") from error
+        raise ConfigError(
+            f"--seeds takes whole numbers such as 0,1,2; found {seeds!r}.", code="malformed-option"
+        ) from error
     if not found or min(found) < 0 or len(set(found)) < len(found):
-        raise ConfigError(f"--seeds takes different whole numbers of 0 or more; found {seeds!r}.")
+        raise ConfigError(
+            f"--seeds takes different whole numbers of 0 or more; found {seeds!r}.", code="malformed-option"
+        )
     return found
 
 
@@ -322,7 +336,10 @@ def grid_conditions(vary: Mapping[str, Sequence[Any]]) -> tuple[Condition, ...]:
         ConfigError: nothing varies.
     """
     if not vary:
-        raise ConfigError("What is to vary? Give --vary NAME=VALUE,VALUE, such as mix.p_musical=0,0.4,1.")
+        raise ConfigError(
+            "What is to vary? Give --vary NAME=VALUE,VALUE, such as mix.p_musical=0,0.4,1.",
+            code="missing-setting",
+        )
     conditions, names = [], set()
     for combination in itertools.product(*vary.values()):
         values = dict(zip(vary, combination, strict=True))

@@ -42,7 +42,9 @@ def find_study(name: str) -> Study:
     found: Any = find(name, studies(), GROUP, "study")
     study = found() if isinstance(found, type) else found
     if not isinstance(study, Study):
-        raise ConfigError(f"{name} is no study: expected a Study (mixlab.studies), found {study!r}.")
+        raise ConfigError(
+            f"{name} is no study: expected a Study (mixlab.studies), found {study!r}.", code="unfit-plugin"
+        )
     return study
 
 
@@ -75,12 +77,16 @@ def parse_also(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for text in texts:
         label, equals, listed = text.partition("=")
         if not equals or not label or label in found:
-            raise ConfigError(f"--also takes LABEL=RUN[,RUN...], every label once; found {text!r}.")
+            raise ConfigError(
+                f"--also takes LABEL=RUN[,RUN...], every label once; found {text!r}.", code="malformed-option"
+            )
         runs: list[str] = []
         for part in listed.split(","):
             below = [str(run.path) for run in Run.find(Path(part).expanduser())]
             if not below:
-                raise ConfigError(f"--also {label}: there is no run at or below {part!r}.")
+                raise ConfigError(
+                    f"--also {label}: there is no run at or below {part!r}.", code="run-not-found"
+                )
             runs += [str(Path(path).absolute()) for path in below]
         found[label] = tuple(runs)
     return found

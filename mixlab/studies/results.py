@@ -182,9 +182,15 @@ def load_results(
             ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
         )
     if not outputs:
-        raise RunError(f"No run of {folder.path} is done, so there is nothing to report." + _first(problems))
+        raise RunError(
+            f"No run of {folder.path} is done, so there is nothing to report." + _first(problems),
+            code="nothing-to-report",
+        )
     if len({names for names, _ in outputs}) > 1:
-        raise RunError(f"The runs of {folder.path} have different classes and cannot stand in one table.")
+        raise RunError(
+            f"The runs of {folder.path} have different classes and cannot stand in one table.",
+            code="runs-not-comparable",
+        )
     return StudyResults(
         kind=stored.kind,
         title=stored.title,

@@ -122,9 +122,12 @@ class StudyState:
         if not file.is_file():
             raise RunError(
                 f"No study at {file.parent}: it has no {file.name}. 'mixlab sweep' and 'mixlab study' make "
-                "them."
+                "them.",
+                code="study-not-found",
             )
         data = read_json(file, written_by)
         if data.get("schema") != SCHEMA_VERSION:
-            raise RunError(f"{file} is of another schema; use the mixlab release that wrote it.")
+            raise RunError(
+                f"{file} is of another schema; use the mixlab release that wrote it.", code="study-version"
+            )
         return Source(str(file), written_by).decode(cls, data)

@@ -125,9 +125,14 @@ def make_demo_corpora(
         MixlabError: Some items could not be rendered.
     """
     if songs < 3:
-        raise ConfigError(f"Expected at least 3 songs (one for each multitrack corpus), found songs={songs}.")
+        raise ConfigError(
+            f"Expected at least 3 songs (one for each multitrack corpus), found songs={songs}.",
+            code="invalid-setting",
+        )
     if not 4.0 <= seconds <= 600.0:
-        raise ConfigError(f"Expected 4 to 600 seconds a song, found seconds={seconds}.")
+        raise ConfigError(
+            f"Expected 4 to 600 seconds a song, found seconds={seconds}.", code="invalid-setting"
+        )
     require_synthesizer()
     plans = plan_songs(songs, seed)
     fonts = _find_fonts(soundfonts, {"validation": validation_soundfont, "test": test_soundfont}, plans)
@@ -189,14 +194,18 @@ def _find_fonts(train: Sequence[Path], held: Mapping[str, Path | None], plans: S
         if all(plan.held_in != split for plan in plans):
             raise ConfigError(
                 f"--{split}_soundfont is for the songs of {split}, and of {len(plans)} songs none is; "
-                f"ask for more, such as --songs {DEFAULT_SONGS}."
+                f"ask for more, such as --songs {DEFAULT_SONGS}.",
+                code="conflicting-settings",
             )
     return _Fonts(tuple(_font(path, "soundfont") for path in train) or (default_soundfont(),), own)
 
 
 def _font(path: Path, option: str) -> Path:
     if not path.is_file():
-        raise ConfigError(f"Expected a SoundFont file (.sf2) at {path}, found none. Check --{option}.")
+        raise ConfigError(
+            f"Expected a SoundFont file (.sf2) at {path}, found none. Check --{option}.",
+            code="soundfont-not-found",
+        )
     return path.resolve()
 
 
@@ -220,11 +229,14 @@ def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
     """
     record = out / _RECORD
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"Expected a folder to write demo corpora to, found a file at {out}.")
+        raise ConfigError(
+            f"Expected a folder to write demo corpora to, found a file at {out}.", code="not-a-folder"
+        )
     if not record.is_file():
         if out.is_dir() and any(out.iterdir()):
             raise ConfigError(
-                f"{out} is not empty and holds no demo corpora (no {_RECORD}). Choose another folder."
+                f"{out} is not empty and holds no demo corpora (no {_RECORD}). Choose another folder.",
+                code="folder-not-empty",
             )
         make_folder(out)
     else:
@@ -233,7 +245,8 @@ def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
             if not force:
                 raise ConfigError(
                     f"{out} holds demo corpora with other settings ({_difference(found, settings)}). "
-                    "Choose another folder, or replace them with --force true."
+                    "Choose another folder, or replace them with --force true.",
+                    code="settings-changed",
                 )
             for folder in CORPORA.values():
                 _remove(out / folder)
@@ -317,7 +330,8 @@ def _run(
     if errors:
         raise MixlabError(
             f"{len(errors)} of {total} demo items could not be made; the rest is kept, and the same command "
-            f"tries again. First: {errors[0]}"
+            f"tries again. First: {errors[0]}",
+            code="items-failed",
         )
 
 

@@ -80,7 +80,9 @@ def render_example(name: str) -> tuple[FloatArray, int]:
         MissingDependencyError: the synthesizer is not installed.
     """
     if name not in EXAMPLES:
-        raise ConfigError(f"Expected one of the examples {', '.join(EXAMPLES)}, got {name!r}.")
+        raise ConfigError(
+            f"Expected one of the examples {', '.join(EXAMPLES)}, got {name!r}.", code="invalid-setting"
+        )
     require_synthesizer()
     example = EXAMPLES[name]
     stems = render_song(example, EXAMPLE_S, default_soundfont(), [2] * len(example.sounds), _TAIL_S).stems

@@ -81,9 +81,14 @@ def sample_digests(path: Path) -> frozenset[bytes]:
     try:
         chunks = dict(_chunks(np.memmap(path, np.uint8, "r")))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"Expected a SoundFont (.sf2, .sf3) at {path}, but {error}.") from error
+        raise ConfigError(
+            f"Expected a SoundFont (.sf2, .sf3) at {path}, but {error}.", code="invalid-soundfont"
+        ) from error
     if missing := [name for name in ("smpl", "shdr") if name not in chunks]:
-        raise ConfigError(f"Expected a SoundFont (.sf2, .sf3) at {path}, but it has no {missing[0]} chunk.")
+        raise ConfigError(
+            f"Expected a SoundFont (.sf2, .sf3) at {path}, but it has no {missing[0]} chunk.",
+            code="invalid-soundfont",
+        )
     data, headers = chunks["smpl"], chunks["shdr"].tobytes()
     digests = set()
     # The last header is a mark of the end.

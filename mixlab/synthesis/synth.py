@@ -89,7 +89,9 @@ def _open_synthesizer(soundfont: Path) -> Any:  # noqa: ANN401 - symusic has no 
     try:
         return core.Synthesizer(str(soundfont), SAMPLE_RATE, 0)
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"Expected a SoundFont (.sf2, .sf3) at {soundfont}, but: {error}.") from error
+        raise ConfigError(
+            f"Expected a SoundFont (.sf2, .sf3) at {soundfont}, but: {error}.", code="invalid-soundfont"
+        ) from error
 
 
 def render_part(
@@ -132,7 +134,8 @@ def _dry(notes: Sequence[Note], sound: Sound, frames: int, soundfont: Path) -> N
         if not np.isfinite(audio).all() or np.abs(audio).max(initial=0.0) > 100.0:
             raise AudioError(
                 f"Program {sound.program} of {soundfont.name} gave values that are not finite or far out of "
-                "range; use another SoundFont."
+                "range; use another SoundFont.",
+                code="invalid-soundfont",
             )
         out[: len(audio)] += audio * np.float32((velocity / 127.0) ** 1.5)
     fade = min(frames, round(_RELEASE_S * SAMPLE_RATE))

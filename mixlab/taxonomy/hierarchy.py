@@ -65,7 +65,8 @@ def ancestry_from_parents(parents: Sequence[int | None]) -> NDArray[np.bool_]:
             if not 0 <= ancestor < n or ancestor == child or related[ancestor, child]:
                 raise ConfigError(
                     f"Parents must be indices 0..{n - 1} or None and hold no cycle; found {ancestor!r} above "
-                    f"output {child}."
+                    f"output {child}.",
+                    code="cyclic-hierarchy",
                 )
             related[ancestor, child] = True
             ancestor = parents[ancestor]
@@ -81,7 +82,8 @@ def _check(related: NDArray[np.bool_], n_classes: int) -> None:
     if related.shape != (n_classes, n_classes) or not related.diagonal().all():
         raise ConfigError(
             f"Expected an ancestry of shape {(n_classes, n_classes)} with a True diagonal, as of 'ancestry'; "
-            f"got shape {related.shape}."
+            f"got shape {related.shape}.",
+            code="wrong-shape",
         )
 
 

@@ -166,7 +166,8 @@ def _cached_label_map(name: str) -> LabelMap:
         return LabelMap(path.stem, _read_label_rows(path, taxonomy), str(path))
     if name not in label_map_names():
         raise TaxonomyError(
-            f"No label map {name!r}; there are {', '.join(label_map_names())}, or give a CSV file's path."
+            f"No label map {name!r}; there are {', '.join(label_map_names())}, or give a CSV file's path.",
+            code="unknown-label-map",
         )
     rows = _read_label_rows(resource_path("taxonomy", "corpora", f"{name}.csv"), taxonomy)
     if name == "folder":
@@ -182,22 +183,31 @@ def _read_label_rows(path: Path, taxonomy: Taxonomy) -> dict[str, Resolution]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise TaxonomyError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+        raise TaxonomyError(
+            f"{path}: cannot be read as UTF-8 text ({error}).", code="unreadable-file"
+        ) from error
     reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_TOO_MANY, restval="", strict=True)
     rows: dict[str, Resolution] = {}
     try:
         header = reader.fieldnames or []
         if not {"label", "nodes"} <= set(header):
             expected = ",".join(_MAP_COLUMNS)
-            raise TaxonomyError(f"{path}, row 1: expected the header {expected}, found {','.join(header)!r}.")
+            raise TaxonomyError(
+                f"{path}, row 1: expected the header {expected}, found {','.join(header)!r}.",
+                code="invalid-table",
+            )
         for row in reader:
             where = f"{path}, row {reader.line_num}"
             label = row["label"]
             if label in rows:
-                raise TaxonomyError(f"{where}: label {label!r} occurs twice; keep one of the rows.")
+                raise TaxonomyError(
+                    f"{where}: label {label!r} occurs twice; keep one of the rows.", code="repeated-entry"
+                )
             rows[label] = _parse_row(row, label, where, taxonomy)
     except csv.Error as error:
-        raise TaxonomyError(f"{path}, row {reader.line_num}: not valid CSV ({error}).") from error
+        raise TaxonomyError(
+            f"{path}, row {reader.line_num}: not valid CSV ({error}).", code="invalid-syntax"
+        ) from error
     return rows
 
 
@@ -206,18 +216,22 @@ def _parse_row(row: Mapping[str, str], label: str, where: str, taxonomy: Taxonom
     ignored = row.get("ignored", "").strip() or None
     if _TOO_MANY in row or not label.strip():
         raise TaxonomyError(
-            f"{where}: expected the fields {','.join(_MAP_COLUMNS)} with a label; put quotes around commas."
+            f"{where}: expected the fields {','.join(_MAP_COLUMNS)} with a label; put quotes around commas.",
+            code="invalid-table",
         )
     if bool(nodes) == bool(ignored):
         raise TaxonomyError(
             f"{where}: label {label!r} needs either nodes or a reason under 'ignored', "
-            f"found {'both' if nodes else 'neither'}."
+            f"found {'both' if nodes else 'neither'}.",
+            code="invalid-table",
         )
     for node in nodes:
         if node not in taxonomy.nodes:
             close = difflib.get_close_matches(node, taxonomy.nodes, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "'mixlab taxonomy' lists the nodes."
-            raise TaxonomyError(f"{where}: label {label!r} is mapped to unknown node {node!r}; {hint}")
+            raise TaxonomyError(
+                f"{where}: label {label!r} is mapped to unknown node {node!r}; {hint}", code="unknown-node"
+            )
     return Resolution(tuple(dict.fromkeys(nodes)), ignored)
 
 

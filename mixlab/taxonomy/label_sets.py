@@ -154,7 +154,9 @@ def load_label_set(name_path_or_text: str) -> LabelSet:
     """
     text = name_path_or_text
     if not isinstance(text, str):
-        raise TaxonomyError(f"A label set is given by its name or the path of a YAML file, found {text!r}.")
+        raise TaxonomyError(
+            f"A label set is given by its name or the path of a YAML file, found {text!r}.", code="wrong-type"
+        )
     if text.lstrip().startswith("{"):
         return _parse_text(text)
     if text.lower().endswith(_ENDINGS):
@@ -168,7 +170,9 @@ def _plugin_label_set(name: str) -> LabelSet:
     try:
         found: object = find(name, shipped, GROUP, "label set")
     except ConfigError as error:
-        raise TaxonomyError(f"{error} Or give the path of a YAML file (ending in .yaml).") from error
+        raise TaxonomyError(
+            f"{error} Or give the path of a YAML file (ending in .yaml).", code=error.code
+        ) from error
     found = found() if callable(found) else found
     if isinstance(found, LabelSet):
         found = found.contents()
@@ -217,7 +221,7 @@ def _parse_text(text: str) -> LabelSet:
         try:
             data = load_yaml(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise TaxonomyError(f"{where}: not valid YAML ({error}).") from error
+            raise TaxonomyError(f"{where}: not valid YAML ({error}).", code="invalid-syntax") from error
     return _parse_label_set(data, where, "own")
 
 
@@ -229,20 +233,24 @@ def _parse_label_set(data: object, source: str, stem: str) -> LabelSet:
     """Check what a file holds; ``stem`` names a label set whose file does not."""
     if not isinstance(data, dict) or "outputs" not in data:
         found = f"the keys {', '.join(map(str, data))}" if isinstance(data, dict) else type(data).__name__
-        raise TaxonomyError(f"{source}: expected a mapping with a list 'outputs', found {found}.")
+        raise TaxonomyError(
+            f"{source}: expected a mapping with a list 'outputs', found {found}.", code="invalid-entry"
+        )
     _check_keys(data, _KEYS, source)
     entries = data["outputs"]
     if not isinstance(entries, list) or not entries:
         raise TaxonomyError(
             f"{source}: 'outputs' must be a list of at least one output ({{name: ..., nodes: [...]}}), "
-            f"found {entries!r}."
+            f"found {entries!r}.",
+            code="invalid-entry",
         )
     outputs: dict[str, Output] = {}
     for number, entry in enumerate(entries, start=1):
         output = _parse_output(entry, f"{source}, output {number}")
         if output.name in outputs:
             raise TaxonomyError(
-                f"{source}, output {number}: output {output.name!r} occurs twice; names must be unique."
+                f"{source}, output {number}: output {output.name!r} occurs twice; names must be unique.",
+                code="repeated-entry",
             )
         outputs[output.name] = output
     name = _text(data, "name", stem, source)
@@ -256,37 +264,46 @@ def _check_keys(data: Mapping[object, object], known: Sequence[str], where: str)
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(known)}."
-            raise TaxonomyError(f"{where}: unknown key {key!r}; {hint}")
+            raise TaxonomyError(f"{where}: unknown key {key!r}; {hint}", code="unknown-field")
 
 
 def _text(data: Mapping[str, object], key: str, default: str, where: str) -> str:
     value = data.get(key, default)
     if not isinstance(value, str) or not value.strip():
         # YAML reads no, 5 and 1.10 as a truth value and numbers.
-        raise TaxonomyError(f"{where}: {key!r} must be text, found {value!r}; put it in quotes.")
+        raise TaxonomyError(
+            f"{where}: {key!r} must be text, found {value!r}; put it in quotes.", code="invalid-entry"
+        )
     return value
 
 
 def _parse_output(entry: object, where: str) -> Output:
     if not isinstance(entry, dict):
-        raise TaxonomyError(f"{where}: expected a mapping with a text 'name', found {entry!r}.")
+        raise TaxonomyError(
+            f"{where}: expected a mapping with a text 'name', found {entry!r}.", code="invalid-entry"
+        )
     _check_keys(entry, _OUTPUT_KEYS, where)
     if "name" not in entry:
-        raise TaxonomyError(f"{where}: expected a mapping with a text 'name', found {entry!r}.")
+        raise TaxonomyError(
+            f"{where}: expected a mapping with a text 'name', found {entry!r}.", code="invalid-entry"
+        )
     name = _text(entry, "name", "", where)
     where = f"{where} ({name})"
     nodes = entry.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(n, str) for n in nodes):
         raise TaxonomyError(
             f"{where}: expected a list 'nodes' of ids, such as [piano], found {nodes!r}; "
-            "[] is for an output that is no instrument."
+            "[] is for an output that is no instrument.",
+            code="invalid-entry",
         )
     taxonomy = load_taxonomy()
     for place, node in enumerate(nodes):
         if node not in taxonomy.nodes:
             close = difflib.get_close_matches(node, taxonomy.nodes, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "see 'mixlab taxonomy'."
-            raise TaxonomyError(f"{where}: node {node!r} is not in the tree; {hint}")
+            raise TaxonomyError(f"{where}: node {node!r} is not in the tree; {hint}", code="unknown-node")
         if node in nodes[:place]:
-            raise TaxonomyError(f"{where}: node {node!r} stands twice in 'nodes'; take one out.")
+            raise TaxonomyError(
+                f"{where}: node {node!r} stands twice in 'nodes'; take one out.", code="repeated-entry"
+            )
     return Output(name, tuple(nodes))

@@ -69,7 +69,8 @@ class Taxonomy:
             lost = ", ".join(repr(i) for i in by_id if i not in set(order))
             raise TaxonomyError(
                 f"{source}: the parents of {lost} form a cycle; "
-                "give one of them a parent that leads to a family (a node without parent)."
+                "give one of them a parent that leads to a family (a node without parent).",
+                code="cyclic-hierarchy",
             )
         self.nodes: Mapping[str, Node] = {i: by_id[i] for i in order}
         self.families: tuple[str, ...] = tuple(children.get(None, []))
@@ -104,7 +105,7 @@ class Taxonomy:
         if node not in self.nodes:
             close = difflib.get_close_matches(node, self.nodes, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "'mixlab taxonomy' lists them."
-            raise TaxonomyError(f"Node {node!r} is not in the instrument tree; {hint}")
+            raise TaxonomyError(f"Node {node!r} is not in the instrument tree; {hint}", code="unknown-node")
         return node
 
     def ancestors(self, node: str) -> tuple[str, ...]:
@@ -150,19 +151,23 @@ def _index_nodes(nodes: Iterable[Node], source: str) -> dict[str, Node]:
     for node in nodes:
         if node.id in by_id:
             raise TaxonomyError(
-                f"{source}: node id {node.id!r} occurs twice; ids must be unique, rename one."
+                f"{source}: node id {node.id!r} occurs twice; ids must be unique, rename one.",
+                code="repeated-entry",
             )
         by_id[node.id] = node
     for node in by_id.values():
         if node.parent is not None and node.parent not in by_id:
             raise TaxonomyError(
                 f"{source}: node {node.id!r} has unknown parent {node.parent!r}; "
-                "use the id of another node, or no parent for a family."
+                "use the id of another node, or no parent for a family.",
+                code="unknown-node",
             )
         for other in node.maybe:
             if other not in by_id:
                 raise TaxonomyError(
-                    f"{source}: node {node.id!r} lists unknown node {other!r} under 'maybe'; use a node's id."
+                    f"{source}: node {node.id!r} lists unknown node {other!r} under 'maybe'; use a node's "
+                    "id.",
+                    code="unknown-node",
                 )
     return by_id
 
@@ -184,17 +189,23 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything; callers
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TaxonomyError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+        raise TaxonomyError(
+            f"{path}: cannot be read as UTF-8 text ({error}).", code="unreadable-file"
+        ) from error
     try:
         return load_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not valid YAML"
-        raise TaxonomyError(f"{path}{where}: not valid YAML ({problem}); correct that line.") from error
+        raise TaxonomyError(
+            f"{path}{where}: not valid YAML ({problem}); correct that line.", code="invalid-syntax"
+        ) from error
     except (ValueError, RecursionError) as error:
         # A date such as 2014-13-45, or deep nesting, are no errors of yaml's own.
-        raise TaxonomyError(f"{path}: not valid YAML ({type(error).__name__}: {error}).") from error
+        raise TaxonomyError(
+            f"{path}: not valid YAML ({type(error).__name__}: {error}).", code="invalid-syntax"
+        ) from error
 
 
 def load_taxonomy(path: Path | None = None) -> Taxonomy:
@@ -208,7 +219,10 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
     data = read_yaml(path)
     entries = data.get("nodes") if isinstance(data, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise TaxonomyError(f"{path}: expected a mapping with a list 'nodes', found {type(data).__name__}.")
+        raise TaxonomyError(
+            f"{path}: expected a mapping with a list 'nodes', found {type(data).__name__}.",
+            code="invalid-entry",
+        )
     return Taxonomy((_parse_node(e, i, path) for i, e in enumerate(entries, start=1)), str(path))
 
 
@@ -220,31 +234,42 @@ def _shipped_taxonomy() -> Taxonomy:
 def _parse_node(entry: object, number: int, path: Path) -> Node:
     where = f"{path}, node {number}"
     if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-        raise TaxonomyError(f"{where}: expected a mapping with a text 'id', found {entry!r}.")
+        raise TaxonomyError(
+            f"{where}: expected a mapping with a text 'id', found {entry!r}.", code="invalid-entry"
+        )
     where = f"{where} ({entry['id']})"
     unknown = set(entry) - _NODE_FIELDS
     if unknown:
         names = ", ".join(sorted(map(str, unknown)))
         raise TaxonomyError(
-            f"{where}: unknown field {names}; the fields are {', '.join(sorted(_NODE_FIELDS))}."
+            f"{where}: unknown field {names}; the fields are {', '.join(sorted(_NODE_FIELDS))}.",
+            code="unknown-field",
         )
 
     def text(field: str) -> str | None:
         value = entry.get(field)
         if value is not None and not isinstance(value, str):
             # YAML reads 5 and 421.1 as numbers and would lose the trailing zero of a class.
-            raise TaxonomyError(f"{where}: field '{field}' must be text, found {value!r}; put it in quotes.")
+            raise TaxonomyError(
+                f"{where}: field '{field}' must be text, found {value!r}; put it in quotes.",
+                code="invalid-entry",
+            )
         return value
 
     def texts(field: str) -> tuple[str, ...]:
         value = entry.get(field) or []
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise TaxonomyError(f"{where}: field '{field}' must be a list of quoted texts, found {value!r}.")
+            raise TaxonomyError(
+                f"{where}: field '{field}' must be a list of quoted texts, found {value!r}.",
+                code="invalid-entry",
+            )
         return tuple(value)
 
     node_id = entry["id"]
     if node_id != "-".join(node_id.lower().split()) or "|" in node_id or node_id == ANYTHING:
-        raise TaxonomyError(f"{where}: an id is lower case with hyphens, such as 'electric-guitar'.")
+        raise TaxonomyError(
+            f"{where}: an id is lower case with hyphens, such as 'electric-guitar'.", code="invalid-entry"
+        )
     return Node(
         id=node_id,
         name=text("name") or node_id.replace("-", " "),

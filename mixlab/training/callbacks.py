@@ -290,7 +290,9 @@ class BestEpoch(Checkpoint):
         if not math.isfinite(row["train_loss"]) or not math.isfinite(row["validation_loss"]):
             raise ConfigError(
                 f"The loss is not finite in epoch {epoch}: training diverged. Lower train.lr_head (now "
-                f"{self.config.lr_head:g}) or set train.precision=fp32; {self.run.path} keeps the best epoch."
+                f"{self.config.lr_head:g}) or set train.precision=fp32; {self.run.path} keeps the best "
+                "epoch.",
+                code="training-diverged",
             )
         if trainer.is_global_zero:
             if self.patience.improved:

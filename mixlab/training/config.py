@@ -141,30 +141,36 @@ class TrainConfig:
         if self.transfer in PRETRAINED and not self.pretrained:
             raise ConfigError(
                 f"train.transfer={self.transfer} needs weights to start from: set train.pretrained to a "
-                "file, a run folder, or a name that 'mixlab weights' lists."
+                "file, a run folder, or a name that 'mixlab weights' lists.",
+                code="missing-setting",
             )
         if self.transfer not in PRETRAINED and self.pretrained:
             raise ConfigError(
                 f"train.pretrained is set, but train.transfer={self.transfer} would not use it; "
-                f"set train.transfer to {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}."
+                f"set train.transfer to {', '.join(PRETRAINED[:-1])} or {PRETRAINED[-1]}.",
+                code="conflicting-settings",
             )
         if self.transfer in FROZEN and self.lr_backbone is not None:
             raise ConfigError(
-                f"train.lr_backbone is set, but train.transfer={self.transfer} does not train the backbone."
+                f"train.lr_backbone is set, but train.transfer={self.transfer} does not train the backbone.",
+                code="conflicting-settings",
             )
         if self.cached_items and self.transfer not in FROZEN:
             raise ConfigError(
                 f"train.cached_items keeps embeddings, which train.transfer={self.transfer} would change "
-                f"with every step; set it to 0, or train.transfer to one of {', '.join(FROZEN)}."
+                f"with every step; set it to 0, or train.transfer to one of {', '.join(FROZEN)}.",
+                code="conflicting-settings",
             )
         if self.cached_items and self.cached_items < self.batch_size:
             raise ConfigError(
-                f"train.cached_items={self.cached_items} does not fill one batch of {self.batch_size}."
+                f"train.cached_items={self.cached_items} does not fill one batch of {self.batch_size}.",
+                code="conflicting-settings",
             )
         if self.loss == "mcm" and self.class_weights != "none":
             raise ConfigError(
                 "train.class_weights belongs to train.loss=bce: in the max constraint loss one class stands "
-                "in for another, so a weight per class has no meaning there. Set it to none."
+                "in for another, so a weight per class has no meaning there. Set it to none.",
+                code="conflicting-settings",
             )
 
     @property
@@ -194,7 +200,7 @@ _CHOICES = {
 
 def _check(good: bool, name: str, expected: str, found: object) -> None:
     if not good:
-        raise ConfigError(f"train.{name}: expected {expected}, found {found!r}.")
+        raise ConfigError(f"train.{name}: expected {expected}, found {found!r}.", code="invalid-setting")
 
 
 def from_plain(kind: type[T], data: dict[str, Any]) -> T:
@@ -213,7 +219,9 @@ def from_plain(kind: type[T], data: dict[str, Any]) -> T:
         value: T = instantiate(parser.parse_object({"value": data})).value
     except ArgumentError as error:
         names = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
-        raise ConfigError(f"These are no settings of {kind.__name__} ({names}): {error}") from error
+        raise ConfigError(
+            f"These are no settings of {kind.__name__} ({names}): {error}", code="invalid-setting"
+        ) from error
     return value
 
 

@@ -41,7 +41,8 @@ class World:
                     "torchrun: start one of it per machine (srun --ntasks-per-node=1 torchrun "
                     "--nnodes=MACHINES --nproc-per-node=PROCESSES --rdzv-backend=c10d "
                     "--rdzv-endpoint=FIRST_MACHINE:29500 --no-python mixlab train ...), or a single process "
-                    "(srun --ntasks=1)."
+                    "(srun --ntasks=1).",
+                    code="processes-not-joined",
                 )
             return cls()
         names = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
@@ -66,7 +67,8 @@ class World:
         if batch_size % self.size or batch_size // self.size < 2:
             raise ConfigError(
                 f"train.batch_size={batch_size} must be a multiple of the {self.size} processes and give "
-                "each at least 2 items."
+                "each at least 2 items.",
+                code="conflicting-settings",
             )
         return batch_size // self.size
 
@@ -80,6 +82,7 @@ class World:
         available = torch.cuda.is_available()
         if choice == "cuda" and not available:
             raise ConfigError(
-                "train.accelerator=cuda, but torch finds no CUDA device; set it to auto or cpu."
+                "train.accelerator=cuda, but torch finds no CUDA device; set it to auto or cpu.",
+                code="device-not-found",
             )
         return "cuda" if available and choice != "cpu" else "cpu"

@@ -144,7 +144,8 @@ class EmbeddingLoader:
         if state.get("items") != len(self.items["target"]):
             raise ConfigError(
                 f"The checkpoint was made with {state.get('items')} cached mixes, there are "
-                f"{len(self.items['target'])}; go on with the settings the run was started with."
+                f"{len(self.items['target'])}; go on with the settings the run was started with.",
+                code="state-mismatch",
             )
         self.epoch, self.next_batch = int(state["epoch"]), int(state["next_batch"])
 

@@ -93,12 +93,15 @@ class Evaluation:
 def _check_together(mix: MixConfig, train: TrainConfig) -> None:
     """Refuse a mix that the model cannot take, before anything is written."""
     if mix.channels != 1:
-        raise ConfigError(f"Models take mono mixes: set mix.channels to 1, found {mix.channels}.")
+        raise ConfigError(
+            f"Models take mono mixes: set mix.channels to 1, found {mix.channels}.", code="mono-required"
+        )
     resolve(train.model)
     if mix.sample_rate != train.model.sample_rate:
         raise ConfigError(
             f"mix.sample_rate={mix.sample_rate} and train.model.sample_rate={train.model.sample_rate} must "
-            "be the same."
+            "be the same.",
+            code="sample-rate-mismatch",
         )
 
 
@@ -133,7 +136,8 @@ def _reopen(
     if changed:
         raise ConfigError(
             f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with "
-            f"'{run.resume_command}', or start a new run in another --out."
+            f"'{run.resume_command}', or start a new run in another --out.",
+            code="settings-changed",
         )
     ended = how_it_ended(run, config)
     if world.is_first:
@@ -232,7 +236,10 @@ def _train(
     world = World.from_environment()
     watched_metrics(config)  # what cannot be computed is found before the work
     if config.cached_items and world.size > 1:
-        raise ConfigError("train.cached_items trains in one process: start mixlab without torchrun.")
+        raise ConfigError(
+            "train.cached_items trains in one process: start mixlab without torchrun.",
+            code="conflicting-settings",
+        )
     stream = MixDataset(
         opened,
         mix,
@@ -323,7 +330,9 @@ def load_model(run: Run) -> nn.Module:
     try:
         source = source_hash(config)
     except ConfigError as error:
-        raise RunError(f"{run.path} holds a network that is not here. {error}") from error
+        raise RunError(
+            f"{run.path} holds a network that is not here. {error}", code="plugin-not-found"
+        ) from error
     if card.get("source_sha256") not in (None, source):
         warnings.warn(
             f"The file of {config.architecture} has changed since {run.path} was trained: its weights may "
@@ -334,7 +343,9 @@ def load_model(run: Run) -> nn.Module:
         model = build_model(config, len(card["labels"]["outputs"]))
         model.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError, ConfigError) as error:
-        raise RunError(f"{run.path}/model.json does not describe model.safetensors: {error}") from error
+        raise RunError(
+            f"{run.path}/model.json does not describe model.safetensors: {error}", code="run-damaged"
+        ) from error
     return model.eval()
 
 

@@ -35,7 +35,10 @@ def as_catalog(catalog: Catalog | str | Path, roots: Mapping[str, str | Path] | 
     if not isinstance(catalog, Catalog):
         return Catalog.open(catalog, roots)
     if roots:
-        raise ConfigError("Roots go with a catalog's folder: give them to Catalog.open instead.")
+        raise ConfigError(
+            "Roots go with a catalog's folder: give them to Catalog.open instead.",
+            code="conflicting-settings",
+        )
     return catalog
 
 
@@ -72,7 +75,8 @@ def open_catalog(
     if not found:
         raise CatalogError(
             f"The catalog of {run.path} is not at {' nor at '.join(map(str, places))}. Say where it lies now "
-            "(--catalog)."
+            "(--catalog).",
+            code="catalog-not-found",
         )
     expected = entry.get("content_hash")
     return _checked(run, next((c for c in found if c.content_hash == expected), found[0]))
@@ -83,6 +87,7 @@ def _checked(run: Run, catalog: Catalog) -> Catalog:
     if expected != catalog.content_hash:
         raise CatalogMismatchError(
             f"{run.path} belongs to the catalog with hash {expected}, {catalog.path} has "
-            f"{catalog.content_hash}. Give the catalog it was trained with (--catalog)."
+            f"{catalog.content_hash}. Give the catalog it was trained with (--catalog).",
+            code="catalog-mismatch",
         )
     return catalog

@@ -78,7 +78,9 @@ def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
         ConfigError: a rate outside (0, 1).
     """
     if not ((rates > 0) & (rates < 1)).all():
-        raise ConfigError(f"Class weights need rates between 0 and 1, got {rates.tolist()}.")
+        raise ConfigError(
+            f"Class weights need rates between 0 and 1, got {rates.tolist()}.", code="invalid-setting"
+        )
     weights = np.stack([0.5 / (1.0 - rates), 0.5 / rates]).clip(max=MAX_WEIGHT)
     return torch.from_numpy(weights.astype(np.float32))
 
@@ -98,7 +100,9 @@ def make_loss(
     """
     if kind == "mcm":
         if related is None:
-            raise ConfigError("The max constraint loss needs the ancestry of the classes.")
+            raise ConfigError(
+                "The max constraint loss needs the ancestry of the classes.", code="missing-setting"
+            )
         tree = related
         return lambda logits, targets, mask: mcm_loss_with_logits(logits, targets, mask, tree)
     return lambda logits, targets, mask: masked_bce_with_logits(logits, targets, mask, weights)

@@ -49,11 +49,15 @@ def mcm_loss_with_logits(
     if logits.ndim != 2 or logits.shape != targets.shape or logits.shape != mask.shape:
         raise ConfigError(
             f"Logits, targets and mask must share one shape (B, C); got {tuple(logits.shape)}, "
-            f"{tuple(targets.shape)}, {tuple(mask.shape)}."
+            f"{tuple(targets.shape)}, {tuple(mask.shape)}.",
+            code="wrong-shape",
         )
     related = torch.as_tensor(ancestry, dtype=torch.bool, device=logits.device)
     if related.shape != (logits.shape[1], logits.shape[1]):
-        raise ConfigError(f"Expected an ancestry for {logits.shape[1]} classes, got {tuple(related.shape)}.")
+        raise ConfigError(
+            f"Expected an ancestry for {logits.shape[1]} classes, got {tuple(related.shape)}.",
+            code="wrong-shape",
+        )
     z = logits if logits.dtype == torch.float64 else logits.float()
     present = mask & (targets > 0.5)
     # (B, A, B'): which classes B' stand in for class A. A itself always does, so none is empty.

@@ -22,7 +22,8 @@ def watched_metrics(config: TrainConfig) -> dict[str, Metric]:
     if config.monitor not in found:
         raise ConfigError(
             f"train.monitor: expected one of {', '.join(found)}, found {config.monitor!r}. One of "
-            "your own is named in train.metrics and needs no threshold: these are fitted at the end."
+            "your own is named in train.metrics and needs no threshold: these are fitted at the end.",
+            code="invalid-setting",
         )
     return found
 

@@ -126,11 +126,13 @@ def _check(config: TrainConfig) -> None:
     for name, value in (("cached_items", 0), ("loss", "bce"), ("class_weights", "none")):
         if getattr(config, name) != value:
             raise ConfigError(
-                f"train.{name}={getattr(config, name)} is made for mixes; pretraining knows only {value}."
+                f"train.{name}={getattr(config, name)} is made for mixes; pretraining knows only {value}.",
+                code="conflicting-settings",
             )
     if config.transfer == "random_frozen":
         raise ConfigError(
-            "train.transfer=random_frozen leaves nothing worth pretraining; choose scratch or finetune."
+            "train.transfer=random_frozen leaves nothing worth pretraining; choose scratch or finetune.",
+            code="conflicting-settings",
         )
 
 
@@ -174,7 +176,8 @@ def _reopen(
     if changed:
         raise ConfigError(
             f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with those "
-            f"(mixlab pretrain --config {run.path}/config.yaml --resume), or choose another --out."
+            f"(mixlab pretrain --config {run.path}/config.yaml --resume), or choose another --out.",
+            code="settings-changed",
         )
     ended = how_it_ended(run, config)
     if first:
@@ -409,7 +412,8 @@ def _open_again(run: Run, jamendo: JamendoConfig, root: str | Path | None) -> Ja
         raise CatalogMismatchError(
             f"{run.path} was made with other tracks or tags than those at {corpus.root} (hash {expected}, "
             f"found {corpus.content_hash}): its scores would be of other tracks. Say where its tracks lie "
-            "(--root mtg_jamendo=FOLDER)."
+            "(--root mtg_jamendo=FOLDER).",
+            code="catalog-mismatch",
         )
     return corpus
 

@@ -129,7 +129,8 @@ def how_it_ended(run: Run, config: TrainConfig) -> str | None:
     epochs, reason = stored.get("epochs", 0), stored.get("reason")
     if config.epochs < epochs:
         raise ConfigError(
-            f"{run.path} has trained {epochs} epochs already, train.epochs={config.epochs} is fewer."
+            f"{run.path} has trained {epochs} epochs already, train.epochs={config.epochs} is fewer.",
+            code="settings-changed",
         )
     waited_out = reason == "patience" and config.patience == stored.get("patience")
     return str(reason) if waited_out or (reason == "finished" and epochs == config.epochs) else None

@@ -137,9 +137,12 @@ class Run:
             if (run.path / "run.json").is_file():
                 raise RunError(
                     f"{run.path} already holds a run. Choose another --out, go on with it by --resume=true, "
-                    "or remove the folder."
+                    "or remove the folder.",
+                    code="run-exists",
                 )
-            raise RunError(f"{run.path} is not an empty folder. Choose another --out.")
+            raise RunError(
+                f"{run.path} is not an empty folder. Choose another --out.", code="folder-not-empty"
+            )
         make_folder(run.checkpoints)
         run.write_config(config)
         now = _now()
@@ -157,14 +160,17 @@ class Run:
         run = cls(Path(path))
         if not run.path.is_dir():
             why = "it is a file" if run.path.exists() else "the folder does not exist"
-            raise RunError(f"No run at {run.path}: {why}. 'mixlab train' makes runs.")
+            raise RunError(f"No run at {run.path}: {why}. 'mixlab train' makes runs.", code="run-not-found")
         if not (run.path / "run.json").is_file():
-            raise RunError(f"{run.path} is no run: it has no run.json. 'mixlab train' makes runs.")
+            raise RunError(
+                f"{run.path} is no run: it has no run.json. 'mixlab train' makes runs.", code="run-not-found"
+            )
         schema = run.info.get("schema")
         if schema != SCHEMA_VERSION:
             raise RunError(
                 f"{run.path}/run.json has schema {schema!r}, this mixlab reads {SCHEMA_VERSION}. "
-                "Use the mixlab release that wrote it."
+                "Use the mixlab release that wrote it.",
+                code="run-version",
             )
         return run
 
@@ -210,9 +216,13 @@ class Run:
         try:
             data = load_yaml((self.path / "config.yaml").read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise RunError(f"{self.path}/config.yaml cannot be read: {error}. The run is damaged.") from error
+            raise RunError(
+                f"{self.path}/config.yaml cannot be read: {error}. The run is damaged.", code="run-damaged"
+            ) from error
         if not isinstance(data, dict):
-            raise RunError(f"{self.path}/config.yaml holds no settings. The run is damaged.")
+            raise RunError(
+                f"{self.path}/config.yaml holds no settings. The run is damaged.", code="run-damaged"
+            )
         return data
 
     @property
@@ -234,7 +244,9 @@ class Run:
         """
         status = entries.get("status", "training")
         if status not in STATUSES:
-            raise RunError(f"A run's status is one of {', '.join(STATUSES)}, got {status!r}.")
+            raise RunError(
+                f"A run's status is one of {', '.join(STATUSES)}, got {status!r}.", code="invalid-setting"
+            )
         write_atomic(self.path / "run.json", _json_bytes({**self.info, **entries, "updated": _now()}))
 
     def _read_json(self, name: str, made_by: str) -> dict[str, Any]:
@@ -242,11 +254,11 @@ class Run:
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise RunError(f"{file} is missing: expected {made_by}.") from error
+            raise RunError(f"{file} is missing: expected {made_by}.", code="run-incomplete") from error
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise RunError(f"{file} is damaged: {error}.") from error
+            raise RunError(f"{file} is damaged: {error}.", code="run-damaged") from error
         if not isinstance(data, dict):
-            raise RunError(f"{file} is damaged: expected a JSON object.")
+            raise RunError(f"{file} is damaged: expected a JSON object.", code="run-damaged")
         return data
 
     def write_metrics(self, row: Mapping[str, Any]) -> None:
@@ -279,7 +291,7 @@ class Run:
                 rows = [dict(row) for row in csv.DictReader(handle)]
             return [{k: float(v) if v else math.nan for k, v in row.items()} for row in rows]
         except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
-            raise RunError(f"{file} is damaged: {error}.") from error
+            raise RunError(f"{file} is damaged: {error}.", code="run-damaged") from error
 
     def write_model(self, state: Mapping[str, "Tensor"], card: Mapping[str, Any]) -> None:
         """Write weights and their card; the card carries the weights' checksum.
@@ -330,10 +342,14 @@ class Run:
         """
         card, file = self.card, self.path / "model.safetensors"
         if not file.is_file():
-            raise RunError(f"{file} is missing: no epoch was finished; {self._resume_hint()}.")
+            raise RunError(
+                f"{file} is missing: no epoch was finished; {self._resume_hint()}.", code="run-incomplete"
+            )
         data = file.read_bytes()
         if sha256(data).hexdigest() != card.get("sha256"):
-            raise RunError(f"{file} is damaged: its checksum differs from that in model.json.")
+            raise RunError(
+                f"{file} is damaged: its checksum differs from that in model.json.", code="run-damaged"
+            )
         return dict(_safetensors().load(data)), card
 
     def write_embeddings(self, items: Mapping[str, "Tensor"]) -> None:
@@ -380,13 +396,17 @@ class Run:
         """
         file = self.path / "predictions.parquet"
         if not file.is_file():
-            raise RunError(f"{file} is missing; make it with 'mixlab evaluate {self.path}'.")
+            raise RunError(
+                f"{file} is missing; make it with 'mixlab evaluate {self.path}'.",
+                code="predictions-not-found",
+            )
         try:
             table = pq.read_table(file)
             if "mix_id" not in table.column_names:
                 raise RunError(
                     f"{file} has no column 'mix_id': another version of mixlab wrote it. Make it again with "
-                    f"'mixlab evaluate {self.path}'."
+                    f"'mixlab evaluate {self.path}'.",
+                    code="run-damaged",
                 )
             labels = tuple(json.loads(table.schema.metadata[b"mixlab.labels"]))
 
@@ -408,7 +428,8 @@ class Run:
             )
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise RunError(
-                f"{file} is damaged: {error}. Make it again with 'mixlab evaluate {self.path}'."
+                f"{file} is damaged: {error}. Make it again with 'mixlab evaluate {self.path}'.",
+                code="run-damaged",
             ) from error
 
     def write_report(self, report: Mapping[str, Any], markdown: str) -> None:

@@ -26,5 +26,6 @@ def check_command(run: Run, *wanted: str) -> None:
         works += ", as do 'mixlab tag', 'mixlab evaluate-on' and train.pretrained"
     raise RunError(
         f"{run.path} was made by 'mixlab {made_by}' and {_MADE_BY.get(made_by, 'is of another kind')}; this "
-        f"takes a run of {' or '.join(f'mixlab {name}' for name in wanted)}. {works[0].upper()}{works[1:]}."
+        f"takes a run of {' or '.join(f'mixlab {name}' for name in wanted)}. {works[0].upper()}{works[1:]}.",
+        code="wrong-run-kind",
     )

@@ -107,7 +107,8 @@ def check_pretrained(config: TrainConfig) -> Path:
         raise ConfigError(
             f"train.pretrained is {name}, whose backbone needs "
             f"{', '.join(f'train.{setting}' for setting in needed)}; set these, or "
-            "choose other weights ('mixlab weights' lists them)."
+            "choose other weights ('mixlab weights' lists them).",
+            code="weights-mismatch",
         )
     return file
 
@@ -127,7 +128,9 @@ def settings_of_model(run: Run) -> ModelConfig:
     try:
         return from_plain(ModelConfig, run.card["config"])
     except (KeyError, TypeError, ConfigError) as error:
-        raise RunError(f"{run.path}/model.json does not describe its network: {error}") from error
+        raise RunError(
+            f"{run.path}/model.json does not describe its network: {error}", code="run-damaged"
+        ) from error
 
 
 def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:

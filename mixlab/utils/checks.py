@@ -43,10 +43,11 @@ def check_sizes(epoch_size: int, batch_size: int, seed: int) -> None:
     if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in (epoch_size, batch_size)):
         raise ConfigError(
             f"epoch_size and batch_size must be 1 or more, found epoch_size={epoch_size}, "
-            f"batch_size={batch_size}."
+            f"batch_size={batch_size}.",
+            code="invalid-setting",
         )
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 63:
-        raise ConfigError(f"seed must be from 0 to 2**63 - 1, found {seed}.")
+        raise ConfigError(f"seed must be from 0 to 2**63 - 1, found {seed}.", code="invalid-setting")
 
 
 def check_switches(**switches: object) -> None:
@@ -57,4 +58,4 @@ def check_switches(**switches: object) -> None:
     """
     for name, found in switches.items():
         if not isinstance(found, (bool, np.bool_)):
-            raise ConfigError(f"{name} must be True or False, found {found!r}.")
+            raise ConfigError(f"{name} must be True or False, found {found!r}.", code="invalid-setting")

@@ -46,7 +46,8 @@ class Source:
         place = f" {key!r}" if key else " its content"
         return RunError(
             f"{self.name} does not hold what '{self.written_by}' of this mixlab writes:{place} {what}. Make "
-            f"it again with '{self.written_by}', or read it with the release that wrote it."
+            f"it again with '{self.written_by}', or read it with the release that wrote it.",
+            code="run-damaged",
         )
 
 
@@ -63,11 +64,18 @@ def read_json(file: Path, written_by: str) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(f"{file} is missing: expected what '{written_by}' writes.") from error
+        raise RunError(
+            f"{file} is missing: expected what '{written_by}' writes.", code="run-incomplete"
+        ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{file} is damaged: {error}. Make it again with '{written_by}'.") from error
+        raise RunError(
+            f"{file} is damaged: {error}. Make it again with '{written_by}'.", code="run-damaged"
+        ) from error
     if not isinstance(data, dict):
-        raise RunError(f"{file} is damaged: expected a JSON object. Make it again with '{written_by}'.")
+        raise RunError(
+            f"{file} is damaged: expected a JSON object. Make it again with '{written_by}'.",
+            code="run-damaged",
+        )
     return data
 
 

@@ -47,7 +47,7 @@ class Outcome(Generic[R]):
             MixlabError: the function raised, or its process died.
         """
         if self.error:
-            raise MixlabError(f"Item {self.index} failed: {self.error}")
+            raise MixlabError(f"Item {self.index} failed: {self.error}", code="items-failed")
         return cast("R", self.value)
 
 
@@ -84,11 +84,11 @@ def map_items(
         MixlabError: worker processes cannot start at all.
     """
     if workers is not None and workers < 1:
-        raise ConfigError(f"Expected workers >= 1, found {workers}.")
+        raise ConfigError(f"Expected workers >= 1, found {workers}.", code="invalid-setting")
     if engine == "ray":
         return _map_ray(function, items, workers)
     if engine != "local":
-        raise ConfigError(f"Expected engine 'local' or 'ray', found {engine!r}.")
+        raise ConfigError(f"Expected engine 'local' or 'ray', found {engine!r}.", code="unknown-engine")
     count = min(workers or default_workers(), max(1, len(items)))
     if count == 1:
         return (_call(function, i, item) for i, item in enumerate(items))
@@ -135,7 +135,8 @@ def _check_start(pool: _Pool) -> None:
     except BrokenProcessPool as error:
         raise MixlabError(
             "Worker processes cannot start. In a script, put the code that starts the work under "
-            "`if __name__ == '__main__':`; or use one worker (workers=1, --workers 1)."
+            "`if __name__ == '__main__':`; or use one worker (workers=1, --workers 1).",
+            code="workers-not-started",
         ) from error
 
 

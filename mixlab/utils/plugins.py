@@ -51,11 +51,15 @@ def _import_attribute(name: str, what: str) -> Any:  # noqa: ANN401 - whatever s
     module_name, _, attribute = name.partition(":")
     parts = [*module_name.split("."), *attribute.split(".")]
     if not all(part.isidentifier() for part in parts):
-        raise ConfigError(f"The {what} {name!r}: expected package.module:Class, as in an import.")
+        raise ConfigError(
+            f"The {what} {name!r}: expected package.module:Class, as in an import.",
+            code="invalid-plugin-name",
+        )
     if module_name == "__main__":
         raise ConfigError(
             f"The {what} {name!r} lives in the running script, where nothing else finds it again. Put it "
-            f"into a module of its own, such as my_{what.replace(' ', '_')}s.py, and name it module:Class."
+            f"into a module of its own, such as my_{what.replace(' ', '_')}s.py, and name it module:Class.",
+            code="invalid-plugin-name",
         )
     found: Any = _import(module_name, name, what)
     for part in attribute.split("."):
@@ -75,7 +79,8 @@ def _import(module_name: str, name: str, what: str) -> ModuleType:
         raise ConfigError(
             f"The {what} {name!r}: there is no module {error.name!r}. Looked for it in the working folder "
             f"{Path.cwd()} and on sys.path. Install its package, start in the folder that holds it, or put "
-            "that folder on PYTHONPATH."
+            "that folder on PYTHONPATH.",
+            code="plugin-not-found",
         ) from error
 
 
@@ -92,7 +97,9 @@ def _lacks(found: object, part: str, name: str, what: str) -> ConfigError:
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(public) or 'nothing public'}."
     where = f" ({found.__file__})" if isinstance(found, ModuleType) and hasattr(found, "__file__") else ""
     owner = getattr(found, "__name__", found)
-    return ConfigError(f"The {what} {name!r}: there is no {part!r} in {owner}{where}; {hint}")
+    return ConfigError(
+        f"The {what} {name!r}: there is no {part!r} in {owner}{where}; {hint}", code="plugin-not-found"
+    )
 
 
 def _load_entry_point(name: str, builtin: Mapping[str, object], group: str, what: str) -> Any:  # noqa: ANN401
@@ -100,7 +107,8 @@ def _load_entry_point(name: str, builtin: Mapping[str, object], group: str, what
     if len(points) > 1:
         raise ConfigError(
             f"The {what} {name!r} is offered by several installed packages: {', '.join(sorted(points))}. "
-            "Name the one that is meant as package.module:Class."
+            "Name the one that is meant as package.module:Class.",
+            code="ambiguous-plugin",
         )
     if points:
         return next(iter(points.values())).load()
@@ -109,7 +117,8 @@ def _load_entry_point(name: str, builtin: Mapping[str, object], group: str, what
     raise ConfigError(
         f"There is no {what} {name!r}{f'; did you mean {close[0]!r}?' if close else '.'} There are "
         f"{', '.join(names)}. One of your own is named package.module:Class, or by an entry point of the "
-        f"group {group!r} in an installed package."
+        f"group {group!r} in an installed package.",
+        code="plugin-not-found",
     )
 
 

@@ -23,5 +23,6 @@ def resource_path(*parts: str) -> Path:
             return candidate
     raise MixlabError(
         f"Shipped file {'/'.join(parts)!r} not found; looked in {candidates[0]} and {candidates[1]}. "
-        "The installation is damaged: install mixlab again."
+        "The installation is damaged: install mixlab again.",
+        code="installation-damaged",
     )

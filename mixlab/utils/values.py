@@ -41,7 +41,7 @@ def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
 
 def refuse(where: str, expected: str, found: object) -> ConfigError:
     """Return the error that says what was expected of a value, and what was found."""
-    return ConfigError(f"{where}: expected {expected}, found {found!r}.")
+    return ConfigError(f"{where}: expected {expected}, found {found!r}.", code="invalid-setting")
 
 
 @lru_cache(maxsize=64)
@@ -134,5 +134,5 @@ def _dataclass(kind: type, found: object, where: str) -> object:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
-            raise ConfigError(f"{where}: there is no {key!r}; {hint}")
+            raise ConfigError(f"{where}: there is no {key!r}; {hint}", code="unknown-setting")
     return kind(**found)

@@ -26,6 +26,7 @@ from mixlab.cli.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import label_tree, without_effects
+from tests.errors import raises
 from tests.own_effects import HISS, TREMOLO
 
 if TYPE_CHECKING:
@@ -463,9 +464,9 @@ def test_a_mix_with_effects_left_out_is_made_from_its_recipe(busy_mix: Mix, toy:
 
 
 def test_the_command_refuses_what_it_cannot_open(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=r"catalog\.json is missing"):
+    with raises(CatalogError, code="catalog-not-found", mentions="catalog.json"):
         app(catalog=tmp_path)
-    with pytest.raises(ConfigError, match="--port takes 1024 to 65535, found 80"):
+    with raises(ConfigError, code="invalid-setting", mentions=("--port", "1024", "65535", "80")):
         app(port=80)
 
 

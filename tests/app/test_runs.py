@@ -24,6 +24,7 @@ from mixlab.cli.commands.app import app
 from mixlab.errors import RunError
 from mixlab.evaluation import METRICS, Metric
 from mixlab.training.run import Run
+from tests.errors import raises
 from tests.scored_run import write_report, write_scored
 from tests.tiny_run import write_run
 
@@ -334,7 +335,7 @@ def test_the_command_takes_a_folder_of_runs(
     app(catalog=toy.path, runs=runs, browser=False)
     ((_, _, environment),) = started
     assert environment["MIXLAB_RUNS"] == str(runs.resolve())
-    with pytest.raises(RunError, match="--runs takes one with runs"):
+    with raises(RunError, code="run-not-found", mentions="--runs"):
         app(runs=tmp_path / "none")
 
 

@@ -20,6 +20,7 @@ from mixlab.audio.io import (
     write_wav,
 )
 from mixlab.errors import AudioError, AudioRangeError, OutputError
+from tests.errors import raises
 
 
 @pytest.fixture
@@ -61,16 +62,21 @@ def test_samples_that_are_not_finite_read_as_silence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "found"), [(None, "found no file"), (b"", "a file of 0 bytes"), (b"x" * 50, "50 bytes")]
+    ("content", "code", "found"),
+    [
+        (None, "audio-not-found", ()),
+        (b"", "unreadable-audio", ("0 bytes",)),
+        (b"x" * 50, "unreadable-audio", ("50 bytes",)),
+    ],
 )
 def test_what_is_no_audio_is_an_error_with_path_and_size(
-    tmp_path: Path, content: bytes | None, found: str
+    tmp_path: Path, content: bytes | None, code: str, found: tuple[str, ...]
 ) -> None:
     path = tmp_path / "stem.wav"
     if content is not None:
         path.write_bytes(content)
     for read in (probe, lambda p: read_span(p, 0, 10), lambda p: list(iter_blocks(p, 10))):
-        with pytest.raises(AudioError, match=rf"stem\.wav, .*{found}"):
+        with raises(AudioError, code=code, mentions=(path, *found)):
             read(path)
 
 
@@ -81,33 +87,33 @@ def test_a_damaged_flac_is_an_error_where_the_damage_is(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
     path.write_bytes(data)
-    with pytest.raises(AudioError, match=r"damage.*stem\.flac|stem\.flac.*damage"):
+    with raises(AudioError, code="damaged-audio", mentions="stem.flac"):
         list(iter_blocks(path, 4096))
 
 
 @pytest.mark.parametrize(
-    ("head", "expected"),
+    ("head", "mentions"),
     [
         (
             b"\0\0\0\x20ftypM4A ",
-            r"an MP4, M4A or MOV file \(112 bytes\).*ffmpeg -i 'my song\.m4a' 'my song\.flac'",
+            ("MP4", "M4A", "MOV", "112", "my song.m4a", "my song.flac", "ffmpeg"),
         ),
-        (b"\x1a\x45\xdf\xa3", r"a WebM or Matroska file.*Convert it first"),
-        (b"\x30\x26\xb2\x75", r"a WMA or WMV file.*Convert it first"),
-        (b"\xff\xf1\x50\x80", r"an AAC file.*Convert it first"),
-        (b"wvpk", r"a WavPack file.*Convert it first"),
-        (b"version https://git-lfs.github.com/spec/v1\n", r"a Git LFS pointer.*git lfs pull"),
-        (b"/annex/objects/MD5E-s1", r"a git-annex pointer.*datalad get"),
-        (b"\x00\x05\x16\x07", r"what macOS keeps of a file.*Choose the file itself"),
-        (b"MThd\0\0\0\6", r"a MIDI file.*Render it"),
+        (b"\x1a\x45\xdf\xa3", ("WebM", "Matroska")),
+        (b"\x30\x26\xb2\x75", ("WMA", "WMV")),
+        (b"\xff\xf1\x50\x80", "AAC"),
+        (b"wvpk", "WavPack"),
+        (b"version https://git-lfs.github.com/spec/v1\n", ("git lfs pull", "LFS")),
+        (b"/annex/objects/MD5E-s1", ("datalad get", "git-annex")),
+        (b"\x00\x05\x16\x07", "macOS"),
+        (b"MThd\0\0\0\6", "MIDI"),
     ],
 )
 def test_a_file_of_another_kind_is_called_so_with_what_to_do(
-    tmp_path: Path, head: bytes, expected: str
+    tmp_path: Path, head: bytes, mentions: object
 ) -> None:
     path = tmp_path / "my song.m4a"
     path.write_bytes(head + bytes(112 - len(head)))
-    with pytest.raises(AudioError, match=expected) as error:
+    with raises(AudioError, code="unreadable-audio", mentions=mentions) as error:
         probe(path)
     assert "index" not in str(error.value)
     assert "WAV, FLAC, Ogg, Opus, MP3, AIFF" in str(error.value)
@@ -116,9 +122,7 @@ def test_a_file_of_another_kind_is_called_so_with_what_to_do(
 def test_a_file_that_ends_before_it_should_is_an_error_and_no_silence(ramp: Path) -> None:
     np.testing.assert_array_equal(read_span(ramp, 9990, 20)[:, 10:], 0)
     np.testing.assert_array_equal(read_span(ramp, 9990, 20, end=10_000)[:, 10:], 0)
-    with pytest.raises(
-        AudioError, match=r"Expected 10005 samples in .*found the end after 10000: it has changed"
-    ):
+    with raises(AudioError, code="audio-changed", mentions=("10005", "10000")):
         read_span(ramp, 9990, 20, end=10_005)
 
 
@@ -131,7 +135,7 @@ def test_notes_say_what_of_a_file_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_rate_other_than_expected_is_an_error(ramp: Path) -> None:
-    with pytest.raises(AudioError, match="at 48000 Hz as indexed, found 44100 Hz"):
+    with raises(AudioError, code="audio-changed", mentions=("48000", "44100")):
         read_span(ramp, 0, 10, sample_rate=48000)
 
 
@@ -153,19 +157,19 @@ def test_mono_is_the_mean_of_the_channels_and_stereo_a_copy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "channels", "message"),
+    ("rate", "channels", "mentions"),
     [
-        (1, 1, "Expected a sample rate from 4000 to 768000 Hz in .*found a header at 1 Hz"),
-        (3999, 1, "found a header at 3999 Hz"),
-        (768_001, 2, "found a header at 768001 Hz"),
-        (200_000_000, 1, "found a header at 200000000 Hz"),
-        (44100, 65, "Expected 1 to 64 channels in .*found a header with 65"),
+        (1, 1, ("4000", "768000", "1")),
+        (3999, 1, "3999"),
+        (768_001, 2, "768001"),
+        (200_000_000, 1, "200000000"),
+        (44100, 65, ("1", "64", "65")),
     ],
 )
-def test_headers_of_no_sound_are_refused(tmp_path: Path, rate: int, channels: int, message: str) -> None:
+def test_headers_of_no_sound_are_refused(tmp_path: Path, rate: int, channels: int, mentions: object) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros((8, channels)), rate, subtype="FLOAT")
     for read in (probe, lambda path: read_span(path, 0, 8), lambda path: next(iter_blocks(path, 8))):
-        with pytest.raises(AudioRangeError, match=message):
+        with raises(AudioRangeError, code="implausible-header", mentions=mentions):
             read(tmp_path / "a.wav")
 
 
@@ -179,7 +183,7 @@ def test_the_ends_of_the_ranges_are_read(tmp_path: Path, rate: int, channels: in
 @pytest.mark.parametrize("peak", [32.0, 1e6, 3e38])
 def test_samples_of_no_sound_are_refused(peak: float) -> None:
     check_peak("a.wav", 31.6)
-    with pytest.raises(AudioRangeError, match=r"Expected samples up to 30 dBFS in a\.wav, found a peak of"):
+    with raises(AudioRangeError, code="implausible-peak", mentions=("30", "a.wav")):
         check_peak("a.wav", peak)
 
 
@@ -189,5 +193,5 @@ def test_a_written_file_reads_back_and_leaves_nothing_else(tmp_path: Path) -> No
     np.testing.assert_allclose(read_span(tmp_path / "a.wav", 0, 500), audio, atol=2**-22)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
     assert encode_wav(audio, 16000, subtype="PCM_24") == (tmp_path / "a.wav").read_bytes()
-    with pytest.raises(OutputError, match="Could not write"):
+    with raises(OutputError, code="output-not-writable"):
         write_wav(tmp_path / "missing" / "a.wav", audio, 16000)

@@ -11,6 +11,7 @@ import soundfile
 from mixlab.audio.uploads import MAX_S, decode_upload
 from mixlab.errors import AudioError
 from tests.encoded import KINDS
+from tests.errors import raises
 
 RATE = 16000
 
@@ -81,57 +82,51 @@ def test_broken_samples_read_as_silence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("data", "code", "mentions"),
     [
-        (b"", r"x is empty: it has 0 bytes"),
-        (b"Dear Sir or Madam, " * 30, r"no audio file: .* found text"),
-        ("Grüße ".encode() * 900, r"no audio file: .* found text"),
-        (b"\0\1\2\3\xfe" * 99, r"no audio file: .* found 495 bytes of an unknown kind"),
-        (b"%PDF-1.7\n...", r"x is a PDF document, not WAV"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(99), r"x is a picture \(PNG\)"),
-        (b"\xff\xd8\xff\xe0" + bytes(99), r"x is a picture \(JPEG\)"),
-        (b"\0\0\0\x20ftypM4A " + bytes(99), r"x is an MP4, M4A or MOV file.*ffmpeg"),
-        (b"\x1a\x45\xdf\xa3" + bytes(99), r"x is a WebM or Matroska file.*ffmpeg"),
-        (b"MThd\0\0\0\6\0\0\0\1\0\x60", r"a MIDI file, which holds notes and no sound"),
-        (zipped(), r"a ZIP archive or an office document.*Unpack"),
-        (encode(tone(1.0))[:30], r"begins as audio, but its header is damaged or cut off \(30 bytes\)"),
-        (encode(tone(1.0), kind="FLAC")[:20], r"begins as audio, but its header is damaged"),
-        (encode(tone(0.0)), r"lasts 0\.000 s, too short"),
-        (encode(tone(0.05)), r"lasts 0\.050 s, too short"),
-        (encode(np.zeros((2, RATE))), r"x is silent: it is digital silence"),
-        (encode(tone(1.0, level=1e-4), subtype="FLOAT"), r"x is silent: it is at most -83 dBFS loud.*muted"),
+        (b"", "empty-audio", "0"),
+        (b"Dear Sir or Madam, " * 30, "unreadable-audio", ()),
+        ("Grüße ".encode() * 900, "unreadable-audio", ()),
+        (b"\0\1\2\3\xfe" * 99, "unreadable-audio", "495"),
+        (b"%PDF-1.7\n...", "unreadable-audio", ("PDF", "WAV")),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "unreadable-audio", "PNG"),
+        (b"\xff\xd8\xff\xe0" + bytes(99), "unreadable-audio", "JPEG"),
+        (b"\0\0\0\x20ftypM4A " + bytes(99), "unreadable-audio", ("MP4", "M4A", "MOV", "ffmpeg")),
+        (b"\x1a\x45\xdf\xa3" + bytes(99), "unreadable-audio", ("WebM", "Matroska", "ffmpeg")),
+        (b"MThd\0\0\0\6\0\0\0\1\0\x60", "unreadable-audio", "MIDI"),
+        (zipped(), "unreadable-audio", "ZIP"),
+        (encode(tone(1.0))[:30], "unreadable-audio", "30"),
+        (encode(tone(1.0), kind="FLAC")[:20], "unreadable-audio", ()),
+        (encode(tone(0.0)), "audio-too-short", "0.000"),
+        (encode(tone(0.05)), "audio-too-short", "0.050"),
+        (encode(np.zeros((2, RATE))), "silent-audio", ()),
+        (encode(tone(1.0, level=1e-4), subtype="FLOAT"), "silent-audio", "-83"),
     ],
 )
-def test_what_cannot_be_tagged_is_refused_in_words(data: bytes, message: str) -> None:
-    with pytest.raises(AudioError, match=message):
+def test_what_cannot_be_tagged_is_refused_in_words(data: bytes, code: str, mentions: object) -> None:
+    with raises(AudioError, code=code, mentions=mentions):
         decode_upload(data, "x", sample_rate=RATE)
 
 
 def test_large_and_long_files_are_refused_before_they_are_decoded() -> None:
-    with pytest.raises(
-        AudioError, match=r"x has 2 MB, more than the 1 MB .* 'mixlab tag FILE --run RUN' has no"
-    ):
+    with raises(AudioError, code="file-too-large", mentions=("2", "1", "mixlab tag FILE --run RUN")):
         decode_upload(bytes(2 * 2**20), "x", sample_rate=RATE, max_bytes=2**20)
     long = encode(np.zeros((1, round((MAX_S + 30) * 4000))), rate=4000, subtype="PCM_U8")
-    with pytest.raises(
-        AudioError, match=r"lasts 10\.5 minutes, more than the 10 .*takes files of any length"
-    ):
+    with raises(AudioError, code="audio-too-long", mentions=("10.5", "10")):
         decode_upload(long, "x", sample_rate=RATE)
 
 
 def test_a_file_that_is_cut_off_is_damaged_not_short(rng: np.random.Generator) -> None:
     noise = rng.uniform(-0.5, 0.5, (1, 10 * RATE))
     cut = encode(noise, kind="FLAC")
-    with pytest.raises(
-        AudioError, match=r"x is damaged: 10\.0 s are announced, and decoding stops after \d\.\d s"
-    ):
+    with raises(AudioError, code="damaged-audio", mentions="10.0"):
         decode_upload(cut[: len(cut) // 3], "x", sample_rate=RATE)
 
 
 def test_a_file_with_a_damaged_middle_is_said_to_be_damaged(rng: np.random.Generator) -> None:
     whole = bytearray(encode(rng.uniform(-0.5, 0.5, (1, 30 * RATE)), kind="FLAC"))
     whole[len(whole) // 2 : len(whole) // 2 + 60_000] = bytes(60_000)
-    with pytest.raises(AudioError, match=r"x is damaged: 30\.0 s are announced"):
+    with raises(AudioError, code="damaged-audio", mentions="30.0"):
         decode_upload(bytes(whole), "x", sample_rate=RATE)
 
 
@@ -143,7 +138,7 @@ def test_nothing_is_written_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_channels_that_cancel_each_other_are_called_so() -> None:
-    with pytest.raises(AudioError, match="its channels cancel each other"):
+    with raises(AudioError, code="channels-cancel"):
         decode_upload(encode(np.concatenate([tone(1.0), -tone(1.0)])), "a.wav", sample_rate=RATE)
 
 
@@ -184,10 +179,10 @@ def test_channels_that_cancel_for_a_while_are_noted() -> None:
 @pytest.mark.parametrize("offset", [0.02, -0.5])
 def test_an_offset_is_no_sound(offset: float) -> None:
     lifted = np.full((2, RATE), offset)
-    with pytest.raises(AudioError, match="x is silent: it is an offset without sound"):
+    with raises(AudioError, code="silent-audio"):
         decode_upload(encode(lifted, subtype="FLOAT"), "x", sample_rate=RATE)
     hum = lifted + 1e-4 * np.random.default_rng(0).standard_normal(lifted.shape)
-    with pytest.raises(AudioError, match=r"x is silent: it is at most -8\d dBFS loud"):
+    with raises(AudioError, code="silent-audio"):
         decode_upload(encode(hum, subtype="FLOAT"), "x", sample_rate=RATE)
     found = decode_upload(
         encode(0.1 * tone(1.0) + np.float32(offset), subtype="FLOAT"), "x", sample_rate=RATE
@@ -199,18 +194,18 @@ def test_an_offset_is_no_sound(offset: float) -> None:
 def test_samples_of_no_sound_are_refused(value: float) -> None:
     audio = tone(1.0, channels=2)
     audio[1, 500] = value
-    with pytest.raises(AudioError, match="Expected samples up to 30 dBFS in x, found a peak of"):
+    with raises(AudioError, code="implausible-peak", mentions="30"):
         decode_upload(encode(audio, subtype="FLOAT"), "x", sample_rate=RATE)
 
 
 @pytest.mark.parametrize(
-    ("rate", "channels", "message"),
+    ("rate", "channels", "mentions"),
     [
-        (1, 1, "a sample rate from 4000 to 768000 Hz in x, found a header at 1 Hz"),
-        (200_000_000, 2, "found a header at 200000000 Hz"),
-        (16000, 100, "Expected 1 to 64 channels in x, found a header with 100"),
+        (1, 1, ("4000", "768000", "1")),
+        (200_000_000, 2, "200000000"),
+        (16000, 100, ("1", "64", "100")),
     ],
 )
-def test_headers_of_no_sound_are_refused(rate: int, channels: int, message: str) -> None:
-    with pytest.raises(AudioError, match=message):
+def test_headers_of_no_sound_are_refused(rate: int, channels: int, mentions: object) -> None:
+    with raises(AudioError, code="implausible-header", mentions=mentions):
         decode_upload(encode(np.zeros((channels, 2000)), rate, subtype="FLOAT"), "x", sample_rate=RATE)

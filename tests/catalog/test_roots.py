@@ -9,6 +9,7 @@ from mixlab.catalog.build import build_catalog
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.roots import check_files, check_roots
 from mixlab.errors import CorpusError
+from tests.errors import raises
 from tests.stem_files import make_corpus
 
 TWICE = "found one folder twice"
@@ -27,27 +28,27 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "why"),
+    ("one", "other"),
     [
-        ("a", "a", TWICE),
-        ("a", "a/", TWICE),
-        ("a", "a/b/..", TWICE),
-        ("a", "d/../a", TWICE),
-        ("a", "to_a", TWICE),
-        ("a", "d/back", TWICE),
-        ("a/b", "to_b", TWICE),
-        ("a", "a/b", WITHIN),
-        ("a", "a/b/c", WITHIN),
-        ("a", "to_b", WITHIN),
-        ("to_a", "a/b", WITHIN),
-        ("to_a", "to_b/c", WITHIN),
-        ("d/back", "to_a/b/c", WITHIN),
+        ("a", "a"),
+        ("a", "a/"),
+        ("a", "a/b/.."),
+        ("a", "d/../a"),
+        ("a", "to_a"),
+        ("a", "d/back"),
+        ("a/b", "to_b"),
+        ("a", "a/b"),
+        ("a", "a/b/c"),
+        ("a", "to_b"),
+        ("to_a", "a/b"),
+        ("to_a", "to_b/c"),
+        ("d/back", "to_a/b/c"),
     ],
 )
-def test_roots_that_overlap_are_refused(tree: Path, one: str, other: str, why: str) -> None:
+def test_roots_that_overlap_are_refused(tree: Path, one: str, other: str) -> None:
     for first, second in ((one, other), (other, one)):
         roots = {"folder": Path(f"{tree}/{first}"), "folder@two": Path(f"{tree}/{second}")}
-        with pytest.raises(CorpusError, match=why) as caught:
+        with raises(CorpusError, code="overlapping-roots") as caught:
             check_roots(roots)
         assert "folder=" in str(caught.value)
         assert "folder@two=" in str(caught.value)
@@ -61,7 +62,7 @@ def test_roots_side_by_side_are_fine(tree: Path, one: str, other: str) -> None:
 
 def test_the_index_refuses_them_before_it_measures(tmp_path: Path) -> None:
     make_corpus(tmp_path / "one", 2)
-    with pytest.raises(CorpusError, match=f"{WITHIN}.*folder@two=.*song00 within folder=.*one"):
+    with raises(CorpusError, code="overlapping-roots", mentions=("folder@two=", "song00", "folder=")):
         build_catalog(
             tmp_path / "catalog", {"folder": tmp_path / "one", "folder@two": tmp_path / "one/song00"}
         )
@@ -75,9 +76,7 @@ def test_a_file_of_two_corpora_is_refused(tmp_path: Path, link: object) -> None:
     path, other = tmp_path / "one" / "song00" / "0.wav", tmp_path / "two" / "song01" / "1.wav"
     other.unlink()
     link(path, other)  # type: ignore[operator]
-    with pytest.raises(
-        CorpusError, match=r"found 1 in one as well as in two.*song00/0\.wav is .*song01/1\.wav"
-    ):
+    with raises(CorpusError, code="overlapping-roots", mentions=("1", "song00/0.wav", "song01/1.wav")):
         check_files([("one", path), ("two", other), ("two", tmp_path / "none.wav")])
     check_files([("one", path), ("one", other)])  # within one corpus, equal audio ties the songs
 
@@ -89,7 +88,7 @@ def test_hard_links_between_corpora_stop_the_index(tmp_path: Path) -> None:
     other.unlink()
     os.link(tmp_path / "one" / "song00" / "0.wav", other)
     roots = {"folder": tmp_path / "one", "folder@two": tmp_path / "two"}
-    with pytest.raises(CorpusError, match="Expected corpora that share no file"):
+    with raises(CorpusError, code="overlapping-roots"):
         build_catalog(tmp_path / "catalog", roots, progress=False)
     build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, progress=False, workers=1)
     assert len(Catalog.open(tmp_path / "catalog")) == 4

@@ -10,6 +10,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.cli.commands.catalog import catalog, class_counts, column_counts, format_table
 from mixlab.cli.commands.index import index
 from mixlab.errors import ConfigError, MixlabError
+from tests.errors import raises
 from tests.stem_files import make_corpus
 
 
@@ -40,9 +41,18 @@ def test_index_says_what_it_found_and_what_comes_next(
     assert "measured  1 files" in capsys.readouterr().out  # the broken one is tried again
 
 
-@pytest.mark.parametrize("roots", [None, [], ["folder"], ["=x"], ["folder=a", "folder=b"]])
-def test_index_refuses_bad_roots(tmp_path: Path, roots: list[str] | None) -> None:
-    with pytest.raises(ConfigError, match="--root"):
+@pytest.mark.parametrize(
+    ("roots", "code"),
+    [
+        (None, "missing-setting"),
+        ([], "missing-setting"),
+        (["folder"], "malformed-option"),
+        (["=x"], "malformed-option"),
+        (["folder=a", "folder=b"], "repeated-option"),
+    ],
+)
+def test_index_refuses_bad_roots(tmp_path: Path, roots: list[str] | None, code: str) -> None:
+    with raises(ConfigError, code=code, mentions="--root"):
         index(tmp_path / "catalog", roots)
 
 
@@ -112,7 +122,7 @@ def test_the_table_goes_to_a_csv_file_in_full(folder: Path, tmp_path: Path) -> N
 def test_other_label_sets_count_too(folder: Path) -> None:
     table = class_counts(Catalog.open(folder), "irmas11")
     assert any(count.stems == 6 for (_, corpus, split), count in table.items() if corpus == split == "all")
-    with pytest.raises(MixlabError, match="nolabels"):
+    with raises(MixlabError, code="plugin-not-found"):
         class_counts(Catalog.open(folder), "nolabels")
 
 

@@ -60,7 +60,7 @@ def test_a_missing_catalog_is_one_line_and_says_what_to_type(
 ) -> None:
     assert main(["mix", str(tmp_path / "none")]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("mixlab: error: ")
+    assert err.startswith("mixlab: error [catalog-not-found]: ")
     assert "mixlab index" in err
     assert "Traceback" not in err
 

@@ -11,6 +11,7 @@ from mixlab.cli.main import main
 from mixlab.corpora.label_check import CheckReport, check_folder, label_readers, read_labels
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import load_taxonomy
+from tests.errors import raises
 
 # A busy machine is no failure.
 LAWS = settings(deadline=None)
@@ -182,9 +183,9 @@ def test_one_corpus_only(tmp_path: Path) -> None:
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
-    with pytest.raises(TaxonomyError, match="it does not exist"):
+    with raises(TaxonomyError, code="root-not-found"):
         check_folder(tmp_path / "none")
-    with pytest.raises(TaxonomyError, match="No label map 'medley'; there are folder"):
+    with raises(TaxonomyError, code="unknown-label-map", mentions="medley"):
         check_folder(tmp_path, "medley")
 
 

@@ -13,6 +13,7 @@ from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_map, resolve_stem
 from tests.corpora import trees
 from tests.corpora.trees import by_key, dump, kinds, medley_sheet, medley_song, medley_stems, scan, touch
+from tests.errors import raises
 
 MDB, MS = CORPORA["medleydb"], CORPORA["mixing_secrets"]
 BOTH = pytest.mark.parametrize("adapter", [MDB, MS], ids=["medleydb", "mixing_secrets"])
@@ -56,7 +57,7 @@ def test_named_metadata_folder_wins(adapter: Any, tmp_path: Path) -> None:
     dump(elsewhere / "A_B_METADATA.yaml", medley_sheet("A_B", medley_stems("A_B", "piano")))
     assert scan(adapter, root).stems[0].labels == ("wrong",)
     assert scan(adapter, root, metadata=elsewhere).stems[0].labels == ("piano",)
-    with pytest.raises(CorpusError, match=r"metadata folder .*nowhere does not exist"):
+    with raises(CorpusError, code="metadata-not-found"):
         scan(adapter, root, metadata=tmp_path / "nowhere")
 
 

@@ -12,6 +12,7 @@ from mixlab.corpora._names import folder_parser, split_words
 from mixlab.corpora._song_names import doubt, left_out, song_labels
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import Resolution, load_label_map, load_taxonomy, resolve_stem, stem_evidence
+from tests.errors import raises
 
 TREE = load_taxonomy()
 
@@ -77,7 +78,7 @@ def test_unknown_names_stay_whole() -> None:
     parser = folder_parser()
     for name, label in [("07_Zzurnaz2 L", "zzurnaz"), ("ZzyzxLead", "zzyzx lead")]:
         assert parser.labels(name) == (label,)
-        with pytest.raises(TaxonomyError, match=label):
+        with raises(TaxonomyError, code="unknown-label", mentions=label):
             resolve_stem(parser.label_map, parser.labels(name))
     assert parser.labels("12") == ()
 

@@ -14,6 +14,7 @@ from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_map, resolve_stem
 from tests.corpora import trees
 from tests.corpora.trees import MOISES_IDS, by_key, kinds, medley_song, medley_stems, scan, touch
+from tests.errors import raises
 
 MUSDB, MOISES = CORPORA["musdb18hq"], CORPORA["moisesdb"]
 
@@ -37,7 +38,7 @@ def test_musdb_tree(tmp_path: Path) -> None:
 
 def test_musdb_in_the_wrong_format_says_so(tmp_path: Path) -> None:
     touch(tmp_path / "train" / "A - B.stem.mp4")
-    with pytest.raises(CorpusError, match=r"1 \.mp4 file.*MUSDB18 comes as one \.stem\.mp4 a song"):
+    with raises(CorpusError, code="layout-not-found", mentions=("1", ".mp4", "MUSDB18", ".stem.mp4")):
         scan(MUSDB, tmp_path)
 
 

@@ -14,6 +14,7 @@ from mixlab.corpora import CORPORA, get_adapter
 from mixlab.corpora.base import Adapter
 from mixlab.errors import CorpusError, MissingDependencyError
 from tests.corpora.trees import by_key, kinds, scan, slakh_track, touch
+from tests.errors import raises
 
 with warnings.catch_warnings():
     # What mirdata imports (cloud clients, pretty_midi) warns about its own dependencies.
@@ -182,42 +183,42 @@ def test_labels_from_the_instrument_attribute(indexes: Path, tmp_path: Path) -> 
 
 
 def test_without_index(indexes: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"not on this machine.*run dataset\.download\(\) yourself"):
+    with raises(CorpusError, code="metadata-not-found", mentions="dataset.download()"):
         scan(get_adapter("mirdata:slakh"), tmp_path)
 
 
 def test_index_without_files(indexes: Path, tmp_path: Path) -> None:
     baby(tmp_path / "home", indexes)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match=r"found no song below .*run dataset\.download\(\) yourself"):
+    with raises(CorpusError, code="layout-not-found", mentions="dataset.download()"):
         scan(get_adapter("mirdata:slakh"), tmp_path / "empty")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"tracks": {}}'])
 def test_garbage_index(indexes: Path, tmp_path: Path, content: str) -> None:
     (indexes / "slakh_index_2100-redux.json").write_text(content)
-    with pytest.raises(CorpusError, match="cannot be read"):
+    with raises(CorpusError, code="unreadable-file"):
         scan(get_adapter("mirdata:slakh"), tmp_path)
 
 
 def test_dataset_without_multitracks(indexes: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="'irmas' has no multitracks"):
+    with raises(CorpusError, code="no-multitracks", mentions="irmas"):
         scan(get_adapter("mirdata:irmas"), tmp_path)
 
 
 def test_unknown_dataset(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="mirdata has no dataset 'slack'"):
+    with raises(CorpusError, code="unknown-corpus", mentions=("slack", "mirdata")):
         scan(get_adapter("mirdata:slack"), tmp_path)
 
 
 def test_missing_root(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="found nothing there"):
+    with raises(CorpusError, code="root-not-found"):
         scan(get_adapter("mirdata:slakh"), tmp_path / "nowhere")
 
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "mirdata", None)
-    with pytest.raises(MissingDependencyError, match=r"mixlab\[corpora\]"):
+    with raises(MissingDependencyError, code="missing-dependency", mentions="mixlab[corpora]"):
         scan(get_adapter("mirdata:slakh"), tmp_path)
 
 

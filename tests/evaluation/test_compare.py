@@ -15,6 +15,7 @@ from mixlab.evaluation import compare
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.report import comparison_tables, format_comparison, format_comparison_markdown
 from mixlab.training.run import Run
+from tests.errors import raises
 
 NAMES = ("voice", "brass", "singer", "piano")
 PARENTS = (None, None, 0, None)
@@ -142,11 +143,11 @@ def test_one_song_gives_differences_without_intervals() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     a = predictions(0.5)
-    with pytest.raises(ConfigError, match="different classes"):
+    with raises(ConfigError, code="runs-not-comparable"):
         compare(a, replace(a, labels=("voice", "brass", "singer", "key")))
-    with pytest.raises(ConfigError, match="on 120 and on 0 mixes"):
+    with raises(ConfigError, code="runs-not-comparable", mentions=("120", "0")):
         compare(a, a.only("validation"))
-    with pytest.raises(ConfigError, match="no predictions of split 'train'"):
+    with raises(ConfigError, code="predictions-not-found", mentions="train"):
         compare(a, a, split="train")
     ids, texts = a.mix_id.copy(), a.recipes.copy()
     ids[5], texts[5] = "f" * 16, texts[5].replace("abc", "def")

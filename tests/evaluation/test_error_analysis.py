@@ -17,6 +17,7 @@ from mixlab.studies import StudyFolder
 from mixlab.studies.curves import axes_of, class_effects, points_of, study_status, unfinished_trials
 from mixlab.studies.locations import RUN, STUDY, find_folders
 from mixlab.studies.results import load_results
+from tests.errors import raises
 from tests.studies.test_reports import INSIDE, made_up
 
 LABELS = ("voice", "key", "singer", "piano", "theremin")
@@ -86,11 +87,11 @@ def test_a_table_leads_back_to_the_predictions() -> None:
     table = split_table(predictions(), "test", PARENTS)
     np.testing.assert_array_equal(table.scores, part.scores[table.rows])
     assert [table.songs[song] for song in table.conditions.song] == part.group[table.rows].tolist()
-    with pytest.raises(ConfigError, match="no predictions of split 'train'"):
+    with raises(ConfigError, code="predictions-not-found", mentions="train"):
         split_table(predictions(), "train", PARENTS)
     broken = predictions()
     broken.scores[1] = np.nan
-    with pytest.raises(ConfigError, match="the model diverged"):
+    with raises(ConfigError, code="training-diverged"):
         split_table(broken, "test", PARENTS)
 
 
@@ -278,5 +279,5 @@ def test_the_status_names_what_fills_the_grid(study: StudyFolder, tmp_path: Path
     assert (missing.name, missing.error) == ("p1-seed2", "it was told to fail")
     assert missing.command == f"mixlab train --config {study.plan_path('p1-seed2')}"
     assert not status.at_work
-    with pytest.raises(RunError, match="No study at"):
+    with raises(RunError, code="study-not-found"):
         study_status(StudyFolder(tmp_path))

@@ -17,6 +17,7 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing import loader as loaders
 from mixlab.mixing.dataset import split_buffer
 from mixlab.mixing.loader import _Buffers, _shared_memory, warm_up
+from tests.errors import raises
 
 CONFIG = MixConfig(duration_s=0.5)
 
@@ -134,7 +135,7 @@ class Failing:
 
     def read_into(self, *args: object) -> None:
         if self.fails:
-            raise AudioError("the disk is gone")
+            raise AudioError("the disk is gone", code="unreadable-audio")
         self.reader.read_into(*args)  # type: ignore[arg-type]
 
 
@@ -145,7 +146,7 @@ def test_after_an_error_a_loader_goes_on_where_it_stood(toy: Catalog) -> None:
     batches = iter(loader)
     next(batches)
     reader.fails = True
-    with pytest.raises(AudioError, match="the disk is gone"):
+    with raises(AudioError, code="unreadable-audio", mentions="the disk is gone"):
         next(batches)
     reader.fails = False
     assert next(iter(loader))["index"].tolist() == [4, 5, 6, 7]
@@ -156,7 +157,7 @@ def test_too_little_shared_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> No
         raise RuntimeError("No space left on device")
 
     monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
-    with pytest.raises(ConfigError, match="Batches of 2 workers need 8 MB of shared memory"):
+    with raises(ConfigError, code="no-shared-memory", mentions=("2", "8")):
         _shared_memory(2, 4, 1_000_000)
 
 

@@ -46,6 +46,7 @@ from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
 from mixlab.training import TrainConfig
 from mixlab.training.run import Run
+from tests.errors import raises
 
 NAMES = ("voice", "brass", "singer", "piano", "theremin")
 PARENTS = (None, None, 0, None, None)
@@ -319,7 +320,7 @@ def test_weights_without_a_head_have_no_row_for_the_last_layer(
 
 
 def test_transfer_needs_weights_and_sets_only_what_each_way_takes() -> None:
-    with pytest.raises(ConfigError, match="needs weights"):
+    with raises(ConfigError, code="missing-setting"):
         build_study("transfer", request())
     base = TrainConfig(transfer="finetune", pretrained="other.pth", lr_backbone=0.001, precision="fp32")
     plan = build_study("transfer", request(train=base, pretrained="w.pth", cached_items=500))
@@ -349,7 +350,7 @@ def test_transfer_compares_only_the_ways_that_are_asked_for() -> None:
     assert elsewhere.title == plan.title
     assert plan.title.endswith(", from w.pth")
     assert elsewhere.conditions[0].overrides["train.pretrained"] == "elsewhere/w.pth"
-    with pytest.raises(ConfigError, match=r"--transfer_modes takes some of scratch, .*; found half"):
+    with raises(ConfigError, code="malformed-option", mentions=("--transfer_modes", "half")):
         build_study("transfer", request(pretrained="w.pth", transfer_modes=("half",)))
     # Nothing starts from the weights, so that they need not even be there.
     random = build_study(
@@ -472,7 +473,7 @@ def test_effects_that_no_mix_has_are_not_compared() -> None:
     assert set(effects_of(MixConfig(effects=only_gain))) == {"all", "none"}
     no_gain = EffectsConfig(gain=GainRange(p=0), filter=FilterRange(p=0))
     for mix in (MixConfig(effects=EffectsConfig.none()), MixConfig(p_musical=1.0, effects=no_gain)):
-        with pytest.raises(ConfigError, match="so some must be on"):
+        with raises(ConfigError, code="conflicting-settings"):
             effects_of(mix)
 
 
@@ -615,9 +616,12 @@ def test_per_class_shows_runs_made_elsewhere(curve: StudyFolder, toy: Catalog, t
     each = [r.measured[F1_ABOVE_CHANCE.name].values[0] for r in results.done[0].test.runs.values()]
     assert table.rows[0][2] == f"{min(each):+.3f}"
     assert table.rows[4][1:] == ("-", "-", "-", "-")
-    for wrong, match in ((["x"], "takes LABEL=RUN"), ([f"x={tmp_path / 'none'}"], "there is no run")):
-        with pytest.raises(ConfigError, match=match):
-            parse_also(wrong)
+    for wrong, code, value in (
+        ("x", "malformed-option", "LABEL=RUN"),
+        (f"x={tmp_path / 'none'}", "run-not-found", tmp_path / "none"),
+    ):
+        with raises(ConfigError, code=code, mentions=("--also", value)):
+            parse_also([wrong])
 
 
 def test_missing_conditions_are_nan_counted_and_have_their_command(toy: Catalog, tmp_path: Path) -> None:
@@ -640,7 +644,7 @@ def test_missing_conditions_are_nan_counted_and_have_their_command(toy: Catalog,
 def test_nothing_done_is_nothing_to_report(toy: Catalog, tmp_path: Path) -> None:
     names = tuple(f"p0.4-seed{s}" for s in range(3))
     folder = made_up("p_musical", toy, tmp_path, INSIDE, fail=names, grid=(0.4,))
-    with pytest.raises(RunError, match="nothing to report"):
+    with raises(RunError, code="nothing-to-report"):
         write_study_report(folder)
 
 

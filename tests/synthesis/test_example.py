@@ -6,6 +6,7 @@ import pytest
 from mixlab.errors import ConfigError
 from mixlab.synthesis.example import EXAMPLE_S, EXAMPLES, render_example
 from mixlab.synthesis.plan import plan_songs
+from tests.errors import raises
 
 pytest.importorskip("symusic", reason="the demo extra is not installed")
 
@@ -30,5 +31,5 @@ def test_no_demo_corpus_holds_an_example() -> None:
 
 
 def test_an_unknown_example_is_refused() -> None:
-    with pytest.raises(ConfigError, match="one of the examples Band, Duo, Quintet, got 'Choir'"):
+    with raises(ConfigError, code="invalid-setting", mentions="Choir"):
         render_example("Choir")

@@ -16,6 +16,7 @@ from mixlab.synthesis.plan import plan_songs
 from mixlab.synthesis.stems import compose_plan
 from mixlab.synthesis.tagged import plan_tagged
 from mixlab.taxonomy import load_label_map, load_taxonomy
+from tests.errors import raises
 
 ENSEMBLES = [*MEDLEYDB, *MIXING_SECRETS, *(slakh_ensemble(k) for k in range(30))]
 
@@ -260,7 +261,7 @@ class TestRendering:
         from mixlab.errors import ConfigError
         from mixlab.synthesis import make_demo_corpora
 
-        with pytest.raises(ConfigError, match=r"Expected a SoundFont file .*none\.sf2, found none"):
+        with raises(ConfigError, code="soundfont-not-found", mentions="none.sf2"):
             make_demo_corpora(tmp_path / "out", soundfonts=[tmp_path / "none.sf2"])
 
     def test_a_file_that_is_no_font_is_named(self, tmp_path: Path) -> None:
@@ -269,5 +270,5 @@ class TestRendering:
 
         fake = tmp_path / "fake.sf2"
         fake.write_bytes(b"no font")
-        with pytest.raises(ConfigError, match=r"Expected a SoundFont .*fake\.sf2"):
+        with raises(ConfigError, code="invalid-soundfont", mentions="fake.sf2"):
             render_part((Note(0.0, 1.0, 60, 100),), Sound(0), Room(0.3, 1), 2.0, fake)

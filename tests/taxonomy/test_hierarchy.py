@@ -10,6 +10,7 @@ from mixlab.errors import ConfigError
 from mixlab.taxonomy import LabelSet, Output, label_set_names, load_label_set, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry, ancestry_from_parents, consistent_max, output_levels
 from mixlab.training.mcm_loss import mcm_loss_with_logits
+from tests.errors import raises
 
 # 0 has children 1 and 2, 1 has child 3; 4 stands alone.
 PARENTS = (None, 0, 0, 1, None)
@@ -87,7 +88,7 @@ def test_ancestry_is_the_closure_of_the_parents(name: str) -> None:
 
 @pytest.mark.parametrize("parents", [(1, 0), (0,), (5, None)])
 def test_parents_with_a_cycle_or_a_wrong_index_are_refused(parents: tuple[int | None, ...]) -> None:
-    with pytest.raises(ConfigError, match="hold no cycle"):
+    with raises(ConfigError, code="cyclic-hierarchy"):
         ancestry_from_parents(parents)
 
 
@@ -123,14 +124,14 @@ def test_consistent_scores_can_be_differentiated(rng: np.random.Generator) -> No
 
 
 def test_the_ancestry_must_belong_to_the_classes() -> None:
-    with pytest.raises(ConfigError, match=r"Expected an ancestry of shape \(4, 4\)"):
+    with raises(ConfigError, code="wrong-shape", mentions="4"):
         consistent_max(np.zeros((2, 4)), TREE)
-    with pytest.raises(ConfigError, match="True diagonal"):
+    with raises(ConfigError, code="wrong-shape"):
         consistent_max(np.zeros((2, 5)), ~TREE)
     z = torch.zeros(2, 4)
-    with pytest.raises(ConfigError, match="an ancestry for 4 classes"):
+    with raises(ConfigError, code="wrong-shape", mentions="4"):
         mcm_loss_with_logits(z, z, z > -1, TREE)
-    with pytest.raises(ConfigError, match="share one shape"):
+    with raises(ConfigError, code="wrong-shape"):
         mcm_loss_with_logits(z, z[:1], z > -1, TREE)
 
 

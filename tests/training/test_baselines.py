@@ -29,6 +29,7 @@ from mixlab.training.baselines import (
 from mixlab.training.baselines import features as features_module
 from mixlab.training.baselines.descriptors import DescriptorConfig
 from mixlab.training.baselines.embeddings import find_embeddings
+from tests.errors import raises
 
 RATE = 8000
 MIX = MixConfig(duration_s=0.5, sample_rate=RATE, max_sources=3, effects=EffectsConfig.none())
@@ -128,7 +129,7 @@ def test_a_stop_costs_one_block(toy: Catalog, tmp_path: Path, monkeypatch: pytes
         return real(block)
 
     monkeypatch.setattr(features_module, "_compute", failing)
-    with pytest.raises(MixlabError, match=r"1 of 3 blocks of train mixes.*the disk is full"):
+    with raises(MixlabError, code="items-failed", mentions=("the disk is full", "1", "3")):
         compute_features(mixes(toy), Descriptors(RATE), tmp_path, workers=1)
     kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npz")}
     assert len(kept) == 2
@@ -207,7 +208,7 @@ def test_a_baseline_is_a_run_on_the_mixes_of_runs(toy: Catalog, tmp_path: Path) 
     compared = compare(forest.predictions(), linear.predictions(), n_resamples=5)
     assert compared.n_items == 20
     assert len(list((tmp_path / "features").iterdir())) == 3
-    with pytest.raises(RunError, match="not an empty folder"):
+    with raises(RunError, code="folder-not-empty"):
         run_baseline(toy.path, tmp_path / "forest", MIX, CONFIG)
 
 
@@ -243,22 +244,22 @@ def test_published_embeddings(shared: Path, toy: Catalog, tmp_path: Path) -> Non
     found = extractor.load()(np.random.default_rng(0).standard_normal((2, 1, 16000)).astype(np.float32))
     assert found.shape == (2, 1506)
     assert np.isfinite(found).all()
-    with pytest.raises(ConfigError, match=r"takes audio at 16000 Hz: set mix.sample_rate"):
+    with raises(ConfigError, code="sample-rate-mismatch", mentions=("16000", "mix.sample_rate")):
         find_embeddings(config, mixes(toy), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("settings", "match"),
+    ("settings", "code", "mentions"),
     [
-        ({"features": "embeddings"}, "needs a model: set baseline.weights"),
-        ({"weights": "random"}, "features=descriptors would not use it"),
-        ({"items": 0}, "baseline.items: expected 1 or more"),
-        ({"classifier": "boosting"}, "baseline.classifier: expected one of forest, logistic, svm"),
-        ({"strengths": ()}, "baseline.strengths"),
+        ({"features": "embeddings"}, "missing-setting", "baseline.weights"),
+        ({"weights": "random"}, "conflicting-settings", "features=descriptors"),
+        ({"items": 0}, "invalid-setting", ("baseline.items", "1")),
+        ({"classifier": "boosting"}, "invalid-setting", ("forest", "logistic", "svm", "baseline.classifier")),
+        ({"strengths": ()}, "invalid-setting", "baseline.strengths"),
     ],
 )
-def test_settings_that_do_not_fit(settings: dict[str, object], match: str) -> None:
-    with pytest.raises(ConfigError, match=match):
+def test_settings_that_do_not_fit(settings: dict[str, object], code: str, mentions: object) -> None:
+    with raises(ConfigError, code=code, mentions=mentions):
         BaselineConfig(**settings)  # type: ignore[arg-type]
 
 

@@ -14,6 +14,7 @@ from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.training.run import Run, provenance, read_tensors
 from mixlab.utils.plain import plain
+from tests.errors import raises
 from tests.tiny_run import write_run
 
 CONFIG = {"catalog": "catalog", "out": "run", "mix": {"p_musical": 0.4}, "train": {"seed": 3}}
@@ -62,18 +63,18 @@ def test_updates_keep_the_rest(run: Run) -> None:
     run.update(status="interrupted", precision="bf16")
     info = Run.open(run.path).info
     assert (info["status"], info["precision"], info["seed"]) == ("interrupted", "bf16", 3)
-    with pytest.raises(
-        RunError, match="status is one of training, interrupted, trained, evaluated, got 'done'"
+    with raises(
+        RunError, code="invalid-setting", mentions=("training", "interrupted", "trained", "evaluated", "done")
     ):
         run.update(status="done")
 
 
 def test_a_folder_in_use_is_refused(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"already holds a run\. Choose another --out"):
+    with raises(RunError, code="run-exists", mentions="--out"):
         Run.create(run.path, CONFIG, {})
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").write_text("x")
-    with pytest.raises(RunError, match="is not an empty folder"):
+    with raises(RunError, code="folder-not-empty"):
         Run.create(tmp_path / "notes", CONFIG, {})
     assert [p.name for p in (tmp_path / "notes").iterdir()] == ["todo.txt"]
 
@@ -103,10 +104,10 @@ def test_weights_and_card_come_back(run: Run) -> None:
     assert card["config"] == {"width": 4}
     assert card["thresholds"] == {"voice": 0.25}
     (run.path / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(RunError, match="its checksum differs"):
+    with raises(RunError, code="run-damaged"):
         run.read_model()
     (run.path / "model.safetensors").unlink()
-    with pytest.raises(RunError, match="no epoch was finished; go on with 'mixlab train --config"):
+    with raises(RunError, code="run-incomplete", mentions=("mixlab train", "--config")):
         run.read_model()
 
 
@@ -127,21 +128,21 @@ def test_report_turns_undefined_into_null(run: Run) -> None:
 
 
 def test_missing_runs_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="the folder does not exist"):
+    with raises(RunError, code="run-not-found"):
         Run.open(tmp_path / "absent")
     (tmp_path / "notes.txt").write_text("no run")
-    with pytest.raises(RunError, match="it is a file"):
+    with raises(RunError, code="run-not-found"):
         Run.open(tmp_path / "notes.txt")
-    with pytest.raises(RunError, match=r"it has no run\.json"):
+    with raises(RunError, code="run-not-found", mentions="run.json"):
         Run.open(tmp_path)
 
 
 def test_incomplete_runs_say_what_completes_them(run: Run) -> None:
-    with pytest.raises(RunError, match=r"report\.json is missing: expected the result of 'mixlab evaluate"):
+    with raises(RunError, code="run-incomplete", mentions=("mixlab evaluate", "report.json")):
         run.report()
-    with pytest.raises(RunError, match=r"predictions\.parquet is missing; make it with 'mixlab evaluate"):
+    with raises(RunError, code="predictions-not-found", mentions=("mixlab evaluate", "predictions.parquet")):
         run.predictions()
-    with pytest.raises(RunError, match=r"model\.json is missing: expected a finished epoch; go on with"):
+    with raises(RunError, code="run-incomplete", mentions="model.json"):
         run.read_model()
 
 
@@ -149,32 +150,32 @@ def test_incomplete_runs_say_what_completes_them(run: Run) -> None:
 def test_damaged_files_are_named(run: Run, content: bytes) -> None:
     for name in ("report.json", "model.json", "predictions.parquet"):
         (run.path / name).write_bytes(content)
-    with pytest.raises(RunError, match=r"report\.json is damaged"):
+    with raises(RunError, code="run-damaged", mentions="report.json"):
         run.report()
-    with pytest.raises(RunError, match=r"model\.json is damaged"):
+    with raises(RunError, code="run-damaged", mentions="model.json"):
         run.read_model()
-    with pytest.raises(RunError, match=r"predictions\.parquet is damaged"):
+    with raises(RunError, code="run-damaged", mentions="predictions.parquet"):
         run.predictions()
     (run.path / "run.json").write_bytes(content)
-    with pytest.raises(RunError, match=r"run\.json is damaged"):
+    with raises(RunError, code="run-damaged", mentions="run.json"):
         Run.open(run.path)
 
 
 def test_damaged_config_and_metrics_are_named(run: Run) -> None:
     (run.path / "config.yaml").write_text("a: [")
-    with pytest.raises(RunError, match=r"config\.yaml cannot be read"):
+    with raises(RunError, code="run-damaged", mentions="config.yaml"):
         _ = run.config
     (run.path / "config.yaml").write_text("")
-    with pytest.raises(RunError, match=r"config\.yaml holds no settings"):
+    with raises(RunError, code="run-damaged", mentions="config.yaml"):
         _ = run.config
     (run.path / "metrics.csv").write_text("epoch,step\n1,two\n")
-    with pytest.raises(RunError, match=r"metrics\.csv is damaged"):
+    with raises(RunError, code="run-damaged", mentions="metrics.csv"):
         run.metrics()
 
 
 def test_runs_of_another_schema_are_refused(run: Run) -> None:
     (run.path / "run.json").write_text(json.dumps({"schema": 99}))
-    with pytest.raises(RunError, match="has schema 99, this mixlab reads 2"):
+    with raises(RunError, code="run-version", mentions=("99", "2")):
         Run.open(run.path)
 
 
@@ -217,6 +218,6 @@ def test_embeddings_stay_where_it_is_not_they_that_are_at_fault(
     file = tmp_path / "embeddings.safetensors"
     file.write_bytes(b"whole, for all that anybody knows")
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    with pytest.raises(MissingDependencyError, match="needs safetensors"):
+    with raises(MissingDependencyError, code="missing-dependency", mentions="safetensors"):
         read_tensors(file)
     assert file.is_file()

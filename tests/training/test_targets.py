@@ -34,7 +34,7 @@ def test_a_target_that_cannot_be_made_is_refused(
     before = sorted(toy.path.rglob("*"))
     assert main([part.format(file=file, catalog=toy.path) for part in COMMANDS[name]]) == 2
     err = capsys.readouterr().err
-    assert "mixlab: error: Could not write" in err
+    assert "mixlab: error [output-not-writable]: Could not write" in err
     assert f"{file}/" in err
     assert "A part of that path is a file: choose another folder." in err
     assert "Traceback" not in err
@@ -60,4 +60,5 @@ def test_a_run_that_may_not_be_written_is_refused_before_it_is_scored(
         run.path.chmod(0o555)
         assert main([part.format(run=run.path) for part in arguments]) == 2
     err = capsys.readouterr().err
-    assert f"mixlab: error: Could not write {folder / 'run'}: Permission denied. You may not" in err
+    assert err.startswith("mixlab: error [output-not-writable]: ")
+    assert f"{folder / 'run'}: Permission denied" in err

@@ -20,6 +20,7 @@ from mixlab.utils.files import (
     try_lock,
     write_atomic,
 )
+from tests.errors import raises
 from tests.unprivileged import unprivileged
 
 HOLD = """
@@ -117,7 +118,7 @@ def test_a_library_can_write_to_the_temporary_path(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"Could not write .*nowhere/a: No such file"):
+    with raises(OutputError, code="output-not-writable", mentions=("No such file", "nowhere/a")):
         write_atomic(tmp_path / "nowhere" / "a", b"")
 
 
@@ -130,7 +131,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
             temporary.symlink_to("/dev/full")
             temporary.write_bytes(b"x" * 100_000)
 
-    with pytest.raises(OutputError, match=r"a: No space left on device\. Make space"):
+    with raises(OutputError, code="output-not-writable", mentions="No space left on device"):
         fill()
     assert names(tmp_path) == []
 
@@ -144,7 +145,7 @@ def test_folders_that_can_be_written_are_left_as_they_were(tmp_path: Path) -> No
 def test_a_target_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for call in (check_writable, make_folder):
-        with pytest.raises(OutputError, match=r"file/runs: Not a directory\. A part of that path is a file"):
+        with raises(OutputError, code="output-not-writable", mentions=("Not a directory", "file/runs")):
             call(tmp_path / "file" / "runs")
 
 
@@ -153,7 +154,9 @@ def test_a_folder_that_may_not_be_written_is_refused() -> None:
         (folder / "mine").mkdir()
         (folder / "mine").chmod(0o555)
         for target in (folder / "mine", folder / "mine" / "deeper" / "still"):
-            with pytest.raises(OutputError, match=r"Permission denied\. You may not write there"):
+            with raises(
+                OutputError, code="output-not-writable", mentions=("Permission denied", folder / "mine")
+            ):
                 check_writable(target)
 
 

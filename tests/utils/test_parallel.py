@@ -9,6 +9,7 @@ import pytest
 
 from mixlab.errors import ConfigError, CorpusError, MissingDependencyError, MixlabError
 from mixlab.utils.parallel import default_workers, map_items
+from tests.errors import raises
 from tests.ray_engine import run_with_ray
 
 
@@ -34,7 +35,7 @@ def test_every_item_comes_back_once(workers: int) -> None:
     assert outcomes[3].error == "ValueError: three is not allowed"
     assert outcomes[4].error == "Expected another number."
     assert outcomes[5].get() == 25
-    with pytest.raises(MixlabError, match="Item 3 failed: ValueError: three is not allowed"):
+    with raises(MixlabError, code="items-failed", mentions=("three is not allowed", "3", "ValueError")):
         outcomes[3].get()
 
 
@@ -103,9 +104,9 @@ def test_one_worker_stays_in_this_process() -> None:
 
 
 def test_bad_settings_are_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match="Expected workers >= 1, found 0"):
+    with raises(ConfigError, code="invalid-setting", mentions=("1", "0")):
         map_items(square, [1], workers=0)
-    with pytest.raises(ConfigError, match="Expected engine 'local' or 'ray', found 'spark'"):
+    with raises(ConfigError, code="unknown-engine", mentions=("local", "ray", "spark")):
         map_items(square, [1], engine="spark")
     assert default_workers() >= 1
 
@@ -113,7 +114,7 @@ def test_bad_settings_are_refused_at_once() -> None:
 def test_ray_engine_names_its_extra_when_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ray", "ray.util", "ray.util.multiprocessing"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingDependencyError, match=r"mixlab\[cluster\]"):
+    with raises(MissingDependencyError, code="missing-dependency", mentions="mixlab[cluster]"):
         map_items(square, [1], engine="ray")
 
 

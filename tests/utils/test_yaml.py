@@ -11,6 +11,7 @@ from mixlab.corpora._fields import parse_yaml
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.yaml import RepeatedKeyError, load_json, load_yaml, refuse_repeated_keys
+from tests.errors import raises
 
 REPEATED = [
     ("a: 1\nb: 2\na: 3", "'a' is in line 1 and again in line 3"),
@@ -88,7 +89,7 @@ def test_json_without_repeats() -> None:
 def test_label_sets_of_users(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\noutputs:\n  - {name: keys, nodes: [piano]}\nname: other\n")
-    with pytest.raises(TaxonomyError, match=r"mine.yaml, line 4: .*'name' is in line 1 and again in line 4"):
+    with raises(TaxonomyError, code="invalid-syntax", mentions=("mine.yaml", "4", "name", "1")):
         load_label_set(str(path))
 
 

@@ -35,17 +35,21 @@ def app(
     if find_spec("streamlit") is None:
         raise MissingDependencyError("The explorer needs streamlit. Type: pip install 'mixlab[app]'")
     if not 1024 <= port <= 65535:
-        raise ConfigError(f"--port takes 1024 to 65535, found {port}.")
+        raise ConfigError(f"--port takes 1024 to 65535, found {port}.", code="invalid-setting")
     environment = dict(os.environ)
     if catalog is not None:
         if not (catalog / "catalog.json").is_file():
             raise CatalogError(
-                f"No catalog in {catalog}: catalog.json is missing. Make one with: mixlab index"
+                f"No catalog in {catalog}: catalog.json is missing. Make one with: mixlab index",
+                code="catalog-not-found",
             )
         environment["MIXLAB_CATALOG"] = str(catalog.resolve())
     if runs is not None:
         if not runs.is_dir():
-            raise RunError(f"No folder {runs}: --runs takes one with runs, as 'mixlab train' makes them.")
+            raise RunError(
+                f"No folder {runs}: --runs takes one with runs, as 'mixlab train' makes them.",
+                code="run-not-found",
+            )
         environment["MIXLAB_RUNS"] = str(runs.resolve())
     print(f"Explorer: http://localhost:{port}   (stop it with Ctrl-C)", flush=True)
     # In the place of this process, so that whatever stops the command stops the server.

@@ -90,7 +90,8 @@ def _command(*parts: object) -> None:
     if code != 0:
         raise MixlabError(
             f"The demo stopped in 'mixlab {parts[0]}' (exit code {code}); its message is above. If OUT is of "
-            "another version or has other settings, 'mixlab demo --force' makes everything anew."
+            "another version or has other settings, 'mixlab demo --force' makes everything anew.",
+            code="step-failed",
         )
 
 

@@ -73,7 +73,8 @@ def _evaluate(
         if catalog is not None or roots or num_workers is not None:
             raise ConfigError(
                 f"{run.path} is a baseline, scored by the predictions that it holds: leave --catalog, --root "
-                "and --num_workers out."
+                "and --num_workers out.",
+                code="conflicting-settings",
             )
         return evaluate_baseline(run, metrics=metrics)
     from mixlab.training.pretraining import evaluate_pretrained
@@ -81,7 +82,8 @@ def _evaluate(
     if catalog is not None or set(roots) - {"mtg_jamendo"}:
         raise ConfigError(
             f"{run.path} is a pretrained run, scored on tracks: instead of --catalog and other roots give "
-            "--root mtg_jamendo=FOLDER, if the tracks have moved."
+            "--root mtg_jamendo=FOLDER, if the tracks have moved.",
+            code="conflicting-settings",
         )
     moved = roots.get("mtg_jamendo")
     say = partial(print, flush=True)

@@ -54,7 +54,8 @@ def evaluate_on(
 
     if run is None or root is None:
         raise ConfigError(
-            f"Which model, on which files? Give mixlab evaluate-on {benchmark} --run RUN --root FOLDER."
+            f"Which model, on which files? Give mixlab evaluate-on {benchmark} --run RUN --root FOLDER.",
+            code="missing-setting",
         )
     opened = Run.open(run)
     opened.check_writable()

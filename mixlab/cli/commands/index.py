@@ -57,7 +57,7 @@ def index(
     """
     roots = parse_pairs(root, "--root")
     if not roots:
-        raise ConfigError("Name at least one corpus: --root medleydb=/data/MedleyDB")
+        raise ConfigError("Name at least one corpus: --root medleydb=/data/MedleyDB", code="missing-setting")
     report = build_catalog(
         out,
         roots,

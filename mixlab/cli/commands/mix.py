@@ -79,7 +79,10 @@ def _parse_index(text: str) -> range:
         return range(numbers[0], numbers[0] + 1)
     if len(numbers) == 2 and 0 <= numbers[0] < numbers[1]:
         return range(numbers[0], numbers[1])
-    raise ConfigError(f"--index takes an item such as '7' or a range such as '0:8', found {text!r}.")
+    raise ConfigError(
+        f"--index takes an item such as '7' or a range such as '0:8', found {text!r}.",
+        code="malformed-option",
+    )
 
 
 def _replay(catalog: Catalog, path: Path, out: Path, wav_format: WavFormat, jams: bool) -> int:

@@ -18,8 +18,13 @@ def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, Path]:
     for value in values or ():
         name, equals, path = value.partition("=")
         if not equals or not name or not path:
-            raise ConfigError(f"{option} takes NAME=PATH, such as medleydb=/data/MedleyDB; found {value!r}.")
+            raise ConfigError(
+                f"{option} takes NAME=PATH, such as medleydb=/data/MedleyDB; found {value!r}.",
+                code="malformed-option",
+            )
         if name in pairs:
-            raise ConfigError(f"{option} names {name!r} twice: {pairs[name]} and {path}.")
+            raise ConfigError(
+                f"{option} names {name!r} twice: {pairs[name]} and {path}.", code="repeated-option"
+            )
         pairs[name] = Path(path)
     return pairs

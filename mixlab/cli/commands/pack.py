@@ -77,5 +77,7 @@ def pack(
 def _parse_bytes(text: str) -> int:
     match = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)B?\s*", text, flags=re.IGNORECASE)
     if match is None:
-        raise ConfigError(f"--budget takes a size such as 20GB or 500MB, found {text!r}.")
+        raise ConfigError(
+            f"--budget takes a size such as 20GB or 500MB, found {text!r}.", code="malformed-option"
+        )
     return int(float(match[1]) * _UNITS[match[2].upper()])

@@ -43,9 +43,12 @@ def pretrain(
     from mixlab.training.pretraining import pretrain as run_pretraining
 
     if root is None:
-        raise ConfigError("Where does MTG-Jamendo lie? Give --root FOLDER.")
+        raise ConfigError("Where does MTG-Jamendo lie? Give --root FOLDER.", code="missing-setting")
     if out is None and (resume or World.from_environment().size > 1):
-        raise ConfigError("Which run folder? Give --out; --resume also finds it in --config RUN/config.yaml.")
+        raise ConfigError(
+            "Which run folder? Give --out; --resume also finds it in --config RUN/config.yaml.",
+            code="missing-setting",
+        )
     folder = Path("runs") / datetime.now().strftime("pretrain-%Y%m%d-%H%M%S") if out is None else out.path
     if out is not None and resume:
         folder = out.moved_to() or folder

@@ -82,7 +82,9 @@ def study(
     try:
         values = tuple(float(part) for part in parts)
     except ValueError as error:
-        raise ConfigError(f"--grid takes numbers from 0 to 1 such as 0,0.4,1; found {grid!r}.") from error
+        raise ConfigError(
+            f"--grid takes numbers from 0 to 1 such as 0,0.4,1; found {grid!r}.", code="malformed-option"
+        ) from error
     request = StudyRequest(
         mix=mix,
         train=train,

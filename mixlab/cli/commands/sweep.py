@@ -111,7 +111,9 @@ def carry_out(
     from mixlab.taxonomy import load_label_set
 
     if out is None:
-        raise ConfigError("Where to? Give --out FOLDER; the same folder goes on later.")
+        raise ConfigError(
+            "Where to? Give --out FOLDER; the same folder goes on later.", code="missing-setting"
+        )
     folder = StudyFolder(out)
     folder.check_usable()
     print(plan.title, flush=True)

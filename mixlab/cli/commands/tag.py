@@ -56,7 +56,9 @@ def tag(
         check_writable(out)
     paths, unread = _expand(files)
     if run is None:
-        raise ConfigError("Which model? Give --run RUN, a folder made by 'mixlab train'.")
+        raise ConfigError(
+            "Which model? Give --run RUN, a folder made by 'mixlab train'.", code="missing-setting"
+        )
     tagger = Tagger.load(run, device=device)
     _introduce(tagger)
     names, problems, written = output_names(paths), [f"  {text}" for text in unread], 0
@@ -90,10 +92,13 @@ def _wanted(text: str | None, out: Path | None, kinds: Sequence[str]) -> list[st
     unknown = [kind for kind in wanted if kind not in ("table", *kinds)]
     if unknown or not wanted:
         raise ConfigError(
-            f"--format takes some of table, {', '.join(kinds)}, separated by commas; found {text!r}."
+            f"--format takes some of table, {', '.join(kinds)}, separated by commas; found {text!r}.",
+            code="malformed-option",
         )
     if out is None and wanted != ["table"]:
-        raise ConfigError(f"--format {text} writes files: say where with --out FOLDER.")
+        raise ConfigError(
+            f"--format {text} writes files: say where with --out FOLDER.", code="missing-setting"
+        )
     return wanted
 
 
@@ -106,7 +111,8 @@ def _expand(files: Sequence[str]) -> tuple[list[Path], list[str]]:
             found, problems = _audio_below(Path(name))
             if not found:
                 raise ConfigError(
-                    f"{name} is a folder without audio files that are read. {' '.join(problems[:3])}".rstrip()
+                    " ".join([f"{name} is a folder without audio files that are read.", *problems[:3]]),
+                    code="audio-not-found",
                 )
             paths += found
             unread += problems

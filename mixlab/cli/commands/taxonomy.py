@@ -46,11 +46,13 @@ def taxonomy(
     """
     if check is None:
         if corpus is not None or extra is not None:
-            raise TaxonomyError("--corpus and --extra go with --check FOLDER.")
+            raise TaxonomyError("--corpus and --extra go with --check FOLDER.", code="conflicting-settings")
         print("\n".join(_label_set_lines(labels) if labels else _tree_lines(load_taxonomy(), family)))
         return 0
     if family is not None or labels is not None:
-        raise TaxonomyError("--family and --labels print; they do not go with --check.")
+        raise TaxonomyError(
+            "--family and --labels print; they do not go with --check.", code="conflicting-settings"
+        )
     report = check_folder(check, corpus, extra, _file_name_labels(corpus, extra))
     print("\n".join(_report_lines(report, files)))
     return 1 if report.n_unmapped or not report.corpora else 0

@@ -109,11 +109,15 @@ def _folder(out: RunFolder | None, resume: bool, n_processes: int) -> Path:
 
     if out is None:
         if resume:
-            raise ConfigError("--resume=true needs to know the run: give --out, or --config RUN/config.yaml.")
+            raise ConfigError(
+                "--resume=true needs to know the run: give --out, or --config RUN/config.yaml.",
+                code="missing-setting",
+            )
         if n_processes > 1:
             raise ConfigError(
                 f"{n_processes} processes must share one run folder, and would each choose their own by the "
-                "time: give --out."
+                "time: give --out.",
+                code="missing-setting",
             )
         return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     moved = out.moved_to() if resume else None

@@ -47,20 +47,28 @@ def weights(
     if action == "list":
         if name or to is not None or url:
             raise WeightsError(
-                "'mixlab weights list' takes no NAME, --to or --url; did you mean get or show?"
+                "'mixlab weights list' takes no NAME, --to or --url; did you mean get or show?",
+                code="conflicting-settings",
             )
         print(_as_json(list(CHECKPOINTS.values())) if as_json else "\n".join(_list_lines()))
         return 0
     if not name:
-        raise WeightsError(f"'mixlab weights {action}' needs a NAME; 'mixlab weights' lists them.")
+        raise WeightsError(
+            f"'mixlab weights {action}' needs a NAME; 'mixlab weights' lists them.", code="missing-setting"
+        )
     entry = get_checkpoint(name)
     if action == "show":
         if to is not None or url:
-            raise WeightsError("--to and --url go with 'mixlab weights get NAME'.")
+            raise WeightsError(
+                "--to and --url go with 'mixlab weights get NAME'.", code="conflicting-settings"
+            )
         print(_as_json([entry]) if as_json else "\n".join(_show_lines(entry)))
         return 0
     if as_json:
-        raise WeightsError("--as_json goes with 'mixlab weights list' and 'mixlab weights show NAME'.")
+        raise WeightsError(
+            "--as_json goes with 'mixlab weights list' and 'mixlab weights show NAME'.",
+            code="conflicting-settings",
+        )
     with tqdm(total=entry.size, desc=name, unit="B", unit_scale=True, disable=None) as bar:
         file = fetch(name, to, url=url, progress=bar.update)
     print(f"{name} is at {file}; its checksum is right.")

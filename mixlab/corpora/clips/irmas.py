@@ -57,7 +57,10 @@ def load_irmas(root: str | Path, part: Part = "test") -> ClipSet:
     for row, (_, codes, where) in enumerate(rows):
         for code in codes:
             if code not in labels.names:
-                raise CorpusError(f"{where}: expected a code of {', '.join(labels.names)}, found {code!r}.")
+                raise CorpusError(
+                    f"{where}: expected a code of {', '.join(labels.names)}, found {code!r}.",
+                    code="unknown-label",
+                )
             targets[row, labels.names.index(code)] = 1.0
     return ClipSet(
         benchmark="irmas",
@@ -90,7 +93,10 @@ def _training(root: Path) -> tuple[list[_Row], list[str]]:
             clip = Clip(f"{folder.name}/{name}", file, f"{folder.name}/{recording}")
             rows.append((clip, (folder.name,), str(file)))
     if not rows:
-        raise CorpusError(f"Expected {base}/<code>/*.wav, found none. Is {root} the folder of IRMAS?")
+        raise CorpusError(
+            f"Expected {base}/<code>/*.wav, found none. Is {root} the folder of IRMAS?",
+            code="layout-not-found",
+        )
     return rows, []
 
 
@@ -112,7 +118,8 @@ def _testing(root: Path) -> tuple[list[_Row], list[str]]:
     if not rows:
         raise CorpusError(
             f"Expected {root}/IRMAS-TestingData-Part{{1,2,3}}/.../NAME.wav with NAME.txt, found "
-            f"{len(texts)} texts and no recording that belongs to one. Is {root} the folder of IRMAS?"
+            f"{len(texts)} texts and no recording that belongs to one. Is {root} the folder of IRMAS?",
+            code="layout-not-found",
         )
     return rows, missing
 
@@ -127,7 +134,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: expected codes as text, but it cannot be read ({error}).") from error
+        raise CorpusError(
+            f"{path}: expected codes as text, but it cannot be read ({error}).", code="unreadable-file"
+        ) from error
 
 
 def read_labels(file: MetadataFile) -> Labels | None:

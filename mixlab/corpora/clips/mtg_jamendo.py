@@ -96,15 +96,22 @@ class JamendoConfig:
         """
         if self.subset not in get_args(Subset):
             raise ConfigError(
-                f"jamendo.subset: expected one of {', '.join(get_args(Subset))}, found {self.subset!r}."
+                f"jamendo.subset: expected one of {', '.join(get_args(Subset))}, found {self.subset!r}.",
+                code="invalid-setting",
             )
         if not 0 <= self.split <= 4:
-            raise ConfigError(f"jamendo.split: expected 0 to 4, found {self.split}.")
+            raise ConfigError(f"jamendo.split: expected 0 to 4, found {self.split}.", code="invalid-setting")
         if not self.duration_s > 0:
-            raise ConfigError(f"jamendo.duration_s: expected a number above 0, found {self.duration_s}.")
+            raise ConfigError(
+                f"jamendo.duration_s: expected a number above 0, found {self.duration_s}.",
+                code="invalid-setting",
+            )
         for name in ("val_excerpts", "eval_excerpts"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"jamendo.{name}: expected 1 or more, found {getattr(self, name)}.")
+                raise ConfigError(
+                    f"jamendo.{name}: expected 1 or more, found {getattr(self, name)}.",
+                    code="invalid-setting",
+                )
 
 
 @dataclass(frozen=True)
@@ -165,11 +172,14 @@ def read_tracks(path: Path) -> tuple[JamendoTrack, ...]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}: cannot be read as a table of MTG-Jamendo ({error}).") from error
+        raise CorpusError(
+            f"{path}: cannot be read as a table of MTG-Jamendo ({error}).", code="unreadable-file"
+        ) from error
     if not rows or tuple(rows[0]) != HEADER:
         raise CorpusError(
             f"{path}, row 1: expected the columns {' '.join(HEADER)}, tab-separated, found "
-            f"{' '.join(rows[0]) if rows else 'an empty file'!r}."
+            f"{' '.join(rows[0]) if rows else 'an empty file'!r}.",
+            code="invalid-table",
         )
     tracks = tuple(_parse_row(row, f"{path}, row {number}") for number, row in enumerate(rows[1:], start=2))
     first: dict[str, int] = {}
@@ -177,7 +187,8 @@ def read_tracks(path: Path) -> tuple[JamendoTrack, ...]:
         if first.setdefault(track.track, number) != number:
             raise CorpusError(
                 f"{path}, row {number}: {track.track} stands in row {first[track.track]} already. Restore "
-                "the table from the dataset's repository."
+                "the table from the dataset's repository.",
+                code="repeated-entry",
             )
     return tracks
 
@@ -189,7 +200,8 @@ def _parse_row(row: Sequence[str], where: str) -> JamendoTrack:
     except ValueError as error:
         raise CorpusError(
             f"{where}: expected at least five columns with a number of seconds in the fifth, found "
-            f"{len(row)} columns: {' '.join(row)!r}."
+            f"{len(row)} columns: {' '.join(row)!r}.",
+            code="invalid-table",
         ) from error
 
 
@@ -239,7 +251,8 @@ def _find_tables(folders: Sequence[Path], config: JamendoConfig) -> dict[str, Pa
     raise CorpusError(
         f"Expected data/splits/split-{config.split}/autotagging{infix}-{{{','.join(SPLITS)}}}.tsv below "
         f"{' or '.join(map(str, folders))}, found none. They come with the repository "
-        "MTG/mtg-jamendo-dataset; if its metadata lies elsewhere than the audio, say where (--metadata)."
+        "MTG/mtg-jamendo-dataset; if its metadata lies elsewhere than the audio, say where (--metadata).",
+        code="metadata-not-found",
     )
 
 
@@ -258,7 +271,7 @@ def open_jamendo(
     """
     root, config = Path(root), config or JamendoConfig()
     if not root.is_dir():
-        raise CorpusError(f"Expected MTG-Jamendo at {root}, which is no folder.")
+        raise CorpusError(f"Expected MTG-Jamendo at {root}, which is no folder.", code="root-not-found")
     tables = _find_tables([Path(metadata)] if metadata else [root], config)
     rows = {split: read_tracks(path) for split, path in tables.items()}
     _check_apart(tables, rows)
@@ -276,7 +289,8 @@ def open_jamendo(
             first = listed[0].path if listed else "NN/N.mp3"
             raise CorpusError(
                 f"None of the {len(listed)} {split} tracks has audio below {root}: looked for {first} and "
-                f"its .low.mp3 in {', '.join(AUDIO_FOLDERS)}. The dataset's scripts/download fetches it."
+                f"its .low.mp3 in {', '.join(AUDIO_FOLDERS)}. The dataset's scripts/download fetches it.",
+                code="audio-not-found",
             )
     return JamendoCorpus(root, config, labels, tracks, missing)
 
@@ -289,7 +303,8 @@ def _check_apart(tables: Mapping[str, Path], rows: Mapping[str, Sequence[Jamendo
             if owner.setdefault(track.track, split) != split:
                 raise CorpusError(
                     f"{track.track} stands in {tables[owner[track.track]]} and in {tables[split]}: a track "
-                    "belongs to one split. Restore the tables from the dataset's repository."
+                    "belongs to one split. Restore the tables from the dataset's repository.",
+                    code="split-overlap",
                 )
 
 
@@ -327,7 +342,9 @@ def _duration_s(path: Path) -> float:
 
 def _audio(track: JamendoTrack) -> Path:
     if track.audio is None:
-        raise CorpusError(f"{track.track} has no audio file; take its corpus from open_jamendo.")
+        raise CorpusError(
+            f"{track.track} has no audio file; take its corpus from open_jamendo.", code="audio-not-found"
+        )
     return track.audio
 
 
@@ -338,7 +355,7 @@ class _Tagged:
         self, tracks: Sequence[JamendoTrack], tags: Sequence[str], duration_s: float, sample_rate: int
     ) -> None:
         if not tracks:
-            raise ConfigError("Expected at least one track, found none.")
+            raise ConfigError("Expected at least one track, found none.", code="empty-selection")
         self.tracks = tuple(tracks)
         self.tags = tuple(tags)
         self.duration_s = duration_s
@@ -394,7 +411,8 @@ class TrackStream(Dataset[dict[str, Any]]):
         if epoch_size < batch_size * world_size:
             raise ConfigError(
                 f"A training epoch needs at least one whole batch: found epoch_size={epoch_size} and "
-                f"{batch_size * world_size} items per batch over all processes."
+                f"{batch_size * world_size} items per batch over all processes.",
+                code="epoch-too-small",
             )
         self.seed, self.epoch_size, self.batch_size = seed, epoch_size, batch_size
         self.rank, self.world_size = rank, world_size
@@ -510,7 +528,8 @@ class TrackLoader:
             if state.get(name) != mine[name]:
                 raise ConfigError(
                     f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
-                    f"{mine[name]!r}. Go on with the tracks and settings it was started with."
+                    f"{mine[name]!r}. Go on with the tracks and settings it was started with.",
+                    code="state-mismatch",
                 )
         self.epoch, self.next_batch = int(state["epoch"]), int(state["next_batch"])
 

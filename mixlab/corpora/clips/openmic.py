@@ -60,7 +60,7 @@ def load_openmic(root: str | Path, part: Part = "test") -> ClipSet:
     root = Path(root)
     home = root / "openmic-2018" if (root / "openmic-2018").is_dir() else root
     if not home.is_dir():
-        raise CorpusError(f"Expected OpenMIC-2018 at {root}, which is no folder.")
+        raise CorpusError(f"Expected OpenMIC-2018 at {root}, which is no folder.", code="root-not-found")
     wanted = _partition(home, part)
     labels = load_label_set("openmic20")
     rows = _through_mirdata(home, part, wanted, labels.names)
@@ -71,7 +71,8 @@ def load_openmic(root: str | Path, part: Part = "test") -> ClipSet:
     there = [path is not None for path in paths]
     if not any(there):
         raise CorpusError(
-            f"None of the {len(rows.paths)} {part} clips is below {home}/audio (such as {rows.paths[0]})."
+            f"None of the {len(rows.paths)} {part} clips is below {home}/audio (such as {rows.paths[0]}).",
+            code="audio-not-found",
         )
     kept = np.flatnonzero(there)
     artists = _artists(home)
@@ -99,13 +100,16 @@ def _partition(home: Path, part: str) -> list[str]:
         keys = file.read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
-            f"{file}: expected one sample key per line, but it cannot be read ({error})."
+            f"{file}: expected one sample key per line, but it cannot be read ({error}).",
+            code="unreadable-file",
         ) from error
     if len(set(keys)) < len(keys):
         twice = next(key for number, key in enumerate(keys) if key in keys[:number])
-        raise CorpusError(f"{file}: key {twice!r} is listed twice. Restore the file from its source.")
+        raise CorpusError(
+            f"{file}: key {twice!r} is listed twice. Restore the file from its source.", code="repeated-entry"
+        )
     if not keys:
-        raise CorpusError(f"{file}: expected one sample key per line, found none.")
+        raise CorpusError(f"{file}: expected one sample key per line, found none.", code="empty-table")
     return keys
 
 
@@ -117,7 +121,10 @@ def _directly(home: Path, wanted: Sequence[str], classes: Sequence[str], why: st
     place = {key: row for row, key in enumerate(keys)}
     lacking = [key for key in wanted if key not in place]
     if lacking:
-        raise CorpusError(f"{home}: expected labels for every key of the partition, {lacking[0]!r} has none.")
+        raise CorpusError(
+            f"{home}: expected labels for every key of the partition, {lacking[0]!r} has none.",
+            code="missing-labels",
+        )
     rows = [place[key] for key in wanted]
     paths = [home / "audio" / key[:3] / f"{key}.ogg" for key in wanted]
     return _Rows(list(wanted), paths, values[rows], mask[rows], f"read by mixlab: {why}")
@@ -165,7 +172,8 @@ def _table(home: Path, classes: Sequence[str]) -> _Labels:
             ]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise CorpusError(
-            f"Expected labels in {home}/openmic-2018.npz or {file.name}, but neither can be read ({error})."
+            f"Expected labels in {home}/openmic-2018.npz or {file.name}, but neither can be read ({error}).",
+            code="unreadable-file",
         ) from error
     keys = list(dict.fromkeys(key for key, _, _ in observed))
     place = {key: row for row, key in enumerate(keys)}
@@ -176,7 +184,8 @@ def _table(home: Path, classes: Sequence[str]) -> _Labels:
         if mask[row, column] and values[row, column] != value:
             raise CorpusError(
                 f"{file}: clip {key!r} has two values for {classes[column]!r}, {values[row, column]:g} and "
-                f"{value:g}. Restore the file from its source."
+                f"{value:g}. Restore the file from its source.",
+                code="repeated-entry",
             )
         values[row, column], mask[row, column] = value, True
     return keys, values, mask

@@ -27,6 +27,7 @@ def load_benchmark(name: str, root: str | Path, part: str = "test") -> ClipSet:
     if name not in known or part not in get_args(Part):
         raise ConfigError(
             f"Expected one of {', '.join(known)} and a part of {', '.join(get_args(Part))}, found "
-            f"{name!r} and {part!r}."
+            f"{name!r} and {part!r}.",
+            code="unknown-benchmark",
         )
     return known[name].load(root, part)  # type: ignore[arg-type]

@@ -56,17 +56,20 @@ class DeviceLoader(MixLoader):
         if dataset.changes_items:
             raise ConfigError(
                 f"{type(dataset).__name__} overrides item(), but what a device renders are recipes: override "
-                "recipe(), change batches after they are rendered, or use MixLoader."
+                "recipe(), change batches after they are rendered, or use MixLoader.",
+                code="unsupported-override",
             )
         if dataset.config.engine != "vocoder":
             raise ConfigError(
                 f"Mixes are rendered on a device by the engine 'vocoder' alone, found mix.engine "
-                f"{dataset.config.engine!r}. Set it to 'vocoder', or use MixLoader."
+                f"{dataset.config.engine!r}. Set it to 'vocoder', or use MixLoader.",
+                code="unsupported-engine",
             )
         if dataset.config.effects.custom:
             raise ConfigError(
                 "Mixes are rendered on a device without effects of one's own, found mix.effects.custom "
-                f"{dataset.config.effects.custom}. Leave it empty, or use MixLoader."
+                f"{dataset.config.effects.custom}. Leave it empty, or use MixLoader.",
+                code="unsupported-device",
             )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         pins = self.device.type == "cuda" if pin_memory is None else pin_memory

@@ -153,12 +153,14 @@ def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem
         raise CatalogMismatchError(
             f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
             f"{catalog.path} has hash "
-            f"{catalog.content_hash}. Open the catalog it was sampled from, or sample it again."
+            f"{catalog.content_hash}. Open the catalog it was sampled from, or sample it again.",
+            code="catalog-mismatch",
         )
     if recipe.render.engine != "vocoder":
         raise ConfigError(
             f"Mixes are rendered in batches by the engine 'vocoder' alone, the recipe has "
-            f"{recipe.render.engine!r}. Set mix.engine to 'vocoder', or render with mixlab.render_mix."
+            f"{recipe.render.engine!r}. Set mix.engine to 'vocoder', or render with mixlab.render_mix.",
+            code="unsupported-engine",
         )
     for effect in recipe.effects:
         raise _only_on_host(effect)
@@ -170,7 +172,8 @@ def _only_on_host(effect: Effect) -> ConfigError:
     return ConfigError(
         f"The effect {effect_name(type(effect))!r} works on arrays in host memory, so mixes that have it are "
         "not rendered in batches on a device. Render them with MixLoader or mixlab.render_mix, or take it "
-        "out of mix.effects.custom."
+        "out of mix.effects.custom.",
+        code="unsupported-device",
     )
 
 
@@ -208,7 +211,8 @@ def _check_finite(stem: str, raw: FloatArray) -> None:
     if not peak < _LARGEST:
         raise AudioError(
             f"Expected finite samples in {stem}, found NaN or a peak of {peak:.3g} after its gain: a corrupt "
-            "file, or effects and levels that no sound survives. Index the corpus again, or lower the gains."
+            "file, or effects and levels that no sound survives. Index the corpus again, or lower the gains.",
+            code="mix-not-finite",
         )
 
 
@@ -228,12 +232,13 @@ def _round_to_integers(audio: FloatArray) -> tuple[NDArray[np.int16], float]:
 def join_items(items: Sequence[RawItem]) -> RawBatch:
     """Make a batch of items; see ``prepare_batch``."""
     if not items:
-        raise ConfigError("A batch needs at least one recipe, found none.")
+        raise ConfigError("A batch needs at least one recipe, found none.", code="empty-selection")
     settings = items[0].settings
     if any(item.settings != settings for item in items):
         raise ConfigError(
             "The recipes of one batch are rendered alike; found different 'render' settings. Make one batch "
-            "for each of them."
+            "for each of them.",
+            code="unlike-recipes",
         )
     sources = [source for item in items for source in item.sources]
     places = [(n, place) for n, item in enumerate(items) for place in range(len(item.sources))]

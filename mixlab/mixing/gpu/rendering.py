@@ -56,7 +56,8 @@ def render_batch(
     if device.type not in _GROUP_BYTES:
         raise ConfigError(
             f"Mixes are rendered on {' or '.join(_GROUP_BYTES)} devices (frequencies need float64), found "
-            f"{str(device)!r}. Render on the CPU and copy the batch."
+            f"{str(device)!r}. Render on the CPU and copy the batch.",
+            code="unsupported-device",
         )
     batch = _Batch(raw, device, max_sources or 0)
     audio = batch.empty(raw.settings.channels, raw.settings.samples)

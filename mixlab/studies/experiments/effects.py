@@ -33,7 +33,8 @@ class Effects(Study):
             raise ConfigError(
                 "The study of effects takes them away, so some must be on: found a probability of 0 for all "
                 "of mix.effects that training would have (pitch shift and time stretch are of non-musical "
-                f"mixes only, and mix.p_musical is {request.mix.p_musical:g})."
+                f"mixes only, and mix.p_musical is {request.mix.p_musical:g}).",
+                code="conflicting-settings",
             )
 
         def only(names: Sequence[str]) -> dict[str, Any]:

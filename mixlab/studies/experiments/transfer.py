@@ -51,13 +51,15 @@ class Transfer(Study):
         if not pretrained:
             raise ConfigError(
                 "The study of transfer needs weights to start from: --pretrained FILE, a run folder, or a "
-                "name that 'mixlab weights' lists."
+                "name that 'mixlab weights' lists.",
+                code="missing-setting",
             )
         stream = request.pretrained_stream
         stream = request.train.pretrained_stream if stream is None else stream
         if unknown := [mode for mode in request.transfer_modes if mode not in TRANSFER_LABELS]:
             raise ConfigError(
-                f"--transfer_modes takes some of {', '.join(TRANSFER_LABELS)}; found {', '.join(unknown)}."
+                f"--transfer_modes takes some of {', '.join(TRANSFER_LABELS)}; found {', '.join(unknown)}.",
+                code="malformed-option",
             )
         conditions = []
         for mode, label in TRANSFER_LABELS.items():
@@ -67,7 +69,8 @@ class Transfer(Study):
                 if mode in request.transfer_modes:
                     raise ConfigError(
                         f"--transfer_modes last needs weights with a head; {pretrained} holds parallel "
-                        "streams under one head. Leave 'last' out."
+                        "streams under one head. Leave 'last' out.",
+                        code="weights-mismatch",
                     )
                 continue
             overrides: dict[str, Any] = {"train.transfer": mode}

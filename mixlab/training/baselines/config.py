@@ -82,15 +82,17 @@ class BaselineConfig:
         if self.features == "embeddings" and not self.weights:
             raise ConfigError(
                 "baseline.features=embeddings needs a model: set baseline.weights to a run folder, a file, a "
-                f"name that 'mixlab weights' lists, or {RANDOM}."
+                f"name that 'mixlab weights' lists, or {RANDOM}.",
+                code="missing-setting",
             )
         if self.features == "descriptors" and self.weights:
             raise ConfigError(
                 "baseline.weights is set, but baseline.features=descriptors would not use it; set "
-                "baseline.features=embeddings."
+                "baseline.features=embeddings.",
+                code="conflicting-settings",
             )
 
 
 def _check(good: bool, name: str, expected: str, found: object) -> None:
     if not good:
-        raise ConfigError(f"baseline.{name}: expected {expected}, found {found!r}.")
+        raise ConfigError(f"baseline.{name}: expected {expected}, found {found!r}.", code="invalid-setting")

@@ -127,7 +127,8 @@ def find_embeddings(config: BaselineConfig, training: Mixes, cache: Path) -> Emb
     if model.sample_rate != training.mix.sample_rate:
         raise ConfigError(
             f"{title} takes audio at {model.sample_rate} Hz: set mix.sample_rate to it, found "
-            f"{training.mix.sample_rate}."
+            f"{training.mix.sample_rate}.",
+            code="sample-rate-mismatch",
         )
     file = path / "model.safetensors" if path.is_dir() else path
     peak = config.level == "peak" or (

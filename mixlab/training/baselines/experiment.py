@@ -67,9 +67,13 @@ def run_baseline(
     """
     mix, config, out = mix or MixConfig(), config or BaselineConfig(), Path(out)
     if mix.channels != 1:
-        raise ConfigError(f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.")
+        raise ConfigError(
+            f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.", code="mono-required"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is not an empty folder. Choose another --out, or remove it.")
+        raise RunError(
+            f"{out} is not an empty folder. Choose another --out, or remove it.", code="folder-not-empty"
+        )
     check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
     opened = as_catalog(catalog, roots)

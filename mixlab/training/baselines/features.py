@@ -165,7 +165,10 @@ def _compute(block: _Block) -> int:
     target, mask = (np.stack([item[name].numpy() for item in items]) for name in ("target", "mask"))
     values = extract(np.stack([item["audio"].numpy() for item in items]))
     if not np.isfinite(values).all():
-        raise MixlabError(f"Features of items {block.first} to {block.last - 1} are not finite numbers.")
+        raise MixlabError(
+            f"Features of items {block.first} to {block.last - 1} are not finite numbers.",
+            code="features-not-finite",
+        )
     attempt = np.array([item["attempt"] for item in items], np.int64)
     with open_atomic(Path(block.file)) as file:
         np.savez(file, values=values.astype(np.float32), target=target, mask=mask, attempt=attempt)
@@ -219,11 +222,15 @@ def compute_features(
     if problems:
         raise MixlabError(
             f"Features of {len(problems)} of {len(files)} blocks of {mixes.split} mixes could not be "
-            f"computed; the others are kept in {folder}. The first says: {problems[0]}"
+            f"computed; the others are kept in {folder}. The first says: {problems[0]}",
+            code="items-failed",
         )
     found |= {file: block for file in files if file not in found and (block := _read_block(file)) is not None}
     if lost := [file for file in files if file not in found]:
-        raise MixlabError(f"{lost[0]} was written and cannot be read back; look at the disk and start again.")
+        raise MixlabError(
+            f"{lost[0]} was written and cannot be read back; look at the disk and start again.",
+            code="written-file-lost",
+        )
     return _join([found[file] for file in files])
 
 
