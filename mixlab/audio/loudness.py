@@ -13,7 +13,6 @@ import math
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ from mixlab.audio.io import (
 from mixlab.audio.levels import DOWNMIX, KINDS, WEIGHTED, decibels, plan_hops
 from mixlab.audio.time_stamps import NO_STAMP, read_time_reference
 from mixlab.errors import AudioError, AudioRangeError
+from mixlab.utils.hashing import text_digest
 
 __all__ = ["MEASURE_VERSION", "Measurement", "loudness_lufs", "measure", "unmeasured"]
 
@@ -178,7 +178,7 @@ class _Pass:
         if not self.frames:
             return ""
         text = repr((self.channels, self.frames, self._checksums))
-        return blake2b(text.encode(), digest_size=8).hexdigest()
+        return text_digest(text)
 
     def levels_db(self) -> NDArray[np.float64]:
         """Return RMS in dBFS ``(kinds, hops)``; see ``mixlab.audio.levels.KINDS``."""

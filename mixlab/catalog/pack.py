@@ -27,6 +27,7 @@ from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.readers import CatalogReader, find_mark
 from mixlab.errors import AudioError, CatalogError
+from mixlab.utils.hashing import text_digest
 
 __all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "fingerprint", "open_reader"]
 
@@ -72,7 +73,7 @@ def fingerprint(catalog: Catalog, stem: int) -> str:
     row = [
         str(catalog.column(name)[stem]) for name in ("key", "audio_hash", "frames", "sample_rate", "channels")
     ]
-    return blake2b("|".join(row).encode(), digest_size=8).hexdigest()
+    return text_digest("|".join(row))
 
 
 def file_mark(path: Path) -> FileMark | None:

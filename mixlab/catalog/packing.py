@@ -33,6 +33,7 @@ from mixlab.catalog.pack import (
 )
 from mixlab.errors import AudioError, CatalogError
 from mixlab.utils.files import check_writable, make_folder, open_atomic, write_atomic
+from mixlab.utils.hashing import text_digest
 from mixlab.utils.parallel import Engine, map_items
 
 __all__ = ["PackReport", "pack_catalog"]
@@ -92,7 +93,7 @@ class _Task:
         """Hash of what the shard should hold; one with another identity is written anew."""
         names = [(source.key, source.fingerprint) for source in self.stems]
         text = json.dumps([PACK_VERSION, self.sample_rate, self.channels, names])
-        return blake2b(text.encode(), digest_size=8).hexdigest()
+        return text_digest(text)
 
     @property
     def path(self) -> Path:

@@ -4,7 +4,6 @@
 of the files or another, never a mixture, whatever a writer does or however it dies.
 """
 
-import csv
 import hashlib
 import io
 import json
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError
+from mixlab.utils.csv import csv_text
 from mixlab.utils.files import make_folder, write_atomic
 
 __all__ = [
@@ -259,11 +259,8 @@ def _npy_bytes(array: NDArray[Any]) -> bytes:
 
 
 def _problems_bytes(problems: Sequence[Problem]) -> bytes:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(PROBLEM_FIELDS)
-    writer.writerows([getattr(problem, name) for name in PROBLEM_FIELDS] for problem in problems)
-    return buffer.getvalue().encode("utf-8", errors="replace")
+    rows = ([getattr(problem, name) for name in PROBLEM_FIELDS] for problem in problems)
+    return csv_text([PROBLEM_FIELDS, *rows]).encode("utf-8", errors="replace")
 
 
 def _root_entry(folder: Path, root: Path) -> dict[str, str]:

@@ -8,10 +8,11 @@ key must not cross splits; merging two namesakes costs nothing, missing a pair l
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from mixlab.corpora.base import NOBODY
+from mixlab.utils.disjoint_sets import DisjointSets
 
 __all__ = ["artist_keys", "common_artists", "known_artist", "normalise", "song_keys", "spaced"]
 
@@ -67,20 +68,15 @@ def common_artists(songs: Mapping[str, Sequence[str]]) -> dict[str, str]:
     Args:
         songs: Song id -> spellings of its artist, the one to show first.
     """
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            key = parent[key]
-        return key
-
     keys = {song: artist_keys(*names) or (f"song {song}",) for song, names in songs.items()}
+    place = {key: i for i, key in enumerate(dict.fromkeys(key for group in keys.values() for key in group))}
+    artists = DisjointSets(len(place))
     for group in keys.values():
         for other in group[1:]:
-            first, second = sorted((find(group[0]), find(other)))
-            parent[second] = first
-    shown: dict[str, Counter[str]] = {}
+            artists.join(place[group[0]], place[other])
+    artist = {song: artists.root(place[group[0]]) for song, group in keys.items()}
+    shown: dict[int, Counter[str]] = defaultdict(Counter)
     for song, names in songs.items():
-        shown.setdefault(find(keys[song][0]), Counter())[names[0] if names and names[0] else song] += 1
+        shown[artist[song]][names[0] if names and names[0] else song] += 1
     best = {group: min(names, key=lambda name: (-names[name], name)) for group, names in shown.items()}
-    return {song: best[find(group[0])] for song, group in keys.items()}
+    return {song: best[artist[song]] for song in songs}

@@ -100,8 +100,8 @@ def match_classes(classes: LabelSet, outputs: Sequence[Output]) -> tuple[Match, 
 
 
 def _match(wanted: Output, outputs: Sequence[Output], taxonomy: Taxonomy) -> Match:
-    below = [k for k, output in enumerate(outputs) if _implies(output, wanted, taxonomy)]
-    above = [k for k, output in enumerate(outputs) if _implies(wanted, output, taxonomy)]
+    below = [k for k, output in enumerate(outputs) if taxonomy.implies(output.nodes, wanted.nodes)]
+    above = [k for k, output in enumerate(outputs) if taxonomy.implies(wanted.nodes, output.nodes)]
     same = [k for k in below if k in above]
     # A tag without nodes (a genre) is only ever itself.
     same += [k for k, output in enumerate(outputs) if output == wanted and not wanted.nodes]
@@ -115,19 +115,14 @@ def _match(wanted: Output, outputs: Sequence[Output], taxonomy: Taxonomy) -> Mat
     return Match(wanted.name, "none", ())
 
 
-def _implies(a: Output, b: Output, taxonomy: Taxonomy) -> bool:
-    """Whether a = 1 gives b = 1: every node of a lies at or below a node of b."""
-    return bool(a.nodes) and all(
-        any(line in b.nodes for line in (node, *taxonomy.ancestors(node))) for node in a.nodes
-    )
-
-
 def roll_up(classes: LabelSet, outputs: Sequence[Output]) -> tuple[RolledUp, ...]:
     """Return the outputs that stand above at least two classes."""
     taxonomy = load_taxonomy()
     found = []
     for k, output in enumerate(outputs):
-        below = [c for c, wanted in enumerate(classes.outputs) if _implies(wanted, output, taxonomy)]
+        below = [
+            c for c, wanted in enumerate(classes.outputs) if taxonomy.implies(wanted.nodes, output.nodes)
+        ]
         if len(below) > 1:
             found.append(RolledUp(k, tuple(below)))
     return tuple(found)

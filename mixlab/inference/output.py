@@ -1,7 +1,5 @@
 """What is written about a tagged file: table, JSON, CSV, Audacity labels, timeline plot."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mixlab.inference.tagger import FileTags
+from mixlab.utils.csv import csv_text
 
 __all__ = [
     "FORMATS",
@@ -167,15 +166,11 @@ def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries
 
 def tags_as_csv(tags: FileTags) -> str:
     """Return the scores as CSV: a row per moment, a column per class; cells of silent moments are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["start_s", "end_s", "level_db", *tags.labels])
+    rows = [["start_s", "end_s", "level_db", *tags.labels]]
     for k, sounding in enumerate(tags.sounding):
         scores = [f"{score:.4f}" if sounding else "" for score in tags.scores[k]]
-        writer.writerow(
-            [f"{tags.start_s[k]:.3f}", f"{tags.end_s[k]:.3f}", f"{tags.level_db[k]:.1f}", *scores]
-        )
-    return text.getvalue()
+        rows.append([f"{tags.start_s[k]:.3f}", f"{tags.end_s[k]:.3f}", f"{tags.level_db[k]:.1f}", *scores])
+    return csv_text(rows)
 
 
 def audacity_labels(tags: FileTags) -> str:

@@ -24,6 +24,7 @@ from mixlab.errors import AudioError, ConfigError, RunError
 from mixlab.evaluation import close_upwards, decide
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.run import Run
+from mixlab.utils.spans import spans
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,11 +133,7 @@ class FileTags:
         return self._merged(~self.sounding)
 
     def _merged(self, on: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
-        steps = np.diff(np.concatenate([[0], on.astype(np.int8), [0]]))
-        starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-        return tuple(
-            (float(self.start_s[a]), float(self.end_s[b - 1])) for a, b in zip(starts, ends, strict=True)
-        )
+        return tuple((float(self.start_s[a]), float(self.end_s[b - 1])) for a, b in spans(on))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import Mix, Source
 from mixlab.mixing.sampler import sample_recipe
 from mixlab.taxonomy import load_label_set, load_taxonomy, stem_evidence
+from mixlab.utils.spans import spans
 
 __all__ = [
     "LOWEST_HZ",
@@ -143,8 +144,7 @@ def find_class(
 
 def active_spans(source: Source, duration_s: float) -> tuple[tuple[float, float], ...]:
     """Return where a source sounds as (start, end) in seconds, to within a hop of 100 ms."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], source.active, [False]])))
-    pairs = edges.reshape(-1, 2) * HOP_S
+    pairs = spans(source.active) * HOP_S
     return tuple((round(float(a), 3), round(min(float(b), duration_s), 3)) for a, b in pairs)
 
 

@@ -17,11 +17,11 @@ from urllib.request import urlopen
 from mixlab.errors import WeightsError
 from mixlab.models import ModelConfig
 from mixlab.taxonomy import load_label_set
+from mixlab.utils.hashing import file_digest
 
 __all__ = [
     "CHECKPOINTS",
     "Checkpoint",
-    "checksum",
     "fetch",
     "find_weights",
     "get_checkpoint",
@@ -211,20 +211,11 @@ def weights_folder() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "mixlab" / "weights"
 
 
-def checksum(file: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    digest = sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def identify(file: Path) -> Checkpoint | None:
     """Return the known checkpoint that a file is, whatever its name; None where it is another one."""
     if not file.is_file():
         return None
-    found = checksum(file)
+    found = file_digest(file)
     return next((entry for entry in _ALL if entry.sha256 == found), None)
 
 
@@ -273,7 +264,7 @@ def find_weights(name_or_path: str) -> Path:
             "or give the path of your own copy.",
             code="weights-not-fetched",
         )
-    found = checksum(file)
+    found = file_digest(file)
     if found != entry.sha256:
         raise WeightsError(
             f"{file} is not {entry.name}: its SHA-256 is {found}, expected {entry.sha256}. Remove it and "
@@ -336,7 +327,7 @@ def fetch(
         )
     file = (to / entry.file_name if to.is_dir() else to) if to else weights_folder() / entry.file_name
     if file.exists():
-        if file.is_file() and checksum(file) == entry.sha256:
+        if file.is_file() and file_digest(file) == entry.sha256:
             return file
         raise WeightsError(
             f"{file} is there and is not {name}. Remove it, or choose another place by --to.",

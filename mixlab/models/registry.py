@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import asdict, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from mixlab.models.config import MEL_SETTINGS, ModelConfig
 from mixlab.models.musicnn import Musicnn
 from mixlab.models.parts import check_parts, classify, embed
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
+from mixlab.utils.hashing import file_digest
 from mixlab.utils.plugins import find
 
 __all__ = [
@@ -75,7 +75,7 @@ def source_hash(config: ModelConfig) -> str | None:
     """
     cls = network_class(config.architecture)
     file = None if config.architecture in MODELS else inspect.getsourcefile(cls)
-    return sha256(Path(file).read_bytes()).hexdigest() if file else None
+    return file_digest(Path(file)) if file else None
 
 
 def plain_settings(config: ModelConfig) -> dict[str, Any]:

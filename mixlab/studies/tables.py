@@ -1,7 +1,5 @@
 """The tables of a study: text for people, CSV with every number for programs."""
 
-import csv
-import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +13,7 @@ from mixlab.evaluation.arrays import mean_defined
 from mixlab.evaluation.report import Table
 from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, Estimate, RunScores
+from mixlab.utils.csv import csv_text
 
 __all__ = [
     "above_chance_table",
@@ -159,12 +158,7 @@ def chance_scores(scores: RunScores, metric: str) -> NDArray[np.float64]:
 
 
 def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _plain_cell(row.get(name, "")) for name in header})
-    return text.getvalue()
+    return csv_text([header, *([_plain_cell(row.get(name, "")) for name in header] for row in rows)])
 
 
 def _plain_cell(value: Any) -> Any:  # noqa: ANN401 - a condition of a table

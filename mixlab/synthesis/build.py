@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from mixlab.synthesis.soundfonts import SharedSamples, compare_soundfonts, overl
 from mixlab.synthesis.synth import default_soundfont, require_synthesizer
 from mixlab.synthesis.tagged import Clip, plan_tagged
 from mixlab.utils.files import make_folder, write_atomic
+from mixlab.utils.hashing import file_digest
 from mixlab.utils.parallel import default_workers, map_items
 
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
@@ -180,7 +180,7 @@ class _Fonts:
 
 
 def _describe_font(path: Path) -> dict[str, str]:
-    return {"file": path.name, "sha256": sha256(path.read_bytes()).hexdigest()}
+    return {"file": path.name, "sha256": file_digest(path)}
 
 
 def _find_fonts(train: Sequence[Path], held: Mapping[str, Path | None], plans: Sequence[SongPlan]) -> _Fonts:

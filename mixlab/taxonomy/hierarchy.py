@@ -36,16 +36,9 @@ def ancestry(labels: LabelSet, taxonomy: Taxonomy) -> NDArray[np.bool_]:
     themselves; two outputs that imply each other mean the same and are not related either, as in
     ``LabelSet.parents``.
     """
-    implies = np.array(
-        [[_implies(taxonomy, j.nodes, i.nodes) for j in labels.outputs] for i in labels.outputs]
-    )
+    implies = np.array([[taxonomy.implies(j.nodes, i.nodes) for j in labels.outputs] for i in labels.outputs])
     related: NDArray[np.bool_] = (implies & ~implies.T) | np.eye(len(labels), dtype=np.bool_)
     return related
-
-
-def _implies(taxonomy: Taxonomy, below: Sequence[str], above: Sequence[str]) -> bool:
-    targets = set(above)
-    return bool(below) and all(not targets.isdisjoint((n, *taxonomy.ancestors(n))) for n in below)
 
 
 def ancestry_from_parents(parents: Sequence[int | None]) -> NDArray[np.bool_]:

@@ -1,8 +1,6 @@
 """Label maps: ``taxonomy/corpora/<corpus>.csv``, from a corpus's raw labels to nodes of the tree."""
 
-import csv
 import difflib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +8,7 @@ from pathlib import Path
 
 from mixlab.errors import TaxonomyError, UnknownLabelError
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy
+from mixlab.utils.csv import CsvError, csv_text, read_csv
 from mixlab.utils.resources import resource_path
 
 __all__ = [
@@ -26,7 +25,6 @@ _MAP_COLUMNS = ("label", "nodes", "ignored", "note")
 # Below this similarity difflib's guesses are noise ("Zurna" -> "Tuba").
 _GUESS_CUTOFF = 0.78
 _SHORTEST_GUESSED = 5  # shorter labels are near too many others ("tag" -> "agt", an acoustic guitar)
-_TOO_MANY = "more fields than the header"
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,7 @@ class LabelMap:
             ]
         else:
             row = [label, "|".join(guess.nodes), guess.ignored or "", ""]
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\r\n").writerow(row)
-        return buffer.getvalue().removesuffix("\r\n")
+        return csv_text([row]).removesuffix("\n")
 
 
 def _guess(label_map: LabelMap, label: str) -> Resolution | None:
@@ -181,43 +177,36 @@ def _cached_label_map(name: str) -> LabelMap:
 
 def _read_label_rows(path: Path, taxonomy: Taxonomy) -> dict[str, Resolution]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        table = read_csv(path.read_bytes(), _MAP_COLUMNS)
+    except OSError as error:
+        raise TaxonomyError(f"{path}: cannot be read ({error}).", code="unreadable-file") from error
+    except CsvError as error:
+        expected = ",".join(_MAP_COLUMNS)
+        raise TaxonomyError(f"{path}: {error}. Its columns are {expected}.", code="invalid-table") from error
+    if not {"label", "nodes"} <= set(table.header):
+        expected, found = ",".join(_MAP_COLUMNS), ",".join(table.header)
         raise TaxonomyError(
-            f"{path}: cannot be read as UTF-8 text ({error}).", code="unreadable-file"
-        ) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_TOO_MANY, restval="", strict=True)
+            f"{path}, row 1: expected the header {expected}, found {found!r}.", code="invalid-table"
+        )
     rows: dict[str, Resolution] = {}
-    try:
-        header = reader.fieldnames or []
-        if not {"label", "nodes"} <= set(header):
-            expected = ",".join(_MAP_COLUMNS)
+    for row in table.rows:
+        where = f"{path}, row {row.number}"
+        cells = dict(zip(table.header, row.cells, strict=True))
+        label = cells["label"]
+        if label in rows:
             raise TaxonomyError(
-                f"{path}, row 1: expected the header {expected}, found {','.join(header)!r}.",
-                code="invalid-table",
+                f"{where}: label {label!r} occurs twice; keep one of the rows.", code="repeated-entry"
             )
-        for row in reader:
-            where = f"{path}, row {reader.line_num}"
-            label = row["label"]
-            if label in rows:
-                raise TaxonomyError(
-                    f"{where}: label {label!r} occurs twice; keep one of the rows.", code="repeated-entry"
-                )
-            rows[label] = _parse_row(row, label, where, taxonomy)
-    except csv.Error as error:
-        raise TaxonomyError(
-            f"{path}, row {reader.line_num}: not valid CSV ({error}).", code="invalid-syntax"
-        ) from error
+        rows[label] = _parse_row(cells, label, where, taxonomy)
     return rows
 
 
 def _parse_row(row: Mapping[str, str], label: str, where: str, taxonomy: Taxonomy) -> Resolution:
     nodes = tuple(n.strip() for n in row["nodes"].split("|") if n.strip())
-    ignored = row.get("ignored", "").strip() or None
-    if _TOO_MANY in row or not label.strip():
+    ignored = row.get("ignored") or None
+    if not label:
         raise TaxonomyError(
-            f"{where}: expected the fields {','.join(_MAP_COLUMNS)} with a label; put quotes around commas.",
-            code="invalid-table",
+            f"{where}: expected the fields {','.join(_MAP_COLUMNS)} with a label.", code="invalid-table"
         )
     if bool(nodes) == bool(ignored):
         raise TaxonomyError(

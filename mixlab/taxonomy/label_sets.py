@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mixlab.errors import ConfigError, TaxonomyError
 from mixlab.taxonomy.evidence import Evidence
-from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml, short_hash
+from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml
+from mixlab.utils.hashing import ordered_digest
 from mixlab.utils.plugins import find
 from mixlab.utils.resources import resource_path
 from mixlab.utils.yaml import load_json, load_yaml
@@ -109,23 +110,11 @@ class LabelSet:
         nodes = self.outputs[child].nodes
         candidates = []
         for i, output in enumerate(self.outputs):
-            distance = _distance(taxonomy, nodes, output.nodes)
+            distance = taxonomy.steps_up(nodes, output.nodes)
             # Two outputs that imply each other mean the same; neither is the other's parent.
-            if i != child and distance is not None and _distance(taxonomy, output.nodes, nodes) is None:
+            if i != child and distance is not None and not taxonomy.implies(output.nodes, nodes):
                 candidates.append((distance, i))
         return min(candidates)[1] if candidates else None
-
-
-def _distance(taxonomy: Taxonomy, child: Sequence[str], parent: Sequence[str]) -> int | None:
-    """Return the steps from the child's nodes up to the parent's, or None if one never meets them."""
-    total = 0
-    for node in child:
-        line = (node, *taxonomy.ancestors(node))
-        steps = next((i for i, candidate in enumerate(line) if candidate in parent), None)
-        if steps is None:
-            return None
-        total += steps
-    return total if child else None
 
 
 @lru_cache(maxsize=1)
@@ -255,7 +244,7 @@ def _parse_label_set(data: object, source: str, stem: str) -> LabelSet:
         outputs[output.name] = output
     name = _text(data, "name", stem, source)
     title = _text(data, "title", name, source)
-    digest = short_hash([[o.name, o.nodes] for o in outputs.values()])
+    digest = ordered_digest([[o.name, o.nodes] for o in outputs.values()])
     return LabelSet(name, title, tuple(outputs.values()), digest)
 
 

@@ -1,8 +1,6 @@
 """The instrument tree: ``taxonomy/instruments.yaml``, checked when it is read."""
 
 import difflib
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,10 +10,11 @@ from typing import Any
 import yaml
 
 from mixlab.errors import TaxonomyError
+from mixlab.utils.hashing import ordered_digest
 from mixlab.utils.resources import resource_path
 from mixlab.utils.yaml import load_yaml
 
-__all__ = ["ANYTHING", "Node", "Taxonomy", "load_taxonomy", "read_yaml", "short_hash"]
+__all__ = ["ANYTHING", "Node", "Taxonomy", "load_taxonomy", "read_yaml"]
 
 ANYTHING = "*"
 """As a bleed node: any instrument may be heard."""
@@ -99,7 +98,7 @@ class Taxonomy:
     def content_hash(self) -> str:
         """16 hex digits that change with the tree's ids, names, parents, numbers or ``maybe``."""
         rows = [[n.id, n.name, n.parent, n.hs, n.hs_body, n.maybe] for n in self.nodes.values()]
-        return short_hash(rows)
+        return ordered_digest(rows)
 
     def _require(self, node: str) -> str:
         if node not in self.nodes:
@@ -123,6 +122,25 @@ class Taxonomy:
         """Return every node below ``node``, without itself."""
         return self._descendants[self._require(node)]
 
+    def steps_up(self, below: Sequence[str], above: Sequence[str]) -> int | None:
+        """Return the steps from all of ``below`` up to nodes of ``above``; None if one never meets them.
+
+        Where there is a number, ``below`` implies ``above``: any of the former is one of the latter. Nothing
+        implies anything where there are no nodes.
+        """
+        total = 0
+        for node in below:
+            line = (node, *self.ancestors(node))
+            steps = next((k for k, candidate in enumerate(line) if candidate in above), None)
+            if steps is None:
+                return None
+            total += steps
+        return total if below else None
+
+    def implies(self, below: Sequence[str], above: Sequence[str]) -> bool:
+        """Whether each node of ``below`` lies at or below one of ``above``."""
+        return self.steps_up(below, above) is not None
+
     def children(self, node: str) -> tuple[str, ...]:
         """Return the nodes directly below ``node``, in file order."""
         return self._children[self._require(node)]
@@ -138,12 +156,6 @@ class Taxonomy:
         ``maybe`` of the node and of its ancestors.
         """
         return self._reach[self._require(node)]
-
-
-def short_hash(data: object) -> str:
-    """Return 16 hex digits of the SHA-256 of ``data`` as JSON."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _index_nodes(nodes: Iterable[Node], source: str) -> dict[str, Node]:

@@ -17,7 +17,6 @@ Files are written under a temporary name and renamed, so that a reader never see
 """
 
 import csv
-import io
 import json
 import math
 import platform
@@ -38,6 +37,7 @@ from numpy.typing import NDArray
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
+from mixlab.utils.csv import csv_text
 from mixlab.utils.files import check_writable, discard_damaged, make_folder, write_atomic
 from mixlab.utils.plain import plain
 from mixlab.utils.yaml import load_yaml
@@ -270,12 +270,9 @@ class Run:
         kept = [old for old in self.metrics() if old["epoch"] < row["epoch"]]
         rows = [*kept, row]
         scored = dict.fromkeys(k for values in rows for k in values if k not in (*_FIRST, *_LAST))
-        columns, text = (*_FIRST, *scored, *_LAST), io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        for values in rows:
-            writer.writerow({k: _cell(values.get(k)) for k in columns})
-        write_atomic(self.path / "metrics.csv", text.getvalue().encode())
+        columns = (*_FIRST, *scored, *_LAST)
+        cells = ([_cell(values.get(name)) for name in columns] for values in rows)
+        write_atomic(self.path / "metrics.csv", csv_text([columns, *cells]))
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of ``metrics.csv`` as numbers, NaN where a cell is empty; [] before the first.

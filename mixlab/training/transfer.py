@@ -21,10 +21,11 @@ from mixlab.models import (
     load_weights,
     read_weights,
 )
-from mixlab.models.pretrained import checksum, find_weights, identify, mismatches
+from mixlab.models.pretrained import find_weights, identify, mismatches
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
+from mixlab.utils.hashing import file_digest
 
 __all__ = [
     "calibrate_batch_norm",
@@ -134,7 +135,7 @@ def settings_of_model(run: Run) -> ModelConfig:
 
 
 def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
-    """Return what a run's card says of the weights it started from: file, checksum, name, licences, data.
+    """Return what a run's card says of the weights it started from: file, name, licences, data.
 
     None for a training that starts from random weights. Name and licences are None for a file that 'mixlab
     weights' does not know; of another run, its own card says what it was trained on and started from.
@@ -148,7 +149,7 @@ def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
     return {
         "path": str(path.absolute()),
         "stream": config.pretrained_stream,
-        "sha256": checksum(file),
+        "sha256": file_digest(file),
         "known_as": known.name if known else None,
         "project": known.project if known else None,
         "licence_code": known.licence_code if known else None,

@@ -7,10 +7,10 @@ import codecs
 import csv
 import io
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["CsvError", "CsvRow", "CsvTable", "column_name", "decode_text", "read_csv"]
+__all__ = ["CsvError", "CsvRow", "CsvTable", "column_name", "csv_text", "decode_text", "read_csv"]
 
 _DELIMITERS = ",;\t|"
 _BOMS = (
@@ -54,6 +54,13 @@ class CsvTable:
     rows: tuple[CsvRow, ...]
     encoding: str
     delimiter: str
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV with a line feed after each, the first of them the header."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def column_name(name: str) -> str:

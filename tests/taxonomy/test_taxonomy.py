@@ -594,7 +594,7 @@ def test_ones_own_rows_override_and_extend(tmp_path: Path) -> None:
         (["x,piano,no,"], "invalid-table", ("x", "2", "both")),
         (["x,pianos,,"], "unknown-node", ("x", "pianos", "piano", "2")),
         (["x,piano,,", "x,organ,,"], "repeated-entry", ("x", "3")),
-        (['x,"piano,,'], "invalid-syntax", "CSV"),
+        (['x,"piano,,'], "invalid-table", "CSV"),
     ],
 )
 def test_a_wrong_map_is_refused(tmp_path: Path, rows: list[str], code: str, mentions: object) -> None:

@@ -1,7 +1,5 @@
 """``mixlab catalog``: count what a catalog holds, list its problems, judge its splits."""
 
-import csv
-import io
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,6 +14,7 @@ from mixlab.catalog.splits import SPLITS, SplitMethod, empty_cells, find_leaks
 from mixlab.cli.commands.options import parse_pairs
 from mixlab.corpora.base import Problem
 from mixlab.taxonomy import Evidence, load_label_set, load_taxonomy, stem_evidence
+from mixlab.utils.csv import csv_text
 from mixlab.utils.files import write_atomic
 
 __all__ = ["catalog", "class_counts", "column_counts", "format_table", "wrap"]
@@ -289,6 +288,4 @@ def _problem_list(found: Sequence[Problem]) -> str:
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, csv_text(rows))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, cast
 from tqdm import tqdm
 
 from mixlab.errors import WeightsError
-from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, checksum, fetch, get_checkpoint, weights_folder
+from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, fetch, get_checkpoint, weights_folder
+from mixlab.utils.hashing import file_digest
 
 if TYPE_CHECKING:
     from mixlab.models import TaggingModel
@@ -102,7 +103,7 @@ def _state(entry: Checkpoint) -> str:
     file = weights_folder() / entry.file_name
     if not file.is_file():
         return "not fetched"
-    return "here" if checksum(file) == entry.sha256 else "here, but another file"
+    return "here" if file_digest(file) == entry.sha256 else "here, but another file"
 
 
 def _list_lines() -> list[str]:

@@ -39,7 +39,7 @@ from mixlab.audio.io import (
 )
 from mixlab.errors import AudioError, ConfigError, CorpusError
 from mixlab.taxonomy import LabelSet, Output, load_label_map, load_label_set
-from mixlab.taxonomy.tree import short_hash
+from mixlab.utils.hashing import ordered_digest
 from mixlab.utils.random import open_stream
 
 __all__ = [
@@ -159,7 +159,7 @@ class JamendoCorpus:
     def content_hash(self) -> str:
         """16 hex digits that change with the tags, the split or which tracks are there."""
         rows = {split: [[t.track, t.tags] for t in tracks] for split, tracks in self.tracks.items()}
-        return short_hash([self.labels.content_hash, self.config.split, rows])
+        return ordered_digest([self.labels.content_hash, self.config.split, rows])
 
 
 def read_tracks(path: Path) -> tuple[JamendoTrack, ...]:
@@ -236,7 +236,7 @@ def jamendo_labels(subset: str, tags: Iterable[str] = ()) -> LabelSet:
     for tag in sorted(set(tags)):
         resolved = label_map.resolve(tag)
         outputs.append(Output(tag, () if resolved is None else resolved.nodes))
-    digest = short_hash([[output.name, output.nodes] for output in outputs])
+    digest = ordered_digest([[output.name, output.nodes] for output in outputs])
     return LabelSet(f"jamendo-{subset}", f"MTG-Jamendo, {subset} tags", tuple(outputs), digest)
 
 
@@ -423,7 +423,7 @@ class TrackStream(Dataset[dict[str, Any]]):
         """Changes with whatever changes an item."""
         tagged = self.tagged
         rows = [[track.track, track.tags] for track in tagged.tracks]
-        return short_hash([rows, tagged.tags, tagged.samples, tagged.sample_rate])
+        return ordered_digest([rows, tagged.tags, tagged.samples, tagged.sample_rate])
 
     def place(self, index: int, epoch: int) -> tuple[int, int]:
         """Return which pass over the tracks an item belongs to, and its track."""

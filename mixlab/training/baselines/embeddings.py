@@ -14,13 +14,14 @@ from torch import nn
 from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.models import ModelConfig, build_model, embed, load_weights, plain_settings, read_weights
-from mixlab.models.pretrained import checksum, find_weights, identify
+from mixlab.models.pretrained import find_weights, identify
 from mixlab.training import load_model
 from mixlab.training.baselines.config import RANDOM, BaselineConfig
 from mixlab.training.baselines.features import Extract, Mixes
 from mixlab.training.run import Run, read_tensors
 from mixlab.training.transfer import calibrate_batch_norm, settings_of_model
 from mixlab.utils.files import make_folder, temporary_path
+from mixlab.utils.hashing import file_digest
 
 __all__ = ["Embeddings", "find_embeddings"]
 
@@ -134,7 +135,7 @@ def find_embeddings(config: BaselineConfig, training: Mixes, cache: Path) -> Emb
     peak = config.level == "peak" or (
         config.level == "auto" and not path.is_dir() and config.weights != RANDOM
     )
-    found = Embeddings(str(path), model, config.pretrained_stream, peak, checksum(file), title)
+    found = Embeddings(str(path), model, config.pretrained_stream, peak, file_digest(file), title)
     # Refuses weights that do not fit before anything is mixed.
     _load(path, model, config.pretrained_stream)
     return found
