@@ -93,7 +93,7 @@ def _faults(metric: Metric) -> Iterator[str]:
         return
     if not all(_inside(metric, value) for value in defined):
         bounds = f"from {metric.lowest:g} to {'any' if metric.highest is None else f'{metric.highest:g}'}"
-        yield f"it gives {_outside(metric, defined):g}, and says its values go {bounds}"
+        yield f"it gives {_out_of_bounds(metric, defined):g}, and says its values go {bounds}"
     for part, before, value in zip(parts, given, values, strict=True):
         if not all(np.array_equal(a, b) for a, b in zip(before, part, strict=True)):
             yield "it changes the arrays that it is given"
@@ -118,7 +118,7 @@ def _inside(metric: Metric, value: float) -> bool:
     return math.isfinite(value) and value >= metric.lowest - TOLERANCE and below
 
 
-def _outside(metric: Metric, values: list[float]) -> float:
+def _out_of_bounds(metric: Metric, values: list[float]) -> float:
     return next(value for value in values if not _inside(metric, value))
 
 

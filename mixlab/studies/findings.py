@@ -47,7 +47,7 @@ def significance_text(e: Estimate) -> str:
 
 
 def significantly_better(e: Estimate) -> bool:
-    """Return whether a difference is above 0, beyond both intervals."""
+    """Return whether a difference is above 0, and significant."""
     return e.value > 0 and e.significant
 
 
