@@ -1,16 +1,17 @@
 """Run folders as training leaves them, scored on real mixes of a catalog, but with made-up scores."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mixlab import Catalog, MixConfig, load_label_set, render_mix, sample_recipe
-from mixlab.evaluation import METRICS, Metric, score_splits
+from mixlab.evaluation import METRICS, Metric
 from mixlab.evaluation.predictions import Predictions
 from mixlab.taxonomy import load_taxonomy
 from mixlab.training.config import TrainConfig
+from mixlab.training.reporting import score_predictions
 from mixlab.training.run import Run
 
 NOTE = "demo numbers: made on synthetic demo corpora, never results"
@@ -70,6 +71,7 @@ def write_scored(
         "catalog": {"path": str(catalog.path), "content_hash": catalog.content_hash, "relative": None},
         "labels": {
             "name": labels.name,
+            "content_hash": labels.content_hash,
             "outputs": labels.names,
             "parents": labels.parents(load_taxonomy()),
         },
@@ -91,7 +93,6 @@ def write_scored(
 
 def write_report(run: Run, metrics: Sequence[Metric] = tuple(METRICS.values())) -> None:
     """Score the stored predictions and write the report, as ``mixlab evaluate`` does."""
-    parents = run.info["labels"]["parents"]
-    scored = score_splits(run.predictions(), parents, metrics=metrics, n_resamples=1000, seed=0)
-    run.write_report({"schema": 2, "splits": {k: asdict(v) for k, v in scored.splits.items()}}, "# report\n")
+    report = score_predictions(run, run.predictions(), metrics=metrics, n_resamples=1000, seed=0)
+    run.write_report(report, "# report\n")
     run.update(status="evaluated")

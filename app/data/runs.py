@@ -16,7 +16,6 @@ from mixlab import MixConfig, MixlabError, MixRecipe
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.results import SplitScores
 from mixlab.evaluation.thresholding import (
     Decided,
     Fixed,
@@ -28,7 +27,6 @@ from mixlab.evaluation.thresholding import (
 )
 from mixlab.studies.locations import RUN, Found, find_folders
 from mixlab.training.run import Run
-from mixlab.utils.decode import Source
 
 __all__ = [
     "FITTED",
@@ -157,9 +155,8 @@ def get_decided(location: RunLocation, split: str, at: float | None) -> Decided:
 def get_fixed(location: RunLocation, split: str) -> Fixed:
     """Return the scores that no moved threshold changes."""
     try:
-        data = Run.open(location.path).report()["splits"][split]
-        report = Source(f"{location.path}/report.json", "mixlab evaluate").decode(SplitScores, data)
-    except (MixlabError, KeyError):
+        report = Run.open(location.path).report().splits.get(split)
+    except MixlabError:
         report = None
     return fixed_scores(get_table(location, split), report)
 

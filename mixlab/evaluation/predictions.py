@@ -72,7 +72,7 @@ class Predictions:
         text = str(self.recipes[row])
         if '"sources"' not in text:
             raise RecipeError(
-                "These predictions are of whole tracks, not of mixes: there is no recipe to open.",
+                "This run was scored on whole tracks, not on mixes: there is no recipe to open.",
                 code="no-recipe",
             )
         return MixRecipe.from_json(text)

@@ -1,13 +1,19 @@
 """What a report holds, as values."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.metrics import MetricInfo
 from mixlab.evaluation.tree_scores import Consistency, Hierarchical
+from mixlab.utils.decode import Source, read_json
 
-__all__ = ["ClassScores", "ConsistentScores", "MeanScores", "SplitScores"]
+__all__ = ["ClassScores", "ConsistentScores", "MeanScores", "Provenance", "Report", "SplitScores"]
+
+REPORT_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -104,3 +110,96 @@ class SplitScores:
     hierarchical: Hierarchical | None = None
     consistency: Consistency | None = None
     consistent: ConsistentScores | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run was made of and with.
+
+    Attributes:
+        command: ``train``, ``pretrain`` or ``baseline``.
+        seed: Of weights and stream.
+        eval_seed: Of the fixed mixes, and of the resamples.
+        catalog_hash: Content hash of what it was trained and scored on.
+        label_set: Name of its label set.
+        label_hash: Content hash of that.
+        versions: Of the packages that shape numbers.
+    """
+
+    command: str
+    seed: int
+    eval_seed: int
+    catalog_hash: str
+    label_set: str
+    label_hash: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The scores of one run: the content of its ``report.json``.
+
+    Attributes:
+        splits: Scores of ``validation`` and ``test``.
+        note: A remark that must stand beside the numbers, or ''.
+        replaced: Mixes of each split that are not those meant: files could not be read, and others were
+            sampled instead.
+        thresholds: By class, fitted on validation.
+        consistent_thresholds: The same for scores after ``consistent_max``.
+        provenance: What the run was made of.
+        unreadable_tracks: Tracks of each split that a pretrained run was not scored on; empty for mixes.
+        schema: ``REPORT_SCHEMA``.
+    """
+
+    splits: dict[str, SplitScores]
+    note: str
+    replaced: dict[str, int]
+    thresholds: dict[str, float]
+    consistent_thresholds: dict[str, float]
+    provenance: Provenance
+    unreadable_tracks: dict[str, int] = field(default_factory=dict)
+    schema: int = REPORT_SCHEMA
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Report":
+        """Read a report.
+
+        Args:
+            path: A run folder, or its ``report.json``.
+
+        Raises:
+            RunError: there is none, it is damaged, or another release of mixlab wrote it.
+        """
+        file = Path(path) / "report.json" if Path(path).is_dir() else Path(path)
+        written_by = f"mixlab evaluate {file.parent}"
+        return cls.from_dict(read_json(file, written_by), Source(str(file), written_by))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], source: Source | None = None) -> "Report":
+        """Return a report from what ``report.json`` holds.
+
+        Args:
+            data: Its content.
+            source: Where that is from, for messages.
+
+        Raises:
+            RunError: a key is missing or unknown, or a value is of another type; the message names it.
+        """
+        source = source or Source("the report", "mixlab evaluate")
+        if data.get("schema") != REPORT_SCHEMA:
+            raise source.refuse("schema", f"should be {REPORT_SCHEMA}, found {data.get('schema')!r}")
+        return source.decode(cls, data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as dicts and lists; NaN is NaN still."""
+        return asdict(self)
+
+    def replaced_note(self, split: str) -> str:
+        """Return what must be said of a split's replaced mixes, or ''."""
+        count = self.replaced[split]
+        if not count:
+            return ""
+        return (
+            f"{count} of {self.splits[split].n_items} {split} mixes were replaced, as files could not be "
+            "read: these scores are not those of the intact corpora"
+        )

@@ -388,17 +388,9 @@ def class_notes(run: Run | str | Path) -> dict[str, str]:
     if not (run.path / "report.json").is_file():
         return {}
     notes: dict[str, str] = {}
-    try:
-        splits = run.report()["splits"]
-        held = {
-            split: {k["name"]: int(k["support"]) for k in splits[split]["classes"]}
-            for split in ("validation", "test")
-            if split in splits
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{run.path}/report.json lacks {error}: evaluate the run again.", code="run-incomplete"
-        ) from error
+    held = {
+        split: {k.name: k.support for k in scores.classes} for split, scores in run.report().splits.items()
+    }
     for name in next(iter(held.values()), {}):
         without = [split for split, supports in held.items() if supports.get(name) == 0]
         if without == ["validation", "test"]:

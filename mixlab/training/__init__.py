@@ -11,7 +11,7 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.training.config import TrainConfig
     from mixlab.training.distributed import World
-    from mixlab.training.experiment import Evaluation, evaluate_run, load_model, predict, train
+    from mixlab.training.experiment import evaluate_run, load_model, predict, train
     from mixlab.training.locations import open_catalog
     from mixlab.training.losses import balanced_weights, make_loss, masked_bce_with_logits, measure_precision
     from mixlab.training.transfer import (
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Evaluation",
     "TrainConfig",
     "World",
     "balanced_weights",
@@ -46,7 +45,7 @@ __all__ = [
 
 _HOMES = {
     "config": ("TrainConfig",),
-    "experiment": ("Evaluation", "evaluate_run", "load_model", "predict", "train"),
+    "experiment": ("evaluate_run", "load_model", "predict", "train"),
     "losses": ("balanced_weights", "make_loss", "masked_bce_with_logits", "measure_precision"),
     "locations": ("open_catalog",),
     "transfer": (

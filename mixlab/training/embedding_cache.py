@@ -37,7 +37,7 @@ __all__ = [
     "training_loss",
 ]
 
-Report = Callable[[str], None]
+Progress = Callable[[str], None]
 
 RATE_ITEMS = 1024
 """Mixes that tell how often each class is present: a rate of .05 is known to within .007."""
@@ -159,7 +159,7 @@ def embedded_stream(
     batch_size: int,
     num_workers: int,
     device: str,
-    report: Report | None = None,
+    report: Progress | None = None,
 ) -> EmbeddingLoader:
     """Return the first mixes of the training stream as embeddings, from the run folder if they are there.
 
@@ -226,7 +226,7 @@ def related_classes(config: TrainConfig, labels: LabelSet) -> NDArray[np.bool_] 
 
 
 def training_loss(
-    run: Run, stream: MixDataset, config: TrainConfig, *, first: bool, resume: bool, report: Report | None
+    run: Run, stream: MixDataset, config: TrainConfig, *, first: bool, resume: bool, report: Progress | None
 ) -> LossFunction:
     """Return the training's loss; class rates are measured once and kept in ``run.json``.
 
@@ -258,7 +258,7 @@ def training_batches(
     stream: MixDataset,
     config: TrainConfig,
     accelerator: str,
-    report: Report | None,
+    report: Progress | None,
 ) -> MixLoader | EmbeddingLoader:
     """Return what a training iterates: ever new mixes, or a fixed number of embeddings of some."""
     if not config.cached_items:

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RunError
-from mixlab.evaluation import Metric, SplitScores, find_metrics, score_splits
+from mixlab.evaluation import Metric, find_metrics
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.report import format_markdown
+from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import MixLoader
@@ -36,7 +36,7 @@ from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
 from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
     CHANGEABLE,
-    Report,
+    Progress,
     changed_settings,
     changed_source,
     choose_precision,
@@ -50,44 +50,17 @@ from mixlab.training.provenance import (
     started,
     torch_threads,
 )
+from mixlab.training.reporting import SPLITS, headings_of_mixes, report_text, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.transfer import new_model, pretrained_facts, settings_of_model
 
-__all__ = ["Evaluation", "evaluate_run", "load_model", "predict", "train"]
+__all__ = ["evaluate_run", "load_model", "predict", "train"]
 
 Batch = Mapping[str, Tensor]
 
-SPLITS = ("validation", "test")
-
 MEMORY_LIMIT = 2 << 30
 """Validation mixes are kept in memory up to so many bytes, and mixed anew every epoch beyond."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of one run.
-
-    Attributes:
-        splits: Scores of ``validation`` and ``test``.
-        note: A remark that must stand beside the numbers, or ''.
-        replaced: Mixes of each split that are not those meant: files could not be read, and others were
-            sampled instead.
-    """
-
-    splits: dict[str, SplitScores]
-    note: str
-    replaced: dict[str, int]
-
-    def replaced_note(self, split: str) -> str:
-        """Return what must be said of a split's replaced mixes, or ''."""
-        count = self.replaced[split]
-        if not count:
-            return ""
-        return (
-            f"{count} of {self.splits[split].n_items} {split} mixes were replaced, as files could not be "
-            "read: these scores are not those of the intact corpora"
-        )
 
 
 def _check_together(mix: MixConfig, train: TrainConfig) -> None:
@@ -192,8 +165,8 @@ def train(
     *,
     resume: bool = False,
     roots: Mapping[str, str | Path] | None = None,
-    report: Report | None = None,
-) -> tuple[Run, Evaluation | None]:
+    report: Progress | None = None,
+) -> tuple[Run, Report | None]:
     """Train a tagger on the stream of mixes, then score it on fixed musical ones.
 
     Under several processes (``torchrun``) each mixes and trains on its part of every batch; the loss is
@@ -231,8 +204,8 @@ def train(
 
 
 def _train(
-    opened: Catalog, run: Run, mix: MixConfig, config: TrainConfig, resume: bool, report: Report | None
-) -> tuple[Run, Evaluation | None]:
+    opened: Catalog, run: Run, mix: MixConfig, config: TrainConfig, resume: bool, report: Progress | None
+) -> tuple[Run, Report | None]:
     world = World.from_environment()
     watched_metrics(config)  # what cannot be computed is found before the work
     if config.cached_items and world.size > 1:
@@ -282,7 +255,7 @@ def _fit(
     world: World,
     *,
     resume: bool,
-    report: Report | None,
+    report: Progress | None,
 ) -> str:
     from mixlab.training.callbacks import StopRequest
     from mixlab.training.loop import fit
@@ -390,7 +363,7 @@ def evaluate_run(
     num_workers: int | None = None,
     batches: Mapping[str, Iterable[Batch]] | None = None,
     metrics: Sequence[str] | None = None,
-) -> Evaluation:
+) -> Report:
     """Score a run's model on its fixed validation and test mixes, and write predictions and report.
 
     Thresholds are fitted on validation; test only ever sees them as they are.
@@ -435,45 +408,28 @@ def evaluate_run(
     return _score(run, predictions, config, computed)
 
 
-def _score(run: Run, predictions: Predictions, config: TrainConfig, metrics: Sequence[Metric]) -> Evaluation:
+def _score(run: Run, predictions: Predictions, config: TrainConfig, metrics: Sequence[Metric]) -> Report:
     """Compute, store and return the scores of predictions."""
-    scored = score_splits(
-        predictions,
-        run.info["labels"]["parents"],
-        splits=SPLITS,
-        metrics=metrics,
-        n_resamples=config.bootstrap,
-        seed=config.eval_seed,
+    report = score_predictions(
+        run, predictions, metrics=metrics, n_resamples=config.bootstrap, seed=config.eval_seed
     )
-    replaced = {split: predictions.count_replaced(split) for split in SPLITS}
-    evaluation = Evaluation(scored.splits, str(run.info.get("note", "")), replaced)
-    run.update_card(**scored.card())
-    run.write_report({"schema": 2, **asdict(evaluation)}, _markdown(run, evaluation))
+    run.write_report(report, report_text(run.path.name, report, _facts(run), headings_of_mixes(report)))
     run.update(status="evaluated")
-    return evaluation
+    return report
 
 
-def _markdown(run: Run, evaluation: Evaluation) -> str:
+def _facts(run: Run) -> list[str]:
+    """Return what a reader of the report must know of the training."""
     info = run.info
-    lines = [f"# {run.path.name}", ""]
-    if evaluation.note:
-        lines += [f"**{evaluation.note[0].upper()}{evaluation.note[1:]}.**", ""]
-    lines += [
-        f"- catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
+    return [
+        f"catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
         f"`{info['labels']['content_hash']}`, seed {info['seed']}",
-        f"- trained {info['parameters']:,} parameters, {info['trainable']:,} of them trainable, in "
+        f"trained {info['parameters']:,} parameters, {info['trainable']:,} of them trainable, in "
         f"{info['precision']} on {info['device']}; best epoch {run.card['trained']['epoch']} of "
         f"{len(run.metrics())}",
-        f"- {started(run.card)}",
-        "- relative change of each module's weights since the start: " + moved(run.card),
-        "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
-        "- the chance-level baseline predicts each class's validation frequency for every mix; at its "
+        f"{started(run.card)}",
+        "relative change of each module's weights since the start: " + moved(run.card),
+        "thresholds fitted on validation only, so its own P, R and F1 flatter the model",
+        "the chance-level baseline predicts each class's validation frequency for every mix; at its "
         "best threshold that is to predict it always",
     ]
-    for split in reversed(SPLITS):
-        scores = evaluation.splits[split]
-        lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
-        if evaluation.replaced[split]:
-            lines += [f"**{evaluation.replaced_note(split)}.**", ""]
-        lines.append(format_markdown(scores))
-    return "\n".join(lines) + "\n"

@@ -26,16 +26,16 @@ from mixlab.corpora.clips.mtg_jamendo import (
     open_jamendo,
 )
 from mixlab.errors import CatalogMismatchError, ConfigError
-from mixlab.evaluation import find_metrics, score_splits
+from mixlab.evaluation import find_metrics
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.report import format_markdown
+from mixlab.evaluation.results import Report
 from mixlab.models import n_parameters, plain_settings, resolve, source_hash
-from mixlab.training import Evaluation, TrainConfig, World, load_model, predict
+from mixlab.training import TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
 from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
     CHANGEABLE,
-    Report,
+    Progress,
     changed_settings,
     changed_source,
     choose_precision,
@@ -49,6 +49,7 @@ from mixlab.training.provenance import (
     started,
     torch_threads,
 )
+from mixlab.training.reporting import SPLITS, report_text, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.transfer import new_model, pretrained_facts
@@ -57,7 +58,6 @@ from mixlab.utils.random import open_stream
 
 __all__ = ["chosen_tracks", "evaluate_pretrained", "pretrain"]
 
-SPLITS = ("validation", "test")
 MEMORY_LIMIT = 1 << 30
 """Validation excerpts are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
 
@@ -70,8 +70,8 @@ def pretrain(
     *,
     metadata: str | Path | None = None,
     resume: bool = False,
-    report: Report | None = None,
-) -> tuple[Run, Evaluation | None]:
+    report: Progress | None = None,
+) -> tuple[Run, Report | None]:
     """Train a tagger on MTG-Jamendo, then score it per tag on the official test split.
 
     Every epoch takes ``epoch_size`` excerpts, each track once before any comes again. ``val_size`` and
@@ -136,7 +136,7 @@ def _check(config: TrainConfig) -> None:
         )
 
 
-def _say_what_is_there(corpus: JamendoCorpus, report: Report | None) -> None:
+def _say_what_is_there(corpus: JamendoCorpus, report: Progress | None) -> None:
     counts = ", ".join(f"{len(tracks)} {split}" for split, tracks in corpus.tracks.items())
     say(report, f"MTG-Jamendo {corpus.labels.name}, split {corpus.config.split}: {counts} tracks")
     lacking = {split: len(ids) for split, ids in corpus.missing.items() if ids}
@@ -248,7 +248,13 @@ def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: nn.
 
 
 def _fit(
-    run: Run, corpus: JamendoCorpus, config: TrainConfig, world: World, *, resume: bool, report: Report | None
+    run: Run,
+    corpus: JamendoCorpus,
+    config: TrainConfig,
+    world: World,
+    *,
+    resume: bool,
+    report: Progress | None,
 ) -> str:
     from mixlab.training.callbacks import StopRequest
     from mixlab.training.loop import fit
@@ -343,9 +349,9 @@ def evaluate_pretrained(
     *,
     root: str | Path | None = None,
     num_workers: int | None = None,
-    report: Report | None = None,
+    report: Progress | None = None,
     metrics: Sequence[str] | None = None,
-) -> Evaluation:
+) -> Report:
     """Score a pretrained run's model per tag, and write predictions and report.
 
     Each track's score is the mean over its evenly spaced excerpts. Thresholds are fitted on validation.
@@ -382,24 +388,21 @@ def evaluate_pretrained(
             parts.append(predictions)
     joined = Predictions.join(parts)
     run.write_predictions(joined)
-    scored = score_splits(
+    scores = score_predictions(
+        run,
         joined,
-        [None] * len(corpus.labels),
-        splits=SPLITS,
         metrics=computed,
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
+        unreadable_tracks=unread,
     )
-    evaluation = Evaluation(scored.splits, str(run.info["note"]), dict.fromkeys(SPLITS, 0))
-    run.update_card(**scored.card())
-    run.write_report(
-        {"schema": 2, **asdict(evaluation), "unreadable_tracks": unread}, _markdown(run, evaluation, unread)
-    )
+    headings = {split: _heading(run, scores, split) for split in SPLITS}
+    run.write_report(scores, report_text(run.path.name, scores, _facts(run), headings))
     run.update(status="evaluated")
     for split, count in unread.items():
         if count:
             say(report, f"{count} {split} tracks could not be read and are left out")
-    return evaluation
+    return scores
 
 
 def _open_again(run: Run, jamendo: JamendoConfig, root: str | Path | None) -> JamendoCorpus:
@@ -418,27 +421,26 @@ def _open_again(run: Run, jamendo: JamendoConfig, root: str | Path | None) -> Ja
     return corpus
 
 
-def _markdown(run: Run, evaluation: Evaluation, unread: Mapping[str, int]) -> str:
+def _facts(run: Run) -> list[str]:
+    """Return what a reader of the report must know of the training."""
     info, card = run.info, run.card
-    lines = [f"# {run.path.name}", ""]
-    if evaluation.note:
-        lines += [f"**{evaluation.note[0].upper()}{evaluation.note[1:]}.**", ""]
-    lines += [
-        f"- trained on {card['trained_on']}, {info['tracks']['train']} tracks, seed {info['seed']}, "
+    return [
+        f"trained on {card['trained_on']}, {info['tracks']['train']} tracks, seed {info['seed']}, "
         f"{info['precision']} on {info['device']}; best epoch {card['trained']['epoch']} of "
         f"{len(run.metrics())}",
-        f"- each track: mean score of {run.config['jamendo']['eval_excerpts']} evenly spaced excerpts of "
+        f"each track: mean score of {run.config['jamendo']['eval_excerpts']} evenly spaced excerpts of "
         f"{card['input']['duration_s']:g} s; intervals sample artists",
-        f"- {started(card)}",
-        "- relative change of each module's weights since the start: " + moved(card),
-        "- published figures on this task are macro ROC-AUC and macro PR-AUC (here AP) over all 50 tags",
-        "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
-        "- 'mixes' and 'songs' below are tracks and artists",
+        f"{started(card)}",
+        "relative change of each module's weights since the start: " + moved(card),
+        "published figures on this task are macro ROC-AUC and macro PR-AUC (here AP) over all 50 tags",
+        "thresholds fitted on validation only, so its own P, R and F1 flatter the model",
+        "'mixes' and 'songs' below are tracks and artists",
     ]
-    for split in reversed(SPLITS):
-        scores = evaluation.splits[split]
-        left_out = unread[split] + info["missing_tracks"][split]
-        more = f" ({left_out} without readable audio are left out)" if left_out else ""
-        lines += ["", f"## {split}: {scores.n_items} tracks of {scores.n_groups} artists{more}", ""]
-        lines.append(format_markdown(scores))
-    return "\n".join(lines) + "\n"
+
+
+def _heading(run: Run, scores: Report, split: str) -> str:
+    """Return what stands above the scores of a split of tracks."""
+    of_split = scores.splits[split]
+    left_out = scores.unreadable_tracks[split] + run.info["missing_tracks"][split]
+    more = f" ({left_out} without readable audio are left out)" if left_out else ""
+    return f"{of_split.n_items} tracks of {of_split.n_groups} artists{more}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGEABLE",
     "DEMO_NOTE",
-    "Report",
+    "Progress",
     "changed_settings",
     "changed_source",
     "choose_precision",
@@ -39,7 +39,7 @@ __all__ = [
     "torch_threads",
 ]
 
-Report = Callable[[str], None]
+Progress = Callable[[str], None]
 
 DEMO_NOTE = "demo numbers: made on synthetic demo corpora, never results"
 
@@ -53,7 +53,7 @@ CHANGEABLE = (
 """Settings that may differ when a run goes on: none of them changes what an epoch computes."""
 
 
-def say(report: Report | None, line: str) -> None:
+def say(report: Progress | None, line: str) -> None:
     """Hand a line of progress to who listens, if anybody does."""
     if report is not None:
         report(line)
@@ -176,7 +176,7 @@ def choose_precision(
 
 
 def note_start(
-    run: Run, model: nn.Module, config: TrainConfig, precision: str, world: World, report: Report | None
+    run: Run, model: nn.Module, config: TrainConfig, precision: str, world: World, report: Progress | None
 ) -> None:
     """Write into the run what is trained and how, and say so; only the first process calls it."""
     accelerator = world.accelerator(config.accelerator)

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.results import Report
 from mixlab.utils.csv import csv_text
 from mixlab.utils.files import check_writable, discard_damaged, make_folder, write_atomic
 from mixlab.utils.plain import plain
@@ -429,18 +430,18 @@ class Run:
                 code="run-damaged",
             ) from error
 
-    def write_report(self, report: Mapping[str, Any], markdown: str) -> None:
+    def write_report(self, report: Report, markdown: str) -> None:
         """Write ``report.json`` and ``report.md``."""
-        write_atomic(self.path / "report.json", _json_bytes(report))
+        write_atomic(self.path / "report.json", _json_bytes(report.to_dict()))
         write_atomic(self.path / "report.md", markdown.encode())
 
-    def report(self) -> dict[str, Any]:
-        """Return the content of ``report.json``; undefined scores are None.
+    def report(self) -> Report:
+        """Return the content of ``report.json``.
 
         Raises:
             RunError: the run was not evaluated yet, or the file is damaged.
         """
-        return self._read_json("report.json", f"the result of 'mixlab evaluate {self.path}'")
+        return Report.load(self.path / "report.json")
 
     @classmethod
     def find(cls, folder: str | Path) -> list["Run"]:

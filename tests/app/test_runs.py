@@ -89,18 +89,18 @@ def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_the_headline_is_the_reports(runs: Path, split: str) -> None:
     page = open_page(run="runs/a", mixes=split)
-    part = Run.open(runs / "a").report()["splits"][split]
+    part = Run.open(runs / "a").report().splits[split]
     for name in ("f1", "micro_f1", "average_precision", "roc_auc", "loss"):
         value, interval = metrics(page)[METRICS[name].mean_title]
-        score = part["scores"][name]
-        ends = score["interval"]
-        assert value == f"{score['value']:.3f}"
-        assert interval == (f"95 %: {ends['low']:.3f} to {ends['high']:.3f}" if ends else "no interval")
+        score = part.scores[name]
+        ends = score.interval
+        assert value == f"{score.value:.3f}"
+        assert interval == (f"95 %: {ends.low:.3f} to {ends.high:.3f}" if ends else "no interval")
     said = " ".join(caption.value for caption in page.caption)
-    n, f1 = len(part["classes"]), part["scores"]["f1"]
-    assert f"Macro means over {n - f1['undefined']} of {n} classes" in said
-    if f1["dropped"]:
-        assert f"{f1['dropped']} left out of the macro mean" in said
+    n, f1 = len(part.classes), part.scores["f1"]
+    assert f"Macro means over {n - f1.undefined} of {n} classes" in said
+    if f1.dropped:
+        assert f"{f1.dropped} left out of the macro mean" in said
 
 
 def test_a_users_own_metrics_stand_beside_the_others(runs: Path) -> None:
@@ -129,19 +129,18 @@ def test_a_users_own_metrics_stand_beside_the_others(runs: Path) -> None:
 
 def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> None:
     table = open_page(run="runs/a").dataframe[0].value
-    rows = Run.open(runs / "a").report()["splits"]["test"]["classes"]
-    assert table["class"].tolist() == [row["name"] for row in rows]
-    assert table["positive"].tolist() == [row["support"] for row in rows]
+    rows = Run.open(runs / "a").report().splits["test"].classes
+    assert table["class"].tolist() == [row.name for row in rows]
+    assert table["positive"].tolist() == [row.support for row in rows]
     columns = {
-        "threshold": [row["threshold"] for row in rows],
-        "chance F1": [row["scores"]["f1"]["chance"] for row in rows],
+        "threshold": [row.threshold for row in rows],
+        "chance F1": [row.scores["f1"].chance for row in rows],
     }
     for name in ("precision", "recall", "f1", "average_precision", "roc_auc"):
-        columns[METRICS[name].title] = [row["scores"][name]["value"] for row in rows]
+        columns[METRICS[name].title] = [row.scores[name].value for row in rows]
     for column, expected in columns.items():
-        values = [math.nan if value is None else value for value in expected]
-        np.testing.assert_allclose(table[column], values, atol=1e-12)
-    undefined = [row["name"] for row in rows if not row["support"]]
+        np.testing.assert_allclose(table[column], expected, atol=1e-12)
+    undefined = [row.name for row in rows if not row.support]
     assert undefined
     remarks = dict(zip(table["class"], table["remark"], strict=True))
     assert all("undefined: no known positive" in remarks[name] for name in undefined)
@@ -320,7 +319,7 @@ def test_tracks_and_damaged_files_are_said_in_words(
     write_report(run)
     name = f"{tmp_path.name}/tracks"
     page = open_page(run=name, look="Listen", kind="hits", **{"class": "percussion"})
-    assert "are of whole tracks" in page.info[0].value
+    assert "scored on whole tracks" in page.info[0].value
     (tmp_path / "broken" / "predictions.parquet").write_bytes(b"PAR1")
     assert "is damaged" in open_page(run=f"{tmp_path.name}/broken").error[0].value
     never = open_page(run=f"{tmp_path.name}/never")

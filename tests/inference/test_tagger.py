@@ -409,27 +409,28 @@ def test_an_unscored_run_has_thresholds_of_a_half(run: Run, tmp_path: Path) -> N
 
 def test_classes_that_no_mix_held_are_named(run: Run, tmp_path: Path) -> None:
     report = run.report()
-    held = {
-        split: {k["name"]: k["support"] for k in report["splits"][split]["classes"]}
-        for split in report["splits"]
-    }
+    held = {split: {k.name: k.support for k in scores.classes} for split, scores in report.splits.items()}
     notes = class_notes(run)
     assert set(notes) == {
         name for name in held["test"] if 0 in (held["test"][name], held["validation"][name])
     }
     bare = Run.create(tmp_path / "bare", {}, {})
     assert class_notes(bare) == {}
-    for place, supports in enumerate(((0, 0), (0, 3), (3, 0), (3, 3))):
-        for split, support in zip(("validation", "test"), supports, strict=True):
-            report["splits"][split]["classes"][place] |= {"name": f"class {place}", "support": support}
-    bare.write_report(report, "")
+    splits = dict(report.splits)
+    for split, supports in (("validation", (0, 0, 3, 3)), ("test", (0, 3, 0, 3))):
+        classes = [
+            replace(k, name=f"class {place}", support=support)
+            for place, (k, support) in enumerate(zip(splits[split].classes, supports, strict=False))
+        ]
+        splits[split] = replace(splits[split], classes=tuple(classes))
+    bare.write_report(replace(report, splits=splits), "")
     notes = class_notes(bare.path)
     assert "no validation or test mix held it" in notes["class 0"]
     assert notes["class 1"] == "no validation mix held it: its threshold is a guess"
     assert notes["class 2"].startswith("no test mix held it")
     assert "class 3" not in notes
-    bare.write_report({"splits": {"test": {}}}, "")
-    with raises(RunError, code="run-incomplete"):
+    (bare.path / "report.json").write_text('{"schema": 2, "splits": {"test": {}}}')
+    with raises(RunError, code="run-damaged", mentions=("report.json", "mixlab evaluate")):
         class_notes(bare)
 
 

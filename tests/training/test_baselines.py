@@ -199,7 +199,7 @@ def test_a_baseline_is_a_run_on_the_mixes_of_runs(toy: Catalog, tmp_path: Path) 
     forest, evaluation = run_baseline(toy.path, tmp_path / "forest", MIX, CONFIG)
     linear, _ = run_baseline(toy.path, tmp_path / "linear", MIX, replace(CONFIG, classifier="logistic"))
     assert forest.info["status"] == "evaluated"
-    assert forest.report()["splits"]["test"]["n_items"] == 20
+    assert forest.report().splits["test"].n_items == 20
     assert {split: s.n_items for split, s in evaluation.splits.items()} == {"validation": 24, "test": 20}
     assert "## test: 20 mixes from" in (forest.path / "report.md").read_text()
     dataset = MixDataset(toy, MIX, split="test", seed=0, epoch_size=20, batch_size=8)
@@ -285,7 +285,7 @@ def test_the_command_scores_a_baseline_again(
         (run.path / name).unlink()
     assert main(["evaluate", str(run.path)]) == 0
     assert (run.path / "report.md").read_text() == before
-    assert run.report()["replaced"] == evaluation.replaced == {"validation": 0, "test": 0}
+    assert run.report().replaced == evaluation.replaced == {"validation": 0, "test": 0}
     text = capsys.readouterr().out
     assert "test: 20 mixes from" in text
     assert "mixlab tag" not in text

@@ -1,6 +1,5 @@
 """From a catalog to a scored run and back: reload, resume, evaluate again, and what is refused."""
 
-import json
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ import yaml
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError, ConfigError, RunError
+from mixlab.evaluation.results import Report
 from mixlab.inference.class_mapping import run_outputs
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
@@ -25,7 +25,7 @@ from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import render_mix
 from mixlab.models import ModelConfig
-from mixlab.training import Evaluation, TrainConfig, evaluate_run, load_model, open_catalog, train
+from mixlab.training import TrainConfig, evaluate_run, load_model, open_catalog, train
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from tests.errors import raises
@@ -47,7 +47,7 @@ CONFIG = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def trained(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Evaluation]:
+def trained(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Report]:
     run, evaluation = train(toy.path, tmp_path_factory.mktemp("runs") / "run", MIX, CONFIG)
     assert evaluation is not None
     return run, evaluation
@@ -63,7 +63,7 @@ def interrupting(epoch: int) -> Callable[[str], None]:
     return report
 
 
-def test_a_run_holds_everything(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+def test_a_run_holds_everything(trained: tuple[Run, Report], toy: Catalog) -> None:
     run, evaluation = Run.open(trained[0].path), trained[1]
     info = run.info
     assert info["status"] == "evaluated"
@@ -75,14 +75,16 @@ def test_a_run_holds_everything(trained: tuple[Run, Evaluation], toy: Catalog) -
     assert yaml.safe_load((run.path / "config.yaml").read_text())["train"]["model"]["width"] == 4
     assert {split: s.n_items for split, s in evaluation.splits.items()} == {"validation": 24, "test": 20}
     report = run.report()
-    assert report["splits"]["test"]["n_items"] == 20
-    assert [k["name"] for k in report["splits"]["test"]["classes"]] == list(info["labels"]["outputs"])
+    assert repr(report) == repr(evaluation)
+    assert [k.name for k in report.splits["test"].classes] == list(info["labels"]["outputs"])
+    assert report.thresholds == run.card["thresholds"]
+    assert (report.provenance.catalog_hash, report.provenance.command) == (toy.content_hash, "train")
     assert "## test: 20 mixes from" in (run.path / "report.md").read_text()
     assert set(run.card["thresholds"]) == set(info["labels"]["outputs"])
 
 
 def test_predictions_are_of_musical_mixes_that_can_be_made_again(
-    trained: tuple[Run, Evaluation], toy: Catalog
+    trained: tuple[Run, Report], toy: Catalog
 ) -> None:
     run, _ = trained
     predictions, model = run.predictions().only("test"), load_model(run)
@@ -102,7 +104,7 @@ def test_predictions_are_of_musical_mixes_that_can_be_made_again(
         np.testing.assert_array_equal(predictions.mask[index], dataset.item(index)["mask"])
 
 
-def test_the_stored_recipes_are_the_whole_test_set(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+def test_the_stored_recipes_are_the_whole_test_set(trained: tuple[Run, Report], toy: Catalog) -> None:
     stored = Run.open(trained[0].path).predictions()
     recipes, model = stored.mix_recipes(), load_model(trained[0])
     assert len(recipes) == len(stored) == 24 + 20
@@ -116,16 +118,16 @@ def test_the_stored_recipes_are_the_whole_test_set(trained: tuple[Run, Evaluatio
         np.testing.assert_allclose(stored.scores[row], scores, atol=1e-5)
 
 
-def test_evaluating_again_gives_the_same_report(trained: tuple[Run, Evaluation]) -> None:
+def test_evaluating_again_gives_the_same_report(trained: tuple[Run, Report]) -> None:
     run, first = trained
-    before = json.dumps(run.report())
+    before = (run.path / "report.json").read_bytes()
     again = evaluate_run(run)
     assert repr(again) == repr(first)
-    assert json.dumps(run.report()) == before
+    assert (run.path / "report.json").read_bytes() == before
 
 
 def test_interrupted_run_is_readable_and_goes_on_exactly(
-    trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path
+    trained: tuple[Run, Report], toy: Catalog, tmp_path: Path
 ) -> None:
     run, evaluation = train(toy.path, tmp_path / "run", MIX, CONFIG, report=interrupting(1))
     assert evaluation is None
@@ -169,13 +171,13 @@ def test_a_run_keeps_its_own_label_set(toy: Catalog, tmp_path: Path) -> None:
         train(toy.path, run.path, replace(MIX, label_set=str(moved)), CONFIG, resume=True)
 
 
-def test_workers_change_nothing(trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path) -> None:
+def test_workers_change_nothing(trained: tuple[Run, Report], toy: Catalog, tmp_path: Path) -> None:
     run, _ = train(toy.path, tmp_path / "run", MIX, replace(CONFIG, num_workers=2))
     state, expected = run.read_model()[0], trained[0].read_model()[0]
     assert all(torch.equal(state[name], expected[name]) for name in expected)
 
 
-def test_a_finished_run_is_not_trained_again(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+def test_a_finished_run_is_not_trained_again(trained: tuple[Run, Report], toy: Catalog) -> None:
     run, first = trained
     checkpoint = run.last_checkpoint.stat().st_mtime_ns
     _, again = train(toy.path, run.path, MIX, CONFIG, resume=True)
@@ -183,7 +185,7 @@ def test_a_finished_run_is_not_trained_again(trained: tuple[Run, Evaluation], to
     assert run.last_checkpoint.stat().st_mtime_ns == checkpoint
 
 
-def test_what_cannot_go_on_is_refused(trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path) -> None:
+def test_what_cannot_go_on_is_refused(trained: tuple[Run, Report], toy: Catalog, tmp_path: Path) -> None:
     path = trained[0].path
     before = {name: (path / name).read_bytes() for name in ("config.yaml", "run.json")}
     with raises(RunError, code="run-exists"):
@@ -199,7 +201,7 @@ def test_what_cannot_go_on_is_refused(trained: tuple[Run, Evaluation], toy: Cata
     assert {name: (path / name).read_bytes() for name in before} == before
 
 
-def test_another_catalog_is_refused(trained: tuple[Run, Evaluation], toy: Catalog) -> None:
+def test_another_catalog_is_refused(trained: tuple[Run, Report], toy: Catalog) -> None:
     other = toy.with_splits("random", 5)
     assert other.content_hash != toy.content_hash
     with raises(CatalogMismatchError, code="catalog-mismatch"):
@@ -228,7 +230,7 @@ def test_mixes_that_do_not_fit_the_model_leave_no_folder(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_card_that_does_not_fit_is_named(trained: tuple[Run, Evaluation], tmp_path: Path) -> None:
+def test_a_card_that_does_not_fit_is_named(trained: tuple[Run, Report], tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", {}, {})
     state, card = trained[0].read_model()
     run.write_model(state, {**card, "config": {**card["config"], "width": 8}})
@@ -310,7 +312,7 @@ def test_ctrl_c_in_the_command_says_how_to_go_on(
 
 
 @pytest.fixture
-def copied(trained: tuple[Run, Evaluation], tmp_path: Path) -> Run:
+def copied(trained: tuple[Run, Report], tmp_path: Path) -> Run:
     """A copy of the trained run that a test may change."""
     shutil.copytree(trained[0].path, tmp_path / "copy")
     return Run.open(tmp_path / "copy")
@@ -345,7 +347,7 @@ def test_a_killed_run_is_scored_with_its_best_epoch_so_far(toy: Catalog, tmp_pat
 
 
 def test_paths_are_stored_so_that_the_working_folder_does_not_matter(
-    trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Run, Report], toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(toy.path.parent)
     train(toy.path.name, os.path.relpath(tmp_path / "run"), MIX, replace(CONFIG, epochs=1))
@@ -358,7 +360,7 @@ def test_paths_are_stored_so_that_the_working_folder_does_not_matter(
 
 
 def test_run_and_catalog_move_together(
-    trained: tuple[Run, Evaluation], copied: Run, toy: Catalog, tmp_path: Path
+    trained: tuple[Run, Report], copied: Run, toy: Catalog, tmp_path: Path
 ) -> None:
     places = {**copied.config, "catalog": str(tmp_path / "gone")}
     copied.write_config(places)
@@ -377,7 +379,7 @@ def test_run_and_catalog_move_together(
 
 
 def test_a_moved_run_goes_on_where_it_lies_now(
-    trained: tuple[Run, Evaluation], copied: Run, capsys: pytest.CaptureFixture[str]
+    trained: tuple[Run, Report], copied: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original = trained[0]
     assert copied.config["out"] == str(original.path)
@@ -410,9 +412,7 @@ def test_audio_that_moved_is_found_by_root(
     assert open_catalog(Run.open(out)).roots == toy.roots
 
 
-def test_an_open_catalog_is_taken_as_it_is(
-    trained: tuple[Run, Evaluation], toy: Catalog, tmp_path: Path
-) -> None:
+def test_an_open_catalog_is_taken_as_it_is(trained: tuple[Run, Report], toy: Catalog, tmp_path: Path) -> None:
     run, again = train(toy, tmp_path / "run", MIX, CONFIG)
     assert repr(again) == repr(trained[1])
     assert repr(evaluate_run(run, catalog=toy)) == repr(again)
@@ -421,7 +421,7 @@ def test_an_open_catalog_is_taken_as_it_is(
 
 
 def test_mixes_that_were_sampled_anew_are_reported(
-    trained: tuple[Run, Evaluation],
+    trained: tuple[Run, Report],
     copied: Run,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -443,7 +443,7 @@ def test_mixes_that_were_sampled_anew_are_reported(
     note = "2 of 20 test mixes were replaced"
     assert note in capsys.readouterr().out
     assert note in (copied.path / "report.md").read_text()
-    assert copied.report()["replaced"] == {"validation": 0, "test": 2}
+    assert copied.report().replaced == {"validation": 0, "test": 2}
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,18 @@
 import json
 import math
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mixlab.errors import MissingDependencyError, RunError
+from mixlab.evaluation import score_splits
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.results import Provenance, Report
 from mixlab.training.run import Run, provenance, read_tensors
 from mixlab.utils.plain import plain
 from tests.errors import raises
@@ -39,6 +42,15 @@ def predictions(n: int = 6, rng: np.random.Generator | None = None) -> Predictio
         attempt=np.arange(n, dtype=np.int64) % 2,
         recipes=np.array([json.dumps({"index": i}) for i in range(n)], dtype=object),
     )
+
+
+def report() -> Report:
+    """Made-up scores; no mix of the test is known to hold the second class."""
+    made, mask = predictions(12), np.ones((12, 2), np.bool_)
+    targets = np.stack([np.arange(12) % 2, np.arange(12) < 2], axis=1).astype(np.float32)
+    scored = score_splits(replace(made, targets=targets, mask=mask), [None, None], n_resamples=10)
+    who = Provenance("train", 3, 0, "c" * 16, "two", "l" * 16, {"mixlab": "0"})
+    return Report(scored.splits, "", {"validation": 0, "test": 1}, **scored.card(), provenance=who)
 
 
 def assert_same(a: Predictions, b: Predictions) -> None:
@@ -121,10 +133,33 @@ def test_predictions_come_back(run: Run) -> None:
     assert_same(Predictions.join([written.only("validation"), written.only("test")]), written)
 
 
-def test_report_turns_undefined_into_null(run: Run) -> None:
-    run.write_report({"f1": math.nan, "ap": np.float32(0.5), "n": np.int64(3), "list": (1, 2)}, "# Report\n")
-    assert run.report() == {"f1": None, "ap": 0.5, "n": 3, "list": [1, 2]}
+def test_a_report_comes_back_as_it_was_written(run: Run) -> None:
+    """Undefined scores are null in the file, and NaN again afterwards."""
+    run.write_report(report(), "# Report\n")
+    text = (run.path / "report.json").read_text()
+    assert "null" in text
+    assert "NaN" not in text
+    assert repr(run.report()) == repr(Report.load(run.path)) == repr(report())
+    assert repr(Report.from_dict(json.loads(text))) == repr(report())
     assert (run.path / "report.md").read_text() == "# Report\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data["splits"]["test"]["classes"][0].pop("support"), "splits.test.classes[0].support"),
+        (lambda data: data.update(colour=1), "colour"),
+        (lambda data: data.update(schema=1), ("schema", 1)),
+    ],
+)
+def test_a_report_that_others_wrote_is_refused_by_its_key(run: Run, change: Any, said: str) -> None:
+    run.write_report(report(), "")
+    data = json.loads((run.path / "report.json").read_text())
+    change(data)
+    (run.path / "report.json").write_text(json.dumps(data))
+    mentions = said if isinstance(said, tuple) else (said,)
+    with raises(RunError, code="run-damaged", mentions=("report.json", "mixlab evaluate", *mentions)):
+        run.report()
 
 
 def test_missing_runs_are_named(tmp_path: Path) -> None:
@@ -191,7 +226,7 @@ def test_nothing_half_written_stays_behind(run: Run) -> None:
     run.write_metrics({"epoch": 1})
     run.write_model({"a": torch.zeros(2)}, {})
     run.write_predictions(predictions())
-    run.write_report({}, "")
+    run.write_report(report(), "")
     assert not [p for p in run.path.rglob("*") if p.name.endswith(".tmp")]
 
 

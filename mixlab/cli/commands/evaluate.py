@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mixlab.training import Evaluation
+    from mixlab.evaluation.results import Report
     from mixlab.training.run import Run
 
 __all__ = ["evaluate", "print_evaluation"]
@@ -59,7 +59,7 @@ def _evaluate(
     roots: "Mapping[str, str | Path]",
     num_workers: int | None,
     metrics: list[str] | None,
-) -> "Evaluation":
+) -> "Report":
     """Score a run in the way of the command that made it."""
     from mixlab.errors import ConfigError
     from mixlab.training import evaluate_run
@@ -90,7 +90,7 @@ def _evaluate(
     return evaluate_pretrained(run, root=moved, num_workers=num_workers, report=say, metrics=metrics)
 
 
-def print_evaluation(run: "Run", evaluation: "Evaluation", split: str) -> None:
+def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
     """Print the table of one split, where the results lie, and what to type next."""
     from mixlab.evaluation.report import format_text
 

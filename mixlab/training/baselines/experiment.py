@@ -10,26 +10,24 @@ import numpy as np
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RunError
-from mixlab.evaluation import find_metrics, score_splits
+from mixlab.evaluation import find_metrics
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.report import format_markdown
+from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.taxonomy import LabelSet
-from mixlab.training import Evaluation
 from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear
 from mixlab.training.baselines.config import BaselineConfig
 from mixlab.training.baselines.features import Descriptors, Extractor, Features, Mixes, compute_features
 from mixlab.training.config import from_plain
 from mixlab.training.locations import as_catalog, catalog_entry
-from mixlab.training.provenance import Report, demo_note, label_info, say
+from mixlab.training.provenance import Progress, demo_note, label_info, say
+from mixlab.training.reporting import SPLITS, headings_of_mixes, report_text, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.utils.files import check_writable
 
 __all__ = ["evaluate_baseline", "run_baseline"]
-
-SPLITS = ("validation", "test")
 
 
 def run_baseline(
@@ -40,8 +38,8 @@ def run_baseline(
     *,
     cache: str | Path | None = None,
     roots: Mapping[str, str | Path] | None = None,
-    report: Report | None = None,
-) -> tuple[Run, Evaluation]:
+    report: Progress | None = None,
+) -> tuple[Run, Report]:
     """Fit a classical baseline on the stream's first mixes, and score it on the fixed mixes of runs.
 
     The run folder is begun once all features are there: after a stop, the same call goes on with what the
@@ -177,7 +175,7 @@ def _predict(dataset: MixDataset, features: Features, classifier: Classifier) ->
     return Predictions.of_mixes(dataset, index, features.attempt, scores, features.targets, features.mask)
 
 
-def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Evaluation:
+def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Report:
     """Score a baseline's stored predictions again, and write its report; nothing is mixed or fitted.
 
     Thresholds are fitted on validation, as for every run.
@@ -193,43 +191,30 @@ def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Eval
     check_command(run, "baseline")
     run.check_writable()
     config = from_plain(BaselineConfig, run.config["baseline"])
-    predictions, info = run.predictions(), run.info
-    scored = score_splits(
-        predictions,
-        info["labels"]["parents"],
-        splits=SPLITS,
+    report = score_predictions(
+        run,
+        run.predictions(),
         metrics=find_metrics(config.metrics if metrics is None else metrics),
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    replaced = {split: predictions.count_replaced(split) for split in SPLITS}
-    evaluation = Evaluation(scored.splits, str(info["note"]), replaced)
-    run.write_report({"schema": 2, **asdict(evaluation), **scored.card()}, _markdown(run, evaluation))
+    run.write_report(report, report_text(run.path.name, report, _facts(run), headings_of_mixes(report)))
     run.update(status="evaluated")
-    return evaluation
+    return report
 
 
-def _markdown(run: Run, evaluation: Evaluation) -> str:
-    info, fitted = run.info, run.info["fitted"]
-    lines = [f"# {run.path.name}", ""]
-    if evaluation.note:
-        lines += [f"**{evaluation.note[0].upper()}{evaluation.note[1:]}.**", ""]
+def _facts(run: Run) -> list[str]:
+    """Return what a reader of the report must know of the baseline."""
+    info, fitted, settings = run.info, run.info["fitted"], run.config["baseline"]
     strength = "" if fitted["strength"] is None else f" (C = {fitted['strength']:g}, chosen on validation)"
-    settings = run.config["baseline"]
-    lines += [
-        f"- {info['features']}, {fitted['values']} values; {info['classifier']}{strength} per class, fitted "
-        f"on {settings['items']} mixes, seed {info['seed']}; unknown targets left out",
-        f"- catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
+    facts = [
+        f"{info['features']}, {fitted['values']} values; {info['classifier']}{strength} per class, fitted on "
+        f"{settings['items']} mixes, seed {info['seed']}; unknown targets left out",
+        f"catalog `{info['catalog']['content_hash']}`, label set {info['labels']['name']} "
         f"`{info['labels']['content_hash']}`",
-        "- thresholds fitted on validation only, so its own P, R and F1 flatter the model",
+        "thresholds fitted on validation only, so its own P, R and F1 flatter the model",
     ]
     if fitted["constant_classes"]:
         names = ", ".join(fitted["constant_classes"])
-        lines.append(f"- always or never present in training, so given a constant score: {names}")
-    for split in reversed(SPLITS):
-        scores = evaluation.splits[split]
-        lines += ["", f"## {split}: {scores.n_items} mixes from {scores.n_groups} songs", ""]
-        if evaluation.replaced[split]:
-            lines += [f"**{evaluation.replaced_note(split)}.**", ""]
-        lines.append(format_markdown(scores))
-    return "\n".join(lines) + "\n"
+        facts.append(f"always or never present in training, so given a constant score: {names}")
+    return facts
