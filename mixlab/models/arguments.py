@@ -55,7 +55,12 @@ def typed_arguments(
         values = instantiate(parsed)
     except ArgumentError as error:
         known = f"its settings are {', '.join(names)}" if names else "it has no settings"
-        text = str(error).replace("value.", f"{where}.").replace("Group 'value'", where)
+        found = (
+            str(error)
+            .replace("Parser key ", "")
+            .replace("Group 'value' does not accept option", "there is no")
+        )
+        text = " ".join(found.replace("value.", f"{where}.").split()).rstrip(".")
         raise ConfigError(
             f"{where} of {function.__name__}: {text}; {known}.", code="invalid-setting"
         ) from error
