@@ -35,10 +35,7 @@ class WaveNet(nn.Module):
         )
 
     def forward(self, audio: Tensor) -> Tensor:
-        x = torch.log(self.spectrogram(audio.float()) + 1e-6)
-        x = self.patch(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
-        return self.layers(x + self.positions[:, : x.shape[1]])[:, 0]
+        return self.head(self.backbone(audio))
 
 
 class StftNet(nn.Module):
@@ -88,10 +85,7 @@ class ImageNet(nn.Module):
         self.head = nn.Linear(size, n_classes)
 
     def forward(self, audio: Tensor) -> Tensor:
-        x = torch.log(self.spectrogram(audio.float()) + 1e-6)
-        x = self.patch(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
-        return self.layers(x + self.positions[:, : x.shape[1]])[:, 0]
+        return self.head(self.backbone(audio))
 
 
 class Patches(nn.Module):
@@ -118,22 +112,15 @@ class Patches(nn.Module):
 class Transformer(nn.Module):
     """A small transformer."""
 
-    def __init__(self, sample_rate: int, size: int, depth: int, most: int) -> None:
+    def __init__(
+        self, n_classes: int, sample_rate: int, size: int = 16, depth: int = 2, most: int = 64
+    ) -> None:
         super().__init__()
-        self.spectrogram = torchaudio.transforms.MelSpectrogram(
-            sample_rate, n_fft=256, hop_length=128, n_mels=16
-        )
-        self.patch = nn.Conv2d(1, size, (16, 4), stride=(16, 4))
-        self.token = nn.Parameter(torch.zeros(1, 1, size))
-        self.positions = nn.Parameter(0.02 * torch.randn(1, most + 1, size))
-        layer = nn.TransformerEncoderLayer(size, 2, 2 * size, dropout=0.1, batch_first=True)
-        self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.backbone = Patches(sample_rate, size, depth, most)
+        self.head = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, n_classes))
 
     def forward(self, audio: Tensor) -> Tensor:
-        x = torch.log(self.spectrogram(audio.float()) + 1e-6)
-        x = self.patch(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
-        return self.layers(x + self.positions[:, : x.shape[1]])[:, 0]
+        return self.head(self.backbone(audio))
 
 
 class MelMean(OneLayerHead):

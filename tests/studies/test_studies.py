@@ -1,6 +1,7 @@
 """Sweeps and studies as work: what is planned, trained, kept, resumed, reported missing."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -333,12 +334,10 @@ class InterruptedLauncher(HereLauncher):
     """Presses Ctrl-C in the terminal while its first run is under way."""
 
     def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
-        self.asked.append((trial.name, resume))
-        if trial.name in self.fail:
-            return "the loss is not finite"
-        data = yaml.safe_load(folder.plan_path(trial.name).read_text())
-        mix, config = from_plain(MixConfig, data["mix"]), from_plain(TrainConfig, data["train"])
-        train(data["catalog"], folder.run_path(trial.name), mix, config, resume=resume)
+        os.kill(os.getpid(), signal.SIGINT)
+        begin = time.monotonic()
+        while not self.stops and time.monotonic() - begin < 20:
+            time.sleep(0.01)
         return ""
 
 

@@ -93,9 +93,8 @@ class ToneLoader:
 class StopAfter(StopRequest):
     """A request that is made once the loader has served so many batches."""
 
-    def __init__(self, n_batches: int = 4) -> None:
-        self.n_batches, self.epoch, self.next_batch = n_batches, 0, 0
-        self.served: list[int] = []
+    def __init__(self, loader: ToneLoader, batches: int) -> None:
+        self.loader, self.batches = loader, batches
 
     @property
     def requested(self) -> bool:  # type: ignore[override]

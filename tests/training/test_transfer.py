@@ -115,16 +115,12 @@ class StopAfter(StopRequest):
 class Fixed:
     """Validation batches that count how often they were made."""
 
-    def __init__(self, loader: Loader, batches: int) -> None:
-        self.loader, self.batches = loader, batches
+    def __init__(self) -> None:
+        self.passes = 0
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        epoch, batch = self.epoch, self.next_batch
-        while batch < 2:
-            batch += 1
-            self.served += 1
-            self.epoch, self.next_batch = (epoch + 1, 0) if batch == 2 else (epoch, batch)
-            yield batch_of(10 * epoch + batch)
+        self.passes += 1
+        yield from (batch_of(1000 + i) for i in range(2))
 
 
 def new_model(config: TrainConfig) -> TaggingModel:
