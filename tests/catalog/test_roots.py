@@ -57,7 +57,8 @@ def test_roots_that_overlap_are_refused(tree: Path, one: str, other: str) -> Non
 @pytest.mark.parametrize(("one", "other"), [("a/b", "d"), ("a", "d"), ("a", "none"), ("none", "none")])
 def test_roots_side_by_side_are_fine(tree: Path, one: str, other: str) -> None:
     (tree / "ab").mkdir()
-    check_roots({"folder": tree / one, "folder@two": tree / other, "folder@three": tree / "ab"})
+    roots = {"folder": tree / one, "folder@two": tree / other, "folder@three": tree / "ab"}
+    assert check_roots(roots) is None
 
 
 def test_the_index_refuses_them_before_it_measures(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from mixlab.errors import ConfigError, CorpusError, RunError
 from mixlab.inference.benchmark import align, evaluate_on, score_clips, window_starts
 from mixlab.inference.class_mapping import any_of, match_classes, roll_up, run_outputs
 from mixlab.inference.tagger import Tagger
-from mixlab.taxonomy import Output, load_label_set
+from mixlab.taxonomy import LabelSet, Output, load_label_set
 from mixlab.training.run import Run
 from tests.errors import raises
 from tests.tagged_trees import RATE, make_irmas, make_jamendo, make_openmic, make_run, sound
@@ -82,6 +83,18 @@ def test_a_class_no_output_speaks_of_is_not_evaluable() -> None:
     tags = {m.name: m.kind for m in match_classes(load_label_set("jamendo50"), outputs)}
     assert tags["genre---rock"] == "exact"
     assert tags["genre---pop"] == "none"
+
+
+def test_a_class_is_scored_by_the_nearest_output_above_it() -> None:
+    outputs = (
+        Output("winds", ("woodwind",)),
+        Output("saxophones", ("saxophone",)),
+        Output("reeds", ("reed-instrument",)),
+    )
+    wanted = LabelSet("own", "own", (Output("tenor", ("tenor-saxophone",)),), "0" * 16)
+    for places in permutations(range(3)):
+        (match,) = match_classes(wanted, [outputs[place] for place in places])
+        assert (match.kind, match.outputs) == ("family", (places.index(1),))
 
 
 def test_every_label_set_matches_itself_exactly() -> None:
