@@ -235,6 +235,16 @@ def test_converted_clips_are_the_same_clips(
     assert again.clips[0].path == clip.path
 
 
+def test_irmas_takes_of_one_recording_are_one_group(tmp_path: Path) -> None:
+    make_irmas(tmp_path)
+    folder = tmp_path / "IRMAS-TestingData-Part1/Part1"
+    for suffix in (".wav", ".txt"):
+        shutil.copy(folder / f"(00) a song-1{suffix}", folder / f"(00) a song-12{suffix}")
+    groups = {clip.key: clip.group for clip in load_irmas(tmp_path).clips}
+    assert groups["(00) a song-12"] == groups["(00) a song-1"]
+    assert len(set(groups.values())) == 3
+
+
 def test_irmas_text_that_is_none_is_named(tmp_path: Path) -> None:
     make_irmas(tmp_path)
     text = tmp_path / "IRMAS-TestingData-Part1/Part1/(00) a song-1.txt"
