@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -13,10 +14,17 @@ from mixlab.evaluation.measured import apply, resample, resample_by_hand
 from mixlab.evaluation.metrics import METRICS, Metric
 from mixlab.utils.plugins import find
 
-__all__ = ["check_metric", "find_metrics"]
+__all__ = ["Fault", "check_metric", "find_faults", "find_metrics"]
 
 GROUP = "mixlab.metrics"
 TOLERANCE = 1e-9
+
+
+class Fault(NamedTuple):
+    """A law that a metric breaks, and how it shows."""
+
+    law: Literal["name", "defined", "range", "arguments", "repeatable", "order", "direction", "resample"]
+    text: str
 
 
 def find_metrics(names: Iterable[str] = ()) -> tuple[Metric, ...]:
@@ -71,36 +79,42 @@ def check_metric(metric: Metric) -> None:
     Raises:
         ConfigError: it breaks one of these; the message lists all that it breaks.
     """
-    faults = list(dict.fromkeys(_faults(metric)))
+    faults = find_faults(metric)
+    said = "; ".join(fault.text for fault in faults)
     if faults:
         raise ConfigError(
-            f"The metric {metric.name} ({metric.source}) cannot be trusted: {'; '.join(faults)}. "
+            f"The metric {metric.name} ({metric.source}) cannot be trusted: {said}. "
             "docs/evaluation.md says what a metric must be.",
             code="unfit-plugin",
         )
 
 
-def _faults(metric: Metric) -> Iterator[str]:
+def find_faults(metric: Metric) -> list[Fault]:
+    """Return what ``check_metric`` refuses a metric for; nothing of a sound one."""
+    return list(dict.fromkeys(_faults(metric)))
+
+
+def _faults(metric: Metric) -> Iterator[Fault]:
     cells = _made_up()
     if not metric.name.isidentifier():
-        yield f"{metric.name!r} is no name: letters, digits and _ alone can stand in files"
+        yield Fault("name", f"{metric.name!r} is no name: letters, digits and _ alone can stand in files")
     rng, parts = np.random.default_rng(1), list(cells.parts(metric.over))
     given = [part.take(np.arange(len(part.song))) for part in parts]
     values = [apply(metric, part) for part in parts]
     defined = [value for value in values if not math.isnan(value)]
     if not defined:
-        yield "it is undefined on ordinary scores"
+        yield Fault("defined", "it is undefined on ordinary scores")
         return
     if not all(_inside(metric, value) for value in defined):
         bounds = f"from {metric.lowest:g} to {'any' if metric.highest is None else f'{metric.highest:g}'}"
-        yield f"it gives {_out_of_bounds(metric, defined):g}, and says its values go {bounds}"
+        yield Fault("range", f"it gives {_out_of_bounds(metric, defined):g}, and says its values go {bounds}")
     for part, before, value in zip(parts, given, values, strict=True):
         if not all(np.array_equal(a, b) for a, b in zip(before, part, strict=True)):
-            yield "it changes the arrays that it is given"
+            yield Fault("arguments", "it changes the arrays that it is given")
         if not _same(apply(metric, part), value):
-            yield "it gives another value when asked again"
+            yield Fault("repeatable", "it gives another value when asked again")
         if not _same(apply(metric, part.take(rng.permutation(len(part.song)))), value):
-            yield "its value hangs on the order of the mixes or classes"
+            yield Fault("order", "its value hangs on the order of the mixes or classes")
     yield from _direction_faults(metric, cells, values)
     yield from _resample_faults(metric, cells, parts)
 
@@ -126,7 +140,7 @@ def _same(a: float, b: float) -> bool:
     return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
-def _direction_faults(metric: Metric, cells: Cells, values: list[float]) -> Iterator[str]:
+def _direction_faults(metric: Metric, cells: Cells, values: list[float]) -> Iterator[Fault]:
     """Perfect scores are better than all others, and worst ones are worse than perfect ones."""
     perfect, worst = (
         [
@@ -138,14 +152,17 @@ def _direction_faults(metric: Metric, cells: Cells, values: list[float]) -> Iter
     better = "higher" if metric.higher_is_better else "lower"
     pairs = [(p, w) for p, w in zip(perfect, worst, strict=True) if not (math.isnan(p) or math.isnan(w))]
     if not any(metric.better(p, w) for p, w in pairs) or any(metric.better(w, p) for p, w in pairs):
-        yield f"{better} is not better: perfect scores have {perfect[0]:g}, all wrong ones {worst[0]:g}"
+        yield Fault(
+            "direction",
+            f"{better} is not better: perfect scores have {perfect[0]:g}, all wrong ones {worst[0]:g}",
+        )
     elif any(
         metric.better(value, p) and not _same(value, p) for value, p in zip(values, perfect, strict=True)
     ):
-        yield "random scores are better than perfect ones"
+        yield Fault("direction", "random scores are better than perfect ones")
 
 
-def _resample_faults(metric: Metric, cells: Cells, parts: list[Part]) -> Iterator[str]:
+def _resample_faults(metric: Metric, cells: Cells, parts: list[Part]) -> Iterator[Fault]:
     weights = song_weights(cells.n_songs, 10, 0)
     if metric.resample is None or metric.over == "item" or weights is None:
         return
@@ -154,4 +171,4 @@ def _resample_faults(metric: Metric, cells: Cells, parts: list[Part]) -> Iterato
         if own.shape != by_hand.shape or not np.allclose(
             own, by_hand, rtol=1e-7, atol=TOLERANCE, equal_nan=True
         ):
-            yield "its resamples are not those that its function gives"
+            yield Fault("resample", "its resamples are not those that its function gives")

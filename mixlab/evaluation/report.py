@@ -67,7 +67,9 @@ def _number(value: float, digits: int = 3) -> str:
 
 
 def _range(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{interval.low:.2f}-{interval.high:.2f}"
+    if interval is None:
+        return "-"
+    return f"{interval.low:.2f}{'-' if interval.low >= 0 else ' to '}{interval.high:.2f}"
 
 
 def score_tables(scores: SplitScores) -> tuple[Table, ...]:

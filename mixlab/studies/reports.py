@@ -9,6 +9,7 @@ from mixlab.studies.results import ConditionResult, StudyResults, load_results
 from mixlab.studies.tables import (
     differences_csv,
     estimates_csv,
+    own_tables,
     runs_csv,
 )
 from mixlab.utils.files import write_atomic
@@ -30,7 +31,7 @@ def build_report(folder: StudyFolder, results: StudyResults) -> tuple[Report, st
         lines += [*report.paper, ""]
     for name in report.figures:
         lines += [f"![{results.title}]({name}.png)", ""]
-    for table in report.tables:
+    for table in (*report.tables, *own_tables(results)):
         lines += [table.markdown(), ""]
     lines += _missing_lines(results)
     return report, "\n".join(lines).rstrip() + "\n"

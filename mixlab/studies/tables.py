@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixlab.evaluation import Interval
 from mixlab.evaluation.arrays import mean_defined
+from mixlab.evaluation.metrics import BUILT_IN
 from mixlab.evaluation.report import Table
 from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, Estimate, RunScores
@@ -23,6 +24,7 @@ __all__ = [
     "differences_csv",
     "differences_table",
     "estimates_csv",
+    "own_tables",
     "runs_csv",
     "score_text",
     "summary_table",
@@ -36,7 +38,7 @@ def score_text(e: Estimate, digits: int = 3, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     text = f"{e.value:{plus}.{digits}f}"
     if e.songs is not None:
-        to = " to " if sign else "-"
+        to = " to " if sign or e.songs.low < 0 else "-"
         text += f" ({e.songs.low:{plus}.{digits}f}{to}{e.songs.high:{plus}.{digits}f})"
     if math.isfinite(e.spread):
         text += f" ±{e.spread:.{digits}f}"
@@ -48,11 +50,17 @@ def _seeds(result: ConditionResult) -> str:
     return str(wanted) if len(result.test.runs) == wanted else f"{len(result.test.runs)} of {wanted}"
 
 
+def _shown(results: StudyResults, metrics: Sequence[str] | None) -> list[str]:
+    """Return the metrics of a table: those asked for and the user's own; None asks for all."""
+    own = [metric.name for metric in results.metrics if metric.source != BUILT_IN]
+    return list(dict.fromkeys([*metrics, *own])) if metrics else [metric.name for metric in results.metrics]
+
+
 def summary_table(
     results: StudyResults, metrics: Sequence[str] | None = None, *, title: str = "test scores"
 ) -> Table:
     """Return a row per condition: mean over seeds, 95 % over songs in brackets, deviation over seeds."""
-    metrics = [metric.name for metric in results.metrics] if metrics is None else metrics
+    metrics = _shown(results, metrics)
     rows = [
         (c.condition.label, _seeds(c), *(score_text(c.test.of(metric)) for metric in metrics))
         for c in results.conditions
@@ -73,7 +81,7 @@ def differences_table(
     title: str = "",
 ) -> Table:
     """Return each condition minus the reference; ``*`` significant over songs, ``+`` over seeds."""
-    metrics = [metric.name for metric in results.metrics] if metrics is None else metrics
+    metrics = _shown(results, metrics)
     rows = []
     for c in results.conditions:
         if c is reference:
@@ -123,6 +131,12 @@ def class_table(
     whose = chance_note(results, conditions)
     title = f"{name} per class: mean over seeds (95 % over songs) ±SD over seeds{whose}"
     return Table(title, header, tuple(rows), 0)
+
+
+def own_tables(results: StudyResults) -> list[Table]:
+    """Return a table per metric of the user's own that is computed per class."""
+    own = [m for m in results.metrics if m.source != BUILT_IN and m.over == "class"]
+    return [class_table(results, results.done, metric.name) for metric in own]
 
 
 def above_chance_table(results: StudyResults, conditions: Sequence[ConditionResult]) -> Table:

@@ -257,7 +257,7 @@ def test_a_users_own_metric_stands_in_every_table(
     monkeypatch.syspath_prepend(tmp_path)
     train = TrainConfig(precision="fp32", metrics=["study_metrics:WRONG"])
     folder = made_up("p_musical", toy, tmp_path, INSIDE, grid=(0.0, 0.4, 1.0), train=train)
-    _, results = write_study_report(folder, n_resamples=20)
+    report, results = write_study_report(folder, n_resamples=20)
     assert results.metric("wrong").source == "study_metrics:WRONG"
     rows = [r for r in read_csv(folder.path / "table.csv") if r["metric"] == "wrong"]
     assert len(rows) == 3 * (1 + 5)
@@ -265,6 +265,8 @@ def test_a_users_own_metric_stands_in_every_table(
         float(r["songs_low"]) <= float(r["mean"]) <= float(r["songs_high"]) for r in rows if not r["class"]
     )
     assert {"wrong", "validation_wrong"} <= set(read_csv(folder.path / "runs.csv")[0])
+    assert report.lead.header[-1] == "macro errors"
+    assert "errors per class: mean over seeds" in (folder.path / "report.md").read_text()
     best = min(results.done, key=lambda c: c.validation.of("wrong").value)
     assert best_condition(results.done, "wrong") is best
 
