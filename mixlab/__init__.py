@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mixlab.mixing.rendering import Mix, render_mix
     from mixlab.mixing.sampler import sample_recipe
     from mixlab.taxonomy import load_label_set, load_taxonomy
+    from mixlab.training.config import TrainConfig
     from mixlab.training.experiment import evaluate_run, train
     from mixlab.training.run import Run
 
@@ -48,6 +49,7 @@ _HOMES = {
         "load_label_set",
         "load_taxonomy",
     ),
+    "training.config": ("TrainConfig",),
     "training.experiment": ("evaluate_run", "train"),
     "training.run": ("Run",),
 }
@@ -63,6 +65,7 @@ __all__ = [
     "Run",
     "Stem",
     "Tagger",
+    "TrainConfig",
     "__version__",
     "build_catalog",
     "evaluate_run",

@@ -190,6 +190,18 @@ class Report:
             raise source.refuse("schema", f"should be {REPORT_SCHEMA}, found {data.get('schema')!r}")
         return source.decode(cls, data)
 
+    @property
+    def test(self) -> SplitScores:
+        """Scores on the test mixes, or tracks."""
+        return self.splits["test"]
+
+    def __str__(self) -> str:
+        """Say the scores over all classes on the test split in one line, and what must stand beside them."""
+        test = self.test
+        scores = [f"{m.mean_title} {test.scores[m.name].value:.3f}" for m in test.metrics if not m.detail]
+        said = [", ".join(scores), self.note, self.replaced_note("test")]
+        return f"test, {test.n_items} items in {test.n_groups} groups: {'; '.join(filter(None, said))}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as dicts and lists; NaN is NaN still."""
         return asdict(self)

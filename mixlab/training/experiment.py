@@ -180,11 +180,19 @@ def train(
         resume: Go on with the run in ``out`` from its last checkpoint. The result is the same as if
             it had never been stopped.
         roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
-        report: Called with lines of progress; None says nothing and shows no progress bar.
+        report: Called with lines of progress, such as ``print``; None says nothing and shows no progress
+            bar.
 
     Returns:
         The run, and its scores; None instead of scores when the training was interrupted, and in all
         processes but the first of a distributed training.
+
+    Example:
+        >>> run, scores = mixlab.train(
+        ...     "catalog", "runs/first", MixConfig(p_musical=0.4), TrainConfig(epochs=20), report=print
+        ... )
+        >>> print(scores)
+        >>> scores.test.scores["average_precision"].value
 
     Raises:
         ConfigError: settings contradict each other, or those of the run that is to go on.
@@ -356,7 +364,7 @@ def predict(
 
 
 def evaluate_run(
-    run: Run,
+    run: Run | str | Path,
     *,
     catalog: Catalog | str | Path | None = None,
     roots: Mapping[str, str | Path] | None = None,
@@ -369,7 +377,7 @@ def evaluate_run(
     Thresholds are fitted on validation; test only ever sees them as they are.
 
     Args:
-        run: A run with a model.
+        run: A run with a model, or its folder.
         catalog: The run's catalog or its folder; None takes the path in its configuration, or, where the
             catalog is not there, its old place in relation to the run.
         roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
@@ -384,7 +392,12 @@ def evaluate_run(
         CatalogError: the catalog is not where it was.
         CatalogMismatchError: the catalog is not the one the run was trained with.
         OutputError: the run's folder cannot be written; found before anything is scored.
+
+    Example:
+        >>> scores = mixlab.evaluate_run("runs/first", catalog="/moved/catalog")
+        >>> {c.name: c.scores["f1"].value for c in scores.test.classes}
     """
+    run = run if isinstance(run, Run) else Run.open(run)
     check_command(run, "train")
     run.check_writable()
     stored = run.config

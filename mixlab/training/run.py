@@ -110,6 +110,12 @@ class Run:
     ``Run.create`` starts one, ``Run.open`` opens one that exists, also while it trains or after it was
     stopped; methods that need a file which is not there yet say which command makes it.
 
+    Example:
+        >>> run = Run.open("runs/first")
+        >>> run.metrics()[-1]["validation_macro_ap"]        # curves: a row per epoch
+        >>> run.predictions().only("test").scores           # of every test mix
+        >>> [run.path for run in Run.find("runs")]          # all runs below a folder
+
     Attributes:
         path: The folder.
     """

@@ -121,9 +121,19 @@ def test_the_stored_recipes_are_the_whole_test_set(trained: tuple[Run, Report], 
 def test_evaluating_again_gives_the_same_report(trained: tuple[Run, Report]) -> None:
     run, first = trained
     before = (run.path / "report.json").read_bytes()
-    again = evaluate_run(run)
+    again = evaluate_run(str(run.path))
     assert repr(again) == repr(first)
     assert (run.path / "report.json").read_bytes() == before
+
+
+def test_scores_say_themselves_in_a_line(trained: tuple[Run, Report]) -> None:
+    _, scores = trained
+    assert scores.test is scores.splits["test"]
+    value = scores.test.scores["average_precision"].value
+    said = str(scores)
+    assert said.startswith(f"test, {scores.test.n_items} items in {scores.test.n_groups} groups: ")
+    assert f"macro AP {value:.3f}" in said
+    assert said.count("\n") == 0
 
 
 def test_interrupted_run_is_readable_and_goes_on_exactly(
