@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 
 from mixlab import Catalog
-from mixlab.mixing.effects import EFFECTS
 from tests.conftest import REPO
 from tests.pages import write_page_files
-
-PAGE = (REPO / "docs" / "effects.md").read_text(encoding="utf-8")
 
 
 def run(folder: Path, *command: str) -> str:
@@ -50,7 +47,3 @@ def test_the_command_line_finds_effects_in_the_working_folder(folder: Path, toy:
     run(folder, "-m", "mixlab.cli", "mix", str(toy.path), "--out", "again", "--replay", str(recipe))
     (again,) = folder.glob("again/**/mixture.wav")
     assert again.read_bytes() == (recipe.parent / "mixture.wav").read_bytes()
-
-
-def test_the_page_names_every_built_in_effect() -> None:
-    assert [name for name in EFFECTS if f"`{name}`" not in PAGE] == []

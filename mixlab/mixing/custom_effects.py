@@ -130,12 +130,14 @@ def try_out(custom: CustomEffect) -> None:
             same numbers or values give another result the next time; or see ``apply_checked``.
     """
     name = effect_name(custom.kind)
+    signature = inspect.signature(custom.kind.sample)
     try:
-        inspect.signature(custom.kind.sample).bind(Stream(0), **custom.settings)
+        signature.bind(Stream(0), **custom.settings)
     except TypeError as error:
+        known = [str(p.replace(annotation=p.empty)) for p in signature.parameters.values()][1:]
         raise ConfigError(
-            f"The effect {name!r} does not take the settings {sorted(custom.settings)}: {error}. It has "
-            f"sample{inspect.signature(custom.kind.sample)}.",
+            f"The effect {name!r} does not take the settings {sorted(custom.settings)}: {error}. "
+            f"It has {', '.join(known) or 'none'}.",
             code="invalid-setting",
         ) from error
     effect = custom.sample(Stream(0))
