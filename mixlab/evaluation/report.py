@@ -9,6 +9,7 @@ from mixlab.evaluation.measured import Score
 from mixlab.evaluation.metrics import BUILT_IN, N_BINS, MetricInfo
 from mixlab.evaluation.paired import Comparison, Difference
 from mixlab.evaluation.results import ClassScores, SplitScores
+from mixlab.utils.tables import align
 
 __all__ = [
     "Table",
@@ -42,16 +43,11 @@ class Table:
 
     def text(self) -> str:
         """Return the table as aligned plain text."""
-        cells = [self.header, *self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
-        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        aligned = align([self.header, *self.rows], right=range(1, len(self.header)))
+        rule = "-" * max(map(len, aligned))
         lines = [self.title, rule]
-        for i, row in enumerate(cells):
-            padded = [
-                row[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-            lines.append("  ".join(padded).rstrip())
+        for i, line in enumerate(aligned):
+            lines.append(line)
             if i in (0, len(self.rows) - self.n_last):
                 lines.append(rule)
         return "\n".join(lines)

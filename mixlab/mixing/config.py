@@ -1,14 +1,14 @@
 """Settings of the mixing, and the part of them that decides how a recipe is rendered."""
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
 from mixlab.utils.hashing import digest
-from mixlab.utils.values import refuse, settle
+from mixlab.utils.values import check_setting, settle
 
 __all__ = [
     "LABEL_RULES",
@@ -180,9 +180,7 @@ class MixConfig:
         return RenderSettings(**own, label_hash=label_hash(self.label_set))
 
 
-def _check(good: bool, name: str, expected: str, found: object) -> None:
-    if not good:
-        raise refuse(f"mix.{name}", expected, found)
+_check = partial(check_setting, "mix")
 
 
 def _check_rendering(values: "MixConfig | RenderSettings") -> None:

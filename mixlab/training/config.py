@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
+from mixlab.utils.values import check_setting
 
 __all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
 
@@ -198,9 +200,7 @@ _CHOICES = {
 }
 
 
-def _check(good: bool, name: str, expected: str, found: object) -> None:
-    if not good:
-        raise ConfigError(f"train.{name}: expected {expected}, found {found!r}.", code="invalid-setting")
+_check = partial(check_setting, "train")
 
 
 def from_plain(kind: type[T], data: dict[str, Any]) -> T:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mixlab.errors import ConfigError
 
-__all__ = ["refuse", "settle"]
+__all__ = ["check_setting", "refuse", "settle"]
 
 
 def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
@@ -37,6 +37,16 @@ def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
         settled = _settled(kind, found, f"{where}.{name}")
         if settled is not found:
             object.__setattr__(values, name, settled)
+
+
+def check_setting(section: str, good: bool, name: str, expected: str, found: object) -> None:
+    """Refuse a setting that is not good.
+
+    Raises:
+        ConfigError: it is not; the message names it as ``section.name``.
+    """
+    if not good:
+        raise refuse(f"{section}.{name}", expected, found)
 
 
 def refuse(where: str, expected: str, found: object) -> ConfigError:

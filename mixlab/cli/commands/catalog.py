@@ -16,6 +16,7 @@ from mixlab.corpora.base import Problem
 from mixlab.taxonomy import Evidence, load_label_set, load_taxonomy, stem_evidence
 from mixlab.utils.csv import csv_text
 from mixlab.utils.files import write_atomic
+from mixlab.utils.tables import align
 
 __all__ = ["catalog", "class_counts", "column_counts", "format_table", "wrap"]
 
@@ -217,17 +218,9 @@ def _pivot(by: str, table: Table) -> list[tuple[str, ...]]:
 def format_table(rows: Sequence[Sequence[object]]) -> str:
     """Align rows in columns, the header first; columns of numbers to the right, empty ones left out."""
     texts = [[str(cell) for cell in row] for row in rows]
-    columns = list(zip(*texts, strict=True))
-    widths = [max(map(len, column)) if any(column[1:]) else 0 for column in columns]
-    right = [all(cell.replace(".", "").isdecimal() for cell in column[1:]) for column in columns]
-    lines = []
-    for row in texts:
-        cells = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, right, strict=True)
-        ]
-        lines.append("  ".join(cell for cell, width in zip(cells, widths, strict=True) if width).rstrip())
-    return "\n".join(lines)
+    columns = [column for column in zip(*texts, strict=True) if any(column[1:])]
+    right = {k for k, column in enumerate(columns) if all(c.replace(".", "").isdecimal() for c in column[1:])}
+    return "\n".join(align(zip(*columns, strict=True), right))
 
 
 def wrap(text: str, indent: int = 0) -> str:

@@ -1,13 +1,14 @@
 """``mixlab taxonomy``: print the instrument tree, or check the labels of corpora against it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mixlab.corpora._names import NameParser
 from mixlab.corpora.label_check import CheckReport, CorpusCheck, check_folder
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import Taxonomy, load_label_map, load_label_set, load_taxonomy
+from mixlab.utils.tables import align
 
 __all__ = ["taxonomy"]
 
@@ -65,13 +66,6 @@ def _file_name_labels(corpus: str | None, extra: Path | None) -> Callable[[str],
     return NameParser(load_label_map("folder", extra), load_taxonomy()).labels
 
 
-def _columns(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Align the cells of the rows, two blanks between columns."""
-    table = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
 def _tree_lines(tree: Taxonomy, branch: str | None) -> list[str]:
     if branch is None:
         shown = list(tree.nodes)
@@ -85,7 +79,7 @@ def _tree_lines(tree: Taxonomy, branch: str | None) -> list[str]:
         numbers = ", ".join(node.hs) + (f" (body {node.hs_body})" if node.hs_body else "")
         rows.append(("  " * (len(tree.ancestors(node_id)) - top) + node_id, node.name, numbers))
     end = f"{len(shown)} nodes. Label sets: mixlab taxonomy --labels mixtures15"
-    return [*_columns(rows), "", end]
+    return [*align(rows), "", end]
 
 
 def _label_set_lines(name: str) -> list[str]:
@@ -95,7 +89,7 @@ def _label_set_lines(name: str) -> list[str]:
     for i, parent in enumerate(label_set.parents(load_taxonomy())):
         nodes = ", ".join(label_set.outputs[i].nodes) or "none: always unknown"
         rows.append((str(i), names[i], nodes, "" if parent is None else names[parent]))
-    return [f"{label_set.name}: {label_set.title}", "", *_columns(rows)]
+    return [f"{label_set.name}: {label_set.title}", "", *align(rows)]
 
 
 def _report_lines(report: CheckReport, files: bool) -> list[str]:
@@ -104,7 +98,7 @@ def _report_lines(report: CheckReport, files: bool) -> list[str]:
         rows = [["corpus", *_SORTS]]
         rows += [[c.corpus, *(_amount(c, sort) for sort in _SORTS)] for c in report.corpora]
         lines += [
-            *_columns(rows),
+            *align(rows),
             "",
             "Distinct labels (occurrences). Ambiguous: one of several nodes sounds.",
             "",
@@ -113,7 +107,7 @@ def _report_lines(report: CheckReport, files: bool) -> list[str]:
     lines += ["Files read:", *_tally(kinds)] if kinds else []
     lines += ["Files without labels of a known corpus:", *_tally(Counter(r for _, r in report.skipped))]
     if files:
-        lines += ["", *_columns([*report.recognised, *report.skipped])] if kinds or report.skipped else []
+        lines += ["", *align([*report.recognised, *report.skipped])] if kinds or report.skipped else []
     elif report.skipped:
         lines.append("  (--files true lists them all)")
     if report.unreadable:

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from mixlab.errors import WeightsError
 from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, fetch, get_checkpoint, weights_folder
 from mixlab.utils.hashing import file_digest
+from mixlab.utils.tables import align
 
 if TYPE_CHECKING:
     from mixlab.models import TaggingModel
@@ -91,12 +92,6 @@ def _settings(entry: Checkpoint) -> str:
     return " ".join(words)
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    table = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
 def _state(entry: Checkpoint) -> str:
     if not entry.sha256:
         return "by path only"
@@ -117,7 +112,7 @@ def _list_lines() -> list[str]:
             (entry.name, entry.model.architecture, f"{rate} Hz", excerpt, data, scores, size, _state(entry))
         )
     return [
-        *_aligned(rows),
+        *align(rows),
         "",
         "Scores are the authors' own, on the test part of the data they were trained on. Licences of code,",
         "files and data, checksum, source, tags: mixlab weights show NAME, or mixlab weights list --as-json",

@@ -1,10 +1,12 @@
 """The settings of a classical baseline."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, get_args
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
+from mixlab.utils.values import check_setting
 
 __all__ = ["RANDOM", "BaselineConfig"]
 
@@ -93,6 +95,4 @@ class BaselineConfig:
             )
 
 
-def _check(good: bool, name: str, expected: str, found: object) -> None:
-    if not good:
-        raise ConfigError(f"baseline.{name}: expected {expected}, found {found!r}.", code="invalid-setting")
+_check = partial(check_setting, "baseline")
