@@ -13,7 +13,7 @@ from mixlab.evaluation.measured import Measured, Score, measure
 from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo
 from mixlab.evaluation.own_metrics import check_metric, find_metrics
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
-from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, SplitScores
+from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, Report, SplitScores
 from mixlab.evaluation.scoring import ScoredSplits, score_split, score_splits
 from mixlab.evaluation.thresholds import (
     Thresholds,
@@ -41,6 +41,7 @@ __all__ = [
     "Measured",
     "Metric",
     "MetricInfo",
+    "Report",
     "Score",
     "ScoredSplits",
     "SplitScores",

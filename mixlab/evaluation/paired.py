@@ -3,7 +3,9 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,11 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.scoring import level_columns
 from mixlab.evaluation.thresholds import fit_thresholds
 from mixlab.mixing.config import LABEL_RULES
+from mixlab.utils.decode import Source, read_json
 
 __all__ = ["Comparison", "Difference", "check_same_items", "compare", "differences"]
+
+COMPARISON_SCHEMA = 2
 
 ALL = "all"
 """Name of the row of a metric that is not computed per class."""
@@ -68,6 +73,8 @@ class Comparison:
         rows: By metric: per class, then macro and, if there are two levels, families and instruments; a
             single row for a metric that is not computed per class. What needs a threshold is decided at each
             model's own, fitted on its validation scores.
+        a: Folder of the first run; '' where no runs were compared.
+        b: Folder of the second.
     """
 
     split: str
@@ -76,6 +83,23 @@ class Comparison:
     n_resamples: int
     metrics: tuple[MetricInfo, ...]
     rows: dict[str, tuple[Difference, ...]]
+    a: str = ""
+    b: str = ""
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Comparison":
+        """Read what ``mixlab compare --out FOLDER`` wrote into ``comparison.json``.
+
+        Raises:
+            RunError: there is none, it is damaged, or another release of mixlab wrote it.
+        """
+        written_by = "mixlab compare RUN RUN --out FOLDER"
+        data = read_json(Path(file), written_by)
+        return Source(str(file), written_by).decode_file(cls, data, COMPARISON_SCHEMA)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as dicts and lists, as ``comparison.json`` keeps it."""
+        return {"schema": COMPARISON_SCHEMA, **asdict(self)}
 
 
 def check_same_items(a: Predictions, b: Predictions) -> None:

@@ -186,9 +186,7 @@ class Report:
             RunError: a key is missing or unknown, or a value is of another type; the message names it.
         """
         source = source or Source("the report", "mixlab evaluate")
-        if data.get("schema") != REPORT_SCHEMA:
-            raise source.refuse("schema", f"should be {REPORT_SCHEMA}, found {data.get('schema')!r}")
-        return source.decode(cls, data)
+        return source.decode_file(cls, data, REPORT_SCHEMA)
 
     @property
     def test(self) -> SplitScores:

@@ -29,6 +29,7 @@ from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.embedding_cache import full_float32
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
+from mixlab.utils.decode import Source, read_json
 
 __all__ = ["ExternalReport", "align", "evaluate_on", "score_clips", "window_starts"]
 
@@ -41,6 +42,7 @@ TABLES = {
 }
 """The tables of a report, by the name in its JSON."""
 
+REPORT_SCHEMA = 2
 _BATCH = 32
 LONGEST_S = 3600
 """Longest clip that is read as a whole, in seconds."""
@@ -89,9 +91,20 @@ class ExternalReport:
         """Name of the report's files in the run folder."""
         return f"{self.benchmark}-{self.part}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as plain data."""
-        return {"schema": 2, **asdict(self)}
+    @classmethod
+    def load(cls, file: str | Path) -> "ExternalReport":
+        """Read a report that ``mixlab evaluate-on`` wrote below a run, ``external/irmas-test.json`` say.
+
+        Raises:
+            RunError: there is none, it is damaged, or another release of mixlab wrote it.
+        """
+        written_by = "mixlab evaluate-on"
+        data = read_json(Path(file), written_by)
+        return Source(str(file), written_by).decode_file(cls, data, REPORT_SCHEMA)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as dicts and lists; NaN is NaN still."""
+        return {"schema": REPORT_SCHEMA, **asdict(self)}
 
 
 def window_starts(samples: int, window: int, count: int) -> list[int]:

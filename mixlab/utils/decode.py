@@ -41,6 +41,23 @@ class Source:
         value: T = _decode(kind, data, "", self)
         return value
 
+    def decode_file(self, kind: type[T], data: Mapping[str, Any], schema: int) -> T:
+        """Return what a file holds as a dataclass, whose own key ``schema`` says how it is written.
+
+        Args:
+            kind: The dataclass; it may have a field ``schema``.
+            data: The file's object.
+            schema: The one that this mixlab reads.
+
+        Raises:
+            RunError: the schema is another one, or ``decode`` refuses the rest.
+        """
+        if data.get("schema") != schema:
+            raise self.refuse("schema", f"should be {schema}, found {data.get('schema')!r}")
+        own = "schema" in get_type_hints(kind)
+        rest = {name: value for name, value in data.items() if name != "schema" or own}
+        return self.decode(kind, rest)
+
     def refuse(self, key: str, what: str) -> RunError:
         """Return the error that says what is wrong with a key, and what to do."""
         place = f" {key!r}" if key else " its content"

@@ -201,9 +201,9 @@ def test_the_command_prints_and_writes(
     assert f"A = {paths[0]}" in out
     assert "test: the same 120 mixes from 20 songs" in out
     assert "(demo numbers)" in out
-    data = json.loads((tmp_path / "out" / "comparison.json").read_text())
-    assert data["b"] == paths[1]
-    assert [r["name"] for r in data["rows"]["f1"]] == [*NAMES, "macro", "families", "instruments"]
+    stored = ev.Comparison.load(tmp_path / "out" / "comparison.json")
+    assert (stored.a, stored.b) == (paths[0], paths[1])
+    assert [r.name for r in stored.rows["f1"]] == [*NAMES, "macro", "families", "instruments"]
     assert (tmp_path / "out" / "comparison.md").read_text().startswith("# first (A) and second (B)")
 
 

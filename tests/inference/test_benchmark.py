@@ -16,11 +16,12 @@ from mixlab.corpora.clips.irmas import load_irmas
 from mixlab.corpora.clips.openmic import load_openmic
 from mixlab.corpora.clips.registry import load_benchmark
 from mixlab.errors import ConfigError, CorpusError, RunError
-from mixlab.inference.benchmark import align, evaluate_on, score_clips, window_starts
+from mixlab.inference.benchmark import ExternalReport, align, evaluate_on, score_clips, window_starts
 from mixlab.inference.class_mapping import any_of, match_classes, roll_up, run_outputs
 from mixlab.inference.tagger import Tagger
 from mixlab.taxonomy import LabelSet, Output, load_label_set
 from mixlab.training.run import Run
+from mixlab.utils.plain import plain
 from tests.errors import raises
 from tests.tagged_trees import RATE, make_irmas, make_jamendo, make_openmic, make_run, sound
 
@@ -489,9 +490,11 @@ def test_the_command_writes_into_the_run(tmp_path: Path, capsys: pytest.CaptureF
         text = capsys.readouterr().out
         assert f"{name} test:" in text
         assert "chance F1" in text
-        stored = json.loads((run.path / "external" / f"{name}-test.json").read_text())
-        assert stored["n_clips"] >= 2
-        assert {m["kind"] for m in stored["matches"]} >= {"exact", "family"}
+        file = run.path / "external" / f"{name}-test.json"
+        stored = ExternalReport.load(file)
+        assert stored.n_clips >= 2
+        assert plain(stored.to_dict()) == json.loads(file.read_text())
+        assert {m.kind for m in stored.matches} >= {"exact", "family"}
         assert (run.path / "external" / f"{name}-test.md").read_text().startswith(f"# {name} test")
     assert "and 25 more" in text
     assert main(["evaluate-on", "irmas", "--run", str(run.path)]) == 2

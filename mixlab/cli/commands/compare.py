@@ -72,15 +72,15 @@ def _parents(run: "Run") -> Any:  # noqa: ANN401 - a list as JSON gives it
 
 def _write(out: Path, runs: tuple["Run", "Run"], comparison: "Comparison") -> None:
     import json
-    from dataclasses import asdict
+    from dataclasses import replace
 
     from mixlab.evaluation.report import format_comparison_markdown
     from mixlab.utils.files import make_folder, write_atomic
     from mixlab.utils.plain import plain
 
     make_folder(out)
-    named = {"a": str(runs[0].path.absolute()), "b": str(runs[1].path.absolute())}
-    data = plain({"schema": 2, **named, **asdict(comparison)})
+    named = replace(comparison, a=str(runs[0].path.absolute()), b=str(runs[1].path.absolute()))
+    data = plain(named.to_dict())
     write_atomic(out / "comparison.json", json.dumps(data, indent=2, allow_nan=False) + "\n")
     head = f"# {runs[0].path.name} (A) and {runs[1].path.name} (B)\n\n{comparison.split}: the same "
     head += f"{comparison.n_items} mixes from {comparison.n_groups} songs\n\n"

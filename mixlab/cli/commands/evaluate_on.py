@@ -85,7 +85,7 @@ def _write(run: "Run", report: "ExternalReport", outputs: list[str]) -> Path:
     folder = run.path / "external"
     make_folder(folder)
     contents = {
-        ".json": json.dumps(plain(report.to_json()), indent=2, allow_nan=False) + "\n",
+        ".json": json.dumps(plain(report.to_dict()), indent=2, allow_nan=False) + "\n",
         ".md": format_markdown(report, outputs),
     }
     for ending, content in contents.items():
