@@ -1,6 +1,5 @@
 """Networks of other makes on the whole way, and what is said of those that cannot go it."""
 
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig, build_model, check_outputs, embed, plain_settings, resolve
 from mixlab.models.config import MEL_SETTINGS
+from mixlab.studies.plan import settings_of
 from mixlab.training import TrainConfig, load_model, train
 from mixlab.training.baselines.embeddings import Embeddings
 from mixlab.training.config import from_plain
@@ -344,18 +344,10 @@ def test_weights_that_two_layers_share_are_stored(tmp_path: Path) -> None:
     assert stored.keys() == layers.state_dict().keys()
 
 
-def test_a_setting_of_a_network_can_be_varied(toy: Catalog, tmp_path: Path) -> None:
-    vary = ["--vary", "train.model.parameters.width=4,8", "--seeds", "0", "--out", str(tmp_path / "sweep")]
-    arguments = [
-        "--catalog",
-        str(toy.path),
-        *SHORT,
-        "--train.model.architecture",
-        OWN["waveform"].architecture,
-    ]
-    assert main(["sweep", *arguments, *vary]) == 0
-    widths = {
-        json.loads((path / "model.json").read_text())["config"]["parameters"]["width"]
-        for path in (tmp_path / "sweep" / "runs").iterdir()
-    }
-    assert widths == {4, 8}
+def test_a_setting_of_a_network_can_be_varied() -> None:
+    """In sweeps and studies; what the network does not have is refused before the first training."""
+    base = MixConfig(duration_s=0.8, sample_rate=RATE), TrainConfig(model=OWN["waveform"])
+    _, config = settings_of(*base, {"train.model.parameters.dropout": 0.5})
+    assert config.model.parameters == {"width": 6, "dropout": 0.5}
+    with raises(ConfigError, code="invalid-setting", mentions="'depth'"):
+        settings_of(*base, {"train.model.parameters.depth": 3})
