@@ -12,6 +12,7 @@ from mixlab.cli.main import main
 from mixlab.errors import ConfigError
 from mixlab.studies import Study, StudyFolder, build_study, find_study, run_study, studies
 from mixlab.studies.reports import write_study_report
+from tests.errors import raises
 from tests.pages import write_page_files
 from tests.studies.test_reports import Pretender, request
 
@@ -70,23 +71,23 @@ def test_the_command_takes_both(toy: Catalog, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "code", "mentions"),
     [
-        ("title: x", "expected the keys title and conditions, found title"),
-        ("{title: x, conditions: []}", "a list of at least one condition"),
-        ("{title: x, conditions: [{name: a}]}", "condition 1: expected a mapping with name and label"),
+        ("title: x", "invalid-study", "title"),
+        ("{title: x, conditions: []}", "invalid-study", ()),
+        ("{title: x, conditions: [{name: a}]}", "invalid-study", "1"),
         (json.dumps({"title": "x", "conditions": [{"name": "a", "label": "b", "override": {}}]}),
-         "unknown key 'override'; did you mean 'overrides'"),
-        ("{title: x, conditions: [{name: a, label: b, overrides: 3}]}", "'overrides' must map settings"),
-        ("{", "not valid YAML"),
+         "unknown-field", ("override", "overrides")),
+        ("{title: x, conditions: [{name: a, label: b, overrides: 3}]}", "invalid-study", "overrides"),
+        ("{", "invalid-syntax", "YAML"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_study_is_refused(text: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_study_is_refused(text: str, code: str, mentions: object, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=message):
+    with raises(ConfigError, code=code, mentions=mentions):
         find_study("bad.yaml")
 
 
 def test_what_is_no_study_is_refused() -> None:
-    with pytest.raises(ConfigError, match="is no study: expected a Study"):
+    with raises(ConfigError, code="unfit-plugin", mentions="study"):
         find_study("json:loads")

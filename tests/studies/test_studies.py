@@ -317,7 +317,7 @@ def test_a_studys_list_comes_back_as_it_was_written(swept: StudyFolder, tmp_path
     assert [c.overrides for c in state.conditions] == [c.overrides for c in GRID.conditions]
     del data["runs"][1]["seed"]
     (tmp_path / "study.json").write_text(json.dumps(data))
-    with pytest.raises(RunError, match=r"study\.json .*'mixlab study .*'runs\[1\]\.seed' is missing"):
+    with raises(RunError, code="run-damaged", mentions=("study.json", "mixlab study", "runs[1].seed")):
         StudyFolder(tmp_path).read_state()
 
 

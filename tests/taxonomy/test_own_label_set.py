@@ -14,6 +14,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.taxonomy import LabelSet, label_set_names, load_label_set, load_taxonomy, stem_evidence
+from tests.errors import raises
 from tests.pages import write_page_files
 
 BELOW = "branches:below"
@@ -73,10 +74,10 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_no_label_set_is_refused(tmp_path: Path) -> None:
     wrong = "{'outputs': [{'name': 'x', 'nodes': ['y']}]}"
     (tmp_path / "branches.py").write_text(f"LIST = ['piano']\nWRONG = {wrong}\n")
-    for name, message in (
-        ("branches:LIST", "The label set branches:LIST: expected a mapping"),
-        ("branches:WRONG", r"The label set branches:WRONG, output 1 \(x\): node 'y' is not in the tree"),
-        ("nowhere:LABELS", r"there is no module 'nowhere'.* YAML file"),
+    for name, code, mentions in (
+        ("branches:LIST", "invalid-entry", "branches:LIST"),
+        ("branches:WRONG", "unknown-node", ("branches:WRONG", 1, "x", "y")),
+        ("nowhere:LABELS", "plugin-not-found", ("nowhere", "YAML")),
     ):
-        with pytest.raises(TaxonomyError, match=message):
+        with raises(TaxonomyError, code=code, mentions=mentions):
             load_label_set(name)

@@ -448,7 +448,7 @@ def test_ones_own_label_set(tmp_path: Path) -> None:
     own = load_label_set(str(path))
     assert (own.name, own.title, own.names) == ("own", "Two", ("sax", "rest"))
     assert len({s.content_hash for s in [own, *LABEL_SETS]}) == 5
-    with pytest.raises(TaxonomyError, match=r"no label set 'mixtures'.* There are irmas11, jamendo50"):
+    with raises(TaxonomyError, code="plugin-not-found", mentions=("mixtures", "irmas11", "jamendo50")):
         load_label_set("mixtures")
     with raises(TaxonomyError, code="plugin-not-found", mentions="mixtures15"):
         load_label_set("mixture15")
