@@ -91,7 +91,7 @@ class MixDataset(IterableDataset[Item]):
         evaluation: Sample as validation and test do: musical mixes without effects. Default: as
             ``fixed``.
         frames: Also yield labels per 100 ms.
-        sources: Also yield the sources.
+        sources: Also yield the sources; their sum is the mixture, but for effects on the mixture.
         rank: This process's number, in distributed training; goes with ``world_size``. By default a
             training set asks when it is iterated: ``torch.distributed`` where it is initialised, else what
             ``torchrun``, ``accelerate``, ``srun`` or ``mpirun`` left in the environment. A fixed set is

@@ -1,9 +1,11 @@
 """Turn a recipe into audio and labels. No randomness: the same recipe gives the same mix.
 
-The mixture is the sum of its sources, sample for sample. Each source is read a little wider than
-needed, brought to the mix's rate and channels, changed by its effects, cut to length and levelled.
-Then it is measured, which decides the labels (design: present, active or audible). A source that others
-cancel, as polarity-inverted doubles do, sounds in no mix: where that happens, its labels are unknown.
+The mixture is the sum of its sources, sample for sample, unless the recipe has effects on that sum.
+Each source is read a little wider than needed, brought to the mix's rate and channels, changed by its
+effects, cut to length and levelled. Then it is measured, which decides the labels (design: present,
+active or audible). A source that others cancel, as polarity-inverted doubles do, sounds in no mix:
+where that happens, its labels are unknown. So they are where an effect of one's own takes its sound
+away.
 """
 
 import math
