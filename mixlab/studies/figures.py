@@ -42,7 +42,7 @@ def class_curves(results: StudyResults, axis: Axis, metric: str, *, note: str = 
     for column, name in enumerate(results.labels):
         songs = max((int(r.songs[column]) for c in results.done for r in c.test.runs.values()), default=0)
         chart = _curve(results, axis, metric, column, small=True)
-        panels.append(panel(chart, f"{name} ({songs} songs)", width=170, height=120))
+        panels.append(panel(chart, f"{name} ({songs} song{'s' * (songs != 1)})", width=170, height=120))
     return figure(
         panels, f"{results.metric(metric).title} per class against {axis.name}", columns=5, note=note
     )

@@ -35,7 +35,10 @@ def recall_curve(curves: Table, points: Table, runs: Sequence[str], *, colours: 
     shown = {name: f"{name}:Q" for name in ("threshold", "precision", "recall", "F1")}
     place: dict[str, Any] = {"x": alt.X("recall:Q", scale=UNIT), "y": alt.Y("precision:Q", scale=UNIT)}
     pointer = tips(run="run:N", **shown, **{name: f"{name}:d" for name in ("TP", "FP", "FN")})
-    colour = alt.Color("run:N", scale=cycled(colours.series, runs), legend=legend(runs, hollow=False))
+    key = legend(runs, hollow=False)
+    if key is not None:
+        key["symbolStrokeWidth"] = 0  # or the symbol of a dashed line were dashed, too
+    colour = alt.Color("run:N", scale=cycled(colours.series, runs), legend=key)
     shape = alt.Shape("run:N", legend=None, scale=cycled(SHAPES, runs))
     dash = alt.StrokeDash("run:N", legend=None, scale=cycled(([1, 0], [6, 3]), runs))
     equal = alt.Chart(_equal_f1())
