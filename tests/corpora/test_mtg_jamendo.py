@@ -1,6 +1,7 @@
 """MTG-Jamendo: real tables, files by any name, the stream's order and its resume, evenly spaced excerpts."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,16 @@ def test_tracks_without_audio_are_left_out_and_named(tmp_path: Path) -> None:
     assert found.missing["test"] == (victim.track,)
     assert len(found.tracks["test"]) == len(whole.tracks["test"]) - 1
     assert found.content_hash != whole.content_hash
+
+
+def test_other_tags_are_another_corpus(tmp_path: Path) -> None:
+    make_jamendo(tmp_path)
+    whole = open_jamendo(tmp_path)
+    first, *others = whole.tracks["train"]
+    tracks = {**whole.tracks, "train": (replace(first, tags=first.tags[:-1]), *others)}
+    assert len(first.tags) >= 1
+    assert replace(whole, tracks=tracks).content_hash != whole.content_hash
+    assert replace(whole, tracks=dict(whole.tracks)).content_hash == whole.content_hash
 
 
 @pytest.mark.parametrize(

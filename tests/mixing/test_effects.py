@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -174,6 +175,17 @@ def test_the_order_of_filter_and_pitch_matters_and_is_kept() -> None:
     before = apply_effects(audio, RATE, [peak, pitch], engine)  # boosted at 500 Hz, then moved
     after = apply_effects(audio, RATE, [pitch, peak], engine)  # moved to 1 kHz, out of the filter's reach
     assert level_at(before, 1000.0) > 3 * level_at(after, 1000.0)
+
+
+@pytest.mark.parametrize(
+    "others", list(permutations((PitchShift(2.0), Peak(500.0, 6.0, 1.0), TimeStretch(0.9))))
+)
+def test_a_gain_counts_once_wherever_it_stands(others: tuple[Effect, ...]) -> None:
+    engine = get_engine(DEFAULT_ENGINE)
+    plain = apply_effects(tone(500.0), RATE, others, engine)
+    for place in range(len(others) + 1):
+        chain = (*others[:place], Gain(20 * np.log10(2)), *others[place:])
+        np.testing.assert_allclose(apply_effects(tone(500.0), RATE, chain, engine), 2 * plain, atol=1e-5)
 
 
 @pytest.mark.skipif(shutil.which("rubberband") is None, reason="the program 'rubberband' is not installed")
