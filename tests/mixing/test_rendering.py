@@ -348,6 +348,33 @@ def test_frame_targets_follow_the_sources_hop_by_hop(toy: Catalog) -> None:
     assert mix.sources[0].active_s == pytest.approx(float(mix.sources[0].active.sum()) * HOP_S)
 
 
+def test_frames_of_what_may_be_there_are_unknown_while_it_is_soft(tmp_path: Path) -> None:
+    """A section may hold violins: whether one plays is unknown wherever the section is not silent."""
+    audio = np.concatenate([steady(440, 2, -57), steady(440, 2, -20), np.zeros(4 * RATE)])
+    stems = [{"song": "a", "label": "string section", "audio": audio}]
+    catalog = make_own_catalog(tmp_path, stems)
+    source = SourceRecipe(str(catalog.column("key")[0]), 0.0, 0.0)
+    mix = render_mix(recipe_of(catalog, source, duration_s=6.0), catalog)
+    names = list(mix.labels.names)
+    present, known = mix.frames
+    violin, strings = names.index("violin"), names.index("bowed string")
+    assert not present[violin].any()
+    assert [known[violin, hop] for hop in (10, 30, 50)] == [False, False, True]
+    assert [known[strings, hop] for hop in (10, 30, 50)] == [False, True, True]
+    assert present[strings, 30] == 1
+
+
+def test_frames_say_nothing_of_classes_that_are_no_instruments(toy: Catalog) -> None:
+    mix = render_mix(sample_recipe(toy, MixConfig(label_set="jamendo50", p_musical=1.0), 0, 0, 0), toy)
+    others = [not output.nodes for output in mix.labels.outputs]
+    present, known = mix.frames
+    assert sum(others) > 10
+    assert not known[others].any()
+    assert not present[others].any()
+    assert known.any()
+    assert any(source.silent.any() for source in mix.sources)
+
+
 def test_a_file_that_changed_after_indexing_is_an_error_that_says_so(tmp_path: Path) -> None:
     make_corpus(tmp_path / "one", 4, seed=9)
     build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
