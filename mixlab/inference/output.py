@@ -200,7 +200,7 @@ def _plot(tags: FileTags) -> bytes:
     found = [(name, *span) for name, spans in tags.spans().items() for span in spans]
     spans = pd.DataFrame(found, columns=["row", "start", "end"])
     chart = panel(timeline(frames, spans, tags.labels, tags.duration_s), width=900)
-    return files(figure([chart], tags.path.name, note="white frames: at or above the class's threshold"))[
+    return files(figure([chart], tags.path.name, note="black frames: at or above the class's threshold"))[
         "png"
     ]
 

@@ -276,10 +276,12 @@ def timeline(
         colours: Of the page.
     """
     scale = alt.Scale(domain=[0, duration_s], nice=False)
+    y = rows_axis(rows)
+    y["scale"] = alt.Scale(paddingInner=0.2)  # or the frames of neighbours ran into each other
     place: dict[str, Any] = {
         "x": alt.X("start:Q", title="time (s)", scale=scale, axis=alt.Axis(grid=False)),
         "x2": "end:Q",
-        "y": rows_axis(rows),
+        "y": y,
     }
     key = alt.Legend(title="score", gradientLength=120)
     ramp = alt.Color("score:Q", scale=alt.Scale(domain=[0, 1], scheme="viridis"), legend=key)
@@ -287,5 +289,5 @@ def timeline(
     return alt.layer(
         silent.mark_rect(color=_SILENT, stroke=_SILENT, strokeWidth=0.6).encode(**place),
         alt.Chart(frames[frames["score"].notna()]).mark_rect().encode(color=ramp, **place),
-        alt.Chart(spans).mark_rect(fillOpacity=0, stroke=colours.page, strokeWidth=1.5).encode(**place),
+        alt.Chart(spans).mark_rect(fillOpacity=0, stroke=colours.on_low, strokeWidth=1.5).encode(**place),
     ).properties(height=ROW * len(rows))
