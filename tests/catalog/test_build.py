@@ -127,7 +127,7 @@ def test_a_missing_root_is_refused(tmp_path: Path) -> None:
         build(tmp_path / "catalog", tmp_path / "none")
     with raises(CorpusError, code="missing-setting"):
         build_catalog(tmp_path / "catalog", {})
-    with raises(CorpusError, code="unknown-corpus", mentions="medleybd"):
+    with raises(CorpusError, code="plugin-not-found", mentions="medleybd"):
         build_catalog(tmp_path / "catalog", {"medleybd": tmp_path})
     with raises(CorpusError, code="unknown-corpus", mentions="slakh"):
         build(tmp_path / "catalog", tmp_path, metadata={"slakh": tmp_path})

@@ -86,7 +86,7 @@ def test_a_table_leads_back_to_the_predictions() -> None:
     part = predictions().only("test")
     table = split_table(predictions(), "test", PARENTS)
     np.testing.assert_array_equal(table.scores, part.scores[table.rows])
-    assert [table.songs[song] for song in table.conditions.song] == part.group[table.rows].tolist()
+    assert [table.songs[song] for song in table.cells.song] == part.group[table.rows].tolist()
     with raises(ConfigError, code="predictions-not-found", mentions="train"):
         split_table(predictions(), "train", PARENTS)
     broken = predictions()
