@@ -32,7 +32,7 @@ class Predictions:
         mix_id: ``(N,)`` names of the mixes' audio (``MixRecipe.mix_id``): what predictions are joined on.
         attempt: ``(N,)`` above 0 where files could not be read, and another mix was sampled instead.
         recipes: ``(N,)`` recipes as JSON text, from which the mixes can be heard again: with the catalog that
-            they name, ``mixlab.mixing.rendering.render`` gives each, with the target and mask of its row.
+            they name, ``mixlab.mixing.render_mix`` gives each, with the target and mask of its row.
     """
 
     labels: tuple[str, ...]
@@ -62,7 +62,7 @@ class Predictions:
         return int((self.attempt[self.split == split] > 0).sum())
 
     def recipe(self, row: int) -> "MixRecipe":
-        """Return the recipe of a row, ready for ``mixlab.mixing.rendering.render``.
+        """Return the recipe of a row, ready for ``mixlab.mixing.render_mix``.
 
         Raises:
             RecipeError: it is none of a mix, but of a whole track; or another version of mixlab wrote it.

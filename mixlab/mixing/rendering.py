@@ -181,7 +181,7 @@ def render_mix(
         out = np.empty(audios.shape[1:], dtype=np.float32)
     elif out.shape != audios.shape[1:] or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise ConfigError(
-            f"render(out=) needs a C-contiguous float32 array of shape {audios.shape[1:]}, found "
+            f"render_mix(out=) needs a C-contiguous float32 array of shape {audios.shape[1:]}, found "
             f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}.",
             code="wrong-shape",
         )

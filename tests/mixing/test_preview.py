@@ -1,4 +1,4 @@
-"""Twins, dry forms, searches, spectrograms and label trees of mixes."""
+"""Counterparts, dry forms, searches, spectrograms and label trees of mixes."""
 
 import io
 import zipfile

@@ -17,7 +17,7 @@ from mixlab.utils.jit import njit
 __all__ = ["cascade"]
 
 LANES_HASH = "0ccd692dc809d297"
-"""Of ``lanes.py``: changes this file, and so has numba compile anew, when that one changes."""
+"""Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 
 @instructions

@@ -11,7 +11,7 @@ from mixlab.utils.jit import njit
 __all__ = ["mono", "polyphase"]
 
 LANES_HASH = "0ccd692dc809d297"
-"""Of ``lanes.py``: changes this file, and so has numba compile anew, when that one changes."""
+"""Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 # Output samples of one row that are made together, sharing what is read of the row.
 _TOGETHER = 4

@@ -21,7 +21,7 @@ from mixlab.utils.jit import njit
 __all__ = ["TAPS", "fourier", "resample", "stretch"]
 
 LANES_HASH = "0ccd692dc809d297"
-"""Of ``lanes.py``: changes this file, and so has numba compile anew, when that one changes."""
+"""Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 TAPS = 32
 """Length of a resampling filter."""
