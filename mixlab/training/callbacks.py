@@ -122,6 +122,11 @@ class Patience(EarlyStopping):
         """Take over everything but the patience."""
         super().load_state_dict({**state_dict, "patience": self.patience})
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge the epoch; before the first value that is defined there is nothing to improve on."""
+        if self.has_value or math.isfinite(float(trainer.callback_metrics[self.monitor])):
+            super().on_train_epoch_end(trainer, pl_module)
+
     @property
     def has_value(self) -> bool:
         """Whether any epoch had a value that is defined."""

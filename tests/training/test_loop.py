@@ -335,6 +335,20 @@ def test_early_stop_waits_for_its_patience(
     assert result == FitResult("finished", 4, 1, 0.5)
 
 
+def test_epochs_before_the_first_defined_value_use_up_no_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([math.nan, math.nan, math.nan, 0.5, 0.5, 0.5])
+    monkeypatch.setattr(
+        "mixlab.training.loop.validation_scores",
+        lambda parts, metrics: {"loss": 0.5, "average_precision": next(values), "roc_auc": 0.5},
+    )
+    run = new_run(tmp_path / "run")
+    result, _, _ = train(run, replace(CONFIG, epochs=9, patience=2))
+    assert result == FitResult("patience", 6, 4, 0.5)
+    assert [row["best"] for row in run.metrics()] == [1, 1, 1, 1, 0, 0]
+
+
 def test_mixes_per_second_are_those_of_training_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
