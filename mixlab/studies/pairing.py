@@ -5,6 +5,7 @@ targets of the study's rules and, where they are the study's own mixes, its name
 report: targets by other rules are made once, when a run is done, and found again by the ids of its mixes.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.errors import CatalogMismatchError, RecipeError, RunError
+from mixlab.errors import CatalogMismatchError, RunError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import LABEL_RULES, MixConfig
 from mixlab.mixing.recipe import MixRecipe
@@ -92,12 +93,17 @@ class CommonTargets:
         return relabelled.with_recipes(recipes)
 
     def _recipes(self, predictions: Predictions) -> list[MixRecipe]:
-        """Return the recipes by the study's rules; none where they are so already, or are of no mixes."""
+        """Return the recipes by the study's rules; none where they are so already, or are of no mixes.
+
+        Raises:
+            RecipeError: they are by other rules, and cannot be read.
+        """
         try:
-            own = predictions.recipe(0).render
-        except (RecipeError, IndexError):
+            # Only this much of them: what is by the study's rules need not be read, nor its effects be here.
+            own = json.loads(str(predictions.recipes[0]))["render"]
+        except (json.JSONDecodeError, KeyError, TypeError, IndexError):
             return []
-        if all(getattr(own, name) == value for name, value in self.rules.items()):
+        if all(own.get(name) == value for name, value in self.rules.items()):
             return []
         return [
             replace(recipe, render=replace(recipe.render, **self.rules))

@@ -14,7 +14,7 @@ import yaml
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
-from mixlab.errors import ConfigError, RunError, WeightsError
+from mixlab.errors import ConfigError, RecipeError, RunError, WeightsError
 from mixlab.evaluation import Interval, Measured
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
@@ -34,7 +34,7 @@ from mixlab.studies.findings import (
     significance_text,
 )
 from mixlab.studies.folder import StudyFolder, resplit
-from mixlab.studies.pairing import CommonMixes, _comparable, mixes_id
+from mixlab.studies.pairing import CommonMixes, CommonTargets, _comparable, mixes_id
 from mixlab.studies.paper_results import TABLE_1, paper_row
 from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.registry import build_study, find_study, parse_also, studies
@@ -768,6 +768,16 @@ def test_mixes_of_another_catalog_are_the_same_where_their_stems_are(toy: Catalo
     rows = stems.known[toy.content_hash]
     stems.known[toy.content_hash] = rows | {keys[1]: (*rows[keys[1]][:-1], 0.125)}
     assert mixes_id(stems.apply(run, made)) == mixes_id(made)
+
+
+def test_recipes_that_cannot_be_read_keep_no_targets_by_other_rules(toy: Catalog, tmp_path: Path) -> None:
+    """Effects that are not here any more are no reason to take a run's own labels for the study's."""
+    run, made = elsewhere(toy, tmp_path / "run", toy.table.column("key").to_pylist()[:1])
+    lost = [text.replace('"effects": []', '"effects": [{"effect": "gone:Echo"}]') for text in made.recipes]
+    unread = replace(made, recipes=np.array(lost, dtype=object))
+    assert CommonTargets(tmp_path, MixConfig()).apply(run, unread) is unread
+    with raises(RecipeError, code="plugin-not-found", mentions=("gone:Echo",)):
+        CommonTargets(tmp_path, MixConfig(label_rule="present")).apply(run, unread)
 
 
 def test_stems_without_loudness_equal_themselves() -> None:
