@@ -39,7 +39,7 @@ class Axis:
     """What varies from point to point.
 
     Attributes:
-        name: The setting, dotted; ``CELL`` where a study lists its conditions.
+        name: The setting, dotted; ``CONDITION`` where a study lists its conditions.
         title: What stands at the axis.
         numeric: Whether all its values are numbers.
     """
@@ -78,7 +78,7 @@ class ClassEffect:
             averaged. With one seed nothing is taken off. NaN where fewer than two points are defined.
         span: Highest mean minus lowest.
         spread: Standard deviation over seeds, root mean square over the points; NaN with one seed.
-        best: Where the mean is highest.
+        best: Where the mean is best.
         support: Known positives in the test set, averaged over the runs.
     """
 
@@ -237,6 +237,7 @@ def _place(results: StudyResults, axis: Axis, found: ConditionResult) -> tuple[f
 def class_effects(results: StudyResults, axis: Axis, metric: str) -> tuple[ClassEffect, ...]:
     """Return how much an axis matters to each class, the most first; undefined ones last."""
     runs = [run for c in results.conditions for run in c.test.runs.values()]
+    sign = 1 if results.metric(metric).higher_is_better else -1
     found = []
     for column, name in enumerate(results.labels):
         points = [p for p in points_of(results, axis, metric, column) if math.isfinite(p.estimate.value)]
@@ -248,7 +249,7 @@ def class_effects(results: StudyResults, axis: Axis, metric: str) -> tuple[Class
                 effect=_effect(points),
                 span=max(means) - min(means) if len(means) > 1 else math.nan,
                 spread=_spread(points),
-                best=max(points, key=lambda p: p.estimate.value).x if points else "",
+                best=max(points, key=lambda p: sign * p.estimate.value).x if points else "",
                 support=float(np.mean([int(run.support[column]) for run in runs])) if runs else 0.0,
             )
         )

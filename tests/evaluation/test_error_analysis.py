@@ -248,6 +248,8 @@ def test_what_matters_most_comes_first_and_undefined_last(study: StudyFolder) ->
     values = [e.effect for e in effects[:-1]]
     assert values == sorted(values, reverse=True)
     assert effects[0].best == 0.4
+    lower = replace(results, metrics=tuple(replace(m, higher_is_better=False) for m in results.metrics))
+    assert class_effects(lower, axis, "average_precision")[0].best != 0.4
     first = effects[0]
     estimates = [p.estimate for p in points_of(results, axis, "average_precision", first.column)]
     noise = np.mean([e.spread**2 / e.n_seeds for e in estimates])
