@@ -58,7 +58,8 @@ class MixlabError(Exception):
         super().__init__(message)
         if code is not None:
             self.code = code
-            self.add_note(f"code: {code}")
+            if hasattr(self, "add_note"):  # from Python 3.11 on
+                self.add_note(f"code: {code}")
         elif message.startswith("Caught ") and (noted := _CODE_NOTE.findall(message)):
             # torch makes an error of a DataLoader's worker anew, of its class and the text of its traceback.
             self.code = noted[-1]
