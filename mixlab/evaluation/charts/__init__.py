@@ -35,6 +35,5 @@ __all__ = [
     "rows_axis",
     "timeline",
     "tips",
-    "tree_boxes",
     "tree_chart",
 ]
