@@ -8,7 +8,7 @@ text and tables state is here: curves and bars that are printed as figures alone
 
 from dataclasses import dataclass
 
-__all__ = ["FIG_2", "FIG_3", "SECTION_2_2", "TABLE_1", "WEAK", "PaperRow", "paper_row"]
+__all__ = ["FIG_2", "FIG_3", "SECTION_2_2", "TABLE_1", "WEAK", "PaperRow"]
 
 CITATION = "the paper (MedleyDB, Mixing Secrets and Slakh2100, random splits)"
 
@@ -48,8 +48,3 @@ SECTION_2_2 = (
     "The paper splits its songs at random and says itself that this may be optimistic where an artist is on "
     "both sides (section 2.2); it states no number for it."
 )
-
-
-def paper_row(name: str) -> PaperRow | None:
-    """Return the row of Table 1 for a transfer mode; None where the paper has none."""
-    return TABLE_1.get(name)

@@ -35,7 +35,7 @@ from mixlab.studies.findings import (
 )
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.pairing import CommonMixes, CommonTargets, _comparable, mixes_id
-from mixlab.studies.paper_results import TABLE_1, paper_row
+from mixlab.studies.paper_results import TABLE_1
 from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.registry import build_study, find_study, parse_also, studies
 from mixlab.studies.reports import write_study_report
@@ -147,7 +147,6 @@ def test_the_papers_numbers_are_those_of_its_table() -> None:
         (0.8908, 0.7623, 0.4160),
         (0.9429, 0.8334, 0.3618),
     ]
-    assert paper_row("last") is None
 
 
 def test_an_optimum_inside_is_found_and_told_from_the_ends(curve: StudyFolder) -> None:
