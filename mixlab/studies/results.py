@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixlab.errors import MixlabError, RunError
-from mixlab.evaluation.metrics import MetricInfo
+from mixlab.evaluation.metrics import Metric, MetricInfo
 from mixlab.evaluation.own_metrics import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
@@ -150,21 +150,12 @@ def load_results(
         runs = _runs(folder, all_conditions.get(condition.same_runs_as, condition), stored.seeds, problems)
         test, validation, mixes = {}, {}, set()
         for number, run in runs.items():
+            key = (str(run.path), _time(run), condition.threshold, n_resamples, seed)
             try:
-                key = (str(run.path), _time(run), condition.threshold, n_resamples, seed)
                 scored = known.get(key)
                 if scored is None:
                     predictions, problem = _on_common_ground(run, condition, targets, common)
-                    scored = (
-                        score_run(
-                            predictions,
-                            threshold=condition.threshold,
-                            metrics=metrics,
-                            n_resamples=n_resamples,
-                            seed=seed,
-                        ),
-                        score_run(predictions, split="validation", metrics=metrics, n_resamples=0),
-                    )
+                    scored = _score_both(predictions, condition.threshold, metrics, n_resamples, seed)
                     if problem:  # looked at again next time: a catalog may be back by then
                         problems.append(problem)
                     else:
@@ -181,6 +172,46 @@ def load_results(
         conditions.append(
             ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
         )
+    labels, parents = _common_outputs(folder, outputs, problems)
+    return StudyResults(
+        kind=stored.kind,
+        title=stored.title,
+        vary=stored.vary,
+        seeds=stored.seeds,
+        labels=labels,
+        parents=parents,
+        metrics=tuple(metric.info for metric in metrics if not metric.detail),
+        conditions=tuple(conditions),
+        states=folder.states(),
+        note="; ".join(sorted(notes - {""})),
+        catalog_hash=stored.catalog.content_hash,
+        problems=tuple(problems),
+        n_resamples=n_resamples,
+    )
+
+
+def _score_both(
+    predictions: Predictions,
+    threshold: str,
+    metrics: Sequence[Metric],
+    n_resamples: int,
+    seed: int,
+) -> tuple[RunScores, RunScores]:
+    """Return the scores of test, with intervals, and of validation."""
+    test = score_run(predictions, threshold=threshold, metrics=metrics, n_resamples=n_resamples, seed=seed)
+    return test, score_run(predictions, split="validation", metrics=metrics, n_resamples=0)
+
+
+_Outputs = tuple[tuple[str, ...], tuple[int, ...]]
+"""Names and parents of the classes of a run."""
+
+
+def _common_outputs(folder: StudyFolder, outputs: Sequence[_Outputs], problems: Sequence[str]) -> _Outputs:
+    """Return the classes that all runs have.
+
+    Raises:
+        RunError: no run is done, or they have different classes.
+    """
     if not outputs:
         raise RunError(
             f"No run of {folder.path} is done, so there is nothing to report." + _first(problems),
@@ -191,21 +222,7 @@ def load_results(
             f"The runs of {folder.path} have different classes and cannot stand in one table.",
             code="runs-not-comparable",
         )
-    return StudyResults(
-        kind=stored.kind,
-        title=stored.title,
-        vary=stored.vary,
-        seeds=stored.seeds,
-        labels=outputs[0][0],
-        parents=outputs[0][1],
-        metrics=tuple(metric.info for metric in metrics if not metric.detail),
-        conditions=tuple(conditions),
-        states=folder.states(),
-        note="; ".join(sorted(notes - {""})),
-        catalog_hash=stored.catalog.content_hash,
-        problems=tuple(problems),
-        n_resamples=n_resamples,
-    )
+    return outputs[0]
 
 
 def _on_common_ground(

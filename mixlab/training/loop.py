@@ -228,6 +228,32 @@ def _quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _trainer(
+    run: Run,
+    config: TrainConfig,
+    world: World,
+    precision: str,
+    callbacks: list[pl.Callback],
+    logger: TensorBoardLogger | bool,
+) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=world.accelerator(config.accelerator),
+        devices=world.local_size,
+        num_nodes=world.n_nodes,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        plugins=[WholeFiles()],
+        logger=logger,
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=os.fspath(run.path),
+    )
+
+
 def fit(
     run: Run,
     model: nn.Module,
@@ -284,28 +310,10 @@ def fit(
         check_on_train_epoch_end=True,
     )
     steps = Steps(run, train_batches, config, stop, show=report is not None)
+    best = BestEpoch(run, model, config, patience, steps, card, report)
     with _quiet_lightning():
-        trainer = pl.Trainer(
-            accelerator=world.accelerator(config.accelerator),
-            devices=world.local_size,
-            num_nodes=world.n_nodes,
-            precision="bf16-mixed" if precision == "bf16" else "32-true",
-            max_epochs=config.epochs,
-            callbacks=[
-                steps,
-                patience,
-                BestEpoch(run, model, config, patience, steps, card, report),
-                *last_checkpoints(run, config),
-            ],
-            plugins=[WholeFiles()],
-            logger=_logger(run, config, checkpoint),
-            log_every_n_steps=1,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            default_root_dir=os.fspath(run.path),
-        )
+        callbacks = [steps, patience, best, *last_checkpoints(run, config)]
+        trainer = _trainer(run, config, world, precision, callbacks, _logger(run, config, checkpoint))
         try:
             trainer.fit(tagger, train_batches, fixed, ckpt_path=checkpoint)
             reason = "patience" if patience.wait_count >= patience.patience else "finished"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixlab.cli.commands.sweep import carry_out
+from mixlab.errors import ConfigError
 from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig
 
@@ -72,24 +73,16 @@ def study(
     Returns:
         Exit code: 0 when all is done, 1 when runs failed, 130 when it was interrupted.
     """
-    from mixlab.errors import ConfigError
     from mixlab.studies.base import StudyRequest
     from mixlab.studies.conditions import LISTED
     from mixlab.studies.plan import parse_seeds
     from mixlab.studies.registry import build_study, find_study, parse_also
 
-    parts = grid.split(",") if isinstance(grid, str) else [grid] if isinstance(grid, float) else grid
-    try:
-        values = tuple(float(part) for part in parts)
-    except ValueError as error:
-        raise ConfigError(
-            f"--grid takes numbers from 0 to 1 such as 0,0.4,1; found {grid!r}.", code="malformed-option"
-        ) from error
     request = StudyRequest(
         mix=mix,
         train=train,
         seeds=parse_seeds(seeds),
-        grid=values,
+        grid=_parse_grid(grid),
         pretrained=pretrained,
         pretrained_stream=pretrained_stream,
         transfer_modes=tuple(mode for mode in transfer_modes.split(",") if mode),
@@ -113,6 +106,16 @@ def study(
         resamples=resamples,
         dry_run=dry_run,
     )
+
+
+def _parse_grid(grid: str | float | list[float]) -> tuple[float, ...]:
+    parts = grid.split(",") if isinstance(grid, str) else [grid] if isinstance(grid, float) else grid
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError as error:
+        raise ConfigError(
+            f"--grid takes numbers from 0 to 1 such as 0,0.4,1; found {grid!r}.", code="malformed-option"
+        ) from error
 
 
 def _say_what_has_no_effect(study: "Study", request: "StudyRequest") -> None:
