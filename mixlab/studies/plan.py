@@ -120,16 +120,18 @@ class Plan:
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that names are unique and something is there to do.
+        """Check that names and labels are unique and something is there to do.
 
         Raises:
-            ConfigError: no conditions, no seeds, or names that occur twice.
+            ConfigError: no conditions, no seeds, or names or labels that occur twice.
         """
         names = [condition.name for condition in self.conditions]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        # Tables and figures have a row for each label: two conditions would be drawn over each other.
+        labels = [condition.label for condition in self.conditions]
+        twice = sorted({name for own in (names, labels) for name in own if own.count(name) > 1})
         if not names or not self.seeds or twice:
             raise ConfigError(
-                f"A study needs conditions of different names and at least one seed; "
+                f"A study needs conditions of different names and labels, and at least one seed; "
                 f"found {len(names)} conditions, "
                 f"{len(self.seeds)} seeds{', twice: ' + ', '.join(twice) if twice else ''}.",
                 code="invalid-study",

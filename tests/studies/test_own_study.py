@@ -88,6 +88,15 @@ def test_a_file_that_is_no_study_is_refused(text: str, code: str, mentions: obje
         find_study("bad.yaml")
 
 
+def test_conditions_of_one_label_are_refused(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    """They would be drawn over each other."""
+    listed = [{"name": name, "label": "the same"} for name in ("a", "b")]
+    Path("alike.yaml").write_text(json.dumps({"title": "x", "conditions": listed}))
+    assert main(["study", "alike.yaml", "--catalog", str(toy.path), "--seeds", "0", "--dry-run"]) == 2
+    assert "[invalid-study]" in (said := capsys.readouterr().err)
+    assert "the same" in said
+
+
 def test_what_is_no_study_is_refused() -> None:
     with raises(ConfigError, code="unfit-plugin", mentions="study"):
         find_study("json:loads")
