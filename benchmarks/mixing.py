@@ -50,7 +50,9 @@ def mixlab_methods(bench: Bench) -> list[Alternative]:
         methods.append(_method("mixlab, dataset items", source, lambda r, d=dataset: d.item(r.index), note))
     note = "all mixes of a round in one batch, by torch on the CPU"
     batch = partial(_render_batch, bench)
-    methods.append(Alternative("mixlab.mixing.gpu.render_batch", PACK, None, note, ("mixlab",), "mixlab", batch))
+    methods.append(
+        Alternative("mixlab.mixing.gpu.render_batch", PACK, None, note, ("mixlab",), "mixlab", batch)
+    )
     return methods
 
 
