@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixlab.corpora import get_adapter, refuse_empty
+from mixlab.corpora import check_scan, get_adapter, refuse_empty
 from mixlab.corpora.base import Adapter, Problem, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
@@ -109,7 +109,7 @@ def scan_all(
         Labelled rows, problems, and what the adapters say of how they read the trees.
 
     Raises:
-        CorpusError: a root is missing or not laid out as its corpus.
+        CorpusError: a root is missing or not laid out as its corpus, or an adapter's rows cannot be used.
         UnknownLabelError: labels are in no map and that is an error.
     """
     rows: list[Row] = []
@@ -117,16 +117,16 @@ def scan_all(
     notes: list[str] = []
     unmapped: list[str] = []
     for name, root in sorted(roots.items()):
-        scan = root.adapter.scan(root.folder, ScanOptions(raws, root.metadata, follow_links))
+        found = root.adapter.scan(root.folder, ScanOptions(raws, root.metadata, follow_links))
+        scan = check_scan(name, root.adapter, root.folder, found, follow_links)
         refuse_empty(name, root.folder, scan)
         problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
         notes += [f"{name}: {note}" for note in scan.notes]
-        entries = _without_duplicates(name, scan.stems, problems)
         label_map = load_label_map(root.adapter.label_map, root.labels_extra)
-        missing = _unmapped(entries, label_map)
+        missing = _unmapped(scan.stems, label_map)
         if missing and on_unmapped == "error":
             unmapped.append(_unmapped_text(name, label_map, missing))
-        rows += label_rows(name, entries, label_map, problems)
+        rows += label_rows(name, scan.stems, label_map, problems)
     if unmapped:
         raise UnknownLabelError(
             "\n".join(unmapped) + "\nCheck the guesses, write the rows to a CSV file with the header "
@@ -134,18 +134,6 @@ def scan_all(
             "Or leave these stems out: --unmapped ignore."
         )
     return rows, problems, notes
-
-
-def _without_duplicates(
-    corpus: str, entries: Sequence[StemEntry], problems: list[Problem]
-) -> list[StemEntry]:
-    kept: dict[tuple[str, str], StemEntry] = {}
-    for entry in sorted(entries, key=lambda e: (e.song, e.stem, e.path)):
-        first = kept.setdefault((entry.song, entry.stem), entry)
-        if first is not entry:
-            message = f"Stem {entry.stem!r} of {entry.song!r} exists twice; {first.path} is used."
-            problems.append(Problem(corpus, entry.song, entry.stem, entry.path, "duplicate", message))
-    return list(kept.values())
 
 
 def _unmapped(entries: Iterable[StemEntry], label_map: LabelMap) -> dict[str, list[StemEntry]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mixlab.corpora._empty import refuse_empty
+from mixlab.corpora._rows import check_scan
 from mixlab.corpora._skipped import list_skipped
 from mixlab.corpora._song_folders import song_folders
 from mixlab.corpora._split_folders import folder_split
@@ -31,6 +32,7 @@ __all__ = [
     "StemEntry",
     "TreeScan",
     "check_root",
+    "check_scan",
     "folder_split",
     "get_adapter",
     "installed_adapters",
@@ -84,6 +86,13 @@ def get_adapter(name: str) -> Adapter:
         raise CorpusError(
             f"{name} is no corpus adapter: it lacks {', '.join(missing)}. An adapter has the attributes "
             f"{', '.join(_NEEDED[:5])} and the methods scan and read_labels (mixlab.corpora.base.Adapter).",
+            code="unfit-plugin",
+        )
+    own = adapter.name
+    if not isinstance(own, str) or not own.strip() or not {"/", "@", "="}.isdisjoint(own):
+        raise CorpusError(
+            f"{name}: its attribute 'name' must be a text that is not empty, without '/', '@' and '='; found "
+            f"{own!r}.",
             code="unfit-plugin",
         )
     return adapter

@@ -16,7 +16,7 @@ import soundfile
 
 import mixlab.corpora
 from mixlab.catalog.browse import PROBLEM_MEANINGS
-from mixlab.corpora import CORPORA, get_adapter
+from mixlab.corpora import CORPORA, check_scan, get_adapter
 from mixlab.corpora.base import Adapter, Scan, ScanOptions, StemEntry
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_map
@@ -115,6 +115,7 @@ def test_stems_are_complete_and_exist(name: str, tree: Path) -> None:
     assert keys == sorted(set(keys))
     paths = [entry.path for entry in result.stems]
     assert len(set(paths)) == len(paths)
+    assert check_scan(name, get_adapter(name), tree, result, False).stems == result.stems
 
 
 @ALL
