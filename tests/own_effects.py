@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixlab.audio.io import FloatArray
+from mixlab.errors import AudioError
 from mixlab.mixing import Effect
 from mixlab.utils.random import Stream
 
@@ -185,6 +186,9 @@ class NaNValue(Effect):
     def sample(cls, rng: Stream) -> "NaNValue":
         return cls(float("nan"))
 
+    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
+        return audio
+
 
 class AnotherEffect(Faulty):
     @classmethod
@@ -209,3 +213,49 @@ class NamedEffect(Effect):
 
 class NoEffect:
     pass
+
+
+@dataclass(frozen=True)
+class Applyless(Effect):
+    @classmethod
+    def sample(cls, rng: Stream) -> "Applyless":
+        return cls()
+
+
+@dataclass(frozen=True)
+class Sampleless(Effect):
+    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
+        return audio
+
+
+@dataclass(frozen=True)
+class Unclassed(Sampleless):
+    def sample(self, rng: Stream) -> "Unclassed":  # type: ignore[override]
+        return self
+
+
+class Raising(Faulty):
+    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
+        return audio[sample_rate]["left"]
+
+
+class Unreadable(Faulty):
+    """Its error is that of a damaged file, for which another item would stand in."""
+
+    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
+        raise AudioError("impulse.wav is damaged.", code="damaged-audio")
+
+
+class Rateless(Faulty):
+    def apply(self, audio: FloatArray) -> FloatArray:  # type: ignore[override]
+        return audio
+
+
+@dataclass(frozen=True)
+class Stateful(Tremolo):
+    """It fails late: after it was tried out, on a stem."""
+
+    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
+        if audio.shape != (2, 16000):
+            raise AudioError("impulse.wav is damaged.", code="damaged-audio")
+        return super().apply(audio, sample_rate)

@@ -18,7 +18,7 @@ from mixlab.corpora.base import Adapter, Problem, Scan, ScanOptions, StemEntry
 from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.errors import ConfigError, CorpusError
 from mixlab.utils.discovery import offered
-from mixlab.utils.plugins import find, known_names
+from mixlab.utils.plugins import find, known_names, running
 
 __all__ = [
     "CORPORA",
@@ -76,12 +76,13 @@ def get_adapter(name: str) -> Adapter:
     builtin = offered("mixlab.corpora", "ADAPTER")
     try:
         found: Any = find(name, builtin, GROUP, "corpus")
+        with running("corpus", name):
+            adapter: Adapter = found() if isinstance(found, type) else found
     except ConfigError as error:
         raise CorpusError(
             f"{error} For a dataset of the mirdata library that has multitracks: {via_mirdata.PREFIX}:NAME.",
             code=error.code,
         ) from error
-    adapter: Adapter = found() if isinstance(found, type) else found
     if missing := [part for part in _NEEDED if not hasattr(adapter, part)]:
         raise CorpusError(
             f"{name} is no corpus adapter: it lacks {', '.join(missing)}. An adapter has the attributes "

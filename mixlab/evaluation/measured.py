@@ -1,17 +1,18 @@
 """One metric on one split: its values, the same of every resample of songs, and what follows for means."""
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixlab.errors import ConfigError
 from mixlab.evaluation.arrays import Bools, Floats, Integers, count_undefined, divide, mean_defined
 from mixlab.evaluation.bootstrap import LEVEL, Interval, interval_of
 from mixlab.evaluation.cells import Cells, Part
 from mixlab.evaluation.metrics import Metric, MetricInfo
+from mixlab.utils.plugins import running
 
 __all__ = ["Measured", "Score", "apply", "measure", "resample", "resample_by_hand"]
 
@@ -118,15 +119,13 @@ def apply(metric: Metric, part: Part) -> float:
     if not _is_defined(metric, part):
         return math.nan
     values: Any = part.decisions if metric.needs_threshold else part.scores
-    try:
+    with _running(metric, part):
         return float(metric.function(values, part.present))
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"Metric {metric.name} ({metric.source}) fails on {len(part.present)} known cells, "
-            f"{part.present.sum()} of them present: {type(error).__name__}: {error}. Mend its function; "
-            "docs/evaluation.md says what it is given.",
-            code="unfit-plugin",
-        ) from error
+
+
+def _running(metric: Metric, part: Part) -> AbstractContextManager[None]:
+    cells = f"{len(part.present)} known cells, {part.present.sum()} of them present,"
+    return running("metric", metric.name, f"({metric.source}) on {cells}")
 
 
 def resample_by_hand(metric: Metric, part: Part, weights: Floats) -> Floats:
@@ -142,7 +141,8 @@ def resample(metric: Metric, part: Part, weights: Floats) -> Floats:
     if metric.resample is None:
         return resample_by_hand(metric, part, weights)
     values: Any = part.decisions if metric.needs_threshold else part.scores
-    return metric.resample(values, part.present, part.song, weights)
+    with _running(metric, part):
+        return metric.resample(values, part.present, part.song, weights)
 
 
 def measure(

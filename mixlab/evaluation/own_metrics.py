@@ -1,7 +1,7 @@
 """Metrics of one's own: found by name, and looked at before a score of theirs is believed."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from mixlab.evaluation.cells import Cells, Part
 from mixlab.evaluation.measured import apply, resample, resample_by_hand
 from mixlab.evaluation.metrics import METRICS, Metric
 from mixlab.utils.plugins import find
+from mixlab.utils.values import check_names
 
 __all__ = ["Fault", "check_metric", "find_faults", "find_metrics"]
 
@@ -27,7 +28,7 @@ class Fault(NamedTuple):
     text: str
 
 
-def find_metrics(names: Iterable[str] = ()) -> tuple[Metric, ...]:
+def find_metrics(names: Collection[str] = ()) -> tuple[Metric, ...]:
     """Return the metrics of the table, and after them one's own.
 
     Args:
@@ -37,9 +38,9 @@ def find_metrics(names: Iterable[str] = ()) -> tuple[Metric, ...]:
 
     Raises:
         ConfigError: there is none of a name, it is no metric, a metric of that name is there already, or
-            ``check_metric`` finds fault with it.
-        Exception: what importing the module raises, as it is.
+            ``check_metric`` finds fault with it; or its module cannot be imported.
     """
+    check_names("metrics", names, once=False)
     found = dict(METRICS)
     for name in dict.fromkeys(names):
         metric = _as_metric(find(name, METRICS, GROUP, "metric"), name)

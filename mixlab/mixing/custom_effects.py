@@ -25,6 +25,7 @@ from mixlab.mixing.effects import (
     find_effect,
     settle_values,
 )
+from mixlab.utils.plugins import running
 from mixlab.utils.random import Stream
 from mixlab.utils.values import refuse
 
@@ -55,11 +56,14 @@ class CustomEffect:
         """Sample the effect's values.
 
         Raises:
-            ConfigError: they are of other types than the effect states, or out of its own limits.
+            ConfigError: they are of other types than the effect states, or out of its own limits; or its
+                code fails.
         """
-        effect = self.kind.sample(stream, **self.settings)
+        name = effect_name(self.kind)
+        with running("effect", name, f"with the settings {json.dumps(self.settings)}", passing=ConfigError):
+            effect = self.kind.sample(stream, **self.settings)
         if type(effect) is not self.kind:
-            raise refuse(f"{effect_name(self.kind)}.sample", f"one {self.kind.__name__}", effect)
+            raise refuse(f"{name}.sample", f"one {self.kind.__name__}", effect)
         return settle_values(effect)
 
 
@@ -181,9 +185,11 @@ def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: st
         where: What ``audio`` is, for the message.
 
     Raises:
-        ConfigError: it returned another shape or type, numbers that are not finite, or silence.
+        ConfigError: it returned another shape or type, numbers that are not finite, or silence; or it raised
+            any error, also one that would be taken for that of a damaged file.
     """
-    found = effect.apply(audio, sample_rate)
+    with running("effect", effect_name(type(effect)), f"on {where}", passing=ConfigError):
+        found = effect.apply(audio, sample_rate)
     if not isinstance(found, np.ndarray) or found.shape != audio.shape or found.dtype != np.float32:
         is_array = isinstance(found, np.ndarray)
         described = f"{found.dtype} of shape {found.shape}" if is_array else type(found).__name__

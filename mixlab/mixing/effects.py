@@ -24,7 +24,7 @@ from mixlab.audio.time_pitch import (
     get_engine,
 )
 from mixlab.errors import ConfigError, RecipeError
-from mixlab.utils.plugins import find
+from mixlab.utils.plugins import find, running
 from mixlab.utils.random import Stream
 from mixlab.utils.values import settle
 
@@ -265,6 +265,21 @@ def _check_class(kind: Any, name: str) -> None:  # noqa: ANN401 - whatever has t
             f"The effect {name!r} may call no value 'effect': its name in recipes is called so.",
             code="unfit-plugin",
         )
+    _check_methods(kind, name)
+
+
+def _check_methods(kind: type[Effect], name: str) -> None:
+    for method in ("sample", "apply"):
+        if inspect.getattr_static(kind, method) is inspect.getattr_static(Effect, method):
+            raise ConfigError(
+                f"The effect {name!r} has no method {method!r}: see mixlab.mixing.Effect.{method}.",
+                code="unfit-plugin",
+            )
+    if not isinstance(inspect.getattr_static(kind, "sample"), classmethod | staticmethod):
+        raise ConfigError(
+            f"The effect {name!r}: 'sample' makes the effect, so it must be a @classmethod.",
+            code="unfit-plugin",
+        )
 
 
 # --- Plain data ------------------------------------------------------------------------------------------
@@ -311,7 +326,8 @@ def decode_effect(data: Mapping[str, Any], stage: Stage = "source") -> Effect:
             code="invalid-recipe",
         )
     try:
-        return settle_values(kind(**values))
+        with running("effect", name, f"with the values {values}", passing=ConfigError):
+            return settle_values(kind(**values))
     except ConfigError as error:
         raise RecipeError(
             f"The recipe holds a value that cannot be. {error}", code="invalid-recipe"

@@ -17,7 +17,7 @@ from mixlab.models.musicnn import Musicnn
 from mixlab.models.parts import check_parts, classify, embed
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
 from mixlab.utils.hashing import file_digest
-from mixlab.utils.plugins import find
+from mixlab.utils.plugins import find, running
 
 __all__ = [
     "MODELS",
@@ -96,21 +96,23 @@ def build_model(config: ModelConfig, n_classes: int) -> nn.Module:
     """Build a network with random weights, sampled from torch's global generator (seed it first).
 
     Raises:
-        ConfigError: as ``resolve``; or the network takes another sample rate, or does not name its parts.
+        ConfigError: as ``resolve``; or the network takes another sample rate, does not name its parts, or
+            its constructor fails.
     """
     if n_classes < 1:
         raise ConfigError(f"A model needs at least one class, got {n_classes}.", code="invalid-setting")
     config = resolve(config)
     cls = network_class(config.architecture)
     values = _arguments(cls, config).values
-    if issubclass(cls, TaggingModel):
-        model: nn.Module = cls(config, n_classes, **values)
-    else:
-        if "sample_rate" in inspect.signature(cls).parameters:
-            values["sample_rate"] = config.sample_rate
-        model = cls(n_classes=n_classes, **values)
-    _check_rate(model, config)
-    check_parts(model, config.architecture)
+    with running("network", config.architecture):
+        if issubclass(cls, TaggingModel):
+            model: nn.Module = cls(config, n_classes, **values)
+        else:
+            if "sample_rate" in inspect.signature(cls).parameters:
+                values["sample_rate"] = config.sample_rate
+            model = cls(n_classes=n_classes, **values)
+        _check_rate(model, config)
+        check_parts(model, config.architecture)
     return model
 
 
@@ -128,16 +130,13 @@ def check_outputs(model: nn.Module, config: ModelConfig, n_classes: int, n_sampl
             something else than the network as a whole.
     """
     silence, name = torch.zeros(1, 1, n_samples), config.architecture
-    try:
-        with torch.no_grad():
-            logits, embedding = model(silence), embed(model, silence)
-            found = classify(model, embedding)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        raise ConfigError(
-            f"{name} does not take audio of shape {tuple(silence.shape)}, a window of "
-            f"{n_samples / config.sample_rate:g} s: {type(error).__name__}: {error}",
-            code="unfit-plugin",
-        ) from error
+    window = f"on audio of shape {tuple(silence.shape)}, a window of {n_samples / config.sample_rate:g} s,"
+    with torch.no_grad(), running("network", name, window):
+        logits, embedding = model(silence), embed(model, silence)
+        for part, result in (("forward", logits), ("embed", embedding)):
+            _check_tensor(result, f"{name}, {part}")
+        found = classify(model, embedding)
+        _check_tensor(found, f"{name}, classify")
     if logits.shape != (1, n_classes) or embedding.ndim != 2:
         raise ConfigError(
             f"{name} gives logits of shape {tuple(logits.shape)} and embeddings of shape "
@@ -153,6 +152,13 @@ def check_outputs(model: nn.Module, config: ModelConfig, n_classes: int, n_sampl
             f"{name} gives other logits than its head does on its embeddings: a frozen backbone could not be "
             "trained behind. Let forward(audio) be classify(embed(audio)), or head(backbone(audio)).",
             code="unfit-plugin",
+        )
+
+
+def _check_tensor(result: object, where: str) -> None:
+    if not isinstance(result, torch.Tensor):
+        raise ConfigError(
+            f"{where}: expected one torch.Tensor, found a {type(result).__name__}.", code="unfit-plugin"
         )
 
 

@@ -12,7 +12,7 @@ from mixlab.studies.plan import Condition, Plan
 from mixlab.studies.sweep import SWEEP, Sweep
 from mixlab.training.run import Run
 from mixlab.utils.discovery import offered
-from mixlab.utils.plugins import find
+from mixlab.utils.plugins import find, running
 
 __all__ = ["GROUP", "build_study", "find_study", "parse_also", "studies"]
 
@@ -40,7 +40,8 @@ def find_study(name: str) -> Study:
     if name in (SWEEP, LISTED):
         return Sweep() if name == SWEEP else ListedStudy()
     found: Any = find(name, studies(), GROUP, "study")
-    study = found() if isinstance(found, type) else found
+    with running("study", name):
+        study = found() if isinstance(found, type) else found
     if not isinstance(study, Study):
         raise ConfigError(
             f"{name} is no study: expected a Study (mixlab.studies), found {study!r}.", code="unfit-plugin"

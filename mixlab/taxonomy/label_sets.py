@@ -16,7 +16,7 @@ from mixlab.errors import ConfigError, TaxonomyError
 from mixlab.taxonomy.evidence import Evidence
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml
 from mixlab.utils.hashing import ordered_digest
-from mixlab.utils.plugins import find
+from mixlab.utils.plugins import find, running
 from mixlab.utils.resources import resource_path
 from mixlab.utils.yaml import load_json, load_yaml
 
@@ -158,11 +158,12 @@ def _plugin_label_set(name: str) -> LabelSet:
     shipped = dict.fromkeys(label_set_names())
     try:
         found: object = find(name, shipped, GROUP, "label set")
+        with running("label set", name):
+            found = found() if callable(found) else found
     except ConfigError as error:
         raise TaxonomyError(
             f"{error} Or give the path of a YAML file (ending in .yaml).", code=error.code
         ) from error
-    found = found() if callable(found) else found
     if isinstance(found, LabelSet):
         found = found.contents()
     if isinstance(found, str | Path):

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
-from mixlab.utils.values import check_setting
+from mixlab.utils.values import check_names, check_setting
 
 __all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
 
@@ -137,6 +137,7 @@ class TrainConfig:
         _check(0 < self.lr_factor <= 1, "lr_factor", "a number in (0, 1]", self.lr_factor)
         for name, choices in _CHOICES.items():
             _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
+        check_names("train.metrics", self.metrics)
         self._check_together()
 
     def _check_together(self) -> None:

@@ -6,8 +6,12 @@ text, so that it can stand on a command line, in a recipe and in a run folder, a
 """
 
 import difflib
+import os
 import sys
-from collections.abc import Mapping
+import sysconfig
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -15,9 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, MixlabError
 
-__all__ = ["find", "known_names"]
+__all__ = ["find", "known_names", "running"]
 
 T = TypeVar("T")
 
@@ -34,12 +38,58 @@ def find(name: str, builtin: Mapping[str, T], group: str, what: str) -> T:
 
     Raises:
         ConfigError: nothing has that name; the message says where it was looked for and which names exist.
-        Exception: what importing the plug-in raises, as it is.
+            Or importing the plug-in fails; the message says where.
     """
     if name in builtin:
         return builtin[name]
-    found = _import_attribute(name, what) if ":" in name else _load_entry_point(name, builtin, group, what)
+    with running(what, name):
+        own = ":" in name
+        found = _import_attribute(name, what) if own else _load_entry_point(name, builtin, group, what)
     return cast(T, found)
+
+
+@contextmanager
+def running(
+    what: str, name: str, given: str = "", *, passing: type[MixlabError] = MixlabError
+) -> Iterator[None]:
+    """Let errors of a plug-in's code in the block below say whose they are, and where they arose.
+
+    Args:
+        what: What is plugged in: ``effect``.
+        name: Its name.
+        given: What it was given, in words that follow its name: ``on a second of noise``.
+        passing: Errors that pass as they are: by default those that are raised on purpose.
+
+    Raises:
+        ConfigError: another error arose, of any class; it is the cause.
+    """
+    try:
+        yield
+    except (passing, MemoryError):
+        raise
+    except Exception as error:
+        place = _place(error)
+        raise ConfigError(
+            f"The {what} {name!r}{given and ' '}{given} fails{place and ' at '}{place}: "
+            f"{type(error).__name__}: {str(error).rstrip('.')}. Mend it there, or take it out.",
+            code="plugin-failed",
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """Return ``file:line`` of the innermost code that is not mixlab's, a user's own before a library's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    here = str(Path(__file__).resolve().parents[1])
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((here + os.sep, "<frozen "))
+    ]
+    libraries = tuple(path + os.sep for path in set(sysconfig.get_paths().values()))
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    innermost = (own or frames)[-1:]
+    return "".join(f"{frame.filename}:{frame.lineno}" for frame in innermost)
 
 
 def known_names(builtin: Mapping[str, object], group: str) -> tuple[str, ...]:

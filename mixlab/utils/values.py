@@ -6,7 +6,8 @@ for a number, a NaN or a dictionary for a part of the configuration would be not
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from numbers import Integral, Real
@@ -15,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mixlab.errors import ConfigError
 
-__all__ = ["check_setting", "refuse", "settle"]
+__all__ = ["check_names", "check_setting", "refuse", "settle"]
 
 
 def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
@@ -47,6 +48,20 @@ def check_setting(section: str, good: bool, name: str, expected: str, found: obj
     """
     if not good:
         raise refuse(f"{section}.{name}", expected, found)
+
+
+def check_names(where: str, found: Any, *, once: bool = True) -> None:  # noqa: ANN401 - whatever was given
+    """Refuse what is no list of names, or one that has a name twice, unless that is no matter.
+
+    Raises:
+        ConfigError: it is one of these; the message says ``where``.
+    """
+    listed = isinstance(found, Collection) and not isinstance(found, str | bytes)
+    if not listed or not all(isinstance(name, str) for name in found):
+        raise refuse(where, "a list of names, such as ['package.module:NAME']", found)
+    twice = [name for name, count in Counter(found).items() if count > 1]
+    if once and twice:
+        raise ConfigError(f"{where} has {twice[0]!r} twice; keep one.", code="repeated-option")
 
 
 def refuse(where: str, expected: str, found: object) -> ConfigError:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from mixlab.evaluation import METRICS, Cells, Metric, check_metric, find_metrics
 from mixlab.evaluation.bootstrap import song_weights
 from mixlab.evaluation.own_metrics import find_faults
 from mixlab.evaluation.thresholds import Thresholds
+from mixlab.training import TrainConfig
+from mixlab.training.baselines.config import BaselineConfig
 from tests.errors import raises
 
 N, C, SONGS = 90, 4, 15
@@ -267,8 +270,44 @@ def test_what_breaks_a_law_is_refused_with_its_fault(metric: Metric, law: str) -
 
 
 def test_a_function_that_fails_is_named() -> None:
-    with raises(ConfigError, code="unfit-plugin", mentions=["broken", "IndexError"]):
+    with raises(ConfigError, code="plugin-failed", mentions=["broken", "IndexError", "test_metrics.py"]):
         check_metric(Metric("broken", "x", function=broken))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("return scores.no_such_thing", "AttributeError"),
+        ("raise RuntimeError('no')", "RuntimeError"),
+        ("return None", "TypeError"),
+        ("return 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_whatever_a_plugged_in_function_raises_names_it(
+    text: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_metric.py").write_text(f"def failing(scores, present):\n    {text}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "failing_metric", raising=False)
+    with raises(ConfigError, code="plugin-failed", mentions=["failing_metric:failing", error]):
+        find_metrics(["failing_metric:failing"])
+    sys.modules.pop("failing_metric")
+
+
+@pytest.mark.parametrize("names", ["someones_metrics:LRAP", (METRICS["f1"],), 3])
+def test_metrics_are_listed_by_their_names(names: Any) -> None:
+    for take in (find_metrics, lambda given: TrainConfig(metrics=given)):
+        with raises(ConfigError, code="invalid-setting", mentions=["package.module:NAME"]):
+            take(names)
+    with raises(ConfigError, code="invalid-setting", mentions=["baseline.metrics"]):
+        BaselineConfig(metrics=names)
+
+
+def test_a_setting_has_a_metric_once() -> None:
+    twice = ["someones_metrics:LRAP"] * 2
+    for config, name in ((TrainConfig, "train.metrics"), (BaselineConfig, "baseline.metrics")):
+        with raises(ConfigError, code="repeated-option", mentions=[name, twice[0]]):
+            config(metrics=twice)
 
 
 def test_the_other_direction_must_be_said() -> None:

@@ -129,6 +129,22 @@ def test_entries_that_cannot_be_are_refused_by_place(entry: object, mentions: tu
         ("tests.own_effects:Nothing", "unfit-plugin", "NoneType"),
         ("tests.own_effects:NotFinite", "unfit-plugin", ('{"effect": "tests.own_effects:NotFinite"}', "NaN")),
         ("tests.own_effects:Silent", "unfit-plugin", "silence"),
+        ("tests.own_effects:Applyless", "unfit-plugin", "'apply'"),
+        ("tests.own_effects:Sampleless", "unfit-plugin", "'sample'"),
+        ("tests.own_effects:Unclassed", "unfit-plugin", ("'sample'", "@classmethod")),
+        ("tests.own_effects:Raising", "plugin-failed", ("own_effects.py", "IndexError")),
+        ("tests.own_effects:Unreadable", "plugin-failed", ("own_effects.py", "impulse.wav")),
+        ("tests.own_effects:Rateless", "plugin-failed", ("TypeError", "apply()")),
+        (
+            {"effect": TREMOLO, "depth": "loud"},
+            "plugin-failed",
+            ('{"depth": "loud"}', "own_effects.py", "TypeError"),
+        ),
+        (
+            {"effect": TREMOLO, "depth": 0.5},
+            "plugin-failed",
+            ('{"depth": 0.5}', "own_effects.py", "TypeError"),
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*encountered in log:RuntimeWarning")
@@ -334,6 +350,13 @@ def test_a_fault_while_mixing_names_effect_and_stem(toy: Catalog, name: str) -> 
     wanted = (f"tests.own_effects:{name}", recipe.sources[0].stem)
     with raises(ConfigError, code="unfit-plugin", mentions=wanted):
         render_mix(recipe, toy)
+
+
+def test_a_fault_of_an_effect_is_not_that_of_a_file(toy: Catalog) -> None:
+    """No other item stands in: the run ends, and the message names the effect."""
+    config = MixConfig(channels=2, effects=replace(NONE, custom=[{"effect": own_effects.Stateful, "p": 1.0}]))
+    with raises(ConfigError, code="plugin-failed", mentions=("tests.own_effects:Stateful", "impulse.wav")):
+        MixDataset(toy, config, epoch_size=16).item(0)
 
 
 def test_a_silent_source_stays_silent(toy: Catalog) -> None:

@@ -322,6 +322,26 @@ def test_networks_that_cannot_be_trained_are_refused(monkeypatch: pytest.MonkeyP
         def forward(self, audio: torch.Tensor) -> torch.Tensor:
             return super().forward(audio) / audio.abs().max()
 
+    class Paired(networks.WaveNet):
+        def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+            return super().forward(audio), audio
+
+    class Misspelt(networks.WaveNet):
+        def forward(self, audio: torch.Tensor) -> torch.Tensor:
+            return self.haed(audio)
+
+    class Superless(networks.WaveNet):
+        def __init__(self, n_classes: int) -> None:
+            self.head = torch.nn.Linear(3, n_classes)
+
+    class Failing(networks.WaveNet):
+        def __init__(self, n_classes: int) -> None:
+            raise OSError("no pretrained weights")
+
+    refused(Paired, "forward", "tuple")
+    refused(Misspelt, "'haed'", "test_own_networks.py", code="plugin-failed")
+    refused(Superless, "AttributeError", "test_own_networks.py", code="plugin-failed")
+    refused(Failing, "no pretrained weights", "test_own_networks.py", code="plugin-failed")
     refused(Nameless, "'top'", "(backbone, head)", "head_names")
     refused(Weightless, "ends with 'head'")
     refused(Partless, "'backbone'", "embed(audio)")
@@ -330,7 +350,7 @@ def test_networks_that_cannot_be_trained_are_refused(monkeypatch: pytest.MonkeyP
     refused(Infinite, "silence")
     refused(networks.StftNet, "8000", "16000", code="sample-rate-mismatch", rate=16000)
     short = build_model(OWN["waveform"], 3).eval()
-    with raises(ConfigError, code="unfit-plugin", mentions=["(1, 1, 100)", "0.0125 s"]):
+    with raises(ConfigError, code="plugin-failed", mentions=["(1, 1, 100)", "0.0125 s"]):
         check_outputs(short, OWN["waveform"], 3, 100)
 
 

@@ -73,11 +73,14 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_no_label_set_is_refused(tmp_path: Path) -> None:
     wrong = "{'outputs': [{'name': 'x', 'nodes': ['y']}]}"
-    (tmp_path / "branches.py").write_text(f"LIST = ['piano']\nWRONG = {wrong}\n")
+    functions = "def failing():\n    return {}['outputs']\n\n\ndef asking(tree):\n    return tree\n"
+    (tmp_path / "branches.py").write_text(f"LIST = ['piano']\nWRONG = {wrong}\n\n\n{functions}")
     for name, code, mentions in (
         ("branches:LIST", "invalid-entry", "branches:LIST"),
         ("branches:WRONG", "unknown-node", ("branches:WRONG", 1, "x", "y")),
         ("nowhere:LABELS", "plugin-not-found", ("nowhere", "YAML")),
+        ("branches:failing", "plugin-failed", ("branches:failing", "branches.py:6", "KeyError")),
+        ("branches:asking", "plugin-failed", ("branches:asking", "TypeError", "tree")),
     ):
         with raises(TaxonomyError, code=code, mentions=mentions):
             load_label_set(name)

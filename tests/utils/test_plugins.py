@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mixlab.errors import ConfigError
-from mixlab.utils.plugins import find, known_names
+from mixlab.errors import AudioError, ConfigError
+from mixlab.utils.plugins import find, known_names, running
 from tests.errors import raises
 
 GROUP = "mixlab.effects"
@@ -20,8 +20,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "plugged_in").mkdir()
     (tmp_path / "plugged_in" / "__init__.py").write_text("")
     (tmp_path / "plugged_in" / "effects.py").write_text("class Tremolo:\n    class Inner:\n        pass\n")
-    (tmp_path / "plugged_in" / "broken.py").write_text("import a_package_that_nobody_has\n")
-    (tmp_path / "plugged_in" / "wrong.py").write_text("raise ValueError('the plug-in is wrong')\n")
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     for name in [name for name in sys.modules if name.partition(".")[0] == "plugged_in"]:
@@ -117,11 +115,50 @@ def test_what_cannot_be_found_says_where_it_was_looked_for(
         look_up(name)
 
 
-def test_an_error_of_the_plug_in_is_shown_as_it_is(package: Path) -> None:
-    with pytest.raises(ModuleNotFoundError, match="a_package_that_nobody_has"):
-        look_up("plugged_in.broken:Tremolo")
-    with pytest.raises(ValueError, match="the plug-in is wrong"):
-        look_up("plugged_in.wrong:Tremolo")
+@pytest.mark.parametrize(
+    ("text", "mentions", "cause"),
+    [
+        ("import a_package_that_nobody_has\n", ("broken.py:1", "a_package_that_nobody_has"), ImportError),
+        (
+            "half = 1\nhalf = half / 0\n",
+            ("broken.py:2", "ZeroDivisionError: division by zero"),
+            ArithmeticError,
+        ),
+        ("class Tremolo\n", ("broken.py:1", "SyntaxError"), SyntaxError),
+        ("import json\njson.loads('no')\n", ("broken.py:2", "JSONDecodeError"), ValueError),
+    ],
+)
+def test_a_plug_in_that_cannot_be_imported_says_where(
+    package: Path, text: str, mentions: tuple[str, ...], cause: type[Exception]
+) -> None:
+    (package / "plugged_in" / "broken.py").write_text(text)
     install(package, "some-effects", "late = plugged_in.broken:Tremolo")
-    with pytest.raises(ModuleNotFoundError, match="a_package_that_nobody_has"):
+    for name in ("plugged_in.broken:Tremolo", "late"):
+        with raises(ConfigError, code="plugin-failed", mentions=("effect", name, *mentions)) as found:
+            look_up(name)
+        assert isinstance(found.value.__cause__, cause)
+
+
+def test_an_entry_point_that_leads_nowhere_says_so(package: Path) -> None:
+    install(package, "some-effects", "late = plugged_in.effects:Gone")
+    with raises(ConfigError, code="plugin-failed", mentions=("late", "Gone")):
         look_up("late")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_what_is_no_fault_of_a_plug_in_passes(error: type[BaseException]) -> None:
+    with pytest.raises(error), running("effect", "a:B"):
+        raise error
+
+
+def test_errors_raised_on_purpose_pass_unless_they_would_mislead() -> None:
+    meant = AudioError("a.wav is damaged.", code="damaged-audio")
+    with raises(AudioError, code="damaged-audio"), running("effect", "a:B"):
+        raise meant
+    with (
+        raises(
+            ConfigError, code="plugin-failed", mentions=("a:B", "on noise", "AudioError", "test_plugins.py")
+        ),
+        running("effect", "a:B", "on noise", passing=ConfigError),
+    ):
+        raise meant

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
-from mixlab.utils.values import check_setting
+from mixlab.utils.values import check_names, check_setting
 
 __all__ = ["RANDOM", "BaselineConfig"]
 
@@ -81,6 +81,7 @@ class BaselineConfig:
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         good = bool(self.strengths) and all(strength > 0 for strength in self.strengths)
         _check(good, "strengths", "numbers above 0", self.strengths)
+        check_names("baseline.metrics", self.metrics)
         if self.features == "embeddings" and not self.weights:
             raise ConfigError(
                 "baseline.features=embeddings needs a model: set baseline.weights to a run folder, a file, a "
