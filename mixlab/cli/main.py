@@ -268,6 +268,15 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _message(error: MixlabError) -> str:
+    """Return what an error says, without the traceback that torch puts before that of a worker process."""
+    text = str(error)
+    if not text.startswith("Caught "):
+        return text
+    said = text.rpartition(f"{type(error).__module__}.{type(error).__qualname__}: ")[2]
+    return said.strip().removesuffix(f"code: {error.code}").strip()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 found something, 2 cannot."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -290,7 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(name, arguments[1:])
     except MixlabError as error:
-        print(f"mixlab: error [{error.code}]: {error}", file=sys.stderr)
+        print(f"mixlab: error [{error.code}]: {_message(error)}", file=sys.stderr)
         return _USAGE_EXIT
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nothing is wrong.

@@ -383,3 +383,18 @@ def test_the_shipped_mix_settings_are_complete_and_the_defaults(
     assert main(["mix", str(toy.path), "--config", str(repo / "configs" / "mix.yaml"), *out]) == 0
     written = json.loads((tmp_path / "000000" / "recipe.json").read_text())
     assert written == MixDataset(toy).recipe(0).encode()
+
+
+def test_what_fails_in_a_worker_is_said_without_its_traceback(
+    toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = [f"--train.{name}=4" for name in ("epoch_size", "batch_size", "val_size", "test_size")]
+    custom = "--mix.effects.custom=[{effect: tests.own_effects:Stateful, p: 1.0}]"
+    arguments = ["train", f"--catalog={toy.path}", f"--out={tmp_path / 'run'}", *sizes, custom]
+    assert main([*arguments, "--train.num_workers=1", "--train.accelerator=cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    code = "plugin-failed" if sys.version_info >= (3, 11) else "unspecified"  # torch hands on text alone
+    assert last.startswith(f"mixlab: error [{code}]: The effect 'tests.own_effects:Stateful' on ")
+    assert last.endswith("AudioError: impulse.wav is damaged. Mend it there, or take it out.")

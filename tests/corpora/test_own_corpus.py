@@ -84,6 +84,9 @@ def test_what_is_no_adapter_is_refused_with_what_it_lacks(tmp_path: Path) -> Non
     (tmp_path / "half.py").write_text("class Half:\n    name = 'half'\n")
     with raises(CorpusError, code="unfit-plugin", mentions=("half:Half", "label_map")):
         get_adapter("half:Half")
+    (tmp_path / "failing.py").write_text("class Failing:\n    def __init__(self):\n        self.names['x']\n")
+    with raises(CorpusError, code="plugin-failed", mentions=("failing:Failing", "failing.py:3")):
+        get_adapter("failing:Failing")
     with raises(CorpusError, code="plugin-not-found", mentions="nowhere"):
         get_adapter("nowhere:Tapes")
 

@@ -100,3 +100,5 @@ def test_conditions_of_one_label_are_refused(toy: Catalog, capsys: pytest.Captur
 def test_what_is_no_study_is_refused() -> None:
     with raises(ConfigError, code="unfit-plugin", mentions="study"):
         find_study("json:loads")
+    with raises(ConfigError, code="plugin-failed", mentions=("study", "numbers:Rational", "TypeError")):
+        find_study("numbers:Rational")  # a class that nobody can make an object of
