@@ -64,7 +64,8 @@ def resolve(config: ModelConfig) -> ModelConfig:
         ConfigError: there is no such network, a setting that it does not have, or a value it cannot have.
     """
     cls = network_class(config.architecture)
-    full = cls.resolve(config) if issubclass(cls, TaggingModel) else _without_mel_settings(config)
+    with running("network", config.architecture):
+        full = cls.resolve(config) if issubclass(cls, TaggingModel) else _without_mel_settings(config)
     return replace(full, parameters=_arguments(cls, config).plain)
 
 

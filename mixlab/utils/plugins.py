@@ -71,7 +71,7 @@ def running(
         place = _place(error)
         raise ConfigError(
             f"The {what} {name!r}{given and ' '}{given} fails{place and ' at '}{place}: "
-            f"{type(error).__name__}: {str(error).rstrip('.')}. Mend it there, or take it out.",
+            f"{type(error).__name__}: {str(error).rstrip('.')}. Mend it, or take it out.",
             code="plugin-failed",
         ) from error
 

@@ -397,4 +397,4 @@ def test_what_fails_in_a_worker_is_said_without_its_traceback(
     last = said.splitlines()[-1]
     code = "plugin-failed" if sys.version_info >= (3, 11) else "unspecified"  # torch hands on text alone
     assert last.startswith(f"mixlab: error [{code}]: The effect 'tests.own_effects:Stateful' on ")
-    assert last.endswith("AudioError: impulse.wav is damaged. Mend it there, or take it out.")
+    assert last.endswith("AudioError: impulse.wav is damaged. Mend it, or take it out.")

@@ -20,6 +20,7 @@ from mixlab.inference.tagger import Tagger
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig, build_model, check_outputs, embed, plain_settings, resolve
+from mixlab.models.base import TaggingModel
 from mixlab.models.config import MEL_SETTINGS
 from mixlab.studies.plan import settings_of
 from mixlab.training import TrainConfig, load_model, train
@@ -338,6 +339,10 @@ def test_networks_that_cannot_be_trained_are_refused(monkeypatch: pytest.MonkeyP
         def __init__(self, n_classes: int) -> None:
             raise OSError("no pretrained weights")
 
+    class Cardless(TaggingModel):
+        """On mixlab's mel front end, without what that needs of it."""
+
+    refused(Cardless, "'card'", code="plugin-failed")
     refused(Paired, "forward", "tuple")
     refused(Misspelt, "'haed'", "test_own_networks.py", code="plugin-failed")
     refused(Superless, "AttributeError", "test_own_networks.py", code="plugin-failed")
