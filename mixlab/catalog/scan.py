@@ -5,6 +5,7 @@ No audio is opened here. A label that no map knows stops the work before any of 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mixlab.corpora import check_scan, get_adapter, refuse_empty
 from mixlab.corpora.base import Adapter, Problem, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
+from mixlab.utils.plugins import running
 
 __all__ = ["Root", "Row", "label_rows", "open_roots", "scan_all"]
 
@@ -110,6 +112,7 @@ def scan_all(
 
     Raises:
         CorpusError: a root is missing or not laid out as its corpus, or an adapter's rows cannot be used.
+        ConfigError: an adapter that is not mixlab's fails.
         UnknownLabelError: labels are in no map and that is an error.
     """
     rows: list[Row] = []
@@ -117,7 +120,7 @@ def scan_all(
     notes: list[str] = []
     unmapped: list[str] = []
     for name, root in sorted(roots.items()):
-        found = root.adapter.scan(root.folder, ScanOptions(raws, root.metadata, follow_links))
+        found = _scan(root, ScanOptions(raws, root.metadata, follow_links))
         scan = check_scan(name, root.adapter, root.folder, found, follow_links)
         refuse_empty(name, root.folder, scan)
         problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
@@ -134,6 +137,14 @@ def scan_all(
             "Or leave these stems out: --unmapped ignore."
         )
     return rows, problems, notes
+
+
+def _scan(root: Root, options: ScanOptions) -> object:
+    """Return what an adapter finds; an error in the code of somebody else's says whose it is."""
+    kind = type(root.adapter)
+    own = kind.__module__.partition(".")[0] == "mixlab"
+    with nullcontext() if own else running("corpus", f"{kind.__module__}:{kind.__qualname__}"):
+        return root.adapter.scan(root.folder, options)
 
 
 def _unmapped(entries: Iterable[StemEntry], label_map: LabelMap) -> dict[str, list[StemEntry]]:

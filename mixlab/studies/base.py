@@ -1,11 +1,12 @@
 """What a study is: which conditions it trains, and what it says of their scores."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
+from mixlab.errors import ConfigError
 from mixlab.evaluation.report import Table
 from mixlab.mixing.config import MixConfig
 from mixlab.studies.findings import difference_lines
@@ -116,8 +117,14 @@ class Study:
         Raises:
             ConfigError: the request lacks something.
         """
-        conditions = tuple(self.conditions(request))
-        return Plan(self.name, self.title, conditions, request.seeds, request.mix, request.train)
+        conditions: object = self.conditions(request)
+        if not isinstance(conditions, Iterable):
+            raise ConfigError(
+                f"The study {self.name}: conditions() must return a list of Condition (mixlab.studies), "
+                f"found {conditions!r}.",
+                code="unfit-plugin",
+            )
+        return Plan(self.name, self.title, tuple(conditions), request.seeds, request.mix, request.train)
 
     def check(self, plan: Plan) -> None:
         """Look at what a plan needs before anything is trained; by default nothing.

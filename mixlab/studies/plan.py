@@ -123,8 +123,9 @@ class Plan:
         """Check that names and labels are unique and something is there to do.
 
         Raises:
-            ConfigError: no conditions, no seeds, or names or labels that occur twice.
+            ConfigError: no conditions, or what is none; no seeds, or names or labels that occur twice.
         """
+        self._check_conditions()
         names = [condition.name for condition in self.conditions]
         # Tables and figures have a row for each label: two conditions would be drawn over each other.
         labels = [condition.label for condition in self.conditions]
@@ -136,6 +137,24 @@ class Plan:
                 f"{len(self.seeds)} seeds{', twice: ' + ', '.join(twice) if twice else ''}.",
                 code="invalid-study",
             )
+
+    def _check_conditions(self) -> None:
+        for condition in self.conditions:
+            if not isinstance(condition, Condition):
+                raise ConfigError(
+                    f"The study {self.kind}: expected each condition to be a Condition (mixlab.studies), "
+                    f"found {condition!r}.",
+                    code="unfit-plugin",
+                )
+            texts = (condition.name, condition.label)
+            if not all(isinstance(x, str) and x for x in texts) or not isinstance(
+                condition.overrides, Mapping
+            ):
+                raise ConfigError(
+                    f"The study {self.kind}: a condition needs a name and a label, texts that are not empty, "
+                    f"and a mapping of overrides, found {condition!r}.",
+                    code="unfit-plugin",
+                )
 
     def trials(self) -> tuple[Trial, ...]:
         """Return every training, seed by seed, so that a study that is stopped has whole rows first.

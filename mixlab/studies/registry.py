@@ -46,7 +46,23 @@ def find_study(name: str) -> Study:
         raise ConfigError(
             f"{name} is no study: expected a Study (mixlab.studies), found {study!r}.", code="unfit-plugin"
         )
+    if missing := _missing(study):
+        raise ConfigError(
+            f"The study {name} lacks {', '.join(missing)}: a Study has a 'name' and a 'title', texts that "
+            "are not empty, and a method 'conditions' (docs/studies.md writes one).",
+            code="unfit-plugin",
+        )
     return study
+
+
+def _missing(study: Study) -> list[str]:
+    """Return what a subclass of Study must have and has not."""
+    texts = {name: getattr(study, name, None) for name in ("name", "title")}
+    missing = [name for name, text in texts.items() if not isinstance(text, str) or not text.strip()]
+    kind = type(study)
+    if kind.conditions is Study.conditions and kind.plan is Study.plan:
+        missing.append("conditions")
+    return missing
 
 
 def build_study(name: str, request: StudyRequest) -> Plan:
@@ -56,7 +72,14 @@ def build_study(name: str, request: StudyRequest) -> Plan:
         ConfigError: there is no such study, or it lacks something.
     """
     study = find_study(name)
-    plan = study.plan(request)
+    with running("study", name):
+        plan = study.plan(request)
+    if not isinstance(plan, Plan):
+        raise ConfigError(
+            f"The study {name}: plan() must return a Plan (mixlab.studies), found {plan!r}.",
+            code="unfit-plugin",
+        )
+    _refuse_equal(name, plan.conditions)
     extra = tuple(
         Condition(name=f"also{number}", label=label, runs=runs)
         for number, (label, runs) in enumerate(request.also.items(), start=1)
@@ -66,6 +89,24 @@ def build_study(name: str, request: StudyRequest) -> Plan:
     # The name under which the study's folder finds it again.
     kind = LISTED if isinstance(study, ListedStudy) else name
     return replace(plan, kind=kind, conditions=conditions)
+
+
+def _refuse_equal(name: str, conditions: Sequence[Condition]) -> None:
+    """Refuse conditions that differ in nothing but what they are called: their runs would be the same.
+
+    Raises:
+        ConfigError: there are such; the message names them.
+    """
+    first: list[tuple[Condition, Condition]] = []
+    for condition in conditions:
+        bare = replace(condition, name="", label="", values={})
+        if same := next((seen for own, seen in first if own == bare), None):
+            raise ConfigError(
+                f"The study {name}: the conditions {same.name!r} and {condition.name!r} are the same but for "
+                f"what they are called (overrides {dict(condition.overrides)!r}). Change one, or drop it.",
+                code="invalid-study",
+            )
+        first.append((bare, condition))
 
 
 def parse_also(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import soundfile
 
 from mixlab import Catalog, build_catalog
 from mixlab.corpora import Scan, ScanOptions, StemEntry, check_scan, get_adapter
-from mixlab.errors import CorpusError
+from mixlab.errors import ConfigError, CorpusError
 from tests.errors import raises
 
 ROWS = [
@@ -32,6 +32,8 @@ class Given:
 
     def scan(self, root: Path, options: ScanOptions) -> object:
         """Return what the test gave."""
+        if isinstance(self.found, Exception):
+            raise self.found
         return self.found
 
     def read_labels(self, file: object) -> None:
@@ -174,3 +176,10 @@ def test_the_check_of_a_large_corpus_takes_no_time(tmp_path: Path) -> None:
     scan = check_scan("given", Given(), tmp_path, Scan(rows), False)  # type: ignore[arg-type]
     assert len(scan.stems) == len(rows)
     assert perf_counter() - start < 5.0
+
+
+def test_a_scan_that_fails_says_whose_it_is_and_where(root: Path) -> None:
+    with raises(ConfigError, code="plugin-failed", mentions=(GIVEN, "KeyError", Path(__file__).name)):
+        index(root, KeyError("choir"))
+    with raises(CorpusError, code="metadata-not-found", mentions="no tapes"):
+        index(root, CorpusError("no tapes", code="metadata-not-found"))

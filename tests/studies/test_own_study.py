@@ -1,8 +1,9 @@
 """Studies outside mixlab, as docs/studies.md writes them: a file, and a class with findings of its own."""
 
+import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,79 @@ def test_what_is_no_study_is_refused() -> None:
         find_study("json:loads")
     with raises(ConfigError, code="plugin-failed", mentions=("study", "numbers:Rational", "TypeError")):
         find_study("numbers:Rational")  # a class that nobody can make an object of
+
+
+WRITTEN = """
+from mixlab.studies import Condition, Study
+
+
+class Own(Study):
+    name = "own"
+    title = "Does it matter?"
+
+    def conditions(self, request):
+        return {returned}
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Write a study of one's own whose conditions are what an expression says; return its name."""
+
+    def write(returned: str, without: str = "") -> str:
+        lines = WRITTEN.format(returned=returned).splitlines()
+        kept = [line for line in lines if not without or without not in line]
+        (tmp_path / "written.py").write_text("\n".join(kept))
+        sys.modules.pop("written", None)
+        importlib.invalidate_caches()
+        return "written:Own"
+
+    yield write
+    sys.modules.pop("written", None)
+
+
+ONE = "Condition('a', 'A', {'mix.p_musical': 0.4})"
+
+
+@pytest.mark.parametrize("lacking", ["name", "title"])
+def test_a_study_that_lacks_a_text_is_refused(lacking: str, written: Callable[..., str]) -> None:
+    name = written(f"[{ONE}]", without=f"    {lacking} = ")
+    with raises(ConfigError, code="unfit-plugin", mentions=("written:Own", f"lacks {lacking}")):
+        find_study(name)
+
+
+def test_a_study_without_conditions_is_refused(tmp_path: Path, written: Callable[..., str]) -> None:
+    name = written("[]")
+    text = (tmp_path / "written.py").read_text()
+    (tmp_path / "written.py").write_text(text.replace("def conditions", "def condition"))
+    with raises(ConfigError, code="unfit-plugin", mentions=("written:Own", "lacks conditions")):
+        find_study(name)
+
+
+@pytest.mark.parametrize(
+    ("returned", "found"),
+    [
+        ("None", "None"),
+        ("'narrow'", "'n'"),
+        ("{'a': {}}", "'a'"),
+        ("[{'name': 'a', 'label': 'A'}]", "'label': 'A'"),
+        ("[Condition(1, 'A')]", "name=1"),
+        ("[Condition('a', 'A', [1])]", "overrides=[1]"),
+    ],
+)
+def test_conditions_that_are_none_are_refused(returned: str, found: str, written: Callable[..., str]) -> None:
+    with raises(ConfigError, code="unfit-plugin", mentions=("own", "Condition", found)):
+        build_study(written(returned), request())
+
+
+def test_conditions_that_differ_in_their_names_only_are_refused(written: Callable[..., str]) -> None:
+    name = written(f"[{ONE}, Condition('b', 'B', {{'mix.p_musical': 0.4}})]")
+    with raises(ConfigError, code="invalid-study", mentions=("written:Own", "'a'", "'b'", "mix.p_musical")):
+        build_study(name, request())
+    apart = written(f"[{ONE}, Condition('b', 'B', {{'mix.p_musical': 0.4}}, splits='random')]")
+    assert len(build_study(apart, request()).trials()) == 6
+
+
+def test_conditions_that_fail_say_whose_they_are(written: Callable[..., str]) -> None:
+    with raises(ConfigError, code="plugin-failed", mentions=("written:Own", "ZeroDivisionError")):
+        build_study(written("[Condition('a', 1 / 0)]"), request())
