@@ -2,7 +2,6 @@
 
 import inspect
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,8 +15,7 @@ from mixlab.models.config import MEL_SETTINGS, ModelConfig
 from mixlab.models.musicnn import Musicnn
 from mixlab.models.parts import check_parts, classify, embed
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
-from mixlab.utils.hashing import file_digest
-from mixlab.utils.plugins import find, running
+from mixlab.utils.plugins import find, running, source_digest
 
 __all__ = [
     "MODELS",
@@ -75,8 +73,7 @@ def source_hash(config: ModelConfig) -> str | None:
     Weights fit a class that has changed since as long as their shapes do, and mean something else then.
     """
     cls = network_class(config.architecture)
-    file = None if config.architecture in MODELS else inspect.getsourcefile(cls)
-    return file_digest(Path(file)) if file else None
+    return None if config.architecture in MODELS else source_digest(cls)
 
 
 def plain_settings(config: ModelConfig) -> dict[str, Any]:

@@ -46,6 +46,7 @@ from mixlab.training.provenance import (
     moved,
     note_end,
     note_start,
+    plugin_sources,
     say,
     started,
     torch_threads,
@@ -100,12 +101,12 @@ def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
 
 
 def _reopen(
-    run: Run, settings: Mapping[str, Any], catalog: Catalog, config: TrainConfig, world: World
+    run: Run, settings: Mapping[str, Any], catalog: Catalog, mix: MixConfig, config: TrainConfig, world: World
 ) -> str | None:
     """Check that a run can go on, take over what may differ, and return how it ended if it did."""
     kinds = {"mix": MixConfig, "train": TrainConfig}
     changed = changed_settings(run.config, settings, kinds, ("catalog", *CHANGEABLE))
-    changed += changed_source(run, config)
+    changed += changed_source(run, config, mix)
     if changed:
         raise ConfigError(
             f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with "
@@ -129,7 +130,7 @@ def _run_info(
         "note": demo_note(catalog.path, *catalog.roots.values()),
         "labels": label_info(labels),
         "mix_hash": mix.content_hash,
-        "source_sha256": source_hash(train.model),
+        "sources_sha256": plugin_sources(train, mix),
     }
 
 
@@ -236,7 +237,7 @@ def _train(
     settings = {**places, "mix": asdict(mix), "train": asdict(config)}
     ended = None
     if resume:
-        ended = _reopen(run, settings, opened, config, world)
+        ended = _reopen(run, settings, opened, mix, config, world)
     elif world.is_first:
         Run.create(run.path, settings, _run_info(run.path, opened, mix, config, stream.labels))
     if ended is None and world.is_first:

@@ -45,6 +45,7 @@ from mixlab.training.provenance import (
     moved,
     note_end,
     note_start,
+    plugin_sources,
     say,
     started,
     torch_threads,
@@ -159,7 +160,7 @@ def _run_info(corpus: JamendoCorpus, config: TrainConfig) -> dict[str, Any]:
         "note": demo_note(corpus.root),
         "labels": _outputs(corpus),
         "tracks": {split: len(tracks) for split, tracks in corpus.tracks.items()},
-        "source_sha256": source_hash(config.model),
+        "sources_sha256": plugin_sources(config),
         "missing_tracks": {split: len(ids) for split, ids in corpus.missing.items()},
     }
 

@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 from mixlab.errors import ConfigError
+from mixlab.evaluation import find_metrics
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.effects import EFFECTS, effect_name
 from mixlab.models import n_parameters, source_hash
 from mixlab.taxonomy import LabelSet, label_set_id, load_taxonomy
 from mixlab.training.config import TrainConfig, flatten, with_defaults
@@ -17,6 +20,7 @@ from mixlab.training.distributed import World
 from mixlab.training.losses import faster_precision, measure_precision
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
+from mixlab.utils.plugins import source_digest
 
 if TYPE_CHECKING:
     from mixlab.training.loop import FitResult
@@ -34,6 +38,7 @@ __all__ = [
     "moved",
     "note_end",
     "note_start",
+    "plugin_sources",
     "say",
     "started",
     "torch_threads",
@@ -112,11 +117,23 @@ def changed_settings(
     ]
 
 
-def changed_source(run: Run, config: TrainConfig) -> list[str]:
-    """Say, as ``changed_settings`` does, whether the file that holds the network's class has changed."""
-    if run.info.get("source_sha256") in (None, source_hash(config.model)):
-        return []
-    return [f"the file of {config.model.architecture} has changed"]
+def plugin_sources(config: TrainConfig, mix: MixConfig | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the files of a training's own network, metrics and effects, by their names."""
+    found = {config.model.architecture: source_hash(config.model)}
+    for metric in find_metrics(config.metrics):
+        if metric.source in config.metrics:
+            found[metric.source] = source_digest(metric.function)
+    for effect in mix.effects.custom_effects if mix else ():
+        if effect.kind not in EFFECTS.values():
+            found[effect_name(effect.kind)] = source_digest(effect.kind)
+    return {name: digest for name, digest in found.items() if digest}
+
+
+def changed_source(run: Run, config: TrainConfig, mix: MixConfig | None = None) -> list[str]:
+    """Say, as ``changed_settings`` does, which files of ``plugin_sources`` have changed."""
+    stored = run.info.get("sources_sha256", {})
+    now = plugin_sources(config, mix)
+    return [f"the file of {name} has changed" for name, digest in now.items() if stored.get(name) != digest]
 
 
 def how_it_ended(run: Run, config: TrainConfig) -> str | None:

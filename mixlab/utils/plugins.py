@@ -6,6 +6,7 @@ text, so that it can stand on a command line, in a recipe and in a run folder, a
 """
 
 import difflib
+import inspect
 import os
 import sys
 import sysconfig
@@ -20,8 +21,9 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from mixlab.errors import ConfigError, MixlabError
+from mixlab.utils.hashing import file_digest
 
-__all__ = ["find", "known_names", "running"]
+__all__ = ["find", "known_names", "running", "source_digest"]
 
 T = TypeVar("T")
 
@@ -90,6 +92,16 @@ def _place(error: Exception) -> str:
     own = [frame for frame in frames if not frame.filename.startswith(libraries)]
     innermost = (own or frames)[-1:]
     return "".join(f"{frame.filename}:{frame.lineno}" for frame in innermost)
+
+
+def source_digest(found: object) -> str | None:
+    """Return the SHA-256 of the file that holds a class or function, or an object's class; None if none."""
+    code = found if isinstance(found, type) or inspect.isroutine(found) else type(found)
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(code))
+    except TypeError:  # built into Python
+        return None
+    return file_digest(Path(file)) if file and Path(file).is_file() else None
 
 
 def known_names(builtin: Mapping[str, object], group: str) -> tuple[str, ...]:

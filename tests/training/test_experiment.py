@@ -64,6 +64,49 @@ def interrupting(epoch: int) -> Callable[[str], None]:
     return report
 
 
+PARTS = """
+from dataclasses import dataclass
+
+from mixlab.mixing import Effect
+
+
+@dataclass(frozen=True)
+class Half(Effect):
+    factor: float
+
+    @classmethod
+    def sample(cls, rng):
+        return cls(rng.uniform(0.4, 0.6))
+
+    def apply(self, audio, sample_rate):
+        return audio * audio.dtype.type(self.factor)
+"""
+METRIC = """
+def found(scores, present):
+    return float((scores[present] > 0.5).mean())
+"""
+
+
+@pytest.mark.parametrize("changed", ["seen_effects", "seen_metrics"])
+def test_a_training_does_not_go_on_with_other_code(
+    changed: str, toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("seen_effects", "seen_metrics"):  # of another case, from another folder
+        sys.modules.pop(name, None)
+    (tmp_path / "seen_effects.py").write_text(PARTS, encoding="utf-8")
+    (tmp_path / "seen_metrics.py").write_text(METRIC, encoding="utf-8")
+    mix = replace(MIX, effects=replace(MIX.effects, custom=["seen_effects:Half"]))
+    config = replace(CONFIG, epochs=1, bootstrap=0, metrics=("seen_metrics:found",))
+    run, _ = train(toy.path, tmp_path / "run", mix, config)
+    assert set(run.info["sources_sha256"]) == {"seen_effects:Half", "seen_metrics:found"}
+    train(toy.path, run.path, mix, replace(config, epochs=2), resume=True)
+    file = tmp_path / f"{changed}.py"
+    file.write_text(file.read_text(encoding="utf-8") + "\n# otherwise\n", encoding="utf-8")
+    with raises(ConfigError, code="settings-changed", mentions=[changed]):
+        train(toy.path, run.path, mix, replace(config, epochs=3), resume=True)
+
+
 def test_a_run_holds_everything(trained: tuple[Run, Report], toy: Catalog) -> None:
     run, evaluation = Run.open(trained[0].path), trained[1]
     info = run.info
