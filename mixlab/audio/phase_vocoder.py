@@ -13,7 +13,6 @@ The work is done by ``mixlab.audio._kernels.vocoder``, compiled by numba, withou
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -174,11 +173,3 @@ class Vocoder:
             audio = _play(audio, ratio)
         missing = max(samples - audio.shape[1], 0)
         return np.pad(audio, ((0, 0), (0, missing))) if missing else audio[:, :samples].copy()
-
-    def process_many(self, sources: Iterable[tuple[FloatArray, int, float, float]]) -> list[FloatArray]:
-        """Process several sources, each given as the arguments of ``process``.
-
-        The same sound as one call per source. Sources share tables, not transforms: those stay in the
-        first-level cache, where a larger batch would not.
-        """
-        return [self.process(*source) for source in sources]
