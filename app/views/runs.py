@@ -194,7 +194,7 @@ def _footnote(selection: RunSelection) -> str:
     resamples = 0 if table.weights is None else len(table.weights)
     said += f". Intervals: {resamples} resamples of whole songs"
     if macro.dropped:
-        said += f", {macro.dropped} left out of the macro mean as they drew no positive of a class"
+        said += f", {macro.dropped} left out of the macro mean as they hold no positive of a class"
     if macro.dropped > MAX_UNDEFINED * resamples:
         said += f"; with more than {MAX_UNDEFINED:.0%} left out a mean has no interval"
     said += ". F1 follows the threshold, its interval too; the others need none"
