@@ -10,6 +10,8 @@ from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear
+    from mixlab.training.baselines.clip_config import ClipBaselineConfig
+    from mixlab.training.baselines.clip_experiment import run_clip_baseline
     from mixlab.training.baselines.config import BaselineConfig
     from mixlab.training.baselines.descriptors import DescriptorConfig, describe, descriptor_names
     from mixlab.training.baselines.experiment import evaluate_baseline, run_baseline
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BaselineConfig",
     "Classifier",
+    "ClipBaselineConfig",
     "DescriptorConfig",
     "Descriptors",
     "Features",
@@ -29,10 +32,13 @@ __all__ = [
     "fit_forest",
     "fit_linear",
     "run_baseline",
+    "run_clip_baseline",
 ]
 
 _HOMES = {
     "classifiers": ("Classifier", "fit_forest", "fit_linear"),
+    "clip_config": ("ClipBaselineConfig",),
+    "clip_experiment": ("run_clip_baseline",),
     "config": ("BaselineConfig",),
     "descriptors": ("DescriptorConfig", "describe", "descriptor_names"),
     "experiment": ("evaluate_baseline", "run_baseline"),
