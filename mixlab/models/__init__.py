@@ -16,6 +16,7 @@ from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.models.base import Card, TaggingModel
+    from mixlab.models.blocks import block_features, block_names
     from mixlab.models.checkpoints import Parts, load_backbone, load_weights, read_weights, stream_state
     from mixlab.models.config import ModelConfig
     from mixlab.models.front_end import MelFrontEnd, scale_to_peak
@@ -49,6 +50,8 @@ __all__ = [
     "TaggingModel",
     "backbone_parameters",
     "belongs_to",
+    "block_features",
+    "block_names",
     "build_model",
     "check_outputs",
     "classify",
@@ -71,6 +74,7 @@ __all__ = [
 
 _HOMES = {
     "base": ("Card", "TaggingModel"),
+    "blocks": ("block_features", "block_names"),
     "checkpoints": ("Parts", "load_backbone", "load_weights", "read_weights", "stream_state"),
     "config": ("ModelConfig",),
     "front_end": ("MelFrontEnd", "scale_to_peak"),

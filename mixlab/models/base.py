@@ -1,5 +1,6 @@
 """What the built-in networks share: settings with published values, the mel front end, heads, blocks."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
@@ -99,6 +100,11 @@ class TaggingModel(MelFrontEnd):
             width=config.width or card.width,
             dense=config.dense or card.dense or 0,
         )
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """Names of the modules that are its blocks, lowest first: those called ``layer1``, ``layer2``, ..."""
+        return tuple(name for name, _ in self.named_children() if re.fullmatch(r"layer\d+", name))
 
     @property
     def min_frames(self) -> int:

@@ -145,6 +145,11 @@ class Musicnn(TwoLayerHead):
         self.layer3 = TimeFilter(width, width)
         self.add_head(2 * (n_front + 3 * width), n_classes)
 
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """Its front end, whose filters lie side by side, then the three layers over time."""
+        return ("layers", *super().block_names)
+
     def encode(self, features: Tensor) -> Tensor:
         """Return ``(B, 2 * (561 + 3 * width))``: maximum over time of all layers, then mean over time."""
         front = torch.cat([layer(features) for layer in self.layers], dim=1)
