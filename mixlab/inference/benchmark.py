@@ -27,6 +27,7 @@ from mixlab.inference.tagger import Tagger
 from mixlab.taxonomy import Output
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.embedding_cache import full_float32
+from mixlab.training.losses import scores_of
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.utils.decode import Source, read_json
@@ -220,7 +221,7 @@ def _batches(
 
 def _model_scores(tagger: Tagger, audio: torch.Tensor) -> NDArray[np.float32]:
     with torch.inference_mode(), full_float32():
-        scores = torch.sigmoid(tagger.model(audio.to(tagger.device)).float()).cpu().numpy()
+        scores = scores_of(tagger.model(audio.to(tagger.device)), tagger.loss).cpu().numpy()
     return consistent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))
 
 

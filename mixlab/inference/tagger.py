@@ -151,6 +151,7 @@ class Tagger:
         source: The run's folder.
         fitted: Whether the thresholds come from validation; else all are 0.5.
         note: What must be said beside its numbers, or ''.
+        loss: What the model was trained with: it says how logits become scores (``scores_of``).
     """
 
     model: "nn.Module"
@@ -163,6 +164,7 @@ class Tagger:
     source: Path
     fitted: bool
     note: str
+    loss: str = "bce"
 
     @classmethod
     def load(cls, run: Run | str | Path, *, device: str = "auto") -> "Tagger":
@@ -197,6 +199,7 @@ class Tagger:
                 source=run.path,
                 fitted=bool(thresholds),
                 note=str(card.get("note", "")),
+                loss=str(card.get("loss", "bce")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(
@@ -349,10 +352,11 @@ class Tagger:
         import torch
 
         from mixlab.training.embedding_cache import full_float32
+        from mixlab.training.losses import scores_of
 
         with torch.inference_mode(), full_float32():
             audio = torch.from_numpy(np.stack(windows)[:, None]).to(self.device)
-            scores: NDArray[np.float32] = torch.sigmoid(self.model(audio).float()).cpu().numpy()
+            scores: NDArray[np.float32] = scores_of(self.model(audio), self.loss).cpu().numpy()
         return scores
 
 

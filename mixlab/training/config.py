@@ -1,5 +1,6 @@
 """The settings of a training, and how they travel to and from YAML."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -12,7 +13,9 @@ from mixlab.utils.values import check_names, check_setting
 __all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
 
 Transfer = Literal["scratch", "frozen", "finetune", "last", "random_frozen"]
-Loss = Literal["bce", "mcm"]
+Loss = Literal["bce", "mcm", "softmax"]
+Optimizer = Literal["adam", "adamw", "adadelta", "sgd"]
+Schedule = Literal["step", "cosine", "constant"]
 ClassWeights = Literal["none", "balanced"]
 Precision = Literal["auto", "fp32", "bf16"]
 Accelerator = Literal["auto", "cpu", "cuda"]
@@ -44,14 +47,24 @@ class TrainConfig:
             head from scratch, 0.0001 when fine-tuning.
         loss: ``bce``, binary cross-entropy over the known targets; or ``mcm``, the max constraint loss
             over the label tree (a family is as present as its most present instrument), whose model
-            also predicts so.
+            also predicts so; or ``softmax``, cross-entropy over the classes, for clips that have exactly one
+            class each (``mixlab train-clips``): scores are then the softmax, and the highest decides.
         class_weights: ``none``, or ``balanced``: in every class, positives together weigh as much as
             negatives together, by how often the class is present in the training stream.
-        weight_decay: Of Adam.
-        lr_step_epochs: Learning rates are multiplied by ``lr_factor`` every so many epochs.
+        optimizer: ``adam``; ``adamw``, whose weight decay is apart from the gradient; ``adadelta``, whose
+            rates are factors on the steps that it measures for itself (usual: 1); ``sgd``, with a Nesterov
+            momentum of 0.9.
+        weight_decay: Of the optimizer.
+        schedule: How learning rates go on after the warm-up: ``step``, see ``lr_step_epochs``; ``cosine``,
+            half a cosine from the full rate to 0 at the end of ``epochs``, which is then part of what a
+            training is; ``constant``. Rates change between epochs.
+        warmup_epochs: Rates rise in equal steps over so many epochs, the last of which has the full rate.
+        lr_step_epochs: With ``schedule=step`` rates are multiplied by ``lr_factor`` every so many epochs,
+            counted from the first.
         lr_factor: See ``lr_step_epochs``, in (0, 1].
         epochs: At most so many epochs.
-        epoch_size: Mixes per epoch; every epoch has other ones.
+        epoch_size: Mixes per epoch; every epoch has other ones. With clips an epoch is one pass over the
+            training clips, or all of their windows, whatever this says.
         cached_items: With a frozen backbone (``frozen``, ``last``, ``random_frozen``): mix and embed the
             first so many mixes of the stream once, keep them in the run folder, and train on these in
             every epoch, in changing order, instead of on ever new mixes; an epoch is then one pass over
@@ -59,8 +72,8 @@ class TrainConfig:
         batch_size: Mixes per step, over all processes together. Each process normalizes the loss, and
             batch norm its features, over its own part: with several, training is not bit for bit that
             of one.
-        val_size: Fixed musical mixes scored after every epoch.
-        test_size: Fixed musical mixes scored at the end.
+        val_size: Fixed musical mixes scored after every epoch. Of clips all are scored, whatever this says.
+        test_size: Fixed musical mixes scored at the end. Of clips all.
         patience: Stop after so many epochs without improvement; 0 never stops early.
         monitor: What the best epoch is chosen by, on validation: ``average_precision``, ``roc_auc``,
             ``loss``, or one of ``metrics`` that needs no threshold.
@@ -88,7 +101,10 @@ class TrainConfig:
     class_weights: ClassWeights = "none"
     lr_head: float = 0.01
     lr_backbone: float | None = None
+    optimizer: Optimizer = "adam"
     weight_decay: float = 0.0
+    schedule: Schedule = "step"
+    warmup_epochs: int = 0
     lr_step_epochs: int = 20
     lr_factor: float = 0.1
     epochs: int = 100
@@ -126,6 +142,7 @@ class TrainConfig:
             "save_every",
             "bootstrap",
             "weight_decay",
+            "warmup_epochs",
             "eval_seed",
             "seed",
         ):
@@ -169,10 +186,16 @@ class TrainConfig:
                 f"train.cached_items={self.cached_items} does not fill one batch of {self.batch_size}.",
                 code="conflicting-settings",
             )
-        if self.loss == "mcm" and self.class_weights != "none":
+        if self.loss != "bce" and self.class_weights != "none":
             raise ConfigError(
-                "train.class_weights belongs to train.loss=bce: in the max constraint loss one class stands "
-                "in for another, so a weight per class has no meaning there. Set it to none.",
+                f"train.class_weights belongs to train.loss=bce: with {self.loss} one class is judged by "
+                "another, so the two halves of a class have no weight of their own. Set it to none.",
+                code="conflicting-settings",
+            )
+        if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
+            raise ConfigError(
+                f"train.warmup_epochs={self.warmup_epochs} leaves train.schedule=cosine nothing of "
+                f"train.epochs={self.epochs}; give more epochs, or a shorter warm-up.",
                 code="conflicting-settings",
             )
 
@@ -187,15 +210,27 @@ class TrainConfig:
 
     def learning_rates(self, epoch: int) -> dict[str, float]:
         """Return the learning rate of ``head`` and ``backbone`` in an epoch, counted from 0."""
-        factor = self.lr_factor ** (epoch // self.lr_step_epochs)
+        factor = self.rate_factor(epoch)
         rates = {"head": self.lr_head, "backbone": self.backbone_rate}
         return {name: rate * factor for name, rate in rates.items() if rate is not None}
+
+    def rate_factor(self, epoch: int) -> float:
+        """Return what learning rates are multiplied by in an epoch, counted from 0: schedule and warm-up."""
+        factor = min((epoch + 1) / self.warmup_epochs, 1.0) if self.warmup_epochs else 1.0
+        if self.schedule == "step":
+            return factor * self.lr_factor ** (epoch // self.lr_step_epochs)
+        if self.schedule == "cosine" and epoch >= self.warmup_epochs:
+            done = (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
+            return 0.5 * (1.0 + math.cos(math.pi * done))
+        return factor
 
 
 _CHOICES = {
     "transfer": get_args(Transfer),
     "loss": get_args(Loss),
     "class_weights": get_args(ClassWeights),
+    "optimizer": get_args(Optimizer),
+    "schedule": get_args(Schedule),
     "precision": get_args(Precision),
     "accelerator": get_args(Accelerator),
 }

@@ -33,10 +33,11 @@ from mixlab.training.embedding_cache import (
     training_loss,
 )
 from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
+from mixlab.training.losses import scores_of
 from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
-    CHANGEABLE,
     Progress,
+    changeable_settings,
     changed_settings,
     changed_source,
     choose_precision,
@@ -69,6 +70,12 @@ def _check_together(mix: MixConfig, train: TrainConfig) -> None:
     if mix.channels != 1:
         raise ConfigError(
             f"Models take mono mixes: set mix.channels to 1, found {mix.channels}.", code="mono-required"
+        )
+    if train.loss == "softmax":
+        raise ConfigError(
+            "train.loss=softmax is for clips that have exactly one class each ('mixlab train-clips'); mixes "
+            "have several: set it to bce.",
+            code="conflicting-settings",
         )
     resolve(train.model)
     if mix.sample_rate != train.model.sample_rate:
@@ -105,7 +112,7 @@ def _reopen(
 ) -> str | None:
     """Check that a run can go on, take over what may differ, and return how it ended if it did."""
     kinds = {"mix": MixConfig, "train": TrainConfig}
-    changed = changed_settings(run.config, settings, kinds, ("catalog", *CHANGEABLE))
+    changed = changed_settings(run.config, settings, kinds, changeable_settings(config, "catalog"))
     changed += changed_source(run, config, mix)
     if changed:
         raise ConfigError(
@@ -337,6 +344,7 @@ def predict(
     *,
     device: torch.device | str = "cpu",
     related: NDArray[np.bool_] | None = None,
+    loss: str = "bce",
 ) -> dict[str, np.ndarray]:
     """Score batches in float32.
 
@@ -344,10 +352,11 @@ def predict(
     what hardware was at hand.
 
     Args:
-        model: Audio ``(B, 1, T)`` to logits ``(B, C)``.
+        model: Audio ``(B, channels, T)`` to logits ``(B, C)``.
         batches: As ``MixLoader`` yields them.
         device: Where to compute.
         related: Ancestry of the classes, ``(C, C)``, for a model that predicts through it.
+        loss: What the model was trained with; it says how logits become probabilities (``scores_of``).
 
     Returns:
         ``scores`` (probabilities), ``target`` and ``mask`` ``(N, C)``, ``index`` and ``attempt`` ``(N,)``.
@@ -357,7 +366,7 @@ def predict(
     collected: dict[str, list[np.ndarray]] = {name: [] for name in ("scores", *names)}
     with torch.inference_mode(), full_float32():
         for batch in batches:
-            scores = torch.sigmoid(model(batch["audio"].to(device)).float()).cpu().numpy()
+            scores = scores_of(model(batch["audio"].to(device)), loss).cpu().numpy()
             collected["scores"].append(scores if related is None else consistent_max(scores, related))
             for name in names:
                 collected[name].append(batch[name].numpy())

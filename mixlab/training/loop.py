@@ -35,8 +35,9 @@ from mixlab.training.callbacks import (
 from mixlab.training.config import FROZEN, TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.embedding_cache import embed
-from mixlab.training.losses import LossFunction, masked_bce_with_logits, step_seed
+from mixlab.training.losses import LossFunction, masked_bce_with_logits, scores_of, step_seed
 from mixlab.training.monitoring import validation_scores, watched_metrics
+from mixlab.training.optimizers import new_optimizer, new_schedule
 from mixlab.training.run import Run
 from mixlab.training.transfer import parameter_groups, set_training_mode
 
@@ -142,7 +143,7 @@ class _Tagger(pl.LightningModule):
         if self.frozen and not self.fixed.complete:
             batch = {**batch, "embedding": embed(self.model, batch["audio"])}
             self.fixed.kept.append({name: batch[name].cpu() for name in ("embedding", "target", "mask")})
-        scores = torch.sigmoid(self._logits(batch).float())
+        scores = scores_of(self._logits(batch), self.config.loss)
         if self.related is not None:
             scores = consistent_max(scores, self.related)
         self.collected.append(tuple(x.cpu().numpy() for x in (scores, batch["target"], batch["mask"])))
@@ -171,12 +172,8 @@ class _Tagger(pl.LightningModule):
         self.log_dict(values, logger=False, sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning takes many shapes
-        optimizer = torch.optim.Adam(
-            parameter_groups(self.model, self.config), weight_decay=self.config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.StepLR(
-            optimizer, self.config.lr_step_epochs, self.config.lr_factor
-        )
+        optimizer = new_optimizer(parameter_groups(self.model, self.config), self.config)
+        schedule = new_schedule(optimizer, self.config)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
 

@@ -21,6 +21,8 @@ __all__ = [
     "make_loss",
     "masked_bce_with_logits",
     "measure_precision",
+    "scores_of",
+    "softmax_cross_entropy",
     "step_seed",
 ]
 
@@ -63,6 +65,32 @@ def masked_bce_with_logits(
     return (losses * known).sum() / known.sum().clamp(min=1.0)
 
 
+def softmax_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the classes, as a scalar.
+
+    Args:
+        logits: ``(B, C)`` model outputs, before the softmax.
+        targets: ``(B, C)``, 1 for the one class that an item has.
+        mask: ``(B, C)`` bool; items of which a class is unknown are left out.
+    """
+    known = mask.all(dim=1).to(torch.float32)
+    losses = functional.cross_entropy(logits.float(), targets.float(), reduction="none")
+    return (losses * known).sum() / known.sum().clamp(min=1.0)
+
+
+def scores_of(logits: Tensor, loss: str) -> Tensor:
+    """Return the probabilities ``(..., C)`` that a model's logits stand for, in float32.
+
+    The one place that says so: whatever scores a model takes it from here.
+
+    Args:
+        logits: ``(..., C)`` model outputs.
+        loss: What the model was trained with, as ``TrainConfig.loss`` and the model's card have it:
+            ``softmax`` gives scores that sum to 1 over the classes, the others a sigmoid of each.
+    """
+    return torch.softmax(logits.float(), dim=-1) if loss == "softmax" else torch.sigmoid(logits.float())
+
+
 def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
     """Return the weights of negatives and positives per class, float32 ``(2, C)``, for given rates.
 
@@ -91,7 +119,7 @@ def make_loss(
     """Return the loss of a configuration as a function of logits, targets and mask, all ``(B, C)``.
 
     Args:
-        kind: ``bce`` or ``mcm``.
+        kind: ``bce``, ``mcm`` or ``softmax``.
         related: For ``mcm``, the ancestry of the classes, ``(C, C)``.
         weights: For ``bce``, float32 ``(2, C)`` from ``balanced_weights``, or None.
 
@@ -105,6 +133,8 @@ def make_loss(
             )
         tree = related
         return lambda logits, targets, mask: mcm_loss_with_logits(logits, targets, mask, tree)
+    if kind == "softmax":
+        return softmax_cross_entropy
     return lambda logits, targets, mask: masked_bce_with_logits(logits, targets, mask, weights)
 
 

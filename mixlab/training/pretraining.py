@@ -34,8 +34,8 @@ from mixlab.training import TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
 from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
-    CHANGEABLE,
     Progress,
+    changeable_settings,
     changed_settings,
     changed_source,
     choose_precision,
@@ -170,7 +170,7 @@ def _reopen(
 ) -> str | None:
     """Check that a run can go on; return how it ended if there is nothing left to train."""
     kinds = {"jamendo": JamendoConfig, "train": TrainConfig}
-    changed = changed_settings(run.config, settings, kinds, ("root", "metadata", *CHANGEABLE))
+    changed = changed_settings(run.config, settings, kinds, changeable_settings(config, "root", "metadata"))
     changed += changed_source(run, config)
     if run.info["catalog"]["content_hash"] != corpus.content_hash:
         changed.append("the tracks that are there, or their tags")

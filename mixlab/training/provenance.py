@@ -29,6 +29,7 @@ __all__ = [
     "CHANGEABLE",
     "DEMO_NOTE",
     "Progress",
+    "changeable_settings",
     "changed_settings",
     "changed_source",
     "choose_precision",
@@ -56,6 +57,17 @@ CHANGEABLE = (
     ),
 )
 """Settings that may differ when a run goes on: none of them changes what an epoch computes."""
+
+
+def changeable_settings(config: TrainConfig, *places: str) -> tuple[str, ...]:
+    """Return the settings of a run that may differ when it goes on.
+
+    Args:
+        config: Its training. The rates of a cosine depend on how many epochs there are.
+        places: Settings that only say where data lies.
+    """
+    fixed = ("train.epochs",) if config.schedule == "cosine" else ()
+    return tuple(name for name in (*places, *CHANGEABLE) if name not in fixed)
 
 
 def say(report: Progress | None, line: str) -> None:

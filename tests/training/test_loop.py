@@ -33,7 +33,8 @@ from mixlab.training import (
 from mixlab.training.callbacks import StopRequest
 from mixlab.training.config import from_plain
 from mixlab.training.loop import FitResult, fit
-from mixlab.training.losses import faster_precision, step_seed
+from mixlab.training.losses import faster_precision, make_loss, scores_of, step_seed
+from mixlab.training.optimizers import new_optimizer, new_schedule
 from mixlab.training.run import Run
 from tests.errors import raises
 
@@ -478,6 +479,11 @@ def test_bf16_must_be_clearly_faster(bf16: float, choice: str) -> None:
         ({"batch_size": 1}, "invalid-setting", ("train.batch_size", "2")),
         ({"lr_head": 0.0}, "invalid-setting", ("train.lr_head", "0")),
         ({"lr_factor": 1.5}, "invalid-setting", ("train.lr_factor", "0", "1")),
+        ({"optimizer": "adagrad"}, "invalid-setting", ("train.optimizer", "adadelta", "adagrad")),
+        ({"schedule": "linear"}, "invalid-setting", ("train.schedule", "cosine", "linear")),
+        ({"warmup_epochs": -1}, "invalid-setting", ("train.warmup_epochs", "0", "-1")),
+        ({"schedule": "cosine", "warmup_epochs": 9, "epochs": 9}, "conflicting-settings", ("9",)),
+        ({"loss": "softmax", "class_weights": "balanced"}, "conflicting-settings", "train.loss=bce"),
         ({"precision": "fp8"}, "invalid-setting", ("auto", "fp32", "bf16", "fp8", "train.precision")),
         ({"transfer": "frozen"}, "missing-setting", "train.pretrained"),
         ({"pretrained": "x.pth"}, "conflicting-settings", "train.transfer=scratch"),
@@ -550,3 +556,77 @@ def test_world_divides_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     if not torch.cuda.is_available():
         with raises(ConfigError, code="device-not-found", mentions="CUDA"):
             World.accelerator("cuda")
+
+
+def rates(config: TrainConfig) -> list[float]:
+    return [config.rate_factor(epoch) for epoch in range(config.epochs)]
+
+
+def test_a_warm_up_rises_in_equal_steps_and_a_cosine_falls_from_its_end() -> None:
+    """Half a cosine from the first epoch after the warm-up: half of the rate in the middle, 0 at the end."""
+    config = replace(CONFIG, schedule="cosine", warmup_epochs=5, epochs=15)
+    np.testing.assert_allclose(rates(config)[:6], [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+    np.testing.assert_allclose(config.rate_factor(10), 0.5)
+    np.testing.assert_allclose(rates(config)[7], (1 + np.cos(np.pi * 0.2)) / 2)
+    assert sorted(rates(config)[5:], reverse=True) == rates(config)[5:]
+    assert config.rate_factor(15) == 0.0
+    steady = replace(CONFIG, schedule="constant", warmup_epochs=2, epochs=4)
+    assert rates(steady) == [0.5, 1.0, 1.0, 1.0]
+    steps = replace(CONFIG, schedule="step", warmup_epochs=2, epochs=4, lr_step_epochs=2, lr_factor=0.1)
+    np.testing.assert_allclose(rates(steps), [0.5, 1.0, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine", "constant"])
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_the_optimizer_has_the_rates_that_the_settings_say(schedule: Any, warmup: int) -> None:
+    config = replace(CONFIG, schedule=schedule, warmup_epochs=warmup, epochs=5, lr_step_epochs=2)
+    groups = [
+        {"name": name, "params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate}
+        for name, rate in (("head", config.lr_head), ("backbone", 0.002))
+    ]
+    optimizer = new_optimizer(groups, config)
+    follow = new_schedule(optimizer, config)
+    for epoch in range(config.epochs):
+        found = [group["lr"] for group in optimizer.param_groups]
+        expected = [rate * config.rate_factor(epoch) for rate in (config.lr_head, 0.002)]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        optimizer.step()
+        follow.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("adam", "Adam"), ("adamw", "AdamW"), ("adadelta", "Adadelta"), ("sgd", "SGD")],
+)
+def test_an_optimizer_is_torchs_own_with_the_weight_decay(name: Any, kind: str) -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    config = replace(CONFIG, optimizer=name, weight_decay=0.0005)
+    optimizer = new_optimizer([{"params": [parameter], "lr": 0.1}], config)
+    assert type(optimizer).__name__ == kind
+    assert optimizer.param_groups[0]["weight_decay"] == 0.0005
+    parameter.grad = torch.zeros(3)
+    optimizer.step()
+    assert (parameter < 1).all(), "weight decay alone pulls weights towards 0"
+
+
+def test_scores_of_a_softmax_sum_to_one_and_others_stand_for_themselves() -> None:
+    logits = torch.tensor([[0.0, 1.0, -2.0], [9.0, 0.0, 0.0]], dtype=torch.bfloat16)
+    scores = scores_of(logits, "softmax")
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores.sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(scores, logits.float().exp() / logits.float().exp().sum(1, keepdim=True))
+    for loss in ("bce", "mcm"):
+        torch.testing.assert_close(scores_of(logits, loss), 1 / (1 + (-logits.float()).exp()))
+
+
+def test_the_softmax_loss_is_the_cross_entropy_of_the_class_that_is_present() -> None:
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    targets = torch.eye(3)[[2, 0, 1, 1]]
+    mask = torch.ones(4, 3, dtype=torch.bool)
+    loss = make_loss("softmax")
+    scores = scores_of(logits, "softmax")
+    expected = -torch.log(scores[range(4), [2, 0, 1, 1]])
+    torch.testing.assert_close(loss(logits, targets, mask), expected.mean())
+    mask[3, 0] = False
+    torch.testing.assert_close(loss(logits, targets, mask), expected[:3].mean())
+    assert loss(logits, targets, torch.zeros_like(mask)) == 0
