@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mixlab.errors import ConfigError
+from mixlab.models.bands import LOWEST_HZ, most_log_bands
 from mixlab.models.config import ModelConfig
 from mixlab.models.front_end import MelFrontEnd
 
@@ -61,7 +62,18 @@ class TaggingModel(MelFrontEnd):
     def __init__(self, config: ModelConfig, n_classes: int) -> None:
         config = type(self).resolve(config)
         super().__init__(
-            config.sample_rate, config.n_fft, config.hop, config.n_mels, config.f_max, config.level
+            config.sample_rate,
+            config.n_fft,
+            config.hop,
+            config.n_mels,
+            config.f_max,
+            config.level,
+            magnitude=config.magnitude,
+            frequency_weighting=config.frequency_weighting,
+            standardise=config.standardise,
+            scale=config.scale,
+            spectrogram=config.spectrogram,
+            bins_per_octave=config.bins_per_octave,
         )
         self.config = config
 
@@ -96,7 +108,7 @@ class TaggingModel(MelFrontEnd):
             )
         return replace(
             config,
-            n_mels=config.n_mels or card.n_mels,
+            n_mels=_n_bands(config, card.n_mels),
             width=config.width or card.width,
             dense=config.dense or card.dense or 0,
         )
@@ -140,6 +152,28 @@ class TaggingModel(MelFrontEnd):
     def forward(self, audio: Tensor) -> Tensor:
         """Return logits ``(B, C)`` for audio ``(B, 1, T)``."""
         return self.classify(self.embed(audio))
+
+
+def _n_bands(config: ModelConfig, published: int) -> int:
+    """Return the number of bands; refuse logarithmic ones below the audible range."""
+    if config.spectrogram == "mel":
+        if config.bins_per_octave != ModelConfig.bins_per_octave:
+            raise ConfigError(
+                "model.bins_per_octave belongs to model.spectrogram=log_frequency; mel bands have none, so "
+                f"leave it {ModelConfig.bins_per_octave}, got {config.bins_per_octave}.",
+                code="conflicting-settings",
+            )
+        return config.n_mels or published
+    most = most_log_bands(config.f_max, config.bins_per_octave)
+    n_bands = config.n_mels or min(published, most)
+    if not 4 <= n_bands <= most:
+        raise ConfigError(
+            f"model.n_mels must lie between 4 and {most} for model.spectrogram=log_frequency: so many bands, "
+            f"{config.bins_per_octave} per octave, lie between {LOWEST_HZ:g} Hz and model.f_max "
+            f"({config.f_max:g} Hz); got {n_bands}. Set fewer, or more model.bins_per_octave.",
+            code="invalid-setting",
+        )
+    return n_bands
 
 
 class TwoLayerHead(TaggingModel):

@@ -1,5 +1,7 @@
 """CRNN (Choi et al. 2017) and FCN (Choi et al. 2016), in the variants that Won et al. 2020 published."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +38,7 @@ class ChoiNetwork(OneLayerHead):
                 f"or {n_mels}, got {config.n_mels}.",
                 code="conflicting-settings",
             )
-        return super().resolve(config)
+        return super().resolve(replace(config, n_mels=n_mels))
 
 
 class CRNN(ChoiNetwork):

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 from mixlab.errors import WeightsError
 from mixlab.models import ModelConfig
+from mixlab.models.config import HEARD
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.hashing import file_digest
 
@@ -277,7 +278,7 @@ def find_weights(name_or_path: str) -> Path:
 def mismatches(trained: ModelConfig, config: ModelConfig) -> list[str]:
     """Return the settings, as ``model.name=value``, that a network needs to take the backbone of another.
 
-    The hop is left to the user: a longer one costs less and changes what a filter's length means.
+    Hop and level are left to the user: a longer hop costs less and changes what a filter's length means.
 
     Args:
         trained: The network that the weights are of.
@@ -287,13 +288,14 @@ def mismatches(trained: ModelConfig, config: ModelConfig) -> list[str]:
     from mixlab.models.registry import resolve
 
     wanted, found = resolve(trained), resolve(config)
-    names = ("architecture", "sample_rate", "n_fft", "n_mels", "f_max", "width", "n_layers")
+    names = ("architecture", "sample_rate", "n_fft", "n_mels", "f_max", "width", "n_layers", *HEARD)
     needed = {f"model.{name}": getattr(wanted, name) for name in names}
     given = {f"model.{name}": getattr(found, name) for name in names}
     if found.architecture != wanted.architecture:
         # The published sizes of another architecture are not this one's: 0 takes the right ones.
-        needed = {f"model.{name}": getattr(trained, name) for name in ("architecture", "width", "n_mels")}
-        given = {}
+        sizes = ("architecture", "width", "n_mels")
+        needed = {f"model.{name}": getattr(trained, name) for name in (*sizes, *HEARD)}
+        given = {f"model.{name}": getattr(found, name) for name in HEARD}
     needed |= {f"model.parameters.{name}": value for name, value in wanted.parameters.items()}
     given |= {f"model.parameters.{name}": value for name, value in found.parameters.items()}
     return [f"{name}={value}" for name, value in needed.items() if name not in given or given[name] != value]

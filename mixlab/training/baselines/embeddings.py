@@ -14,6 +14,7 @@ from torch import nn
 from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.models import ModelConfig, build_model, embed, load_weights, plain_settings, read_weights
+from mixlab.models.config import LATER_SETTINGS
 from mixlab.models.pretrained import find_weights, identify
 from mixlab.training import load_model
 from mixlab.training.baselines.config import RANDOM, BaselineConfig
@@ -74,9 +75,13 @@ class Embeddings:
 
 
 def _shape(config: ModelConfig) -> dict[str, Any]:
-    """Return a network's settings; one with its default in it keeps what older caches hold."""
-    shape = plain_settings(config)
-    return {name: value for name, value in shape.items() if (name, value) != ("level", "as_mixed")}
+    """Return a network's settings; later ones with their defaults are left out, as in older caches."""
+    usual = ModelConfig()
+    return {
+        name: value
+        for name, value in plain_settings(config).items()
+        if name not in LATER_SETTINGS or value != getattr(usual, name)
+    }
 
 
 def _to_peak(audio: FloatArray) -> FloatArray:
