@@ -10,7 +10,7 @@ report.
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS, Interval
 from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, Score, measure
-from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo
+from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.own_metrics import check_metric, find_metrics
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, Report, SplitScores
@@ -58,6 +58,7 @@ __all__ = [
     "fit_thresholds",
     "hierarchical",
     "measure",
+    "metrics_for",
     "score_split",
     "score_splits",
 ]

@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixlab.errors import ConfigError
 from mixlab.evaluation.arrays import Bools, Floats, Integers, check_arrays
 
-__all__ = ["Cells", "Over", "Part", "song_numbers"]
+__all__ = ["Cells", "Over", "Part", "highest", "song_numbers"]
 
 Over = Literal["class", "item", "all"]
 """What a metric is computed over: each class's known mixes, each mix's known classes, or all known cells."""
@@ -63,6 +64,7 @@ class Cells:
         mask: ArrayLike,
         groups: Sequence[str] | None = None,
         thresholds: ArrayLike = 0.5,
+        single_label: bool = False,
     ) -> "Cells":
         """Return the cells of a split.
 
@@ -72,13 +74,19 @@ class Cells:
             mask: ``(N, C)`` True where known.
             groups: N song ids; None takes every mix for a song of its own.
             thresholds: ``(C,)``, or one for all classes: predicted from this score on.
+            single_label: Exactly one class is right for each item, and the one that scores highest is
+                predicted; ``thresholds`` have no part in it.
 
         Raises:
-            ConfigError: shapes differ, or scores are not finite.
+            ConfigError: shapes differ, scores are not finite, or an item of single-label data has not
+                exactly one class, all known.
         """
         s, t, m = check_arrays(scores, targets, mask)
         song, n_songs = (np.arange(len(s)), len(s)) if groups is None else song_numbers(groups)
-        return cls(s, s >= np.asarray(thresholds, np.float64), t & m, m, song, n_songs)
+        if single_label:
+            _check_single(t & m, m)
+        decisions = highest(s) if single_label else s >= np.asarray(thresholds, np.float64)
+        return cls(s, decisions, t & m, m, song, n_songs)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -106,6 +114,28 @@ class Cells:
         counts = np.zeros((self.n_songs, cells.shape[1]), np.int64)
         np.add.at(counts, self.song, cells)
         return counts
+
+
+def highest(scores: ArrayLike) -> Bools:
+    """Decide ``(N, C)`` for the class with the highest score of each item, the first among equals."""
+    s = np.asarray(scores, np.float64)
+    decided = np.zeros(s.shape, np.bool_)
+    decided[np.arange(len(s)), s.argmax(axis=1)] = True
+    return decided
+
+
+def _check_single(present: Bools, known: Bools) -> None:
+    """Refuse targets that are not single-label."""
+    wrong = (present.sum(axis=1) != 1) | ~known.all(axis=1)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        found = f"{present[first].sum()} present and {(~known[first]).sum()} unknown"
+        raise ConfigError(
+            "Expected exactly one class present, and all known, for each item of a single-label run; found "
+            f"{found} at item {first}, and {wrong.sum()} such items of {len(wrong)}. Score it as one of "
+            "several labels (train.loss=bce).",
+            code="invalid-setting",
+        )
 
 
 def song_numbers(groups: Sequence[str]) -> tuple[Integers, int]:

@@ -7,7 +7,7 @@ of the group ``mixlab.metrics``; see ``docs/evaluation.md``.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,8 +17,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from mixlab.evaluation.arrays import Bools, Floats, Integers, divide
 from mixlab.evaluation.cells import Over
+from mixlab.utils.decode import later
 
-__all__ = ["METRICS", "N_BINS", "SCORE_EPSILON", "Metric", "MetricInfo", "f_scores"]
+__all__ = ["METRICS", "N_BINS", "SCORE_EPSILON", "Metric", "MetricInfo", "f_scores", "metrics_for"]
 
 SCORE_EPSILON = 1e-7
 """Scores are kept this far from 0 and 1 in the loss: float32 probabilities resolve no more."""
@@ -64,6 +65,7 @@ class MetricInfo:
         highest: Greatest; None where there is no bound.
         detail: A figure beside others: in reports alone, without an interval, and nothing to compare by.
         beside_chance: Whether what the baseline scores says something beside it.
+        single_label: Whether it is of single-label runs alone, where exactly one class is right.
         source: ``mixlab``, or where one's own was found.
     """
 
@@ -78,6 +80,7 @@ class MetricInfo:
     highest: float | None = 1.0
     detail: bool = False
     beside_chance: bool = True
+    single_label: bool = later(False)
     source: str = BUILT_IN
 
     @property
@@ -140,6 +143,16 @@ def _resample_f1(values: Floats, present: Bools, song: Integers, weights: Floats
         weights @ np.bincount(song, cells, weights.shape[1]) for cells in (values * present, values, present)
     )
     return f_scores(tp, predicted, support)[2]
+
+
+def _label_ranking(scores: Floats, present: Bools) -> float:
+    # Ties count against, as in scikit-learn, whose own function takes far longer for a single item.
+    reached = scores[None, :] >= scores[present][:, None]
+    return float(((reached & present).sum(axis=1) / reached.sum(axis=1)).mean())
+
+
+def _all_right(decided: Floats, present: Bools) -> float:
+    return float(np.array_equal(decided, present))
 
 
 def _average_precision(scores: Floats, present: Bools) -> float:
@@ -242,6 +255,23 @@ _RECALL = Metric(
     beside_chance=False,
     function=_counted(1),
 )
+_LRAP = Metric(
+    "lrap",
+    "LRAP",
+    "label ranking average precision: of each class present, the share of the present among the classes that "
+    "score as high",
+    over="item",
+    function=_label_ranking,
+)
+_ACCURACY = Metric(
+    "accuracy",
+    "accuracy",
+    "share of the items whose class has the highest score",
+    needs_threshold=True,
+    over="item",
+    single_label=True,
+    function=_all_right,
+)
 _LOSS = Metric(
     "loss",
     "loss",
@@ -282,6 +312,12 @@ def _micro(metric: Metric) -> Metric:
 _MICRO = tuple(map(_micro, (_PRECISION, _RECALL, _F1, _AP, _AUC)))
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (_AP, _AUC, _LOSS, _PRECISION, _RECALL, _F1, *_MICRO, _ECE, _BRIER)
+    metric.name: metric
+    for metric in (_AP, _AUC, _LRAP, _ACCURACY, _LOSS, _PRECISION, _RECALL, _F1, *_MICRO, _ECE, _BRIER)
 }
 """Every metric by its name, in the order of tables."""
+
+
+def metrics_for(metrics: Iterable[Metric], *, single_label: bool) -> tuple[Metric, ...]:
+    """Return those of some metrics that mean something for a run: without accuracy, for several labels."""
+    return tuple(metric for metric in metrics if single_label or not metric.single_label)

@@ -15,7 +15,7 @@ from mixlab.evaluation.arrays import Floats, count_undefined
 from mixlab.evaluation.bootstrap import MIN_SONGS, Interval, interval_of, song_weights
 from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, measure
-from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
+from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.scoring import level_columns
 from mixlab.evaluation.thresholds import fit_thresholds
@@ -182,7 +182,8 @@ def compare(
         raise ConfigError(f"The runs hold no predictions of split {split!r}.", code="predictions-not-found")
     sides = _cells(a, first), _cells(b, second)
     weights = song_weights(sides[0].n_songs, n_resamples, seed)
-    compared = [metric for metric in metrics if not metric.detail]
+    single = a.single_label and b.single_label
+    compared = [metric for metric in metrics_for(metrics, single_label=single) if not metric.detail]
     rows = {}
     for metric in compared:
         one, other = (measure(metric, cells, weights) for cells in sides)
@@ -199,9 +200,11 @@ def compare(
 
 def _cells(run: Predictions, part: Predictions) -> Cells:
     fitted_on = run.only("validation")
+    columns = part.scores, part.targets, part.mask, [str(group) for group in part.group]
+    if run.single_label:
+        return Cells.checked(*columns, single_label=True)
     thresholds = fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask)
-    groups = [str(group) for group in part.group]
-    return Cells.checked(part.scores, part.targets, part.mask, groups, thresholds.values)
+    return Cells.checked(*columns, thresholds.values)
 
 
 def differences(

@@ -33,6 +33,8 @@ class Predictions:
         attempt: ``(N,)`` above 0 where files could not be read, and another mix was sampled instead.
         recipes: ``(N,)`` recipes as JSON text, from which the mixes can be heard again: with the catalog that
             they name, ``mixlab.mixing.render_mix`` gives each, with the target and mask of its row.
+        single_label: Whether exactly one class is right for each row, and the one with the highest score is
+            decided for; else every class is decided on by itself, at its threshold.
     """
 
     labels: tuple[str, ...]
@@ -45,6 +47,7 @@ class Predictions:
     mix_id: NDArray[np.object_]
     attempt: NDArray[np.int64]
     recipes: NDArray[np.object_]
+    single_label: bool = False
 
     def __len__(self) -> int:
         return len(self.index)
@@ -55,7 +58,8 @@ class Predictions:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
         """Return some rows, by a mask ``(N,)`` or by their numbers."""
-        return Predictions(self.labels, **{name: getattr(self, name)[rows] for name in COLUMNS})
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Predictions(self.labels, **columns, single_label=self.single_label)
 
     def count_replaced(self, split: str) -> int:
         """Return how many mixes of a split are not those meant, as their files could not be read."""
@@ -127,10 +131,10 @@ class Predictions:
     def join(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Return the rows of several predictions over the same classes, one after another."""
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-        return cls(parts[0].labels, **columns)
+        return cls(parts[0].labels, **columns, single_label=parts[0].single_label)
 
 
-COLUMNS = tuple(field.name for field in fields(Predictions) if field.name != "labels")
+COLUMNS = tuple(field.name for field in fields(Predictions) if field.name not in ("labels", "single_label"))
 
 
 def _recipe_columns(recipes: Sequence["MixRecipe"]) -> tuple[NDArray[np.object_], NDArray[np.object_]]:

@@ -9,7 +9,7 @@ from typing import Any
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.metrics import MetricInfo
 from mixlab.evaluation.tree_scores import Consistency, Hierarchical
-from mixlab.utils.decode import Source, read_json
+from mixlab.utils.decode import Source, later, read_json
 
 __all__ = ["ClassScores", "ConsistentScores", "MeanScores", "Provenance", "Report", "SplitScores"]
 
@@ -26,7 +26,7 @@ class ClassScores:
         support: Known positives.
         songs: Songs with known positives.
         predicted: Predicted positives among the known.
-        threshold: Decision threshold, fitted on validation.
+        threshold: Decision threshold, fitted on validation; NaN for single-label runs.
         threshold_fitted: False where validation had no positive and 0.5 was taken.
         validation_prevalence: The class's frequency on validation, which the baseline predicts for every mix.
         oracle_threshold: The threshold that this split's own targets like best. Never used for decisions.
@@ -96,6 +96,8 @@ class SplitScores:
         hierarchical: Hierarchical P, R and F1 of the model as it is; None without parents.
         consistency: Contradictions of the model as it is; None without parents.
         consistent: The same model made hierarchy-consistent; None where the label set has one level.
+        single_label: Whether exactly one class is right for each item, and the one with the highest score
+            was decided for: there are no thresholds then.
     """
 
     split: str
@@ -110,6 +112,7 @@ class SplitScores:
     hierarchical: Hierarchical | None = None
     consistency: Consistency | None = None
     consistent: ConsistentScores | None = None
+    single_label: bool = later(False)
 
 
 @dataclass(frozen=True)

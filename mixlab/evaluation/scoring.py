@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from mixlab.errors import ConfigError
 from mixlab.evaluation.arrays import Bools, Floats, Integers, mean_defined
 from mixlab.evaluation.bootstrap import MIN_SONGS, song_weights
-from mixlab.evaluation.cells import Cells
+from mixlab.evaluation.cells import Cells, highest
 from mixlab.evaluation.measured import Measured, Score, measure
-from mixlab.evaluation.metrics import METRICS, Metric
+from mixlab.evaluation.metrics import METRICS, Metric, metrics_for
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, SplitScores
 from mixlab.evaluation.thresholds import (
@@ -46,7 +46,10 @@ class ScoredSplits:
         """Return what a model's card keeps: ``thresholds`` and ``consistent_thresholds`` by class.
 
         The latter are for scores after ``consistent_max``; where the label set has one level they are equal.
+        A single-label run has none of either.
         """
+        if next(iter(self.splits.values())).single_label:
+            return {"thresholds": {}, "consistent_thresholds": {}}
         names = [k.name for k in next(iter(self.splits.values())).classes]
         kinds = {"thresholds": self.thresholds, "consistent_thresholds": self.consistent or self.thresholds}
         return {kind: dict(zip(names, fitted.values.tolist(), strict=True)) for kind, fitted in kinds.items()}
@@ -73,14 +76,15 @@ class _Split:
     oracle_f1: Floats
 
 
-def chance_cells(cells: Cells, prevalence: ArrayLike) -> Cells:
+def chance_cells(cells: Cells, prevalence: ArrayLike, *, single_label: bool = False) -> Cells:
     """Return what the chance-level baseline says: each class's frequency for every mix, and always yes.
 
     At its best threshold it predicts each class always, so its F1 is ``2p / (1 + p)`` and its average
-    precision ``p`` at prevalence ``p``.
+    precision ``p`` at prevalence ``p``. On single-label data it decides for the most frequent class.
     """
     scores = np.broadcast_to(np.asarray(prevalence, np.float64), cells.scores.shape)
-    return replace(cells, scores=scores, decisions=np.ones(scores.shape, np.bool_))
+    decisions = highest(scores) if single_label else np.ones(scores.shape, np.bool_)
+    return replace(cells, scores=scores, decisions=decisions)
 
 
 def score_split(
@@ -98,6 +102,7 @@ def score_split(
     metrics: Sequence[Metric] = tuple(METRICS.values()),
     n_resamples: int = 1000,
     seed: int = 0,
+    single_label: bool = False,
 ) -> SplitScores:
     """Compute every score of one split, and those of the chance-level baseline beside them.
 
@@ -115,9 +120,12 @@ def score_split(
         metrics: What to compute.
         n_resamples: Bootstrap resamples; 0 leaves intervals out.
         seed: Seed of the bootstrap.
+        single_label: Exactly one class is right for each item: the class with the highest score is decided
+            for, without thresholds and without looking at a tree of classes.
 
     Raises:
-        ConfigError: shapes differ, nothing is there to score, or scores are not finite.
+        ConfigError: shapes differ, nothing is there to score, scores are not finite, or targets are not
+            single-label although that is said.
     """
     n_mixes, n_names = len(np.asarray(scores)), len(names)
     if not n_mixes or np.shape(scores)[1:] != (n_names,) or len(groups) != n_mixes:
@@ -126,8 +134,12 @@ def score_split(
             f"mixes, scores {np.shape(scores)} and {len(groups)} groups.",
             code="wrong-shape",
         )
-    cells = Cells.checked(scores, targets, mask, groups, thresholds.values)
-    known = _measure(cells, prevalence, metrics, song_weights(cells.n_songs, n_resamples, seed))
+    if single_label:
+        thresholds, parents = Thresholds.none(n_names), None
+    cells = Cells.checked(scores, targets, mask, groups, thresholds.values, single_label)
+    metrics = metrics_for(metrics, single_label=single_label)
+    weights = song_weights(cells.n_songs, n_resamples, seed)
+    known = _measure(cells, prevalence, metrics, weights, single_label=single_label)
     below = None if parents is None or not any(p is not None for p in parents) else level_columns(parents)
     return SplitScores(
         split=split,
@@ -146,23 +158,38 @@ def score_split(
         consistent=None
         if parents is None or below is None
         else _consistent(known, parents, consistent or thresholds, metrics),
+        single_label=single_label,
     )
 
 
 def _measure(
-    cells: Cells, prevalence: ArrayLike, metrics: Sequence[Metric], weights: Floats | None
+    cells: Cells,
+    prevalence: ArrayLike,
+    metrics: Sequence[Metric],
+    weights: Floats | None,
+    *,
+    single_label: bool,
 ) -> _Split:
-    baseline = chance_cells(cells, prevalence)
-    oracle = fit_thresholds(cells.scores, cells.present, cells.known)
-    at_oracle = replace(cells, decisions=decide(cells.scores, oracle.values))
+    baseline = chance_cells(cells, prevalence, single_label=single_label)
+    oracle, oracle_f1 = _oracle(cells, single_label=single_label)
     return _Split(
         cells=cells,
         measured={metric.name: measure(metric, cells, weights) for metric in metrics},
         chance={metric.name: measure(metric, baseline) for metric in metrics},
         weights=weights,
         oracle=oracle,
-        oracle_f1=measure(METRICS["f1"], at_oracle).values,
+        oracle_f1=oracle_f1,
     )
+
+
+def _oracle(cells: Cells, *, single_label: bool) -> tuple[Thresholds, Floats]:
+    """Return the thresholds that a split likes best, and F1 ``(C,)`` at them; NaN without thresholds."""
+    if single_label:
+        none = Thresholds.none(cells.known.shape[1])
+        return none, none.values
+    oracle = fit_thresholds(cells.scores, cells.present, cells.known)
+    at_oracle = replace(cells, decisions=decide(cells.scores, oracle.values))
+    return oracle, measure(METRICS["f1"], at_oracle).values
 
 
 def _classes(
@@ -254,9 +281,11 @@ def score_splits(
 ) -> ScoredSplits:
     """Fit thresholds and prevalence on the validation rows, and score every split with them.
 
+    Predictions of a single-label run are decided by the highest score, without thresholds.
+
     Args:
         predictions: Of validation and of every split to score.
-        parents: Parent output of each class.
+        parents: Parent output of each class; single-label runs do not look at them.
         splits: What to score.
         metrics: What to compute.
         n_resamples: Bootstrap resamples; 0 leaves intervals out.
@@ -267,8 +296,10 @@ def score_splits(
     """
     fitted_on = predictions.only("validation")
     validation = fitted_on.scores, fitted_on.targets, fitted_on.mask
-    thresholds = fit_thresholds(*validation)
-    consistent = consistent_thresholds(*validation, parents) if any(p is not None for p in parents) else None
+    single = predictions.single_label
+    thresholds = Thresholds.none(len(predictions.labels)) if single else fit_thresholds(*validation)
+    nested = not single and any(p is not None for p in parents)
+    consistent = consistent_thresholds(*validation, parents) if nested else None
     prevalence, scored = class_prevalence(fitted_on.targets, fitted_on.mask), {}
     for split in splits:
         part = predictions.only(split)
@@ -286,5 +317,6 @@ def score_splits(
             metrics=metrics,
             n_resamples=n_resamples,
             seed=seed,
+            single_label=single,
         )
     return ScoredSplits(scored, thresholds, consistent)

@@ -46,8 +46,9 @@ class SplitTable:
         cells: Scores, targets and songs; nothing is decided yet.
         rows: ``(N,)`` where each mix stands among the predictions' rows of this split.
         songs: Names of the songs.
-        fitted: Thresholds fitted on validation.
+        fitted: Thresholds fitted on validation; NaN for single-label runs.
         weights: ``(B, S)`` how often each resample samples each song; None with fewer than two songs.
+        single_label: Whether the highest score decides, and thresholds have no part in it.
     """
 
     split: str
@@ -58,6 +59,7 @@ class SplitTable:
     songs: tuple[str, ...]
     fitted: Thresholds
     weights: Floats | None
+    single_label: bool = False
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -157,7 +159,9 @@ def split_table(
     groups = part.group.astype(str)
     rows = np.argsort(groups, kind="stable")
     groups = groups[rows]
-    cells = Cells.checked(part.scores[rows], part.targets[rows], part.mask[rows], groups.tolist())
+    single = predictions.single_label
+    columns = part.scores[rows], part.targets[rows], part.mask[rows], groups.tolist()
+    cells = Cells.checked(*columns, single_label=single)
     return SplitTable(
         split=split,
         labels=part.labels,
@@ -165,8 +169,11 @@ def split_table(
         cells=cells,
         rows=rows,
         songs=tuple(np.unique(groups).tolist()),
-        fitted=fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask),
+        fitted=Thresholds.none(len(part.labels))
+        if single
+        else fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask),
         weights=song_weights(cells.n_songs, n_resamples, seed),
+        single_label=single,
     )
 
 
@@ -175,11 +182,12 @@ def decide_at(table: SplitTable, thresholds: ArrayLike | None = None) -> Decided
 
     Args:
         table: The split.
-        thresholds: ``(C,)``, or one number for all classes; None for those fitted on validation.
+        thresholds: ``(C,)``, or one number for all classes; None for those fitted on validation. A
+            single-label run decides for the highest score, whatever they are.
     """
     chosen = table.fitted.values if thresholds is None else np.asarray(thresholds, np.float64)
     at = np.array(np.broadcast_to(chosen, (len(table.labels),)))
-    cells = replace(table.cells, decisions=table.scores >= at)
+    cells = table.cells if table.single_label else replace(table.cells, decisions=table.scores >= at)
     decided = cells.decisions & cells.known
     return Decided(
         thresholds=at,
@@ -191,7 +199,7 @@ def decide_at(table: SplitTable, thresholds: ArrayLike | None = None) -> Decided
         measured={
             name: measure(metric, cells, table.weights)
             for name, metric in METRICS.items()
-            if metric.needs_threshold
+            if metric.needs_threshold and (table.single_label or not metric.single_label)
         },
     )
 

@@ -26,6 +26,11 @@ class Thresholds:
     values: Floats
     fitted: Bools
 
+    @classmethod
+    def none(cls, n_classes: int) -> "Thresholds":
+        """Return those of a single-label run, which decides without any: NaN for every class."""
+        return cls(np.full(n_classes, np.nan), np.zeros(n_classes, np.bool_))
+
 
 def fit_thresholds(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Thresholds:
     """Choose for each class the threshold with the highest F1; give it validation data only.

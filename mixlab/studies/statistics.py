@@ -19,7 +19,7 @@ from mixlab.evaluation.arrays import Bools, Floats, Integers, count_undefined, m
 from mixlab.evaluation.bootstrap import LEVEL, MIN_SONGS, Interval, interval_of, song_weights
 from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, measure
-from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo
+from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.scoring import chance_cells
 from mixlab.evaluation.thresholds import class_prevalence, fit_thresholds
@@ -49,7 +49,8 @@ class RunScores:
     """Scores of one run on one split.
 
     Attributes:
-        measured: Every metric that is no mere detail, by its name, and ``F1_ABOVE_CHANCE``; with resamples.
+        measured: Every metric by its name, and ``F1_ABOVE_CHANCE``; with resamples, but for what is only a
+            detail, such as precision and recall.
         chance: The same of the baseline, which gives every mix each class's frequency on validation and says
             yes to all; without resamples.
         support: ``(C,)`` known positives.
@@ -262,37 +263,42 @@ def score_run(
     Args:
         predictions: Of validation and ``split``.
         split: Which mixes to score.
-        threshold: ``fitted`` on validation, or ``half`` for 0.5 in every class.
-        metrics: What to compute; what is only a detail is left out.
+        threshold: ``fitted`` on validation, or ``half`` for 0.5 in every class; single-label runs decide for
+            the highest score.
+        metrics: What to compute.
         n_resamples: Bootstrap resamples of songs; 0 for none.
         seed: Of the bootstrap; runs on the same mixes sample the same songs, others independent ones.
         only: ``(N,)`` the rows of the split to score; None for all.
     """
     fitted_on, part = predictions.only("validation"), predictions.only(split)
     rows = np.ones(len(part), np.bool_) if only is None else only
-    at = fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask).values
+    single = predictions.single_label
+    at = (
+        0.5
+        if single or threshold == "half"
+        else fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask).values
+    )
     cells = Cells.checked(
         part.scores[rows],
         part.targets[rows],
         part.mask[rows],
         part.group[rows].astype(str).tolist(),
-        at if threshold == "fitted" else 0.5,
+        at,
+        single_label=single,
     )
     validation_prevalence = class_prevalence(fitted_on.targets, fitted_on.mask)
     known_set = test_set_id(part) + (
         "" if only is None else f"-{zlib.crc32(np.packbits(only).tobytes()):08x}"
     )
     weights = song_weights(cells.n_songs, n_resamples, seed ^ zlib.crc32(known_set.encode()))
-    baseline, compared = (
-        chance_cells(cells, validation_prevalence),
-        [metric for metric in metrics if not metric.detail],
-    )
-    measured = {metric.name: measure(metric, cells, weights) for metric in compared}
+    baseline = chance_cells(cells, validation_prevalence, single_label=single)
+    usable = metrics_for(metrics, single_label=single)
+    measured = {metric.name: measure(metric, cells, weights) for metric in usable}
     always = measure(METRICS["f1"], baseline, weights)
     measured[F1_ABOVE_CHANCE.name] = _above(measured["f1"], always)
     return RunScores(
         measured=measured,
-        chance={metric.name: measure(metric, baseline) for metric in compared},
+        chance={metric.name: measure(metric, baseline) for metric in usable},
         support=np.asarray(cells.present.sum(0), np.int64),
         songs=cells.songs_with(cells.present),
         validation_prevalence=validation_prevalence,

@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mixlab.errors import ConfigError
-from mixlab.evaluation import Cells, Metric, find_metrics, measure
+from mixlab.evaluation import Cells, Metric, find_metrics, measure, metrics_for
 from mixlab.training.config import TrainConfig
 
 __all__ = ["validation_scores", "watched_metrics"]
+
+SINGLE_LABEL_LOSS = "softmax"
+"""The loss under which exactly one class is right for each item."""
 
 
 def watched_metrics(config: TrainConfig) -> dict[str, Metric]:
     """Return what is computed after every epoch: the metrics that need no threshold and are no mere detail.
 
+    A single-label training (``train.loss=softmax``) decides without thresholds, so it has accuracy and F1
+    as well.
+
     Raises:
         ConfigError: ``monitor`` is none of them, or one of ``metrics`` cannot be used.
     """
-    found = {m.name: m for m in find_metrics(config.metrics) if not (m.needs_threshold or m.detail)}
+    single_label = str(config.loss) == SINGLE_LABEL_LOSS
+    usable = metrics_for(find_metrics(config.metrics), single_label=single_label)
+    found = {m.name: m for m in usable if not m.detail and (single_label or not m.needs_threshold)}
     if config.monitor not in found:
         raise ConfigError(
             f"train.monitor: expected one of {', '.join(found)}, found {config.monitor!r}. One of "
@@ -40,5 +48,7 @@ def validation_scores(
     scores, targets, mask = (np.concatenate(x) for x in zip(*parts, strict=True))
     if not np.isfinite(scores).all():
         return dict.fromkeys(metrics, math.nan)
-    cells = Cells.checked(scores, targets, mask)
+    # Only a single-label training has metrics of its kind.
+    single_label = any(metric.single_label for metric in metrics.values())
+    cells = Cells.checked(scores, targets, mask, single_label=single_label)
     return {name: measure(metric, cells).mean for name, metric in metrics.items()}

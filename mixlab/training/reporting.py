@@ -1,6 +1,7 @@
 """From predictions to a run's report: what runs on mixes, on tracks and of baselines have in common."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mixlab.evaluation import METRICS, Metric, score_splits
 from mixlab.evaluation.predictions import Predictions
@@ -21,6 +22,7 @@ def score_predictions(
     n_resamples: int,
     seed: int,
     unreadable_tracks: Mapping[str, int] | None = None,
+    single_label: bool | None = None,
 ) -> Report:
     """Score a run's predictions, and keep the fitted thresholds in its model's card, if it has a model.
 
@@ -31,8 +33,15 @@ def score_predictions(
         n_resamples: Bootstrap resamples.
         seed: Of the bootstrap.
         unreadable_tracks: Tracks of each split that are not among the predictions.
+        single_label: Whether exactly one class is right for each item, so that the highest score decides;
+            None for what ``run.json`` says.
+
+    Raises:
+        ConfigError: the targets are not single-label although that is said, or scores are not finite.
     """
     info = run.info
+    single = run.single_label if single_label is None else single_label
+    predictions = replace(predictions, single_label=single)
     scored = score_splits(
         predictions,
         info["labels"]["parents"],
@@ -43,7 +52,7 @@ def score_predictions(
     )
     fitted = scored.card()
     if run.has_model:
-        run.update_card(**fitted)
+        run.update_card(**fitted, **({"single_label": True} if single else {}))
     return Report(
         splits=scored.splits,
         note=str(info.get("note", "")),

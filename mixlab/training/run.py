@@ -238,6 +238,11 @@ class Run:
         parts = [part for part in self.config.values() if isinstance(part, Mapping)]
         return tuple(str(name) for part in parts for name in part.get("metrics", ()))
 
+    @property
+    def single_label(self) -> bool:
+        """Whether exactly one class is right for each of its items, and the highest score decides."""
+        return bool(self.info.get("single_label", False))
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, plain or dataclasses."""
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
@@ -429,6 +434,7 @@ class Run:
                 mix_id=table.column("mix_id").to_numpy(),
                 attempt=table.column("attempt").to_numpy(),
                 recipes=table.column("recipe").to_numpy(),
+                single_label=self.single_label,
             )
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise RunError(

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,9 +11,20 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from mixlab.errors import RunError
 
-__all__ = ["Source", "read_json"]
+__all__ = ["Source", "later", "read_json"]
 
 T = TypeVar("T")
+
+_LATER = "later"
+
+
+def later(default: T) -> T:
+    """Return a dataclass field that came after files without it were written: they have its default.
+
+    Every other field must be in a file, so that one that lost some cannot be taken for whole.
+    """
+    made: T = field(default=default, metadata={_LATER: True})
+    return made
 
 
 @dataclass(frozen=True)
@@ -145,13 +156,18 @@ def _tuple(kinds: tuple[Any, ...], found: object, key: str, source: Source) -> t
 
 def _dataclass(kind: Any, found: object, key: str, source: Source) -> Any:  # noqa: ANN401
     entries, kinds = _expect(Mapping, "an object", found, key, source), _kinds(kind)
-    for name in kinds.keys() - entries.keys():
+    for name in kinds.keys() - entries.keys() - _came_later(kind):
         raise source.refuse(f"{key}.{name}".strip("."), "is missing")
     for name in entries.keys() - kinds.keys():
         raise source.refuse(f"{key}.{name}".strip("."), "is unknown")
     return kind(
         **{name: _decode(kinds[name], x, f"{key}.{name}".strip("."), source) for name, x in entries.items()}
     )
+
+
+@lru_cache(maxsize=128)
+def _came_later(kind: type[Any]) -> frozenset[str]:
+    return frozenset(field.name for field in fields(kind) if field.metadata.get(_LATER))
 
 
 _NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}

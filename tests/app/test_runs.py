@@ -108,14 +108,14 @@ def test_a_users_own_metrics_stand_beside_the_others(runs: Path) -> None:
     ranked = lambda scores, present: label_ranking_average_precision_score([present], [scores])  # noqa: E731
     hits = lambda decided, present: float(decided[present].mean())  # noqa: E731
     own = (
-        Metric("lrap", "LRAP", function=ranked, over="item", source="someones:LRAP"),
+        Metric("own_lrap", "own LRAP", function=ranked, over="item", source="someones:LRAP"),
         Metric("hits", "hit rate", function=hits, needs_threshold=True, source="someones:HITS"),
     )
     shutil.copytree(runs / "a", runs / "owner")
     write_report(Run.open(runs / "owner"), (*METRICS.values(), *own))
     runs_data.find_found.clear()
     page = open_page(run="runs/owner")
-    value, interval = metrics(page)["LRAP"]
+    value, interval = metrics(page)["own LRAP"]
     assert 0 < float(value) < 1
     assert interval.startswith("95 %: ")
     assert "macro hit rate" in metrics(page)

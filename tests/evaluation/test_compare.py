@@ -174,7 +174,7 @@ def test_the_text_fits_into_100_columns_and_marks_what_excludes_zero() -> None:
         assert [cells[0] for cells in table.rows] == [r.name for r in rows]
         assert [cells[-1] == "*" for cells in table.rows] == [r.excludes_zero for r in rows]
         assert table.n_last == len(rows) - 4
-    assert [cells[0] for cells in last.rows] == ["loss (lower is better)", "micro F1"]
+    assert [cells[0] for cells in last.rows] == ["LRAP", "loss (lower is better)", "micro F1"]
     assert "Choosing between runs by test scores" in " ".join(text.split())
 
 

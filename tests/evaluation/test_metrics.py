@@ -33,7 +33,7 @@ def ranked(scores, present):
     return label_ranking_average_precision_score([present], [scores])
 
 
-LRAP = Metric("lrap", "LRAP", "label ranking average precision", function=ranked, over="item")
+LRAP = Metric("ranking", "own", "label ranking average precision", function=ranked, over="item")
 
 
 def balanced(decided, present):
@@ -106,6 +106,8 @@ _REFERENCES: dict[str, Callable[..., float]] = {
     "recall": _f("recall"),
     "brier": lambda s, d, t: sk.brier_score_loss(t, s),
     "ece": _ece,
+    "lrap": lambda s, d, t: sk.label_ranking_average_precision_score([t], [s]),
+    "accuracy": lambda s, d, t: sk.accuracy_score([t], [d]),
     "someones_metrics:LRAP": lambda s, d, t: sk.label_ranking_average_precision_score([t], [s]),
     "someones_metrics:BALANCED": lambda s, d, t: sk.balanced_accuracy_score(t, d),
     "someones_metrics:share": lambda s, d, t: sk.roc_auc_score(t, s),
@@ -215,7 +217,7 @@ def test_a_users_metrics_stand_in_a_report_with_an_interval(cells: Cells) -> Non
         groups=[str(song) for song in cells.song], metrics=find_metrics(OWN), n_resamples=50,
     )  # fmt: skip
     assert [m.source for m in full.metrics[-3:]] == OWN
-    lrap, share, auc = (full.scores[name] for name in ("lrap", "share", "roc_auc"))
+    lrap, share, auc = (full.scores[name] for name in ("ranking", "share", "roc_auc"))
     assert lrap.interval is not None
     assert lrap.interval.low < lrap.value < lrap.interval.high
     assert lrap.undefined > 0
@@ -320,7 +322,7 @@ def test_what_is_no_metric_is_refused(name: str) -> None:
         find_metrics([name])
 
 
-@pytest.mark.parametrize("name", ["someones_metrics:none", "no_such_package:lrap", "lrap"])
+@pytest.mark.parametrize("name", ["someones_metrics:none", "no_such_package:lrap", "no_metric"])
 def test_names_that_lead_nowhere_are_refused(name: str) -> None:
     with raises(ConfigError, code="plugin-not-found", mentions=name):
         find_metrics([name])
@@ -329,7 +331,7 @@ def test_names_that_lead_nowhere_are_refused(name: str) -> None:
 def test_an_installed_package_offers_metrics_by_name() -> None:
     *built_in, own = find_metrics(["ranking"])
     assert built_in == list(METRICS.values())
-    assert (own.name, own.source) == ("lrap", "ranking")
+    assert (own.name, own.source) == ("ranking", "ranking")
 
 
 def test_a_name_is_taken_once() -> None:

@@ -55,20 +55,20 @@ def test_the_pages_metrics_work_from_a_folder_of_their_own(
     train, evaluate, compare = example()[1]
     train[train.index("--catalog") + 1] = str(toy.path)
     assert main([*train, *SHORT]) == 0
-    run = Run.open("runs/lrap")
+    run = Run.open("runs/ranked")
     rows = run.metrics()
-    assert run.card["trained"]["value"] == pytest.approx(max(row["validation_lrap"] for row in rows))
-    shutil.copytree("runs/lrap", "runs/other")
+    assert run.card["trained"]["value"] == pytest.approx(min(row["validation_ranking_loss"] for row in rows))
+    shutil.copytree("runs/ranked", "runs/other")
 
     assert main(evaluate) == 0
     out = capsys.readouterr().out
-    assert "LRAP is my_package.metrics:LRAP: label ranking average precision of each mix" in " ".join(
+    assert "ranking loss is my_package.metrics:RANKING_LOSS: share of the pairs in a mix" in " ".join(
         out.split()
     )
     part = run.report().splits["test"]
-    lrap, specificity = (part.scores[name] for name in ("lrap", "specificity"))
-    assert lrap.interval.low < lrap.value < lrap.interval.high
-    assert lrap.value != pytest.approx(lrap.chance)
+    ranked, specificity = (part.scores[name] for name in ("ranking_loss", "specificity"))
+    assert ranked.interval.low < ranked.value < ranked.interval.high
+    assert ranked.value != pytest.approx(ranked.chance)
     values = [k.scores["specificity"].value for k in part.classes]
     assert specificity.undefined == sum(map(math.isnan, values))
     assert specificity.value == pytest.approx(np.nanmean(values))
@@ -76,13 +76,13 @@ def test_the_pages_metrics_work_from_a_folder_of_their_own(
 
     assert main([*compare, "--out", "compared"]) == 0
     compared = json.loads(Path("compared/comparison.json").read_text())
-    assert [row["difference"] for row in compared["rows"]["lrap"]] == [0]
-    assert main(["compare", "runs/lrap", "runs/other"]) == 0  # named by the settings of both runs
-    assert "LRAP" in capsys.readouterr().out
+    assert [row["difference"] for row in compared["rows"]["ranking_loss"]] == [0]
+    assert main(["compare", "runs/ranked", "runs/other"]) == 0  # named by the settings of both runs
+    assert "ranking loss" in capsys.readouterr().out
     make_irmas(tmp_path / "irmas")
     external = [
         "--run",
-        "runs/lrap",
+        "runs/ranked",
         "--root",
         str(tmp_path / "irmas"),
         "--resamples",
@@ -92,7 +92,7 @@ def test_the_pages_metrics_work_from_a_folder_of_their_own(
     ]
     assert main(["evaluate-on", "irmas", *external]) == 0
     tables = json.loads((run.path / "external" / "irmas-test.json").read_text())["tables"]
-    assert all("lrap" in table["scores"] for table in tables.values())
+    assert all("ranking_loss" in table["scores"] for table in tables.values())
 
 
 def test_what_cannot_be_used_is_found_before_the_work(
@@ -102,8 +102,8 @@ def test_what_cannot_be_used_is_found_before_the_work(
     for more, said in (
         (["--train.metrics", "my_package.metrics:none"], "there is no 'none'"),
         (
-            ["--train.monitor", "lrap"],
-            "train.monitor: expected one of average_precision, roc_auc, loss, found 'lrap'",
+            ["--train.monitor", "ranking_loss"],
+            "train.monitor: expected one of average_precision, roc_auc, lrap, loss, found 'ranking_loss'",
         ),
         (["--train.metrics", "my_package.metrics:SPECIFICITY", "--train.monitor", "f1"], "found 'f1'"),
     ):

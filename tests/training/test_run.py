@@ -58,7 +58,7 @@ def assert_same(a: Predictions, b: Predictions) -> None:
     for field in fields(Predictions)[1:]:
         x, y = getattr(a, field.name), getattr(b, field.name)
         np.testing.assert_array_equal(x, y)
-        assert x.dtype == y.dtype, field.name
+        assert np.asarray(x).dtype == np.asarray(y).dtype, field.name
 
 
 def test_a_new_run_opens_with_what_it_was_made_of(run: Run) -> None:

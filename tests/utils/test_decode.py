@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mixlab.errors import RunError
-from mixlab.utils.decode import Source, read_json
+from mixlab.utils.decode import Source, later, read_json
 from tests.errors import raises
 
 SOURCE = Source("run/report.json", "mixlab evaluate run")
@@ -37,6 +37,12 @@ class Scores:
     by_name: Mapping[str, Ends]
     pair: tuple[int, str]
     anything: Any
+
+
+@dataclass(frozen=True)
+class Grown:
+    name: str
+    since: int = later(3)
 
 
 SCORES = Scores(
@@ -94,3 +100,10 @@ def test_files_that_hold_no_object_are_refused(tmp_path: Path) -> None:
             read_json(file, "mixlab evaluate")
     file.write_text('{"a": 1}')
     assert read_json(file, "mixlab evaluate") == {"a": 1}
+
+
+def test_only_fields_that_came_later_may_be_missing_and_then_have_their_default() -> None:
+    assert SOURCE.decode(Grown, {"name": "a"}) == Grown("a", 3)
+    assert SOURCE.decode(Grown, {"name": "a", "since": 1}) == Grown("a", 1)
+    with raises(RunError, code="run-damaged", mentions="name"):
+        SOURCE.decode(Grown, {"since": 1})
