@@ -49,8 +49,8 @@ class ModelConfig:
     ``mixlab.models.resolve`` checks them all.
 
     Attributes:
-        architecture: One of short_chunk_cnn, short_chunk_cnn_res, musicnn, crnn, fcn; or a network of your
-            own as ``package.module:Class``, or by the name under which an installed package offers it
+        architecture: One of short_chunk_cnn, short_chunk_cnn_res, musicnn, crnn, fcn, rawnet2, stft_convnet;
+            or a network of your own as ``package.module:Class``, or by the name under which an installed package offers it
             (entry points of the group ``mixlab.models``).
         sample_rate: Rate of the audio the network takes, in Hz; must be that of the mixes.
         n_fft: Window and FFT length of the spectrogram, in samples.
@@ -79,8 +79,8 @@ class ModelConfig:
             down from ``f_max`` (0: as many as reach down to 20 Hz, at most the published number).
         bins_per_octave: Bands per octave of ``log_frequency``. ``n_fft`` limits how many there really are in
             the lower octaves (``mixlab.models.bands.log_resolution_limit_hz``).
-        parameters: Settings of a network of your own, by the names of its constructor's arguments; they take
-            the place of all settings between ``sample_rate`` and here.
+        parameters: Settings of rawnet2, stft_convnet, or a network of your own, by the names of its
+            constructor's arguments; they take the place of all settings between ``sample_rate`` and here.
     """
 
     architecture: str = "short_chunk_cnn"

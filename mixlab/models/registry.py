@@ -14,7 +14,9 @@ from mixlab.models.choi import CRNN, FCN
 from mixlab.models.config import MEL_SETTINGS, ModelConfig
 from mixlab.models.musicnn import Musicnn
 from mixlab.models.parts import check_parts, classify, embed
+from mixlab.models.rawnet2 import RawNet2
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
+from mixlab.models.stft_convnet import StftConvNet
 from mixlab.utils.plugins import find, running, source_digest
 
 __all__ = [
@@ -33,6 +35,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "musicnn": Musicnn,
     "crnn": CRNN,
     "fcn": FCN,
+    "rawnet2": RawNet2,
+    "stft_convnet": StftConvNet,
 }
 """Networks by the stable name that goes into files."""
 

@@ -35,12 +35,19 @@ OWN = {
     ),
     "transformer": ModelConfig("tests.models.networks:Transformer", RATE, parameters={"depth": 1}),
 }
+SMALL: dict[str, dict[str, Any]] = {
+    "rawnet2": {"width": 4, "taps": 25, "gru": 12, "dense": 10},
+    "stft_convnet": {"n_fft": 256, "hop": 128, "width": 16},
+}
+"""Settings of the networks that hear no mel map."""
 
 
 def tiny(name: str) -> ModelConfig:
     """A small network for 0.8 s at 8 kHz."""
     if name in OWN:
         return OWN[name]
+    if name in SMALL:
+        return ModelConfig(name, RATE, parameters=SMALL[name])
     n_mels, hop = (0, {"fcn": 4, "crnn": 64}[name]) if name in ("fcn", "crnn") else (16, 128)
     return ModelConfig(name, RATE, 256, hop, n_mels=n_mels, f_max=4000, width=4)
 

@@ -18,7 +18,7 @@ from mixlab.evaluation import class_prevalence
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.effects_config import EffectsConfig
-from mixlab.models import MODELS, ModelConfig, TaggingModel, build_model, last_name, n_parameters
+from mixlab.models import ModelConfig, TaggingModel, build_model, last_name, n_parameters
 from mixlab.models.pretrained import CHECKPOINTS
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training import (
@@ -42,6 +42,7 @@ from mixlab.training.loop import FitResult, fit
 from mixlab.training.losses import MAX_WEIGHT
 from mixlab.training.run import Run
 from tests.errors import raises
+from tests.models.groups import ON_MEL
 
 RATE, SAMPLES, CLASSES, BATCH = 8000, 6400, 3, 4
 FROZEN = ("frozen", "last", "random_frozen")
@@ -142,7 +143,7 @@ def run_fit(
 
 
 @pytest.mark.parametrize("transfer", FROZEN)
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ON_MEL)
 def test_what_is_frozen_stays_to_the_bit(name: str, transfer: str, tmp_path: Path) -> None:
     """Weights and batch norm statistics alike; and all that is meant to train has moved."""
     config = config_of(transfer, tmp_path, tiny(name), epochs=1)
@@ -168,7 +169,7 @@ def test_bf16_leaves_a_frozen_backbone_alone_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("transfer", ["scratch", "finetune"])
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ON_MEL)
 def test_what_trains_moves_and_the_card_says_how_far(name: str, transfer: str, tmp_path: Path) -> None:
     config = config_of(transfer, tmp_path, tiny(name), epochs=1)
     _, _, run = run_fit(tmp_path / "run", config)
