@@ -86,7 +86,8 @@ def label_readers(corpus: str | None = None) -> dict[str, LabelReader]:
     Raises:
         TaxonomyError: there is no such corpus.
     """
-    known: list[LabelReader] = [*installed_adapters().values(), *clip_corpora().values()]
+    clips = [corpus for corpus in clip_corpora().values() if corpus.label_map]
+    known: list[LabelReader] = [*installed_adapters().values(), *clips]
     readers = {reader.label_map: reader for reader in known}
     if corpus is None or corpus in readers:
         return {name: readers[name] for name in sorted(readers, key=lambda name: name != corpus)}

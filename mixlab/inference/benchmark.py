@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from mixlab.audio.io import probe
-from mixlab.corpora.clips.base import JAMENDO_SPLIT, ClipSet
+from mixlab.corpora.clips.base import JAMENDO_SPLIT, Clip, ClipSet
 from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
+from mixlab.corpora.clips.registry import BENCHMARKS
 from mixlab.errors import AudioError, ConfigError
 from mixlab.evaluation import (
     Metric,
@@ -24,7 +25,7 @@ from mixlab.evaluation import (
 )
 from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up, run_outputs
 from mixlab.inference.tagger import Tagger
-from mixlab.taxonomy import Output
+from mixlab.taxonomy import LabelSet, Output
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.embedding_cache import full_float32
 from mixlab.training.losses import scores_of
@@ -127,40 +128,43 @@ class _Windows(Dataset[dict[str, Any]]):
     """Clips cut into windows: ``audio`` ``(K, 1, T)``, ``index``, and ``problem`` ('' where all is well)."""
 
     def __init__(self, clips: ClipSet, tagger: Tagger, shortest: int) -> None:
-        self.paths = [clip.path for clip in clips.clips]
+        self.clips = clips.clips
         self.count, self.sample_rate = clips.windows, tagger.sample_rate
         self.window, self.shortest = round(tagger.window_s * tagger.sample_rate), shortest
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.clips)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         try:
-            return {"audio": torch.from_numpy(self._cut(self.paths[index])), "index": index, "problem": ""}
+            return {"audio": torch.from_numpy(self._cut(self.clips[index])), "index": index, "problem": ""}
         except AudioError as error:
             return {"audio": torch.zeros(0), "index": index, "problem": str(error)}
 
-    def _cut(self, path: Path) -> NDArray[np.float32]:
-        info = probe(path)
-        samples = round(info.frames / info.sample_rate * self.sample_rate)
+    def _cut(self, clip: Clip) -> NDArray[np.float32]:
+        info = probe(clip.path)
+        seconds = clip.seconds(info.frames / info.sample_rate)
+        samples = round(seconds * self.sample_rate)
         if samples == 0:
             raise AudioError(
-                f"{path} holds no samples; restore the file from its source.", code="empty-audio"
+                f"{clip.path} holds no samples; restore the file from its source.", code="empty-audio"
             )
-        if not self.count and info.frames > LONGEST_S * info.sample_rate:
+        if not self.count and seconds > LONGEST_S:
             raise AudioError(
-                f"Expected a clip of up to {LONGEST_S} s at {path}, found a header of "
-                f"{info.frames / info.sample_rate:.0f} s: it is damaged, or the file is no clip. Restore it.",
+                f"Expected a clip of up to {LONGEST_S} s at {clip.path}, found a header of {seconds:.0f} s: "
+                "it is damaged, or the file is no clip. Restore it.",
                 code="audio-too-long",
             )
         # A clip shorter than a window is scored as it is: silence behind it would be scored as well.
         length = min(max(samples, self.shortest), self.window)
         starts = window_starts(samples, length, self.count)
         if self.count:
-            parts = [read_track_excerpt(path, s / self.sample_rate, length, self.sample_rate) for s in starts]
-            return np.stack(parts)
-        whole = read_track_excerpt(path, 0.0, max(samples, length), self.sample_rate)
+            return np.stack([self._read(clip, start / self.sample_rate, length) for start in starts])
+        whole = self._read(clip, 0.0, max(samples, length))
         return np.stack([whole[:, start : start + length] for start in starts])
+
+    def _read(self, clip: Clip, start_s: float, samples: int) -> NDArray[np.float32]:
+        return read_track_excerpt(clip.path, clip.start_s + start_s, samples, self.sample_rate)
 
 
 def score_clips(
@@ -300,6 +304,7 @@ def evaluate_on(
     """
     check_command(run, "train", "pretrain")
     _check_unseen(run, clips)
+    labels = _labels(clips)
     outputs = run_outputs(run, label_set)
     computed = find_metrics(run.own_metrics if metrics is None else metrics)
     tagger = Tagger.load(run, device=device)
@@ -307,21 +312,22 @@ def evaluate_on(
     kept = np.array([row for row in range(len(clips)) if row not in problems], np.int64)
     if not len(kept):
         raise ConfigError(
-            f"None of the {len(clips)} clips of {clips.benchmark} could be read; the first says: "
+            f"None of the {len(clips)} clips of {clips.corpus} could be read; the first says: "
             f"{next(iter(problems.values()), 'no clips')}",
             code="unreadable-audio",
         )
-    matches = match_classes(clips.labels, outputs)
-    columns, rolled = _columns(clips, scores, tagger, matches, outputs)
+    matches = match_classes(labels, outputs)
+    columns, rolled = _columns(clips, labels, scores, tagger, matches, outputs)
     groups = [clips.clips[row].group for row in kept]
+    part = _part(clips)
     tables = {
-        name: _score(clips.part, table, kept, groups, tagger, computed, n_resamples)
+        name: _score(part, table, kept, groups, tagger, computed, n_resamples)
         for name, table in columns.items()
         if table.names
     }
     return ExternalReport(
-        benchmark=clips.benchmark,
-        part=clips.part,
+        benchmark=_benchmark(clips),
+        part=part,
         note=tagger.note,
         source=clips.source,
         notes=clips.notes,
@@ -338,19 +344,38 @@ def evaluate_on(
     )
 
 
+def _labels(clips: ClipSet) -> LabelSet:
+    if clips.label_set is None:
+        raise ConfigError(
+            f"Expected clips whose classes are instruments of the tree, found those of {clips.corpus} "
+            f"({clips.task}): no output of a run on mixes speaks of them.",
+            code="unknown-benchmark",
+        )
+    return clips.label_set
+
+
+def _benchmark(clips: ClipSet) -> str:
+    """Return the name of a corpus in reports."""
+    return next((name for name, corpus in BENCHMARKS.items() if corpus == clips.corpus), clips.corpus)
+
+
+def _part(clips: ClipSet) -> str:
+    return "+".join(clips.splits)
+
+
 def _check_unseen(run: Run, clips: ClipSet) -> None:
     """Refuse to score a run on tracks that it, or what it started from, was trained on.
 
     Each official split of MTG-Jamendo has test tracks of its own.
     """
-    if clips.benchmark != "jamendo":
+    if clips.corpus != "mtg_jamendo":
         return
     for split in _jamendo_splits(run):
-        if split != JAMENDO_SPLIT or clips.part == "train":
+        if split != JAMENDO_SPLIT or "train" in clips.splits:
             raise ConfigError(
                 f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
-                f"among those of part {clips.part!r} of split {JAMENDO_SPLIT}: the scores would flatter it. "
-                "A pretrained run's own test split is scored by 'mixlab evaluate RUN'.",
+                f"among those of part {_part(clips)!r} of split {JAMENDO_SPLIT}: the scores would flatter "
+                "it. A pretrained run's own test split is scored by 'mixlab evaluate RUN'.",
                 code="training-overlap",
             )
 
@@ -367,7 +392,12 @@ def _jamendo_splits(run: Run) -> Iterator[int]:
 
 
 def _columns(
-    clips: ClipSet, scores: Floats, tagger: Tagger, matches: Sequence[Match], outputs: Sequence[Output]
+    clips: ClipSet,
+    labels: LabelSet,
+    scores: Floats,
+    tagger: Tagger,
+    matches: Sequence[Match],
+    outputs: Sequence[Output],
 ) -> tuple[dict[str, _Columns], dict[str, tuple[str, ...]]]:
     tables = {name: _empty() for name in TABLES}
     aligned = align(scores, tagger.thresholds)
@@ -380,12 +410,12 @@ def _columns(
             (k,) = match.outputs
             tables[match.kind].add(match.name, scores[:, k], float(tagger.thresholds[k]), truth)
     rolled: dict[str, tuple[str, ...]] = {}
-    for group in roll_up(clips.labels, outputs):
+    for group in roll_up(labels, outputs):
         name = outputs[group.output].name
         truth = any_of(clips.targets, clips.mask, group.classes)
         threshold = float(tagger.thresholds[group.output])
         tables["rolled_up"].add(name, scores[:, group.output], threshold, truth)
-        rolled[name] = tuple(clips.labels.names[c] for c in group.classes)
+        rolled[name] = tuple(labels.names[c] for c in group.classes)
     return tables, rolled
 
 

@@ -151,7 +151,7 @@ def test_irmas_takes_the_class_from_the_folder(tmp_path: Path) -> None:
     clips = load_irmas(tmp_path, "train")
     assert len(clips) == 22
     for clip, row in zip(clips.clips, clips.targets, strict=True):
-        assert [clips.labels.names[c] for c in np.flatnonzero(row)] == [clip.path.parent.name]
+        assert [clips.classes[c] for c in np.flatnonzero(row)] == [clip.path.parent.name]
     assert len({clip.group for clip in clips.clips}) == 11
     assert clips.mask.all()
     assert "6660 of the 6705" in clips.source
@@ -162,7 +162,7 @@ def test_irmas_reads_labels_that_end_with_a_tab(tmp_path: Path) -> None:
     (tmp_path / "IRMAS-TestingData-Part1/Part1/lonely.txt").write_text("vio\t\n")
     clips = load_irmas(tmp_path)
     held = {
-        clip.key: {clips.labels.names[c] for c in np.flatnonzero(row)}
+        clip.key: {clips.classes[c] for c in np.flatnonzero(row)}
         for clip, row in zip(clips.clips, clips.targets, strict=True)
     }
     assert held == {
@@ -183,7 +183,7 @@ def test_real_irmas_names(shared: Path, tmp_path: Path) -> None:
     assert len(clips) == len(excerpts) > 5
     assert all(clip.group.split("/")[1].isdigit() for clip in clips.clips)
     text = (shared / "datasets/irmas/sample_test_annotation.txt").read_text()
-    assert set(text.split()) <= {*clips.labels.names} | set(text.split())
+    assert set(text.split()) <= {*clips.classes} | set(text.split())
 
 
 def litter(root: Path) -> None:
@@ -271,7 +271,7 @@ def test_openmic_targets_count_where_listeners_were_asked(tmp_path: Path) -> Non
     assert len(clips) == 6
     assert clips.mask.sum(axis=1).tolist() == [3, 3, 3, 3, 3, 3]
     assert not clips.targets[~clips.mask].any()
-    piano, voice = clips.labels.names.index("piano"), clips.labels.names.index("voice")
+    piano, voice = clips.classes.index("piano"), clips.classes.index("voice")
     assert clips.targets[:, piano].tolist() == [0, 1, 0, 1, 0, 1]
     # One half is present, as in the authors' baseline.
     assert clips.targets[:, voice].tolist() == [0, 1, 1, 0, 1, 1]

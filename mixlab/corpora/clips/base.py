@@ -1,7 +1,8 @@
-"""What an external test set gives: clips with classes that are present, absent or unknown."""
+"""What a corpus of labelled clips gives: clips with groups and splits, and what is known of classes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +11,15 @@ from numpy.typing import NDArray
 
 from mixlab.audio.file_kinds import READ_SUFFIXES, form, is_litter
 from mixlab.corpora.metadata import Labels, MetadataFile
+from mixlab.errors import ConfigError
 from mixlab.taxonomy import LabelSet
+from mixlab.utils.hashing import ordered_digest
 
-__all__ = ["JAMENDO_SPLIT", "AudioFiles", "Clip", "ClipCorpus", "ClipSet", "Part"]
+__all__ = ["JAMENDO_SPLIT", "SPLITS", "AudioFiles", "Clip", "ClipCorpus", "ClipSet", "Part", "join"]
 
 Part = Literal["train", "test"]
+
+SPLITS = ("train", "validation", "test")
 
 JAMENDO_SPLIT = 0
 """The official split of MTG-Jamendo that is scored, as in what is published."""
@@ -22,43 +27,57 @@ JAMENDO_SPLIT = 0
 
 @dataclass(frozen=True)
 class Clip:
-    """One audio file.
+    """One audio file, or a part of one.
 
     Attributes:
         key: The corpus's own id.
         path: The file.
-        group: The recording, artist or track it is from; intervals sample these.
+        group: The recording, artist, speaker or instrument it is from: never on two sides of a split, and
+            what intervals sample.
+        split: ``train``, ``validation`` or ``test``; '' where the corpus has none.
+        start_s: Where it starts in the file, in seconds.
+        end_s: Where it ends; None is the end of the file.
     """
 
     key: str
     path: Path
     group: str
+    split: str = ""
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def seconds(self, file_s: float) -> float:
+        """Return how long it lasts in a file of so many seconds, 0 or more."""
+        end_s = file_s if self.end_s is None else min(self.end_s, file_s)
+        return max(end_s - self.start_s, 0.0)
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """One part of an external test set.
+    """Labelled clips of one corpus, or a part of them.
 
     Attributes:
-        benchmark: Its name on the command line.
-        part: ``train`` or ``test``, as the corpus has it.
-        labels: The C classes, bound to nodes of the taxonomy.
+        corpus: Its name in configurations.
+        task: Which of the corpus's labels, such as ``genre``.
+        classes: Names of the C classes.
         clips: N clips whose files are there.
         targets: ``(N, C)`` 1 present, 0 absent, float32.
         mask: ``(N, C)`` True where it is known.
+        label_set: The classes bound to nodes of the taxonomy, in the same order, where they are instruments.
         source: Who read the tree: ``mirdata`` with its version, or mixlab itself and why.
         notes: What must be known to read the numbers.
         missing: Keys whose files are not there.
         windows: 0 lays overlapping windows over a whole clip; else so many evenly spaced ones.
     """
 
-    benchmark: str
-    part: str
-    labels: LabelSet
+    corpus: str
+    task: str
+    classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     targets: NDArray[np.float32]
     mask: NDArray[np.bool_]
-    source: str
+    label_set: LabelSet | None = None
+    source: str = ""
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     windows: int = 0
@@ -66,22 +85,82 @@ class ClipSet:
     def __len__(self) -> int:
         return len(self.clips)
 
+    @property
+    def single_label(self) -> bool:
+        """Whether each clip has exactly one class, and all is known: then a softmax over classes fits."""
+        return bool(len(self) and self.mask.all() and (self.targets.sum(axis=1) == 1).all())
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that hold clips, in the order of ``SPLITS``; '' comes last."""
+        held = {clip.split for clip in self.clips}
+        return tuple(split for split in (*SPLITS, "") if split in held)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """16 hex digits that change with clips, groups, splits and labels; not with where they lie."""
+        rows = [
+            [clip.key, clip.group, clip.split, clip.start_s, clip.end_s, _columns(target), _columns(~known)]
+            for clip, target, known in zip(self.clips, self.targets, self.mask, strict=True)
+        ]
+        return ordered_digest([self.corpus, self.task, self.classes, rows])
+
+    def only(self, split: str) -> "ClipSet":
+        """Return the clips of one split, with the same classes.
+
+        Raises:
+            ConfigError: there is no such split.
+        """
+        if split not in SPLITS:
+            raise ConfigError(
+                f"Expected one of the splits {', '.join(SPLITS)}, found {split!r}.", code="unknown-split"
+            )
+        return self.take([row for row, clip in enumerate(self.clips) if clip.split == split])
+
+    def take(self, rows: Iterable[int]) -> "ClipSet":
+        """Return the clips of these rows, in this order, with the same classes."""
+        kept = np.fromiter(rows, np.int64)
+        clips = tuple(self.clips[row] for row in kept)
+        return replace(self, clips=clips, targets=self.targets[kept], mask=self.mask[kept])
+
+
+def join(parts: Sequence[ClipSet]) -> ClipSet:
+    """Return the clips of several sets with the same classes as one; sources and notes are said once."""
+    first = parts[0]
+    return replace(
+        first,
+        clips=tuple(clip for part in parts for clip in part.clips),
+        targets=np.concatenate([part.targets for part in parts]),
+        mask=np.concatenate([part.mask for part in parts]),
+        source="; ".join(dict.fromkeys(part.source for part in parts)),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        missing=tuple(key for part in parts for key in part.missing),
+    )
+
+
+def _columns(flags: NDArray[np.generic]) -> list[int]:
+    return [int(column) for column in np.flatnonzero(flags)]
+
 
 @dataclass(frozen=True)
 class ClipCorpus:
     """A corpus of labelled clips: one object per module of this package.
 
     Attributes:
-        name: Its name on the command line.
-        label_map: Name of the label map in ``taxonomy/corpora``.
-        load: Reads a part of the tree at a folder.
+        name: Its name in configurations and on the command line.
+        tasks: Which labels it has, the main ones first.
+        read: Reads all clips of the tree at a folder, for one of the tasks, with the corpus's own splits.
+        label_map: Name of the label map in ``taxonomy/corpora``; '' where its labels are no instruments.
         read_labels: As in ``mixlab.corpora.base.Adapter``.
+        load_part: Reads one part alone, where runs are scored on the corpus by ``mixlab evaluate-on``.
     """
 
     name: str
-    label_map: str
-    load: Callable[[str | Path, Part], ClipSet]
-    read_labels: Callable[[MetadataFile], Labels | str | None]
+    tasks: tuple[str, ...]
+    read: Callable[[Path, str], ClipSet]
+    label_map: str = ""
+    read_labels: Callable[[MetadataFile], Labels | str | None] = lambda file: None
+    load_part: Callable[[str | Path, Part], ClipSet] | None = None
 
 
 class AudioFiles:

@@ -10,12 +10,13 @@ Traps, and what is done:
 * ``[cla]`` in a file name is both the clarinet and the genre classical: the class is the folder's name.
 * mirdata's index has one key for several files (6660 of the 6705 excerpts can be told apart): the folders
   are walked here instead.
+* The published numbers of recordings repeat for 45 excerpts: the same number is one group in every folder.
 * Lines of the text files end with a tab.
 * Copies in other formats are taken; ``._NAME.wav`` and ``._NAME.txt``, which macOS writes, are not.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,7 +27,7 @@ from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_set
 
-__all__ = ["CORPUS", "load_irmas"]
+__all__ = ["CORPUS", "load_irmas", "read_irmas"]
 
 _EXCERPT = re.compile(r"(\d+)__\d+$")
 _TAKE = re.compile(r"-\d+$")
@@ -52,6 +53,27 @@ def load_irmas(root: str | Path, part: Part = "test") -> ClipSet:
     """
     root = Path(root)
     rows, missing = _training(root) if part == "train" else _testing(root)
+    if not rows:
+        raise _not_found(root, part)
+    return _clip_set(rows, missing)
+
+
+def read_irmas(root: Path, task: str) -> ClipSet:
+    """Read all of IRMAS that is there: one class per training excerpt, several per test recording.
+
+    Raises:
+        CorpusError: neither part is there, or a label is none of the eleven codes.
+    """
+    training, testing = _training(root), _testing(root)
+    if not training[0] and not testing[0]:
+        raise _not_found(root, "train")
+    return _clip_set([*training[0], *testing[0]], [*training[1], *testing[1]])
+
+
+_Row = tuple[Clip, tuple[str, ...], str]
+
+
+def _clip_set(rows: Sequence[_Row], missing: Sequence[str]) -> ClipSet:
     labels = load_label_set("irmas11")
     targets = np.zeros((len(rows), len(labels)), np.float32)
     for row, (_, codes, where) in enumerate(rows):
@@ -63,25 +85,37 @@ def load_irmas(root: str | Path, part: Part = "test") -> ClipSet:
                 )
             targets[row, labels.names.index(code)] = 1.0
     return ClipSet(
-        benchmark="irmas",
-        part=part,
-        labels=labels,
+        corpus="irmas",
+        task="instrument",
+        classes=labels.names,
         clips=tuple(clip for clip, _, _ in rows),
         targets=targets,
         mask=np.ones(targets.shape, np.bool_),
+        label_set=labels,
         source="read by mixlab: mirdata's index holds 6660 of the 6705 training excerpts",
         notes=(_NOTE,),
         missing=tuple(missing),
     )
 
 
-_Row = tuple[Clip, tuple[str, ...], str]
+def _not_found(root: Path, part: Part) -> CorpusError:
+    if part == "train":
+        return CorpusError(
+            f"Expected {root}/IRMAS-TrainingData/<code>/*.wav, found none. Is {root} the folder of IRMAS?",
+            code="layout-not-found",
+        )
+    return CorpusError(
+        f"Expected {root}/IRMAS-TestingData-Part{{1,2,3}}/.../NAME.wav with NAME.txt, found no recording "
+        f"that belongs to a text. Is {root} the folder of IRMAS?",
+        code="layout-not-found",
+    )
 
 
 def _training(root: Path) -> tuple[list[_Row], list[str]]:
     base = root / "IRMAS-TrainingData"
     audio = AudioFiles()
     rows: list[_Row] = []
+    recordings: dict[str, str] = {}
     for folder in sorted(base.glob("*")):
         if is_litter(folder.name) or not folder.is_dir():
             continue
@@ -90,13 +124,8 @@ def _training(root: Path) -> tuple[list[_Row], list[str]]:
             assert file is not None
             found = _EXCERPT.search(name)
             recording = found.group(1) if found else name
-            clip = Clip(f"{folder.name}/{name}", file, f"{folder.name}/{recording}")
-            rows.append((clip, (folder.name,), str(file)))
-    if not rows:
-        raise CorpusError(
-            f"Expected {base}/<code>/*.wav, found none. Is {root} the folder of IRMAS?",
-            code="layout-not-found",
-        )
+            group = recordings.setdefault(recording, f"{folder.name}/{recording}")
+            rows.append((Clip(f"{folder.name}/{name}", file, group, "train"), (folder.name,), str(file)))
     return rows, []
 
 
@@ -114,13 +143,7 @@ def _testing(root: Path) -> tuple[list[_Row], list[str]]:
         if file is None:
             missing.append(text.stem)
             continue
-        rows.append((Clip(text.stem, file, _TAKE.sub("", text.stem)), codes, str(text)))
-    if not rows:
-        raise CorpusError(
-            f"Expected {root}/IRMAS-TestingData-Part{{1,2,3}}/.../NAME.wav with NAME.txt, found "
-            f"{len(texts)} texts and no recording that belongs to one. Is {root} the folder of IRMAS?",
-            code="layout-not-found",
-        )
+        rows.append((Clip(text.stem, file, _TAKE.sub("", text.stem), "test"), codes, str(text)))
     return rows, missing
 
 
@@ -162,4 +185,4 @@ def _path_labels(match: re.Match[str]) -> Iterator[str]:
     yield from (label for label in brackets if label in ("dru", "nod"))
 
 
-CORPUS = ClipCorpus("irmas", "irmas", load_irmas, read_labels)
+CORPUS = ClipCorpus("irmas", ("instrument",), read_irmas, "irmas", read_labels, load_irmas)

@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet, Part
+from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet, Part, join
 from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.files import read_arrays
 from mixlab.utils.yaml import load_json
 
-__all__ = ["CORPUS", "PRESENT_FROM", "load_openmic"]
+__all__ = ["CORPUS", "PRESENT_FROM", "load_openmic", "read_openmic"]
 
 PRESENT_FROM = 0.5
 
@@ -78,20 +78,26 @@ def load_openmic(root: str | Path, part: Part = "test") -> ClipSet:
     artists = _artists(home)
     mask = rows.mask[kept]
     return ClipSet(
-        benchmark="openmic",
-        part=part,
-        labels=labels,
+        corpus="openmic",
+        task="instrument",
+        classes=labels.names,
         clips=tuple(
-            Clip(key, path, artists.get(key, key))
+            Clip(key, path, artists.get(key, key), part)
             for key, path in zip(rows.keys, paths, strict=True)
             if path is not None
         ),
         targets=((rows.values[kept] >= PRESENT_FROM) & mask).astype(np.float32),
         mask=mask,
+        label_set=labels,
         source=rows.source,
         notes=(_NOTE,),
         missing=tuple(key for key, found in zip(rows.keys, there, strict=True) if not found),
     )
+
+
+def read_openmic(root: Path, task: str) -> ClipSet:
+    """Read both parts of OpenMIC-2018, as ``load_openmic``."""
+    return join([load_openmic(root, "train"), load_openmic(root, "test")])
 
 
 def _partition(home: Path, part: str) -> list[str]:
@@ -254,4 +260,4 @@ def read_labels(file: MetadataFile) -> Labels | None:
     return None
 
 
-CORPUS = ClipCorpus("openmic", "openmic2018", load_openmic, read_labels)
+CORPUS = ClipCorpus("openmic", ("instrument",), read_openmic, "openmic2018", read_labels, load_openmic)

@@ -1,0 +1,184 @@
+"""Clips of one's own: a table ``clips.csv``.
+
+Layout: ``clips.csv`` in the folder of the audio, or the table itself as the root. Columns: ``file`` (below
+the folder of the table) and ``labels``, several of them with ``|`` between; and, where they are known,
+``group``, ``split`` (train, validation, test), ``start`` and ``end`` in seconds, ``key``.
+
+Traps, and what is done:
+
+* A row that cannot be used stops the reading with its line: a wrong label is worse than no table.
+* An empty cell in ``labels`` says that none of the classes is present; where every clip has one class, that
+  is an error.
+* Without ``group``, each file is a group of its own, which the notes say.
+* Rows whose file is not there are listed as missing, not refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from mixlab.corpora._folder_words import split_of
+from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet
+from mixlab.errors import CorpusError
+from mixlab.utils.csv import CsvError, CsvRow, read_csv
+
+__all__ = ["COLUMNS", "CORPUS", "read_clips_csv"]
+
+COLUMNS = ("file", "labels", "group", "split", "start", "end", "key")
+
+_NAME = "clips.csv"
+
+
+class _Row(NamedTuple):
+    clip: Clip
+    labels: tuple[str, ...]
+    there: bool
+
+
+def read_clips_csv(root: Path, task: str) -> ClipSet:
+    """Read a table of clips.
+
+    Raises:
+        CorpusError: there is no table, a row cannot be used (the message names its line), or no clip is
+            there.
+    """
+    table = root if root.is_file() else root / _NAME
+    rows = _read(table)
+    kept = [row for row in rows if row.there]
+    if not kept:
+        raise CorpusError(
+            f"{table}: none of the {len(rows)} files is there, such as {rows[0].clip.path}. Paths are "
+            "relative to the folder of the table.",
+            code="audio-not-found",
+        )
+    classes = tuple(sorted({label for row in rows for label in row.labels}))
+    targets = np.zeros((len(kept), len(classes)), np.float32)
+    for place, row in enumerate(kept):
+        targets[place, [classes.index(label) for label in row.labels]] = 1.0
+    return ClipSet(
+        corpus="csv",
+        task=task,
+        classes=classes,
+        clips=tuple(row.clip for row in kept),
+        targets=targets,
+        mask=np.ones(targets.shape, np.bool_),
+        source=f"read by mixlab from {table.name}",
+        notes=tuple(_notes(kept)),
+        missing=tuple(row.clip.key for row in rows if not row.there),
+    )
+
+
+def _read(table: Path) -> list[_Row]:
+    try:
+        found = read_csv(table.read_bytes(), COLUMNS)
+    except OSError as error:
+        raise CorpusError(
+            f"Expected a table with the columns {', '.join(COLUMNS)} at {table}, but it cannot be read "
+            f"({error}).",
+            code="metadata-not-found",
+        ) from error
+    except CsvError as error:
+        raise CorpusError(f"{table}: {error}.", code="invalid-table") from error
+    for needed in ("file", "labels"):
+        if needed not in found.header:
+            raise CorpusError(
+                f"{table}: expected the columns file and labels (and, if known, {', '.join(COLUMNS[2:])}), "
+                f"found {', '.join(found.header)}.",
+                code="invalid-table",
+            )
+    if unknown := [name for name in found.header if name and name not in COLUMNS]:
+        raise CorpusError(
+            f"{table}: there is no use for the column {unknown[0]!r}; columns are {', '.join(COLUMNS)}.",
+            code="invalid-table",
+        )
+    if not found.rows:
+        raise CorpusError(f"{table}: expected a row per clip, found none.", code="empty-table")
+    audio = AudioFiles()
+    rows = [_parse(table, row, dict(zip(found.header, row.cells, strict=True)), audio) for row in found.rows]
+    _check(table, found.rows, rows)
+    return rows
+
+
+def _parse(table: Path, row: CsvRow, cells: dict[str, str], audio: AudioFiles) -> _Row:
+    where = f"{table}, row {row.number}"
+    if not cells["file"]:
+        raise CorpusError(f"{where}: expected a file, found an empty cell.", code="invalid-table")
+    path = table.parent / PurePosixPath(cells["file"].replace("\\", "/"))
+    if not path.is_relative_to(table.parent) or ".." in path.relative_to(table.parent).parts:
+        raise CorpusError(
+            f"{where}: {cells['file']!r} leads out of {table.parent}. Put the table above all its files.",
+            code="path-outside-root",
+        )
+    start_s, end_s = _seconds(where, cells, "start") or 0.0, _seconds(where, cells, "end")
+    if end_s is not None and end_s <= start_s:
+        raise CorpusError(
+            f"{where}: expected an end after the start, found {start_s:g} to {end_s:g} s.",
+            code="invalid-table",
+        )
+    split = split_of(cells.get("split", ""))
+    if cells.get("split") and not split:
+        raise CorpusError(
+            f"{where}: expected train, validation or test as a split, found {cells['split']!r}.",
+            code="invalid-table",
+        )
+    file = audio.find(path)
+    part = f"#{start_s:g}" if start_s or end_s is not None else ""
+    key = cells.get("key") or f"{cells['file']}{part}"
+    clip = Clip(key, file or path, cells.get("group") or cells["file"], split, start_s, end_s)
+    labels = tuple(dict.fromkeys(filter(None, (text.strip() for text in cells["labels"].split("|")))))
+    return _Row(clip, labels, file is not None)
+
+
+def _seconds(where: str, cells: dict[str, str], column: str) -> float | None:
+    text = cells.get(column, "")
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        value = -1.0
+    if value is not None and not 0 <= value < float("inf"):
+        raise CorpusError(
+            f"{where}: expected seconds, 0 or more, as {column}, found {text!r}.", code="invalid-table"
+        )
+    return value
+
+
+def _check(table: Path, numbers: Sequence[CsvRow], rows: Sequence[_Row]) -> None:
+    """Refuse what contradicts itself: a clip twice, a group on two sides, a clip without its one class."""
+    clips: dict[str, int] = {}
+    sides: dict[str, tuple[str, int]] = {}
+    single = all(len(row.labels) <= 1 for row in rows)
+    for number, row in zip((row.number for row in numbers), rows, strict=True):
+        if (first := clips.setdefault(row.clip.key, number)) != number:
+            raise CorpusError(
+                f"{table}, row {number}: the clip {row.clip.key!r} stands in row {first} already. Keep one, "
+                "or give them keys of their own.",
+                code="repeated-entry",
+            )
+        split, before = sides.setdefault(row.clip.group, (row.clip.split, number))
+        if split != row.clip.split:
+            here, there = row.clip.split or "no split", split or "no split"
+            raise CorpusError(
+                f"{table}, row {number}: the group {row.clip.group!r} is in {here}, and in row {before} in "
+                f"{there}: a model would be scored on what it was trained on. Put the group on one side, or "
+                "leave the column 'split' out.",
+                code="split-overlap",
+            )
+        if single and not row.labels:
+            raise CorpusError(
+                f"{table}, row {number}: expected a label, as every other clip has one, found none.",
+                code="missing-labels",
+            )
+
+
+def _notes(rows: Sequence[_Row]) -> Iterator[str]:
+    alone = len({row.clip.group for row in rows}) == len(rows)
+    if alone:
+        yield (
+            "each clip is a group of its own: where several are from one recording, say so in the column "
+            "'group', so that no split divides them"
+        )
+
+
+CORPUS = ClipCorpus("csv", ("labels",), read_clips_csv)
