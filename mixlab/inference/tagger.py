@@ -176,15 +176,23 @@ class Tagger:
 
         Raises:
             RunError: the run has no model yet, or is damaged.
+            ConfigError: its network takes stereo.
         """
         import torch
 
+        from mixlab.models import in_channels
         from mixlab.training import load_model
 
         run = run if isinstance(run, Run) else Run.open(run)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         model, card = load_model(run).to(device), run.card
+        if in_channels(model) != 1:
+            raise ConfigError(
+                f"{run.path} holds a network that takes stereo, and files are tagged in mono. Tag with a "
+                "network for mono: model.parameters.channel_conversion other than stereo.",
+                code="mono-required",
+            )
         try:
             labels = tuple(str(name) for name in card["labels"]["outputs"])
             thresholds = card.get("consistent_thresholds") or card.get("thresholds")

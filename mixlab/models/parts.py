@@ -11,7 +11,8 @@ A network of another make states the names of the head's top modules as ``head_n
 logits last, and has two methods, ``embed(audio)`` and ``classify(embedding)``. All that is not the head's
 is the backbone's, parameters of the network itself included.
 
-It may also state ``sample_rate`` in Hz and ``min_samples``, the shortest input that it takes.
+It may also state ``sample_rate`` in Hz; ``min_samples``, the shortest input that it takes; and
+``in_channels``, 2 where it takes stereo audio ``(B, 2, T)``.
 """
 
 from typing import cast
@@ -28,6 +29,7 @@ __all__ = [
     "embed",
     "head_names",
     "head_parameters",
+    "in_channels",
     "last_name",
     "last_parameters",
     "n_parameters",
@@ -49,6 +51,11 @@ def classify(model: nn.Module, embedding: Tensor) -> Tensor:
     """Return logits ``(B, C)`` for embeddings ``(B, E)``: the head alone."""
     own = getattr(model, "classify", None)
     return cast(Tensor, model.get_submodule("head")(embedding) if own is None else own(embedding))
+
+
+def in_channels(model: nn.Module) -> int:
+    """Return how many channels of audio a network takes: 1 unless it states 2, for stereo."""
+    return int(cast(int, getattr(model, "in_channels", 1)))
 
 
 def belongs_to(name: str, modules: tuple[str, ...]) -> bool:

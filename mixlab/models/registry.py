@@ -12,8 +12,9 @@ from mixlab.models.arguments import Arguments, typed_arguments
 from mixlab.models.base import TaggingModel
 from mixlab.models.choi import CRNN, FCN
 from mixlab.models.config import MEL_SETTINGS, ModelConfig
+from mixlab.models.image_networks import InceptionV3, ResNet18, ResNet50
 from mixlab.models.musicnn import Musicnn
-from mixlab.models.parts import check_parts, classify, embed
+from mixlab.models.parts import check_parts, classify, embed, in_channels
 from mixlab.models.rawnet2 import RawNet2
 from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
 from mixlab.models.stft_convnet import StftConvNet
@@ -37,6 +38,9 @@ MODELS: dict[str, type[nn.Module]] = {
     "fcn": FCN,
     "rawnet2": RawNet2,
     "stft_convnet": StftConvNet,
+    "resnet18": ResNet18,
+    "resnet50": ResNet50,
+    "inception_v3": InceptionV3,
 }
 """Networks by the stable name that goes into files."""
 
@@ -131,7 +135,7 @@ def check_outputs(model: nn.Module, config: ModelConfig, n_classes: int, n_sampl
         ConfigError: it fails, gives another shape or no finite numbers, or its head on its embeddings gives
             something else than the network as a whole.
     """
-    silence, name = torch.zeros(1, 1, n_samples), config.architecture
+    silence, name = torch.zeros(1, in_channels(model), n_samples), config.architecture
     window = f"on audio of shape {tuple(silence.shape)}, a window of {n_samples / config.sample_rate:g} s,"
     with torch.no_grad(), running("network", name, window):
         logits, embedding = model(silence), embed(model, silence)

@@ -67,10 +67,6 @@ MEMORY_LIMIT = 2 << 30
 
 def _check_together(mix: MixConfig, train: TrainConfig) -> None:
     """Refuse a mix that the model cannot take, before anything is written."""
-    if mix.channels != 1:
-        raise ConfigError(
-            f"Models take mono mixes: set mix.channels to 1, found {mix.channels}.", code="mono-required"
-        )
     if train.loss == "softmax":
         raise ConfigError(
             "train.loss=softmax is for clips that have exactly one class each ('mixlab train-clips'); mixes "
@@ -102,7 +98,8 @@ def _fixed_set(catalog: Catalog, mix: MixConfig, train: TrainConfig, split: str,
 def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
     """Return the batches of a fixed set, held in memory unless they are too large for that."""
     settings = dataset.config
-    size = 4 * dataset.epoch_size * round(settings.duration_s * settings.sample_rate) // dataset.world_size
+    samples = settings.channels * round(settings.duration_s * settings.sample_rate)
+    size = 4 * dataset.epoch_size * samples // dataset.world_size
     loader = MixLoader(dataset, num_workers=num_workers)
     return list(loader) if size <= MEMORY_LIMIT else loader
 
@@ -151,7 +148,7 @@ def _model_card(
         "config": plain_settings(train.model),
         "source_sha256": source_hash(train.model),
         "labels": label_info(labels),
-        "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
+        "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": mix.channels},
         "output": f"logits; apply a sigmoid for scores{through_tree}",
         "parameters": n_parameters(model),
         "transfer": train.transfer,
@@ -239,7 +236,7 @@ def _train(
         world_size=world.size,
     )
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
-    model = new_model(config, len(stream.labels), mix.render_settings().samples)
+    model = new_model(config, len(stream.labels), mix.render_settings().samples, mix.channels)
     places = {"catalog": str(opened.path), "out": str(run.path.absolute())}
     settings = {**places, "mix": asdict(mix), "train": asdict(config)}
     ended = None

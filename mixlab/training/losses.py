@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixlab.errors import ConfigError
+from mixlab.models import in_channels
 from mixlab.training.mcm_loss import mcm_loss_with_logits
 from mixlab.training.transfer import set_training_mode
 
@@ -154,7 +155,7 @@ def measure_precision(
     batch = batch_size if device.type != "cpu" else min(batch_size, 8)
     best = dict.fromkeys(PRECISIONS, float("inf"))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        audio = torch.randn(batch, 1, n_samples, device=device)
+        audio = torch.randn(batch, in_channels(model), n_samples, device=device)
         targets = torch.zeros(batch, n_classes, device=device)
         mask = torch.ones(batch, n_classes, dtype=torch.bool, device=device)
         probe = copy.deepcopy(model).to(device)

@@ -17,6 +17,7 @@ from mixlab.models import (
     embed,
     head_names,
     head_parameters,
+    in_channels,
     last_parameters,
     load_weights,
     read_weights,
@@ -40,30 +41,45 @@ __all__ = [
     "settings_of_model",
 ]
 
+_CHANNELS = {1: "mono", 2: "stereo"}
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _DROPOUTS = (nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
-def new_model(config: TrainConfig, n_classes: int, n_samples: int) -> nn.Module:
+def new_model(config: TrainConfig, n_classes: int, n_samples: int, channels: int = 1) -> nn.Module:
     """Build the model of a training: seeded, filled and frozen as the settings say, in training mode.
 
     Args:
         config: Settings.
         n_classes: Outputs.
         n_samples: Samples of the excerpts it will be given; too short ones are refused here.
+        channels: Channels of these excerpts.
 
     Raises:
-        ConfigError: the weights are missing or do not fit, the excerpts are too short for the network, or it
-            does not do with them what a network is to do (``mixlab.models.check_outputs``).
+        ConfigError: the network takes another number of channels, the weights are missing or do not fit, the
+            excerpts are too short for the network, or it does not do with them what a network is to do
+            (``mixlab.models.check_outputs``).
     """
     torch.manual_seed(config.seed)
     model = build_model(config.model, n_classes)
+    _check_channels(model, config.model, channels)
     prepare_model(model, config)
     if config.channels_last:
         # torch's own annotation of Module.to lacks memory_format.
         model = cast(nn.Module, model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     check_outputs(model.eval(), config.model, n_classes, n_samples)
     return model.train()
+
+
+def _check_channels(model: nn.Module, config: ModelConfig, channels: int) -> None:
+    wanted = in_channels(model)
+    if wanted != channels:
+        raise ConfigError(
+            f"{config.architecture} takes {_CHANNELS.get(wanted, wanted)} audio: set mix.channels to "
+            f"{wanted}, found {channels}, or choose another network; resnet18 and its like take stereo with "
+            "model.parameters.channel_conversion=stereo.",
+            code="channels-mismatch",
+        )
 
 
 def prepare_model(model: nn.Module, config: TrainConfig) -> None:

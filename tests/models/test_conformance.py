@@ -24,6 +24,7 @@ from mixlab.models import (
 )
 from mixlab.models.parts import belongs_to
 from mixlab.training import TrainConfig, parameter_groups, prepare_model, set_training_mode
+from tests.models.groups import ON_PICTURES
 
 RATE, SAMPLES, CLASSES = 8000, 6400, 3
 OWN = {
@@ -48,6 +49,9 @@ def tiny(name: str) -> ModelConfig:
         return OWN[name]
     if name in SMALL:
         return ModelConfig(name, RATE, parameters=SMALL[name])
+    if name in ON_PICTURES:
+        size = 75 if name == "inception_v3" else 32
+        return ModelConfig(name, RATE, 256, 128, n_mels=16, f_max=4000, parameters={"image_size": size})
     n_mels, hop = (0, {"fcn": 4, "crnn": 64}[name]) if name in ("fcn", "crnn") else (16, 128)
     return ModelConfig(name, RATE, 256, hop, n_mels=n_mels, f_max=4000, width=4)
 
@@ -83,7 +87,13 @@ def step(model: nn.Module, config: TrainConfig) -> None:
     optimizer.step()
 
 
-everyone = pytest.mark.parametrize("name", [*sorted(MODELS), *OWN])
+LARGE = ("resnet50", "inception_v3")
+"""Tens of millions of weights, of the same make as resnet18."""
+
+everyone = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in [*sorted(MODELS), *OWN]],
+)
 
 
 @everyone

@@ -293,6 +293,12 @@ def test_the_command_scores_a_baseline_again(
     assert "by the predictions that it holds" in capsys.readouterr().err
 
 
+def test_stereo_mixes_are_refused(toy: Catalog, tmp_path: Path) -> None:
+    with raises(ConfigError, code="mono-required", mentions=("mix.channels", "2")):
+        run_baseline(toy.path, tmp_path / "run", replace(MIX, channels=2), CONFIG)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_baseline_has_no_network_for_files(
     toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -265,7 +265,7 @@ def test_another_catalog_is_refused(trained: tuple[Run, Report], toy: Catalog) -
 @pytest.mark.parametrize(
     ("mix", "model", "code", "mentions"),
     [
-        ({"channels": 2}, {}, "mono-required", ()),
+        ({"channels": 2}, {}, "channels-mismatch", ("mono", "mix.channels")),
         (
             {"sample_rate": 16000},
             {},
