@@ -90,8 +90,9 @@ class MelFrontEnd(nn.Module):
     The other settings are the blocks of Choi's thesis (2018, section 5.2.3), in its order:
 
     - ``per_frequency`` weighting is computed "across time, i.e., per-frequency"; over which data, the thesis
-      leaves open. The works that it cites for it (Schlueter and Grill 2015 for one) take the training set,
-      and so does this: a batch norm per band. An excerpt's own statistics would also take away its level.
+      leaves open. The layer for it in its author's own library, Kapre's ``Normalization2D``, takes the whole
+      batch, and so does this: a batch norm per band, which keeps the training's statistics for later. An
+      excerpt's own statistics would also take away its level.
     - ``a_weighting`` is a gain on the power of each band, taken at the band's centre; on logarithmic maps it
       is added, after their floor.
     - ``standardise`` takes the place of the batch norm, which would learn another scale and offset. That
