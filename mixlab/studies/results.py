@@ -173,6 +173,7 @@ def load_results(
             ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
         )
     labels, parents = _common_outputs(folder, outputs, problems)
+    measured = {name for c in conditions for run in c.test.runs.values() for name in run.measured}
     return StudyResults(
         kind=stored.kind,
         title=stored.title,
@@ -180,7 +181,7 @@ def load_results(
         seeds=stored.seeds,
         labels=labels,
         parents=parents,
-        metrics=tuple(metric.info for metric in metrics if not metric.detail),
+        metrics=tuple(metric.info for metric in metrics if not metric.detail and metric.name in measured),
         conditions=tuple(conditions),
         states=folder.states(),
         note="; ".join(sorted(notes - {""})),

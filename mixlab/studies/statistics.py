@@ -141,10 +141,17 @@ class ConditionScores:
 
 def _collect(runs: Sequence[RunScores], metric: str, column: int | None) -> tuple[Floats, Floats | None]:
     """Return ``(S,)`` values, and ``(S, B)`` resamples or None."""
-    found = [run.measured[metric] if column is None else run.measured[metric].only([column]) for run in runs]
+    found = [_measured(run, metric, column) for run in runs]
     values = np.array([one.mean for one in found], np.float64)
     resampled = [resampled for one in found if (resampled := one.resampled_mean()) is not None]
     return values, np.stack(resampled) if resampled and len(resampled) == len(runs) else None
+
+
+def _measured(run: RunScores, metric: str, column: int | None) -> Measured:
+    """Return a metric of a run; undefined where only runs of another kind have it, such as accuracy."""
+    if metric in METRICS and metric not in run.measured:
+        return Measured(METRICS[metric].info, np.array([math.nan]))
+    return run.measured[metric] if column is None else run.measured[metric].only([column])
 
 
 def estimate(values: Floats, resampled: Floats | None, *, wanted: int | None = None) -> Estimate:
@@ -294,7 +301,7 @@ def score_run(
     baseline = chance_cells(cells, validation_prevalence, single_label=single)
     usable = metrics_for(metrics, single_label=single)
     measured = {metric.name: measure(metric, cells, weights) for metric in usable}
-    always = measure(METRICS["f1"], baseline, weights)
+    always = measure(METRICS["f1"], chance_cells(cells, validation_prevalence), weights)
     measured[F1_ABOVE_CHANCE.name] = _above(measured["f1"], always)
     return RunScores(
         measured=measured,

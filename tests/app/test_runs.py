@@ -289,7 +289,7 @@ def test_a_run_that_was_not_scored_shows_its_curves_and_the_command(runs: Path) 
 def test_runs_on_other_mixes_are_not_compared(runs: Path) -> None:
     page = open_page(run="runs/a", against="runs/own")
     assert "cannot be compared" in page.warning[0].value
-    assert len(page.metric) == 5
+    assert len(page.metric) == 6
 
 
 def test_mixes_of_another_catalog_are_heard_after_a_click(

@@ -219,7 +219,7 @@ def test_the_report_holds_numbers_doubts_and_the_papers_words(curve: StudyFolder
 def test_the_files_for_programs_hold_every_number(curve: StudyFolder) -> None:
     rows = read_csv(curve.path / "table.csv")
     results = load_results(curve, n_resamples=60)
-    assert len(rows) == 3 * (5 + 4 * 5)
+    assert len(rows) == 3 * (6 + 4 * 5)
     by_hand = results.condition("p0.4").test.of("average_precision")
     row = next(
         r for r in rows if (r["condition"], r["metric"], r["class"]) == ("p0.4", "average_precision", "")
