@@ -1,7 +1,6 @@
 """Make the demo corpora: what is left to do, in parallel, each song under a temporary name first."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from mixlab.errors import ConfigError, MixlabError
+from mixlab.errors import ConfigError
 from mixlab.synthesis import tagged_layout
 from mixlab.synthesis.instruments import FAMILIES, INSTRUMENTS
 from mixlab.synthesis.medley_layout import broken_medleydb_file, write_coefficients, write_medleydb_song
@@ -20,9 +19,9 @@ from mixlab.synthesis.slakh_layout import broken_slakh_file, write_slakh_song
 from mixlab.synthesis.soundfonts import SharedSamples, compare_soundfonts, overlap_lines
 from mixlab.synthesis.synth import default_soundfont, require_synthesizer
 from mixlab.synthesis.tagged import Clip, plan_tagged
+from mixlab.synthesis.tasks import Task, remove, remove_partial, run_tasks
 from mixlab.utils.files import make_folder, write_atomic
 from mixlab.utils.hashing import file_digest
-from mixlab.utils.parallel import default_workers, map_items
 
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
 
@@ -40,7 +39,6 @@ CORPORA = {
 _RECORD = "demo.json"
 _README = "README.txt"
 _SPLITS = "splits.csv"
-_PARTIAL = ".partial-"
 _LAYOUT_VERSION = 2
 
 
@@ -63,21 +61,6 @@ class DemoCorpora:
     kept: int
     megabytes: float
     shared: tuple[SharedSamples, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One folder or file to make; ``target`` appears only when it is complete."""
-
-    target: Path
-    write: Callable[[Path], None]
-
-    def __call__(self) -> None:
-        partial_path = self.target.with_name(f"{_PARTIAL}{self.target.name}")
-        _remove(partial_path)
-        partial_path.parent.mkdir(parents=True, exist_ok=True)
-        self.write(partial_path)
-        partial_path.replace(self.target)
 
 
 def make_demo_corpora(
@@ -142,7 +125,7 @@ def make_demo_corpora(
     clips = plan_tagged(songs, seconds, seed) if tagged else []
     tasks = _song_tasks(out, plans, seconds, fonts) + _clip_tasks(out, clips, fonts)
     left = [task for task in tasks if not task.target.exists()]
-    _run(left, len(tasks), workers, progress)
+    run_tasks(left, len(tasks), workers, progress)
     medleydb = [plan for plan in plans if plan.corpus == "medleydb"]
     write_coefficients(out / "medleydb" / "resources" / "mixing_coefficients_version2.yaml", medleydb)
     if tagged:
@@ -249,9 +232,8 @@ def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
                     code="settings-changed",
                 )
             for folder in CORPORA.values():
-                _remove(out / folder)
-    for leftover in [*out.rglob(f"{_PARTIAL}*")]:
-        _remove(leftover)
+                remove(out / folder)
+    remove_partial(out)
     _write_json(record, {"settings": settings, "complete": False})
 
 
@@ -271,14 +253,7 @@ def _difference(found: Any, wanted: dict[str, Any]) -> str:  # noqa: ANN401
     return "; ".join([*shown, *(["another SoundFont"] if "soundfonts" in keys else [])])
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _song_tasks(out: Path, plans: list[SongPlan], seconds: float, fonts: _Fonts) -> list[_Task]:
+def _song_tasks(out: Path, plans: list[SongPlan], seconds: float, fonts: _Fonts) -> list[Task]:
     writers = {
         "medleydb": write_medleydb_song,
         "mixing_secrets": write_secrets_song,
@@ -287,7 +262,7 @@ def _song_tasks(out: Path, plans: list[SongPlan], seconds: float, fonts: _Fonts)
     tasks = []
     for plan in plans:
         write = partial(_write_song, writers[plan.corpus], plan, seconds, fonts.of_song(plan))
-        tasks.append(_Task(out / _song_folder(plan), write))
+        tasks.append(Task(out / _song_folder(plan), write))
     return tasks
 
 
@@ -303,36 +278,11 @@ def _song_folder(plan: SongPlan) -> str:
     return f"{plan.corpus}/{inner}{plan.id}"
 
 
-def _clip_tasks(out: Path, clips: list[Clip], fonts: _Fonts) -> list[_Task]:
+def _clip_tasks(out: Path, clips: list[Clip], fonts: _Fonts) -> list[Task]:
     return [
-        _Task(out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(clip.target, clip.split)))
+        Task(out / clip.target, partial(tagged_layout.write_clip, clip, fonts.of(clip.target, clip.split)))
         for clip in clips
     ]
-
-
-def _call(task: _Task) -> None:
-    task()
-
-
-def _run(
-    tasks: list[_Task], total: int, workers: int | None, progress: Callable[[int, int], None] | None
-) -> None:
-    done = total - len(tasks)
-    errors = []
-    # Rendering a song holds its stems in memory: more than a few processes gain little here.
-    count = min(workers or default_workers(), 16)
-    for outcome in map_items(_call, tasks, workers=count):
-        done += 1
-        if outcome.error:
-            errors.append(f"{tasks[outcome.index].target.name}: {outcome.error}")
-        if progress is not None:
-            progress(done, total)
-    if errors:
-        raise MixlabError(
-            f"{len(errors)} of {total} demo items could not be made; the rest is kept, and the same command "
-            f"tries again. First: {errors[0]}",
-            code="items-failed",
-        )
 
 
 def _broken(plans: list[SongPlan]) -> list[dict[str, str]]:

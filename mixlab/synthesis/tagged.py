@@ -12,7 +12,7 @@ from mixlab.synthesis.names import artist_name, song_title
 from mixlab.synthesis.plan import sample_sound
 from mixlab.synthesis.synth import Room, Sound
 
-__all__ = ["IRMAS_CODES", "OPENMIC_CLASSES", "Clip", "plan_tagged"]
+__all__ = ["IRMAS_CODES", "OPENMIC_CLASSES", "Clip", "plan_irmas", "plan_tagged"]
 
 IRMAS_CODES = ("cel", "cla", "flu", "gac", "gel", "org", "pia", "sax", "tru", "vio", "voi")
 OPENMIC_CLASSES = (
@@ -99,10 +99,14 @@ def plan_tagged(songs: int, seconds: float, seed: int) -> list[Clip]:
     """Return all clips of the three tagged corpora; their number grows with ``songs``."""
     return [
         *_jamendo(max(3, songs // 3), seconds, seed),
-        *_irmas_train(max(1, songs // 24), seed),
-        *_irmas_test(max(3, songs // 4), seed),
+        *plan_irmas(max(1, songs // 24), max(3, songs // 4), seed),
         *_openmic(max(3, songs // 3), seed),
     ]
+
+
+def plan_irmas(recordings: int, tests: int, seed: int) -> list[Clip]:
+    """Return the clips of an IRMAS tree: so many training recordings of each class, and test recordings."""
+    return [*_irmas_train(recordings, seed), *_irmas_test(tests, seed)]
 
 
 def _sounds(ensemble: Ensemble, rng: np.random.Generator) -> tuple[tuple[Sound, ...], Room]:

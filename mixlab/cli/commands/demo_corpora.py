@@ -4,7 +4,10 @@ import sys
 import time
 from pathlib import Path
 
+from mixlab.errors import ConfigError
 from mixlab.synthesis import DEFAULT_SECONDS, DEFAULT_SONGS, make_demo_corpora
+from mixlab.synthesis.clip_trees.base import DEFAULT_RECORDINGS, TreeOptions
+from mixlab.synthesis.clip_trees.making import make_clip_trees
 from mixlab.synthesis.soundfonts import overlap_lines
 
 __all__ = ["demo_corpora"]
@@ -20,6 +23,8 @@ def demo_corpora(
     validation_soundfont: Path | None = None,
     test_soundfont: Path | None = None,
     tagged: bool = True,
+    clips: str = "",
+    recordings: int = DEFAULT_RECORDINGS,
     force: bool = False,
 ) -> None:
     """Make demo corpora: generated songs laid out exactly as the real corpora are, without any download.
@@ -41,8 +46,14 @@ def demo_corpora(
         test_soundfont: another SoundFont for the songs of test; OUT/splits.csv names all songs with one of
             their own, and a catalog made with '--splits OUT/splits.csv' has exactly these in that split
         tagged: also make the tagged corpora (MTG-Jamendo, IRMAS, OpenMIC), not only the multitracks
+        clips: instead of all that, make trees of labelled clips, each in a folder of its own below OUT: names
+            with commas between, or all
+        recordings: of a tree of clips, the recordings (artists, speakers, instruments) of each class
         force: replace demo corpora in OUT that were made with other settings
     """
+    if clips:
+        _clip_trees(out, clips.split(","), recordings, seed, workers, soundfont, force)
+        return
     started = time.monotonic()
     with _Bar() as bar:
         made = make_demo_corpora(
@@ -73,6 +84,28 @@ def demo_corpora(
     roots = " ".join(f"--root {name}={made.roots[name]}" for name in multitrack)
     splits = f"--splits {out}/splits.csv " if validation_soundfont or test_soundfont else ""
     print(f"\nNext: mixlab index {out}/catalog {splits}{roots}")
+
+
+def _clip_trees(
+    out: Path,
+    names: list[str],
+    recordings: int,
+    seed: int,
+    workers: int | None,
+    soundfont: list[Path] | None,
+    force: bool,
+) -> None:
+    if soundfont and len(soundfont) > 1:
+        raise ConfigError(
+            f"Trees of clips are played with one SoundFont, found {len(soundfont)}.", code="repeated-option"
+        )
+    options = TreeOptions(recordings, seed, soundfont[0] if soundfont else None)
+    with _Bar() as bar:
+        trees = make_clip_trees(out, names, options, workers=workers, force=force, progress=bar)
+    for tree in trees:
+        kept = f", {tree.kept} were there already" if tree.kept else ""
+        print(f"{tree.name}: {tree.root} ({tree.made} files made{kept})\n  demo: {tree.about}")
+    print(f"\nNext: mixlab clips {trees[0].name} {trees[0].root}")
 
 
 class _Bar:

@@ -1,0 +1,79 @@
+"""Files to make, in parallel: each has a temporary name until it is complete."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixlab.errors import MixlabError
+from mixlab.utils.parallel import default_workers, map_items
+
+__all__ = ["Task", "remove", "remove_partial", "run_tasks"]
+
+_PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One folder or file to make; ``target`` appears only when it is complete."""
+
+    target: Path
+    write: Callable[[Path], None]
+
+    def __call__(self) -> None:
+        """Write it under a temporary name, then give it its own."""
+        partial_path = self.target.with_name(f"{_PARTIAL}{self.target.name}")
+        remove(partial_path)
+        partial_path.parent.mkdir(parents=True, exist_ok=True)
+        self.write(partial_path)
+        partial_path.replace(self.target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_partial(root: Path) -> None:
+    """Remove what a call that was interrupted left unfinished."""
+    for leftover in [*root.rglob(f"{_PARTIAL}*")]:
+        remove(leftover)
+
+
+def run_tasks(
+    tasks: Sequence[Task], total: int, workers: int | None, progress: Callable[[int, int], None] | None
+) -> None:
+    """Make what is left to do.
+
+    Args:
+        tasks: What is left.
+        total: How many there are with those that are done.
+        workers: Processes; None takes one per processor.
+        progress: Called with (done, total) whenever one is finished.
+
+    Raises:
+        MixlabError: some could not be made; the others are.
+    """
+    done = total - len(tasks)
+    errors = []
+    # Rendering a song holds its stems in memory: more than a few processes gain little here.
+    count = min(workers or default_workers(), 16)
+    for outcome in map_items(_call, tasks, workers=count):
+        done += 1
+        if outcome.error:
+            errors.append(f"{tasks[outcome.index].target.name}: {outcome.error}")
+        if progress is not None:
+            progress(done, total)
+    if errors:
+        raise MixlabError(
+            f"{len(errors)} of {total} demo items could not be made; the rest is kept, and the same command "
+            f"tries again. First: {errors[0]}",
+            code="items-failed",
+        )
+
+
+def _call(task: Task) -> None:
+    task()
