@@ -76,7 +76,10 @@ COMMANDS: dict[str, Command] = {
         "train a grid of settings with several seeds; one table, one figure",
     ),
     "study": Command(
-        "mixlab.cli.commands.study", "study", "run one of the paper's experiments, with intervals"
+        "mixlab.cli.commands.study",
+        "study",
+        "run an experiment of a paper, with intervals; --list shows them",
+        words=("name",),
     ),
     "tag": Command("mixlab.cli.commands.tag", "tag", "say which instruments sound in audio files, and where"),
     "weights": Command(

@@ -137,12 +137,16 @@ def _counted(column: int) -> Callable[[Floats, Bools], float]:
     return score
 
 
-def _resample_f1(values: Floats, present: Bools, song: Integers, weights: Floats) -> Floats:
-    # Counts add up over songs, so that a resample of songs is a row of a matrix product.
-    tp, predicted, support = (
-        weights @ np.bincount(song, cells, weights.shape[1]) for cells in (values * present, values, present)
-    )
-    return f_scores(tp, predicted, support)[2]
+def _resample_counted(column: int) -> Resample:
+    def resample(values: Floats, present: Bools, song: Integers, weights: Floats) -> Floats:
+        # Counts add up over songs, so that a resample of songs is a row of a matrix product.
+        tp, predicted, support = (
+            weights @ np.bincount(song, cells, weights.shape[1])
+            for cells in (values * present, values, present)
+        )
+        return f_scores(tp, predicted, support)[column]
+
+    return resample
 
 
 def _label_ranking(scores: Floats, present: Bools) -> float:
@@ -235,7 +239,7 @@ _F1 = Metric(
     "harmonic mean of precision and recall",
     needs_threshold=True,
     function=_counted(2),
-    resample=_resample_f1,
+    resample=_resample_counted(2),
 )
 _PRECISION = Metric(
     "precision",
@@ -245,6 +249,7 @@ _PRECISION = Metric(
     detail=True,
     beside_chance=False,
     function=_counted(0),
+    resample=_resample_counted(0),
 )
 _RECALL = Metric(
     "recall",
@@ -254,6 +259,7 @@ _RECALL = Metric(
     detail=True,
     beside_chance=False,
     function=_counted(1),
+    resample=_resample_counted(1),
 )
 _LRAP = Metric(
     "lrap",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mixlab.studies.base import Report, Study, StudyRequest
     from mixlab.studies.engine import run_study
     from mixlab.studies.folder import StudyFolder
-    from mixlab.studies.plan import Condition, Plan, Trial, grid_conditions
+    from mixlab.studies.grids import grid_conditions
+    from mixlab.studies.plan import Condition, Plan, Trial
     from mixlab.studies.registry import build_study, find_study, studies
     from mixlab.studies.reports import write_study_report
 
@@ -39,7 +40,8 @@ _HOMES = {
     "registry": ("build_study", "find_study", "studies"),
     "engine": ("run_study",),
     "folder": ("StudyFolder",),
-    "plan": ("Condition", "Trial", "Plan", "grid_conditions"),
+    "grids": ("grid_conditions",),
+    "plan": ("Condition", "Trial", "Plan"),
     "reports": ("write_study_report",),
 }
 

@@ -1,11 +1,13 @@
 """What a study is: which conditions it trains, and what it says of their scores."""
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import ConfigError
 from mixlab.evaluation.report import Table
 from mixlab.mixing.config import MixConfig
@@ -14,18 +16,33 @@ from mixlab.studies.folder import StudyFolder
 from mixlab.studies.plan import Condition, Plan
 from mixlab.studies.results import ConditionResult, StudyResults
 from mixlab.studies.tables import class_table, differences_table, summary_table
-from mixlab.training.config import TrainConfig
+from mixlab.training.clips.config import WindowConfig
+from mixlab.training.config import TrainConfig, from_plain
 
 if TYPE_CHECKING:
     from altair import VConcatChart
 
-__all__ = ["MAIN_METRICS", "P_GRID", "Report", "Study", "StudyRequest", "can_draw", "draw", "figure_note"]
+__all__ = [
+    "MAIN_METRICS",
+    "P_GRID",
+    "Data",
+    "NoSettings",
+    "Report",
+    "Study",
+    "StudyRequest",
+    "can_draw",
+    "draw",
+    "figure_note",
+]
 
 MAIN_METRICS = ("roc_auc", "average_precision", "loss", "f1")
 """The paper's three figures, and F1."""
 
 P_GRID = tuple(round(0.1 * k, 1) for k in range(11))
 """The paper's Fig. 2: from only non-musical to only musical mixes."""
+
+Data = Literal["", "mixes", "clips"]
+"""What a study trains on: mixes of a catalog or labelled clips; '' leaves it to the study."""
 
 Draw: TypeAlias = Callable[[ModuleType], "VConcatChart"]
 
@@ -47,6 +64,10 @@ class StudyRequest:
         baseline_items: Training mixes of a baseline.
         balance: The share of class-balanced samples where a study switches it on.
         also: Runs made elsewhere by label; each label becomes a condition.
+        data: What to train on, where a study can do both; never '' by the time a study sees it.
+        tasks: Labelled clips by the names that a study calls them, as ``Plan.tasks``.
+        windows: How clips are cut into windows.
+        settings: A study's own settings by name; ``Study.settings_of`` reads them.
     """
 
     mix: MixConfig
@@ -61,6 +82,10 @@ class StudyRequest:
     baseline_items: int = 4000
     balance: float = 1.0
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    data: Data = ""
+    tasks: Mapping[str, ClipsConfig] = field(default_factory=dict)
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +109,11 @@ class Report:
     figures: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a study without settings of its own."""
+
+
 class Study:
     """A question that trainings answer: its conditions, and what it finds.
 
@@ -95,6 +125,10 @@ class Study:
         about: What its conditions are, in a few words, for ``--help``.
         options: Fields of the request that only this study looks at.
         only_also: Whether runs that are given by ``--also`` are all it shows.
+        paper: The paper whose experiment it is, in a few words; '' for none.
+        data: What it can train on; the first is what it takes when nothing is said.
+        task_names: The tasks that the request must have, where it is on clips.
+        Settings: A frozen dataclass: settings of its own, each documented, with a default.
     """
 
     name: str
@@ -102,6 +136,50 @@ class Study:
     about: str = ""
     options: tuple[str, ...] = ()
     only_also: bool = False
+    paper: str = ""
+    data: tuple[Data, ...] = ("mixes",)
+    task_names: tuple[str, ...] = ()
+    Settings: ClassVar[type[Any]] = NoSettings
+
+    def settings_of(self, request: StudyRequest) -> Any:  # noqa: ANN401 - an object of its ``Settings``
+        """Return the study's own settings, those of the request over the defaults.
+
+        Raises:
+            ConfigError: there is no such setting, or a value cannot be; the message names the nearest.
+        """
+        known = [one.name for one in fields(self.Settings)]
+        for name in request.settings:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, n=1)
+                listed = f"its settings are {', '.join(known)}" if known else "it has none of its own"
+                hint = f"did you mean {close[0]!r}?" if close else f"{listed}."
+                raise ConfigError(
+                    f"The study {self.name} has no setting {name!r}; {hint} 'mixlab study --list' shows all.",
+                    code="unknown-setting",
+                )
+        return from_plain(self.Settings, dict(request.settings))
+
+    def check_request(self, request: StudyRequest) -> None:
+        """Look at what a request brings before conditions are made of it.
+
+        Raises:
+            ConfigError: it asks for other data than the study has, names no such setting, or lacks a task.
+        """
+        if request.data not in self.data:
+            raise ConfigError(
+                f"The study {self.name} trains on {' or '.join(self.data)}; found --data {request.data}.",
+                code="invalid-setting",
+            )
+        self.settings_of(request)
+        missing = [name for name in self.task_names if name not in request.tasks]
+        if request.data == "clips" and missing:
+            example = missing[0]
+            raise ConfigError(
+                f"The study {self.name} needs the clips of {', '.join(missing)}: set tasks.{example}.corpus "
+                f"and tasks.{example}.root, as configs/studies/{self.name}.yaml does; found the tasks "
+                f"{', '.join(request.tasks) or 'none'}.",
+                code="missing-setting",
+            )
 
     def conditions(self, request: StudyRequest) -> Sequence[Condition]:
         """Return what is trained; by default the first condition is what the others are compared with.
@@ -124,7 +202,16 @@ class Study:
                 f"found {conditions!r}.",
                 code="unfit-plugin",
             )
-        return Plan(self.name, self.title, tuple(conditions), request.seeds, request.mix, request.train)
+        return Plan(
+            kind=self.name,
+            title=self.title,
+            conditions=tuple(conditions),
+            seeds=request.seeds,
+            mix=request.mix,
+            train=request.train,
+            tasks=request.tasks,
+            windows=request.windows,
+        )
 
     def check(self, plan: Plan) -> None:
         """Look at what a plan needs before anything is trained; by default nothing.

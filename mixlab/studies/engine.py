@@ -19,19 +19,24 @@ import torch
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, MixlabError
 from mixlab.models import build_model, resolve
+from mixlab.studies.data import StudyData
 from mixlab.studies.display import Display, plain_seconds
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.pairing import CommonTargets
 from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.state import TrialState
+from mixlab.taxonomy import load_label_set
 from mixlab.training.config import TrainConfig
 from mixlab.training.distributed import World
 from mixlab.training.losses import faster_precision, measure_precision
 from mixlab.training.run import Run
 from mixlab.utils.parallel import default_workers
 
-__all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study"]
+__all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study", "with_precision"]
+
+_WHOLE_CLIP_S = 10.0
+"""Length of the noise that precisions are measured on where clips are taken whole."""
 
 _LOOK_S = 2.0
 """How often the table is replaced and the state is written."""
@@ -136,6 +141,25 @@ class StudyResult:
         return tuple(state for state in self.states if state.status != "done")
 
 
+def with_precision(folder: StudyFolder, plan: Plan, data: StudyData) -> Plan:
+    """Return a plan in which ``precision: auto`` is decided, once for all of its runs."""
+    first = next((condition for condition in plan.trained if condition.how.in_epochs), None)
+    if first is None:
+        return plan
+    settings = plan.settings(first)
+    if "mix" in settings:
+        samples, classes = settings["mix"].render_settings().samples, _n_classes(settings["mix"].label_set)
+    else:
+        seconds = settings["windows"].duration_s or _WHOLE_CLIP_S
+        samples = round(seconds * settings["train"].model.sample_rate)
+        classes = len(data.clips(settings["clips"]).classes)
+    return replace(plan, train=resolve_precision(folder, plan.train, samples, classes))
+
+
+def _n_classes(label_set: str) -> int:
+    return len(load_label_set(label_set))
+
+
 def resolve_precision(folder: StudyFolder, train: TrainConfig, n_samples: int, n_classes: int) -> TrainConfig:
     """Return settings in which ``precision: auto`` is decided, once for all runs of a study.
 
@@ -158,7 +182,7 @@ def resolve_precision(folder: StudyFolder, train: TrainConfig, n_samples: int, n
 def run_study(
     folder: StudyFolder,
     plan: Plan,
-    catalog: Catalog,
+    catalog: Catalog | StudyData | None = None,
     *,
     parallel: int = 1,
     threads: int = 0,
@@ -171,7 +195,8 @@ def run_study(
     Args:
         folder: Where it all lies.
         plan: What to run.
-        catalog: What to train on.
+        catalog: What to mix from; None where all conditions are on clips. Or what a study trains on as a
+            whole, of which something may be read already.
         parallel: Trainings at a time.
         threads: Threads of each; 0 shares the processors among them.
         roots: ``NAME=FOLDER`` of corpora that have moved.
@@ -187,11 +212,12 @@ def run_study(
         )
     resolve(plan.train.model)
     folder.check_usable()
-    trials = plan.trials()
+    data = catalog if isinstance(catalog, StudyData) else StudyData(catalog)
+    trials = data.prepare(plan, plan.trials())
     threads = threads or max(1, default_workers() // parallel)
     with folder.lock() as lock:
-        folder.prepare(plan, trials, catalog, threads=threads, roots=roots)
-        work = _Work(folder, plan, catalog, trials, parallel, say)
+        folder.prepare(plan, trials, data, threads=threads, roots=roots)
+        work = _Work(folder, plan, data, trials, parallel, say)
         return work.carry_out(launcher or ProcessLauncher(threads, lock))
 
 
@@ -202,12 +228,12 @@ class _Work:
         self,
         folder: StudyFolder,
         plan: Plan,
-        catalog: Catalog,
+        data: StudyData,
         trials: Sequence[Trial],
         parallel: int,
         say: Callable[[str], None] | None,
     ) -> None:
-        self.folder, self.plan, self.catalog, self.trials = folder, plan, catalog, trials
+        self.folder, self.plan, self.data, self.trials = folder, plan, data, trials
         self.parallel, self.say = parallel, say
         self.running: dict[Future[str], Trial] = {}
         self.errors: dict[str, str] = {}
@@ -242,8 +268,8 @@ class _Work:
         with ThreadPoolExecutor(self.parallel) as pool, display:
             while waiting or self.running:
                 try:
-                    while waiting and len(self.running) < self.parallel:
-                        self._start(pool, launcher, waiting.popleft())
+                    while len(self.running) < self.parallel and (ready := self._next(waiting)) is not None:
+                        self._start(pool, launcher, ready)
                     states = self._save()
                     self._show(display, states)
                     done, _ = wait(self.running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
@@ -259,23 +285,42 @@ class _Work:
             display.show(states, None)
         return StudyResult(states, interrupted, time.monotonic() - begin)
 
+    def _next(self, waiting: "deque[Trial]") -> Trial | None:
+        """Take the first trial that can start now; those whose start has failed are given up, and say so."""
+        for trial in list(waiting):
+            source = next((other for other in self.trials if other.name == trial.starts_from), None)
+            if source is not None and self._state(source).status != "done":
+                if source in waiting or source in self.running.values():
+                    continue
+                waiting.remove(trial)
+                self.errors[trial.name] = f"not started, as {source.name}, which it starts from, is not done"
+                continue
+            waiting.remove(trial)
+            return trial
+        return None
+
     def _show(self, display: Display, states: Sequence[TrialState]) -> None:
         """Draw the table; say how long it will take as soon as that can be told."""
         left = self._left(states)
         if left is not None and not self.estimated:
             self.estimated = True
-            display.line(f"about {plain_seconds(left)} left, by the mixes per second so far")
+            what = "mixes" if self.plan.on_mixes else "clips"
+            display.line(f"about {plain_seconds(left)} left, by the {what} per second so far")
         display.show(states, left)
 
     def _label_known(self, states: Sequence[TrialState]) -> None:
         """Give the runs that are there the study's own targets, those made elsewhere included."""
-        relabelled = {trial.name for trial in self.trials if self.targets.differ(trial.mix)}
+        relabelled = {trial.name for trial in self.trials if self._relabels(trial)}
         done = [self.folder.run_path(s.name) for s in states if s.status == "done" and s.name in relabelled]
-        elsewhere = [Path(path) for condition in self.plan.conditions for path in condition.runs]
+        elsewhere = [Path(path) for c in self.plan.conditions if not c.task for path in c.runs]
         for path in (*done, *elsewhere):
             fault = self._label(path)
             if fault and self.say is not None:
                 self.say(f"{path}: {fault}")
+
+    def _relabels(self, trial: Trial) -> bool:
+        """Whether a trial's mixes are labelled by other rules than the study's; clips never are."""
+        return not trial.how.on_clips and self.targets.differ(trial.mix)
 
     def _label(self, path: Path) -> str:
         """Make the study's own targets of a run's mixes; return what went wrong, or ''."""
@@ -288,7 +333,7 @@ class _Work:
     def _train(self, launcher: Launcher, trial: Trial, resume: bool) -> str:
         """Carry a trial out to the end; return '' or what went wrong."""
         error = launcher.run(self.folder, trial, resume=resume)
-        if error or not self.targets.differ(trial.mix) or self.folder.state(trial).status != "done":
+        if error or not self._relabels(trial) or self.folder.state(trial).status != "done":
             return error
         return self._label(self.folder.run_path(trial.name))
 
@@ -320,7 +365,7 @@ class _Work:
     def _start(self, pool: ThreadPoolExecutor, launcher: Launcher, trial: Trial) -> None:
         self.folder.clear_leftovers(trial.name)
         resume = (self.folder.run_path(trial.name) / "run.json").is_file()
-        if resume and trial.command != "train":
+        if resume and not trial.how.in_epochs:
             # A baseline is not trained step by step; what it computed is kept apart from its run.
             self.folder.clear_run(trial.name)
             resume = False
@@ -352,6 +397,6 @@ class _Work:
     def _save(self) -> tuple[TrialState, ...]:
         states = self.states()
         self.folder.write_state(
-            self.plan, self.catalog, states, precision=self.plan.train.precision, parallel=self.parallel
+            self.plan, self.data, states, precision=self.plan.train.precision, parallel=self.parallel
         )
         return states

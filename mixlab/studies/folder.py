@@ -12,12 +12,13 @@
 
 import contextlib
 import json
+import math
 import re
 import shlex
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -31,10 +32,11 @@ from numpy.typing import NDArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
-from mixlab.mixing.config import MixConfig
+from mixlab.studies.commands import COMMANDS, STARTS_AT, section_kinds
+from mixlab.studies.data import StudyData
 from mixlab.studies.plan import Plan, Trial
-from mixlab.studies.state import SCHEMA_VERSION, STATUSES, StoredTrial, StudyCatalog, StudyState, TrialState
-from mixlab.training.config import TrainConfig, flatten, with_defaults
+from mixlab.studies.state import SCHEMA_VERSION, STATUSES, StoredTrial, StudyState, TrialState
+from mixlab.training.config import flatten, with_defaults
 from mixlab.training.run import Run
 from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
 from mixlab.utils.plain import plain
@@ -47,6 +49,7 @@ NEUTRAL = (
     "train.save_every",
     "train.tensorboard",
     "train.bootstrap",
+    "clips.root",
     "baseline.workers",
     "baseline.bootstrap",
 )
@@ -101,7 +104,7 @@ class StudyFolder:
         self,
         plan: Plan,
         trials: Sequence[Trial],
-        catalog: Catalog,
+        data: StudyData,
         *,
         threads: int,
         roots: Sequence[str] = (),
@@ -111,37 +114,48 @@ class StudyFolder:
         Args:
             plan: The study.
             trials: Its trainings.
-            catalog: What they train on.
+            data: What they train on.
             threads: Of each training, where its settings leave that open.
             roots: ``NAME=FOLDER`` of corpora that have moved.
 
         Raises:
-            ConfigError: a run that is there was made with other settings or from another catalog.
+            ConfigError: a run that is there was made with other settings, or from another catalog, other
+                clips or other weights.
         """
         for folder in ("plans", "runs", "logs"):
             make_folder(self.path / folder)
         faults = []
         for trial in trials:
-            opened = self.catalog_for(trial, catalog)
-            fault = self._differs(trial, opened)
+            fault = self._differs(trial, data)
             if fault:
                 faults.append(f"{self.run_path(trial.name)}: {fault}")
-            places = {"catalog": str(opened.path), "out": str(self.run_path(trial.name).absolute())}
-            own = dict(trial.settings)
-            if trial.command == "train":
-                own["threads"] = own["threads"] or threads
-            else:
-                own["workers"] = own["workers"] or threads
-                places["cache"] = str(self.path.absolute() / "features")
-            given = {"root": list(roots)} if roots else {}
-            text = yaml.safe_dump({**places, **given, "mix": trial.mix, trial.command: own}, sort_keys=False)
-            write_atomic(self.plan_path(trial.name), text, sync=False)
+            settings = self._settings_file(trial, data, threads, roots)
+            write_atomic(self.plan_path(trial.name), yaml.safe_dump(settings, sort_keys=False), sync=False)
         if faults:
             raise ConfigError(
                 f"{len(faults)} runs of {self.path} were made otherwise than this study asks. Choose another "
                 f"--out, or the settings they were made with. {faults[0]}",
                 code="settings-changed",
             )
+
+    def _settings_file(
+        self, trial: Trial, data: StudyData, threads: int, roots: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return the complete configuration of a trial, as its command takes it."""
+        places: dict[str, Any] = {"out": str(self.run_path(trial.name).absolute())}
+        if not trial.how.on_clips:
+            places = {"catalog": str(self.catalog_for(trial, data.catalog).path), **places}
+            places |= {"root": list(roots)} if roots else {}
+        sections = {name: dict(section) for name, section in trial.sections.items()}
+        own = sections[trial.how.own]
+        if trial.how.own == "train":
+            own["threads"] = own["threads"] or threads
+        else:
+            own["workers"] = own["workers"] or threads
+            places["cache"] = str(self.path.absolute() / "features")
+        if trial.starts_from:
+            own[STARTS_AT[trial.how.own]] = str(self.run_path(trial.starts_from).absolute())
+        return {**places, **sections}
 
     def catalog_for(self, trial: Trial, catalog: Catalog) -> Catalog:
         """Return the catalog that a trial trains on, written here first where its songs are divided anew."""
@@ -172,25 +186,46 @@ class StudyFolder:
             with contextlib.suppress(OSError):
                 link.symlink_to(packs, target_is_directory=True)
 
-    def _differs(self, trial: Trial, catalog: Catalog) -> str:
+    def _differs(self, trial: Trial, data: StudyData) -> str:
         """Say in what a run that is there differs from what is asked for; '' when in nothing."""
         if not (self.run_path(trial.name) / "run.json").is_file():
             return ""
         run = Run.open(self.run_path(trial.name))
-        found = run.info.get("catalog", {}).get("content_hash")
-        if found != catalog.content_hash:
-            return f"catalog {found} instead of {catalog.content_hash}"
-        kinds = _kinds(trial.command)
-        asked = flatten({"mix": trial.mix, trial.command: trial.settings})
+        kind = "clips" if trial.how.on_clips else "catalog"
+        asked_hash = (
+            data.clips_of(trial).content_hash
+            if trial.how.on_clips
+            else self.catalog_for(trial, data.catalog).content_hash
+        )
+        found = run.info.get(kind, {}).get("content_hash")
+        if found != asked_hash:
+            return f"{kind} {found} instead of {asked_hash}"
+        if fault := self._other_start(trial, run):
+            return fault
+        kinds = section_kinds(trial.command)
+        asked = flatten(trial.sections)
         stored = flatten({key: run.config.get(key, {}) for key in kinds})
         if asked.keys() - stored.keys():
             stored = flatten({k: with_defaults(kind, run.config.get(k, {})) for k, kind in kinds.items()})
         changed = [
             f"{name} is {stored.get(name)!r} instead of {asked.get(name)!r}"
             for name in sorted(stored.keys() | asked.keys())
-            if name not in NEUTRAL and stored.get(name) != asked.get(name)
+            if name not in (*NEUTRAL, *_place_of_start(trial)) and stored.get(name) != asked.get(name)
         ]
         return "; ".join(changed[:4])
+
+    def _other_start(self, trial: Trial, run: Run) -> str:
+        """Say whether a run that is there began from other weights than are there to begin from now."""
+        stored = run.config.get(trial.how.own, {}).get(STARTS_AT[trial.how.own]) or ""
+        if trial.starts_from and Path(stored).name != trial.starts_from:
+            return f"it started from {stored or 'no other run'} instead of {trial.starts_from}"
+        source = Run(self.run_path(trial.starts_from))
+        if not trial.starts_from or not run.has_model or not source.has_model:
+            return ""
+        began = (run.card.get("pretrained_file") or {}).get("sha256")
+        if began != source.card.get("sha256"):
+            return f"it started from other weights than {trial.starts_from} holds now; remove its folder"
+        return ""
 
     def state(self, trial: Trial | TrialState, *, running: bool = False, error: str = "") -> TrialState:
         """Return what became of a trial, as its run folder says."""
@@ -210,13 +245,14 @@ class StudyFolder:
             about = replace(about, epoch_s=sum(row["seconds"] for row in rows) / len(rows))
         if info.get("status") == "evaluated":
             return replace(about, status="done", command="", error="")
-        progress = f"epoch {len(rows)}/{about.epochs}" if kind == "train" else "at work"
+        in_epochs = COMMANDS[kind].in_epochs
+        progress = f"epoch {len(rows)}/{about.epochs}" if in_epochs else "at work"
         if rows:
-            progress += f", validation AP {rows[-1]['validation_average_precision']:.3f}"
+            progress += _validation(rows[-1])
         return replace(
             about,
             status="running" if running else "failed" if error else "interrupted",
-            command=run.resume_command if kind == "train" else fresh,
+            command=run.resume_command if in_epochs else fresh,
             progress=progress,
             epoch_age_s=_age_s(run.path / "metrics.csv") if running else 0.0,
         )
@@ -244,7 +280,7 @@ class StudyFolder:
     def write_state(
         self,
         plan: Plan,
-        catalog: Catalog,
+        data: StudyData,
         states: Sequence[TrialState],
         *,
         precision: str = "",
@@ -257,10 +293,10 @@ class StudyFolder:
             kind=plan.kind,
             title=plan.title,
             updated=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            catalog=StudyCatalog(str(catalog.path), catalog.content_hash),
+            catalog=data.entry(plan),
             vary=plan.vary,
             seeds=plan.seeds,
-            base={"mix": asdict(plan.mix), "train": asdict(plan.train)},
+            base=_base(plan),
             conditions=plan.conditions,
             counts={status: counts[status] for status in STATUSES},
             runs=tuple(StoredTrial(**asdict(s), path=f"runs/{s.name}") for s in states),
@@ -329,9 +365,30 @@ def _about(trial: Trial | TrialState) -> TrialState:
         return TrialState(*own, epochs=trial.epochs, items=trial.items)
     settings = trial.settings
     # With kept embeddings an epoch is a pass over these.
-    items = int(settings.get("cached_items") or settings.get("epoch_size", 0))
+    items = trial.items or int(settings.get("cached_items") or settings.get("epoch_size", 0))
     own = (trial.name, trial.condition, trial.seed, trial.command, "missing")
     return TrialState(*own, epochs=int(settings.get("epochs", 0)), items=items)
+
+
+def _validation(row: Mapping[str, float]) -> str:
+    """Say how an epoch did on validation, by the first figure that is there."""
+    for name, title in (("validation_accuracy", "accuracy"), ("validation_average_precision", "AP")):
+        if math.isfinite(row.get(name, math.nan)):
+            return f", validation {title} {row[name]:.3f}"
+    return ""
+
+
+def _base(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return what all conditions of a plan have in common, plain."""
+    base = {"mix": asdict(plan.mix), "train": asdict(plan.train)}
+    if plan.tasks:
+        base |= {"windows": asdict(plan.windows), "tasks": {k: asdict(v) for k, v in plan.tasks.items()}}
+    return base
+
+
+def _place_of_start(trial: Trial) -> tuple[str, ...]:
+    """Return the setting that says where the run lies that a trial starts from: a folder may move."""
+    return (f"{trial.how.own}.{STARTS_AT[trial.how.own]}",) if trial.starts_from else ()
 
 
 def _age_s(file: Path) -> float:
@@ -340,16 +397,6 @@ def _age_s(file: Path) -> float:
         return max(0.0, time.time() - file.stat().st_mtime)
     except OSError:
         return 0.0
-
-
-def _kinds(command: str) -> dict[str, type]:
-    """Return the dataclass of each section of a trial's settings."""
-    if command == "train":
-        return {"mix": MixConfig, "train": TrainConfig}
-    # Only here: studies without baselines do not wait for what these need.
-    from mixlab.training.baselines import BaselineConfig
-
-    return {"mix": MixConfig, command: BaselineConfig}
 
 
 def resplit(view: Catalog, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from mixlab.studies.commands import COMMANDS
 from mixlab.studies.state import TrialState
 
 __all__ = ["seconds_left"]
@@ -11,8 +12,12 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
+def _in_epochs(state: TrialState) -> bool:
+    return COMMANDS[state.kind].in_epochs
+
+
 def _item_s(state: TrialState, states: Sequence[TrialState]) -> float | None:
-    """Return the seconds per mix of a training: its own, else its condition's, else those of all."""
+    """Return the seconds per mix or clip of a training: its own, else its condition's, else those of all."""
     known = [s for s in states if s.epoch_s is not None and s.items]
     for group in (
         [s for s in known if s.name == state.name],
@@ -27,7 +32,7 @@ def _item_s(state: TrialState, states: Sequence[TrialState]) -> float | None:
 
 def _beside_epochs_s(states: Sequence[TrialState], walls: Mapping[str, float]) -> float:
     """Return what a training takes beside its epochs: to start, to mix validation, to be scored."""
-    own = [s for s in states if s.name in walls and s.kind == "train" and s.epoch_s is not None]
+    own = [s for s in states if s.name in walls and _in_epochs(s) and s.epoch_s is not None]
     return _mean([max(0.0, walls[s.name] - s.epochs_done * (s.epoch_s or 0.0)) for s in own]) or 0.0
 
 
@@ -40,8 +45,8 @@ def seconds_left(
 ) -> float | None:
     """Estimate how long the trials take that are running or waiting; None before an epoch of any is done.
 
-    A training is counted by the mixes of the epochs it lacks, at the rate of its own epochs, or of its
-    condition's, or of all; early stops make it shorter. A trial without epochs (a baseline) is counted as
+    A training is counted by the mixes or clips of the epochs it lacks, at the rate of its own epochs, or of
+    its condition's, or of all; early stops make it shorter. A trial without epochs (a baseline) is counted as
     those of its kind that are done, before that as the mean of all others.
 
     Args:
@@ -55,11 +60,11 @@ def seconds_left(
     known: dict[str, float] = {}
     for state in open_:
         item_s = _item_s(state, states)
-        if state.kind == "train" and item_s is not None:
+        if _in_epochs(state) and item_s is not None:
             left = (state.epochs - state.epochs_done) * state.items * item_s
             # An epoch under way is done in part; never more than that epoch.
             known[state.name] = max(0.0, left - min(state.epoch_age_s, state.items * item_s)) + beside
-    done = _mean([walls[s.name] for s in states if s.name in walls and s.kind != "train"])
+    done = _mean([walls[s.name] for s in states if s.name in walls and not _in_epochs(s)])
     typical = _mean([*known.values(), *walls.values()]) if done is None else done
     if typical is None:
         return None

@@ -1,43 +1,20 @@
 """What a study is to run: conditions, seeds, and the complete settings of every training."""
 
-import difflib
-import itertools
-import re
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
-
+from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import ConfigError
 from mixlab.mixing.config import LABEL_RULES, MixConfig
+from mixlab.studies.commands import COMMANDS, STARTS_AT, TrialCommand, section_kinds
+from mixlab.studies.settings import replace_settings
+from mixlab.training.clips.config import WindowConfig
 from mixlab.training.config import TrainConfig, from_plain
+from mixlab.utils.decode import later
 from mixlab.utils.plain import plain
-from mixlab.utils.yaml import load_yaml
 
-__all__ = [
-    "Condition",
-    "Plan",
-    "Trial",
-    "check_settings",
-    "grid_conditions",
-    "parse_seeds",
-    "parse_vary",
-    "settings_of",
-]
-
-FIXED = {
-    "train.seed": "--seeds sets the seeds, the same for every condition",
-    "train.eval_seed": "every condition is scored on the same mixes",
-    "train.val_size": "every condition is scored on the same mixes",
-    "train.test_size": "every condition is scored on the same mixes",
-    "train.bootstrap": "the intervals are the study's",
-}
-"""Settings that no condition may change, and why."""
-
-_OPEN_KEYS = ("mix.corpus_weights", "train.model.parameters")
-"""Settings whose keys are the user's own."""
+__all__ = ["THRESHOLDS", "Condition", "Plan", "Trial", "trial_name"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +26,22 @@ class Condition:
         label: What tables and figures call it.
         overrides: Settings that differ from the base, by dotted name (``mix.p_musical``).
         splits: '' trains on the catalog as it is; ``artist``, ``random`` or ``corpus`` divide its songs
-            anew, another division for every seed.
+            anew, another division for every seed. Of mixes alone: clips have ``clips.splits``.
         values: The varied settings of a grid, for axes and tables; empty for others.
         runs: Run folders that exist already and belong here, one per seed; then nothing is trained.
-        threshold: ``fitted`` decides at thresholds fitted on validation, ``half`` at 0.5.
+        threshold: What decides: ``fitted``, a threshold per class that was fitted on validation; ``half``,
+            0.5; a number in (0, 1) as text; ``common``, one for all classes, of the highest micro F1 on
+            validation; or ``common_on_test``, the same chosen on test, which flatters, for papers that do
+            so. Single-label runs decide for the class of the highest score, whatever stands here.
         same_runs_as: Name of the condition whose runs are scored here in another way; '' for its own.
         command: ``train``, or ``baseline`` for a classical baseline; then ``overrides`` may name
-            ``baseline.*`` instead of ``train.*``.
+            ``baseline.*`` instead of ``train.*``. With a task these become ``train-clips`` and
+            ``baseline-clips``.
+        task: Name of its clips in ``Plan.tasks``; '' for mixes. Its overrides may name ``clips.*`` and
+            ``windows.*`` then, instead of ``mix.*``. Differences are computed within a task.
+        starts_from: Name of the condition from whose run of the same seed it starts: as
+            ``train.pretrained``, or ``baseline.weights`` of a baseline. That one is trained first; where it
+            failed, this one is not started.
     """
 
     name: str
@@ -67,6 +53,18 @@ class Condition:
     threshold: str = "fitted"
     same_runs_as: str = ""
     command: str = "train"
+    task: str = later("")
+    starts_from: str = later("")
+
+    def __post_init__(self) -> None:
+        """Let a condition on clips name its command as one on mixes does."""
+        if self.task and f"{self.command}-clips" in COMMANDS:
+            object.__setattr__(self, "command", f"{self.command}-clips")
+
+    @property
+    def how(self) -> TrialCommand:
+        """What is known of its command."""
+        return COMMANDS[self.command]
 
     @property
     def trains(self) -> bool:
@@ -83,9 +81,11 @@ class Trial:
         condition: Name of its condition.
         seed: Of weights, dropout and stream.
         splits: As in ``Condition``; the seed of the division is ``seed``.
-        command: ``train`` or ``baseline``: the command, and the key of its settings.
-        mix: Complete settings of the mixing, plain.
-        settings: Complete settings of the training or the baseline, plain.
+        command: A key of ``COMMANDS``.
+        sections: Complete settings, plain, by the sections that the command takes.
+        starts_from: Name of the trial whose run it starts from; '' for none.
+        task: As in ``Condition``.
+        items: Clips of an epoch, once they were read; 0 leaves it to the settings.
     """
 
     name: str
@@ -93,8 +93,25 @@ class Trial:
     seed: int
     splits: str
     command: str
-    mix: dict[str, Any]
-    settings: dict[str, Any]
+    sections: Mapping[str, dict[str, Any]]
+    starts_from: str = ""
+    task: str = ""
+    items: int = 0
+
+    @property
+    def how(self) -> TrialCommand:
+        """What is known of its command."""
+        return COMMANDS[self.command]
+
+    @property
+    def mix(self) -> dict[str, Any]:
+        """Settings of the mixing; empty on clips."""
+        return self.sections.get("mix", {})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the training or the baseline."""
+        return self.sections[self.how.own]
 
 
 @dataclass(frozen=True)
@@ -109,6 +126,8 @@ class Plan:
         mix: What all conditions have in common.
         train: What all conditions have in common.
         vary: Values of each varied setting of a grid; empty for lists of conditions.
+        tasks: Labelled clips by the names that conditions call them.
+        windows: How clips are cut into windows; what all conditions on clips have in common.
     """
 
     kind: str
@@ -118,12 +137,15 @@ class Plan:
     mix: MixConfig
     train: TrainConfig
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    tasks: Mapping[str, ClipsConfig] = field(default_factory=dict)
+    windows: WindowConfig = field(default_factory=WindowConfig)
 
     def __post_init__(self) -> None:
-        """Check that names and labels are unique and something is there to do.
+        """Check that names and labels are unique, what conditions name is there, and something is to do.
 
         Raises:
-            ConfigError: no conditions, or what is none; no seeds, or names or labels that occur twice.
+            ConfigError: no conditions, or what is none; no seeds, names or labels that occur twice; a
+                command, a task or a condition to start from that is not there.
         """
         self._check_conditions()
         names = [condition.name for condition in self.conditions]
@@ -137,6 +159,57 @@ class Plan:
                 f"{len(self.seeds)} seeds{', twice: ' + ', '.join(twice) if twice else ''}.",
                 code="invalid-study",
             )
+        faults = [fault for condition in self.conditions for fault in self._faults(condition)]
+        if faults:
+            raise ConfigError(f"The study {self.kind}: {' '.join(faults)}", code="invalid-study")
+
+    @property
+    def trained(self) -> tuple[Condition, ...]:
+        """The conditions of which it trains runs of their own."""
+        return tuple(condition for condition in self.conditions if condition.trains)
+
+    @property
+    def on_mixes(self) -> bool:
+        """Whether it needs a catalog: not one of clips alone."""
+        return any(not c.task for c in self.conditions) or not self.conditions
+
+    def condition(self, name: str) -> Condition | None:
+        """Return a condition by its name; None where there is none."""
+        return next((condition for condition in self.conditions if condition.name == name), None)
+
+    def _faults(self, condition: Condition) -> list[str]:
+        """Say what of a condition cannot be: its command, its task, what it starts from."""
+        name, faults = repr(condition.name), list[str]()
+        if condition.command not in COMMANDS:
+            return [f"{name} has the command {condition.command!r}; expected one of {', '.join(COMMANDS)}."]
+        if condition.task and condition.task not in self.tasks:
+            known = ", ".join(self.tasks) or "none"
+            faults.append(f"{name} is on the task {condition.task!r}; the plan has the tasks {known}.")
+        if condition.how.on_clips and not condition.task:
+            faults.append(f"{name} has the command {condition.command}, so it needs a task.")
+        if condition.task and condition.splits:
+            faults.append(f"{name} is on clips; these are divided by clips.splits, not by 'splits'.")
+        if not _is_threshold(condition.threshold):
+            faults.append(
+                f"{name} has the threshold {condition.threshold!r}; expected one of {', '.join(THRESHOLDS)}, "
+                "or a number between 0 and 1 as text."
+            )
+        return faults + self._start_faults(condition)
+
+    def _start_faults(self, condition: Condition) -> list[str]:
+        seen, at = [condition.name], condition
+        while at.starts_from:
+            source = self.condition(at.starts_from)
+            if source is None or not source.trains or source.how.own != "train":
+                return [
+                    f"{at.name!r} starts from {at.starts_from!r}, which must be a condition of this study "
+                    "that trains a network of its own."
+                ]
+            if source.name in seen:
+                return [f"{' starts from '.join([*seen, source.name])}: a circle."]
+            seen.append(source.name)
+            at = source
+        return []
 
     def _check_conditions(self) -> None:
         for condition in self.conditions:
@@ -163,11 +236,9 @@ class Plan:
             ConfigError: settings that cannot be; all faulty conditions are named.
         """
         settings, faults = {}, []
-        for condition in self.conditions:
-            if not condition.trains:
-                continue
+        for condition in self.trained:
             try:
-                settings[condition.name] = self._settings(condition)
+                settings[condition.name] = self.settings(condition)
             except ConfigError as error:
                 faults.append(f"{condition.label}: {error}")
         if faults:
@@ -176,18 +247,26 @@ class Plan:
                 code="invalid-study",
             )
         return tuple(
-            Trial(
-                name=f"{condition.name}-seed{seed}",
-                condition=condition.name,
-                seed=seed,
-                splits=condition.splits,
-                command=condition.command,
-                mix=plain(settings[condition.name][0]),
-                settings={**plain(settings[condition.name][1]), "seed": seed},
-            )
+            self._trial(condition, seed, settings[condition.name])
             for seed in self.seeds
-            for condition in self.conditions
-            if condition.trains
+            for condition in self.trained
+        )
+
+    def _trial(self, condition: Condition, seed: int, settings: Mapping[str, Any]) -> Trial:
+        sections = {name: plain(section) for name, section in settings.items()}
+        sections[condition.how.own]["seed"] = seed
+        start = trial_name(condition.starts_from, seed) if condition.starts_from else ""
+        if start:
+            sections[condition.how.own][STARTS_AT[condition.how.own]] = start
+        return Trial(
+            name=trial_name(condition.name, seed),
+            condition=condition.name,
+            seed=seed,
+            splits=condition.splits,
+            command=condition.command,
+            sections=sections,
+            starts_from=start,
+            task=condition.task,
         )
 
     def scored_apart(self) -> tuple[str, ...]:
@@ -197,186 +276,56 @@ class Plan:
         decides labels alone does not count: all conditions are scored against the base's.
         """
         base = self._scored_on(self.mix)
-        trained = (condition for condition in self.conditions if condition.trains)
         return tuple(
-            condition.label for condition in trained if self._scored_on(self._settings(condition)[0]) != base
+            condition.label
+            for condition in self.trained
+            if not condition.task and self._scored_on(self.settings(condition)["mix"]) != base
         )
 
     def _scored_on(self, mix: MixConfig) -> MixConfig:
         labels = {name: getattr(self.mix, name) for name in LABEL_RULES}
         return replace(mix.for_evaluation(), **labels)
 
-    def _settings(self, condition: Condition) -> tuple[MixConfig, Any]:
-        """Return the settings of a condition's mixing, and of its training or baseline."""
-        if condition.command == "train":
-            return settings_of(self.mix, self.train, condition.overrides)
-        # Only here: studies without baselines do not wait for what these need.
-        from mixlab.training.baselines import BaselineConfig
+    def settings(self, condition: Condition) -> dict[str, Any]:
+        """Return the settings of a condition by section, as dataclasses.
 
-        own = {k: v for k, v in condition.overrides.items() if not k.startswith("baseline.")}
-        mix, train = settings_of(self.mix, self.train, own)
-        shared = {name: getattr(train, name) for name in ("eval_seed", "val_size", "test_size")}
-        given = {k.partition(".")[2]: v for k, v in condition.overrides.items() if k.startswith("baseline.")}
-        return mix, from_plain(BaselineConfig, {**shared, **given})
-
-
-def settings_of(
-    mix: MixConfig, train: TrainConfig, overrides: Mapping[str, Any]
-) -> tuple[MixConfig, TrainConfig]:
-    """Return the base settings with some replaced, by their dotted names.
-
-    Raises:
-        ConfigError: there is no such setting, a value that cannot be, or one that all conditions share.
-    """
-    if not overrides:
-        return mix, train
-    check_settings(overrides, mix, train)
-    data = {"mix": plain(mix), "train": plain(train)}
-    for name, value in overrides.items():
-        *path, last = name.split(".")
-        place: dict[str, Any] = data
-        for key in path:
-            place = place[key]
-        place[last] = deepcopy(plain(value))
-    touched = {name.partition(".")[0] for name in overrides}
-    return (
-        from_plain(MixConfig, data["mix"]) if "mix" in touched else mix,
-        _checked(from_plain(TrainConfig, data["train"])) if "train" in touched else train,
-    )
+        Raises:
+            ConfigError: there is no such setting, or a value that cannot be.
+        """
+        how, overrides = condition.how, dict(condition.overrides)
+        base: dict[str, Any] = {"mix": self.mix, "train": self.train, "windows": self.windows}
+        if condition.task:
+            base["clips"] = self.tasks[condition.task]
+        if condition.starts_from:
+            overrides[f"{how.own}.{STARTS_AT[how.own]}"] = condition.starts_from
+        if how.own == "train":
+            return replace_settings({name: base[name] for name in how.sections}, overrides)
+        given = {k.partition(".")[2]: v for k, v in overrides.items() if k.startswith("baseline.")}
+        rest = {k: v for k, v in overrides.items() if not k.startswith("baseline.")}
+        # A baseline on mixes is scored on the same ones as the trainings beside it.
+        data = how.data if how.on_clips else (*how.data, "train")
+        found = replace_settings({name: base[name] for name in data}, rest)
+        train = found.get("train")
+        shared = {name: getattr(train, name) for name in _SHARED} if train is not None else {}
+        kind = section_kinds(condition.command)["baseline"]
+        own = {name: found[name] for name in how.data}
+        return {**own, "baseline": from_plain(kind, {**shared, **given})}
 
 
-def _checked(train: TrainConfig) -> TrainConfig:
-    """Return settings whose network can be built; better now than in the middle of a study."""
-    from mixlab.models import resolve
+THRESHOLDS = ("fitted", "half", "common", "common_on_test")
+"""What may decide by name, as ``Condition.threshold``."""
 
-    resolve(train.model)
-    return train
-
-
-def check_settings(names: Mapping[str, Any] | Sequence[str], mix: MixConfig, train: TrainConfig) -> None:
-    """Refuse names that are no settings, or that must be the same in every condition.
-
-    Raises:
-        ConfigError: the message names the nearest setting.
-    """
-    known = _dotted({"mix": plain(mix), "train": plain(train)})
-    for name in names:
-        if name in FIXED:
-            raise ConfigError(f"{name} cannot be varied: {FIXED[name]}.", code="fixed-setting")
-        if name in known or name.rpartition(".")[0] in _OPEN_KEYS:
-            continue
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        raise ConfigError(
-            f"There is no setting {name!r}.{hint} 'mixlab train --print_config' lists them, such as "
-            "mix.p_musical or train.model.width.",
-            code="unknown-setting",
-        )
+_SHARED = ("eval_seed", "val_size", "test_size")
+"""Settings that a baseline on mixes takes from the training's."""
 
 
-def _dotted(data: Mapping[str, Any], prefix: str = "") -> list[str]:
-    names = []
-    for key, value in data.items():
-        names.append(f"{prefix}{key}")
-        if isinstance(value, Mapping):
-            names += _dotted(value, f"{prefix}{key}.")
-    return names
-
-
-def parse_vary(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Turn ``NAME=VALUE,VALUE,...`` options into values by name; values are read as YAML.
-
-    A comma within brackets or quotation marks does not divide: ``mix.corpora=[slakh],[slakh,medleydb]``.
-
-    Raises:
-        ConfigError: no name, no value, a name or a value that comes twice.
-    """
-    found: dict[str, tuple[Any, ...]] = {}
-    for text in texts:
-        name, equals, listed = text.partition("=")
-        name = name.strip()
-        if not equals or not name or not listed.strip():
-            raise ConfigError(
-                f"--vary takes NAME=VALUE,VALUE such as mix.p_musical=0,0.4; found {text!r}.",
-                code="malformed-option",
-            )
-        try:
-            values = tuple(load_yaml(part) for part in _split_commas(listed))
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(
-                f"--vary {name}: a value cannot be read: {error}", code="malformed-option"
-            ) from error
-        if name in found or len({repr(value) for value in values}) < len(values):
-            raise ConfigError(
-                f"--vary {name}: the same name or value is given twice in {text!r}.", code="repeated-option"
-            )
-        found[name] = values
-    return found
-
-
-def _split_commas(text: str) -> list[str]:
-    parts, depth, quote = [""], 0, ""
-    for c in text:
-        if quote:
-            quote = "" if c == quote else quote
-        elif c in "'\"":
-            quote = c
-        else:
-            depth += (c in "[{") - (c in "]}")
-        if c == "," and not quote and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return parts
-
-
-def parse_seeds(seeds: str | int | Sequence[int]) -> tuple[int, ...]:
-    """Turn ``0,1,2`` (or a number, or a list) into seeds.
-
-    Raises:
-        ConfigError: no whole numbers of 0 or more, or one that comes twice.
-    """
-    parts = seeds.split(",") if isinstance(seeds, str) else [seeds] if isinstance(seeds, int) else seeds
+def _is_threshold(text: object) -> bool:
     try:
-        found = tuple(int(str(part).strip()) for part in parts)
-    except ValueError as error:
-        raise ConfigError(
-            f"--seeds takes whole numbers such as 0,1,2; found {seeds!r}.", code="malformed-option"
-        ) from error
-    if not found or min(found) < 0 or len(set(found)) < len(found):
-        raise ConfigError(
-            f"--seeds takes different whole numbers of 0 or more; found {seeds!r}.", code="malformed-option"
-        )
-    return found
+        return text in THRESHOLDS or 0 < float(str(text)) < 1
+    except ValueError:
+        return False
 
 
-def grid_conditions(vary: Mapping[str, Sequence[Any]]) -> tuple[Condition, ...]:
-    """Return a condition for every combination of the values, the last name changing fastest.
-
-    Raises:
-        ConfigError: nothing varies.
-    """
-    if not vary:
-        raise ConfigError(
-            "What is to vary? Give --vary NAME=VALUE,VALUE, such as mix.p_musical=0,0.4,1.",
-            code="missing-setting",
-        )
-    conditions, names = [], set()
-    for combination in itertools.product(*vary.values()):
-        values = dict(zip(vary, combination, strict=True))
-        label = ", ".join(f"{key}={_short(value)}" for key, value in values.items())
-        name = _slug("_".join(f"{key.rpartition('.')[2]}-{_short(value)}" for key, value in values.items()))
-        while name in names:
-            name += "-again"
-        names.add(name)
-        conditions.append(Condition(name=name, label=label, overrides=values, values=values))
-    return tuple(conditions)
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
-
-
-def _slug(text: str) -> str:
-    """Return a text as a file name of at most 100 plain characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100] or "condition"
+def trial_name(condition: str, seed: int) -> str:
+    """Return the name of a trial's run folder."""
+    return f"{condition}-seed{seed}"

@@ -72,7 +72,9 @@ def build_study(name: str, request: StudyRequest) -> Plan:
         ConfigError: there is no such study, or it lacks something.
     """
     study = find_study(name)
+    request = replace(request, data=request.data or study.data[0])
     with running("study", name):
+        study.check_request(request)
         plan = study.plan(request)
     if not isinstance(plan, Plan):
         raise ConfigError(

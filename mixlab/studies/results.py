@@ -60,6 +60,7 @@ class StudyResults:
         labels: Class names.
         parents: Parent output of each class.
         metrics: What the scores are, in the order of tables.
+        details: Further ones, such as precision and recall, for tables that ask for them.
         conditions: In the order of the plan.
         states: What became of every training.
         note: A remark that must stand beside the numbers, or ''.
@@ -75,6 +76,7 @@ class StudyResults:
     labels: tuple[str, ...]
     parents: tuple[int | None, ...]
     metrics: tuple[MetricInfo, ...]
+    details: tuple[MetricInfo, ...]
     conditions: tuple[ConditionResult, ...]
     states: tuple[TrialState, ...]
     note: str
@@ -89,7 +91,7 @@ class StudyResults:
 
     def metric(self, name: str) -> MetricInfo:
         """Return what is known of a metric."""
-        return next(metric for metric in self.metrics if metric.name == name)
+        return next(metric for metric in (*self.metrics, *self.details) if metric.name == name)
 
     @property
     def done(self) -> tuple[ConditionResult, ...]:
@@ -173,7 +175,8 @@ def load_results(
             ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
         )
     labels, parents = _common_outputs(folder, outputs, problems)
-    measured = {name for c in conditions for run in c.test.runs.values() for name in run.measured}
+    measured = {name for one in conditions for run in one.test.runs.values() for name in run.measured}
+    used = [metric for metric in metrics if metric.name in measured]
     return StudyResults(
         kind=stored.kind,
         title=stored.title,
@@ -181,7 +184,8 @@ def load_results(
         seeds=stored.seeds,
         labels=labels,
         parents=parents,
-        metrics=tuple(metric.info for metric in metrics if not metric.detail and metric.name in measured),
+        metrics=tuple(metric.info for metric in used if not metric.detail),
+        details=tuple(metric.info for metric in used if metric.detail),
         conditions=tuple(conditions),
         states=folder.states(),
         note="; ".join(sorted(notes - {""})),

@@ -7,9 +7,17 @@ from typing import Any
 
 from mixlab.errors import RunError
 from mixlab.studies.plan import Condition
-from mixlab.utils.decode import Source, read_json
+from mixlab.utils.decode import Source, later, read_json
 
-__all__ = ["SCHEMA_VERSION", "STATUSES", "StoredTrial", "StudyCatalog", "StudyState", "TrialState"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "STATUSES",
+    "StoredTrial",
+    "StudyCatalog",
+    "StudyState",
+    "StudyTask",
+    "TrialState",
+]
 
 SCHEMA_VERSION = 2
 
@@ -24,14 +32,14 @@ class TrialState:
         name: Of the run.
         condition: Its condition.
         seed: Its seed.
-        kind: ``train`` or ``baseline``.
+        kind: The command that makes it, a key of ``mixlab.studies.commands.COMMANDS``.
         status: One of ``STATUSES``.
         command: What to type to fill it; '' when it is done.
         seconds: What its training took so far; None when unknown.
         progress: Where a started one stands, in words; '' otherwise.
         error: What went wrong in the last attempt, or ''.
         epochs: Most epochs of its training; 0 for a baseline.
-        items: Mixes per epoch; 0 for a baseline.
+        items: Mixes or clips per epoch; 0 for a baseline.
         epochs_done: Epochs that it has behind it.
         epoch_s: Mean seconds of these, validation included; None before the first.
         epoch_age_s: Seconds since the last of them ended; 0 unless it is running.
@@ -65,16 +73,39 @@ class StoredTrial(TrialState):
 
 
 @dataclass(frozen=True)
-class StudyCatalog:
-    """The catalog that a study was started with.
+class StudyTask:
+    """Labelled clips that a study was started with.
 
     Attributes:
-        path: Its folder.
-        content_hash: Its hash by then.
+        name: What conditions call them.
+        corpus: Where they are from.
+        root: Its folder.
+        classes: Number of classes.
+        clips: Number of clips, of all splits.
+        content_hash: Hash of their names, groups, splits and labels.
+    """
+
+    name: str
+    corpus: str
+    root: str
+    classes: int
+    clips: int
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class StudyCatalog:
+    """What a study was started with.
+
+    Attributes:
+        path: Folder of the catalog; the folders of the clips of a study that has no mixes.
+        content_hash: The catalog's hash by then; that of the clips of a study that has no mixes.
+        tasks: Its clips; empty where it has mixes alone.
     """
 
     path: str
     content_hash: str
+    tasks: tuple[StudyTask, ...] = later(())
 
 
 @dataclass(frozen=True)
@@ -86,10 +117,11 @@ class StudyState:
         kind: ``sweep`` or the study's name.
         title: One line for people.
         updated: When it was written.
-        catalog: What it trains on.
+        catalog: What it trains on: the catalog, the clips, or both.
         vary: Values of each varied setting of a grid.
         seeds: Seeds of every condition.
-        base: What all conditions have in common: settings of ``mix`` and ``train``.
+        base: What all conditions have in common: settings of ``mix`` and ``train``; of a study on clips also
+            ``windows``, and ``tasks`` with the clips of each.
         conditions: In the order of the plan.
         counts: Trainings by status.
         runs: Every training.

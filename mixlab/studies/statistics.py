@@ -50,7 +50,7 @@ class RunScores:
 
     Attributes:
         measured: Every metric by its name, and ``F1_ABOVE_CHANCE``; with resamples, but for what is only a
-            detail, such as precision and recall.
+            detail and judges no decisions, such as the calibration error.
         chance: The same of the baseline, which gives every mix each class's frequency on validation and says
             yes to all; without resamples.
         support: ``(C,)`` known positives.
@@ -300,7 +300,7 @@ def score_run(
     weights = song_weights(cells.n_songs, n_resamples, seed ^ zlib.crc32(known_set.encode()))
     baseline = chance_cells(cells, validation_prevalence, single_label=single)
     usable = metrics_for(metrics, single_label=single)
-    measured = {metric.name: measure(metric, cells, weights) for metric in usable}
+    measured = {metric.name: measure(_resampled(metric), cells, weights) for metric in usable}
     always = measure(METRICS["f1"], chance_cells(cells, validation_prevalence), weights)
     measured[F1_ABOVE_CHANCE.name] = _above(measured["f1"], always)
     return RunScores(
@@ -313,6 +313,12 @@ def score_run(
         n_songs=cells.n_songs,
         test_set=known_set,
     )
+
+
+def _resampled(metric: Metric) -> Metric:
+    """Let precision and recall have intervals, too: papers print them, and counts are resampled at once."""
+    quick = metric.needs_threshold and metric.resample is not None
+    return replace(metric, detail=False) if quick else metric
 
 
 def _above(f1: Measured, always: Measured) -> Measured:

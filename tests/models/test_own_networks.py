@@ -22,7 +22,7 @@ from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig, build_model, check_outputs, embed, plain_settings, resolve
 from mixlab.models.base import TaggingModel
 from mixlab.models.config import MEL_SETTINGS
-from mixlab.studies.plan import settings_of
+from mixlab.studies.settings import settings_of
 from mixlab.training import TrainConfig, load_model, train
 from mixlab.training.baselines.embeddings import Embeddings
 from mixlab.training.config import from_plain

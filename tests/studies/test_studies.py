@@ -26,22 +26,16 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
 from mixlab.studies.base import StudyRequest
+from mixlab.studies.data import StudyData
 from mixlab.studies.display import Display, plain_seconds, status_table
 from mixlab.studies.engine import ProcessLauncher, resolve_precision, run_study
 from mixlab.studies.folder import StudyFolder, resplit
 from mixlab.studies.forecast import seconds_left
-from mixlab.studies.plan import (
-    Condition,
-    Plan,
-    Trial,
-    check_settings,
-    grid_conditions,
-    parse_seeds,
-    parse_vary,
-    settings_of,
-)
+from mixlab.studies.grids import grid_conditions, parse_seeds, parse_vary
+from mixlab.studies.plan import Condition, Plan, Trial
 from mixlab.studies.registry import build_study
 from mixlab.studies.results import load_results
+from mixlab.studies.settings import check_settings, settings_of
 from mixlab.studies.state import TrialState
 from mixlab.training import TrainConfig, train
 from mixlab.training.config import from_plain
@@ -167,7 +161,7 @@ def test_settings_are_replaced_by_their_dotted_names() -> None:
 )
 def test_settings_that_cannot_vary_are_refused(name: str, code: str, mentions: object) -> None:
     with raises(ConfigError, code=code, mentions=mentions):
-        check_settings([name], MIX, CONFIG)
+        check_settings([name], {"mix": MIX, "train": CONFIG})
 
 
 def test_all_faulty_conditions_are_named_before_anything_starts(toy: Catalog, tmp_path: Path) -> None:
@@ -269,7 +263,7 @@ def test_a_failing_condition_stops_no_other_and_is_reported(toy: Catalog, tmp_pa
 def test_a_run_that_a_kill_left_behind_goes_on(toy: Catalog, tmp_path: Path) -> None:
     folder, plan = StudyFolder(tmp_path / "out"), plan_of({"mix.p_musical": (0.0,)}, seeds=(0,))
     trial = plan.trials()[0]
-    folder.prepare(plan, [trial], toy, threads=1)
+    folder.prepare(plan, [trial], StudyData(toy), threads=1)
     run, _ = train(toy.path, folder.run_path(trial.name), MIX_0, CONFIG)
     # As if the process had died after the last epoch: trained, never scored.
     run.update(status="training")
@@ -360,7 +354,7 @@ def test_ctrl_c_asks_what_runs_to_stop_and_starts_no_more(toy: Catalog, tmp_path
 def prepared(toy: Catalog, tmp_path: Path) -> tuple[StudyFolder, Trial]:
     folder, plan = StudyFolder(tmp_path / "out"), plan_of({"mix.p_musical": (0.0,)}, seeds=(0,))
     trial = plan.trials()[0]
-    folder.prepare(plan, [trial], toy, threads=1)
+    folder.prepare(plan, [trial], StudyData(toy), threads=1)
     return folder, trial
 
 
@@ -425,7 +419,7 @@ def test_precision_is_measured_once_for_all(
     folder, auto = StudyFolder(tmp_path / "out"), replace(CONFIG, precision="auto")
     assert resolve_precision(folder, CONFIG, 4000, 15).precision == "fp32"
     assert resolve_precision(folder, auto, 4000, 15).precision == "bf16"
-    folder.write_state(GRID, toy, (), precision="fp32")
+    folder.write_state(GRID, StudyData(toy), (), precision="fp32")
     assert resolve_precision(folder, auto, 4000, 15).precision == "fp32"
 
 
@@ -436,7 +430,7 @@ def test_songs_divided_anew_are_a_catalog_of_their_own(toy: Catalog, tmp_path: P
     )
     plan = Plan("leakage", "Leakage", conditions, (0, 1), MIX, CONFIG)
     folder = StudyFolder(tmp_path / "out")
-    folder.prepare(plan, plan.trials(), toy, threads=1)
+    folder.prepare(plan, plan.trials(), StudyData(toy), threads=1)
     for trial in plan.trials():
         named = yaml.safe_load(folder.plan_path(trial.name).read_text())["catalog"]
         catalog, wanted = Catalog.open(named), toy.with_splits(trial.splits, trial.seed)

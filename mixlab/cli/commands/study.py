@@ -1,11 +1,14 @@
-"""``mixlab study``: the paper's experiments, and three more, as commands."""
+"""``mixlab study``: the experiments of the papers, and more, as commands."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from mixlab.cli.commands.options import parse_pairs
 from mixlab.cli.commands.sweep import carry_out
+from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import ConfigError
 from mixlab.mixing.config import MixConfig
+from mixlab.training.clips.config import WindowConfig
 from mixlab.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -13,17 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = ["study"]
 
-_MIX, _TRAIN = MixConfig(), TrainConfig()
+_MIX, _TRAIN, _WINDOWS = MixConfig(), TrainConfig(), WindowConfig()
 
 
 def study(
-    name: str,
+    name: str = "",
     catalog: Path = Path("catalog"),
     out: Path | None = None,
     seeds: str | int | list[int] = "0,1,2",
     root: list[str] | None = None,
     mix: MixConfig = _MIX,
     train: TrainConfig = _TRAIN,
+    data: Literal["", "mixes", "clips"] = "",
+    tasks: dict[str, ClipsConfig] | None = None,
+    windows: WindowConfig = _WINDOWS,
+    settings: dict[str, Any] | None = None,
     grid: str | float | list[float] = "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
     pretrained: str = "",
     pretrained_stream: int | None = None,
@@ -37,23 +44,28 @@ def study(
     threads: int = 0,
     resamples: int = 1000,
     dry_run: bool = False,
+    list: bool = False,
 ) -> int:
-    """Run one of the paper's experiments: train what is missing, then write tables, figures and verdicts.
+    """Run an experiment of a paper: train what is missing, then write tables, figures and verdicts.
 
-    p_musical: score against the share of musical mixes (Fig. 2). transfer: from scratch, frozen,
-    fine-tuned, last layer, random backbone, classical baselines (Table 1). per_class: F1 of every class
-    (Fig. 3). rare_classes: what balance, masked labels, fitted thresholds and artist-safe splits each bring
-    the rare classes. effects: what gain and filters, pitch shift and time stretch, and all of them bring.
-    leakage: what random splits flatter.
+    'mixlab study --list' shows them all, with the paper of each, what it trains on, and its own settings.
+    configs/studies/ holds a configuration of each: NAME.yaml for demo corpora, NAME_paper.yaml with the
+    values of the paper.
 
     Args:
-        name: Which study: one of these, a YAML file with conditions, or package.module:Class of your own.
-        catalog: Folder of the catalog.
+        name: Which study: one that --list shows, a YAML file with conditions, or package.module:Class of
+            your own.
+        catalog: Folder of the catalog, for studies on mixes.
         out: Folder of the study; by default studies/ and its name. The same command goes on later.
         seeds: Seeds of every condition; the paper's Fig. 2 has four.
-        root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
+        root: Where a corpus lies, as NAME=FOLDER: the clips of a task, by its name or its corpus, or a corpus
+            of the catalog that has moved since indexing.
         mix: Settings of the mixing that all conditions share.
         train: Settings of the training that all conditions share.
+        data: What to train on, where a study can do both: mixes of the catalog, or labelled clips.
+        tasks: The clips of a study by the names that it calls them: corpus, root, task and so on of each.
+        windows: How clips are cut into windows; all conditions share it.
+        settings: The study's own settings, as --settings.NAME VALUE.
         grid: p_musical only: its values.
         pretrained: transfer only: weights to start from, as train.pretrained.
         pretrained_stream: transfer only: which stream of a multi-stream checkpoint.
@@ -69,15 +81,24 @@ def study(
         threads: Threads of each training; 0 shares the processors among them.
         resamples: Bootstrap resamples of songs behind the intervals.
         dry_run: Only say what would be trained.
+        list: Only show the studies that there are.
 
     Returns:
         Exit code: 0 when all is done, 1 when runs failed, 130 when it was interrupted.
     """
     from mixlab.studies.base import StudyRequest
     from mixlab.studies.conditions import LISTED
-    from mixlab.studies.plan import parse_seeds
+    from mixlab.studies.data import move_roots
+    from mixlab.studies.grids import parse_seeds
     from mixlab.studies.registry import build_study, find_study, parse_also
 
+    if list:
+        return _print_studies()
+    if not name:
+        raise ConfigError(
+            "Which study? 'mixlab study NAME ...'; 'mixlab study --list' shows them.", code="missing-setting"
+        )
+    clips, rest = move_roots(tasks or {}, parse_pairs(root, "--root"))
     request = StudyRequest(
         mix=mix,
         train=train,
@@ -91,6 +112,10 @@ def study(
         baseline_items=baseline_items,
         balance=balance,
         also=parse_also(also or []),
+        data=data,
+        tasks=clips,
+        windows=windows,
+        settings=settings or {},
     )
     plan, chosen = build_study(name, request), find_study(name)
     _say_what_has_no_effect(chosen, request)
@@ -100,12 +125,21 @@ def study(
         plan,
         catalog,
         out or Path("studies") / (Path(name).stem if chosen.name == LISTED else chosen.name),
-        root=root,
+        root=[f"{name}={folder}" for name, folder in rest.items()],
         parallel=parallel,
         threads=threads,
         resamples=resamples,
         dry_run=dry_run,
     )
+
+
+def _print_studies() -> int:
+    """Print every study: its question, its paper, what it trains on, and its own settings."""
+    from mixlab.studies.listing import study_lines
+    from mixlab.studies.registry import studies
+
+    print("\n\n".join("\n".join(study_lines(one)) for one in studies().values()))
+    return 0
 
 
 def _parse_grid(grid: str | float | list[float]) -> tuple[float, ...]:

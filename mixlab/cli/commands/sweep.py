@@ -65,7 +65,8 @@ def sweep(
         return watch_study(watch)
     if report is not None:
         return report_again(report, resamples)
-    from mixlab.studies.plan import Plan, grid_conditions, parse_seeds, parse_vary
+    from mixlab.studies.grids import grid_conditions, parse_seeds, parse_vary
+    from mixlab.studies.plan import Plan
 
     varied = parse_vary(vary or [])
     plan = Plan(
@@ -101,14 +102,12 @@ def carry_out(
     dry_run: bool,
 ) -> int:
     """Train what a plan lacks, write its report, and say where it lies."""
-    from dataclasses import replace
-
     from mixlab.catalog.catalog import Catalog
     from mixlab.cli.commands.options import parse_pairs
     from mixlab.errors import ConfigError
-    from mixlab.studies.engine import resolve_precision, run_study
+    from mixlab.studies.data import StudyData
+    from mixlab.studies.engine import run_study, with_precision
     from mixlab.studies.folder import StudyFolder
-    from mixlab.taxonomy import load_label_set
 
     if out is None:
         raise ConfigError(
@@ -123,13 +122,12 @@ def carry_out(
         states = [folder.state(trial) for trial in trials]
         print("\n".join(f"  {state.name:<40}  {state.status}" for state in states))
         return 0
-    opened = Catalog.open(catalog, parse_pairs(root, "--root"))
-    samples, classes = plan.mix.render_settings().samples, len(load_label_set(plan.mix.label_set))
-    plan = replace(plan, train=resolve_precision(folder, plan.train, samples, classes))
+    data = StudyData(Catalog.open(catalog, parse_pairs(root, "--root")) if plan.on_mixes else None)
+    plan = with_precision(folder, plan, data)
     result = run_study(
         folder,
         plan,
-        opened,
+        data,
         parallel=parallel,
         threads=threads,
         roots=root or [],

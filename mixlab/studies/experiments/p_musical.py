@@ -7,8 +7,9 @@ from mixlab.studies.base import MAIN_METRICS, Report, Study, StudyRequest, draw,
 from mixlab.studies.curves import P_MUSICAL, Axis
 from mixlab.studies.findings import optimum_lines
 from mixlab.studies.folder import StudyFolder
+from mixlab.studies.grids import grid_conditions
 from mixlab.studies.paper_results import FIG_2
-from mixlab.studies.plan import Condition, Plan, grid_conditions
+from mixlab.studies.plan import Condition, Plan
 from mixlab.studies.results import StudyResults
 from mixlab.studies.tables import class_table, differences_table, summary_table
 

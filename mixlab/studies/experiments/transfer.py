@@ -12,8 +12,9 @@ from mixlab.studies.base import MAIN_METRICS, Report, Study, StudyRequest, draw,
 from mixlab.studies.findings import ap_line, best_condition
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.paper_results import TABLE_1
-from mixlab.studies.plan import Condition, Plan, settings_of
+from mixlab.studies.plan import Condition, Plan
 from mixlab.studies.results import StudyResults
+from mixlab.studies.settings import settings_of
 from mixlab.studies.tables import class_table, differences_table, summary_table
 from mixlab.training.config import FROZEN, PRETRAINED
 from mixlab.training.transfer import check_pretrained
