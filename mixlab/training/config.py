@@ -69,6 +69,9 @@ class TrainConfig:
             first so many mixes of the stream once, keep them in the run folder, and train on these in
             every epoch, in changing order, instead of on ever new mixes; an epoch is then one pass over
             them, whatever ``epoch_size`` says. 0 mixes anew.
+        distinct_items: Train on the first so many mixes of the stream alone, again and again in changing
+            order, as if they were all that is labelled; epochs keep their size. 0 has ever new mixes. Of
+            clips it is ``clips.train_fraction`` that limits the training set.
         batch_size: Mixes per step, over all processes together. Each process normalizes the loss, and
             batch norm its features, over its own part: with several, training is not bit for bit that
             of one.
@@ -110,6 +113,7 @@ class TrainConfig:
     epochs: int = 100
     epoch_size: int = 10_000
     cached_items: int = 0
+    distinct_items: int = 0
     batch_size: int = 32
     val_size: int = 1000
     test_size: int = 1000
@@ -138,6 +142,7 @@ class TrainConfig:
         for name in (
             "patience",
             "cached_items",
+            "distinct_items",
             "num_workers",
             "save_every",
             "bootstrap",
@@ -184,6 +189,12 @@ class TrainConfig:
         if self.cached_items and self.cached_items < self.batch_size:
             raise ConfigError(
                 f"train.cached_items={self.cached_items} does not fill one batch of {self.batch_size}.",
+                code="conflicting-settings",
+            )
+        if self.distinct_items and (self.cached_items or self.distinct_items > self.epoch_size):
+            raise ConfigError(
+                f"train.distinct_items={self.distinct_items} mixes make up every epoch: it must be at most "
+                f"train.epoch_size={self.epoch_size}, and train.cached_items={self.cached_items} be 0.",
                 code="conflicting-settings",
             )
         if self.loss != "bce" and self.class_weights != "none":

@@ -52,6 +52,7 @@ from mixlab.training.provenance import (
     started,
     torch_threads,
 )
+from mixlab.training.repeated import RepeatedMixes
 from mixlab.training.reporting import SPLITS, headings_of_mixes, report_text, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
@@ -226,15 +227,7 @@ def _train(
             "train.cached_items trains in one process: start mixlab without torchrun.",
             code="conflicting-settings",
         )
-    stream = MixDataset(
-        opened,
-        mix,
-        seed=config.seed,
-        epoch_size=config.epoch_size,
-        batch_size=world.share(config.batch_size),
-        rank=world.rank,
-        world_size=world.size,
-    )
+    stream = _stream(opened, mix, config, world)
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
     model = new_model(config, len(stream.labels), mix.render_settings().samples, mix.channels)
     places = {"catalog": str(opened.path), "out": str(run.path.absolute())}
@@ -257,6 +250,20 @@ def _train(
         batches = {}
     say(report, f"scoring the best epoch on validation and on {config.test_size} fixed musical test mixes")
     return run, evaluate_run(run, catalog=opened, batches=batches)
+
+
+def _stream(opened: Catalog, mix: MixConfig, config: TrainConfig, world: World) -> MixDataset:
+    """Return the mixes that are trained on: ever new ones, or so many as the settings limit them to."""
+    shape: dict[str, Any] = {
+        "seed": config.seed,
+        "epoch_size": config.epoch_size,
+        "batch_size": world.share(config.batch_size),
+        "rank": world.rank,
+        "world_size": world.size,
+    }
+    if config.distinct_items:
+        return RepeatedMixes(opened, mix, distinct_items=config.distinct_items, **shape)
+    return MixDataset(opened, mix, **shape)
 
 
 def _fit(

@@ -124,7 +124,12 @@ def pretrain(
 
 def _check(config: TrainConfig) -> None:
     resolve(config.model)
-    for name, value in (("cached_items", 0), ("loss", "bce"), ("class_weights", "none")):
+    for name, value in (
+        ("cached_items", 0),
+        ("distinct_items", 0),
+        ("loss", "bce"),
+        ("class_weights", "none"),
+    ):
         if getattr(config, name) != value:
             raise ConfigError(
                 f"train.{name}={getattr(config, name)} is made for mixes; pretraining knows only {value}.",
