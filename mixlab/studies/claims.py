@@ -1,0 +1,43 @@
+"""What becomes of a paper's claim here: it shows, it does not, or it cannot be told; by intervals alone."""
+
+import math
+from typing import Literal
+
+from mixlab.studies.findings import difference_line
+from mixlab.studies.statistics import Estimate
+
+__all__ = ["Verdict", "claim_line", "untold", "verdict"]
+
+Verdict = Literal["shows here", "does not show here", "cannot be told here"]
+
+
+def verdict(e: Estimate, *, sign: int = 1) -> Verdict:
+    """Return what a difference says of a claim that it has a sign.
+
+    It must be significant over songs (or groups of clips) and, with several seeds, over seeds. A difference
+    that is not says nothing: it may be there and too small to be seen with so few of either.
+
+    Args:
+        e: The difference.
+        sign: 1 where the claim is that it is above 0, -1 below.
+    """
+    if not math.isfinite(e.value) or not e.significant:
+        return "cannot be told here"
+    return "shows here" if e.value * sign > 0 else "does not show here"
+
+
+def claim_line(claim: str, what: str, e: Estimate, *, sign: int = 1) -> str:
+    """Return a paper's claim, what becomes of it here, and the difference that decides.
+
+    Args:
+        claim: The claim, in a few words: ``Adam trains it better than AdaDelta``.
+        what: What the difference is of: ``'Adam' minus 'AdaDelta', accuracy``.
+        e: The difference.
+        sign: As for ``verdict``.
+    """
+    return f"{claim}: {verdict(e, sign=sign)}. {difference_line(what, e)}"
+
+
+def untold(claim: str, why: str) -> str:
+    """Return a claim that no difference of this study could decide, and why."""
+    return f"{claim}: cannot be told here. {why}"
