@@ -13,22 +13,36 @@ from mixlab.evaluation.measured import Measured, Score, measure
 from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.own_metrics import check_metric, find_metrics
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
-from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, Report, SplitScores
+from mixlab.evaluation.results import (
+    ClassScores,
+    ConsistentScores,
+    MeanScores,
+    Report,
+    RuleScores,
+    SplitScores,
+)
 from mixlab.evaluation.scoring import ScoredSplits, score_split, score_splits
 from mixlab.evaluation.thresholds import (
+    RULES,
     Thresholds,
+    choose_thresholds,
     class_prevalence,
     consistent_thresholds,
     decide,
     fit_thresholds,
 )
 from mixlab.evaluation.tree_scores import Consistency, Hierarchical, close_upwards, consistency, hierarchical
+from mixlab.evaluation.units import CLIPS, MIXES, TRACKS, Units
 
 __all__ = [
+    "CLIPS",
     "MAX_UNDEFINED",
     "METRICS",
     "MIN_SONGS",
+    "MIXES",
     "N_BINS",
+    "RULES",
+    "TRACKS",
     "Cells",
     "ClassScores",
     "Comparison",
@@ -42,12 +56,15 @@ __all__ = [
     "Metric",
     "MetricInfo",
     "Report",
+    "RuleScores",
     "Score",
     "ScoredSplits",
     "SplitScores",
     "Thresholds",
+    "Units",
     "check_metric",
     "check_same_items",
+    "choose_thresholds",
     "class_prevalence",
     "close_upwards",
     "compare",

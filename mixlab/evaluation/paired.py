@@ -19,8 +19,9 @@ from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.scoring import level_columns
 from mixlab.evaluation.thresholds import fit_thresholds
+from mixlab.evaluation.units import CLIPS, MIXES, Units
 from mixlab.mixing.config import LABEL_RULES
-from mixlab.utils.decode import Source, read_json
+from mixlab.utils.decode import Source, later, read_json
 
 __all__ = ["Comparison", "Difference", "check_same_items", "compare", "differences"]
 
@@ -75,6 +76,8 @@ class Comparison:
             model's own, fitted on its validation scores.
         a: Folder of the first run; '' where no runs were compared.
         b: Folder of the second.
+        single_label: Whether each model decided for the highest score, without thresholds.
+        units: What items and groups are called.
     """
 
     split: str
@@ -85,6 +88,8 @@ class Comparison:
     rows: dict[str, tuple[Difference, ...]]
     a: str = ""
     b: str = ""
+    single_label: tuple[bool, bool] = later((False, False))
+    units: Units = later(MIXES)  # noqa: RUF009 - a field
 
     @classmethod
     def load(cls, file: str | Path) -> "Comparison":
@@ -102,16 +107,22 @@ class Comparison:
         return {"schema": COMPARISON_SCHEMA, **asdict(self)}
 
 
+ADVICE = {
+    False: "Runs can be compared when they were scored with the same catalog, label set, train.eval_seed, "
+    "train.val_size and train.test_size, and the same evaluation settings of the mixing.",
+    True: "Runs on clips can be compared when they were made with the same settings under 'clips' (corpus, "
+    "task, classes, splits and split_seed), on the same files.",
+}
+"""What makes runs comparable: on mixes, on clips."""
+
+
 def check_same_items(a: Predictions, b: Predictions) -> None:
-    """Refuse predictions that are not of the same classes and mixes with the same targets.
+    """Refuse predictions that are not of the same classes and mixes (or clips) with the same targets.
 
     Raises:
         ConfigError: they differ; the message says in what, and what makes them comparable.
     """
-    advice = (
-        "Runs can be compared when they were scored with the same catalog, label set, train.eval_seed, "
-        "train.val_size and train.test_size, and the same evaluation settings of the mixing."
-    )
+    advice, items = ADVICE[a.units == CLIPS], a.units.items
     if a.labels != b.labels:
         raise ConfigError(
             f"The runs have different classes: {a.labels} and {b.labels}. {advice}",
@@ -119,20 +130,20 @@ def check_same_items(a: Predictions, b: Predictions) -> None:
         )
     if len(a) != len(b):
         raise ConfigError(
-            f"The runs were scored on {len(a)} and on {len(b)} mixes. {advice}", code="runs-not-comparable"
+            f"The runs were scored on {len(a)} and on {len(b)} {items}. {advice}", code="runs-not-comparable"
         )
     differing = np.flatnonzero((a.mix_id != b.mix_id) | (a.index != b.index))
     if len(differing):
         first = int(differing[0])
         raise ConfigError(
-            f"The runs were scored on different mixes: {len(differing)} of {len(a)} differ, first "
+            f"The runs were scored on different {items}: {len(differing)} of {len(a)} differ, first "
             f"at item {a.index[first]}, by {_where(str(a.recipes[first]), str(b.recipes[first]))}. {advice}",
             code="runs-not-comparable",
         )
     known = a.mask & b.mask
     if (a.mask != b.mask).any() or (a.targets[known] != b.targets[known]).any():
         raise ConfigError(
-            "The runs have the same mixes but different targets: they were labelled by other rules "
+            f"The runs have the same {items} but different targets: they were labelled by other rules "
             f"({', '.join(LABEL_RULES)}), or corpora or labels changed in between. Score both again with "
             "'mixlab evaluate', or compare runs with the same rules.",
             code="runs-not-comparable",
@@ -195,6 +206,8 @@ def compare(
         n_resamples=0 if weights is None else len(weights),
         metrics=tuple(metric.info for metric in compared),
         rows=rows,
+        single_label=(a.single_label, b.single_label),
+        units=a.units,
     )
 
 

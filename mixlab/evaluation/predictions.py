@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.errors import RecipeError
+from mixlab.evaluation.units import MIXES, Units
 
 if TYPE_CHECKING:
     from mixlab.mixing.dataset import MixDataset
@@ -35,6 +36,7 @@ class Predictions:
             they name, ``mixlab.mixing.render_mix`` gives each, with the target and mask of its row.
         single_label: Whether exactly one class is right for each row, and the one with the highest score is
             decided for; else every class is decided on by itself, at its threshold.
+        units: What rows and groups are called in reports.
     """
 
     labels: tuple[str, ...]
@@ -48,6 +50,7 @@ class Predictions:
     attempt: NDArray[np.int64]
     recipes: NDArray[np.object_]
     single_label: bool = False
+    units: Units = MIXES
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,7 +62,7 @@ class Predictions:
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
         """Return some rows, by a mask ``(N,)`` or by their numbers."""
         columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return Predictions(self.labels, **columns, single_label=self.single_label)
+        return Predictions(self.labels, **columns, single_label=self.single_label, units=self.units)
 
     def count_replaced(self, split: str) -> int:
         """Return how many mixes of a split are not those meant, as their files could not be read."""
@@ -131,10 +134,12 @@ class Predictions:
     def join(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Return the rows of several predictions over the same classes, one after another."""
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-        return cls(parts[0].labels, **columns, single_label=parts[0].single_label)
+        first = parts[0]
+        return cls(first.labels, **columns, single_label=first.single_label, units=first.units)
 
 
-COLUMNS = tuple(field.name for field in fields(Predictions) if field.name not in ("labels", "single_label"))
+NOT_COLUMNS = ("labels", "single_label", "units")
+COLUMNS = tuple(field.name for field in fields(Predictions) if field.name not in NOT_COLUMNS)
 
 
 def _recipe_columns(recipes: Sequence["MixRecipe"]) -> tuple[NDArray[np.object_], NDArray[np.object_]]:

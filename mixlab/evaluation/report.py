@@ -6,23 +6,30 @@ from dataclasses import dataclass, replace
 
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS, Interval
 from mixlab.evaluation.measured import Score
-from mixlab.evaluation.metrics import BUILT_IN, N_BINS, MetricInfo
+from mixlab.evaluation.metrics import BUILT_IN, METRICS, N_BINS, MetricInfo
 from mixlab.evaluation.paired import Comparison, Difference
 from mixlab.evaluation.results import ClassScores, SplitScores
+from mixlab.evaluation.thresholds import RULES
+from mixlab.evaluation.units import Units
 from mixlab.utils.tables import align
 
 __all__ = [
     "Table",
     "comparison_tables",
+    "confusion_tables",
     "format_comparison",
     "format_comparison_markdown",
     "format_markdown",
     "format_text",
     "metric_columns",
     "metric_figures",
+    "most_confused",
     "score_tables",
     "summary_lines",
 ]
+
+MOST_COLUMNS, MOST_MISTAKES = 12, 20
+"""Up to so many classes text holds the confusion matrix; else so many of the most frequent mistakes."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,12 @@ def _range(interval: Interval | None) -> str:
 
 
 def score_tables(scores: SplitScores) -> tuple[Table, ...]:
-    """Return the tables of a report: decisions at thresholds, scores as they are, and details of these.
+    """Return the tables of a report: decisions, scores as they are, details of these, and other decisions.
 
-    Each has a row per class, then macro, families and instruments (where there are two levels), micro.
-    ``positive`` counts the mixes with the class among those in which it is known, ``songs`` the songs
-    with it. A threshold with ``*`` had no positive on validation to be fitted on.
+    The first three have a row per class, then macro, families and instruments (where there are two levels),
+    micro. ``positive`` counts the mixes with the class among those in which it is known, ``songs`` the songs
+    with it. A threshold with ``*`` had no positive on validation to be fitted on. Then come the decisions at
+    thresholds that were chosen in other ways, or, for single-label runs, what was taken for what.
     """
     own = [m for m in scores.metrics if m.over == "class"]
     decided = [m for m in own if m.needs_threshold]
@@ -81,20 +89,76 @@ def score_tables(scores: SplitScores) -> tuple[Table, ...]:
     details = [m for m in own if not m.needs_threshold and m.detail]
     n_averages = 2 + len(scores.levels)
     tables = [
-        ("decisions, at thresholds fitted on validation", _with_support(scores, _per_class(scores, decided))),
+        (_how_decided(scores), _with_support(scores, _per_class(scores, decided))),
         ("scores, without any threshold", _per_class(scores, ranked)),
         ("calibration", _per_class(scores, details)),
     ]
-    return tuple(
-        Table(title, rows[0], tuple(rows[1:]), n_averages) for title, rows in tables if len(rows[0]) > 1
-    )
+    shown = [Table(title, rows[0], tuple(rows[1:]), n_averages) for title, rows in tables if len(rows[0]) > 1]
+    return (*shown, *_by_rules(scores), *confusion_tables(scores))
+
+
+def _how_decided(scores: SplitScores) -> str:
+    if scores.single_label:
+        return "decisions for the class with the highest score, without thresholds"
+    return "decisions, at thresholds fitted on validation"
+
+
+def _by_rules(scores: SplitScores) -> tuple[Table, ...]:
+    """Return the table of decisions at thresholds that were chosen in other ways."""
+    if not scores.rules:
+        return ()
+    info = {metric.name: metric for metric in scores.metrics} | dict(METRICS)
+    names = list(scores.rules[0].scores)
+    rows = [
+        (RULES[one.rule], _number(one.threshold), *(_number(one.scores[name]) for name in names))
+        for one in scores.rules
+    ]
+    header = ("thresholds", "at", *(info[name].mean_title for name in names))
+    return (Table("decisions at thresholds chosen in other ways", header, tuple(rows), 0),)
+
+
+def confusion_tables(scores: SplitScores) -> tuple[Table, ...]:
+    """Return what was taken for what in a single-label run: the whole table, or the most frequent mistakes.
+
+    Args:
+        scores: Of a split; there is no table where each item may have several labels.
+    """
+    if not scores.confusion:
+        return ()
+    names, items = [k.name for k in scores.classes], scores.units.items
+    if len(names) <= MOST_COLUMNS:
+        header = (f"{items} of", *(f"({n})" for n in range(1, len(names) + 1)))
+        rows = [
+            (f"({n}) {name}", *map(str, row))
+            for n, (name, row) in enumerate(zip(names, scores.confusion, strict=True), start=1)
+        ]
+        return (Table("confusion matrix: in truth (rows), decided for (columns)", header, tuple(rows), 0),)
+    found = most_confused(scores)[:MOST_MISTAKES]
+    mistakes = [(f"{a} taken for {b}", str(n), f"{100 * n / of:.0f} %") for a, b, n, of in found]
+    header = ("mistake", items, "of the class")
+    return (Table(f"the {len(found)} most frequent mistakes", header, tuple(mistakes), 0),)
+
+
+def most_confused(scores: SplitScores) -> list[tuple[str, str, int, int]]:
+    """Return the mistakes of a single-label run, the most frequent first.
+
+    Returns:
+        The class in truth, the one decided for, in how many items, and of how many of the class.
+    """
+    names, table = [k.name for k in scores.classes], scores.confusion
+    pairs = ((a, b) for a in range(len(table)) for b in range(len(table)) if a != b and table[a][b])
+    found = [(names[a], names[b], table[a][b], sum(table[a])) for a, b in pairs]
+    return sorted(found, key=lambda one: -one[2])
 
 
 def _with_support(scores: SplitScores, rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Put support in front of decisions, and their thresholds behind."""
+    """Put support in front of decisions, and their thresholds behind, where there are any."""
     means = (scores.oracle_f1, *(level.oracle_f1 for level in scores.levels))
-    support = [("positive", "songs"), *((f"{k.support}/{k.known}", str(k.songs)) for k in scores.classes)]
+    groups = scores.units.groups
+    support = [("positive", groups), *((f"{k.support}/{k.known}", str(k.songs)) for k in scores.classes)]
     support += [("", "")] * (1 + len(means))
+    if scores.single_label:
+        return [(row[0], *s, *row[1:]) for row, s in zip(rows, support, strict=True)]
     at = [("threshold", "oracle F1"), *((_threshold(k), _number(k.oracle_f1)) for k in scores.classes)]
     at += [*(("", _number(f1)) for f1 in means), ("", "")]
     return [(row[0], *s, *row[1:], *a) for row, s, a in zip(rows, support, at, strict=True)]
@@ -134,7 +198,11 @@ def summary_lines(scores: SplitScores) -> list[str]:
     """Return what the tables leave to say: scores over all, what is undefined, intervals, the tree."""
     compared = [m for m in scores.metrics if not m.detail]
     per_class, n_classes = [m for m in compared if m.over == "class"], len(scores.classes)
-    lines = [_over_all(m, scores.scores[m.name]) for m in compared if m.over != "class" and not m.pooled]
+    groups = scores.units.groups
+    others = [m for m in compared if m.over != "class" and not m.pooled]
+    lines = [_over_all(m, scores.scores[m.name], scores.units) for m in others]
+    if scores.single_label:
+        lines += _single_label_lines(scores)
     counts = [f"{n_classes - scores.scores[m.name].undefined} for {m.title}" for m in per_class]
     lines.append(
         f"macro averages over so many of {n_classes} classes: {', '.join(counts)}; the others are undefined "
@@ -143,36 +211,48 @@ def summary_lines(scores: SplitScores) -> list[str]:
     if scores.n_resamples:
         dropped = [f"{scores.scores[m.name].dropped} for {m.title}" for m in per_class]
         lines.append(
-            f"95 % intervals from {scores.n_resamples} resamples of songs; none (-) where fewer than "
-            f"{MIN_SONGS} songs hold positives"
+            f"95 % intervals from {scores.n_resamples} resamples of {groups}; none (-) where fewer than "
+            f"{MIN_SONGS} {groups} hold positives"
         )
         lines.append(
             "macro intervals drop resamples in which one of their classes is undefined: "
             f"{', '.join(dropped)}; no interval (-) where that is more than {100 * MAX_UNDEFINED:.0f} %"
         )
     unfitted = [k.name for k in scores.classes if not k.threshold_fitted]
-    if unfitted:
+    if unfitted and not scores.single_label:
         lines.append(f"* threshold 0.5, no positive on validation to fit it on: {', '.join(unfitted)}")
-    lines.append(
-        f"oracle F1 takes the threshold that these {scores.split} targets like best: an upper bound, not a "
-        "result"
-    )
+    if not scores.single_label:
+        lines.append(
+            f"oracle: thresholds that these {scores.split} targets like best, an upper bound, not a result"
+        )
     if "ece" in scores.scores:
         lines.append(
-            f"ECE in {N_BINS} bins of equal width, higher by chance where mixes are few; "
-            "saying the prevalence for every mix gives a low ECE too, so judge by the Brier score (lower is "
-            "better)"
+            f"ECE in {N_BINS} bins of equal width, higher by chance where {scores.units.items} are few; "
+            f"saying the prevalence for every {scores.units.item} gives a low ECE too, so judge by the Brier "
+            "score (lower is better)"
         )
     lines += [f"{m.title} is {m.source}: {_what(m)}" for m in scores.metrics if m.source != BUILT_IN]
     return lines + _hierarchy_lines(scores)
 
 
-def _over_all(metric: MetricInfo, score: Score) -> str:
+def _single_label_lines(scores: SplitScores) -> list[str]:
+    """Say what decides in a single-label run, and what follows from that."""
+    item = scores.units.item
+    return [
+        f"each {item} has exactly one class: the highest score decides, the first among equals, and no "
+        "threshold has a part in it; so micro P, R and F1 equal accuracy, and macro R is balanced accuracy",
+        "the chance level of decisions is that of the class most frequent on validation, decided for every "
+        f"{item}",
+    ]
+
+
+def _over_all(metric: MetricInfo, score: Score, units: Units) -> str:
     """Say a score that no class has: over the mixes, or over all known cells."""
     interval = "" if score.interval is None else f" ({_range(score.interval)})"
-    left_out = f"; undefined in {score.undefined} mixes, left out" if score.undefined else ""
+    left_out = f"; undefined in {score.undefined} {units.items}, left out" if score.undefined else ""
     line = f"{metric.title} {_number(score.value)}{interval}, chance level {_number(score.chance)}"
-    return f"{line}; {'over known targets only' if metric.over == 'all' else 'mean over the mixes'}{left_out}"
+    over = "over known targets only" if metric.over == "all" else f"mean over the {units.items}"
+    return f"{line}; {over}{left_out}"
 
 
 def _what(metric: MetricInfo) -> str:
@@ -223,7 +303,15 @@ def _markdown(tables: Iterable[Table], lines: Iterable[str]) -> str:
     return "\n\n".join([*(table.markdown() for table in tables), "\n".join(f"- {line}" for line in lines)])
 
 
-_COMPARED = ("class", "songs", "A", "B", "B - A", "95 % of B - A", "B better", "")
+_AT_THRESHOLDS = "each run at thresholds fitted on its own validation scores"
+_HIGHEST = "each run decides for the class with its highest score"
+_DECIDED = {
+    (False, False): _AT_THRESHOLDS,
+    (True, True): _HIGHEST,
+    (True, False): "A decides for its highest score, B at thresholds fitted on its own validation scores",
+    (False, True): "A decides at thresholds fitted on its own validation scores, B for its highest score",
+}
+"""How two runs decide: whether A is a single-label run, whether B is."""
 
 
 def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
@@ -231,10 +319,10 @@ def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
 
     ``B better`` is the share of the resamples in which B is better.
     """
-    own = "each run at thresholds fitted on its own validation scores"
-    per_class = [m for m in comparison.metrics if m.over == "class"]
+    own = _DECIDED[comparison.single_label]
+    per_class, groups = [m for m in comparison.metrics if m.over == "class"], comparison.units.groups
     tables = [
-        _compared(f"{m.title}, {own}" if m.needs_threshold else _named(m), comparison.rows[m.name])
+        _compared(f"{m.title}, {own}" if m.needs_threshold else _named(m), comparison.rows[m.name], groups)
         for m in per_class
     ]
     rest = [
@@ -243,7 +331,7 @@ def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
         if m.over != "class"
         for row in comparison.rows[m.name]
     ]
-    return (*tables, _compared("over all", rest)) if rest else tuple(tables)
+    return (*tables, _compared("over all", rest, groups)) if rest else tuple(tables)
 
 
 def _named(metric: MetricInfo) -> str:
@@ -251,7 +339,7 @@ def _named(metric: MetricInfo) -> str:
     return f"{metric.title}: {metric.definition}{better}" if metric.definition else f"{metric.title}{better}"
 
 
-def _compared(title: str, rows: Sequence[Difference]) -> Table:
+def _compared(title: str, rows: Sequence[Difference], groups: str) -> Table:
     means = sum(row.name in ("macro", "families", "instruments") for row in rows)
     cells = []
     for row in rows:
@@ -261,11 +349,13 @@ def _compared(title: str, rows: Sequence[Difference]) -> Table:
         better = f"{100 * row.better:.0f} %" if math.isfinite(row.better) else "-"
         mark = "*" if row.excludes_zero else ""
         cells.append((row.name, str(row.songs), _number(row.a), _number(row.b), change, spread, better, mark))
-    return Table(title, _COMPARED, tuple(cells), means)
+    header = ("class", groups, "A", "B", "B - A", "95 % of B - A", "B better", "")
+    return Table(title, header, tuple(cells), means)
 
 
 def _comparison_lines(comparison: Comparison) -> list[str]:
     lines, rows = [], [row for metric in comparison.metrics for row in comparison.rows[metric.name]]
+    groups = comparison.units.groups
     if comparison.n_resamples:
         dropped = [
             f"{row.dropped} for macro {m.title}"
@@ -274,8 +364,8 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
             if row.name == "macro"
         ]
         lines += [
-            f"paired intervals from {comparison.n_resamples} resamples of songs, the same for both runs; "
-            f"none (-) where fewer than {MIN_SONGS} songs hold positives. 'B better' is the share of "
+            f"paired intervals from {comparison.n_resamples} resamples of {groups}, the same for both runs; "
+            f"none (-) where fewer than {MIN_SONGS} {groups} hold positives. 'B better' is the share of "
             "resamples in which B is better",
             f"means drop resamples in which one of their classes is undefined: {', '.join(dropped)}",
         ]
@@ -286,7 +376,7 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
         "chance if the runs were equally good"
     )
     lines.append(
-        "one run each: the interval covers the choice of songs, not that of the training seed. Choosing "
+        f"one run each: the interval covers the choice of {groups}, not that of the training seed. Choosing "
         "between runs by test scores is tuning on the test set; choose with --split validation"
     )
     return lines

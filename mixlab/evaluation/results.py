@@ -9,9 +9,18 @@ from typing import Any
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.metrics import MetricInfo
 from mixlab.evaluation.tree_scores import Consistency, Hierarchical
+from mixlab.evaluation.units import MIXES, Units
 from mixlab.utils.decode import Source, later, read_json
 
-__all__ = ["ClassScores", "ConsistentScores", "MeanScores", "Provenance", "Report", "SplitScores"]
+__all__ = [
+    "ClassScores",
+    "ConsistentScores",
+    "MeanScores",
+    "Provenance",
+    "Report",
+    "RuleScores",
+    "SplitScores",
+]
 
 REPORT_SCHEMA = 2
 
@@ -79,6 +88,22 @@ class ConsistentScores:
 
 
 @dataclass(frozen=True)
+class RuleScores:
+    """What the same scores give where thresholds are chosen in another way.
+
+    Attributes:
+        rule: One of ``RULES``. ``ORACLES`` look at the targets that are scored: they say what such a choice
+            would claim, and are no results.
+        threshold: The one for all classes; NaN where each class has its own.
+        scores: Macro and micro precision, recall and F1 by the names of ``METRICS``.
+    """
+
+    rule: str
+    threshold: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
 class SplitScores:
     """Everything computed for one split, beside the chance-level baseline.
 
@@ -98,6 +123,10 @@ class SplitScores:
         consistent: The same model made hierarchy-consistent; None where the label set has one level.
         single_label: Whether exactly one class is right for each item, and the one with the highest score
             was decided for: there are no thresholds then.
+        confusion: ``(C, C)`` items of each class (row) by the class that was decided for (column); empty
+            where there are several labels.
+        rules: The same scores decided by other rules for thresholds; empty where there are none.
+        units: What items and groups are called.
     """
 
     split: str
@@ -113,6 +142,9 @@ class SplitScores:
     consistency: Consistency | None = None
     consistent: ConsistentScores | None = None
     single_label: bool = later(False)
+    confusion: tuple[tuple[int, ...], ...] = later(())
+    rules: tuple[RuleScores, ...] = later(())
+    units: Units = later(MIXES)  # noqa: RUF009 - a field
 
 
 @dataclass(frozen=True)
@@ -198,10 +230,11 @@ class Report:
 
     def __str__(self) -> str:
         """Say the scores over all classes on the test split in one line, and what must stand beside them."""
-        test = self.test
+        test, units = self.test, self.test.units
         scores = [f"{m.mean_title} {test.scores[m.name].value:.3f}" for m in test.metrics if not m.detail]
         said = [", ".join(scores), self.note, self.replaced_note("test")]
-        return f"test, {test.n_items} items in {test.n_groups} groups: {'; '.join(filter(None, said))}"
+        counts = f"{test.n_items} {units.items} of {test.n_groups} {units.groups}"
+        return f"test, {counts}: {'; '.join(filter(None, said))}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as dicts and lists; NaN is NaN still."""
@@ -212,7 +245,8 @@ class Report:
         count = self.replaced[split]
         if not count:
             return ""
+        items = self.splits[split].units.items
         return (
-            f"{count} of {self.splits[split].n_items} {split} mixes were replaced, as files could not be "
+            f"{count} of {self.splits[split].n_items} {split} {items} were replaced, as files could not be "
             "read: these scores are not those of the intact corpora"
         )

@@ -14,18 +14,25 @@ from mixlab.evaluation.cells import Cells, highest
 from mixlab.evaluation.measured import Measured, Score, measure
 from mixlab.evaluation.metrics import METRICS, Metric, metrics_for
 from mixlab.evaluation.predictions import Predictions
-from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, SplitScores
+from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, RuleScores, SplitScores
 from mixlab.evaluation.thresholds import (
+    RULES,
     Thresholds,
+    choose_thresholds,
     class_prevalence,
     consistent_thresholds,
     decide,
     fit_thresholds,
 )
 from mixlab.evaluation.tree_scores import Hierarchical, close_upwards, consistency, hierarchical
+from mixlab.evaluation.units import MIXES, Units
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max, output_levels
 
 __all__ = ["ScoredSplits", "chance_cells", "level_columns", "score_split", "score_splits"]
+
+
+DECIDED = ("precision", "recall", "f1", "micro_precision", "micro_recall", "micro_f1")
+"""What follows from thresholds, over the classes and over all known cells."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ def score_split(
     n_resamples: int = 1000,
     seed: int = 0,
     single_label: bool = False,
+    units: Units = MIXES,
 ) -> SplitScores:
     """Compute every score of one split, and those of the chance-level baseline beside them.
 
@@ -122,6 +130,7 @@ def score_split(
         seed: Seed of the bootstrap.
         single_label: Exactly one class is right for each item: the class with the highest score is decided
             for, without thresholds and without looking at a tree of classes.
+        units: What items and groups are called.
 
     Raises:
         ConfigError: shapes differ, nothing is there to score, scores are not finite, or targets are not
@@ -130,8 +139,8 @@ def score_split(
     n_mixes, n_names = len(np.asarray(scores)), len(names)
     if not n_mixes or np.shape(scores)[1:] != (n_names,) or len(groups) != n_mixes:
         raise ConfigError(
-            f"Expected at least one mix, {n_names} columns of scores and a group per mix; got {n_mixes} "
-            f"mixes, scores {np.shape(scores)} and {len(groups)} groups.",
+            f"Expected at least one {units.item}, {n_names} columns of scores and a group per {units.item}; "
+            f"got {n_mixes} {units.items}, scores {np.shape(scores)} and {len(groups)} groups.",
             code="wrong-shape",
         )
     if single_label:
@@ -159,7 +168,30 @@ def score_split(
         if parents is None or below is None
         else _consistent(known, parents, consistent or thresholds, metrics),
         single_label=single_label,
+        confusion=_confusion(cells) if single_label else (),
+        rules=() if single_label else _by_rules(known, thresholds),
+        units=units,
     )
+
+
+def _confusion(cells: Cells) -> tuple[tuple[int, ...], ...]:
+    """Return how often each class (row) was decided to be each (column)."""
+    counts = cells.present.astype(np.int64).T @ cells.decisions.astype(np.int64)
+    return tuple(tuple(row) for row in counts.tolist())
+
+
+def _by_rules(known: _Split, thresholds: Thresholds) -> tuple[RuleScores, ...]:
+    """Score the same scores at thresholds that are chosen in other ways."""
+    usable = [rule for rule in RULES if rule != "common" or math.isfinite(thresholds.common)]
+    return tuple(
+        _by_rule(known.cells, rule, choose_thresholds(rule, thresholds, known.oracle)) for rule in usable
+    )
+
+
+def _by_rule(cells: Cells, rule: str, at: Floats) -> RuleScores:
+    decided = replace(cells, decisions=decide(cells.scores, at))
+    scores = {name: measure(METRICS[name], decided).mean for name in DECIDED}
+    return RuleScores(rule, math.nan if rule.startswith("fitted") else float(at[0]), scores)
 
 
 def _measure(
@@ -318,5 +350,6 @@ def score_splits(
             n_resamples=n_resamples,
             seed=seed,
             single_label=single,
+            units=part.units,
         )
     return ScoredSplits(scored, thresholds, consistent)

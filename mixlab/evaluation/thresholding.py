@@ -22,6 +22,7 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import SplitScores
 from mixlab.evaluation.scoring import chance_cells
 from mixlab.evaluation.thresholds import Thresholds, fit_thresholds
+from mixlab.evaluation.units import MIXES, Units
 
 __all__ = [
     "Decided",
@@ -49,6 +50,7 @@ class SplitTable:
         fitted: Thresholds fitted on validation; NaN for single-label runs.
         weights: ``(B, S)`` how often each resample samples each song; None with fewer than two songs.
         single_label: Whether the highest score decides, and thresholds have no part in it.
+        units: What items and groups are called.
     """
 
     split: str
@@ -60,6 +62,7 @@ class SplitTable:
     fitted: Thresholds
     weights: Floats | None
     single_label: bool = False
+    units: Units = MIXES
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -174,6 +177,7 @@ def split_table(
         else fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask),
         weights=song_weights(cells.n_songs, n_resamples, seed),
         single_label=single,
+        units=predictions.units,
     )
 
 

@@ -1,5 +1,6 @@
 """Decision thresholds, fitted on validation, and what a class's frequency there says."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,33 @@ from numpy.typing import ArrayLike
 
 from mixlab.evaluation.arrays import Bools, Floats, check_arrays
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
+from mixlab.utils.values import refuse
 
-__all__ = ["Thresholds", "class_prevalence", "consistent_thresholds", "decide", "fit_thresholds"]
+__all__ = [
+    "ORACLES",
+    "RULES",
+    "Thresholds",
+    "choose_thresholds",
+    "class_prevalence",
+    "consistent_thresholds",
+    "decide",
+    "fit_thresholds",
+    "is_rule",
+]
 
 DEFAULT_THRESHOLD = 0.5
+
+RULES = {
+    "fitted": "per class, from validation",
+    "common": "one for all, from validation",
+    "half": "0.5 for all",
+    "common_on_test": "one for all, oracle",
+    "fitted_on_test": "per class, oracle",
+}
+"""Ways to choose thresholds, and what tables call them. The first is that of reports; the last two look at
+the very targets that are scored, as some published numbers do, and are never results."""
+
+ORACLES = ("common_on_test", "fitted_on_test")
 
 
 @dataclass(frozen=True)
@@ -21,10 +45,13 @@ class Thresholds:
     Attributes:
         values: ``(C,)`` thresholds in [0, 1].
         fitted: ``(C,)`` False where validation had no positive to fit on and 0.5 was taken.
+        common: The one threshold for all classes with the highest micro F1 on the same data; NaN where none
+            was fitted.
     """
 
     values: Floats
     fitted: Bools
+    common: float = math.nan
 
     @classmethod
     def none(cls, n_classes: int) -> "Thresholds":
@@ -37,7 +64,7 @@ def fit_thresholds(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Th
 
     Candidates lie half-way between neighbouring distinct scores, so that a threshold does not sit on a
     single item's score. Of equally good ones the highest is taken. A class without known positives
-    gets 0.5 and ``fitted`` False.
+    gets 0.5 and ``fitted`` False. ``common`` is chosen in the same way over all known cells at once.
     """
     s, t, m = check_arrays(scores, targets, mask)
     n_classes = s.shape[1]
@@ -46,7 +73,7 @@ def fit_thresholds(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Th
         known = m[:, c]
         if t[known, c].any():
             values[c], fitted[c] = _best_threshold(s[known, c], t[known, c]), True
-    return Thresholds(values, fitted)
+    return Thresholds(values, fitted, _best_threshold(s[m], t[m]) if t[m].any() else DEFAULT_THRESHOLD)
 
 
 def _best_threshold(scores: Floats, positive: Bools) -> float:
@@ -70,6 +97,38 @@ def consistent_thresholds(
 def decide(scores: ArrayLike, thresholds: ArrayLike) -> Bools:
     """Return ``(N, C)`` decisions: score at least the class's threshold."""
     return np.asarray(np.asarray(scores, np.float64) >= np.asarray(thresholds, np.float64)[None, :])
+
+
+def choose_thresholds(rule: str, honest: Thresholds, oracle: Thresholds) -> Floats:
+    """Return thresholds ``(C,)`` by one of ``RULES``, or the same for all classes.
+
+    Args:
+        rule: Its name; or a number in (0, 1) as text.
+        honest: Fitted on validation.
+        oracle: Fitted on what is scored.
+
+    Raises:
+        ConfigError: there is no such rule.
+    """
+    if not is_rule(rule):
+        raise refuse("threshold", f"one of {', '.join(RULES)}, or a number between 0 and 1", rule)
+    found: dict[str, ArrayLike] = {
+        "fitted": honest.values,
+        "common": honest.common,
+        "half": DEFAULT_THRESHOLD,
+        "common_on_test": oracle.common,
+        "fitted_on_test": oracle.values,
+    }
+    at = found[rule] if rule in RULES else float(rule)
+    return np.array(np.broadcast_to(at, honest.values.shape), np.float64)
+
+
+def is_rule(text: object) -> bool:
+    """Tell whether a text says how thresholds are chosen: one of ``RULES``, or a number in (0, 1)."""
+    try:
+        return text in RULES or 0 < float(str(text)) < 1
+    except ValueError:
+        return False
 
 
 def class_prevalence(targets: ArrayLike, mask: ArrayLike) -> Floats:

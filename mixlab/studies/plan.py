@@ -6,6 +6,7 @@ from typing import Any
 
 from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import ConfigError
+from mixlab.evaluation.thresholds import RULES, is_rule
 from mixlab.mixing.config import LABEL_RULES, MixConfig
 from mixlab.studies.commands import COMMANDS, STARTS_AT, TrialCommand, section_kinds
 from mixlab.studies.settings import replace_settings
@@ -14,7 +15,7 @@ from mixlab.training.config import TrainConfig, from_plain
 from mixlab.utils.decode import later
 from mixlab.utils.plain import plain
 
-__all__ = ["THRESHOLDS", "Condition", "Plan", "Trial", "trial_name"]
+__all__ = ["Condition", "Plan", "Trial", "trial_name"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Condition:
         runs: Run folders that exist already and belong here, one per seed; then nothing is trained.
         threshold: What decides: ``fitted``, a threshold per class that was fitted on validation; ``half``,
             0.5; a number in (0, 1) as text; ``common``, one for all classes, of the highest micro F1 on
-            validation; or ``common_on_test``, the same chosen on test, which flatters, for papers that do
-            so. Single-label runs decide for the class of the highest score, whatever stands here.
+            validation; or ``common_on_test`` and ``fitted_on_test``, the same chosen on test, which flatters,
+            for papers that do so. Single-label runs decide for the class of the highest score, whatever
+            stands here.
         same_runs_as: Name of the condition whose runs are scored here in another way; '' for its own.
         command: ``train``, or ``baseline`` for a classical baseline; then ``overrides`` may name
             ``baseline.*`` instead of ``train.*``. With a task these become ``train-clips`` and
@@ -189,9 +191,9 @@ class Plan:
             faults.append(f"{name} has the command {condition.command}, so it needs a task.")
         if condition.task and condition.splits:
             faults.append(f"{name} is on clips; these are divided by clips.splits, not by 'splits'.")
-        if not _is_threshold(condition.threshold):
+        if not is_rule(condition.threshold):
             faults.append(
-                f"{name} has the threshold {condition.threshold!r}; expected one of {', '.join(THRESHOLDS)}, "
+                f"{name} has the threshold {condition.threshold!r}; expected one of {', '.join(RULES)}, "
                 "or a number between 0 and 1 as text."
             )
         return faults + self._start_faults(condition)
@@ -312,18 +314,8 @@ class Plan:
         return {**own, "baseline": from_plain(kind, {**shared, **given})}
 
 
-THRESHOLDS = ("fitted", "half", "common", "common_on_test")
-"""What may decide by name, as ``Condition.threshold``."""
-
 _SHARED = ("eval_seed", "val_size", "test_size")
 """Settings that a baseline on mixes takes from the training's."""
-
-
-def _is_threshold(text: object) -> bool:
-    try:
-        return text in THRESHOLDS or 0 < float(str(text)) < 1
-    except ValueError:
-        return False
 
 
 def trial_name(condition: str, seed: int) -> str:

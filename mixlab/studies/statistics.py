@@ -22,7 +22,7 @@ from mixlab.evaluation.measured import Measured, measure
 from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.scoring import chance_cells
-from mixlab.evaluation.thresholds import class_prevalence, fit_thresholds
+from mixlab.evaluation.thresholds import ORACLES, choose_thresholds, class_prevalence, fit_thresholds
 
 __all__ = [
     "F1_ABOVE_CHANCE",
@@ -270,8 +270,10 @@ def score_run(
     Args:
         predictions: Of validation and ``split``.
         split: Which mixes to score.
-        threshold: ``fitted`` on validation, or ``half`` for 0.5 in every class; single-label runs decide for
-            the highest score.
+        threshold: One of ``mixlab.evaluation.RULES``: ``fitted`` per class on validation, ``common`` to all
+            classes, ``half`` for 0.5, or what this very split likes best (``common_on_test``,
+            ``fitted_on_test``), which is no result; or a number as text. Single-label runs decide for the
+            highest score.
         metrics: What to compute.
         n_resamples: Bootstrap resamples of songs; 0 for none.
         seed: Of the bootstrap; runs on the same mixes sample the same songs, others independent ones.
@@ -280,17 +282,12 @@ def score_run(
     fitted_on, part = predictions.only("validation"), predictions.only(split)
     rows = np.ones(len(part), np.bool_) if only is None else only
     single = predictions.single_label
-    at = (
-        0.5
-        if single or threshold == "half"
-        else fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask).values
-    )
     cells = Cells.checked(
         part.scores[rows],
         part.targets[rows],
         part.mask[rows],
         part.group[rows].astype(str).tolist(),
-        at,
+        0.5 if single else _thresholds(threshold, fitted_on, part.take(rows)),
         single_label=single,
     )
     validation_prevalence = class_prevalence(fitted_on.targets, fitted_on.mask)
@@ -313,6 +310,13 @@ def score_run(
         n_songs=cells.n_songs,
         test_set=known_set,
     )
+
+
+def _thresholds(rule: str, fitted_on: Predictions, part: Predictions) -> Floats:
+    """Return thresholds ``(C,)`` by a rule; only an oracle looks at what is scored."""
+    honest = fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask)
+    oracle = fit_thresholds(part.scores, part.targets, part.mask) if rule in ORACLES else honest
+    return choose_thresholds(rule, honest, oracle)
 
 
 def _resampled(metric: Metric) -> Metric:

@@ -440,7 +440,6 @@ def _facts(run: Run) -> list[str]:
         "relative change of each module's weights since the start: " + moved(card),
         "published figures on this task are macro ROC-AUC and macro PR-AUC (here AP) over all 50 tags",
         "thresholds fitted on validation only, so its own P, R and F1 flatter the model",
-        "'mixes' and 'songs' below are tracks and artists",
     ]
 
 

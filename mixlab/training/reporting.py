@@ -41,7 +41,7 @@ def score_predictions(
     """
     info = run.info
     single = run.single_label if single_label is None else single_label
-    predictions = replace(predictions, single_label=single)
+    predictions = replace(predictions, single_label=single, units=run.units)
     scored = score_splits(
         predictions,
         info["labels"]["parents"],
@@ -78,8 +78,11 @@ def _provenance(run: Run) -> Provenance:
 
 
 def headings_of_mixes(report: Report) -> dict[str, str]:
-    """Return what stands above the scores of each split of mixes."""
-    return {split: f"{s.n_items} mixes from {s.n_groups} songs" for split, s in report.splits.items()}
+    """Return what stands above the scores of each split: how many mixes or clips of how many songs."""
+    return {
+        split: f"{s.n_items} {s.units.items} from {s.n_groups} {s.units.groups}"
+        for split, s in report.splits.items()
+    }
 
 
 def report_text(name: str, report: Report, facts: Sequence[str], headings: Mapping[str, str]) -> str:

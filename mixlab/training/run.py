@@ -38,6 +38,7 @@ from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
+from mixlab.evaluation.units import CLIPS, MIXES, TRACKS, Units
 from mixlab.utils.csv import csv_text
 from mixlab.utils.files import check_writable, discard_damaged, make_folder, write_atomic
 from mixlab.utils.plain import plain
@@ -102,6 +103,9 @@ def _now() -> str:
 
 def _json_bytes(data: object) -> bytes:
     return (json.dumps(plain(data), indent=2, allow_nan=False) + "\n").encode()
+
+
+_UNITS = {"pretrain": TRACKS, "train-clips": CLIPS, "baseline-clips": CLIPS}
 
 
 class Run:
@@ -242,6 +246,11 @@ class Run:
     def single_label(self) -> bool:
         """Whether exactly one class is right for each of its items, and the highest score decides."""
         return bool(self.info.get("single_label", False))
+
+    @property
+    def units(self) -> Units:
+        """What its items are, and what groups of them are sampled for intervals."""
+        return _UNITS.get(str(self.info.get("command", "train")), MIXES)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, plain or dataclasses."""
@@ -435,6 +444,7 @@ class Run:
                 attempt=table.column("attempt").to_numpy(),
                 recipes=table.column("recipe").to_numpy(),
                 single_label=self.single_label,
+                units=self.units,
             )
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise RunError(

@@ -9,6 +9,13 @@ from sklearn import metrics as sk
 from mixlab import evaluation as ev
 from mixlab.errors import ConfigError
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.report import (
+    confusion_tables,
+    format_comparison,
+    format_markdown,
+    format_text,
+    most_confused,
+)
 from tests.errors import raises
 
 LABELS = ("flute", "oboe", "cello", "tuba")
@@ -116,3 +123,55 @@ def test_two_runs_are_compared_by_accuracy_on_the_same_clips() -> None:
     assert [row.a, row.b] == pytest.approx(values)
     assert row.excludes_zero
     assert "accuracy" not in ev.compare(bad, replace(good, single_label=False), n_resamples=0).rows
+
+
+def test_the_confusion_matrix_is_scikit_learns_and_stands_in_the_report(scored: ev.SplitScores) -> None:
+    part = predictions().only("test")
+    expected = sk.confusion_matrix(*truth_and_guess(part), labels=range(C))
+    np.testing.assert_array_equal(scored.confusion, expected)
+    (table,) = confusion_tables(scored)
+    assert [row[0] for row in table.rows] == [f"({n}) {name}" for n, name in enumerate(LABELS, start=1)]
+    assert [[int(cell) for cell in row[1:]] for row in table.rows] == expected.tolist()
+    assert table.markdown() in format_markdown(scored)
+    a, b, count, of = most_confused(scored)[0]
+    np.fill_diagonal(expected, 0)
+    assert count == expected.max() == expected[LABELS.index(a), LABELS.index(b)]
+    assert of == sum(scored.confusion[LABELS.index(a)])
+
+
+def test_of_many_classes_text_holds_the_most_frequent_mistakes() -> None:
+    rng = np.random.default_rng(0)
+    n, c = 400, 30
+    targets = np.eye(c)[rng.integers(c, size=n)]
+    scores = rng.random((n, c)) * 0.5 + 0.4 * targets
+    none = ev.Thresholds.none(c)
+    full = ev.score_split(
+        "test", [f"speaker {k}" for k in range(c)], scores, targets, np.ones((n, c), bool), thresholds=none,
+        prevalence=np.full(c, 1 / c), groups=[f"g{k % 40}" for k in range(n)], n_resamples=0,
+        single_label=True, units=ev.CLIPS,
+    )  # fmt: skip
+    (table,) = confusion_tables(full)
+    assert len(table.rows) == 20
+    counts = [int(row[1]) for row in table.rows]
+    assert counts == sorted(counts, reverse=True)
+    assert max(len(line) for line in format_text(full).splitlines()) <= 100
+
+
+def test_the_text_speaks_of_clips_and_of_the_highest_score(scored: ev.SplitScores) -> None:
+    text = format_markdown(replace(scored, units=ev.CLIPS))
+    for word in ("song", "mixes", "oracle", "threshold 0.5", "fitted"):
+        assert word not in text
+    assert "decisions for the class with the highest score, without thresholds" in text
+    assert "resamples of recordings" in text
+    assert "| accuracy |" not in text  # it has no class: it stands below the tables
+    assert f"accuracy {scored.scores['accuracy'].value:.3f}" in text
+
+
+def test_the_text_of_a_comparison_says_how_each_run_decides() -> None:
+    good, several = predictions(0.5), replace(predictions(3.0), single_label=False)
+    for a, b, said in (
+        (good, good, "each run decides for the class with its highest score"),
+        (good, several, "A decides for its highest score, B at thresholds"),
+        (several, several, "each run at thresholds fitted on its own validation scores"),
+    ):
+        assert said in format_comparison(ev.compare(a, b, n_resamples=0))

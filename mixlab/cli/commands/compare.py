@@ -21,13 +21,14 @@ def compare(
 ) -> int:
     """Compare two scored runs class by class: differences with paired bootstrap intervals over songs.
 
-    The same songs are sampled for both runs in each resample. Runs that were scored on different mixes are
-    refused: their difference would be that of the mixes as well.
+    The same songs (of clips: recordings) are sampled for both runs in each resample. Runs that were scored on
+    different mixes or clips are refused: their difference would be that of the mixes as well. A run of
+    'mixlab train-clips' is compared with one of 'mixlab baseline-clips' on the same clips.
 
     Args:
-        run_a: Folder of the first run, made by 'mixlab train'.
+        run_a: Folder of the first run.
         run_b: Folder of the second; differences are its scores minus those of the first.
-        split: Which mixes to compare on. Choose between runs on validation, report on test.
+        split: Which mixes or clips to compare on. Choose between runs on validation, report on test.
         resamples: Bootstrap resamples of songs; 0 leaves the intervals out.
         seed: Seed of the resamples.
         out: Also write comparison.json and comparison.md into this folder.
@@ -56,7 +57,7 @@ def compare(
         seed=seed,
     )
     print(f"\nA = {run_a}\nB = {run_b}")
-    print(f"{split}: the same {comparison.n_items} mixes from {comparison.n_groups} songs")
+    print(_heading(comparison))
     for note in sorted({str(run.info["note"]) for run in runs if run.info.get("note")}):
         print(f"({note})")
     print(f"\n{format_comparison(comparison)}")
@@ -68,6 +69,11 @@ def compare(
 
 def _parents(run: "Run") -> Any:  # noqa: ANN401 - a list as JSON gives it
     return run.info.get("labels", {}).get("parents")
+
+
+def _heading(comparison: "Comparison") -> str:
+    n, groups, units = comparison.n_items, comparison.n_groups, comparison.units
+    return f"{comparison.split}: the same {n} {units.items} from {groups} {units.groups}"
 
 
 def _write(out: Path, runs: tuple["Run", "Run"], comparison: "Comparison") -> None:
@@ -82,7 +88,6 @@ def _write(out: Path, runs: tuple["Run", "Run"], comparison: "Comparison") -> No
     named = replace(comparison, a=str(runs[0].path.absolute()), b=str(runs[1].path.absolute()))
     data = plain(named.to_dict())
     write_atomic(out / "comparison.json", json.dumps(data, indent=2, allow_nan=False) + "\n")
-    head = f"# {runs[0].path.name} (A) and {runs[1].path.name} (B)\n\n{comparison.split}: the same "
-    head += f"{comparison.n_items} mixes from {comparison.n_groups} songs\n\n"
+    head = f"# {runs[0].path.name} (A) and {runs[1].path.name} (B)\n\n{_heading(comparison)}\n\n"
     text = head + format_comparison_markdown(comparison) + "\n"
     write_atomic(out / "comparison.md", text)

@@ -97,8 +97,8 @@ def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
     scores = evaluation.splits[split]
     other = "validation" if split == "test" else "test"
     made_by = run.info.get("command", "train")
-    items, groups = ("tracks", "artists") if made_by == "pretrain" else ("mixes", "songs")
-    print(f"\n{split}: {scores.n_items} {items} from {scores.n_groups} {groups}")
+    units = scores.units
+    print(f"\n{split}: {scores.n_items} {units.items} from {scores.n_groups} {units.groups}")
     if evaluation.note:
         print(f"({evaluation.note})")
     for name in evaluation.splits:
