@@ -30,7 +30,7 @@ from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.embedding_cache import full_float32
 from mixlab.training.losses import scores_of
 from mixlab.training.run import Run
-from mixlab.training.run_kinds import check_command
+from mixlab.training.run_kinds import WITH_NETWORK, check_command
 from mixlab.utils.decode import Source, read_json
 
 __all__ = ["ExternalReport", "align", "evaluate_on", "score_clips", "window_starts"]
@@ -302,7 +302,7 @@ def evaluate_on(
         ConfigError: a metric cannot be used, no clip can be read, or the run was pretrained on clips of this
             part.
     """
-    check_command(run, "train", "pretrain")
+    check_command(run, *WITH_NETWORK)
     _check_unseen(run, clips)
     labels = _labels(clips)
     outputs = run_outputs(run, label_set)

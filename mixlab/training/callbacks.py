@@ -269,6 +269,7 @@ class BestEpoch(Checkpoint):
         steps: Keeps the time.
         card: What goes into ``model.json`` beside the weights and how far they moved.
         report: Called with a line per epoch, or None.
+        items: What that line calls the items.
     """
 
     def __init__(
@@ -280,7 +281,9 @@ class BestEpoch(Checkpoint):
         steps: Steps,
         card: Mapping[str, Any],
         report: Callable[[str], None] | None,
+        items: str = "mixes",
     ) -> None:
+        self.items = items
         self.run, self.model, self.config, self.patience = run, model, config, patience
         self.steps, self.card, self.report = steps, card, report
         self.start = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
@@ -325,7 +328,7 @@ class BestEpoch(Checkpoint):
                 f"epoch {epoch:>{len(str(self.config.epochs))}}/{self.config.epochs}"
                 f"  train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}"
                 f"  macro AP {row['validation_average_precision']:.4f}  {timing['seconds']:.0f} s"
-                f"  {timing['items_per_s']:.0f} mixes/s"
+                f"  {timing['items_per_s']:.0f} {self.items}/s"
                 f"{'  best' if self.patience.improved else ''}"
             )
 

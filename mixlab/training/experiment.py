@@ -1,6 +1,5 @@
 """From a catalog to a scored run: what ``mixlab train`` and ``mixlab evaluate`` do."""
 
-import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import MixLoader
-from mixlab.models import build_model, n_parameters, plain_settings, resolve, source_hash
+from mixlab.models import build_model, resolve, source_hash
 from mixlab.taxonomy import LabelSet
 from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.config import TrainConfig, from_plain
@@ -37,26 +36,20 @@ from mixlab.training.losses import scores_of
 from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
     Progress,
-    changeable_settings,
-    changed_settings,
-    changed_source,
-    choose_precision,
     demo_note,
-    how_it_ended,
     label_info,
     moved,
-    note_end,
-    note_start,
     plugin_sources,
     say,
     started,
     torch_threads,
 )
 from mixlab.training.repeated import RepeatedMixes
-from mixlab.training.reporting import SPLITS, headings_of_mixes, report_text, score_predictions
+from mixlab.training.reporting import SPLITS, headings_of_mixes, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
-from mixlab.training.transfer import new_model, pretrained_facts, settings_of_model
+from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.transfer import new_model, settings_of_model
 
 __all__ = ["evaluate_run", "load_model", "predict", "train"]
 
@@ -110,17 +103,8 @@ def _reopen(
 ) -> str | None:
     """Check that a run can go on, take over what may differ, and return how it ended if it did."""
     kinds = {"mix": MixConfig, "train": TrainConfig}
-    changed = changed_settings(run.config, settings, kinds, changeable_settings(config, "catalog"))
-    changed += changed_source(run, config, mix)
-    if changed:
-        raise ConfigError(
-            f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with "
-            f"'{run.resume_command}', or start a new run in another --out.",
-            code="settings-changed",
-        )
-    ended = how_it_ended(run, config)
+    ended = reopen(run, settings, kinds, config, world, mix=mix, places=("catalog",))
     if world.is_first:
-        run.write_config(settings)
         run.update(catalog=catalog_entry(catalog, run.path))
     return ended
 
@@ -142,25 +126,18 @@ def _run_info(
 def _model_card(
     run: Run, mix: MixConfig, train: TrainConfig, labels: LabelSet, model: nn.Module
 ) -> dict[str, Any]:
-    info = run.info
     through_tree = "; then the largest among a class and its descendants" if train.loss == "mcm" else ""
-    return {
-        "schema": 1,
-        "config": plain_settings(train.model),
-        "source_sha256": source_hash(train.model),
-        "labels": label_info(labels),
-        "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": mix.channels},
-        "output": f"logits; apply a sigmoid for scores{through_tree}",
-        "parameters": n_parameters(model),
-        "transfer": train.transfer,
-        "loss": train.loss,
-        "class_weights": train.class_weights,
-        "pretrained": train.pretrained,
-        "pretrained_file": pretrained_facts(train),
-        "catalog_hash": info["catalog"]["content_hash"],
-        "note": info["note"],
-        "versions": info["versions"],
-    }
+    return model_card(
+        run,
+        train,
+        model,
+        label_info(labels),
+        duration_s=mix.duration_s,
+        channels=mix.channels,
+        output=f"logits; apply a sigmoid for scores{through_tree}",
+        loss=train.loss,
+        class_weights=train.class_weights,
+    )
 
 
 def train(
@@ -277,38 +254,25 @@ def _fit(
     resume: bool,
     report: Progress | None,
 ) -> str:
-    from mixlab.training.callbacks import StopRequest
-    from mixlab.training.loop import fit
-
-    n_samples, labels = stream.config.render_settings().samples, stream.labels
+    labels = stream.labels
     if config.transfer == "random_frozen":
         say(report, "measuring the random backbone's batch norm statistics on the first training mixes")
         calibrate(model, stream, num_workers=config.num_workers)
-    loss = training_loss(run, stream, config, first=world.is_first, resume=resume, report=report)
-    precision = choose_precision(run, model, config, n_samples, len(labels), world, resume=resume)
-    accelerator = world.accelerator(config.accelerator)
-    if world.is_first:
-        note_start(run, model, config, precision, world, report)
-    batches = training_batches(run, model, stream, config, accelerator, report)
-    begin = time.perf_counter()
-    with StopRequest().on_interrupt() as stop:
-        result = fit(
-            run,
-            model,
-            batches,
-            validation,
-            config,
-            precision=precision,
-            loss=loss,
-            related=related_classes(config, labels),
-            card=_model_card(run, stream.config, config, labels, model) if world.is_first else {},
-            world=world,
-            stop=stop,
-            report=report,
-        )
-    if world.is_first:
-        note_end(run, result, config, time.perf_counter() - begin)
-    return result.reason
+    return fit_model(
+        run,
+        model,
+        lambda accelerator: training_batches(run, model, stream, config, accelerator, report),
+        validation,
+        config,
+        world,
+        n_samples=stream.config.render_settings().samples,
+        n_classes=len(labels),
+        card=lambda: _model_card(run, stream.config, config, labels, model),
+        resume=resume,
+        report=report,
+        loss=training_loss(run, stream, config, first=world.is_first, resume=resume, report=report),
+        related=related_classes(config, labels),
+    )
 
 
 def load_model(run: Run) -> nn.Module:
@@ -440,9 +404,7 @@ def _score(run: Run, predictions: Predictions, config: TrainConfig, metrics: Seq
     report = score_predictions(
         run, predictions, metrics=metrics, n_resamples=config.bootstrap, seed=config.eval_seed
     )
-    run.write_report(report, report_text(run.path.name, report, _facts(run), headings_of_mixes(report)))
-    run.update(status="evaluated")
-    return report
+    return write_scores(run, report, _facts(run), headings_of_mixes(report))
 
 
 def _facts(run: Run) -> list[str]:

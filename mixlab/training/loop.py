@@ -265,6 +265,7 @@ def fit(
     world: World | None = None,
     stop: StopRequest | None = None,
     report: Callable[[str], None] | None = None,
+    items: str = "mixes",
 ) -> FitResult:
     """Train ``model`` in place, from the run's last checkpoint if there is one.
 
@@ -283,6 +284,7 @@ def fit(
         world: Which process of how many this is.
         stop: A request that ends the training after the step in hand.
         report: Called with one line per epoch; None says nothing and shows no progress bar.
+        items: What that line calls the items.
 
     Under several processes each normalizes its loss by the known targets of its own part of a batch, and
     batch norm takes its statistics from that part; gradients are averaged over the processes.
@@ -307,7 +309,7 @@ def fit(
         check_on_train_epoch_end=True,
     )
     steps = Steps(run, train_batches, config, stop, show=report is not None)
-    best = BestEpoch(run, model, config, patience, steps, card, report)
+    best = BestEpoch(run, model, config, patience, steps, card, report, items)
     with _quiet_lightning():
         callbacks = [steps, patience, best, *last_checkpoints(run, config)]
         trainer = _trainer(run, config, world, precision, callbacks, _logger(run, config, checkpoint))

@@ -5,7 +5,6 @@ is scored per tag, each test track by evenly spaced excerpts whose scores are av
 """
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,31 +28,25 @@ from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.evaluation import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
-from mixlab.models import n_parameters, plain_settings, resolve, source_hash
+from mixlab.models import resolve
 from mixlab.training import TrainConfig, World, load_model, predict
 from mixlab.training.config import from_plain
 from mixlab.training.monitoring import watched_metrics
 from mixlab.training.provenance import (
     Progress,
-    changeable_settings,
-    changed_settings,
-    changed_source,
-    choose_precision,
     demo_note,
-    how_it_ended,
     label_info,
     moved,
-    note_end,
-    note_start,
     plugin_sources,
     say,
     started,
     torch_threads,
 )
-from mixlab.training.reporting import SPLITS, report_text, score_predictions
+from mixlab.training.reporting import SPLITS, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
-from mixlab.training.transfer import new_model, pretrained_facts
+from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.transfer import new_model
 from mixlab.utils.hashing import digest
 from mixlab.utils.random import open_stream
 
@@ -111,7 +104,7 @@ def pretrain(
     ended = None
     if resume:
         Run.open(out).check_writable()
-        ended = _reopen(Run.open(out), settings, config, corpus, first=world.is_first)
+        ended = _reopen(Run.open(out), settings, config, corpus, world)
     elif world.is_first:
         Run.create(run.path, settings, _run_info(corpus, config))
     with torch_threads(config.threads):
@@ -171,24 +164,19 @@ def _run_info(corpus: JamendoCorpus, config: TrainConfig) -> dict[str, Any]:
 
 
 def _reopen(
-    run: Run, settings: Mapping[str, Any], config: TrainConfig, corpus: JamendoCorpus, *, first: bool
+    run: Run, settings: Mapping[str, Any], config: TrainConfig, corpus: JamendoCorpus, world: World
 ) -> str | None:
     """Check that a run can go on; return how it ended if there is nothing left to train."""
-    kinds = {"jamendo": JamendoConfig, "train": TrainConfig}
-    changed = changed_settings(run.config, settings, kinds, changeable_settings(config, "root", "metadata"))
-    changed += changed_source(run, config)
-    if run.info["catalog"]["content_hash"] != corpus.content_hash:
-        changed.append("the tracks that are there, or their tags")
-    if changed:
-        raise ConfigError(
-            f"{run.path} was started with other settings ({'; '.join(changed[:5])}). Go on with those "
-            f"(mixlab pretrain --config {run.path}/config.yaml --resume), or choose another --out.",
-            code="settings-changed",
-        )
-    ended = how_it_ended(run, config)
-    if first:
-        run.write_config(settings)
-    return ended
+    others = run.info["catalog"]["content_hash"] != corpus.content_hash
+    return reopen(
+        run,
+        settings,
+        {"jamendo": JamendoConfig, "train": TrainConfig},
+        config,
+        world,
+        places=("root", "metadata"),
+        changed=["the tracks that are there, or their tags"] if others else [],
+    )
 
 
 def chosen_tracks(tracks: Sequence[JamendoTrack], most: int, seed: int) -> list[JamendoTrack]:
@@ -231,26 +219,17 @@ def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Ite
 
 
 def _model_card(run: Run, corpus: JamendoCorpus, config: TrainConfig, model: nn.Module) -> dict[str, Any]:
-    info = run.info
-    duration_s = corpus.config.duration_s
-    return {
-        "schema": 1,
-        "config": plain_settings(config.model),
-        "source_sha256": source_hash(config.model),
-        "labels": _outputs(corpus),
-        "input": {"sample_rate": config.model.sample_rate, "duration_s": duration_s, "channels": 1},
-        "output": "logits; apply a sigmoid for scores; average the scores of a track's excerpts",
-        "parameters": n_parameters(model),
-        "transfer": config.transfer,
-        "pretrained": config.pretrained,
-        "pretrained_file": pretrained_facts(config),
-        "jamendo_split": corpus.config.split,
-        "trained_on": f"MTG-Jamendo, {corpus.labels.name}, split {corpus.config.split}",
-        "licence_data": "metadata CC BY-NC-SA 4.0; each track under its own Creative Commons licence",
-        "catalog_hash": info["catalog"]["content_hash"],
-        "note": info["note"],
-        "versions": info["versions"],
-    }
+    return model_card(
+        run,
+        config,
+        model,
+        _outputs(corpus),
+        duration_s=corpus.config.duration_s,
+        output="logits; apply a sigmoid for scores; average the scores of a track's excerpts",
+        jamendo_split=corpus.config.split,
+        trained_on=f"MTG-Jamendo, {corpus.labels.name}, split {corpus.config.split}",
+        licence_data="metadata CC BY-NC-SA 4.0; each track under its own Creative Commons licence",
+    )
 
 
 def _fit(
@@ -262,9 +241,6 @@ def _fit(
     resume: bool,
     report: Progress | None,
 ) -> str:
-    from mixlab.training.callbacks import StopRequest
-    from mixlab.training.loop import fit
-
     stream = TrackStream(
         corpus.tracks["train"],
         corpus.labels.names,
@@ -276,34 +252,31 @@ def _fit(
         rank=world.rank,
         world_size=world.size,
     )
-    n_samples, n_classes = stream.tagged.samples, len(corpus.labels)
-    model = new_model(config, n_classes, n_samples)
+    model = new_model(config, len(corpus.labels), stream.tagged.samples)
     say(report, "decoding validation excerpts")
     validation = _validation(corpus, config, world)
-    precision = choose_precision(run, model, config, n_samples, n_classes, world, resume=resume)
-    accelerator = world.accelerator(config.accelerator)
-    if world.is_first:
-        note_start(run, model, config, precision, world, report)
-    begin = time.perf_counter()
-    loader = TrackLoader(stream, num_workers=config.num_workers, pin_memory=accelerator == "cuda")
-    with StopRequest().on_interrupt() as stop:
-        result = fit(
-            run,
-            model,
-            loader,
-            validation,
-            config,
-            precision=precision,
-            card=_model_card(run, corpus, config, model) if world.is_first else {},
-            world=world,
-            stop=stop,
-            report=report,
-        )
+    loader = TrackLoader(stream, num_workers=config.num_workers)
+
+    def open_batches(accelerator: str) -> TrackLoader:
+        loader.pin_memory = accelerator == "cuda"
+        return loader
+
+    reason = fit_model(
+        run,
+        model,
+        open_batches,
+        validation,
+        config,
+        world,
+        n_samples=stream.tagged.samples,
+        n_classes=len(corpus.labels),
+        card=lambda: _model_card(run, corpus, config, model),
+        resume=resume,
+        report=report,
+    )
     if loader.replaced:
         say(report, f"{loader.replaced} excerpts were taken from other tracks, as theirs could not be read")
-    if world.is_first:
-        note_end(run, result, config, time.perf_counter() - begin)
-    return result.reason
+    return reason
 
 
 def _predict_split(
@@ -403,8 +376,7 @@ def evaluate_pretrained(
         unreadable_tracks=unread,
     )
     headings = {split: _heading(run, scores, split) for split in SPLITS}
-    run.write_report(scores, report_text(run.path.name, scores, _facts(run), headings))
-    run.update(status="evaluated")
+    write_scores(run, scores, _facts(run), headings)
     for split, count in unread.items():
         if count:
             say(report, f"{count} {split} tracks could not be read and are left out")

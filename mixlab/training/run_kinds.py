@@ -3,13 +3,18 @@
 from mixlab.errors import RunError
 from mixlab.training.run import Run
 
-__all__ = ["check_command"]
+__all__ = ["WITH_NETWORK", "check_command"]
 
 _MADE_BY = {
     "train": "holds a network trained on mixes",
     "pretrain": "holds a network trained on tagged tracks",
+    "train-clips": "holds a network trained on labelled clips",
     "baseline": "is a classical baseline and holds no network",
+    "baseline-clips": "is a classical baseline on clips and holds no network",
 }
+
+WITH_NETWORK = ("train", "pretrain", "train-clips")
+"""Commands whose runs hold a network: for files, for external test sets, to start from."""
 
 
 def check_command(run: Run, *wanted: str) -> None:
@@ -22,7 +27,7 @@ def check_command(run: Run, *wanted: str) -> None:
     if made_by in wanted:
         return
     works = "'mixlab evaluate' and 'mixlab compare' take it"
-    if made_by != "baseline":
+    if made_by in WITH_NETWORK:
         works += ", as do 'mixlab tag', 'mixlab evaluate-on' and train.pretrained"
     raise RunError(
         f"{run.path} was made by 'mixlab {made_by}' and {_MADE_BY.get(made_by, 'is of another kind')}; this "

@@ -25,7 +25,7 @@ from mixlab.models import (
 from mixlab.models.pretrained import find_weights, identify, mismatches
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
 from mixlab.training.run import Run
-from mixlab.training.run_kinds import check_command
+from mixlab.training.run_kinds import WITH_NETWORK, check_command
 from mixlab.utils.hashing import file_digest
 
 __all__ = [
@@ -46,14 +46,14 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _DROPOUTS = (nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
-def new_model(config: TrainConfig, n_classes: int, n_samples: int, channels: int = 1) -> nn.Module:
+def new_model(config: TrainConfig, n_classes: int, n_samples: int, channels: int | None = 1) -> nn.Module:
     """Build the model of a training: seeded, filled and frozen as the settings say, in training mode.
 
     Args:
         config: Settings.
         n_classes: Outputs.
         n_samples: Samples of the excerpts it will be given; too short ones are refused here.
-        channels: Channels of these excerpts.
+        channels: Channels of these excerpts; None gives the network what it takes.
 
     Raises:
         ConfigError: the network takes another number of channels, the weights are missing or do not fit, the
@@ -62,7 +62,8 @@ def new_model(config: TrainConfig, n_classes: int, n_samples: int, channels: int
     """
     torch.manual_seed(config.seed)
     model = build_model(config.model, n_classes)
-    _check_channels(model, config.model, channels)
+    if channels is not None:
+        _check_channels(model, config.model, channels)
     prepare_model(model, config)
     if config.channels_last:
         # torch's own annotation of Module.to lacks memory_format.
@@ -141,7 +142,7 @@ def settings_of_model(run: Run) -> ModelConfig:
     Raises:
         RunError: it holds no network, or its card does not describe it.
     """
-    check_command(run, "train", "pretrain")
+    check_command(run, *WITH_NETWORK)
     try:
         return from_plain(ModelConfig, run.card["config"])
     except (KeyError, TypeError, ConfigError) as error:

@@ -1,0 +1,417 @@
+"""From labelled clips to a scored run: what ``mixlab train-clips`` does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
+from mixlab.errors import ConfigError
+from mixlab.evaluation import class_prevalence, find_metrics
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.results import Report
+from mixlab.models import in_channels, resolve
+from mixlab.training import TrainConfig, World, load_model, predict
+from mixlab.training.clips.batches import ClipLoader, ClipStream, ClipWindows, Cut, window_samples
+from mixlab.training.clips.config import WindowConfig
+from mixlab.training.clips.records import (
+    aggregate,
+    check_clips,
+    check_single_label,
+    clip_facts,
+    clip_headings,
+    clip_info,
+    clip_predictions,
+    describe_clips,
+    describe_windows,
+    label_entry,
+    note_unreadable,
+)
+from mixlab.training.config import from_plain
+from mixlab.training.losses import LossFunction, balanced_weights, make_loss
+from mixlab.training.monitoring import watched_metrics
+from mixlab.training.provenance import Progress, moved, plugin_sources, say, started, torch_threads
+from mixlab.training.reporting import SPLITS, score_predictions
+from mixlab.training.run import Run
+from mixlab.training.run_kinds import check_command
+from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.transfer import calibrate_batch_norm, new_model
+
+__all__ = ["evaluate_clip_run", "train_on_clips"]
+
+COMMAND = "train-clips"
+
+MEMORY_LIMIT = 1 << 30
+"""Windows for validation are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
+
+CALIBRATION_ITEMS = 256
+"""Windows on which the statistics of a random backbone are measured."""
+
+
+def train_on_clips(
+    clips: ClipsConfig,
+    out: str | Path,
+    windows: WindowConfig | None = None,
+    config: TrainConfig | None = None,
+    *,
+    resume: bool = False,
+    report: Progress | None = None,
+) -> tuple[Run, Report | None]:
+    """Train a network on labelled clips, then score it on whole clips of validation and test.
+
+    In the loop, loss and scores of validation are those of windows; the report's are those of clips, and its
+    thresholds are fitted on clips of validation. Clips that cannot be read are named at the end, in
+    ``run.json`` and in the report; no training ends because of some.
+
+    Args:
+        clips: Which clips, and how they are divided.
+        out: Folder of the run; new or empty, unless ``resume``.
+        windows: How clips are cut into windows, and how their scores are put together.
+        config: Settings of the training. An epoch is a pass over the training clips (or all their windows),
+            and all clips are scored, whatever ``epoch_size``, ``val_size`` and ``test_size`` say.
+        resume: Go on with the run in ``out`` from its last checkpoint. The result is the same as if it had
+            never been stopped.
+        report: Called with lines of progress; None says nothing and shows no progress bar.
+
+    Returns:
+        The run, and its scores; None instead of scores when the training was interrupted, and in all
+        processes but the first of a distributed training.
+
+    Example:
+        >>> run, scores = train_on_clips(
+        ...     ClipsConfig("irmas", "IRMAS"), "runs/irmas", WindowConfig(1.0), TrainConfig(epochs=20)
+        ... )
+
+    Raises:
+        ConfigError: settings contradict each other, or those of the run that is to go on.
+        CorpusError: the clips are not where they are expected.
+        RunError: ``out`` is in use, or there is nothing to go on with.
+    """
+    windows, config = windows or WindowConfig(), config or TrainConfig()
+    _check(windows, config)
+    watched_metrics(config)  # what cannot be computed is found before the work
+    clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
+    found = open_clips(clips)
+    if config.loss == "softmax":
+        check_single_label(found)
+    world, run = World.from_environment(), Run(Path(out))
+    settings = {
+        "out": str(Path(out).absolute()),
+        "clips": asdict(clips),
+        "windows": asdict(windows),
+        "train": asdict(config),
+    }
+    ended = None
+    if resume:
+        run = Run.open(out)
+        run.check_writable()
+        check_command(run, COMMAND)
+        ended = _reopen(run, settings, config, found, world)
+    elif world.is_first:
+        Run.create(run.path, settings, _run_info(clips, found, windows, config))
+    say(report, describe_clips(run.info if world.is_first else _run_info(clips, found, windows, config)))
+    with torch_threads(config.threads):
+        if ended is None:
+            ended = _fit(run, found, windows, config, world, resume=resume, report=report)
+    if not world.is_first or ended == "interrupted":
+        return run, None
+    return run, evaluate_clip_run(run, found, report=report)
+
+
+def _check(windows: WindowConfig, config: TrainConfig) -> None:
+    """Refuse what has no meaning on clips, before anything is read."""
+    resolve(config.model)
+    made_for_mixes = {
+        f"loss={config.loss}": config.loss == "mcm",
+        f"cached_items={config.cached_items}": config.cached_items > 0,
+        f"distinct_items={config.distinct_items}": config.distinct_items > 0,
+    }
+    for setting in (name for name, given in made_for_mixes.items() if given):
+        raise ConfigError(
+            f"train.{setting} is made for mixes. On clips train.loss is bce or softmax, "
+            "clips.train_fraction limits the training set, and 'mixlab baseline-clips' keeps the features "
+            "of a frozen network.",
+            code="conflicting-settings",
+        )
+    if config.loss == "softmax" and windows.aggregation == "s2":
+        raise ConfigError(
+            "windows.aggregation=s2 gives every clip a score of 1, and scores of a softmax sum to 1: set it "
+            "to s1, which puts the classes of a clip in the same order.",
+            code="conflicting-settings",
+        )
+
+
+def _run_info(
+    clips: ClipsConfig, found: ClipSet, windows: WindowConfig, config: TrainConfig
+) -> dict[str, Any]:
+    info = clip_info(
+        COMMAND,
+        clips,
+        found,
+        single_label=config.loss == "softmax",
+        seed=config.seed,
+        eval_seed=config.eval_seed,
+    )
+    samples = window_samples(found, windows, config.model.sample_rate)
+    return {**info, "window_samples": samples, "sources_sha256": plugin_sources(config)}
+
+
+def _reopen(
+    run: Run, settings: Mapping[str, Any], config: TrainConfig, clips: ClipSet, world: World
+) -> str | None:
+    """Check that a run can go on; return how it ended if there is nothing left to train."""
+    others = run.info["catalog"]["content_hash"] != clips.content_hash
+    return reopen(
+        run,
+        settings,
+        {"clips": ClipsConfig, "windows": WindowConfig, "train": TrainConfig},
+        config,
+        world,
+        places=("clips.root",),
+        changed=["the clips that are there, or their labels or splits"] if others else [],
+    )
+
+
+def _fit(
+    run: Run,
+    clips: ClipSet,
+    windows: WindowConfig,
+    config: TrainConfig,
+    world: World,
+    *,
+    resume: bool,
+    report: Progress | None,
+) -> str:
+    samples = window_samples(clips, windows, config.model.sample_rate)
+    model = new_model(config, len(clips.classes), samples, channels=None)
+    cut = Cut(windows, config.model.sample_rate, in_channels(model), samples)
+    training = clips.only("train")
+    say(report, "decoding validation clips")
+    validation = _validation(clips.only("validation"), cut, config, world)
+    if config.transfer == "random_frozen":
+        say(report, "measuring the random backbone's batch norm statistics on the first training windows")
+        _calibrate(model, training, cut, config)
+    stream = ClipStream(
+        training,
+        cut,
+        seed=config.seed,
+        batch_size=world.share(config.batch_size),
+        rank=world.rank,
+        world_size=world.size,
+    )
+    loader = ClipLoader(stream, num_workers=config.num_workers)
+
+    def open_batches(accelerator: str) -> ClipLoader:
+        loader.pin_memory = accelerator == "cuda"
+        return loader
+
+    reason = fit_model(
+        run,
+        model,
+        open_batches,
+        validation,
+        config,
+        world,
+        n_samples=samples,
+        n_classes=len(clips.classes),
+        card=lambda: _model_card(run, clips, cut, config, model),
+        resume=resume,
+        report=report,
+        loss=_loss(training, config),
+        items="windows",
+    )
+    if world.is_first:
+        run.update(unreadable_clips={**run.info["unreadable_clips"], "train": loader.problems})
+    return reason
+
+
+def _loss(training: ClipSet, config: TrainConfig) -> LossFunction:
+    if config.class_weights == "none":
+        return make_loss(config.loss)
+    weights = balanced_weights(class_prevalence(training.targets, training.mask))
+    return make_loss(config.loss, weights=weights)
+
+
+def _validation(
+    clips: ClipSet, cut: Cut, config: TrainConfig, world: World
+) -> Iterable[Mapping[str, Tensor]]:
+    """Return the fixed batches of this process, held in memory unless they are too large for that."""
+    mine = clips.take(range(len(clips))[world.rank :: world.size] or [0])
+    batches = ClipWindows(mine, cut, batch_size=config.batch_size, num_workers=config.num_workers)
+    held, size = [], 0
+    for batch in batches:
+        held.append(batch)
+        size += batch["audio"].nbytes
+        if size > MEMORY_LIMIT:
+            return batches
+    if not held:
+        raise _nothing_to_score(clips, "validation", batches.problems)
+    return held
+
+
+def _nothing_to_score(clips: ClipSet, split: str, problems: Mapping[str, str]) -> ConfigError:
+    return ConfigError(
+        f"None of the {len(clips)} {split} clips of {clips.corpus} can be read; the first of them says: "
+        f"{next(iter(problems.values()), 'no clips')}",
+        code="unreadable-audio",
+    )
+
+
+def _calibrate(model: nn.Module, training: ClipSet, cut: Cut, config: TrainConfig) -> None:
+    """Measure the statistics of a random backbone on the first training windows, in place."""
+    stream = ClipStream(training, cut, seed=config.seed, batch_size=min(config.batch_size, CALIBRATION_ITEMS))
+    loader = ClipLoader(stream, num_workers=config.num_workers)
+    wanted = CALIBRATION_ITEMS // stream.batch_size
+    audio: list[Tensor] = []
+    while len(audio) < wanted:
+        audio += [batch["audio"] for batch in loader][: wanted - len(audio)]
+    calibrate_batch_norm(model, audio)
+
+
+def _model_card(run: Run, clips: ClipSet, cut: Cut, config: TrainConfig, model: nn.Module) -> dict[str, Any]:
+    of_logits = "a softmax" if config.loss == "softmax" else "a sigmoid"
+    return model_card(
+        run,
+        config,
+        model,
+        label_entry(clips),
+        duration_s=cut.samples / cut.sample_rate,
+        channels=cut.channels,
+        output=f"logits; apply {of_logits} for scores; put the scores of a clip's windows together "
+        f"({cut.windows.aggregation})",
+        loss=config.loss,
+        class_weights=config.class_weights,
+        windows=asdict(cut.windows),
+        trained_on=f"clips of {clips.corpus}, {clips.task}" if clips.task else f"clips of {clips.corpus}",
+    )
+
+
+def evaluate_clip_run(
+    run: Run | str | Path,
+    clips: ClipSet | None = None,
+    *,
+    root: str | Path | None = None,
+    num_workers: int | None = None,
+    report: Progress | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Report:
+    """Score a run's model on whole clips of validation and test, and write predictions and report.
+
+    Thresholds are fitted on the clips of validation; a single-label run decides by the highest score.
+
+    Args:
+        run: A run that ``train_on_clips`` made, or its folder.
+        clips: Its clips; None opens those in its configuration.
+        root: Where these lie now, if they have moved.
+        num_workers: Processes that decode; None takes the run's setting.
+        report: Called with lines of progress.
+        metrics: Metrics of one's own, as ``train.metrics``; None takes the run's setting.
+
+    Raises:
+        ConfigError: a metric cannot be used, or no clip of a split can be read.
+        RunError: the run has no model yet, or is none on clips.
+        CorpusError: the clips are not where they were.
+        CatalogMismatchError: other clips are there than those the run was made with, or other labels.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    check_command(run, COMMAND)
+    run.check_writable()
+    stored = run.config
+    config, windows = from_plain(TrainConfig, stored["train"]), from_plain(WindowConfig, stored["windows"])
+    if num_workers is not None:
+        config = replace(config, num_workers=num_workers)
+    computed = find_metrics(config.metrics if metrics is None else metrics)
+    model = load_model(run)
+    found = clips or check_clips(run, _open_again(stored["clips"], root))
+    cut = Cut(windows, config.model.sample_rate, in_channels(model), int(run.info["window_samples"]))
+    say(report, f"scoring the best epoch: {describe_windows(windows, cut.samples, cut.sample_rate)}")
+    parts, unread = [], dict(run.info.get("unreadable_clips", {}))
+    with torch_threads(config.threads):
+        for split in SPLITS:
+            part, unread[split] = _predict(model, found.only(split), split, cut, config, report)
+            parts.append(part)
+    predictions = Predictions.join(parts)
+    run.write_predictions(predictions)
+    run.update(unreadable_clips=unread)
+    scores = score_predictions(
+        run,
+        predictions,
+        metrics=computed,
+        n_resamples=config.bootstrap,
+        seed=config.eval_seed,
+        unreadable_tracks={split: len(unread[split]) for split in SPLITS},
+    )
+    write_scores(run, scores, _facts(run, cut), clip_headings(run, scores))
+    for line in note_unreadable(run.info):
+        say(report, line)
+    return scores
+
+
+def _open_again(stored: Mapping[str, Any], root: str | Path | None) -> ClipSet:
+    config = from_plain(ClipsConfig, dict(stored))
+    return open_clips(config if root is None else replace(config, root=str(Path(root).absolute())))
+
+
+def _predict(
+    model: nn.Module, clips: ClipSet, split: str, cut: Cut, config: TrainConfig, report: Progress | None
+) -> tuple[Predictions, dict[str, str]]:
+    """Score the clips of a split; return the predictions, and what is wrong with clips that are not there."""
+    with tqdm(
+        total=len(clips), desc=split, unit="clip", leave=False, disable=None if report else True
+    ) as bar:
+        batches = ClipWindows(
+            clips,
+            cut,
+            batch_size=config.batch_size,
+            num_workers=config.num_workers,
+            progress=bar.update,
+        )
+        scored = _scores(model, batches, config)
+    if scored is None:
+        raise _nothing_to_score(clips, split, batches.problems)
+    rows, scores = aggregate(*scored, cut.windows.aggregation)
+    found = clip_predictions(clips, split, rows, scores, single_label=config.loss == "softmax")
+    return found, batches.problems
+
+
+def _scores(
+    model: nn.Module, batches: ClipWindows, config: TrainConfig
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the scores of windows and the clip each is of; None where no clip could be read."""
+    kept = iter(batches)
+    first = next(kept, None)
+    if first is None:
+        return None
+
+    def all_of_them() -> Iterable[Mapping[str, Tensor]]:
+        yield first
+        yield from kept
+
+    scored = predict(model, all_of_them(), device=World.accelerator(config.accelerator), loss=config.loss)
+    return scored["scores"], scored["index"]
+
+
+def _facts(run: Run, cut: Cut) -> list[str]:
+    """Return what a reader of the report must know of the training."""
+    info, card = run.info, run.card
+    decided = (
+        "the class with the highest score is decided for"
+        if run.single_label
+        else "thresholds fitted on clips of validation only, so its own P, R and F1 flatter the model"
+    )
+    return [
+        f"trained on {card['trained_on']} `{info['catalog']['content_hash']}`, seed {info['seed']}, "
+        f"{info['precision']} on {info['device']}; best epoch {card['trained']['epoch']} of "
+        f"{len(run.metrics())}, by {card['trained']['monitor']} of validation windows",
+        *clip_facts(run),
+        describe_windows(cut.windows, cut.samples, cut.sample_rate),
+        f"{started(card)}",
+        "relative change of each module's weights since the start: " + moved(card),
+        decided,
+        "'mixes' and 'songs' below are clips and groups (recordings, artists or speakers), which intervals "
+        "sample",
+    ]

@@ -1,0 +1,267 @@
+"""Training on clips: what is learned, what is scored, and that a stop changes nothing."""
+
+import json
+import math
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mixlab.audio.io import write_wav
+from mixlab.corpora.clips import ClipsConfig, open_clips
+from mixlab.errors import CatalogMismatchError, ConfigError, RunError
+from mixlab.models import in_channels
+from mixlab.training import TrainConfig, evaluate_run, load_model
+from mixlab.training.clips import WindowConfig, evaluate_clip_run, load_windows, train_on_clips
+from mixlab.training.run import Run
+from tests.errors import raises
+from tests.training.clips.tone_clips import CONFIG, RATE, TONES, make_tones, tone
+
+WINDOWS = WindowConfig(0.5)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tones(tmp_path_factory.mktemp("tones"))
+
+
+@pytest.fixture(scope="module")
+def clips(root: Path) -> ClipsConfig:
+    return ClipsConfig("folder", str(root))
+
+
+@pytest.fixture(scope="module")
+def trained(clips: ClipsConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run, scores = train_on_clips(clips, tmp_path_factory.mktemp("runs") / "run", WINDOWS, CONFIG)
+    assert scores is not None
+    return run
+
+
+def test_a_separable_task_is_learned(trained: Run) -> None:
+    scores = trained.report().test.scores
+    assert scores["accuracy"].value == 1.0
+    assert scores["average_precision"].value == 1.0
+
+
+def test_a_run_on_clips_holds_everything(trained: Run, clips: ClipsConfig) -> None:
+    info, card, found = trained.info, trained.card, open_clips(clips)
+    assert (info["command"], info["status"], info["single_label"]) == ("train-clips", "evaluated", True)
+    assert info["catalog"] == {"path": clips.root, "content_hash": found.content_hash}
+    assert info["clips"]["splits"]["train"]["clips"] == len(found.only("train"))
+    assert card["labels"]["outputs"] == sorted(TONES)
+    assert card["labels"]["parents"] == [None] * 3
+    assert card["input"] == {"sample_rate": RATE, "duration_s": 0.5, "channels": 1}
+    assert (card["loss"], card["windows"]["aggregation"]) == ("softmax", "s1")
+    assert len(trained.metrics()) == 10
+    text = (trained.path / "report.md").read_text()
+    for said in ("windows of 0.50 s, 50% overlap", "mean of its windows (s1)", "silence", "(6 groups)"):
+        assert said in text or said == "(6 groups)", said
+    predictions = trained.predictions()
+    for split in ("validation", "test"):
+        part = predictions.only(split)
+        assert set(part.group) == {clip.group for clip in found.only(split).clips}
+    assert json.loads(predictions.recipes[0])["corpus"] == "folder"
+
+
+def test_scores_of_a_softmax_sum_to_one(trained: Run) -> None:
+    np.testing.assert_allclose(trained.predictions().scores.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_no_group_is_on_two_sides(clips: ClipsConfig) -> None:
+    found = open_clips(clips)
+    groups = [{clip.group for clip in found.only(s).clips} for s in ("train", "validation", "test")]
+    assert sum(map(len, groups)) == len(set().union(*groups)) == 18
+
+
+@pytest.mark.parametrize("aggregation", ["s1", "s2"])
+def test_a_clip_scores_its_windows_by_hand(clips: ClipsConfig, aggregation: Any, tmp_path: Path) -> None:
+    """s1 is their mean, s2 their sum over its largest class (Han et al. 2016, section III-D)."""
+    windows = replace(WINDOWS, aggregation=aggregation, overlap=0.75)
+    run, scores = train_on_clips(clips, tmp_path / "run", windows, replace(CONFIG, loss="bce", epochs=1))
+    assert scores is not None
+    model, test = load_model(run), open_clips(clips).only("test")
+    stored = run.predictions().only("test")
+    assert len(stored) == len(test)
+    for row in (0, len(test) - 1):
+        audio = load_windows(test.clips[row], RATE, 1, windows)
+        assert len(audio) == 5
+        with torch.inference_mode():
+            of_windows = torch.sigmoid(model(torch.from_numpy(audio))).numpy()
+        total = of_windows.sum(axis=0)
+        expected = total / 5 if aggregation == "s1" else total / total.max()
+        np.testing.assert_allclose(stored.scores[row], expected, atol=1e-5)
+        np.testing.assert_array_equal(stored.targets[row], test.targets[row])
+
+
+def test_resume_gives_what_an_unbroken_training_gives(
+    clips: ClipsConfig, trained: Run, tmp_path: Path
+) -> None:
+    def interrupt(line: str) -> None:
+        if line.startswith("epoch  1/"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run, scores = train_on_clips(clips, tmp_path / "run", WINDOWS, CONFIG, report=interrupt)
+    assert scores is None
+    assert run.info["status"] == "interrupted"
+    for windows, config, mentions in (
+        (WINDOWS, replace(CONFIG, lr_head=0.5), ("train.lr_head", "0.5")),
+        (replace(WINDOWS, training="all"), CONFIG, ("windows.training", "all")),
+    ):
+        with raises(ConfigError, code="settings-changed", mentions=mentions):
+            train_on_clips(clips, run.path, windows, config, resume=True)
+    run, scores = train_on_clips(clips, run.path, WINDOWS, CONFIG, resume=True)
+    assert scores is not None
+    expected, found = trained.read_model()[0], run.read_model()[0]
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+    np.testing.assert_array_equal(run.predictions().scores, trained.predictions().scores)
+
+
+def test_a_cosine_is_not_stretched_when_a_run_goes_on(clips: ClipsConfig, tmp_path: Path) -> None:
+    config = replace(CONFIG, schedule="cosine", warmup_epochs=1, epochs=2)
+    run, _ = train_on_clips(clips, tmp_path / "run", WINDOWS, config)
+    np.testing.assert_allclose([row["lr_head"] for row in run.metrics()], [0.01, 0.01])
+    with raises(ConfigError, code="settings-changed", mentions="train.epochs"):
+        train_on_clips(clips, run.path, WINDOWS, replace(config, epochs=3), resume=True)
+
+
+def test_clips_that_cannot_be_read_are_named_and_never_fatal(root: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(root, tmp_path / "tones"))
+    config = ClipsConfig("folder", str(broken))
+    found = open_clips(config)
+    bad = {split: found.only(split).clips[0] for split in ("train", "validation", "test")}
+    for clip in bad.values():
+        clip.path.write_bytes(b"no audio")
+    lines: list[str] = []
+    run, scores = train_on_clips(
+        config, tmp_path / "run", WINDOWS, replace(CONFIG, epochs=1), report=lines.append
+    )
+    assert scores is not None
+    assert {split: list(problems) for split, problems in run.info["unreadable_clips"].items()} == {
+        split: [clip.key] for split, clip in bad.items()
+    }
+    assert scores.unreadable_tracks == {"validation": 1, "test": 1}
+    assert scores.test.n_items == len(found.only("test")) - 1
+    text = (run.path / "report.md").read_text()
+    for clip in bad.values():
+        assert str(clip.path) in text
+        assert any(str(clip.path) in line for line in lines), "said at the end"
+
+
+def test_a_part_without_any_readable_clip_is_an_error(root: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(root, tmp_path / "tones"))
+    config = ClipsConfig("folder", str(broken))
+    for clip in open_clips(config).only("validation").clips:
+        clip.path.write_bytes(b"no audio")
+    with raises(ConfigError, code="unreadable-audio", mentions="validation"):
+        train_on_clips(config, tmp_path / "run", WINDOWS, CONFIG)
+
+
+def make_stereo(root: Path) -> Path:
+    """Classes that only the sides tell apart: a tone on the left, or on the right."""
+    for place, name in enumerate(("left", "right")):
+        for group in range(6):
+            pair = [np.zeros((1, RATE // 2), np.float32), tone(600, 0.5, seed=10 * place + group)]
+            file = root / name / f"{name} {group}" / "take.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_wav(file, np.concatenate(pair if place else pair[::-1]), RATE)
+    return root
+
+
+class TwoEars(torch.nn.Module):
+    """The level of each channel: a network of one's own that takes stereo."""
+
+    in_channels = 2
+
+    def __init__(self, n_classes: int, channels: int = 2) -> None:
+        super().__init__()
+        self.in_channels = channels
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        self.head = torch.nn.Linear(channels, n_classes)
+
+    def embed(self, audio: torch.Tensor) -> torch.Tensor:
+        return self.scale * 10 * audio.square().mean(dim=2)
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        return self.head(self.embed(audio))
+
+
+def test_a_stereo_network_of_ones_own_hears_both_channels(tmp_path: Path) -> None:
+    clips = ClipsConfig("folder", str(make_stereo(tmp_path / "sides")))
+    model = replace(CONFIG.model, n_fft=512, hop=256, n_mels=0, width=0, f_max=8000.0)
+    own = replace(model, architecture="tests.training.clips.test_clip_experiment:TwoEars")
+    config = replace(CONFIG, model=own, epochs=20, lr_head=0.05, batch_size=4)
+    run, scores = train_on_clips(clips, tmp_path / "run", replace(WINDOWS, duration_s=0.0), config)
+    assert scores is not None
+    assert scores.test.scores["accuracy"].value == 1.0
+    assert in_channels(load_model(run)) == 2
+    assert run.card["input"] == {"sample_rate": RATE, "duration_s": 0.5, "channels": 2}
+
+
+def test_several_labels_take_thresholds_fitted_on_clips(tmp_path: Path) -> None:
+    """A table whose clips have one class, two or none; a sigmoid for each."""
+    root = make_tones(tmp_path / "tones", groups=4)
+    rows = ["file,labels,group"]
+    for name in TONES:
+        for group in range(4):
+            other = "|extra" if group % 2 else ""
+            file = f"{name}/{name} {group}/take 0.wav"
+            rows.append(f"{file},{'' if name == 'low' and group == 0 else name + other},{name} {group}")
+    (root / "clips.csv").write_text("\n".join(rows) + "\n")
+    clips = ClipsConfig("csv", str(root), validation_fraction=0.25, test_fraction=0.25)
+    config = replace(CONFIG, epochs=1, batch_size=4)
+    with raises(ConfigError, code="conflicting-settings", mentions=("train.loss=bce",)):
+        train_on_clips(clips, tmp_path / "none", WINDOWS, config)
+    assert not (tmp_path / "none").exists()
+    bce = replace(config, loss="bce", class_weights="balanced")
+    run, scores = train_on_clips(clips, tmp_path / "run", WINDOWS, bce)
+    assert scores is not None
+    assert not run.single_label
+    assert set(run.card["thresholds"]) == {"extra", *TONES}
+
+
+def test_all_windows_are_an_epoch(clips: ClipsConfig, tmp_path: Path) -> None:
+    windows, config = replace(WINDOWS, training="all"), replace(CONFIG, epochs=1, batch_size=4)
+    run, _ = train_on_clips(clips, tmp_path / "run", windows, config)
+    n_clips = run.info["clips"]["splits"]["train"]["clips"]
+    assert run.metrics()[-1]["step"] == 2 * n_clips // 4
+
+
+def test_what_has_no_meaning_on_clips_is_refused(clips: ClipsConfig, tmp_path: Path) -> None:
+    for windows, changed, mentions in (
+        (WINDOWS, {"loss": "mcm"}, "train.loss=mcm"),
+        (WINDOWS, {"transfer": "random_frozen", "cached_items": 64}, "train.cached_items=64"),
+        (WINDOWS, {"distinct_items": 64}, "train.distinct_items=64"),
+        (replace(WINDOWS, aggregation="s2"), {}, "windows.aggregation=s2"),
+    ):
+        with raises(ConfigError, code="conflicting-settings", mentions=mentions):
+            train_on_clips(clips, tmp_path / "run", windows, replace(CONFIG, **changed))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_random_backbone_can_be_frozen(clips: ClipsConfig, tmp_path: Path) -> None:
+    config: TrainConfig = replace(CONFIG, transfer="random_frozen", epochs=2)
+    run, scores = train_on_clips(clips, tmp_path / "run", WINDOWS, config)
+    assert scores is not None
+    moved = run.card["moved"]
+    assert moved["layer1"]["weights"] == 0.0
+    assert moved["dense2"]["weights"] > 0.0
+    assert math.isfinite(scores.test.scores["accuracy"].value)
+
+
+def test_clips_that_moved_are_named_and_others_refused(trained: Run, root: Path, tmp_path: Path) -> None:
+    run = Run.open(shutil.copytree(trained.path, tmp_path / "run"))
+    moved = shutil.copytree(root, tmp_path / "moved")
+    found = evaluate_clip_run(run, root=moved)
+    assert repr(found) == repr(trained.report())
+    next(moved.rglob("*.wav")).unlink()
+    with raises(CatalogMismatchError, code="catalog-mismatch", mentions="folder=FOLDER"):
+        evaluate_clip_run(run, root=moved)
+    with raises(RunError, code="wrong-run-kind", mentions="mixlab train-clips"):
+        evaluate_run(run)
