@@ -12,6 +12,7 @@ from mixlab.models.arguments import Arguments, typed_arguments
 from mixlab.models.base import TaggingModel
 from mixlab.models.choi import CRNN, FCN
 from mixlab.models.config import MEL_SETTINGS, ModelConfig
+from mixlab.models.efficientnet_lite import EfficientNetLite0
 from mixlab.models.image_networks import InceptionV3, ResNet18, ResNet50
 from mixlab.models.musicnn import Musicnn
 from mixlab.models.parts import check_parts, classify, embed, in_channels
@@ -41,6 +42,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "resnet18": ResNet18,
     "resnet50": ResNet50,
     "inception_v3": InceptionV3,
+    "efficientnet_lite0": EfficientNetLite0,
 }
 """Networks by the stable name that goes into files."""
 
