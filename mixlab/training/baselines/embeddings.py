@@ -126,7 +126,7 @@ def find_embeddings(config: BaselineConfig, training: Mixes, cache: Path) -> Emb
     else:
         path = find_weights(config.weights)
         known = None if path.is_dir() else identify(path)
-        model = config.model if known is None else known.model
+        model = config.model if known is None or known.picture_size else known.model
         title = f"{known.name} ({known.trained_on})" if known else str(path)
         if path.is_dir():
             model = settings_of_model(Run.open(path))
