@@ -15,6 +15,7 @@ __all__ = ["TREE"]
 
 
 def _plan(options: TreeOptions) -> Sequence[TreeItem]:
+    assert options.soundfont is not None
     test = max(2, options.recordings // 2) * len(IRMAS_CODES)
     items = []
     for clip in plan_irmas(options.recordings, test, options.seed):
