@@ -40,7 +40,7 @@ MOST_COMMANDS = 40
 P_MUSICAL = "mix.p_musical"
 MARKS = {"done": "✓ done", "running": "▸ running", "interrupted": "~ stopped", "failed": "✗ failed",
          "missing": "· missing"}  # fmt: skip
-CONTROLS = ("study", "metric", "axis", "mixes", "panels")
+CONTROLS = ("study", "task", "metric", "axis", "mixes", "panels")
 NO_STUDY = """\
 There is no sweep or study in {looked}. How many mixes should be musical? This trains a grid of taggers over
 `p_musical`, several seeds each, and can be stopped and gone on with:
@@ -178,8 +178,12 @@ def _count(n: int, what: str) -> str:
 
 
 def _results(results: StudyResults, status: StudyStatus) -> None:
-    axes = axes_of(results)
     row = st.container(horizontal=True, vertical_alignment="bottom")
+    if len(results.tasks) > 1:  # with classes of their own, so they are shown one by one
+        names = {task or "mixes": task for task in results.tasks}
+        chosen = row.selectbox("Task", list(names), key="task", bind="query-params", width=200)
+        results = results.of_task(names.get(str(chosen), results.tasks[0]))
+    axes = axes_of(results)
     metrics = {metric.mean_title: metric for metric in results.metrics}
     score = row.segmented_control(
         "Score", list(metrics), default=next(iter(metrics)), key="metric", bind="query-params", required=True
@@ -188,7 +192,8 @@ def _results(results: StudyResults, status: StudyStatus) -> None:
     titles = [axis.title for axis in axes]
     title = row.selectbox("Along", titles, key="axis", bind="query-params", width=200)
     split = row.segmented_control(
-        "Mixes", SPLITS, default=SPLITS[0], key="mixes", bind="query-params", required=True,
+        results.words.items.capitalize(), SPLITS,
+        default=SPLITS[0], key="mixes", bind="query-params", required=True,
         help="Choose an optimum on validation, and report its test score: the highest of several test "
              "scores is higher than its worth.",
     )  # fmt: skip

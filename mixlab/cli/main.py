@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, MixlabError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "run_command"]
 
 
 class Command(NamedTuple):
@@ -258,7 +258,12 @@ def _refuse_repeated_settings() -> None:
     set_loader("yaml", load, exceptions=(yaml.YAMLError,))
 
 
-def _run(name: str, arguments: Sequence[str]) -> int:
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code.
+
+    Raises:
+        MixlabError: it cannot do what it was asked.
+    """
     from jsonargparse import auto_cli
 
     _refuse_repeated_settings()
@@ -300,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _USAGE_EXIT
     try:
-        return _run(name, arguments[1:])
+        return run_command(name, arguments[1:])
     except MixlabError as error:
         print(f"mixlab: error [{error.code}]: {_message(error)}", file=sys.stderr)
         return _USAGE_EXIT

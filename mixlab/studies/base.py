@@ -14,7 +14,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.studies.findings import difference_lines
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.plan import Condition, Plan
-from mixlab.studies.results import ConditionResult, StudyResults
+from mixlab.studies.results import CLIPS, ConditionResult, StudyResults
 from mixlab.studies.tables import class_table, differences_table, summary_table
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.config import TrainConfig, from_plain
@@ -223,21 +223,25 @@ class Study:
     def report(self, folder: StudyFolder, results: StudyResults) -> Report:
         """Return what there is to say of the conditions that are done.
 
-        By default each is compared with the first: scores, differences, classes.
+        By default each is compared with the first of its task: scores, differences, classes.
 
         Args:
             folder: The study's folder.
             results: Scores of at least one condition.
         """
-        first = results.done[0]
+        each = results.by_task()
         return Report(
             lead=summary_table(results),
-            findings=tuple(difference_lines(results, first)),
-            tables=(
-                differences_table(results, first),
-                class_table(results, results.done, "average_precision"),
+            findings=tuple(line for one in each for line in difference_lines(one, one.done[0])),
+            tables=tuple(
+                table
+                for one in each
+                for table in (
+                    differences_table(one, one.done[0]),
+                    class_table(one, one.done, "average_precision"),
+                )
             ),
-            references=(first,),
+            references=tuple(one.done[0] for one in each),
             figures=draw(figure=lambda f: f.score_dots(results, note=figure_note(results))),
         )
 
@@ -259,6 +263,7 @@ def draw(**draw: Draw) -> dict[str, Mapping[str, bytes]]:
 
 def figure_note(results: StudyResults, more: str = "") -> str:
     """Return the line below a figure."""
-    what = results.note or "catalog " + results.catalog_hash
-    songs = "Bands and bars: 95 % over songs; small" if results.n_resamples else "Small"
-    return f"{what}. {songs} marks: seeds. {more}".strip()
+    kind = "clips" if results.words == CLIPS else "catalog"
+    what = results.note or f"{kind} {results.catalog_hash}"
+    bands = f"Bands and bars: 95 % over {results.words.groups}; small" if results.n_resamples else "Small"
+    return f"{what}. {bands} marks: seeds. {more}".strip()

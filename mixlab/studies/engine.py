@@ -33,7 +33,15 @@ from mixlab.training.losses import faster_precision, measure_precision
 from mixlab.training.run import Run
 from mixlab.utils.parallel import default_workers
 
-__all__ = ["Launcher", "ProcessLauncher", "StudyResult", "resolve_precision", "run_study", "with_precision"]
+__all__ = [
+    "Launcher",
+    "ProcessLauncher",
+    "StudyResult",
+    "resolve_precision",
+    "run_study",
+    "trial_arguments",
+    "with_precision",
+]
 
 _WHOLE_CLIP_S = 10.0
 """Length of the noise that precisions are measured on where clips are taken whole."""
@@ -50,6 +58,21 @@ class Launcher(Protocol):
 
     def stop(self) -> None:
         """Ask what is running to save and end; asked again, end it at once."""
+
+
+def trial_arguments(folder: StudyFolder, trial: Trial, *, resume: bool) -> list[str]:
+    """Return what to type behind ``mixlab`` to carry a trial out, or to go on with it."""
+    if not resume:
+        return [trial.command, "--config", str(folder.plan_path(trial.name))]
+    run = folder.run_path(trial.name)
+    return [
+        trial.command,
+        "--config",
+        str(run / "config.yaml"),
+        "--out",
+        str(run.absolute()),
+        "--resume=true",
+    ]
 
 
 class ProcessLauncher:
@@ -74,10 +97,7 @@ class ProcessLauncher:
 
     def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
         """Train a trial; what it says goes to its log."""
-        settings = folder.run_path(trial.name) / "config.yaml" if resume else folder.plan_path(trial.name)
-        command = [*self.program, trial.command, "--config", str(settings)]
-        if resume:
-            command += ["--out", str(folder.run_path(trial.name).absolute()), "--resume=true"]
+        command = [*self.program, *trial_arguments(folder, trial, resume=resume)]
         with folder.log_path(trial.name).open("ab") as log:
             process = self._start(command, log.fileno())
             try:

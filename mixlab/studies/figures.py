@@ -42,7 +42,8 @@ def class_curves(results: StudyResults, axis: Axis, metric: str, *, note: str = 
     for column, name in enumerate(results.labels):
         songs = max((int(r.songs[column]) for c in results.done for r in c.test.runs.values()), default=0)
         chart = _curve(results, axis, metric, column, small=True)
-        panels.append(panel(chart, f"{name} ({songs} song{'s' * (songs != 1)})", width=170, height=120))
+        what = results.words.groups if songs != 1 else results.words.groups.removesuffix("s")
+        panels.append(panel(chart, f"{name} ({songs} {what})", width=170, height=120))
     return figure(
         panels, f"{results.metric(metric).title} per class against {axis.name}", columns=5, note=note
     )
@@ -144,6 +145,6 @@ def class_bars(
         marks=pd.DataFrame(marks),
     )
     width = 60 + len(names) * (45 + 12 * len(conditions))
-    below = "below each class: its positive test mixes; black line: chance level"
+    below = f"below each class: its positive test {results.words.items}; black line: chance level"
     below += chance_note(results, conditions)
     return figure([panel(chart, width=width)], results.title, below, note=note)

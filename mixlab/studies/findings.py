@@ -33,17 +33,17 @@ def significance_text(e: Estimate) -> str:
     if not math.isfinite(e.value):
         return "undefined"
     if e.songs is None:
-        return "without an interval over songs"
+        return f"without an interval over {e.over}"
     if e.seeds is None:
-        over = "significant over songs" if e.significant_over_songs else "not significant over songs"
-        return f"{over}; one seed cannot tell of others"
+        over = "significant over" if e.significant_over_songs else "not significant over"
+        return f"{over} {e.over}; one seed cannot tell of others"
     if e.significant_over_songs and e.significant_over_seeds:
-        return "significant at 95 %, over songs and over seeds"
+        return f"significant at 95 %, over {e.over} and over seeds"
     if e.significant_over_songs:
-        return "significant over songs, but not over seeds"
+        return f"significant over {e.over}, but not over seeds"
     if e.significant_over_seeds:
-        return "significant over seeds, but not over songs"
-    return "not significant, neither over songs nor over seeds"
+        return f"significant over seeds, but not over {e.over}"
+    return f"not significant, neither over {e.over} nor over seeds"
 
 
 def significantly_better(e: Estimate) -> bool:
@@ -54,7 +54,7 @@ def significantly_better(e: Estimate) -> bool:
 def difference_line(name: str, e: Estimate) -> str:
     """Return a difference with both intervals and the verdict."""
     seeds = "" if e.seeds is None else f", over seeds {e.seeds.low:+.3f} to {e.seeds.high:+.3f}"
-    songs = "" if e.songs is None else f" (over songs {e.songs.low:+.3f} to {e.songs.high:+.3f}{seeds})"
+    songs = "" if e.songs is None else f" (over {e.over} {e.songs.low:+.3f} to {e.songs.high:+.3f}{seeds})"
     value = f"{e.value:+.3f}" if math.isfinite(e.value) else "-"
     return f"{name}: {value}{songs}: {significance_text(e)}"
 
@@ -128,7 +128,8 @@ def optimum_lines(
         listed = ", ".join(
             f"{c.condition.values[axis]:g}: {100 * s:.0f} %" for c, s in zip(conditions, shares, strict=True)
         )
-        lines.append(f"share of the resamples of songs in which each value is best: {listed}")
+        over = chosen.words.groups
+        lines.append(f"share of the resamples of {over} in which each value is best: {listed}")
     return [*lines, _verdict(axis, at, [e for _, e in found])]
 
 
@@ -156,7 +157,8 @@ def ap_line(condition: ConditionResult, reference: ConditionResult) -> str:
 
 def difference_lines(results: StudyResults, reference: ConditionResult) -> list[str]:
     """Say of every condition how its macro AP differs from the reference's."""
-    others = [c for c in results.done if c is not reference]
+    others = [c for c in results.done if c is not reference and c.labels == reference.labels]
     lines = [ap_line(c, reference) for c in others if results.paired(reference, c)]
     apart = [c.condition.label for c in others if not results.paired(reference, c)]
-    return [*lines, *(f"'{label}' is scored on other mixes, so it is not compared" for label in apart)]
+    items = results.words.items
+    return [*lines, *(f"'{label}' is scored on other {items}, so it is not compared" for label in apart)]

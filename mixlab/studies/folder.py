@@ -191,15 +191,11 @@ class StudyFolder:
         if not (self.run_path(trial.name) / "run.json").is_file():
             return ""
         run = Run.open(self.run_path(trial.name))
-        kind = "clips" if trial.how.on_clips else "catalog"
-        asked_hash = (
-            data.clips_of(trial).content_hash
-            if trial.how.on_clips
-            else self.catalog_for(trial, data.catalog).content_hash
-        )
-        found = run.info.get(kind, {}).get("content_hash")
-        if found != asked_hash:
-            return f"{kind} {found} instead of {asked_hash}"
+        on_clips = trial.how.on_clips
+        there = data.clips_of(trial) if on_clips else self.catalog_for(trial, data.catalog)
+        found = run.info.get("catalog", {}).get("content_hash")
+        if found != there.content_hash:
+            return f"{'clips' if on_clips else 'catalog'} {found} instead of {there.content_hash}"
         if fault := self._other_start(trial, run):
             return fault
         kinds = section_kinds(trial.command)

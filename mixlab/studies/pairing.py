@@ -26,12 +26,39 @@ from mixlab.training.run import Run
 from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_arrays
 from mixlab.utils.hashing import digest
 
-__all__ = ["CommonMixes", "CommonTargets", "mixes_id"]
+__all__ = ["CommonMixes", "CommonTargets", "at_rate", "mixes_id"]
 
 
 def mixes_id(predictions: Predictions) -> str:
     """Return a name of the mixes that predictions are of, whatever their targets are."""
     return digest(predictions.mix_id.tolist())
+
+
+def at_rate(predictions: Predictions, sample_rate: int) -> Predictions:
+    """Return predictions on mixes with the recipes, and so the names, that these have at another rate.
+
+    The same address of a fixed set samples the same stems, places and levels at every rate: networks that
+    take audio at different rates are scored on the same mixes, which only their rate tells apart.
+    """
+    if _render_settings(predictions).get("sample_rate", sample_rate) == sample_rate:
+        return predictions
+    return predictions.with_recipes(
+        [
+            replace(recipe, render=replace(recipe.render, sample_rate=sample_rate))
+            for recipe in predictions.mix_recipes()
+        ]
+    )
+
+
+def _render_settings(predictions: Predictions) -> dict[str, Any]:
+    """Return how the mixes of a fixed set were rendered and labelled; {} where they are no mixes.
+
+    Only this much of the first recipe is read: its effects need not be here.
+    """
+    try:
+        return dict(json.loads(str(predictions.recipes[0]))["render"])
+    except (json.JSONDecodeError, KeyError, TypeError, IndexError):
+        return {}
 
 
 class CommonTargets:
@@ -98,12 +125,8 @@ class CommonTargets:
         Raises:
             RecipeError: they are by other rules, and cannot be read.
         """
-        try:
-            # Only this much of them: what is by the study's rules need not be read, nor its effects be here.
-            own = json.loads(str(predictions.recipes[0]))["render"]
-        except (json.JSONDecodeError, KeyError, TypeError, IndexError):
-            return []
-        if all(own.get(name) == value for name, value in self.rules.items()):
+        own = _render_settings(predictions)
+        if not own or all(own.get(name) == value for name, value in self.rules.items()):
             return []
         return [
             replace(recipe, render=replace(recipe.render, **self.rules))

@@ -286,7 +286,8 @@ class Plan:
 
     def _scored_on(self, mix: MixConfig) -> MixConfig:
         labels = {name: getattr(self.mix, name) for name in LABEL_RULES}
-        return replace(mix.for_evaluation(), **labels)
+        # Excerpts start and end at the same places at every rate: what is heard is the same.
+        return replace(mix.for_evaluation(), sample_rate=self.mix.sample_rate, **labels)
 
     def settings(self, condition: Condition) -> dict[str, Any]:
         """Return the settings of a condition by section, as dataclasses.

@@ -83,7 +83,7 @@ def build_study(name: str, request: StudyRequest) -> Plan:
         )
     _refuse_equal(name, plan.conditions)
     extra = tuple(
-        Condition(name=f"also{number}", label=label, runs=runs)
+        Condition(name=f"also{number}", label=label, runs=runs, task=_task_of(label, runs, plan))
         for number, (label, runs) in enumerate(request.also.items(), start=1)
     )
     # Only runs made elsewhere: nothing is trained.
@@ -91,6 +91,30 @@ def build_study(name: str, request: StudyRequest) -> Plan:
     # The name under which the study's folder finds it again.
     kind = LISTED if isinstance(study, ListedStudy) else name
     return replace(plan, kind=kind, conditions=conditions)
+
+
+def _task_of(label: str, runs: Sequence[str], plan: Plan) -> str:
+    """Return the task whose clips runs made elsewhere are of; '' for runs on mixes.
+
+    Raises:
+        ConfigError: they are of the clips of no task, or of several.
+    """
+    stored = Run.open(runs[0]).config.get("clips")
+    if not isinstance(stored, dict):
+        return ""
+    same = [
+        name
+        for name, clips in plan.tasks.items()
+        if all(stored.get(key) == getattr(clips, key) for key in ("corpus", "task", "classes", "largest"))
+    ]
+    if len(same) != 1:
+        raise ConfigError(
+            f"--also {label}: the clips of {runs[0]} (corpus {stored.get('corpus')}, task "
+            f"{stored.get('task')!r}) must be those of exactly one task of the study; they are those of "
+            f"{', '.join(same) or 'none'} of {', '.join(plan.tasks) or 'no tasks'}.",
+            code="conflicting-settings",
+        )
+    return same[0]
 
 
 def _refuse_equal(name: str, conditions: Sequence[Condition]) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mixlab.evaluation.thresholds import ORACLES
 from mixlab.studies.base import Report
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.registry import find_study
@@ -40,26 +41,46 @@ def build_report(folder: StudyFolder, results: StudyResults) -> tuple[Report, st
 def _facts(results: StudyResults) -> list[str]:
     numbers = ", ".join(map(str, results.seeds))
     sets = {m for c in results.done for m in c.mixes}
-    items = {(r.n_items, r.n_songs) for c in results.done for r in c.test.runs.values()}
-    sizes = " or ".join(f"{n} mixes from {songs} songs" for n, songs in sorted(items))
+    items = {
+        (r.n_items, c.words.items, r.n_songs, r.groups) for c in results.done for r in c.test.runs.values()
+    }
+    sizes = " or ".join(f"{n} {what} from {songs} {groups}" for n, what, songs, groups in sorted(items))
+    groups = results.words.groups
     facts = [
-        f"catalog `{results.catalog_hash}`; seeds {numbers}, the same for every condition, "
+        f"{_data(results)}; seeds {numbers}, the same for every condition, "
         "as are all settings that the condition does not name",
         f"scored on {sizes}"
         + (", the same for all" if len(sets) == 1 else f"; {len(sets)} test sets, paired where they agree"),
-        f"in brackets: 95 % over songs ({results.n_resamples} resamples of whole songs, the seeds averaged "
-        "in each); ±: standard deviation over seeds. One says what other songs would change, the other what "
-        "other seeds would; table.csv has Student's interval of the mean over seeds too",
+        f"in brackets: 95 % over {groups} ({results.n_resamples} resamples of whole {groups}, the seeds "
+        f"averaged in each); ±: standard deviation over seeds. One says what other {groups} would change, "
+        "the other what other seeds would; table.csv has Student's interval of the mean over seeds too",
     ]
-    for names in sorted({_undefined(results, c) for c in results.done} - {""}):
-        facts.append(f"undefined (-), as no test mix holds them, and left out of means: {names}")
+    if flattered := [c.condition.label for c in results.done if c.condition.threshold in ORACLES]:
+        facts.append(
+            "thresholds chosen on test itself, so that precision, recall and F1 flatter: "
+            f"{', '.join(flattered)}"
+        )
+    for names in sorted({_undefined(c) for c in results.done} - {""}):
+        what = results.words.items.replace("mixes", "mix").replace("clips", "clip")
+        facts.append(f"undefined (-), as no test {what} holds them, and left out of means: {names}")
     return facts
 
 
-def _undefined(results: StudyResults, condition: ConditionResult) -> str:
-    """List the classes of which a condition's test mixes hold none."""
-    values = [condition.test.of("f1", c).value for c in range(len(results.labels))]
-    return ", ".join(name for name, v in zip(results.labels, values, strict=True) if not np.isfinite(v))
+def _data(results: StudyResults) -> str:
+    """Say what was trained on: the catalog, the clips, or both, by their hashes."""
+    tasks = [
+        f"task {task.name}: {task.clips} clips of {task.corpus} in {task.classes} classes "
+        f"`{task.content_hash}`"
+        for task in results.data.tasks
+    ]
+    on_mixes = any(not c.condition.task for c in results.conditions)
+    return "; ".join([*([f"catalog `{results.catalog_hash}`"] if on_mixes else []), *tasks])
+
+
+def _undefined(condition: ConditionResult) -> str:
+    """List the classes of which a condition's test items hold none."""
+    values = [condition.test.of("f1", c).value for c in range(len(condition.labels))]
+    return ", ".join(name for name, v in zip(condition.labels, values, strict=True) if not np.isfinite(v))
 
 
 def _missing_lines(results: StudyResults) -> list[str]:

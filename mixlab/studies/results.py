@@ -1,7 +1,8 @@
 """From a study's run folders to scores: the same mixes, the same targets, and what is missing."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,40 @@ from mixlab.evaluation.own_metrics import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.studies.folder import StudyFolder
-from mixlab.studies.pairing import CommonMixes, CommonTargets
+from mixlab.studies.pairing import CommonMixes, CommonTargets, at_rate
 from mixlab.studies.plan import Condition
-from mixlab.studies.state import TrialState
+from mixlab.studies.state import StudyCatalog, StudyState, TrialState
 from mixlab.studies.statistics import ConditionScores, Estimate, RunScores, difference, score_run
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 
 __all__ = [
+    "CLIPS",
+    "MIXES",
     "ConditionResult",
     "StudyResults",
+    "Words",
     "class_values",
     "condition_difference",
     "load_results",
 ]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a report calls what was scored.
+
+    Attributes:
+        items: What each score is of.
+        groups: What intervals sample.
+    """
+
+    items: str
+    groups: str
+
+
+MIXES, CLIPS = Words("mixes", "songs"), Words("clips", "groups")
+_BOTH = Words("mixes or clips", "songs or groups")
 
 
 @dataclass(frozen=True)
@@ -35,10 +56,12 @@ class ConditionResult:
 
     Attributes:
         condition: The condition.
-        test: Scores on the test mixes.
-        validation: Scores on the validation mixes, without intervals: for choices, not for reports.
+        test: Scores on the test items.
+        validation: Scores on the validation items, without intervals: for choices, not for reports.
         runs: Folder of each seed's run.
-        mixes: Names of the sets of test mixes of its seeds; conditions with the same ones are paired.
+        mixes: Names of the sets of test items of its seeds; conditions with the same ones are paired.
+        labels: Class names; empty where no run is done.
+        parents: Parent output of each class.
     """
 
     condition: Condition
@@ -46,6 +69,13 @@ class ConditionResult:
     validation: ConditionScores
     runs: Mapping[int, Path]
     mixes: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    parents: tuple[int | None, ...] = ()
+
+    @property
+    def words(self) -> Words:
+        """What its items and groups are called."""
+        return CLIPS if self.condition.task else MIXES
 
 
 @dataclass(frozen=True)
@@ -57,16 +87,16 @@ class StudyResults:
         title: One line for people.
         vary: Varied settings and their values, for a grid.
         seeds: Seeds of every condition.
-        labels: Class names.
+        labels: Class names; empty where its tasks have different ones, see ``by_task``.
         parents: Parent output of each class.
         metrics: What the scores are, in the order of tables.
         details: Further ones, such as precision and recall, for tables that ask for them.
         conditions: In the order of the plan.
         states: What became of every training.
         note: A remark that must stand beside the numbers, or ''.
-        catalog_hash: Of the catalog the study was started with.
+        data: What the study was started with.
         problems: Runs that could not be read, or are not paired with the rest, and why.
-        n_resamples: Bootstrap resamples behind the intervals over songs.
+        n_resamples: Bootstrap resamples behind the intervals over songs, or over groups of clips.
     """
 
     kind: str
@@ -80,7 +110,7 @@ class StudyResults:
     conditions: tuple[ConditionResult, ...]
     states: tuple[TrialState, ...]
     note: str
-    catalog_hash: str
+    data: StudyCatalog
     problems: tuple[str, ...]
     n_resamples: int
 
@@ -94,6 +124,11 @@ class StudyResults:
         return next(metric for metric in (*self.metrics, *self.details) if metric.name == name)
 
     @property
+    def catalog_hash(self) -> str:
+        """Of the catalog the study was started with, or of its clips."""
+        return self.data.content_hash
+
+    @property
     def done(self) -> tuple[ConditionResult, ...]:
         """The conditions that have a run at least."""
         return tuple(c for c in self.conditions if c.test.runs)
@@ -103,9 +138,44 @@ class StudyResults:
         """Trainings that are not done."""
         return tuple(s for s in self.states if s.status != "done")
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that conditions with runs are on, '' for mixes, in the order of the plan."""
+        return tuple(dict.fromkeys(c.condition.task for c in self.done))
+
+    @property
+    def words(self) -> Words:
+        """What items and groups are called."""
+        found = {c.words for c in self.done or self.conditions}
+        return found.pop() if len(found) == 1 else _BOTH
+
+    def of_task(self, task: str) -> "StudyResults":
+        """Return the results on one task: its conditions, classes and metrics.
+
+        Raises:
+            RunError: no run on it is done.
+        """
+        own = tuple(c for c in self.conditions if c.condition.task == task)
+        if not any(c.test.runs for c in own):
+            raise RunError(f"No run on the task {task!r} of this study is done.", code="nothing-to-report")
+        labels, parents = _common_outputs(own)
+        measured = _measured(own)
+        return replace(
+            self,
+            labels=labels,
+            parents=parents,
+            conditions=own,
+            metrics=tuple(metric for metric in self.metrics if metric.name in measured),
+            details=tuple(metric for metric in self.details if metric.name in measured),
+        )
+
+    def by_task(self) -> tuple["StudyResults", ...]:
+        """Return the results on each task that has a run, in the order of the plan."""
+        return tuple(self.of_task(task) for task in self.tasks)
+
     def paired(self, a: ConditionResult, b: ConditionResult) -> bool:
-        """Whether two conditions were scored on the same mixes with the same targets."""
-        return set(a.mixes) == set(b.mixes)
+        """Whether two conditions were scored on the same items with the same targets."""
+        return set(a.mixes) == set(b.mixes) and a.labels == b.labels
 
 
 def condition_difference(
@@ -114,8 +184,11 @@ def condition_difference(
     """Return a condition's score minus the reference's, as ``difference`` does.
 
     Seeds belong together unless one of the conditions shows runs made elsewhere, or the two divide the songs
-    in different ways, so that the seeds have no mixes in common; then the means are compared.
+    in different ways, so that the seeds have no mixes in common; then the means are compared. Between
+    conditions with different classes it is undefined.
     """
+    if condition.labels and reference.labels and condition.labels != reference.labels:
+        return Estimate(math.nan, 0)
     elsewhere = condition.condition.runs or reference.condition.runs
     by_seed = not elsewhere and condition.condition.splits == reference.condition.splits
     return difference(reference.test, condition.test, metric, column, by_seed=by_seed)
@@ -142,40 +215,16 @@ def load_results(
     """
     stored = folder.read_state()
     metrics = find_metrics(stored.base["train"].get("metrics", ()))
-    targets = CommonTargets(folder.path, from_plain(MixConfig, stored.base["mix"]))
-    common = CommonMixes(stored.catalog)
-    problems: list[str] = []
-    known = {} if known is None else known
-    conditions, notes, outputs = [], set(), []
-    all_conditions = {condition.name: condition for condition in stored.conditions}
-    for condition in all_conditions.values():
-        runs = _runs(folder, all_conditions.get(condition.same_runs_as, condition), stored.seeds, problems)
-        test, validation, mixes = {}, {}, set()
-        for number, run in runs.items():
-            key = (str(run.path), _time(run), condition.threshold, n_resamples, seed)
-            try:
-                scored = known.get(key)
-                if scored is None:
-                    predictions, problem = _on_common_ground(run, condition, targets, common)
-                    scored = _score_both(predictions, condition.threshold, metrics, n_resamples, seed)
-                    if problem:  # looked at again next time: a catalog may be back by then
-                        problems.append(problem)
-                    else:
-                        known[key] = scored
-                test[number], validation[number] = scored
-            except MixlabError as error:
-                problems.append(f"{run.path}: {error}")
-                continue
-            mixes.add(test[number].test_set)
-            notes.add(str(run.info.get("note", "")))
-            outputs.append((tuple(run.info["labels"]["outputs"]), tuple(run.info["labels"]["parents"])))
-        wanted = len(stored.seeds) if not condition.runs else len(condition.runs)
-        scores = (ConditionScores(test, wanted), ConditionScores(validation, wanted))
-        conditions.append(
-            ConditionResult(condition, *scores, {n: runs[n].path for n in test}, tuple(sorted(mixes)))
+    loader = _Loader(folder, stored, metrics, n_resamples, seed, {} if known is None else known)
+    conditions = tuple(map(loader.load, stored.conditions))
+    if not any(condition.test.runs for condition in conditions):
+        raise RunError(
+            f"No run of {folder.path} is done, so there is nothing to report." + _first(loader.problems),
+            code="nothing-to-report",
         )
-    labels, parents = _common_outputs(folder, outputs, problems)
-    measured = {name for one in conditions for run in one.test.runs.values() for name in run.measured}
+    _check_classes(folder, conditions)
+    labels, parents = _common_outputs(conditions)
+    measured = _measured(conditions)
     used = [metric for metric in metrics if metric.name in measured]
     return StudyResults(
         kind=stored.kind,
@@ -186,48 +235,121 @@ def load_results(
         parents=parents,
         metrics=tuple(metric.info for metric in used if not metric.detail),
         details=tuple(metric.info for metric in used if metric.detail),
-        conditions=tuple(conditions),
+        conditions=conditions,
         states=folder.states(),
-        note="; ".join(sorted(notes - {""})),
-        catalog_hash=stored.catalog.content_hash,
-        problems=tuple(problems),
+        note="; ".join(sorted(loader.notes - {""})),
+        data=stored.catalog,
+        problems=tuple(loader.problems),
         n_resamples=n_resamples,
     )
 
 
-def _score_both(
-    predictions: Predictions,
-    threshold: str,
-    metrics: Sequence[Metric],
-    n_resamples: int,
-    seed: int,
-) -> tuple[RunScores, RunScores]:
-    """Return the scores of test, with intervals, and of validation."""
-    test = score_run(predictions, threshold=threshold, metrics=metrics, n_resamples=n_resamples, seed=seed)
-    return test, score_run(predictions, split="validation", metrics=metrics, n_resamples=0)
+class _Loader:
+    """Reads and scores the runs of a study, condition by condition, and notes what went wrong."""
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        stored: StudyState,
+        metrics: Sequence[Metric],
+        n_resamples: int,
+        seed: int,
+        known: dict[Hashable, tuple[RunScores, RunScores]],
+    ) -> None:
+        self.folder, self.stored, self.metrics = folder, stored, metrics
+        self.n_resamples, self.seed, self.known = n_resamples, seed, known
+        self.targets = CommonTargets(folder.path, from_plain(MixConfig, stored.base["mix"]))
+        self.mixes = CommonMixes(stored.catalog)
+        self.problems: list[str] = []
+        self.notes: set[str] = set()
+
+    def load(self, condition: Condition) -> ConditionResult:
+        """Return a condition with the scores of the runs that are done."""
+        named = {one.name: one for one in self.stored.conditions}
+        runs = _runs(
+            self.folder, named.get(condition.same_runs_as, condition), self.stored.seeds, self.problems
+        )
+        scores, outputs = dict[int, tuple[RunScores, RunScores]](), set[_Outputs]()
+        for number, run in runs.items():
+            try:
+                scores[number] = self._score(run, condition)
+            except MixlabError as error:
+                self.problems.append(f"{run.path}: {error}")
+                continue
+            self.notes.add(str(run.info.get("note", "")))
+            labels = run.info["labels"]
+            outputs.add((tuple(labels["outputs"]), tuple(labels["parents"])))
+        wanted = len(condition.runs) if condition.runs else len(self.stored.seeds)
+        if len({names for names, _ in outputs}) > 1:
+            raise _different_classes(self.folder, condition.task)
+        names, parents = next(iter(outputs), ((), ()))
+        return ConditionResult(
+            condition=condition,
+            test=ConditionScores({number: test for number, (test, _) in scores.items()}, wanted),
+            validation=ConditionScores({number: val for number, (_, val) in scores.items()}, wanted),
+            runs={number: runs[number].path for number in scores},
+            mixes=tuple(sorted({test.test_set for test, _ in scores.values()})),
+            labels=names,
+            parents=parents,
+        )
+
+    def _score(self, run: Run, condition: Condition) -> tuple[RunScores, RunScores]:
+        """Return the scores of a run on test, with intervals, and on validation; from before if known."""
+        key = (str(run.path), _time(run), condition.threshold, self.n_resamples, self.seed)
+        if (scored := self.known.get(key)) is not None:
+            return scored
+        predictions, problem = _on_common_ground(run, condition, self.targets, self.mixes)
+        predictions = at_rate(predictions, int(self.stored.base["mix"]["sample_rate"]))
+        groups = (CLIPS if condition.task else MIXES).groups
+        test = score_run(
+            predictions,
+            threshold=condition.threshold,
+            metrics=self.metrics,
+            n_resamples=self.n_resamples,
+            seed=self.seed,
+            groups=groups,
+        )
+        validation = score_run(
+            predictions, split="validation", metrics=self.metrics, n_resamples=0, groups=groups
+        )
+        if problem:  # looked at again next time: a catalog may be back by then
+            self.problems.append(problem)
+        else:
+            self.known[key] = test, validation
+        return test, validation
 
 
-_Outputs = tuple[tuple[str, ...], tuple[int, ...]]
+_Outputs = tuple[tuple[str, ...], tuple[int | None, ...]]
 """Names and parents of the classes of a run."""
 
 
-def _common_outputs(folder: StudyFolder, outputs: Sequence[_Outputs], problems: Sequence[str]) -> _Outputs:
-    """Return the classes that all runs have.
+def _measured(conditions: Sequence[ConditionResult]) -> set[str]:
+    """Return the names of the metrics that any run has."""
+    return {name for c in conditions for run in c.test.runs.values() for name in run.measured}
+
+
+def _common_outputs(conditions: Sequence[ConditionResult]) -> _Outputs:
+    """Return the classes that all runs have; none where those of tasks differ."""
+    found = {c.labels: c.parents for c in conditions if c.test.runs}
+    return next(iter(found.items())) if len(found) == 1 else ((), ())
+
+
+def _check_classes(folder: StudyFolder, conditions: Sequence[ConditionResult]) -> None:
+    """Refuse runs of one task with different classes.
 
     Raises:
-        RunError: no run is done, or they have different classes.
+        RunError: there are such.
     """
-    if not outputs:
-        raise RunError(
-            f"No run of {folder.path} is done, so there is nothing to report." + _first(problems),
-            code="nothing-to-report",
-        )
-    if len({names for names, _ in outputs}) > 1:
-        raise RunError(
-            f"The runs of {folder.path} have different classes and cannot stand in one table.",
-            code="runs-not-comparable",
-        )
-    return outputs[0]
+    for task in dict.fromkeys(c.condition.task for c in conditions):
+        if len({c.labels for c in conditions if c.condition.task == task and c.test.runs}) > 1:
+            raise _different_classes(folder, task)
+
+
+def _different_classes(folder: StudyFolder, task: str) -> RunError:
+    which = f"The runs of the task {task!r} in {folder.path}" if task else f"The runs of {folder.path}"
+    return RunError(
+        f"{which} have different classes and cannot stand in one table.", code="runs-not-comparable"
+    )
 
 
 def _on_common_ground(
@@ -236,7 +358,7 @@ def _on_common_ground(
     """Return a run's predictions with the study's targets and names of mixes, and why not paired, or ''."""
     # Targets first: they are kept by the names that the run's own catalog gives its mixes.
     predictions = targets.apply(run, run.predictions())
-    if not condition.runs:
+    if not condition.runs or condition.task:  # clips have the same name in every run
         return predictions, ""
     try:
         return mixes.apply(run, predictions), ""

@@ -59,6 +59,7 @@ class RunScores:
         n_items: Mixes.
         n_songs: Songs.
         test_set: What mixes these are, see ``test_set_id``.
+        groups: What its songs are called: ``groups`` where clips were scored.
     """
 
     measured: Mapping[str, Measured]
@@ -69,6 +70,7 @@ class RunScores:
     n_items: int
     n_songs: int
     test_set: str
+    groups: str = "songs"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Estimate:
         low: Lowest seed.
         high: Highest seed.
         dropped: Resamples left out, as the score is undefined in them.
+        over: What the interval ``songs`` is over: ``groups`` where clips were scored.
     """
 
     value: float
@@ -98,6 +101,16 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
     dropped: int = 0
+    over: str = "songs"
+
+    def scaled(self, factor: float) -> "Estimate":
+        """Return the same in another unit: 100 for per cent."""
+
+        def ends(interval: Interval | None) -> Interval | None:
+            return None if interval is None else Interval(interval.low * factor, interval.high * factor)
+
+        numbers = {name: getattr(self, name) * factor for name in ("value", "spread", "low", "high")}
+        return replace(self, **numbers, songs=ends(self.songs), seeds=ends(self.seeds))
 
     @property
     def significant_over_songs(self) -> bool:
@@ -132,7 +145,8 @@ class ConditionScores:
         runs = list(self.runs.values())
         values, resampled = _collect(runs, metric, column)
         sparse = column is not None and any(int(run.songs[column]) < MIN_SONGS for run in runs)
-        return estimate(values, None if sparse else resampled, wanted=self.wanted)
+        found = estimate(values, None if sparse else resampled, wanted=self.wanted)
+        return replace(found, over=_groups(runs))
 
     def by_seed(self, metric: str, column: int | None = None) -> list[float]:
         """Return the same of every seed, in the order of ``runs``."""
@@ -145,6 +159,11 @@ def _collect(runs: Sequence[RunScores], metric: str, column: int | None) -> tupl
     values = np.array([one.mean for one in found], np.float64)
     resampled = [resampled for one in found if (resampled := one.resampled_mean()) is not None]
     return values, np.stack(resampled) if resampled and len(resampled) == len(runs) else None
+
+
+def _groups(runs: Sequence[RunScores]) -> str:
+    """Return what intervals of some runs are over."""
+    return next((run.groups for run in runs), "songs")
 
 
 def _measured(run: RunScores, metric: str, column: int | None) -> Measured:
@@ -238,7 +257,9 @@ def difference(
         da, db = (None if d is None else d.mean(axis=0, keepdims=True) for d in (da, db))
     usable = da is not None and db is not None and da.shape == db.shape and not sparse
     resampled = db - da if usable and da is not None and db is not None else None
-    found = estimate(vb - va, resampled, wanted=wanted if paired else None)
+    found = replace(
+        estimate(vb - va, resampled, wanted=wanted if paired else None), over=_groups([*left, *right])
+    )
     if paired or not found.n_seeds:
         return found
     missing = max(a.wanted - counts[0], b.wanted - counts[1])
@@ -264,6 +285,7 @@ def score_run(
     n_resamples: int = 1000,
     seed: int = 0,
     only: Bools | None = None,
+    groups: str = "songs",
 ) -> RunScores:
     """Compute every score of one run on one split.
 
@@ -278,6 +300,7 @@ def score_run(
         n_resamples: Bootstrap resamples of songs; 0 for none.
         seed: Of the bootstrap; runs on the same mixes sample the same songs, others independent ones.
         only: ``(N,)`` the rows of the split to score; None for all.
+        groups: What its songs are called.
     """
     fitted_on, part = predictions.only("validation"), predictions.only(split)
     rows = np.ones(len(part), np.bool_) if only is None else only
@@ -309,6 +332,7 @@ def score_run(
         n_items=len(cells),
         n_songs=cells.n_songs,
         test_set=known_set,
+        groups=groups,
     )
 
 

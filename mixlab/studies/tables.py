@@ -61,12 +61,23 @@ def summary_table(
 ) -> Table:
     """Return a row per condition: mean over seeds, 95 % over songs in brackets, deviation over seeds."""
     metrics = _shown(results, metrics)
+    several = len(results.tasks) > 1
     rows = [
-        (c.condition.label, _seeds(c), *(score_text(c.test.of(metric)) for metric in metrics))
+        (
+            c.condition.label,
+            *([c.condition.task or "mixes"] if several else []),
+            _seeds(c),
+            *(score_text(c.test.of(metric)) for metric in metrics),
+        )
         for c in results.conditions
     ]
-    header = ("condition", "seeds", *(results.metric(metric).mean_title for metric in metrics))
-    return Table(f"{title}: mean over seeds (95 % over songs) ±SD over seeds", header, tuple(rows), 0)
+    titles = (results.metric(metric).mean_title for metric in metrics)
+    header = ("condition", *(["task"] if several else []), "seeds", *titles)
+    return Table(f"{title}: {_over(results)}", header, tuple(rows), 0)
+
+
+def _over(results: StudyResults) -> str:
+    return f"mean over seeds (95 % over {results.words.groups}) ±SD over seeds"
 
 
 def _mark(e: Estimate) -> str:
@@ -80,19 +91,23 @@ def differences_table(
     *,
     title: str = "",
 ) -> Table:
-    """Return each condition minus the reference; ``*`` significant over songs, ``+`` over seeds."""
+    """Return each condition minus the reference; ``*`` significant over songs, ``+`` over seeds.
+
+    Conditions with other classes than the reference's are left out: there is nothing to subtract.
+    """
     metrics = _shown(results, metrics)
-    rows = []
+    words, rows = reference.words, []
     for c in results.conditions:
-        if c is reference:
+        if c is reference or c.condition.task != reference.condition.task:
             continue
         found = [condition_difference(reference, c, metric) for metric in metrics]
-        note = "" if results.paired(reference, c) or not c.test.runs else " (other mixes)"
+        note = "" if results.paired(reference, c) or not c.test.runs else f" (other {words.items})"
         scores = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
         rows.append((c.condition.label + note, *scores))
-    head = title or f"differences to '{reference.condition.label}', by paired resamples of songs"
+    head = title or f"differences to '{reference.condition.label}', by paired resamples of {words.groups}"
     header = ("condition", *(results.metric(metric).mean_title for metric in metrics))
-    return Table(f"{head}; * significant at 95 % over songs, + over seeds", header, tuple(rows), 0)
+    signs = f"* significant at 95 % over {words.groups}, + over seeds"
+    return Table(f"{head}; {signs}", header, tuple(rows), 0)
 
 
 def class_table(
@@ -101,19 +116,23 @@ def class_table(
     metric: str,
     columns: Sequence[int] | None = None,
 ) -> Table:
-    """Return a row per class: support, the chance level, and a column per condition."""
+    """Return a row per class: support, the chance level, and a column per condition.
+
+    The classes are those of the first condition; conditions with other ones are left out.
+    """
     if not conditions:
         return Table(f"{metric} per class", ("class",), (), 0)
-    first = conditions[0].test.runs
+    conditions = [c for c in conditions if c.labels == conditions[0].labels]
+    first, labels, words = conditions[0].test.runs, conditions[0].labels, conditions[0].words
     rows = []
-    for c in range(len(results.labels)) if columns is None else columns:
+    for c in range(len(labels)) if columns is None else columns:
         runs = list(first.values())
         support = sum(int(r.support[c]) for r in runs) / len(runs)
         songs = sum(int(r.songs[c]) for r in runs) / len(runs)
         guess = mean_defined(np.array([chance_scores(r, metric)[c] for r in runs]))
         rows.append(
             (
-                results.labels[c],
+                labels[c],
                 f"{support:.0f}",
                 f"{songs:.0f}",
                 f"{guess:.3f}" if math.isfinite(guess) else "-",
@@ -123,26 +142,29 @@ def class_table(
     name = results.metric(metric).title
     header = (
         "class",
-        "positive mixes",
-        "songs",
+        f"positive {words.items}",
+        words.groups,
         f"{name} at chance level",
         *(c.condition.label for c in conditions),
     )
     whose = chance_note(results, conditions)
-    title = f"{name} per class: mean over seeds (95 % over songs) ±SD over seeds{whose}"
+    title = f"{name} per class: {_over(results)}{whose}"
     return Table(title, header, tuple(rows), 0)
 
 
 def own_tables(results: StudyResults) -> list[Table]:
-    """Return a table per metric of the user's own that is computed per class."""
+    """Return a table per task and metric of the user's own that is computed per class."""
     own = [m for m in results.metrics if m.source != BUILT_IN and m.over == "class"]
-    return [class_table(results, results.done, metric.name) for metric in own]
+    return [class_table(one, one.done, metric.name) for metric in own for one in results.by_task()]
 
 
 def above_chance_table(results: StudyResults, conditions: Sequence[ConditionResult]) -> Table:
-    """Return a row per class: how far its F1 is above that at chance level, and that of its lowest run."""
+    """Return a row per class: how far its F1 is above that at chance level, and that of its lowest run.
+
+    All conditions must have the same classes.
+    """
     rows = []
-    for c, name in enumerate(results.labels):
+    for c, name in enumerate(conditions[0].labels if conditions else ()):
         found = [condition.test.of(F1_ABOVE_CHANCE.name, c) for condition in conditions]
         lowest = (f"{e.low:+.3f}" if math.isfinite(e.low) else "-" for e in found)
         rows.append(
@@ -152,10 +174,7 @@ def above_chance_table(results: StudyResults, conditions: Sequence[ConditionResu
         "class",
         *itertools.chain(*((c.condition.label, f"{c.condition.label}: lowest run") for c in conditions)),
     )
-    title = (
-        "F1 above chance level (always saying yes, on the same songs): mean over seeds (95 % over songs) ±SD "
-        "over seeds"
-    )
+    title = f"F1 above chance level (always saying yes, on the same {results.words.groups}): {_over(results)}"
     return Table(title, header, tuple(rows), 0)
 
 
@@ -163,7 +182,8 @@ def chance_note(results: StudyResults, conditions: Sequence[ConditionResult]) ->
     """Say whose mixes support and guess are those of, where not all conditions are scored on the same."""
     if all(results.paired(conditions[0], condition) for condition in conditions[1:]):
         return ""
-    return f"; mixes, songs and chance level are those of '{conditions[0].condition.label}'"
+    words = conditions[0].words
+    return f"; {words.items}, {words.groups} and chance level are those of '{conditions[0].condition.label}'"
 
 
 def chance_scores(scores: RunScores, metric: str) -> NDArray[np.float64]:
@@ -215,30 +235,28 @@ def _entries(e: Estimate) -> dict[str, Any]:
     }
 
 
-def _kinds(results: StudyResults) -> list[tuple[str, str, int | None]]:
-    """Return (metric, class, column) of everything that is scored."""
+def _kinds(results: StudyResults, labels: Sequence[str]) -> list[tuple[str, str, int | None]]:
+    """Return (metric, class, column) of everything that is scored; ``labels`` are the condition's."""
     whole: list[tuple[str, str, int | None]] = [(metric.name, "", None) for metric in results.metrics]
     by_class = [metric.name for metric in (*results.metrics, F1_ABOVE_CHANCE) if metric.over == "class"]
-    return whole + [(metric, name, c) for metric in by_class for c, name in enumerate(results.labels)]
+    return whole + [(metric, name, c) for metric in by_class for c, name in enumerate(labels)]
 
 
 def estimates_csv(results: StudyResults) -> str:
     """Return a row per condition, metric and class; an empty field is undefined, or has no interval."""
     rows = []
     for c in results.conditions:
-        for metric, name, column in _kinds(results):
-            e = c.test.of(metric, column)
-            rows.append(
-                {
-                    "condition": c.condition.name,
-                    "label": c.condition.label,
-                    **c.condition.values,
-                    "metric": metric,
-                    "class": name,
-                }
-                | _entries(e)
-            )
-    return _csv(("condition", "label", *results.vary, "metric", "class", *_ESTIMATE), rows)
+        own = {"condition": c.condition.name, "label": c.condition.label, "task": c.condition.task}
+        for metric, name, column in _kinds(results, c.labels or results.labels):
+            found = {"metric": metric, "class": name} | _entries(c.test.of(metric, column))
+            rows.append(own | dict(c.condition.values) | found)
+    task = _task_column(results)
+    return _csv(("condition", "label", *task, *results.vary, "metric", "class", *_ESTIMATE), rows)
+
+
+def _task_column(results: StudyResults) -> tuple[str, ...]:
+    """Return the column of tasks, where a study has clips."""
+    return ("task",) if any(c.condition.task for c in results.conditions) else ()
 
 
 def differences_csv(results: StudyResults, references: Sequence[ConditionResult]) -> str:
@@ -246,9 +264,9 @@ def differences_csv(results: StudyResults, references: Sequence[ConditionResult]
     rows = []
     for reference in references:
         for c in results.conditions:
-            if c is reference:
+            if c is reference or c.condition.task != reference.condition.task:
                 continue
-            for metric, name, column in _kinds(results):
+            for metric, name, column in _kinds(results, reference.labels):
                 e = condition_difference(reference, c, metric, column)
                 rows.append(
                     {
@@ -267,14 +285,23 @@ def runs_csv(results: StudyResults) -> str:
     """Return a row per run: its own scores, on the study's common targets."""
     metrics = [metric.name for metric in results.metrics]
     rows = [
-        {"condition": c.condition.name, **c.condition.values, "seed": seed, "run": str(c.runs[seed])}
-        | {metric: scores.measured[metric].mean for metric in metrics}
-        | {f"validation_{metric}": c.validation.runs[seed].measured[metric].mean for metric in metrics}
+        {"condition": c.condition.name, "task": c.condition.task, **c.condition.values}
+        | {"seed": seed, "run": str(c.runs[seed])}
+        | _means(scores, metrics)
+        | {f"validation_{name}": mean for name, mean in _means(c.validation.runs[seed], metrics).items()}
         | {"test_mixes": scores.n_items, "test_songs": scores.n_songs, "test_set": scores.test_set}
         for c in results.conditions
         for seed, scores in c.test.runs.items()
     ]
     scored = (*metrics, *(f"validation_{metric}" for metric in metrics))
     return _csv(
-        ("condition", *results.vary, "seed", "run", *scored, "test_mixes", "test_songs", "test_set"), rows
+        ("condition", *_task_column(results), *results.vary, "seed", "run", *scored, *_TEST_SET), rows
     )
+
+
+_TEST_SET = ("test_mixes", "test_songs", "test_set")
+
+
+def _means(scores: RunScores, metrics: Sequence[str]) -> dict[str, float]:
+    """Return the metrics of a run over all classes; those that it lacks are left out."""
+    return {name: scores.measured[name].mean for name in metrics if name in scores.measured}

@@ -77,7 +77,8 @@ def study(
         balance: rare_classes only: share of class-balanced samples where they are switched on.
         also: Runs made elsewhere, as LABEL=RUN,RUN with a run per seed (or a folder of runs); each label
             becomes a row. For per_class these are all that is shown.
-        parallel: Trainings at a time, each in a process of its own.
+        parallel: Trainings at a time, each in a process of its own; 0 for one after another in this process,
+            which saves their start and lets Ctrl-C wait for the one under way.
         threads: Threads of each training; 0 shares the processors among them.
         resamples: Bootstrap resamples of songs behind the intervals.
         dry_run: Only say what would be trained.

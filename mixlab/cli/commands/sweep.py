@@ -51,7 +51,8 @@ def sweep(
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
         mix: Settings of the mixing that all conditions share.
         train: Settings of the training that all conditions share.
-        parallel: Trainings at a time, each in a process of its own.
+        parallel: Trainings at a time, each in a process of its own; 0 for one after another in this process,
+            which saves their start and lets Ctrl-C wait for the one under way.
         threads: Threads of each training; 0 shares the processors among them.
         resamples: Bootstrap resamples of songs behind the intervals.
         dry_run: Only say what would be trained.
@@ -103,6 +104,7 @@ def carry_out(
 ) -> int:
     """Train what a plan lacks, write its report, and say where it lies."""
     from mixlab.catalog.catalog import Catalog
+    from mixlab.cli.commands.here import HereLauncher
     from mixlab.cli.commands.options import parse_pairs
     from mixlab.errors import ConfigError
     from mixlab.studies.data import StudyData
@@ -128,7 +130,8 @@ def carry_out(
         folder,
         plan,
         data,
-        parallel=parallel,
+        launcher=None if parallel else HereLauncher(),
+        parallel=parallel or 1,
         threads=threads,
         roots=root or [],
         say=lambda line: print(line, flush=True),
