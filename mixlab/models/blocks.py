@@ -5,8 +5,8 @@ Choi, Fazekas, Sandler and Cho, "Transfer learning for music classification and 
 keeps the mean activation of every channel of every block serves tasks that the last block alone does not.
 
 A network says which of its modules are its blocks by ``block_names``, lowest first: an attribute or a
-property with the names of modules. A name may be that of an ``nn.ModuleList`` of layers side by side, which are one
-block together. mixlab's own networks state it; of one with a module ``backbone`` that is an
+property with the names of modules. A name may be that of an ``nn.ModuleList`` of layers side by side, which
+are one block together. mixlab's own networks state it; of one with a module ``backbone`` that is an
 ``nn.Sequential``, the blocks are its modules with weights.
 """
 
@@ -30,13 +30,13 @@ def block_names(model: nn.Module) -> tuple[str, ...]:
         ConfigError: it does not say, or names modules that it does not have.
     """
     names = tuple(cast(tuple[str, ...], getattr(model, "block_names", ()))) or _of_backbone(model)
-    kind = type(model).__name__
     known = dict(model.named_modules())
     lacking = [name for name in names if name not in known]
     if lacking or not names:
+        fault = f"names {lacking[0]!r} as a block, which it lacks" if lacking else "names none of its blocks"
         raise ConfigError(
-            f"{kind} does not say what its blocks are: its block_names are {names}, of which it lacks {lacking}. "
-            "Give its class an attribute block_names with the names of its modules, lowest first.",
+            f"{type(model).__name__} {fault}. Give its class an attribute block_names with the names of "
+            "modules, lowest first.",
             code="unfit-plugin",
         )
     return names

@@ -177,9 +177,14 @@ class RawNet2(nn.Module):
         self.output = nn.Linear(dense, n_classes)
 
     @property
+    def block_names(self) -> tuple[str, ...]:
+        """Names of the residual blocks and the recurrent layer, lowest first."""
+        return (*(f"blocks.{k}" for k in range(len(self.blocks))), "gru")
+
+    @property
     def min_samples(self) -> int:
         """Shortest input in samples: seven poolings by 3 leave one step."""
-        return POOLING ** (1 + N_NARROW + N_WIDE)
+        return int(POOLING ** (1 + N_NARROW + N_WIDE))
 
     def filter(self, audio: Tensor) -> Tensor:
         """Return ``(B, width, T // 3)``: pooled magnitudes of the filtered signals, normalised."""

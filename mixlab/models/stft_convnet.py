@@ -83,6 +83,11 @@ class StftConvNet(nn.Module):
         self.output = nn.Linear(DENSE[1], n_classes)
 
     @property
+    def block_names(self) -> tuple[str, ...]:
+        """Names of the convolutions, lowest first."""
+        return ("conv1", *(f"padded.{k}" for k in range(N_PADDED)))
+
+    @property
     def min_samples(self) -> int:
         """Shortest input in samples: frames for one value of the first convolution."""
         return self.n_fft + (KERNEL_FRAMES - 1) * self.hop
