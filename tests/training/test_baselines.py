@@ -314,3 +314,27 @@ def test_a_baseline_has_no_network_for_files(
         said = capsys.readouterr().err
         assert "is a classical baseline and holds no network" in said
         assert "'mixlab evaluate' and 'mixlab compare' take it" in said
+
+
+def test_blocks_and_a_last_layer_on_mixes(toy: Catalog, tmp_path: Path) -> None:
+    config = replace(
+        CONFIG,
+        features="convnet",
+        weights="random",
+        model=MODEL,
+        classifier="softmax",
+        steps=200,
+        items=40,
+        val_size=12,
+        test_size=12,
+    )
+    run, _ = run_baseline(toy, tmp_path / "all", MIX, config)
+    assert run.info["fitted"]["values"] == 4 + 4 + 8 + 16
+    some, _ = run_baseline(toy, tmp_path / "some", MIX, replace(config, layers=(4, 1)))
+    assert some.info["fitted"]["values"] == 4 + 16
+    assert "blocks 1, 4" in some.info["features"]
+    scores = some.predictions().only("test").scores
+    assert np.isfinite(scores).all()
+    assert scores.std() > 0
+    with raises(ConfigError, code="conflicting-settings", mentions="baseline.layers"):
+        replace(CONFIG, layers=(1,))

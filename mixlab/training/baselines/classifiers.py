@@ -1,7 +1,8 @@
 """One scikit-learn classifier per class, each fitted on the mixes in which its class is known."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,20 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from mixlab.audio.io import FloatArray
 from mixlab.evaluation import METRICS, Cells, class_prevalence, measure
 from mixlab.training.baselines.features import Features
+from mixlab.training.baselines.softmax import fit_last_layer, sigmoid
 
-__all__ = ["Classifier", "fit_forest", "fit_linear"]
+__all__ = ["Classifier", "fit_forest", "fit_kernel", "fit_linear", "fit_softmax"]
 
 Scorer = Callable[[FloatArray], NDArray[np.float64]]
 """From features ``(N, D)`` to the probability of one class ``(N,)``."""
+
+Fit = Callable[[NDArray[np.bool_], NDArray[np.bool_]], Scorer]
+"""Fits one class; takes which rows are known ``(N,)``, and its presence in these."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +33,27 @@ class Classifier:
     Attributes:
         scorers: One per class.
         constant: Classes that were always or never present in training: they get their training frequency.
-        strength: scikit-learn's C of a linear classifier; None for a forest.
+        strength: scikit-learn's C of a linear classifier or of one with a kernel; None for others.
+        gamma: Width of the kernel; None without one.
     """
 
     scorers: tuple[Scorer, ...]
     constant: tuple[int, ...]
     strength: float | None = None
+    gamma: float | None = None
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """What was chosen on validation, by name."""
+        found = {"strength": self.strength, "gamma": self.gamma}
+        return {name: value for name, value in found.items() if value is not None}
 
     def scores(self, values: FloatArray) -> NDArray[np.float32]:
         """Return probabilities ``(N, C)``, float32, for features ``(N, D)``."""
         return np.stack([scorer(values) for scorer in self.scorers], axis=1).astype(np.float32)
 
 
-def _per_class(
-    training: Features, fit: Callable[[NDArray[np.bool_], NDArray[np.bool_]], Scorer]
-) -> tuple[tuple[Scorer, ...], tuple[int, ...]]:
+def _per_class(training: Features, fit: Fit) -> tuple[tuple[Scorer, ...], tuple[int, ...]]:
     """Fit every class on its known rows; ``fit`` takes which rows these are, and their presence."""
     scorers: list[Scorer] = []
     constant = []
@@ -123,16 +134,106 @@ def fit_linear(
     """
     scaler = StandardScaler().fit(training.values)
     scaled = scaler.transform(training.values)
+
+    def fit(strength: float) -> Fit:
+        return _linear_fit(scaled, scaler, kind, strength, balanced, seed)
+
+    best = _best(fit, [(strength,) for strength in strengths], training, validation)
+    return best if kind == "logistic" else _calibrated(best, validation)
+
+
+def fit_kernel(
+    training: Features,
+    validation: Features,
+    *,
+    strengths: tuple[float, ...],
+    gammas: tuple[float, ...],
+    balanced: bool = False,
+    seed: int = 0,
+) -> Classifier:
+    """Fit a support vector machine with a radial kernel per class, on standardised features.
+
+    Strength and width are chosen together, and distances become probabilities, as ``fit_linear`` does both.
+
+    Args:
+        training: Features of training items; unknown cells are left out, class by class.
+        validation: Features of validation items.
+        strengths: Values of scikit-learn's C to choose from.
+        gammas: Widths of the kernel to choose from; 0 is 1 over the number of values.
+        balanced: Weigh positives and negatives alike.
+        seed: Of the solver.
+    """
+    scaler = StandardScaler().fit(training.values)
+    scaled = scaler.transform(training.values)
+    weight = "balanced" if balanced else None
+
+    def fit(strength: float, gamma: float) -> Fit:
+        def fit_class(rows: NDArray[np.bool_], present: NDArray[np.bool_]) -> Scorer:
+            model = SVC(C=strength, gamma=gamma or "auto", class_weight=weight, random_state=seed)
+            model.fit(scaled[rows], present)
+            return lambda values: sigmoid(model.decision_function(scaler.transform(values)))
+
+        return fit_class
+
+    return _calibrated(_best(fit, list(product(strengths, gammas)), training, validation), validation)
+
+
+def fit_softmax(
+    training: Features,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    standardise: bool,
+    seed: int = 0,
+) -> Classifier:
+    """Train a new last layer by gradient descent, a sigmoid per class; see ``mixlab...baselines.softmax``.
+
+    Args:
+        training: Features of training items; unknown cells are left out.
+        steps: Of gradient descent.
+        batch_size: Items a step.
+        learning_rate: Of gradient descent.
+        standardise: Whether features get mean 0 and deviation 1 first.
+        seed: Of first weights and batches.
+
+    Raises:
+        ConfigError: it did not converge.
+    """
+    layer = fit_last_layer(
+        training.values,
+        training.targets,
+        training.mask,
+        single_label=False,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        standardise=standardise,
+        seed=seed,
+    )
+
+    def fit_class(column: int) -> Scorer:
+        return lambda values: layer.scores(values)[:, column]
+
+    return Classifier(tuple(fit_class(c) for c in range(training.targets.shape[1])), ())
+
+
+def _best(
+    fit: Callable[..., Fit],
+    settings: Sequence[tuple[float, ...]],
+    training: Features,
+    validation: Features,
+) -> Classifier:
+    """Return the classifier of the settings with the best macro average precision on validation."""
     best: Classifier | None = None
     best_value = -np.inf
-    for strength in strengths:
-        fit = _linear_fit(scaled, scaler, kind, strength, balanced, seed)
-        candidate = Classifier(*_per_class(training, fit), strength)
+    for setting in settings:
+        candidate = Classifier(*_per_class(training, fit(*setting)), *setting)
         value = _macro_ap(candidate.scores(validation.values), validation)
         if best is None or value > best_value:
             best, best_value = candidate, value
-    assert best is not None  # there is at least one strength
-    return best if kind == "logistic" else _calibrated(best, validation)
+    assert best is not None  # there is at least one setting
+    return best
 
 
 def _linear_fit(
@@ -142,7 +243,7 @@ def _linear_fit(
     strength: float,
     balanced: bool,
     seed: int,
-) -> Callable[[NDArray[np.bool_], NDArray[np.bool_]], Scorer]:
+) -> Fit:
     weight = "balanced" if balanced else None
 
     def fit(rows: NDArray[np.bool_], present: NDArray[np.bool_]) -> Scorer:
@@ -153,15 +254,9 @@ def _linear_fit(
                 C=strength, class_weight=weight, max_iter=20_000, random_state=seed, dual="auto"
             )
         model.fit(scaled[rows], present)
-        return lambda values: _sigmoid(model.decision_function(scaler.transform(values)))
+        return lambda values: sigmoid(model.decision_function(scaler.transform(values)))
 
     return fit
-
-
-def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # From the smaller side, so that the exponential never overflows.
-    small = np.exp(-np.abs(values))
-    return np.asarray(np.where(values >= 0, 1 / (1 + small), small / (1 + small)), np.float64)
 
 
 def _macro_ap(scores: NDArray[np.float32], truth: Features) -> float:
@@ -185,7 +280,7 @@ def _calibrated(classifier: Classifier, validation: Features) -> Classifier:
             continue
         curve = LogisticRegression().fit(logits(scorer(validation.values[rows])), present)
         scorers[c] = _bent(scorer, curve, logits)
-    return Classifier(tuple(scorers), classifier.constant, classifier.strength)
+    return replace(classifier, scorers=tuple(scorers))
 
 
 def _bent(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mixlab.audio.io import FloatArray
 from mixlab.errors import MissingDependencyError
 
-__all__ = ["DescriptorConfig", "describe", "descriptor_names"]
+__all__ = ["DescriptorConfig", "describe", "descriptor_names", "load_librosa"]
 
 STATISTICS = ("mean", "std", "p10", "p50", "p90")
 _SHAPE = ("centroid", "bandwidth", "rolloff", "flatness", "zero crossings", "level")
@@ -70,12 +70,12 @@ def describe(audio: FloatArray, sample_rate: int, config: DescriptorConfig | Non
 
 def _frames(signal: FloatArray, sample_rate: int, config: DescriptorConfig) -> NDArray[np.float64]:
     """Return one row per descriptor and one column per frame."""
-    feature = _librosa().feature
+    feature = load_librosa().feature
     n_fft, hop = min(config.n_fft, len(signal)), config.hop
-    power = np.abs(_librosa().stft(signal, n_fft=n_fft, hop_length=hop)) ** 2
+    power = np.abs(load_librosa().stft(signal, n_fft=n_fft, hop_length=hop)) ** 2
     magnitude = np.sqrt(power)
     mel = feature.melspectrogram(S=power, sr=sample_rate, n_mels=config.n_mels)
-    mfcc = feature.mfcc(S=_librosa().power_to_db(mel, top_db=None), n_mfcc=config.n_mfcc)
+    mfcc = feature.mfcc(S=load_librosa().power_to_db(mel, top_db=None), n_mfcc=config.n_mfcc)
     # The regression behind a delta wants an odd number of frames that are there.
     width = min(9, mfcc.shape[1] - 1 + mfcc.shape[1] % 2)
     deltas = [
@@ -98,7 +98,12 @@ def _frames(signal: FloatArray, sample_rate: int, config: DescriptorConfig) -> N
     return np.concatenate([row[:, :shortest] for row in rows]).astype(np.float64)
 
 
-def _librosa() -> Any:  # noqa: ANN401 - a module
+def load_librosa() -> Any:  # noqa: ANN401 - a module
+    """Return librosa.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
     try:
         import librosa
     except ImportError as error:

@@ -16,9 +16,10 @@ from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.taxonomy import LabelSet
-from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear
+from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear, fit_softmax
 from mixlab.training.baselines.config import BaselineConfig
-from mixlab.training.baselines.features import Descriptors, Extractor, Features, Mixes, compute_features
+from mixlab.training.baselines.features import Extractor, Features, Mixes, compute_features
+from mixlab.training.baselines.plain_features import feature_title, plain_extractor
 from mixlab.training.config import from_plain
 from mixlab.training.locations import as_catalog, catalog_entry
 from mixlab.training.provenance import Progress, demo_note, label_info, say
@@ -80,10 +81,11 @@ def run_baseline(
     streams = _streams(opened, mix, config)
     extractor = _extractor(config, streams["train"], folder)
     say(report, f"features: {_title(config, extractor)}, kept in {folder}")
-    features = {
+    found = {
         split: compute_features(mixes, extractor, folder, workers=config.workers, show=report is not None)
         for split, mixes in streams.items()
     }
+    features = {split: _chosen_blocks(part, extractor, config) for split, part in found.items()}
     computed_s = time.perf_counter() - begin
     n_values = features["train"].values.shape[1]
     say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
@@ -120,8 +122,8 @@ def _streams(catalog: Catalog, mix: MixConfig, config: BaselineConfig) -> dict[s
 
 
 def _extractor(config: BaselineConfig, training: Mixes, cache: Path) -> Extractor:
-    if config.features == "descriptors":
-        return Descriptors(training.mix.sample_rate)
+    if not config.needs_network:
+        return plain_extractor(config.features, training.mix.sample_rate)
     # Networks are imported only where they are needed.
     from mixlab.training.baselines.embeddings import find_embeddings
 
@@ -129,10 +131,18 @@ def _extractor(config: BaselineConfig, training: Mixes, cache: Path) -> Extracto
 
 
 def _title(config: BaselineConfig, extractor: Extractor) -> str:
-    if config.features == "descriptors":
-        return "MFCC with deltas and spectral statistics (librosa)"
     level = ", mixes scaled to full scale" if getattr(extractor, "peak", False) else ""
-    return f"frozen embeddings of {getattr(extractor, 'title', config.weights)}{level}"
+    return feature_title(config.features, config.layers, extractor) + level
+
+
+def _chosen_blocks(found: Features, extractor: Extractor, config: BaselineConfig) -> Features:
+    """Leave the values of the blocks that are wanted."""
+    if config.features != "convnet":
+        return found
+    from mixlab.training.baselines.embeddings import Embeddings, block_columns
+
+    assert isinstance(extractor, Embeddings)
+    return replace(found, values=found.values[:, block_columns(extractor.widths, config.layers)])
 
 
 def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier:
@@ -144,6 +154,15 @@ def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier
             balanced=config.balanced,
             seed=config.seed,
             workers=config.workers or -1,
+        )
+    if config.classifier == "softmax":
+        return fit_softmax(
+            features["train"],
+            steps=config.steps,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            standardise=config.standardise,
+            seed=config.seed,
         )
     return fit_linear(
         features["train"],

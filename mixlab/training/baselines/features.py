@@ -24,7 +24,7 @@ from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_a
 from mixlab.utils.hashing import digest
 from mixlab.utils.parallel import default_workers, map_items
 
-__all__ = ["BLOCK", "Descriptors", "Extractor", "Features", "Mixes", "compute_features"]
+__all__ = ["BLOCK", "Descriptors", "Extractor", "Features", "Mixes", "compute_features", "one_thread"]
 
 BLOCK = 128
 """Mixes per file of the cache: a few seconds of work, which is what a stop may cost."""
@@ -144,13 +144,13 @@ def _opened(block: _Block) -> tuple[MixDataset, Extract]:
     key = str(Path(block.file).parent)
     if key not in _OPENED:
         if not block.alone:
-            _one_thread()
+            one_thread()
         _OPENED.clear()
         _OPENED[key] = block.mixes.open(), block.extractor.load()
     return _OPENED[key]
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """Keep a worker to one thread: there are as many workers as processors."""
     import torch
     from threadpoolctl import threadpool_limits

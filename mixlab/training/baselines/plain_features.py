@@ -1,0 +1,26 @@
+"""Features that librosa computes, and what all kinds of features are called."""
+
+from collections.abc import Sequence
+
+from mixlab.training.baselines.features import Descriptors, Extractor
+from mixlab.training.baselines.mfcc import MfccStatistics
+
+__all__ = ["feature_title", "plain_extractor"]
+
+
+def plain_extractor(features: str, sample_rate: int) -> Extractor:
+    """Return the extractor of features that need no network."""
+    return MfccStatistics(sample_rate) if features == "mfcc" else Descriptors(sample_rate)
+
+
+def feature_title(features: str, layers: Sequence[int], extractor: Extractor) -> str:
+    """Say what features are, for reports."""
+    if features == "descriptors":
+        return "MFCC with deltas and spectral statistics (librosa)"
+    if features == "mfcc":
+        return "means and deviations of MFCC and their differences (librosa)"
+    network = getattr(extractor, "title", "a network")
+    if features == "embeddings":
+        return f"frozen embeddings of {network}"
+    blocks = f"blocks {', '.join(map(str, sorted(layers)))}" if layers else "all blocks"
+    return f"mean activations of {blocks} of {network}"
