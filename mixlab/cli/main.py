@@ -61,6 +61,11 @@ COMMANDS: dict[str, Command] = {
         "baseline",
         "fit a classical classifier on mixes, to compare runs with",
     ),
+    "baseline-clips": Command(
+        "mixlab.cli.commands.baseline_clips",
+        "baseline_clips",
+        "fit a classical classifier on features of labelled clips",
+    ),
     "evaluate": Command(
         "mixlab.cli.commands.evaluate", "evaluate", "score a run on fixed musical mixes, per class"
     ),

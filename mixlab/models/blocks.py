@@ -64,34 +64,34 @@ def block_features(model: nn.Module, audio: Tensor) -> list[Tensor]:
         ConfigError: the network does not say what its blocks are, or one was not run.
     """
     names = block_names(model)
-    with _listening(model, names) as heard:
+    with _listening(model, names) as found:
         embed(model, audio)
-    silent = [name for name in names if not heard[name]]
+    silent = [name for name in names if not found[name]]
     if silent:
         raise ConfigError(
             f"{type(model).__name__} names {silent[0]!r} as a block, but does not run it for an embedding.",
             code="unfit-plugin",
         )
-    return [torch.cat(heard[name], dim=1) for name in names]
+    return [torch.cat(found[name], dim=1) for name in names]
 
 
 @contextmanager
 def _listening(model: nn.Module, names: tuple[str, ...]) -> Iterator[dict[str, list[Tensor]]]:
     """Keep the mean activations of modules while the block runs."""
-    heard: dict[str, list[Tensor]] = {name: [] for name in names}
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
     handles = []
     for name in names:
         block = model.get_submodule(name)
         for module in block if isinstance(block, nn.ModuleList) else (block,):
 
             def keep(
-                module: nn.Module, given: object, output: object, into: list[Tensor] = heard[name]
+                module: nn.Module, given: object, output: object, into: list[Tensor] = found[name]
             ) -> None:
                 into.append(_pooled(module, output))
 
             handles.append(module.register_forward_hook(keep))
     try:
-        yield heard
+        yield found
     finally:
         for handle in handles:
             handle.remove()

@@ -67,8 +67,8 @@ def _evaluate(
     made_by = run.info.get("command", "train")
     if made_by == "train":
         return evaluate_run(run, catalog=catalog, roots=roots, num_workers=num_workers, metrics=metrics)
-    if made_by == "baseline":
-        from mixlab.training.baselines import evaluate_baseline
+    if made_by in ("baseline", "baseline-clips"):
+        from mixlab.training.baselines import evaluate_baseline, evaluate_clip_baseline
 
         if catalog is not None or roots or num_workers is not None:
             raise ConfigError(
@@ -76,7 +76,8 @@ def _evaluate(
                 "and --num_workers out.",
                 code="conflicting-settings",
             )
-        return evaluate_baseline(run, metrics=metrics)
+        again = evaluate_baseline if made_by == "baseline" else evaluate_clip_baseline
+        return again(run, metrics=metrics)
     from mixlab.training.pretraining import evaluate_pretrained
 
     if catalog is not None or set(roots) - {"mtg_jamendo"}:
@@ -106,7 +107,7 @@ def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
             print(f"({evaluation.replaced_note(name)})")
     print(f"\n{format_text(scores)}\n")
     print(f"Report:  {run.path}/report.md   (scores: report.json, per item: predictions.parquet)")
-    if made_by == "baseline":
+    if made_by in ("baseline", "baseline-clips"):
         print(f"Next:    mixlab compare {run.path} RUN")
         return
     print(f"Model:   {run.path}/model.safetensors   (card: model.json)")

@@ -11,7 +11,7 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear
     from mixlab.training.baselines.clip_config import ClipBaselineConfig
-    from mixlab.training.baselines.clip_experiment import run_clip_baseline
+    from mixlab.training.baselines.clip_experiment import evaluate_clip_baseline, run_clip_baseline
     from mixlab.training.baselines.config import BaselineConfig
     from mixlab.training.baselines.descriptors import DescriptorConfig, describe, descriptor_names
     from mixlab.training.baselines.experiment import evaluate_baseline, run_baseline
@@ -29,6 +29,7 @@ __all__ = [
     "describe",
     "descriptor_names",
     "evaluate_baseline",
+    "evaluate_clip_baseline",
     "fit_forest",
     "fit_linear",
     "run_baseline",
@@ -38,7 +39,7 @@ __all__ = [
 _HOMES = {
     "classifiers": ("Classifier", "fit_forest", "fit_linear"),
     "clip_config": ("ClipBaselineConfig",),
-    "clip_experiment": ("run_clip_baseline",),
+    "clip_experiment": ("evaluate_clip_baseline", "run_clip_baseline"),
     "config": ("BaselineConfig",),
     "descriptors": ("DescriptorConfig", "describe", "descriptor_names"),
     "experiment": ("evaluate_baseline", "run_baseline"),

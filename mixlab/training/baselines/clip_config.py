@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, get_args
 
-from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
-from mixlab.training.baselines.config import RANDOM
+from mixlab.training.baselines.config import OF_NETWORKS, check_network
 from mixlab.utils.values import check_names, check_setting
 
 __all__ = ["STRENGTHS", "ClipBaselineConfig", "ClipClassifierKind", "ClipFeatureKind"]
@@ -100,34 +99,13 @@ class ClipBaselineConfig:
         _check(all(c > 0 for c in self.strengths), "strengths", "numbers above 0", self.strengths)
         good = bool(self.gammas) and all(gamma >= 0 for gamma in self.gammas)
         _check(good, "gammas", "numbers above 0, or 0 for 1 over the number of values", self.gammas)
-        layers = all(layer >= 1 for layer in self.layers) and len(set(self.layers)) == len(self.layers)
-        _check(layers, "layers", "numbers of blocks from 1, each once", self.layers)
         check_names("baseline.metrics", self.metrics)
-        self._check_network()
+        check_network(self.features, self.weights, self.layers)
 
     @property
     def needs_network(self) -> bool:
         """Whether a frozen network computes the features."""
-        return self.features in ("embeddings", "convnet")
-
-    def _check_network(self) -> None:
-        if self.needs_network and not self.weights:
-            raise ConfigError(
-                f"baseline.features={self.features} needs a network: set baseline.weights to a run folder, a "
-                f"file, a name that 'mixlab weights' lists, or {RANDOM}.",
-                code="missing-setting",
-            )
-        if not self.needs_network and self.weights:
-            raise ConfigError(
-                f"baseline.weights is set, but baseline.features={self.features} would not use it; set "
-                "baseline.features to embeddings or convnet.",
-                code="conflicting-settings",
-            )
-        if self.layers and self.features != "convnet":
-            raise ConfigError(
-                f"baseline.layers chooses blocks of baseline.features=convnet; found {self.features}.",
-                code="conflicting-settings",
-            )
+        return self.features in OF_NETWORKS
 
 
 _check = partial(check_setting, "baseline")

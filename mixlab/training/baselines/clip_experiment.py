@@ -1,40 +1,217 @@
 """From labelled clips to a scored baseline: what ``mixlab baseline-clips`` does."""
 
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
+from mixlab.errors import ConfigError, RunError
+from mixlab.evaluation import find_metrics
+from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
+from mixlab.training.baselines.clip_classifiers import fit_on_clips
 from mixlab.training.baselines.clip_config import ClipBaselineConfig
-from mixlab.training.provenance import Progress
+from mixlab.training.baselines.clip_extractors import chosen_blocks, find_extractor
+from mixlab.training.baselines.clip_features import ClipFeatures, compute_clip_features
+from mixlab.training.baselines.plain_features import feature_title
+from mixlab.training.clips.config import WindowConfig
+from mixlab.training.clips.records import (
+    clip_facts,
+    clip_headings,
+    clip_info,
+    clip_predictions,
+    describe_clips,
+    note_unreadable,
+)
+from mixlab.training.config import from_plain
+from mixlab.training.provenance import Progress, say
+from mixlab.training.reporting import SPLITS, report_text, score_predictions
 from mixlab.training.run import Run
+from mixlab.training.run_kinds import check_command
+from mixlab.utils.files import check_writable
 
-if TYPE_CHECKING:
-    from mixlab.corpora.clips.config import ClipsConfig
-    from mixlab.training.clips.config import WindowConfig
+__all__ = ["evaluate_clip_baseline", "run_clip_baseline"]
 
-__all__ = ["run_clip_baseline"]
+COMMAND = "baseline-clips"
+
+_PARTS = ("train", *SPLITS)
 
 
 def run_clip_baseline(
-    clips: "ClipsConfig",
+    clips: ClipsConfig,
     out: str | Path,
-    windows: "WindowConfig",
-    config: ClipBaselineConfig,
+    windows: WindowConfig | None = None,
+    config: ClipBaselineConfig | None = None,
     *,
     cache: str | Path | None = None,
     report: Progress | None = None,
 ) -> tuple[Run, Report]:
     """Fit a classical baseline on the training clips of a corpus, and score it on its test clips.
 
+    The run folder is begun once all features are there: after a stop, the same call goes on with what the
+    cache holds. Clips that cannot be read are left out, and named at the end, in ``run.json`` and in the
+    report.
+
     Args:
-        clips: Which clips, and their splits.
+        clips: Which clips, and how they are divided.
         out: Folder of the run; new or empty.
-        windows: Windows of a clip, its level; features are the mean over them.
+        windows: Windows of a clip, and its level; its features are the mean over them. How windows are taken
+            for training, and how their scores are put together, is a matter of networks and has no effect.
         config: Features and classifier.
         cache: Folder where features are kept; None takes ``features`` beside ``out``.
-        report: Called with lines of progress; None says nothing.
+        report: Called with lines of progress; None says nothing and shows no progress bar.
 
     Returns:
         The run, with predictions and report, and its scores.
+
+    Example:
+        >>> run, scores = run_clip_baseline(
+        ...     ClipsConfig("gtzan", "GTZAN"), "runs/forest", WindowConfig(0), ClipBaselineConfig()
+        ... )
+
+    Raises:
+        ConfigError: settings contradict each other, training holds one class only, or none of the clips of a
+            split can be read.
+        CorpusError: the clips are not where they are expected.
+        RunError: ``out`` is in use.
+        OutputError: ``out`` cannot be written; found before anything is computed.
+        MixlabError: features could not be computed.
     """
-    raise NotImplementedError
+    windows, config, out = windows or WindowConfig(), config or ClipBaselineConfig(), Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(
+            f"{out} is not an empty folder. Choose another --out, or remove it.", code="folder-not-empty"
+        )
+    check_writable(out)
+    find_metrics(config.metrics)  # what cannot be computed is found before the work
+    clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
+    opened = open_clips(clips)
+    single = opened.single_label
+    info = clip_info(
+        COMMAND, clips, opened, single_label=single, seed=config.seed, eval_seed=config.eval_seed
+    )
+    say(report, describe_clips(info))
+    folder = Path(cache) if cache is not None else out.absolute().parent / "features"
+    begin = time.perf_counter()
+    found, title = _features(opened, windows, config, folder, report)
+    parts = {split: _part(found, split) for split in _PARTS}
+    computed_s = time.perf_counter() - begin
+    n_values, n_clips = found.values.shape[1], len(parts["train"].clips)
+    say(report, f"fitting: {config.classifier}, {n_clips} clips of {n_values} values each")
+    fitted = fit_on_clips(parts["train"], parts["validation"], config, single_label=single)
+    info |= {
+        "classifier": config.classifier,
+        "features": title,
+        "fitted": {
+            "chosen": fitted.chosen,
+            "constant_classes": [opened.classes[c] for c in fitted.constant],
+            "values": n_values,
+            "clips": n_clips,
+        },
+        "seconds": {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)},
+        "unreadable_clips": _by_split(opened, found),
+    }
+    settings = {"out": str(out.absolute()), "cache": None if cache is None else str(folder.absolute())}
+    sections = {"clips": asdict(clips), "windows": asdict(windows), "baseline": asdict(config)}
+    run = Run.create(out, {**settings, **sections}, info)
+    scored = [
+        clip_predictions(
+            parts[split].clips,
+            split,
+            np.arange(len(parts[split].clips)),
+            fitted.scores(parts[split].values),
+            single_label=single,
+        )
+        for split in SPLITS
+    ]
+    run.write_predictions(Predictions.join(scored))
+    for line in note_unreadable(run.info):
+        say(report, line)
+    return run, evaluate_clip_baseline(run)
+
+
+def _features(
+    clips: ClipSet, windows: WindowConfig, config: ClipBaselineConfig, cache: Path, report: Progress | None
+) -> tuple[ClipFeatures, str]:
+    """Return the features of all clips, and what they are called."""
+    extractor, hearing = find_extractor(config, clips, windows, cache)
+    title = feature_title(config.features, config.layers, extractor)
+    say(report, f"features: {title}, kept in {cache}")
+    found = compute_clip_features(
+        clips, hearing, extractor, cache, workers=config.workers, show=report is not None
+    )
+    return chosen_blocks(found, extractor, config), title
+
+
+def _part(found: ClipFeatures, split: str) -> ClipFeatures:
+    """Return the features of a split.
+
+    Raises:
+        ConfigError: none of its clips can be read.
+    """
+    rows = [row for row, clip in enumerate(found.clips.clips) if clip.split == split]
+    if not rows:
+        why = next(iter(found.unreadable.values()), "The split is empty.")
+        raise ConfigError(
+            f"{found.clips.corpus}: none of the {split} clips can be used. {why}", code="unreadable-audio"
+        )
+    return replace(found, clips=found.clips.take(rows), values=found.values[rows])
+
+
+def _by_split(clips: ClipSet, found: ClipFeatures) -> dict[str, dict[str, str]]:
+    """Return what is wrong with clips that could not be read, by split and key."""
+    unread: dict[str, dict[str, str]] = {split: {} for split in _PARTS}
+    for clip in clips.clips:
+        if clip.key in found.unreadable:
+            unread[clip.split][clip.key] = found.unreadable[clip.key]
+    return unread
+
+
+def evaluate_clip_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Report:
+    """Score a baseline's stored predictions again, and write its report; nothing is read or fitted.
+
+    Args:
+        run: The run.
+        metrics: Metrics of one's own, as ``baseline.metrics``; None takes the run's setting.
+
+    Raises:
+        ConfigError: a metric cannot be used.
+        RunError: it is no run of a baseline on clips, or holds no predictions.
+    """
+    check_command(run, COMMAND)
+    run.check_writable()
+    config = from_plain(ClipBaselineConfig, run.config["baseline"])
+    report = score_predictions(
+        run,
+        run.predictions(),
+        metrics=find_metrics(config.metrics if metrics is None else metrics),
+        n_resamples=config.bootstrap,
+        seed=config.eval_seed,
+        unreadable_tracks={split: len(run.info["unreadable_clips"].get(split, {})) for split in SPLITS},
+    )
+    run.write_report(report, report_text(run.path.name, report, _facts(run), clip_headings(run, report)))
+    run.update(status="evaluated")
+    return report
+
+
+def _facts(run: Run) -> list[str]:
+    """Return what a reader of the report must know of the baseline."""
+    info, fitted = run.info, run.info["fitted"]
+    chosen = ", ".join(f"{name} {value:.3g}" for name, value in fitted["chosen"].items())
+    chosen = f" ({chosen}, chosen on validation)" if chosen else ""
+    over = "over all classes, the most probable is its answer" if run.single_label else "per class"
+    facts = [
+        f"{info['features']}, {fitted['values']} values, the mean over a clip's windows; "
+        f"{info['classifier']}{chosen}, {over}; fitted on {fitted['clips']} clips, seed {info['seed']}",
+        *clip_facts(run),
+        f"clips, labels and splits `{info['catalog']['content_hash']}`",
+    ]
+    if not run.single_label:
+        facts.append("thresholds fitted on validation only, so its own P, R and F1 flatter the model")
+    if fitted["constant_classes"]:
+        names = ", ".join(fitted["constant_classes"])
+        facts.append(f"of which training holds none, or nothing else, so given a constant score: {names}")
+    return facts

@@ -84,7 +84,7 @@ def fit_last_layer(
     groups = [rows for rows in groups if len(rows)]
     score = softmax if single_label else sigmoid
     for _ in range(steps):
-        rows = _draw(rng, groups, batch_size)
+        rows = _sample(rng, groups, batch_size)
         x, known = inputs[rows], mask[rows]
         counts = batch_size if single_label else np.maximum(known.sum(axis=0), 1)
         wrong = np.where(known, score(x @ weights + biases) - targets[rows], 0) / counts
@@ -106,7 +106,7 @@ def _scaling(values: FloatArray, standardise: bool) -> tuple[FloatArray, FloatAr
     return values.mean(axis=0), np.where(deviation > 0, deviation, 1).astype(np.float32)
 
 
-def _draw(rng: np.random.Generator, groups: list[NDArray[np.int64]], size: int) -> NDArray[np.int64]:
+def _sample(rng: np.random.Generator, groups: list[NDArray[np.int64]], size: int) -> NDArray[np.int64]:
     """Draw items: a group first, all alike, then one of its items."""
     counts = np.array([len(rows) for rows in groups])
     firsts = np.cumsum(counts) - counts
