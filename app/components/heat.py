@@ -12,15 +12,17 @@ from mixlab.audio.uploads import Upload
 from mixlab.mixing.preview import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image
 
 if TYPE_CHECKING:
+    from mixlab.inference.file_tags import FileTags
     from mixlab.inference.output import ClassRow
-    from mixlab.inference.tagger import FileTags
 
-__all__ = ["KEYS", "HeatPicture", "pack_tags", "picture_of"]
+__all__ = ["CHANNELS", "KEYS", "HeatPicture", "pack_tags", "picture_of"]
 
 KEYS = (
     "Keys: space plays, ← → move (with Shift further), L loops, Esc ends the loop. Click the waveform or the "
     "map to go there, drag to loop. Output is limited to −1 dBFS."
 )
+
+CHANNELS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def pack_tags(
         "audio": upload.key,
         "item": upload.key,
         "sample_rate": upload.sample_rate,
-        "channels": 1,
+        "channels": len(upload.audio),
         "samples": upload.audio.shape[1],
         "encoding": "int16",
         "lanes": [],
@@ -120,7 +122,8 @@ def _take(upload: Upload, picture: HeatPicture) -> dict[str, Any]:
     return {
         "key": "file",
         "name": upload.name,
-        "about": f"as the model is given it: mono at {upload.sample_rate / 1000:g} kHz",
+        "about": "as the model is given it: "
+        f"{CHANNELS[len(upload.audio)]} at {upload.sample_rate / 1000:g} kHz",
         "missing": "",
         "audio": True,
         "lufs": picture.lufs,
@@ -131,15 +134,16 @@ def _take(upload: Upload, picture: HeatPicture) -> dict[str, Any]:
 
 def _class(row: "ClassRow", tags: "FileTags", note: str) -> dict[str, Any]:
     figures = "nothing sounds" if row.max is None else f"mean {row.mean:.2f}, highest {row.max:.2f}"
+    threshold = "" if row.threshold is None else f", threshold {row.threshold:.2f}"
     state = f"detected for {row.seconds:.1f} of {tags.duration_s:.1f} s" if row.detected else "not detected"
     return {
         "name": row.name,
         "depth": row.depth,
         "detected": row.detected,
         "max": None if row.max is None else round(row.max, 4),
-        "threshold": round(row.threshold, 4),
+        "threshold": None if row.threshold is None else round(row.threshold, 4),
         "spans": [[round(start, 3), round(end, 3)] for start, end in row.spans],
         "note": note,
-        "spoken": f"{row.name}: {state}; score {figures}, threshold {row.threshold:.2f}."
+        "spoken": f"{row.name}: {state}; score {figures}{threshold}."
         + (f" {note[0].upper()}{note[1:]}." if note else ""),
     }

@@ -16,7 +16,8 @@ from mixlab.errors import RunError
 from mixlab.studies.locations import Found
 
 if TYPE_CHECKING:
-    from mixlab.inference.tagger import FileTags, Tagger
+    from mixlab.inference.file_tags import FileTags
+    from mixlab.inference.tagger import Tagger
 
 __all__ = [
     "RunModel",
@@ -79,13 +80,15 @@ def get_notes(run: RunModel) -> dict[str, str]:
 
 
 @st.cache_resource(scope="session", max_entries=2, show_spinner=False)
-def get_upload(key: str, name: str, sample_rate: int, _data: Callable[[], bytes]) -> Upload:
-    """Decode what was handed in; ``key`` stands for its content.
+def get_upload(
+    key: str, name: str, sample_rate: int, _data: Callable[[], bytes], channels: int = 1
+) -> Upload:
+    """Decode what was handed in, as a model is given it; ``key`` stands for its content.
 
     Raises:
         AudioError: it cannot be tagged, and why.
     """
-    return decode_upload(_data(), name, sample_rate=sample_rate)
+    return decode_upload(_data(), name, sample_rate=sample_rate, channels=channels)
 
 
 def example_names() -> dict[str, str]:
@@ -141,11 +144,11 @@ def get_tags(
 
 
 @st.cache_resource(scope="session", max_entries=2, show_spinner=False)
-def _picture(key: str, sample_rate: int, _upload: Upload) -> HeatPicture:
+def _picture(key: str, sample_rate: int, channels: int, _upload: Upload) -> HeatPicture:
     return picture_of(_upload)
 
 
 def get_payload(upload: Upload, tags: "FileTags", notes: dict[str, str], *, only_detected: bool) -> bytes:
     """Return the player's blob: the file as the model is given it, its spectrogram, scores over time."""
-    picture = _picture(upload.key, upload.sample_rate, upload)
+    picture = _picture(upload.key, upload.sample_rate, len(upload.audio), upload)
     return pack_tags(upload, picture, tags, notes, only_detected=only_detected)

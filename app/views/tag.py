@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import texts as words
+from app.components.heat import CHANNELS
 from app.components.mount import play
 from app.data import tags as tag_data
 from app.data.mixes import Location
@@ -18,7 +19,8 @@ from mixlab.errors import MixlabError
 from mixlab.inference.output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
 
 if TYPE_CHECKING:
-    from mixlab.inference.tagger import FileTags, Tagger
+    from mixlab.inference.file_tags import FileTags
+    from mixlab.inference.tagger import Tagger
 
 __all__ = ["show"]
 
@@ -97,7 +99,7 @@ def _describe_run(run: RunModel, tagger: "Tagger") -> str:
 def _warn(run: RunModel, tagger: "Tagger") -> None:
     if not tagger.fitted:
         st.warning(
-            "This run was not scored yet, so every threshold is 0.5 and not fitted. Type "
+            "No thresholds are fitted, so every one is 0.5. If the run was not scored yet, type "
             f"`mixlab evaluate {run.path.replace('`', '')}`",
             icon=":material/rule:",
         )
@@ -145,7 +147,7 @@ def _choose_example() -> Sound:
 
 def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
     with st.spinner("Reading …", show_time=False):
-        upload = tag_data.get_upload(sound.key, sound.name, tagger.sample_rate, sound.read)
+        upload = tag_data.get_upload(sound.key, sound.name, tagger.sample_rate, sound.read, tagger.channels)
     bar = st.empty()
 
     def progress(done: int, total: int) -> None:
@@ -172,7 +174,8 @@ def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> s
     detected = "what is played below is what the model is given"
     text = (
         f"{upload.duration_s:.1f} s · {channels} at {upload.source_rate / 1000:g} kHz ({upload.format}) · "
-        f"{len(tags.scores)} windows; {detected}: mono at {upload.sample_rate / 1000:g} kHz."
+        f"{len(tags.scores)} windows; {detected}: {CHANNELS[len(upload.audio)]} at "
+        f"{upload.sample_rate / 1000:g} kHz."
     )
     for beware in (note, *upload.notes):
         if beware:
@@ -185,6 +188,8 @@ def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> s
 def _decide(found: "FileTags") -> tuple["FileTags", bool]:
     """Show the thresholds; return the tags decided at them, and whether only detected classes are shown."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
+    if found.single_label:
+        return found, _only_detected(row)
     decide = row.segmented_control(
         "Thresholds", DECISIONS, default=FITTED, key="tag_decide", bind="query-params", required=True,
         width="content",
@@ -196,8 +201,11 @@ def _decide(found: "FileTags") -> tuple["FileTags", bool]:
             help="A class is detected where its score reaches it.",
         )  # fmt: skip
         found = found.with_thresholds(float(value))
-    only_detected = row.toggle("Only classes that are detected", key="tag_detected", bind="query-params")
-    return found, bool(only_detected)
+    return found, _only_detected(row)
+
+
+def _only_detected(row: "st.delta_generator.DeltaGenerator") -> bool:
+    return bool(row.toggle("Only classes that are detected", key="tag_detected", bind="query-params"))
 
 
 def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
@@ -207,6 +215,11 @@ def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
             f"{words.escape(name)}]"
             for name in tags.tags
         )
+        if tags.decision is not None:
+            st.markdown(
+                f"**Decision: {words.escape(tags.decision)}**, the class with the highest mean score. Each "
+                "moment has exactly one class, that with the highest score; no threshold has a part in it."
+            )
         st.markdown(
             f"**Detected** ({len(tags.tags)} of {len(tags.labels)} classes, the strongest first): {badges}"
         )
@@ -237,8 +250,9 @@ def _classes(rows: tuple[ClassRow, ...], notes: dict[str, str]) -> None:
             "known problems": [notes.get(row.name, "") for row in ranked],
         }
     )
-    if not notes:
-        table = table.drop(columns="known problems")
+    left_out = [] if notes else ["known problems"]
+    left_out += ["threshold"] if table["threshold"].isna().all() else []
+    table = table.drop(columns=left_out)
     columns = {
         "mean score": st.column_config.ProgressColumn(
             min_value=0.0, max_value=1.0, format="%.2f", help="Over what is not silent."

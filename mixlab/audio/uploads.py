@@ -1,6 +1,6 @@
 """Audio that somebody hands in as bytes: decoded in memory, or refused in words that help.
 
-Nothing is written to disk. What comes out is what a model is given: mono, at the model's rate.
+Nothing is written to disk. What comes out is what a model is given: at its rate, in mono or stereo.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Upload:
     Attributes:
         name: The file's name, for people.
         key: Hash of its bytes.
-        audio: float32 ``(1, samples)``, channels averaged.
+        audio: float32 ``(1, samples)``, channels averaged; ``(2, samples)`` for a model that takes stereo.
         sample_rate: Of ``audio``, in Hz.
         source_rate: Of the file, in Hz.
         channels: Of the file.
@@ -73,8 +73,9 @@ def decode_upload(
     sample_rate: int,
     max_bytes: int = MAX_BYTES,
     max_s: float = MAX_S,
+    channels: int = 1,
 ) -> Upload:
-    """Decode an audio file that is held in memory, to mono at ``sample_rate``.
+    """Decode an audio file that is held in memory, at ``sample_rate``.
 
     NaN and infinity read as 0.
 
@@ -84,10 +85,12 @@ def decode_upload(
         sample_rate: Rate to resample to, in Hz.
         max_bytes: Largest file that is accepted.
         max_s: Longest.
+        channels: 1 for mono; 2 for the file's own two, or its single one twice.
 
     Raises:
         AudioError: it is empty, too large, too long, too short, silent, damaged, of a rate or with samples
-            that no sound has, or no audio at all; the message says which, and what to do.
+            that no sound has, of more channels than a model for stereo takes, or no audio at all; the message
+            says which, and what to do.
     """
     if not data:
         raise AudioError(f"{name} is empty: it has 0 bytes. Choose another file.", code="empty-audio")
@@ -98,21 +101,21 @@ def decode_upload(
             code="file-too-large",
         )
     with _opened(data, name) as file:
-        rate, channels = file.samplerate, file.channels
-        check_header(name, rate, channels)
+        rate, own_channels = file.samplerate, file.channels
+        check_header(name, rate, own_channels)
         kind = f"{file.format} {file.subtype}"
         if file.knows_frames and file.frames > max_s * rate:
             _refuse_length(name, file.frames / rate, max_s)
-        downmix = Downmix(name, rate, SILENT_DB)
-        mono = _decode(file, name, round(max_s * rate), downmix)
-        notes = (*length_notes(file, len(mono)), *downmix.notes())
-    duration_s = len(mono) / rate
+        downmix = Downmix(name, rate, SILENT_DB, channels)
+        audio = _decode(file, name, round(max_s * rate), downmix)
+        notes = (*length_notes(file, audio.shape[1]), *downmix.notes())
+    duration_s = audio.shape[1] / rate
     if duration_s < MIN_S:
         raise AudioError(
             f"{name} lasts {duration_s:.3f} s, too short to tag: {MIN_S:g} s are needed.",
             code="audio-too-short",
         )
-    loudest_db = _loudest_db(mono, rate)
+    loudest_db = max(_loudest_db(channel, rate) for channel in audio)
     if loudest_db < SILENT_DB and downmix.cancelled_s:
         raise AudioError(
             f"{name} holds sound, but its channels cancel each other: mixed down to mono, nothing is left to "
@@ -121,7 +124,7 @@ def decode_upload(
         )
     if loudest_db < SILENT_DB:
         said = "digital silence" if loudest_db <= -200 else f"at most {loudest_db:.0f} dBFS loud"
-        if loudest_db <= -200 and mono.any():
+        if loudest_db <= -200 and audio.any():
             said = "an offset without sound"
         raise AudioError(
             f"{name} is silent: it is {said}, and below {SILENT_DB:g} dBFS nothing is tagged. Check the "
@@ -129,9 +132,13 @@ def decode_upload(
             code="silent-audio",
         )
     if rate != sample_rate:
-        mono = np.asarray(soxr.resample(mono, rate, sample_rate, quality="HQ"), np.float32)
+        audio = np.stack([_resampled(channel, rate, sample_rate) for channel in audio])
     key = sha256(data).hexdigest()[:16]
-    return Upload(name, key, mono[None], sample_rate, rate, channels, kind, duration_s, loudest_db, notes)
+    return Upload(name, key, audio, sample_rate, rate, own_channels, kind, duration_s, loudest_db, notes)
+
+
+def _resampled(channel: FloatArray, rate: int, sample_rate: int) -> FloatArray:
+    return np.asarray(soxr.resample(channel, rate, sample_rate, quality="HQ"), np.float32)
 
 
 def _opened(data: bytes, name: str) -> AudioFile:
@@ -172,14 +179,14 @@ def _refuse_length(name: str, duration_s: float, max_s: float) -> None:
 
 
 def _decode(file: AudioFile, name: str, max_frames: int, downmix: Downmix) -> FloatArray:
-    """Return all samples as mono ``(samples,)`` at the file's rate."""
-    blocks, done = [np.zeros(0, np.float32)], 0
+    """Return all samples ``(channels, samples)`` at the file's rate."""
+    blocks, done = [np.zeros((downmix.channels, 0), np.float32)], 0
     for block in _blocks(file, name):
         done += len(block)
         if done > max_frames:  # the header said less
             _refuse_length(name, done / file.samplerate, max_frames / file.samplerate)
         blocks.append(downmix.take(block.T))
-    return np.concatenate(blocks)
+    return np.concatenate(blocks, axis=1)
 
 
 def _blocks(file: AudioFile, name: str) -> Iterator[FloatArray]:

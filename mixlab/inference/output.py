@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mixlab.inference.tagger import FileTags
+from mixlab.inference.file_tags import FileTags
 from mixlab.utils.csv import csv_text
 
 __all__ = [
@@ -38,10 +38,11 @@ class ClassRow:
         name: The class.
         column: Its column in the scores.
         depth: How many ancestors it has among the classes.
-        detected: Whether its score reaches its threshold somewhere.
+        detected: Whether its score reaches its threshold somewhere; of single-label models, whether it is the
+            highest somewhere.
         mean: Mean score over what sounds; None where nothing does.
         max: Highest score; None where nothing sounds.
-        threshold: Its threshold.
+        threshold: Its threshold; None for single-label models.
         seconds: How long it sounds.
         spans: Where: (start, end) in seconds.
     """
@@ -52,7 +53,7 @@ class ClassRow:
     detected: bool
     mean: float | None
     max: float | None
-    threshold: float
+    threshold: float | None
     seconds: float
     spans: tuple[tuple[float, float], ...]
 
@@ -84,7 +85,7 @@ def class_rows(tags: FileTags) -> tuple[ClassRow, ...]:
                         detected=bool(spans[name]),
                         mean=_finite(mean[c]),
                         max=_finite(highest[c]),
-                        threshold=float(tags.thresholds[c]),
+                        threshold=None if tags.single_label else float(tags.thresholds[c]),
                         seconds=sum(end - start for start, end in spans[name]),
                         spans=spans[name],
                     )
@@ -103,17 +104,12 @@ def format_table(tags: FileTags) -> str:
     if not tags.sounding.any():
         given = "what the model is given" if tags.notes else "the whole file"
         return "\n".join([*lines, f"  nothing sounds: {given} is below {tags.gate_db:g} dBFS"])
-    spans, mean, highest = tags.spans(), tags.mean, tags.max
-    if tags.tags:
-        width = max(len(name) for name in tags.tags)
-        lines.append(f"  {'class':<{width}}   mean    max  threshold   sounds   where")
-    for name in tags.tags:
-        c = tags.labels.index(name)
-        seconds = sum(end - start for start, end in spans[name])
-        where = _where(spans[name])
-        figures = f"{mean[c]:5.3f}  {highest[c]:5.3f}      {tags.thresholds[c]:5.3f}  {seconds:5.1f} s"
-        lines.append(f"  {name:<{width}}  {figures}   {where}")
+    if tags.decision is not None:
+        best = tags.mean[tags.labels.index(tags.decision)]
+        lines.append(f"  decision: {tags.decision}, with the highest mean score ({best:.3f})")
+    lines += _class_lines(tags)
     if not tags.tags:
+        highest = tags.max
         c = int(np.argmax(highest - tags.thresholds))
         lines.append(
             f"  no class reaches its threshold; nearest is {tags.labels[c]}, {highest[c]:.3f} of "
@@ -123,6 +119,23 @@ def format_table(tags: FileTags) -> str:
     if silent:
         lines.append(f"  silent (below {tags.gate_db:g} dBFS) for {silent:.1f} s")
     return "\n".join(lines)
+
+
+def _class_lines(tags: FileTags) -> list[str]:
+    """Return a line per class that is detected, below their heading."""
+    if not tags.tags:
+        return []
+    spans, mean, highest = tags.spans(), tags.mean, tags.max
+    width = max(5, *(len(name) for name in tags.tags))
+    threshold = "" if tags.single_label else "  threshold"
+    lines = [f"  {'class':<{width}}   mean    max{threshold}   sounds   where"]
+    for name in tags.tags:
+        c = tags.labels.index(name)
+        seconds = sum(end - start for start, end in spans[name])
+        at = "" if tags.single_label else f"      {tags.thresholds[c]:5.3f}"
+        figures = f"{mean[c]:5.3f}  {highest[c]:5.3f}{at}  {seconds:5.1f} s"
+        lines.append(f"  {name:<{width}}  {figures}   {_where(spans[name])}")
+    return lines
 
 
 def _finite(value: float) -> float | None:
@@ -148,13 +161,14 @@ def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries
         "notes": list(tags.notes),
         **extra,
         "tags": list(tags.tags),
+        **({"decision": tags.decision} if tags.single_label else {}),
         "classes": [
             {
                 "name": name,
                 "detected": name in detected,
                 "mean": _finite(mean[c]),
                 "max": _finite(highest[c]),
-                "threshold": round(float(tags.thresholds[c]), 6),
+                "threshold": _finite(tags.thresholds[c]),
                 "spans": [[round(a, 3), round(b, 3)] for a, b in spans[name]],
             }
             for c, name in enumerate(tags.labels)
@@ -200,9 +214,8 @@ def _plot(tags: FileTags) -> bytes:
     found = [(name, *span) for name, spans in tags.spans().items() for span in spans]
     spans = pd.DataFrame(found, columns=["row", "start", "end"])
     chart = panel(timeline(frames, spans, tags.labels, tags.duration_s), width=900)
-    return files(figure([chart], tags.path.name, note="black frames: at or above the class's threshold"))[
-        "png"
-    ]
+    framed = "the highest score" if tags.single_label else "at or above the class's threshold"
+    return files(figure([chart], tags.path.name, note=f"black frames: {framed}"))["png"]
 
 
 FORMATS: dict[str, tuple[str, Callable[..., str | bytes]]] = {

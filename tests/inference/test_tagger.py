@@ -15,6 +15,7 @@ from torch import nn
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import AudioError, ConfigError, MissingDependencyError, RunError
+from mixlab.inference.file_tags import FileTags
 from mixlab.inference.output import (
     FORMATS,
     audacity_labels,
@@ -24,7 +25,7 @@ from mixlab.inference.output import (
     tags_as_csv,
     tags_as_json,
 )
-from mixlab.inference.tagger import FileTags, Tagger, class_notes, tag_file
+from mixlab.inference.tagger import Tagger, class_notes, tag_file
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
@@ -615,3 +616,128 @@ def test_headers_of_no_sound_are_refused(tagger: Tagger, tmp_path: Path, rate: i
     path = write_float(tmp_path / "x.wav", *np.zeros((channels, 1000)), rate=rate)
     with raises(AudioError, code="implausible-header"):
         tagger.tag(path)
+
+
+# ---- models for one label, for stereo, and for clips at full scale ----
+
+
+class Sides(nn.Module):
+    """Takes stereo: how much louder the left side is than the right, and the other way round."""
+
+    in_channels = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[torch.Tensor] = []
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        self.heard.append(audio.clone())
+        left, right = (side.square().mean(dim=-1) for side in audio.unbind(1))
+        return 100 * torch.stack([left - right, right - left], dim=1)
+
+
+@pytest.fixture
+def single(tagger: Tagger) -> Tagger:
+    return replace(tagger, loss="softmax", thresholds=np.full(3, np.nan), parents=(None,) * 3)
+
+
+def test_a_single_label_model_decides_for_the_highest_score_of_a_softmax(single: Tagger, song: Path) -> None:
+    tags = single.tag(song)
+    np.testing.assert_allclose(tags.scores.sum(axis=1), 1, rtol=1e-5)
+    assert tags.detected[tags.sounding].sum(axis=1).tolist() == [1] * int(tags.sounding.sum())
+    assert not tags.detected[~tags.sounding].any()
+    assert tags.decision == "low" == tags.tags[0]  # ten seconds of it, four of the high tone
+    assert tags.decision == tags.labels[int(np.argmax(tags.mean))]
+    spans = tags.spans()
+    assert spans["high"][0] == pytest.approx((6.0, 10.0), abs=1.01)
+    with raises(ConfigError, code="conflicting-settings", mentions="thresholds"):
+        tags.with_thresholds(0.5)
+
+
+def test_what_is_written_of_a_single_label_model_has_no_threshold(single: Tagger, song: Path) -> None:
+    tags = single.tag(song)
+    table = format_table(tags)
+    assert "threshold" not in table
+    assert "decision: low, with the highest mean score" in table
+    data = json.loads(tags_as_json(tags))
+    assert data["decision"] == "low"
+    assert [entry["threshold"] for entry in data["classes"]] == [None] * 3
+    assert all(row.threshold is None for row in class_rows(tags))
+    quiet = single.tag(write(song.parent / "quiet.wav", silence(4)))
+    assert quiet.decision is None
+    assert json.loads(tags_as_json(quiet))["decision"] is None
+
+
+def test_a_model_for_stereo_is_given_both_sides(tagger: Tagger, tmp_path: Path) -> None:
+    sides = replace(tagger, model=Sides(), labels=("left", "right"), parents=(None, None),
+                    thresholds=np.full(2, 0.5), channels=2)  # fmt: skip
+    left, right = tone(440, 6, 44100), 0.1 * tone(440, 6, 44100)
+    tags = sides.tag(write_float(tmp_path / "x.wav", left, right, rate=44100))
+    assert tags.tags == ("left",)
+    heard = sides.model.heard[0]
+    assert heard.shape[1:] == (2, round(WINDOW_S * RATE))
+    np.testing.assert_allclose(heard[0, 1, 100:-100], 0.1 * heard[0, 0, 100:-100], atol=1e-4)
+    power = np.mean(tags.level_db[1:-1])
+    assert power == pytest.approx(10 * np.log10((0.125 + 0.00125) / 2), abs=0.1)  # mean of both sides
+    cancelling = sides.tag(write_float(tmp_path / "y.wav", left, -left, rate=44100))
+    assert cancelling.notes == ()  # nothing is lost: there is no mono
+    assert cancelling.sounding.all()
+
+
+def test_a_model_for_stereo_is_given_a_single_side_twice_and_no_more_than_two(
+    tagger: Tagger, tmp_path: Path
+) -> None:
+    sides = replace(tagger, model=Sides(), labels=("left", "right"), parents=(None, None),
+                    thresholds=np.full(2, 0.5), channels=2)  # fmt: skip
+    sides.tag(write(tmp_path / "x.wav", tone(440, 4)))
+    heard = sides.model.heard[0]
+    assert torch.equal(heard[:, 0], heard[:, 1])
+    with raises(AudioError, code="channels-mismatch", mentions=("y.wav", 3)):
+        sides.tag(write_float(tmp_path / "y.wav", *[tone(440, 4)] * 3))
+
+
+@pytest.mark.parametrize("peak", [0.02, 0.5])
+def test_a_model_for_clips_at_full_scale_is_given_the_file_there(
+    tagger: Tagger, tmp_path: Path, peak: float
+) -> None:
+    lifted = replace(tagger, level="peak")
+    signal = 2 * peak * np.concatenate([tone(440, 4), 0.5 * tone(440, 4)])
+    path = write_float(tmp_path / "x.wav", signal)
+    tags = lifted.tag(path)
+    windows = torch.cat(lifted.model.heard)
+    assert float(windows.abs().max()) == pytest.approx(1.0, rel=1e-5)
+    assert float(windows[-1].abs().max()) == pytest.approx(0.5, rel=1e-2)  # one gain for the whole file
+    np.testing.assert_array_equal(tags.level_db, tagger.tag(path).level_db)  # levels are the file's own
+    again = lifted.tag_audio(signal[None].astype(np.float32))
+    np.testing.assert_allclose(again.scores, tags.scores, atol=1e-6)
+
+
+def test_a_model_at_22050_hz_is_given_windows_of_its_rate(tagger: Tagger, tmp_path: Path) -> None:
+    other = replace(tagger, sample_rate=22_050, window_s=1.0)
+    tags = other.tag(write(tmp_path / "x.wav", tone(440, 4, 44100), rate=44100))
+    assert torch.cat(other.model.heard).shape[1:] == (1, 22_050)
+    assert tags.duration_s == pytest.approx(4.0, abs=1e-3)
+
+
+def test_runs_on_clips_say_what_their_thresholds_are_worth_here(run: Run, tmp_path: Path) -> None:
+    weights, card = run.read_model()
+
+    def load(name: str, **more: object) -> Tagger:
+        made = Run.create(tmp_path / name, {}, {})
+        made.write_model(weights, {**card, **more})
+        return Tagger.load(made, device="cpu")
+
+    s1 = load("s1", windows={"aggregation": "s1", "level": "peak"})
+    assert s1.fitted
+    assert s1.level == "peak"
+    assert "mean scores of whole clips" in s1.note
+    s2 = load("s2", windows={"aggregation": "s2"})
+    assert not s2.fitted
+    assert set(s2.thresholds) == {0.5}
+    assert "s2" in s2.note
+    single = load("single", windows={"aggregation": "s1"}, loss="softmax", thresholds={})
+    assert single.fitted
+    assert "thresholds" not in single.note
+    assert np.isnan(single.thresholds).all()
+    with raises(ConfigError, code="conflicting-settings", mentions="windows.repeat_levels"):
+        load("repeated", windows={"aggregation": "s1", "repeat_levels": True})

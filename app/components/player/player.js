@@ -328,9 +328,12 @@ class Player {
     this.heatBox = make("div", { className: "heat", role: "group", "aria-label": "Scores of classes over time" });
     this.drawHeat();
     const scale = make("i", { className: "scale" });
+    // Without a threshold the class with the highest score is detected.
+    const free = this.header.heat.classes.every((one) => one.threshold === null);
     const legend = make("p", { className: "legend" }, "score 0 ", scale,
-      " 1 · line below: detected, at or above the threshold · hatched: silent");
-    const head = make("div", { className: "head" }, make("strong", {}, "Classes"), make("small", {}, "highest score | threshold"));
+      ` 1 · line below: detected, ${free ? "the highest score" : "at or above the threshold"} · hatched: silent`);
+    const columns = free ? "highest score" : "highest score | threshold";
+    const head = make("div", { className: "head" }, make("strong", {}, "Classes"), make("small", {}, columns));
     const row = make("div", { className: "row told-row" }, head, make("div", {}, this.told, legend));
     return [row, this.heatBox];
   }
@@ -372,12 +375,14 @@ class Player {
       const time = clamp((event.clientX - box.left) / box.width, 0, 1) * this.duration;
       const k = this.momentAt(time);
       const score = hidden.has(k) ? "silent" : (scores[k] / 255).toFixed(2);
-      this.told.textContent = `${one.name} at ${time.toFixed(1)} s: ${score}, threshold ${one.threshold.toFixed(2)}`;
+      const threshold = one.threshold === null ? "" : `, threshold ${one.threshold.toFixed(2)}`;
+      this.told.textContent = `${one.name} at ${time.toFixed(1)} s: ${score}${threshold}`;
     });
     wave.addEventListener("pointerleave", () => { this.toldAt = null; this.tell(); });
     const name = make("span", { className: "class" }, one.name + (one.note ? " *" : ""));
     name.style.paddingLeft = `${one.depth * 14}px`;
-    const figures = one.max === null ? "–" : `${one.max.toFixed(2)} | ${one.threshold.toFixed(2)}`;
+    const threshold = one.threshold === null ? "" : ` | ${one.threshold.toFixed(2)}`;
+    const figures = one.max === null ? "–" : `${one.max.toFixed(2)}${threshold}`;
     const head = make("div", { className: "head", title: one.note },
       make("span", { className: "mark", "aria-hidden": true }, one.detected ? "✓" : "–"), name,
       make("span", { className: "figures" }, figures));

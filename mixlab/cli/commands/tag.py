@@ -12,7 +12,8 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.utils.files import check_writable, make_folder, write_atomic
 
 if TYPE_CHECKING:
-    from mixlab.inference.tagger import FileTags, Tagger
+    from mixlab.inference.file_tags import FileTags
+    from mixlab.inference.tagger import Tagger
 
 __all__ = ["tag"]
 
@@ -31,12 +32,14 @@ def tag(
 
     The model scores overlapping windows as long as its training excerpts. 'mean' and 'max' are over the
     windows that sound; a class sounds where its score reaches the threshold fitted on the run's validation
-    mixes. Files shorter than a window are padded with silence. Moments below the gate are silent: there
-    nothing sounds, whatever the model says of silence. A file that cannot be read stops no other.
+    mixes or clips. Of a single-label run the class with the highest score is detected, without thresholds,
+    and the highest mean score decides on the whole file. Files shorter than a window are padded with silence.
+    Moments below the gate are silent: there nothing sounds, whatever the model says of silence. A file that
+    cannot be read stops no other.
 
     Args:
         files: Audio files that libsndfile reads, and folders of them.
-        run: Folder of the run whose model scores them, made by 'mixlab train'.
+        run: Folder of the run whose model scores them, made by 'mixlab train', 'train-clips' or 'pretrain'.
         hop: Seconds from one window to the next.
         out: Folder for the files that are written.
         format: What to give, separated by commas: table, json, csv, audacity, plot. By default the table,
@@ -144,7 +147,9 @@ def _introduce(tagger: "Tagger") -> None:
     if tagger.note:
         print(f"({tagger.note})\n")
     if not tagger.fitted:
-        print(f"The run was not scored yet, so all thresholds are 0.5: mixlab evaluate {tagger.source}\n")
+        print(
+            f"No thresholds are fitted, so all are 0.5. Was the run scored? mixlab evaluate {tagger.source}\n"
+        )
 
 
 def _bar(paths: Sequence[Path]) -> Any:  # noqa: ANN401 - tqdm's own type has parameters that say nothing here
