@@ -56,6 +56,9 @@ COMMANDS: dict[str, Command] = {
         "pretrain",
         "train a tagger on MTG-Jamendo, to start from when training",
     ),
+    "train-clips": Command(
+        "mixlab.cli.commands.train_clips", "train_clips", "train a network on labelled clips"
+    ),
     "baseline": Command(
         "mixlab.cli.commands.baseline",
         "baseline",
@@ -135,7 +138,7 @@ def _load(command: Command) -> Callable[..., Any]:
 
 _REPEATABLE = (
     *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also", "--metrics"),
-    *("--mix.effects.custom", "--train.metrics", "--baseline.metrics"),
+    *("--mix.effects.custom", "--train.metrics", "--baseline.metrics", "--clips.classes"),
 )
 """Options that may be given several times; jsonargparse would let the last one win, silently."""
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mixlab.errors import ConfigError
 from mixlab.evaluation import Cells, Metric, find_metrics, measure, metrics_for
+from mixlab.evaluation.metrics import SCORE_EPSILON
 from mixlab.training.config import TrainConfig
 
 __all__ = ["validation_scores", "watched_metrics"]
@@ -41,6 +42,9 @@ def validation_scores(
 ) -> dict[str, float]:
     """Return the scores of an epoch by name; NaN where the model diverged.
 
+    The loss of a single-label training is the cross-entropy that it minimises, not that of the cells, as
+    reports have it, where one class says about another what the softmax says already.
+
     Args:
         parts: Scores, targets and mask of batches, ``(N, C)`` each.
         metrics: As ``watched_metrics`` returns them.
@@ -51,4 +55,7 @@ def validation_scores(
     # Only a single-label training has metrics of its kind.
     single_label = any(metric.single_label for metric in metrics.values())
     cells = Cells.checked(scores, targets, mask, single_label=single_label)
-    return {name: measure(metric, cells).mean for name, metric in metrics.items()}
+    found = {name: measure(metric, cells).mean for name, metric in metrics.items()}
+    if single_label and len(cells):
+        found["loss"] = float(-np.log(np.maximum(cells.scores[cells.present], SCORE_EPSILON)).mean())
+    return found

@@ -24,14 +24,15 @@ def evaluate(
     """Score a run on its fixed mixes or tracks again; thresholds are fitted on validation only.
 
     A run of 'mixlab train' is scored on its fixed musical mixes, one of 'mixlab pretrain' on the tracks of
-    the official splits, a baseline by the predictions that it holds.
+    the official splits, one of 'mixlab train-clips' on the clips of its validation and test parts, a
+    baseline by the predictions that it holds.
 
     Args:
-        run: Folder of the run, made by 'mixlab train', 'mixlab pretrain' or 'mixlab baseline'.
+        run: Folder of the run, made by 'mixlab train', 'train-clips', 'pretrain' or 'baseline'.
         split: Whose table to print; both splits are scored and stored.
         catalog: Where the run's catalog lies now, if it has moved.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing; for a pretrained run
-            mtg_jamendo=FOLDER.
+            mtg_jamendo=FOLDER, for a run on clips the name of their corpus.
         num_workers: Processes that mix or decode; by default the run's own setting.
         metrics: Metrics of one's own beside mixlab's, as package.module:name or names of entry points; by
             default those of the run's settings.
@@ -76,19 +77,21 @@ def _evaluate(
                 "and --num_workers out.",
                 code="conflicting-settings",
             )
-        again = evaluate_baseline if made_by == "baseline" else evaluate_clip_baseline
-        return again(run, metrics=metrics)
+        stored = evaluate_baseline if made_by == "baseline" else evaluate_clip_baseline
+        return stored(run, metrics=metrics)
+    from mixlab.training.clips import evaluate_clip_run
     from mixlab.training.pretraining import evaluate_pretrained
 
-    if catalog is not None or set(roots) - {"mtg_jamendo"}:
+    corpus = "mtg_jamendo" if made_by == "pretrain" else str(run.info["clips"]["corpus"])
+    if catalog is not None or set(roots) - {corpus}:
         raise ConfigError(
-            f"{run.path} is a pretrained run, scored on tracks: instead of --catalog and other roots give "
-            "--root mtg_jamendo=FOLDER, if the tracks have moved.",
+            f"{run.path} is a run of 'mixlab {made_by}', scored on {run.units.items}: instead of --catalog "
+            f"and other roots give --root {corpus}=FOLDER, if these have moved.",
             code="conflicting-settings",
         )
-    moved = roots.get("mtg_jamendo")
+    again = evaluate_pretrained if made_by == "pretrain" else evaluate_clip_run
     say = partial(print, flush=True)
-    return evaluate_pretrained(run, root=moved, num_workers=num_workers, report=say, metrics=metrics)
+    return again(run, root=roots.get(corpus), num_workers=num_workers, report=say, metrics=metrics)
 
 
 def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
@@ -112,6 +115,6 @@ def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
         return
     print(f"Model:   {run.path}/model.safetensors   (card: model.json)")
     print(f"Next:    mixlab evaluate {run.path} --split {other}")
-    if made_by == "pretrain":
+    if made_by in ("pretrain", "train-clips"):
         print(f"         mixlab train --train.transfer finetune --train.pretrained {run.path} ...")
     print(f"         mixlab tag FILE --run {run.path}")

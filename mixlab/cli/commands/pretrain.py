@@ -1,9 +1,8 @@
 """``mixlab pretrain``: train a tagger on MTG-Jamendo, to be fine-tuned on mixes."""
 
-from datetime import datetime
 from pathlib import Path
 
-from mixlab.cli.commands.train import RunFolder
+from mixlab.cli.commands.train import RunFolder, conduct
 from mixlab.corpora.clips.mtg_jamendo import JamendoConfig
 from mixlab.training.config import TrainConfig
 
@@ -37,30 +36,16 @@ def pretrain(
     Returns:
         Exit code: 0 when the run is scored, 130 when it was interrupted.
     """
-    from mixlab.cli.commands.evaluate import print_evaluation
     from mixlab.errors import ConfigError
-    from mixlab.training import World
     from mixlab.training.pretraining import pretrain as run_pretraining
 
     if root is None:
         raise ConfigError("Where does MTG-Jamendo lie? Give --root FOLDER.", code="missing-setting")
-    if out is None and (resume or World.from_environment().size > 1):
-        raise ConfigError(
-            "Which run folder? Give --out; --resume also finds it in --config RUN/config.yaml.",
-            code="missing-setting",
-        )
-    folder = Path("runs") / datetime.now().strftime("pretrain-%Y%m%d-%H%M%S") if out is None else out.path
-    if out is not None and resume:
-        folder = out.moved_to() or folder
-    report = (lambda line: print(line, flush=True)) if World.from_environment().is_first else None
-    run, evaluation = run_pretraining(
-        root, folder, jamendo, train, metadata=metadata, resume=resume, report=report
+    return conduct(
+        lambda folder, report: run_pretraining(
+            root, folder, jamendo, train, metadata=metadata, resume=resume, report=report
+        ),
+        out,
+        resume=resume,
+        prefix="pretrain-",
     )
-    if report is None:
-        return 0
-    if evaluation is None:
-        print(f"\nInterrupted; everything so far is in {run.path}.")
-        print(f"Go on:   mixlab pretrain --config {run.path}/config.yaml --resume")
-        return 130
-    print_evaluation(run, evaluation, "test")
-    return 0

@@ -11,9 +11,13 @@ from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mixlab.evaluation.results import Report
+    from mixlab.training.provenance import Progress
     from mixlab.training.run import Run
 
-__all__ = ["RunFolder", "train"]
+__all__ = ["RunFolder", "conduct", "train"]
 
 _MIX, _TRAIN = MixConfig(), TrainConfig()
 _FOLDER = path_type("d")
@@ -73,23 +77,45 @@ def train(
         Exit code: 0 when the run is scored, 130 when it was interrupted.
     """
     from mixlab import training
-    from mixlab.cli.commands.evaluate import print_evaluation
     from mixlab.cli.commands.options import parse_pairs
+
+    roots = parse_pairs(root, "--root")
+    return conduct(
+        lambda folder, report: training.train(
+            catalog, folder, mix, train, resume=resume, roots=roots, report=report
+        ),
+        out,
+        resume=resume,
+    )
+
+
+def conduct(
+    begin: "Callable[[Path, Progress | None], tuple[Run, Report | None]]",
+    out: RunFolder | None,
+    *,
+    resume: bool,
+    prefix: str = "",
+) -> int:
+    """Run a training, print its scores, and say how to go on where it was interrupted.
+
+    Args:
+        begin: Trains and scores in a folder; called with what prints lines of progress.
+        out: The folder; None makes one below ``runs``.
+        resume: Whether the run in it goes on.
+        prefix: What the names of folders that are made begin with.
+
+    Returns:
+        Exit code: 0 when the run is scored, 130 when it was interrupted.
+    """
+    from mixlab.cli.commands.evaluate import print_evaluation
+    from mixlab.training import World
     from mixlab.training.run import Run
 
-    world = training.World.from_environment()
-    folder = _folder(out, resume, world.size)
+    world = World.from_environment()
+    folder = _folder(out, resume, world.size, prefix)
     was_there = (folder / "run.json").is_file()
     try:
-        run, evaluation = training.train(
-            catalog,
-            folder,
-            mix,
-            train,
-            resume=resume,
-            roots=parse_pairs(root, "--root"),
-            report=(lambda line: print(line, flush=True)) if world.is_first else None,
-        )
+        run, evaluation = begin(folder, (lambda line: print(line, flush=True)) if world.is_first else None)
     except KeyboardInterrupt:
         if not (folder / "run.json").is_file() or (was_there and not resume):
             raise
@@ -103,7 +129,7 @@ def train(
     return 0
 
 
-def _folder(out: RunFolder | None, resume: bool, n_processes: int) -> Path:
+def _folder(out: RunFolder | None, resume: bool, n_processes: int, prefix: str) -> Path:
     """Return the run's folder."""
     from mixlab.errors import ConfigError
 
@@ -119,7 +145,7 @@ def _folder(out: RunFolder | None, resume: bool, n_processes: int) -> Path:
                 "time: give --out.",
                 code="missing-setting",
             )
-        return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+        return Path("runs") / f"{prefix}{datetime.now():%Y%m%d-%H%M%S}"
     moved = out.moved_to() if resume else None
     if moved is not None:
         print(f"The run was moved: going on in {moved}, not in {out}.")

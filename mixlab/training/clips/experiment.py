@@ -412,6 +412,6 @@ def _facts(run: Run, cut: Cut) -> list[str]:
         f"{started(card)}",
         "relative change of each module's weights since the start: " + moved(card),
         decided,
-        "intervals sample recordings, of which none is on two sides of a split; where a corpus knows artists or "
-        "speakers instead, these are what is called recordings below",
+        "intervals sample recordings; where a corpus knows artists or speakers instead, these are what is "
+        "called recordings below",
     ]

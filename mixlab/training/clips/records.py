@@ -173,7 +173,8 @@ def clip_headings(run: Run, scores: Report) -> dict[str, str]:
     for split, of_split in scores.splits.items():
         count = len(unread.get(split, {}))
         more = f" ({count} could not be read)" if count else ""
-        found[split] = f"{of_split.n_items} clips of {of_split.n_groups} groups{more}"
+        units = of_split.units
+        found[split] = f"{of_split.n_items} {units.items} of {of_split.n_groups} {units.groups}{more}"
     return found
 
 

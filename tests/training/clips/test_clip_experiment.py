@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mixlab.audio.io import write_wav
+from mixlab.cli.main import main
 from mixlab.corpora.clips import ClipsConfig, open_clips
 from mixlab.errors import CatalogMismatchError, ConfigError, RunError
 from mixlab.models import in_channels
@@ -71,6 +72,19 @@ def test_a_run_on_clips_holds_everything(trained: Run, clips: ClipsConfig) -> No
 
 def test_scores_of_a_softmax_sum_to_one(trained: Run) -> None:
     np.testing.assert_allclose(trained.predictions().scores.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_the_validation_loss_is_what_a_training_minimises(trained: Run, clips: ClipsConfig) -> None:
+    """Of windows: the loop scores these, and whole clips only the report."""
+    validation = open_clips(clips).only("validation")
+    windows = [load_windows(clip, RATE, 1, WINDOWS) for clip in validation.clips]
+    best = min(trained.metrics(), key=lambda row: row["validation_loss"])
+    assert best["epoch"] == trained.card["trained"]["epoch"]
+    with torch.inference_mode():
+        logits = load_model(trained)(torch.from_numpy(np.concatenate(windows)))
+    wanted = torch.from_numpy(validation.targets.repeat(len(windows[0]), axis=0)).argmax(dim=1)
+    expected = torch.nn.functional.cross_entropy(logits, wanted)
+    np.testing.assert_allclose(best["validation_loss"], expected.item(), rtol=1e-3)
 
 
 def test_no_group_is_on_two_sides(clips: ClipsConfig) -> None:
@@ -265,3 +279,61 @@ def test_clips_that_moved_are_named_and_others_refused(trained: Run, root: Path,
         evaluate_clip_run(run, root=moved)
     with raises(RunError, code="wrong-run-kind", mentions="mixlab train-clips"):
         evaluate_run(run)
+
+
+ARGUMENTS = [
+    *("--train.model.sample_rate=8000", "--train.model.f_max=4000", "--train.model.n_fft=256"),
+    *("--train.model.hop=128", "--train.model.n_mels=16", "--train.model.width=8"),
+    *("--train.loss=softmax", "--train.epochs=1", "--train.batch_size=6", "--train.precision=fp32"),
+    *("--train.accelerator=cpu", "--train.tensorboard=false", "--train.bootstrap=2"),
+    *("--windows.duration_s=0.5", "--windows.overlap=0"),
+]
+
+
+def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    classes = [option for name in ("low", "high") for option in ("--clips.classes", name)]
+    given = ["train-clips", "--clips.root", str(root), *classes, "--out", str(out), *ARGUMENTS]
+    assert main(given) == 0
+    text = capsys.readouterr().out
+    assert "folder, class, 2 classes: 16 train (8 groups)" in text
+    assert f"--train.pretrained {out}" in text
+    assert "accuracy" in text
+    run = Run.open(out)
+    before = run.report()
+    assert main(["train-clips", "--config", str(out / "config.yaml"), "--resume"]) == 0
+    (out / "report.json").unlink()
+    assert main(["evaluate", str(out), "--root", f"folder={root}"]) == 0
+    assert repr(run.report()) == repr(before)
+    assert main(["evaluate", str(out), "--root", f"irmas={root}"]) == 2
+    assert "--root folder=FOLDER" in capsys.readouterr().err
+    assert main(["train-clips", "--out", str(tmp_path / "none")]) == 2
+    assert "clips.root" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C does not wait: what was saved is there all the same."""
+    step = torch.optim.Adam.step
+    steps: list[int] = []
+
+    def interrupted(self: torch.optim.Adam, *args: Any, **kwargs: Any) -> Any:
+        steps.append(1)
+        if len(steps) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
+    out = tmp_path / "run"
+    given = ["train-clips", "--clips.root", str(root), "--out", str(out), *ARGUMENTS, "--train.epochs=3"]
+    assert main(given) == 130
+    text = capsys.readouterr().out
+    assert f"mixlab train-clips --config {out}/config.yaml --resume=true" in text
+    monkeypatch.undo()
+    assert main([*given, "--resume=true"]) == 0
+    straight = tmp_path / "straight"
+    assert main([str(straight) if word == str(out) else word for word in given]) == 0
+    expected, found = Run.open(straight).read_model()[0], Run.open(out).read_model()[0]
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
