@@ -11,7 +11,7 @@ from mixlab.mixing.config import LABEL_RULES, MixConfig
 from mixlab.studies.commands import COMMANDS, STARTS_AT, TrialCommand, section_kinds
 from mixlab.studies.settings import replace_settings
 from mixlab.training.clips.config import WindowConfig
-from mixlab.training.config import TrainConfig, from_plain
+from mixlab.training.config import TrainConfig
 from mixlab.utils.decode import later
 from mixlab.utils.plain import plain
 
@@ -303,7 +303,7 @@ class Plan:
             overrides[f"{how.own}.{STARTS_AT[how.own]}"] = condition.starts_from
         if how.own == "train":
             return replace_settings({name: base[name] for name in how.sections}, overrides)
-        given = {k.partition(".")[2]: v for k, v in overrides.items() if k.startswith("baseline.")}
+        given = {k: v for k, v in overrides.items() if k.startswith("baseline.")}
         rest = {k: v for k, v in overrides.items() if not k.startswith("baseline.")}
         # A baseline on mixes is scored on the same ones as the trainings beside it.
         data = how.data if how.on_clips else (*how.data, "train")
@@ -312,7 +312,7 @@ class Plan:
         shared = {name: getattr(train, name) for name in _SHARED} if train is not None else {}
         kind = section_kinds(condition.command)["baseline"]
         own = {name: found[name] for name in how.data}
-        return {**own, "baseline": from_plain(kind, {**shared, **given})}
+        return {**own, **replace_settings({"baseline": kind(**shared)}, given)}
 
 
 _SHARED = ("eval_seed", "val_size", "test_size")

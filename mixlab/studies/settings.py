@@ -92,16 +92,20 @@ def check_settings(names: Mapping[str, Any] | Sequence[str], base: Mapping[str, 
             continue
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
-        lists, such = (
-            ("train-clips", "clips.largest or windows.duration_s")
-            if "clips" in base
-            else ("train", "mix.p_musical or train.model.width")
-        )
+        such = next(example for section, example in _EXAMPLES.items() if section in base)
         raise ConfigError(
-            f"There is no setting {name!r}.{hint} 'mixlab {lists} --print_config' lists them, such as "
-            f"{such}.",
+            f"There is no setting {name!r}.{hint} 'mixlab {such[0]} --print_config' lists them, such as "
+            f"{such[1]}.",
             code="unknown-setting",
         )
+
+
+_EXAMPLES = {
+    "baseline": ("baseline", "baseline.classifier"),
+    "clips": ("train-clips", "clips.largest or windows.duration_s"),
+    "mix": ("train", "mix.p_musical or train.model.width"),
+}
+"""By section: the command that lists its settings, and some of them."""
 
 
 def _dotted(data: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -27,6 +27,7 @@ __all__ = [
     "own_tables",
     "runs_csv",
     "score_text",
+    "significance_mark",
     "summary_table",
 ]
 
@@ -80,7 +81,8 @@ def _over(results: StudyResults) -> str:
     return f"mean over seeds (95 % over {results.words.groups}) ±SD over seeds"
 
 
-def _mark(e: Estimate) -> str:
+def significance_mark(e: Estimate) -> str:
+    """Return ``*`` where a difference is significant over songs, and ``+`` where it is over seeds."""
     return ("*" if e.significant_over_songs else "") + ("+" if e.significant_over_seeds else "")
 
 
@@ -102,7 +104,7 @@ def differences_table(
             continue
         found = [condition_difference(reference, c, metric) for metric in metrics]
         note = "" if results.paired(reference, c) or not c.test.runs else f" (other {words.items})"
-        scores = (f"{score_text(e, sign=True)}{_mark(e)}" for e in found)
+        scores = (f"{score_text(e, sign=True)}{significance_mark(e)}" for e in found)
         rows.append((c.condition.label + note, *scores))
     head = title or f"differences to '{reference.condition.label}', by paired resamples of {words.groups}"
     header = ("condition", *(results.metric(metric).mean_title for metric in metrics))
