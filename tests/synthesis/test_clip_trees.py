@@ -28,7 +28,7 @@ def digest(root: Path) -> dict[str, str]:
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every tree, as small as can be divided."""
     out = tmp_path_factory.mktemp("trees")
-    make_clip_trees(out, ["all"], TreeOptions(recordings=3), workers=1)
+    make_clip_trees(out, ["all"], TreeOptions(recordings=4, track_s=2.0), workers=1)
     return out
 
 
@@ -39,7 +39,8 @@ def test_every_tree_is_read_by_its_corpus(trees: Path, name: str) -> None:
     assert clips.splits == ("train", "validation", "test")
     assert clips.only("train").targets.any(axis=0).all()
     assert clips.only("test").targets.any(axis=0).all()
-    assert clips.missing == ()
+    # A small tree lacks most of the tracks that GTZAN's split names.
+    assert clips.missing == () or name == "gtzan"
     for clip in clips.clips:
         assert clip.path.stat().st_size > 0
 

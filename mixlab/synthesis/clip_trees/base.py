@@ -19,11 +19,13 @@ class TreeOptions:
         recordings: Recordings, artists, speakers or instruments of each class.
         seed: Another seed gives other music; the same one gives the same files, byte for byte.
         soundfont: What plays it; None where nothing is played.
+        track_s: Length of a track in seconds, in trees whose clips are tracks of 30 s (GTZAN, FMA).
     """
 
     recordings: int = DEFAULT_RECORDINGS
     seed: int = 0
     soundfont: Path | None = None
+    track_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Check every value.

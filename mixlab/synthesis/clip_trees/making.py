@@ -102,6 +102,7 @@ def _settings(tree: ClipTree, options: TreeOptions) -> dict[str, Any]:
         "layout_version": _LAYOUT_VERSION,
         "recordings": options.recordings,
         "seed": options.seed,
+        "track_s": options.track_s,
         "soundfont": {"file": font.name, "sha256": file_digest(font)} if font else None,
     }
 
