@@ -15,13 +15,13 @@ from tests.errors import raises
 N_CLASSES = 16
 
 RAWNET2_SHAPES = {
-    "bn": (128, 19683),
-    "blocks.1": (128, 2187),
-    "blocks.5": (256, 27),
+    "bn": (128, 1, 19683),
+    "blocks.1": (128, 1, 2187),
+    "blocks.5": (256, 1, 27),
     "embedding": (1024,),
     "output": (16,),
 }
-"""Table 1, with channels before time."""
+"""Table 1, with channels before time, and a height of 1 between."""
 
 CONVNET_SHAPES = {
     "bn": (1, 513, 128),
@@ -158,7 +158,7 @@ def test_a_sinc_filter_lets_its_band_through() -> None:
     time_s = torch.arange(16_000) / 16_000
     tones = torch.stack([torch.sin(2 * math.pi * hz * time_s) for hz in (1300, 1700, 500, 4000, 3500)])
     with torch.inference_mode():
-        found = sinc(tones[:, None])[..., 2000:-2000].square().mean(dim=2).sqrt()
+        found = sinc(tones[:, None])[:, :, 0, 2000:-2000].square().mean(dim=2).sqrt()
     assert found.shape == (5, 2)
     np.testing.assert_allclose(found[0, 0], found[1, 0], rtol=0.02)
     assert (found[2:, 0] < 0.1 * found[0, 0]).all()
@@ -183,9 +183,24 @@ def test_sinc_filters_are_the_windowed_difference_of_two_sincs() -> None:
 
 def test_feature_maps_are_scaled_and_shifted_by_the_same_number() -> None:
     torch.manual_seed(0)
-    layer, x = FeatureMapScaling(3), torch.randn(2, 3, 7)
-    scale = torch.sigmoid(layer.fc(x.mean(dim=2)))
-    torch.testing.assert_close(layer(x), (x + 1) * scale[:, :, None])
+    layer, x = FeatureMapScaling(3), torch.randn(2, 3, 1, 7)
+    scale = torch.sigmoid(layer.fc(x[:, :, 0].mean(dim=2)))
+    torch.testing.assert_close(layer(x), (x + 1) * scale[:, :, None, None])
+
+
+@pytest.mark.parametrize("n_samples", [2187, 2188, 2195])
+def test_the_filters_are_a_convolution_taken_another_way(n_samples: int) -> None:
+    torch.manual_seed(0)
+    sinc, audio = SincConv(6, 51, 16_000), torch.randn(2, 1, n_samples)
+    found = sinc(audio)
+    weight = torch.randn_like(found)
+    expected = nn.functional.conv1d(audio, sinc.kernels(), padding=25)[:, :, None]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    (found * weight).sum().backward()
+    given = sinc.low_hz.grad.clone()
+    sinc.low_hz.grad = None
+    (expected * weight).sum().backward()
+    torch.testing.assert_close(given, sinc.low_hz.grad, rtol=1e-3, atol=1e-3)
 
 
 def test_rawnet2_hears_the_same_at_any_level() -> None:
