@@ -2,10 +2,10 @@
 
 A network has a backbone, which turns audio into embeddings, and a head, which turns these into logits
 (``mixlab.models.parts``). Any ``nn.Module`` that names the two will do, as ``package.module:Class``;
-most of mixlab's own (``MODELS``) begin with a mel front end. The sigmoid is not part of a network: losses work on
-logits, and ``torch.sigmoid(model(audio))`` gives scores between zero and one. Names of parameters are those
-of the published checkpoints (Won et al. 2020, "Evaluation of CNN-based automatic music tagging models"), so
-that their weights fit without renaming.
+most of mixlab's own (``MODELS``) begin with a mel front end. The sigmoid is not part of a network: losses
+work on logits, and ``torch.sigmoid(model(audio))`` gives scores between zero and one. Names of parameters are
+those of the published checkpoints (Won et al. 2020, "Evaluation of CNN-based automatic music tagging
+models"), so that their weights fit without renaming.
 
 Names are loaded when they are first used: ``ModelConfig`` alone waits for no torch.
 """

@@ -50,8 +50,8 @@ class ModelConfig:
 
     Attributes:
         architecture: One of short_chunk_cnn, short_chunk_cnn_res, musicnn, crnn, fcn, rawnet2, stft_convnet;
-            or a network of your own as ``package.module:Class``, or by the name under which an installed package offers it
-            (entry points of the group ``mixlab.models``).
+            or a network of your own as ``package.module:Class``, or by the name under which an installed
+            package offers it (entry points of the group ``mixlab.models``).
         sample_rate: Rate of the audio the network takes, in Hz; must be that of the mixes.
         n_fft: Window and FFT length of the spectrogram, in samples.
         hop: Hop of the spectrogram, in samples.

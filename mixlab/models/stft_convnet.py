@@ -21,6 +21,19 @@ N_PADDED = 4
 DENSE = (480, 240)
 
 
+class TimeConv(nn.Module):
+    """Convolution over frames, then ReLU: ``(B, in, W) -> (B, out, W + before + after - 3)``."""
+
+    def __init__(self, n_in: int, n_out: int, before: int, after: int) -> None:
+        super().__init__()
+        self.padding = (before, after)
+        self.conv = nn.Conv1d(n_in, n_out, KERNEL_FRAMES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map."""
+        return torch.relu(self.conv(functional.pad(x, self.padding)))
+
+
 class StftConvNet(nn.Module):
     """Magnitude spectrogram, batch norm, five convolutions over time, maximum and mean, dense layers.
 
@@ -74,8 +87,8 @@ class StftConvNet(nn.Module):
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         # As a map with one channel, like the table's: one scale for all bins.
         self.bn = nn.BatchNorm2d(1)
-        self.conv1 = nn.Conv1d(n_fft // 2 + 1, width, KERNEL_FRAMES)
-        self.padded = nn.ModuleList([nn.Conv1d(width, width, KERNEL_FRAMES) for _ in range(N_PADDED)])
+        self.conv1 = TimeConv(n_fft // 2 + 1, width, 0, 0)
+        self.padded = nn.ModuleList([TimeConv(width, width, 2, 1) for _ in range(N_PADDED)])
         self.embedding_size = 4 * width
         self.dropout = nn.Dropout(dropout)
         self.dense1 = nn.Linear(self.embedding_size, DENSE[0])
@@ -108,10 +121,10 @@ class StftConvNet(nn.Module):
     def embed(self, audio: Tensor) -> Tensor:
         """Return ``(B, 4 * width)``: maximum and mean over time of the first and the last convolution."""
         check_audio(audio, "stft_convnet", self.sample_rate, self.min_samples)
-        first = torch.relu(self.conv1(self.spectrogram(audio)))
+        first = self.conv1(self.spectrogram(audio))
         x = first
         for conv in self.padded:
-            x = torch.relu(conv(functional.pad(x, (2, 1))))
+            x = conv(x)
         both = torch.cat([x, first], dim=1)
         return torch.cat([both.amax(dim=2), both.mean(dim=2)], dim=1)
 
