@@ -6,7 +6,7 @@ from typing import Literal
 from mixlab.studies.findings import difference_line
 from mixlab.studies.statistics import Estimate
 
-__all__ = ["Verdict", "claim_line", "untold", "verdict"]
+__all__ = ["Verdict", "claim_line", "told", "untold", "verdict"]
 
 Verdict = Literal["shows here", "does not show here", "cannot be told here"]
 
@@ -41,3 +41,16 @@ def claim_line(claim: str, what: str, e: Estimate, *, sign: int = 1) -> str:
 def untold(claim: str, why: str) -> str:
     """Return a claim that no difference of this study could decide, and why."""
     return f"{claim}: cannot be told here. {why}"
+
+
+def told(claim: str, holds: bool | None, why: str) -> str:
+    """Return a claim that more than one difference decides, and why.
+
+    Args:
+        claim: The claim, in a few words.
+        holds: True where it shows here, False where it does not, None where it cannot be told.
+        why: The numbers that say so.
+    """
+    if holds is None:
+        return untold(claim, why)
+    return f"{claim}: {'shows here' if holds else 'does not show here'}. {why}"
