@@ -90,12 +90,13 @@ class Pretender:
         info["catalog"] = {"content_hash": catalog.content_hash, "path": data["catalog"]}
         run = Run.create(folder.run_path(trial.name), data, info)
         world = {"": 0, "artist": 100 + trial.seed, "random": 200 + trial.seed}[trial.splits]
-        noise = self.noise[trial.condition]
-        run.write_predictions(
-            predictions(noise, 10 * trial.seed + len(trial.condition), groups=test * 3, world=world)
-        )
+        run.write_predictions(self.predictions(trial, test * 3, world))
         run.update(status="evaluated", training={"seconds": 60.0})
         return ""
+
+    def predictions(self, trial: Trial, groups: list[str], world: int) -> Predictions:
+        seed = 10 * trial.seed + len(trial.condition)
+        return predictions(self.noise[trial.condition], seed, groups=groups, world=world)
 
     def stop(self) -> None:
         raise AssertionError("nobody pressed Ctrl-C")

@@ -44,6 +44,7 @@ class Row:
 
 ROWS: tuple[Row, ...] = (
     Row("architectures", on_mixes=True),
+    Row("preprocessing", {"tags": "irmas"}),
 )  # fmt: skip
 
 
