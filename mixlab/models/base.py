@@ -134,7 +134,8 @@ class TaggingModel(MelFrontEnd):
         return (
             f"Audio of {n_samples / rate:.3f} s is too short: {self.config.architecture} at hop "
             f"{self.hop} needs at least {self.min_samples / rate:.3f} s ({self.min_samples} samples "
-            f"at {rate} Hz). Use longer mixes (mix.duration_s), a smaller model.hop or fewer model.n_layers."
+            f"at {rate} Hz). Use longer mixes (mix.duration_s) or windows (windows.duration_s), a smaller "
+            "model.hop or fewer model.n_layers."
         )
 
     def encode(self, features: Tensor) -> Tensor:

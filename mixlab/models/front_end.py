@@ -201,7 +201,8 @@ class MelFrontEnd(nn.Module):
         """Say that so many samples are too few, and what to do."""
         return (
             f"Audio of {n_samples} samples is too short: a spectrogram with windows of {self.n_fft} needs "
-            f"at least {self.min_samples}. Use longer mixes (mix.duration_s)."
+            f"at least {self.min_samples}. Use longer mixes (mix.duration_s) or windows "
+            "(windows.duration_s)."
         )
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -78,8 +78,9 @@ def say(report: Progress | None, line: str) -> None:
 
 def demo_note(*folders: str | Path) -> str:
     """Return what must stand beside numbers if one of the folders is part of demo corpora; else ''."""
+    # Demo corpora have one record for all; a demo tree of clips lies beside its own.
     marked = any(
-        (place / "demo.json").is_file()
+        (place / "demo.json").is_file() or (place.parent / f"demo-{place.name}.json").is_file()
         for folder in folders
         for place in (Path(folder).resolve(), *Path(folder).resolve().parents)
     )

@@ -7,7 +7,9 @@ from mixlab.training.config import TrainConfig
 
 __all__ = ["train_clips"]
 
-_CLIPS, _WINDOWS, _TRAIN = ClipsConfig(), WindowConfig(), TrainConfig()
+_CLIPS, _TRAIN = ClipsConfig(), TrainConfig()
+# A second, the default of WindowConfig, is too short for the default network.
+_WINDOWS = WindowConfig(duration_s=3.0)
 
 
 def train_clips(

@@ -10,15 +10,17 @@ from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.training.clips.config import WindowConfig
-    from mixlab.training.clips.experiment import evaluate_clip_run, train_on_clips
+    from mixlab.training.clips.experiment import train_on_clips
     from mixlab.training.clips.reading import load_windows, read_clip
+    from mixlab.training.clips.scoring import evaluate_clip_run
 
 __all__ = ["WindowConfig", "evaluate_clip_run", "load_windows", "read_clip", "train_on_clips"]
 
 _HOMES = {
     "config": ("WindowConfig",),
-    "experiment": ("evaluate_clip_run", "train_on_clips"),
+    "experiment": ("train_on_clips",),
     "reading": ("load_windows", "read_clip"),
+    "scoring": ("evaluate_clip_run",),
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

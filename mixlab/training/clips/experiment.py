@@ -1,49 +1,36 @@
 """From labelled clips to a scored run: what ``mixlab train-clips`` does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
 from mixlab.errors import ConfigError
-from mixlab.evaluation import class_prevalence, find_metrics
-from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation import class_prevalence
 from mixlab.evaluation.results import Report
 from mixlab.models import in_channels, resolve
-from mixlab.training import TrainConfig, World, load_model, predict
+from mixlab.training import TrainConfig, World
 from mixlab.training.clips.batches import ClipLoader, ClipStream, ClipWindows, Cut, window_samples
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.records import (
-    aggregate,
-    check_clips,
     check_single_label,
-    clip_facts,
-    clip_headings,
     clip_info,
-    clip_predictions,
     describe_clips,
-    describe_windows,
     label_entry,
-    note_unreadable,
 )
-from mixlab.training.config import from_plain
+from mixlab.training.clips.scoring import COMMAND, evaluate_clip_run, nothing_to_score
 from mixlab.training.losses import LossFunction, balanced_weights, make_loss
 from mixlab.training.monitoring import watched_metrics
-from mixlab.training.provenance import Progress, moved, plugin_sources, say, started, torch_threads
-from mixlab.training.reporting import SPLITS, score_predictions
+from mixlab.training.provenance import Progress, plugin_sources, say, torch_threads
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
-from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.session import fit_model, model_card, reopen
 from mixlab.training.transfer import calibrate_batch_norm, new_model
 
-__all__ = ["evaluate_clip_run", "train_on_clips"]
-
-COMMAND = "train-clips"
+__all__ = ["train_on_clips"]
 
 MEMORY_LIMIT = 1 << 30
 """Windows for validation are kept in memory up to so many bytes, and decoded anew every epoch beyond."""
@@ -99,6 +86,9 @@ def train_on_clips(
     if config.loss == "softmax":
         check_single_label(found)
     world, run = World.from_environment(), Run(Path(out))
+    samples = window_samples(found, windows, config.model.sample_rate)
+    model = new_model(config, len(found.classes), samples, channels=None)
+    cut = Cut(windows, config.model.sample_rate, in_channels(model), samples)
     settings = {
         "out": str(Path(out).absolute()),
         "clips": asdict(clips),
@@ -112,11 +102,11 @@ def train_on_clips(
         check_command(run, COMMAND)
         ended = _reopen(run, settings, config, found, world)
     elif world.is_first:
-        Run.create(run.path, settings, _run_info(clips, found, windows, config))
-    say(report, describe_clips(run.info if world.is_first else _run_info(clips, found, windows, config)))
+        Run.create(run.path, settings, _run_info(clips, found, cut, config))
+    say(report, describe_clips(run.info if world.is_first else _run_info(clips, found, cut, config)))
     with torch_threads(config.threads):
         if ended is None:
-            ended = _fit(run, found, windows, config, world, resume=resume, report=report)
+            ended = _fit(run, model, found, cut, config, world, resume=resume, report=report)
     if not world.is_first or ended == "interrupted":
         return run, None
     return run, evaluate_clip_run(run, found, report=report)
@@ -145,9 +135,7 @@ def _check(windows: WindowConfig, config: TrainConfig) -> None:
         )
 
 
-def _run_info(
-    clips: ClipsConfig, found: ClipSet, windows: WindowConfig, config: TrainConfig
-) -> dict[str, Any]:
+def _run_info(clips: ClipsConfig, found: ClipSet, cut: Cut, config: TrainConfig) -> dict[str, Any]:
     info = clip_info(
         COMMAND,
         clips,
@@ -156,8 +144,7 @@ def _run_info(
         seed=config.seed,
         eval_seed=config.eval_seed,
     )
-    samples = window_samples(found, windows, config.model.sample_rate)
-    return {**info, "window_samples": samples, "sources_sha256": plugin_sources(config)}
+    return {**info, "window_samples": cut.samples, "sources_sha256": plugin_sources(config)}
 
 
 def _reopen(
@@ -178,17 +165,15 @@ def _reopen(
 
 def _fit(
     run: Run,
+    model: nn.Module,
     clips: ClipSet,
-    windows: WindowConfig,
+    cut: Cut,
     config: TrainConfig,
     world: World,
     *,
     resume: bool,
     report: Progress | None,
 ) -> str:
-    samples = window_samples(clips, windows, config.model.sample_rate)
-    model = new_model(config, len(clips.classes), samples, channels=None)
-    cut = Cut(windows, config.model.sample_rate, in_channels(model), samples)
     training = clips.only("train")
     say(report, "decoding validation clips")
     validation = _validation(clips.only("validation"), cut, config, world)
@@ -216,7 +201,7 @@ def _fit(
         validation,
         config,
         world,
-        n_samples=samples,
+        n_samples=cut.samples,
         n_classes=len(clips.classes),
         card=lambda: _model_card(run, clips, cut, config, model),
         resume=resume,
@@ -249,16 +234,8 @@ def _validation(
         if size > MEMORY_LIMIT:
             return batches
     if not held:
-        raise _nothing_to_score(clips, "validation", batches.problems)
+        raise nothing_to_score(clips, "validation", batches.problems)
     return held
-
-
-def _nothing_to_score(clips: ClipSet, split: str, problems: Mapping[str, str]) -> ConfigError:
-    return ConfigError(
-        f"None of the {len(clips)} {split} clips of {clips.corpus} can be read; the first of them says: "
-        f"{next(iter(problems.values()), 'no clips')}",
-        code="unreadable-audio",
-    )
 
 
 def _calibrate(model: nn.Module, training: ClipSet, cut: Cut, config: TrainConfig) -> None:
@@ -288,130 +265,3 @@ def _model_card(run: Run, clips: ClipSet, cut: Cut, config: TrainConfig, model: 
         windows=asdict(cut.windows),
         trained_on=f"clips of {clips.corpus}, {clips.task}" if clips.task else f"clips of {clips.corpus}",
     )
-
-
-def evaluate_clip_run(
-    run: Run | str | Path,
-    clips: ClipSet | None = None,
-    *,
-    root: str | Path | None = None,
-    num_workers: int | None = None,
-    report: Progress | None = None,
-    metrics: Sequence[str] | None = None,
-) -> Report:
-    """Score a run's model on whole clips of validation and test, and write predictions and report.
-
-    Thresholds are fitted on the clips of validation; a single-label run decides by the highest score.
-
-    Args:
-        run: A run that ``train_on_clips`` made, or its folder.
-        clips: Its clips; None opens those in its configuration.
-        root: Where these lie now, if they have moved.
-        num_workers: Processes that decode; None takes the run's setting.
-        report: Called with lines of progress.
-        metrics: Metrics of one's own, as ``train.metrics``; None takes the run's setting.
-
-    Raises:
-        ConfigError: a metric cannot be used, or no clip of a split can be read.
-        RunError: the run has no model yet, or is none on clips.
-        CorpusError: the clips are not where they were.
-        CatalogMismatchError: other clips are there than those the run was made with, or other labels.
-    """
-    run = run if isinstance(run, Run) else Run.open(run)
-    check_command(run, COMMAND)
-    run.check_writable()
-    stored = run.config
-    config, windows = from_plain(TrainConfig, stored["train"]), from_plain(WindowConfig, stored["windows"])
-    if num_workers is not None:
-        config = replace(config, num_workers=num_workers)
-    computed = find_metrics(config.metrics if metrics is None else metrics)
-    model = load_model(run)
-    found = clips or check_clips(run, _open_again(stored["clips"], root))
-    cut = Cut(windows, config.model.sample_rate, in_channels(model), int(run.info["window_samples"]))
-    say(report, f"scoring the best epoch: {describe_windows(windows, cut.samples, cut.sample_rate)}")
-    parts, unread = [], dict(run.info.get("unreadable_clips", {}))
-    with torch_threads(config.threads):
-        for split in SPLITS:
-            part, unread[split] = _predict(model, found.only(split), split, cut, config, report)
-            parts.append(part)
-    predictions = Predictions.join(parts)
-    run.write_predictions(predictions)
-    run.update(unreadable_clips=unread)
-    scores = score_predictions(
-        run,
-        predictions,
-        metrics=computed,
-        n_resamples=config.bootstrap,
-        seed=config.eval_seed,
-        unreadable_tracks={split: len(unread[split]) for split in SPLITS},
-    )
-    write_scores(run, scores, _facts(run, cut), clip_headings(run, scores))
-    for line in note_unreadable(run.info):
-        say(report, line)
-    return scores
-
-
-def _open_again(stored: Mapping[str, Any], root: str | Path | None) -> ClipSet:
-    config = from_plain(ClipsConfig, dict(stored))
-    return open_clips(config if root is None else replace(config, root=str(Path(root).absolute())))
-
-
-def _predict(
-    model: nn.Module, clips: ClipSet, split: str, cut: Cut, config: TrainConfig, report: Progress | None
-) -> tuple[Predictions, dict[str, str]]:
-    """Score the clips of a split; return the predictions, and what is wrong with clips that are not there."""
-    with tqdm(
-        total=len(clips), desc=split, unit="clip", leave=False, disable=None if report else True
-    ) as bar:
-        batches = ClipWindows(
-            clips,
-            cut,
-            batch_size=config.batch_size,
-            num_workers=config.num_workers,
-            progress=bar.update,
-        )
-        scored = _scores(model, batches, config)
-    if scored is None:
-        raise _nothing_to_score(clips, split, batches.problems)
-    rows, scores = aggregate(*scored, cut.windows.aggregation)
-    found = clip_predictions(clips, split, rows, scores, single_label=config.loss == "softmax")
-    return found, batches.problems
-
-
-def _scores(
-    model: nn.Module, batches: ClipWindows, config: TrainConfig
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the scores of windows and the clip each is of; None where no clip could be read."""
-    kept = iter(batches)
-    first = next(kept, None)
-    if first is None:
-        return None
-
-    def all_of_them() -> Iterable[Mapping[str, Tensor]]:
-        yield first
-        yield from kept
-
-    scored = predict(model, all_of_them(), device=World.accelerator(config.accelerator), loss=config.loss)
-    return scored["scores"], scored["index"]
-
-
-def _facts(run: Run, cut: Cut) -> list[str]:
-    """Return what a reader of the report must know of the training."""
-    info, card = run.info, run.card
-    decided = (
-        "the class with the highest score is decided for"
-        if run.single_label
-        else "thresholds fitted on clips of validation only, so its own P, R and F1 flatter the model"
-    )
-    return [
-        f"trained on {card['trained_on']} `{info['catalog']['content_hash']}`, seed {info['seed']}, "
-        f"{info['precision']} on {info['device']}; best epoch {card['trained']['epoch']} of "
-        f"{len(run.metrics())}, by {card['trained']['monitor']} of validation windows",
-        *clip_facts(run),
-        describe_windows(cut.windows, cut.samples, cut.sample_rate),
-        f"{started(card)}",
-        "relative change of each module's weights since the start: " + moved(card),
-        decided,
-        "intervals sample recordings; where a corpus knows artists or speakers instead, these are what is "
-        "called recordings below",
-    ]
