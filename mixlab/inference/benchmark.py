@@ -1,20 +1,16 @@
 """Score a run's model on an external test set, class by class, as far as its outputs can say."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
 
-from mixlab.audio.io import probe
-from mixlab.corpora.clips.base import JAMENDO_SPLIT, Clip, ClipSet
-from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
+from mixlab.corpora.clips.base import ClipSet
 from mixlab.corpora.clips.registry import BENCHMARKS
-from mixlab.errors import AudioError, ConfigError
+from mixlab.errors import ConfigError
 from mixlab.evaluation import (
     Metric,
     SplitScores,
@@ -24,16 +20,17 @@ from mixlab.evaluation import (
     score_split,
 )
 from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up, run_outputs
+from mixlab.inference.clip_scores import score_clips
 from mixlab.inference.tagger import Tagger
+from mixlab.inference.unseen import check_unseen, part_of
 from mixlab.taxonomy import LabelSet, Output
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
-from mixlab.training.embedding_cache import full_float32
-from mixlab.training.losses import scores_of
+from mixlab.training.clips import WindowConfig
+from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import WITH_NETWORK, check_command
 from mixlab.utils.decode import Source, read_json
 
-__all__ = ["ExternalReport", "align", "evaluate_on", "score_clips", "window_starts"]
+__all__ = ["ExternalReport", "align", "evaluate_on"]
 
 Floats = NDArray[np.float64]
 
@@ -45,9 +42,6 @@ TABLES = {
 """The tables of a report, by the name in its JSON."""
 
 REPORT_SCHEMA = 2
-_BATCH = 32
-LONGEST_S = 3600
-"""Longest clip that is read as a whole, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -109,126 +103,6 @@ class ExternalReport:
         return {"schema": REPORT_SCHEMA, **asdict(self)}
 
 
-def window_starts(samples: int, window: int, count: int) -> list[int]:
-    """Return where windows start in a clip.
-
-    Args:
-        samples: Length of the clip.
-        window: Length of a window.
-        count: So many, evenly spaced; 0 lays them every half window, the last one flush with the end.
-    """
-    last = max(samples - window, 0)
-    if count:
-        return [round(start) for start in even_starts(samples, window, count)]
-    starts = list(range(0, last + 1, max(window // 2, 1)))
-    return starts if starts[-1] == last else [*starts, last]
-
-
-class _Windows(Dataset[dict[str, Any]]):
-    """Clips cut into windows: ``audio`` ``(K, 1, T)``, ``index``, and ``problem`` ('' where all is well)."""
-
-    def __init__(self, clips: ClipSet, tagger: Tagger, shortest: int) -> None:
-        self.clips = clips.clips
-        self.count, self.sample_rate = clips.windows, tagger.sample_rate
-        self.window, self.shortest = round(tagger.window_s * tagger.sample_rate), shortest
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        try:
-            return {"audio": torch.from_numpy(self._cut(self.clips[index])), "index": index, "problem": ""}
-        except AudioError as error:
-            return {"audio": torch.zeros(0), "index": index, "problem": str(error)}
-
-    def _cut(self, clip: Clip) -> NDArray[np.float32]:
-        info = probe(clip.path)
-        seconds = clip.seconds(info.frames / info.sample_rate)
-        samples = round(seconds * self.sample_rate)
-        if samples == 0:
-            raise AudioError(
-                f"{clip.path} holds no samples; restore the file from its source.", code="empty-audio"
-            )
-        if not self.count and seconds > LONGEST_S:
-            raise AudioError(
-                f"Expected a clip of up to {LONGEST_S} s at {clip.path}, found a header of {seconds:.0f} s: "
-                "it is damaged, or the file is no clip. Restore it.",
-                code="audio-too-long",
-            )
-        # A clip shorter than a window is scored as it is: silence behind it would be scored as well.
-        length = min(max(samples, self.shortest), self.window)
-        starts = window_starts(samples, length, self.count)
-        if self.count:
-            return np.stack([self._read(clip, start / self.sample_rate, length) for start in starts])
-        whole = self._read(clip, 0.0, max(samples, length))
-        return np.stack([whole[:, start : start + length] for start in starts])
-
-    def _read(self, clip: Clip, start_s: float, samples: int) -> NDArray[np.float32]:
-        return read_track_excerpt(clip.path, clip.start_s + start_s, samples, self.sample_rate)
-
-
-def score_clips(
-    clips: ClipSet, tagger: Tagger, *, num_workers: int = 0, progress: Callable[[int], object] | None = None
-) -> tuple[Floats, dict[int, str]]:
-    """Return each clip's scores ``(N, O)``: the mean over its windows of hierarchy-consistent scores.
-
-    Args:
-        clips: What to score.
-        tagger: A run's model.
-        num_workers: Processes that decode.
-        progress: Called with the number of clips that are done.
-
-    Returns:
-        The scores, NaN for clips that cannot be read, and what went wrong by the clip's place.
-    """
-    shortest = int(getattr(tagger.model, "min_samples", 1))
-    loader: DataLoader[Any] = DataLoader(
-        _Windows(clips, tagger, shortest),
-        batch_size=None,
-        num_workers=num_workers,
-        generator=torch.Generator(),
-    )
-    sums = np.zeros((len(clips), len(tagger.labels)))
-    counts = np.zeros(len(clips))
-    problems: dict[int, str] = {}
-    for batch, owners in _batches(loader, problems, progress):
-        scores = _model_scores(tagger, batch)
-        for index in {owners[row] for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))}:
-            problems[index] = f"{clips.clips[index].path}: the model gives no number for it"
-        np.add.at(sums, owners, scores)
-        np.add.at(counts, owners, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return sums / counts[:, None], problems
-
-
-def _batches(
-    loader: DataLoader[Any], problems: dict[int, str], progress: Callable[[int], object] | None
-) -> Iterator[tuple[torch.Tensor, list[int]]]:
-    """Gather windows of one length across clips; the model takes many short clips at once."""
-    waiting: list[torch.Tensor] = []
-    owners: list[int] = []
-    for clip in loader:
-        if progress is not None:
-            progress(1)
-        if clip["problem"]:
-            problems[int(clip["index"])] = clip["problem"]
-            continue
-        audio = clip["audio"]
-        if waiting and (audio.shape[-1] != waiting[0].shape[-1] or len(owners) >= _BATCH):
-            yield torch.cat(waiting), owners
-            waiting, owners = [], []
-        waiting.append(audio)
-        owners = [*owners, *([int(clip["index"])] * len(audio))]
-    if waiting:
-        yield torch.cat(waiting), owners
-
-
-def _model_scores(tagger: Tagger, audio: torch.Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode(), full_float32():
-        scores = scores_of(tagger.model(audio.to(tagger.device)), tagger.loss).cpu().numpy()
-    return consistent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))
-
-
 def align(scores: Floats, thresholds: Floats) -> Floats:
     """Move scores along the logistic curve so that each column's threshold comes to lie at 0.5.
 
@@ -284,8 +158,9 @@ def evaluate_on(
 ) -> ExternalReport:
     """Score a run on an external test set.
 
-    Decisions take the thresholds that were fitted on the run's own validation mixes. The prevalence beside
-    the scores is each class's frequency in this very part: to predict always, or to say it for every clip.
+    Decisions take the thresholds that were fitted on the run's own validation; a single-label run has none,
+    and what several classes can be right of here is decided at 0.5. The prevalence beside the scores is each
+    class's frequency in this very part: to predict always, or to say it for every clip.
 
     Args:
         run: A run with a model.
@@ -303,12 +178,12 @@ def evaluate_on(
             part.
     """
     check_command(run, *WITH_NETWORK)
-    _check_unseen(run, clips)
+    check_unseen(run, clips)
     labels = _labels(clips)
     outputs = run_outputs(run, label_set)
     computed = find_metrics(run.own_metrics if metrics is None else metrics)
-    tagger = Tagger.load(run, device=device)
-    scores, problems = score_clips(clips, tagger, num_workers=num_workers, progress=progress)
+    tagger, windows = _with_own_thresholds(run, Tagger.load(run, device=device)), _own_windows(run)
+    scores, problems = score_clips(clips, tagger, windows=windows, num_workers=num_workers, progress=progress)
     kept = np.array([row for row in range(len(clips)) if row not in problems], np.int64)
     if not len(kept):
         raise ConfigError(
@@ -319,7 +194,7 @@ def evaluate_on(
     matches = match_classes(labels, outputs)
     columns, rolled = _columns(clips, labels, scores, tagger, matches, outputs)
     groups = [clips.clips[row].group for row in kept]
-    part = _part(clips)
+    part = part_of(clips)
     tables = {
         name: _score(part, table, kept, groups, tagger, computed, n_resamples)
         for name, table in columns.items()
@@ -344,6 +219,20 @@ def evaluate_on(
     )
 
 
+def _own_windows(run: Run) -> WindowConfig | None:
+    """Return how a run on clips cuts them; None for other runs."""
+    stored = run.card.get("windows")
+    return None if stored is None else from_plain(WindowConfig, stored)
+
+
+def _with_own_thresholds(run: Run, tagger: Tagger) -> Tagger:
+    """Return the tagger with the thresholds of whole clips, and without what is said of single windows."""
+    fitted = run.card.get("consistent_thresholds") or run.card.get("thresholds")
+    values = [fitted[name] if fitted else 0.5 for name in tagger.labels]
+    note = str(run.card.get("note", ""))
+    return replace(tagger, thresholds=np.array(values, np.float64), fitted=bool(fitted), note=note)
+
+
 def _labels(clips: ClipSet) -> LabelSet:
     if clips.label_set is None:
         raise ConfigError(
@@ -357,38 +246,6 @@ def _labels(clips: ClipSet) -> LabelSet:
 def _benchmark(clips: ClipSet) -> str:
     """Return the name of a corpus in reports."""
     return next((name for name, corpus in BENCHMARKS.items() if corpus == clips.corpus), clips.corpus)
-
-
-def _part(clips: ClipSet) -> str:
-    return "+".join(clips.splits)
-
-
-def _check_unseen(run: Run, clips: ClipSet) -> None:
-    """Refuse to score a run on tracks that it, or what it started from, was trained on.
-
-    Each official split of MTG-Jamendo has test tracks of its own.
-    """
-    if clips.corpus != "mtg_jamendo":
-        return
-    for split in _jamendo_splits(run):
-        if split != JAMENDO_SPLIT or "train" in clips.splits:
-            raise ConfigError(
-                f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
-                f"among those of part {_part(clips)!r} of split {JAMENDO_SPLIT}: the scores would flatter "
-                "it. A pretrained run's own test split is scored by 'mixlab evaluate RUN'.",
-                code="training-overlap",
-            )
-
-
-def _jamendo_splits(run: Run) -> Iterator[int]:
-    """Yield the splits of MTG-Jamendo whose training part is in a run's weights."""
-    if run.info.get("command") == "pretrain":
-        yield run.config["jamendo"]["split"]
-    start = run.card.get("pretrained_file") if (run.path / "model.json").is_file() else None
-    while start:
-        if start.get("jamendo_split") is not None:
-            yield start["jamendo_split"]
-        start = start.get("started_from")
 
 
 def _columns(

@@ -78,6 +78,8 @@ def run_outputs(run: Run, label_set: str | Path | None = None) -> tuple[Output, 
                 "the file as it was then, or none: a run keeps its label set.",
                 code="label-set-mismatch",
             )
+    elif "nodes" in info:
+        return tuple(Output(name, tuple(nodes)) for name, nodes in zip(names, info["nodes"], strict=True))
     elif kept and not is_shipped(kept):
         labels = load_label_set(kept)
     elif name in label_set_names():

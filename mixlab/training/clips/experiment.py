@@ -263,5 +263,6 @@ def _model_card(run: Run, clips: ClipSet, cut: Cut, config: TrainConfig, model: 
         loss=config.loss,
         class_weights=config.class_weights,
         windows=asdict(cut.windows),
+        clips={"corpus": clips.corpus, "splits": run.config["clips"]["splits"]},
         trained_on=f"clips of {clips.corpus}, {clips.task}" if clips.task else f"clips of {clips.corpus}",
     )

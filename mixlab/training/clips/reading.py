@@ -235,7 +235,7 @@ def load_windows(
         channels: As for ``read_clip``.
         windows: Settings.
         samples: Length of a window; None takes ``windows.duration_s``, or the clip's own length where
-            windows are whole clips.
+            windows are whole clips. A longer clip than that has several windows all the same.
 
     Returns:
         float32 ``(K, channels, samples)``; K is at least 1.
@@ -245,5 +245,5 @@ def load_windows(
     """
     audio = read_clip(clip, sample_rate, channels, windows)
     window = samples or round(windows.duration_s * sample_rate) or audio.shape[1]
-    starts = [0] if windows.whole else window_starts(audio.shape[1], window, windows)
+    starts = window_starts(audio.shape[1], window, windows)
     return np.stack([fill(audio[:, start : start + window], window, windows.padding) for start in starts])

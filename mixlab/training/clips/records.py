@@ -146,7 +146,7 @@ def clip_facts(run: Run) -> list[str]:
     """Return what a reader of a report on clips must know of them: notes, missing and unreadable files."""
     info = run.info
     of_clips = info["clips"]
-    facts = [f"clips: {describe_clips(info)}; read by {of_clips['source'] or 'mixlab'}"]
+    facts = [f"clips: {describe_clips(info)}; {of_clips['source']}".rstrip("; ")]
     facts += [f"clips: {note}" for note in of_clips["notes"]]
     if of_clips["missing"]:
         facts.append(f"{of_clips['missing']} clips of the corpus have no file and are left out")

@@ -1,0 +1,160 @@
+"""What a run's model says of clips: their windows, scored and put together."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from mixlab.audio.io import fit_length, probe
+from mixlab.corpora.clips.base import Clip, ClipSet
+from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
+from mixlab.errors import AudioError
+from mixlab.inference.tagger import Tagger
+from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
+from mixlab.training.clips import WindowConfig, load_windows, read_clip
+from mixlab.training.clips.reading import LONGEST_S, side_by_side
+from mixlab.training.embedding_cache import full_float32
+from mixlab.training.losses import scores_of
+
+__all__ = ["score_clips", "window_starts"]
+
+Floats = NDArray[np.float64]
+
+_BATCH = 32
+
+
+def window_starts(samples: int, window: int, count: int) -> list[int]:
+    """Return where windows start in a clip.
+
+    Args:
+        samples: Length of the clip.
+        window: Length of a window.
+        count: So many, evenly spaced; 0 lays them every half window, the last one flush with the end.
+    """
+    if count:
+        return [round(start) for start in even_starts(samples, window, count)]
+    return side_by_side(samples, window, max(window // 2, 1))
+
+
+class _Windows(Dataset[dict[str, Any]]):
+    """Clips cut into windows: ``audio`` ``(K, C, T)``, ``index``, and ``problem`` ('' where all is well).
+
+    A run on clips has windows of its own, to which its thresholds belong.
+    """
+
+    def __init__(self, clips: ClipSet, tagger: Tagger, shortest: int, own: WindowConfig | None) -> None:
+        self.clips, self.own, self.channels = clips.clips, own, tagger.channels
+        self.count, self.sample_rate = clips.windows, tagger.sample_rate
+        self.window, self.shortest = round(tagger.window_s * tagger.sample_rate), shortest
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        try:
+            return {"audio": torch.from_numpy(self._cut(self.clips[index])), "index": index, "problem": ""}
+        except AudioError as error:
+            return {"audio": torch.zeros(0), "index": index, "problem": str(error)}
+
+    def _cut(self, clip: Clip) -> NDArray[np.float32]:
+        if self.own is not None:
+            return load_windows(clip, self.sample_rate, self.channels, self.own, self.window)
+        info = probe(clip.path)
+        seconds = clip.seconds(info.frames / info.sample_rate)
+        samples = round(seconds * self.sample_rate)
+        if samples == 0:
+            raise AudioError(
+                f"{clip.path} holds no samples; restore the file from its source.", code="empty-audio"
+            )
+        if not self.count and seconds > LONGEST_S:
+            raise AudioError(
+                f"Expected a clip of up to {LONGEST_S} s at {clip.path}, found a header of {seconds:.0f} s: "
+                "it is damaged, or the file is no clip. Restore it.",
+                code="audio-too-long",
+            )
+        # A clip shorter than a window is scored as it is: silence behind it would be scored as well.
+        length = min(max(samples, self.shortest), self.window)
+        starts = window_starts(samples, length, self.count)
+        if self.channels != 1:
+            whole = fit_length(read_clip(clip, self.sample_rate, self.channels), max(samples, length))
+            return np.stack([whole[:, start : start + length] for start in starts])
+        if self.count:
+            return np.stack([self._read(clip, start / self.sample_rate, length) for start in starts])
+        whole = self._read(clip, 0.0, max(samples, length))
+        return np.stack([whole[:, start : start + length] for start in starts])
+
+    def _read(self, clip: Clip, start_s: float, samples: int) -> NDArray[np.float32]:
+        return read_track_excerpt(clip.path, clip.start_s + start_s, samples, self.sample_rate)
+
+
+def score_clips(
+    clips: ClipSet,
+    tagger: Tagger,
+    *,
+    windows: WindowConfig | None = None,
+    num_workers: int = 0,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[Floats, dict[int, str]]:
+    """Return each clip's scores ``(N, O)``: the mean over its windows of hierarchy-consistent scores.
+
+    Args:
+        clips: What to score.
+        tagger: A run's model.
+        windows: How a run on clips cuts them, and puts the scores of windows together; None cuts windows
+            that overlap by half, or as many as ``clips.windows`` says.
+        num_workers: Processes that decode.
+        progress: Called with the number of clips that are done.
+
+    Returns:
+        The scores, NaN for clips that cannot be read, and what went wrong by the clip's place.
+    """
+    shortest = int(getattr(tagger.model, "min_samples", 1))
+    loader: DataLoader[Any] = DataLoader(
+        _Windows(clips, tagger, shortest, windows),
+        batch_size=None,
+        num_workers=num_workers,
+        generator=torch.Generator(),
+    )
+    sums = np.zeros((len(clips), len(tagger.labels)))
+    counts = np.zeros(len(clips))
+    problems: dict[int, str] = {}
+    for batch, owners in _batches(loader, problems, progress):
+        scores = _model_scores(tagger, batch)
+        for index in {owners[row] for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))}:
+            problems[index] = f"{clips.clips[index].path}: the model gives no number for it"
+        np.add.at(sums, owners, scores)
+        np.add.at(counts, owners, 1)
+    divisor = sums.max(axis=1) if windows is not None and windows.aggregation == "s2" else counts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums / divisor[:, None], problems
+
+
+def _batches(
+    loader: DataLoader[Any], problems: dict[int, str], progress: Callable[[int], object] | None
+) -> Iterator[tuple[torch.Tensor, list[int]]]:
+    """Gather windows of one length across clips; the model takes many short clips at once."""
+    waiting: list[torch.Tensor] = []
+    owners: list[int] = []
+    for clip in loader:
+        if progress is not None:
+            progress(1)
+        if clip["problem"]:
+            problems[int(clip["index"])] = clip["problem"]
+            continue
+        audio = clip["audio"]
+        if waiting and (audio.shape[-1] != waiting[0].shape[-1] or len(owners) >= _BATCH):
+            yield torch.cat(waiting), owners
+            waiting, owners = [], []
+        waiting.append(audio)
+        owners = [*owners, *([int(clip["index"])] * len(audio))]
+    if waiting:
+        yield torch.cat(waiting), owners
+
+
+def _model_scores(tagger: Tagger, audio: torch.Tensor) -> NDArray[np.float32]:
+    with torch.inference_mode(), full_float32():
+        scores = scores_of(tagger.model(audio.to(tagger.device)), tagger.loss).cpu().numpy()
+    return consistent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))
