@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 from mixlab.errors import ConfigError
 
 __all__ = [
-    "HEARD",
     "LATER_SETTINGS",
+    "MAP_SETTINGS",
     "MEL_SETTINGS",
     "FrequencyWeighting",
     "Level",
@@ -22,10 +22,10 @@ Magnitude = Literal["decibel", "ln", "linear"]
 FrequencyWeighting = Literal["bypass", "per_frequency", "a_weighting"]
 SpectrogramKind = Literal["mel", "log_frequency"]
 
-HEARD = ("magnitude", "frequency_weighting", "standardise", "scale", "spectrogram", "bins_per_octave")
+MAP_SETTINGS = ("magnitude", "frequency_weighting", "standardise", "scale", "spectrogram", "bins_per_octave")
 """Settings that change what a network hears of the same audio at the same level."""
 
-LATER_SETTINGS = ("level", *HEARD)
+LATER_SETTINGS = ("level", *MAP_SETTINGS)
 """Settings that came after the first digests of networks; with their defaults they count in none."""
 
 MEL_SETTINGS = ("n_fft", "hop", "n_mels", "f_max", "width", "n_layers", "dense", "dropout", *LATER_SETTINGS)

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from mixlab.errors import WeightsError
 from mixlab.models import ModelConfig
 from mixlab.models.checkpoint_list import CHECKPOINTS, Checkpoint
-from mixlab.models.config import HEARD
+from mixlab.models.config import MAP_SETTINGS
 from mixlab.utils.hashing import file_digest
 
 __all__ = [
@@ -149,14 +149,14 @@ def mismatches(trained: ModelConfig, config: ModelConfig) -> list[str]:
     from mixlab.models.registry import resolve
 
     wanted, found = resolve(trained), resolve(config)
-    names = ("architecture", "sample_rate", "n_fft", "n_mels", "f_max", "width", "n_layers", *HEARD)
+    names = ("architecture", "sample_rate", "n_fft", "n_mels", "f_max", "width", "n_layers", *MAP_SETTINGS)
     needed = {f"model.{name}": getattr(wanted, name) for name in names}
     given = {f"model.{name}": getattr(found, name) for name in names}
     if found.architecture != wanted.architecture:
         # The published sizes of another architecture are not this one's: 0 takes the right ones.
         sizes = ("architecture", "width", "n_mels")
-        needed = {f"model.{name}": getattr(trained, name) for name in (*sizes, *HEARD)}
-        given = {f"model.{name}": getattr(found, name) for name in HEARD}
+        needed = {f"model.{name}": getattr(trained, name) for name in (*sizes, *MAP_SETTINGS)}
+        given = {f"model.{name}": getattr(found, name) for name in MAP_SETTINGS}
     needed |= {f"model.parameters.{name}": value for name, value in wanted.parameters.items()}
     given |= {f"model.parameters.{name}": value for name, value in found.parameters.items()}
     return [f"{name}={value}" for name, value in needed.items() if name not in given or given[name] != value]

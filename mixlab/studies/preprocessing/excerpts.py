@@ -166,8 +166,8 @@ def measure(audio: Tensor, config: ModelConfig, key: str = "") -> Excerpts:
 
 
 def _network(config: ModelConfig, magnitude: Magnitude, weighting: FrequencyWeighting) -> TaggingModel:
-    heard = replace(config, magnitude=magnitude, frequency_weighting=weighting, standardise=True, scale=1.0)
-    network = build_model(heard, 1)
+    changed = replace(config, magnitude=magnitude, frequency_weighting=weighting, standardise=True, scale=1.0)
+    network = build_model(changed, 1)
     # Networks of other makes have no such settings, so that they were refused.
     assert isinstance(network, TaggingModel)
     return network
