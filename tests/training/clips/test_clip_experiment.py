@@ -20,7 +20,10 @@ from mixlab.errors import CatalogMismatchError, ConfigError, RunError
 from mixlab.models import in_channels
 from mixlab.training import TrainConfig, evaluate_run, load_model
 from mixlab.training.clips import WindowConfig, evaluate_clip_run, load_windows, train_on_clips
+from mixlab.training.config import from_plain
 from mixlab.training.run import Run
+from mixlab.utils.yaml import load_yaml
+from tests.conftest import REPO
 from tests.errors import raises
 from tests.training.clips.tone_clips import CONFIG, RATE, TONES, make_tones, tone
 
@@ -337,3 +340,23 @@ def test_ctrl_c_says_how_to_go_on(
     expected, found = Run.open(straight).read_model()[0], Run.open(out).read_model()[0]
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values)
+
+
+def test_the_papers_values_are_settings() -> None:
+    """Predominant instruments, sections 4.2 to 4.4; genre and speaker, section 3."""
+    file = load_yaml((REPO / "configs" / "clips.yaml").read_text(encoding="utf-8"))
+    config, windows = from_plain(TrainConfig, file["train"]), from_plain(WindowConfig, file["windows"])
+    assert from_plain(ClipsConfig, file["clips"]).validation_fraction == 0.15
+    assert (config.batch_size, config.weight_decay, config.epochs) == (64, 0.0005, 300)
+    assert (config.schedule, config.warmup_epochs, config.patience, config.monitor) == (
+        "cosine",
+        5,
+        25,
+        "loss",
+    )
+    assert config.learning_rates(5) == {"head": 0.0005, "backbone": 0.0005}
+    assert config.learning_rates(0) == {"head": 0.0001, "backbone": 0.0001}
+    assert (windows.duration_s, windows.overlap, windows.aggregation) == (1.0, 0.5, "s1")
+    genre = WindowConfig(2.6779591836734695, count=19)
+    assert round(genre.duration_s * 22050) == 59049
+    TrainConfig(loss="softmax", optimizer="adadelta", lr_head=1.0, schedule="constant")
