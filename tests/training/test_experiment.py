@@ -175,7 +175,7 @@ def test_scores_say_themselves_in_a_line(trained: tuple[Run, Report]) -> None:
     assert scores.test is scores.splits["test"]
     value = scores.test.scores["average_precision"].value
     said = str(scores)
-    assert said.startswith(f"test, {scores.test.n_items} items in {scores.test.n_groups} groups: ")
+    assert said.startswith(f"test, {scores.test.n_items} mixes of {scores.test.n_groups} songs: ")
     assert f"macro AP {value:.3f}" in said
     assert said.count("\n") == 0
 
