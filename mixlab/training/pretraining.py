@@ -18,9 +18,6 @@ from mixlab.corpora.clips.mtg_jamendo import (
     JamendoConfig,
     JamendoCorpus,
     JamendoTrack,
-    TrackExcerpts,
-    TrackLoader,
-    TrackStream,
     even_starts,
     open_jamendo,
 )
@@ -46,6 +43,7 @@ from mixlab.training.reporting import SPLITS, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.tracks import TrackExcerpts, TrackLoader, TrackStream
 from mixlab.training.transfer import new_model
 from mixlab.utils.hashing import digest
 from mixlab.utils.random import open_stream

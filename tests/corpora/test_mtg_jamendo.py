@@ -11,9 +11,6 @@ import soundfile
 from mixlab.corpora.clips.mtg_jamendo import (
     JamendoConfig,
     JamendoCorpus,
-    TrackExcerpts,
-    TrackLoader,
-    TrackStream,
     even_starts,
     find_audio,
     jamendo_labels,
@@ -22,6 +19,7 @@ from mixlab.corpora.clips.mtg_jamendo import (
     read_tracks,
 )
 from mixlab.errors import AudioError, ConfigError, CorpusError
+from mixlab.training.tracks import TrackExcerpts, TrackLoader, TrackStream
 from tests.errors import raises
 from tests.tagged_trees import RATE, make_jamendo
 

@@ -80,7 +80,7 @@ def test_a_pretrained_run_holds_everything(pretrained: Run, root: Path) -> None:
 def test_a_track_scores_the_mean_of_its_excerpts(pretrained: Run, root: Path) -> None:
     import torch
 
-    from mixlab.corpora.clips.mtg_jamendo import TrackExcerpts
+    from mixlab.training.tracks import TrackExcerpts
 
     corpus, model = open_jamendo(root, JAMENDO), load_model(pretrained)
     excerpts = TrackExcerpts(

@@ -16,40 +16,31 @@ Traps, and what is done:
 
 import csv
 import math
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, default_collate
 
 from mixlab.audio.io import (
     FloatArray,
     check_peak,
     fit_length,
     open_audio,
-    probe,
     read_frames,
     resample,
     to_channels,
 )
-from mixlab.errors import AudioError, ConfigError, CorpusError
+from mixlab.errors import ConfigError, CorpusError
 from mixlab.taxonomy import LabelSet, Output, load_label_map, load_label_set
 from mixlab.utils.hashing import ordered_digest
-from mixlab.utils.random import open_stream
 
 __all__ = [
     "JamendoConfig",
     "JamendoCorpus",
     "JamendoTrack",
     "Subset",
-    "TrackExcerpts",
-    "TrackLoader",
-    "TrackStream",
     "even_starts",
     "find_audio",
     "jamendo_labels",
@@ -59,15 +50,12 @@ __all__ = [
 ]
 
 Subset = Literal["top50tags", "instrument", "genre", "moodtheme", "all"]
-Batch = dict[str, torch.Tensor]
 
 SPLITS = ("train", "validation", "test")
 HEADER = ("TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS")
 AUDIO_FOLDERS = ("raw_30s/audio", "raw_30s/audio-low", "audio", "audio-low", ".")
 SUFFIXES = (".mp3", ".low.mp3", ".flac", ".ogg", ".opus", ".wav")
 MARGIN_S = 0.02
-ATTEMPTS = 5
-"""How many other tracks stand in for one that cannot be read, before the error is raised."""
 
 
 @dataclass(frozen=True)
@@ -333,289 +321,3 @@ def read_track_excerpt(path: Path, start_s: float, samples: int, sample_rate: in
     check_peak(str(path), float(np.abs(audio).max(initial=0.0)))
     audio = resample(to_channels(audio, 1), rate, sample_rate)
     return fit_length(audio[:, round(margin * sample_rate / rate) :], samples)
-
-
-def _duration_s(path: Path) -> float:
-    info = probe(path)
-    return info.frames / info.sample_rate
-
-
-def _audio(track: JamendoTrack) -> Path:
-    if track.audio is None:
-        raise CorpusError(
-            f"{track.track} has no audio file; take its corpus from open_jamendo.", code="audio-not-found"
-        )
-    return track.audio
-
-
-class _Tagged:
-    """Tracks and their targets ``(N, C)``, float32."""
-
-    def __init__(
-        self, tracks: Sequence[JamendoTrack], tags: Sequence[str], duration_s: float, sample_rate: int
-    ) -> None:
-        if not tracks:
-            raise ConfigError("Expected at least one track, found none.", code="empty-selection")
-        self.tracks = tuple(tracks)
-        self.tags = tuple(tags)
-        self.duration_s = duration_s
-        self.samples = round(duration_s * sample_rate)
-        self.sample_rate = sample_rate
-        place = {tag: k for k, tag in enumerate(self.tags)}
-        self.targets: NDArray[np.float32] = np.zeros((len(self.tracks), len(self.tags)), np.float32)
-        for row, track in enumerate(self.tracks):
-            self.targets[row, [place[tag] for tag in track.tags if tag in place]] = 1.0
-
-    def known(self, track: int) -> dict[str, torch.Tensor]:
-        """Return target and mask of a track: every tag counts as known."""
-        return {
-            "target": torch.from_numpy(self.targets[track]),
-            "mask": torch.ones(len(self.tags), dtype=torch.bool),
-        }
-
-
-class TrackStream(Dataset[dict[str, Any]]):
-    """Endless excerpts for training: every track once before any comes again, at a random place.
-
-    Item ``index`` of an epoch is a pure function of seed, epoch and index. Iterate it with ``TrackLoader``.
-    Items are dictionaries as those of ``MixDataset``: ``audio`` ``(1, T)``, ``target`` and ``mask`` ``(C,)``,
-    ``index``, ``attempt`` (above 0 where other tracks stood in for unreadable ones).
-
-    Args:
-        tracks: Tracks with audio.
-        tags: The C tags, in the order of the targets.
-        duration_s: Length of an excerpt.
-        sample_rate: Of the excerpts, in Hz.
-        seed: Seed of order and places.
-        epoch_size: Items per epoch; more or fewer than there are tracks is fine.
-        batch_size: Items per batch of one rank.
-        rank: This process's number, in distributed training.
-        world_size: How many processes take part.
-    """
-
-    def __init__(
-        self,
-        tracks: Sequence[JamendoTrack],
-        tags: Sequence[str],
-        *,
-        duration_s: float,
-        sample_rate: int,
-        seed: int = 0,
-        epoch_size: int = 10_000,
-        batch_size: int = 16,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        """Check the sizes."""
-        self.tagged = _Tagged(tracks, tags, duration_s, sample_rate)
-        if epoch_size < batch_size * world_size:
-            raise ConfigError(
-                f"A training epoch needs at least one whole batch: found epoch_size={epoch_size} and "
-                f"{batch_size * world_size} items per batch over all processes.",
-                code="epoch-too-small",
-            )
-        self.seed, self.epoch_size, self.batch_size = seed, epoch_size, batch_size
-        self.rank, self.world_size = rank, world_size
-        self._orders: dict[int, list[int]] = {}
-
-    @property
-    def content_hash(self) -> str:
-        """Changes with whatever changes an item."""
-        tagged = self.tagged
-        rows = [[track.track, track.tags] for track in tagged.tracks]
-        return ordered_digest([rows, tagged.tags, tagged.samples, tagged.sample_rate])
-
-    def place(self, index: int, epoch: int) -> tuple[int, int]:
-        """Return which pass over the tracks an item belongs to, and its track."""
-        turn, position = divmod(epoch * self.epoch_size + index, len(self.tagged.tracks))
-        if turn not in self._orders:
-            order = open_stream(self.seed, turn, 0, "track order").shuffled(range(len(self.tagged.tracks)))
-            self._orders = {turn: order, **dict(list(self._orders.items())[:1])}
-        return turn, self._orders[turn][position]
-
-    def item(self, index: int, epoch: int = 0) -> dict[str, Any]:
-        """Return one item.
-
-        Raises:
-            AudioError: neither its track nor those that stand in for it can be read.
-        """
-        turn, first = self.place(index, epoch)
-        for attempt in range(ATTEMPTS):
-            track = (first + attempt) % len(self.tagged.tracks)
-            try:
-                audio = self._excerpt(turn, track)
-            except AudioError as error:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                warnings.warn(
-                    f"Item {index} of epoch {epoch} is another track: {error}", RuntimeWarning, stacklevel=2
-                )
-                continue
-            known = self.tagged.known(track)
-            return {"audio": torch.from_numpy(audio), **known, "index": index, "attempt": attempt}
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _excerpt(self, turn: int, track: int) -> FloatArray:
-        file = _audio(self.tagged.tracks[track])
-        last = max(_duration_s(file) - self.tagged.duration_s, 0.0)
-        start_s = open_stream(self.seed, turn, track, "chunk").uniform(0.0, last)
-        return read_track_excerpt(file, start_s, self.tagged.samples, self.tagged.sample_rate)
-
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """Return the item of (epoch, index)."""
-        epoch, index = key
-        return self.item(index, epoch)
-
-
-class TrackLoader:
-    """Batches of a ``TrackStream``, epoch by epoch, with exact resume in mid-epoch.
-
-    Args:
-        stream: The stream, with the rank and world size of this process.
-        num_workers: Processes that decode; 0 decodes in this one. The batches are the same.
-        pin_memory: Copy batches to page-locked memory, for a GPU.
-    """
-
-    def __init__(self, stream: TrackStream, *, num_workers: int = 0, pin_memory: bool = False) -> None:
-        """Stand at the start of epoch 0."""
-        self.stream, self.num_workers, self.pin_memory = stream, num_workers, pin_memory
-        self.epoch, self.next_batch, self.replaced = 0, 0, 0
-
-    def __len__(self) -> int:
-        """Batches of this rank per epoch; items beyond the last whole batch are left out."""
-        return self.stream.epoch_size // (self.stream.batch_size * self.stream.world_size)
-
-    def _keys(self, epoch: int, batch: int) -> list[tuple[int, int]]:
-        first = (batch * self.stream.world_size + self.stream.rank) * self.stream.batch_size
-        return [(epoch, index) for index in range(first, first + self.stream.batch_size)]
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the rest of the current epoch, then stand at the start of the next."""
-        epoch, batch = self.epoch, self.next_batch
-        loader: DataLoader[Any] = DataLoader(
-            self.stream,
-            batch_sampler=[self._keys(epoch, k) for k in range(batch, len(self))],
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-            worker_init_fn=_start_worker if self.num_workers else None,
-            generator=torch.Generator(),  # of its own: a resumed run must not sample from torch's again
-        )
-        for items in loader:
-            batch += 1
-            self.epoch, self.next_batch = (epoch + 1, 0) if batch == len(self) else (epoch, batch)
-            self.replaced += int((items["attempt"] > 0).sum())
-            yield items
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the stream stands; a batch that was handed out counts as done."""
-        return {
-            "epoch": self.epoch,
-            "next_batch": self.next_batch,
-            "seed": self.stream.seed,
-            "epoch_size": self.stream.epoch_size,
-            "global_batch": self.stream.batch_size * self.stream.world_size,
-            "content_hash": self.stream.content_hash,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state, with any number of workers.
-
-        Raises:
-            ConfigError: it belongs to other tracks or settings.
-        """
-        mine = self.state_dict()
-        for name in ("content_hash", "seed", "epoch_size", "global_batch"):
-            if state.get(name) != mine[name]:
-                raise ConfigError(
-                    f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
-                    f"{mine[name]!r}. Go on with the tracks and settings it was started with.",
-                    code="state-mismatch",
-                )
-        self.epoch, self.next_batch = int(state["epoch"]), int(state["next_batch"])
-
-
-def _start_worker(worker: int) -> None:
-    """Keep each worker to one thread, and leave Ctrl-C to the process that waits for its batches."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-
-
-class TrackExcerpts(Dataset[dict[str, Any]]):
-    """A fixed set: ``count`` evenly spaced excerpts of every track, for validation and test.
-
-    An item is a track: ``audio`` ``(count, 1, T)``, ``target``, ``mask``, ``index`` (the track's place) and
-    ``failed`` (True where the track cannot be read; its audio is silence then).
-
-    Args:
-        tracks: Tracks with audio.
-        tags: The C tags.
-        duration_s: Length of an excerpt.
-        sample_rate: In Hz.
-        count: Excerpts per track.
-    """
-
-    def __init__(
-        self,
-        tracks: Sequence[JamendoTrack],
-        tags: Sequence[str],
-        *,
-        duration_s: float,
-        sample_rate: int,
-        count: int,
-    ) -> None:
-        """Keep what is needed."""
-        self.tagged = _Tagged(tracks, tags, duration_s, sample_rate)
-        self.count = count
-
-    def __len__(self) -> int:
-        """Tracks."""
-        return len(self.tagged.tracks)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return one track."""
-        tagged = self.tagged
-        audio = np.zeros((self.count, 1, tagged.samples), np.float32)
-        failed = False
-        try:
-            file = _audio(tagged.tracks[index])
-            starts = even_starts(_duration_s(file), tagged.duration_s, self.count)
-            for k, start_s in enumerate(starts):
-                audio[k] = read_track_excerpt(file, start_s, tagged.samples, tagged.sample_rate)
-        except AudioError as error:
-            failed = True
-            warnings.warn(f"{tagged.tracks[index].track} is left out: {error}", RuntimeWarning, stacklevel=2)
-        return {"audio": torch.from_numpy(audio), **tagged.known(index), "index": index, "failed": failed}
-
-    def batches(
-        self, batch_size: int, *, num_workers: int = 0, progress: Callable[[int], object] | None = None
-    ) -> Iterator[Batch]:
-        """Yield batches of excerpts as ``mixlab.training.predict`` takes them.
-
-        ``audio`` is ``(B, 1, T)``; ``index`` says which track an excerpt is of; tracks that cannot be read
-        are left out.
-
-        Args:
-            batch_size: Excerpts at a time, roughly: whole tracks.
-            num_workers: Processes that decode.
-            progress: Called with the number of tracks that are done.
-        """
-        loader: DataLoader[Any] = DataLoader(
-            self,
-            batch_size=math.ceil(batch_size / self.count),
-            num_workers=num_workers,
-            collate_fn=default_collate,
-            worker_init_fn=_start_worker if num_workers else None,
-            generator=torch.Generator(),
-        )
-        for tracks in loader:
-            kept = ~tracks["failed"]
-            if progress is not None:
-                progress(len(kept))
-            if kept.any():
-                flat = {name: tracks[name][kept] for name in ("target", "mask", "index")}
-                batch = {name: values.repeat_interleave(self.count, dim=0) for name, values in flat.items()}
-                batch["audio"] = tracks["audio"][kept].flatten(0, 1)
-                batch["attempt"] = torch.zeros_like(batch["index"])
-                yield batch

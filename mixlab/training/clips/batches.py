@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mixlab.audio.io import FloatArray
@@ -14,12 +13,12 @@ from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.errors import AudioError, ConfigError
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.reading import clip_samples, load_windows, read_window, side_by_side
+from mixlab.training.streams import Batch, EndlessStream, StreamLoader, start_worker
 from mixlab.utils.hashing import ordered_digest
 from mixlab.utils.random import open_stream
 
 __all__ = ["ClipLoader", "ClipStream", "ClipWindows", "Cut", "window_samples"]
 
-Batch = dict[str, Tensor]
 Problems = list[tuple[str, str]]
 """Keys of clips that could not be read, and why."""
 
@@ -74,7 +73,7 @@ def window_samples(clips: ClipSet, windows: WindowConfig, sample_rate: int) -> i
     return max(lengths)
 
 
-class ClipStream(Dataset[dict[str, Any]]):
+class ClipStream(EndlessStream):
     """Endless windows for training: each clip (or each of its windows) once before any comes again.
 
     Item ``index`` of an epoch is a pure function of seed, epoch and index: ``audio`` ``(channels, T)``,
@@ -93,6 +92,8 @@ class ClipStream(Dataset[dict[str, Any]]):
         world_size: How many processes take part.
     """
 
+    order = "clip order"
+
     def __init__(
         self,
         clips: ClipSet,
@@ -107,11 +108,16 @@ class ClipStream(Dataset[dict[str, Any]]):
         if not len(clips):
             raise ConfigError("Expected at least one clip, found none.", code="empty-selection")
         self.clips, self.cut = clips, cut
-        self.seed, self.batch_size, self.rank, self.world_size = seed, batch_size, rank, world_size
         self.units = tuple(self._units())
         together = batch_size * world_size
-        self.epoch_size = max(len(self.units) // together, 1) * together
-        self._orders: dict[int, list[int]] = {}
+        super().__init__(
+            len(self.units),
+            seed=seed,
+            epoch_size=max(len(self.units) // together, 1) * together,
+            batch_size=batch_size,
+            rank=rank,
+            world_size=world_size,
+        )
 
     def _units(self) -> Iterator[tuple[int, int | None]]:
         """Yield what a pass goes over: the row of a clip and where a window starts, None for anywhere."""
@@ -131,14 +137,6 @@ class ClipStream(Dataset[dict[str, Any]]):
         cut = self.cut
         shape = [repr(cut.windows), cut.sample_rate, cut.channels, cut.samples]
         return ordered_digest([self.clips.content_hash, self.units, shape])
-
-    def place(self, index: int, epoch: int) -> tuple[int, int]:
-        """Return which pass an item belongs to, and its unit."""
-        turn, position = divmod(epoch * self.epoch_size + index, len(self.units))
-        if turn not in self._orders:
-            order = open_stream(self.seed, turn, 0, "clip order").shuffled(range(len(self.units)))
-            self._orders = {turn: order, **dict(list(self._orders.items())[:1])}
-        return turn, self._orders[turn][position]
 
     def item(self, index: int, epoch: int = 0) -> dict[str, Any]:
         """Return one item; the next clips stand in for one that cannot be read.
@@ -173,23 +171,13 @@ class ClipStream(Dataset[dict[str, Any]]):
         last = max(self.cut.length(clip) - self.cut.samples, 0) / self.cut.sample_rate
         return open_stream(self.seed, turn, unit, "window").uniform(0.0, last)
 
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """Return the item of (epoch, index)."""
-        epoch, index = key
-        return self.item(index, epoch)
-
 
 def _known(clips: ClipSet, row: int) -> Batch:
     return {"target": torch.from_numpy(clips.targets[row]), "mask": torch.from_numpy(clips.mask[row])}
 
 
-class ClipLoader:
-    """Batches of a ``ClipStream``, epoch by epoch, with exact resume in mid-epoch.
-
-    Args:
-        stream: The stream, with the rank and world size of this process.
-        num_workers: Processes that decode; 0 decodes in this one. The batches are the same.
-        pin_memory: Copy batches to page-locked memory, for a GPU.
+class ClipLoader(StreamLoader):
+    """Batches of a ``ClipStream``.
 
     Attributes:
         problems: Clips that could not be read so far, by their key, and why.
@@ -197,47 +185,25 @@ class ClipLoader:
 
     def __init__(self, stream: ClipStream, *, num_workers: int = 0, pin_memory: bool = False) -> None:
         """Stand at the start of epoch 0."""
-        self.stream, self.num_workers, self.pin_memory = stream, num_workers, pin_memory
-        self.epoch, self.next_batch = 0, 0
+        super().__init__(stream, num_workers=num_workers, pin_memory=pin_memory)
         self.problems: dict[str, str] = {}
 
-    def __len__(self) -> int:
-        """Batches of this rank per epoch."""
-        return self.stream.epoch_size // (self.stream.batch_size * self.stream.world_size)
+    @staticmethod
+    def collate(items: Sequence[Mapping[str, Any]]) -> tuple[Batch, Problems]:
+        """Make a batch of items, and list what is wrong with clips."""
+        batch = {name: torch.stack([item[name] for item in items]) for name in ("audio", "target", "mask")}
+        batch |= {name: torch.tensor([item[name] for item in items]) for name in ("index", "attempt")}
+        return batch, [problem for item in items for problem in item["problems"]]
 
-    def _keys(self, epoch: int, batch: int) -> list[tuple[int, int]]:
-        first = (batch * self.stream.world_size + self.stream.rank) * self.stream.batch_size
-        return [(epoch, index) for index in range(first, first + self.stream.batch_size)]
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the rest of the current epoch, then stand at the start of the next."""
-        epoch, batch = self.epoch, self.next_batch
-        loader: DataLoader[Any] = DataLoader(
-            self.stream,
-            batch_sampler=[self._keys(epoch, k) for k in range(batch, len(self))],
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-            collate_fn=_stack,
-            worker_init_fn=start_worker if self.num_workers else None,
-            generator=torch.Generator(),  # of its own: a resumed run must not sample from torch's again
-        )
-        for items, problems in loader:
-            batch += 1
-            self.epoch, self.next_batch = (epoch + 1, 0) if batch == len(self) else (epoch, batch)
-            self.problems |= dict(problems)
-            yield items
+    def take(self, items: tuple[Batch, Problems]) -> Batch:
+        """Return the batch, and remember what could not be read."""
+        batch, problems = items
+        self.problems |= dict(problems)
+        return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the stream stands; a batch that was handed out counts as done."""
-        return {
-            "epoch": self.epoch,
-            "next_batch": self.next_batch,
-            "seed": self.stream.seed,
-            "epoch_size": self.stream.epoch_size,
-            "global_batch": self.stream.batch_size * self.stream.world_size,
-            "content_hash": self.stream.content_hash,
-            "problems": dict(self.problems),
-        }
+        """Return where the stream stands, and what could not be read before."""
+        return {**super().state_dict(), "problems": dict(self.problems)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state, with any number of workers.
@@ -245,30 +211,8 @@ class ClipLoader:
         Raises:
             ConfigError: it belongs to other clips or settings.
         """
-        mine = self.state_dict()
-        for name in ("content_hash", "seed", "epoch_size", "global_batch"):
-            if state.get(name) != mine[name]:
-                raise ConfigError(
-                    f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
-                    f"{mine[name]!r}. Go on with the clips and settings it was started with.",
-                    code="state-mismatch",
-                )
-        self.epoch, self.next_batch = int(state["epoch"]), int(state["next_batch"])
+        super().load_state_dict(state)
         self.problems |= state["problems"]
-
-
-def _stack(items: Sequence[Mapping[str, Any]]) -> tuple[Batch, Problems]:
-    batch = {name: torch.stack([item[name] for item in items]) for name in ("audio", "target", "mask")}
-    batch |= {name: torch.tensor([item[name] for item in items]) for name in ("index", "attempt")}
-    return batch, [problem for item in items for problem in item["problems"]]
-
-
-def start_worker(worker: int) -> None:
-    """Keep each worker to one thread, and leave Ctrl-C to the process that waits for its batches."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
 
 
 class ClipWindows(Dataset[tuple[int, FloatArray | None, str]]):
