@@ -111,7 +111,7 @@ def bias_lines(pairs: Sequence[BiasPair]) -> list[str]:
     why = f"geometric mean over {len(logs)} pairs of runs {mean:.2f}, 95 % {low:.2f} to {high:.2f}"
     holds = True if low > 1 else False if high < BIAS_RATIO else None
     note = (
-        "a batch norm behind that convolution takes its bias away again, so that no score depends on it: "
-        "the ratio says what the optimizer makes of rounding"
+        "in mixlab's own networks a batch norm behind that convolution takes its bias away again, so that no "
+        "score depends on it: the ratio says what the optimizer makes of rounding"
     )
     return [told(claim, holds, why), note]
