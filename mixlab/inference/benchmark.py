@@ -25,10 +25,11 @@ from mixlab.inference.tagger import Tagger
 from mixlab.inference.unseen import check_unseen, part_of
 from mixlab.taxonomy import LabelSet, Output
 from mixlab.training.clips import WindowConfig
+from mixlab.training.clips.records import describe_windows
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import WITH_NETWORK, check_command
-from mixlab.utils.decode import Source, read_json
+from mixlab.utils.decode import Source, later, read_json
 
 __all__ = ["ExternalReport", "align", "evaluate_on"]
 
@@ -64,6 +65,8 @@ class ExternalReport:
         thresholds_fitted: Whether thresholds are those of the run's validation; else 0.5.
         missing: Clips whose files are not there.
         problems: Clips that could not be read, and why.
+        windows: How a run on clips cuts them and puts scores of windows together, in words. '' for other
+            runs: clips score the mean of windows that overlap by half, or of as many as the corpus asks for.
     """
 
     benchmark: str
@@ -81,6 +84,7 @@ class ExternalReport:
     thresholds_fitted: bool
     missing: tuple[str, ...]
     problems: tuple[str, ...]
+    windows: str = later("")
 
     @property
     def name(self) -> str:
@@ -216,6 +220,7 @@ def evaluate_on(
         thresholds_fitted=tagger.fitted,
         missing=clips.missing,
         problems=tuple(f"{clips.clips[row].key}: {text}" for row, text in problems.items()),
+        windows=_say_windows(windows, tagger),
     )
 
 
@@ -223,6 +228,11 @@ def _own_windows(run: Run) -> WindowConfig | None:
     """Return how a run on clips cuts them; None for other runs."""
     stored = run.card.get("windows")
     return None if stored is None else from_plain(WindowConfig, stored)
+
+
+def _say_windows(windows: WindowConfig | None, tagger: Tagger) -> str:
+    samples = round(tagger.window_s * tagger.sample_rate)
+    return "" if windows is None else describe_windows(windows, samples, tagger.sample_rate)
 
 
 def _with_own_thresholds(run: Run, tagger: Tagger) -> Tagger:

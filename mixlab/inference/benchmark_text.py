@@ -49,6 +49,10 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + more
 
 
+def _windows(report: ExternalReport) -> str:
+    return report.windows or f"mean score of windows of {report.window_s:g} s"
+
+
 def _lines(report: ExternalReport) -> list[str]:
     lines = [f"corpus {report.source}", *report.notes]
     if report.not_evaluable:
@@ -79,7 +83,7 @@ def _lines(report: ExternalReport) -> list[str]:
 def _head(report: ExternalReport) -> str:
     return (
         f"{report.benchmark} {report.part}: {report.n_clips} clips from {report.n_groups} recordings or "
-        f"artists, mean score of windows of {report.window_s:g} s"
+        f"artists, {_windows(report)}"
     )
 
 

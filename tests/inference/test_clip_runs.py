@@ -12,6 +12,7 @@ from mixlab.corpora.clips import ClipsConfig
 from mixlab.corpora.clips.registry import load_benchmark
 from mixlab.errors import ConfigError
 from mixlab.inference.benchmark import evaluate_on
+from mixlab.inference.benchmark_text import format_text
 from mixlab.taxonomy import load_label_set
 from mixlab.training.clips import WindowConfig, train_on_clips
 from mixlab.training.run import Run
@@ -69,6 +70,8 @@ def test_an_external_part_is_scored_as_the_runs_own(
         for metric in ("average_precision", "f1"):
             np.testing.assert_allclose(other.scores[metric].value, mine.scores[metric].value, atol=1e-6)
     assert external.note == ""
+    assert ("s2" in external.windows) == (windows.aggregation == "s2")
+    assert external.windows in format_text(external, list(run.card["labels"]["outputs"])).replace("\n", " ")
 
 
 def test_what_a_run_was_trained_on_does_not_test_it(root: Path, tmp_path: Path) -> None:
