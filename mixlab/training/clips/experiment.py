@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
 from mixlab.errors import ConfigError
@@ -176,7 +177,7 @@ def _fit(
 ) -> str:
     training = clips.only("train")
     say(report, "decoding validation clips")
-    validation = _validation(clips.only("validation"), cut, config, world)
+    validation = _validation(clips.only("validation"), cut, config, world, show=report is not None)
     if config.transfer == "random_frozen":
         say(report, "measuring the random backbone's batch norm statistics on the first training windows")
         _calibrate(model, training, cut, config)
@@ -222,20 +223,23 @@ def _loss(training: ClipSet, config: TrainConfig) -> LossFunction:
 
 
 def _validation(
-    clips: ClipSet, cut: Cut, config: TrainConfig, world: World
+    clips: ClipSet, cut: Cut, config: TrainConfig, world: World, *, show: bool
 ) -> Iterable[Mapping[str, Tensor]]:
     """Return the fixed batches of this process, held in memory unless they are too large for that."""
     mine = clips.take(range(len(clips))[world.rank :: world.size] or [0])
     batches = ClipWindows(mine, cut, batch_size=config.batch_size, num_workers=config.num_workers)
     held, size = [], 0
-    for batch in batches:
-        held.append(batch)
-        size += batch["audio"].nbytes
-        if size > MEMORY_LIMIT:
-            return batches
+    with tqdm(total=len(mine), unit="clip", leave=False, disable=None if show else True) as bar:
+        batches.progress = bar.update
+        for batch in batches:
+            held.append(batch)
+            size += batch["audio"].nbytes
+            if size > MEMORY_LIMIT:
+                break
+    batches.progress = None
     if not held:
         raise nothing_to_score(clips, "validation", batches.problems)
-    return held
+    return held if size <= MEMORY_LIMIT else batches
 
 
 def _calibrate(model: nn.Module, training: ClipSet, cut: Cut, config: TrainConfig) -> None:

@@ -207,13 +207,15 @@ def window_starts(samples: int, window: int, windows: WindowConfig) -> list[int]
     Args:
         samples: Length of the clip.
         window: Length of a window.
-        windows: ``count`` windows from its beginning to its end, one alone in its middle; or else every
-            ``1 - overlap`` of a window, the last one flush with the end.
+        windows: ``count`` windows from its beginning to its end, one alone in its middle, each once where a
+            clip is too short for so many; or else every ``1 - overlap`` of a window, the last one flush with
+            the end.
     """
     last = max(samples - window, 0)
     if windows.count:
         steps = windows.count - 1
-        return [round(k * last / steps) if steps else last // 2 for k in range(windows.count)]
+        starts = [round(k * last / steps) if steps else last // 2 for k in range(windows.count)]
+        return list(dict.fromkeys(starts))
     return side_by_side(samples, window, max(int(window * (1 - windows.overlap)), 1))
 
 

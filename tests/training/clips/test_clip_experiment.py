@@ -243,6 +243,15 @@ def test_several_labels_take_thresholds_fitted_on_clips(tmp_path: Path) -> None:
     assert set(run.card["thresholds"]) == {"extra", *TONES}
 
 
+def test_validation_that_memory_does_not_hold_is_read_every_epoch(
+    clips: ClipsConfig, trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixlab.training.clips.experiment.MEMORY_LIMIT", 100_000)
+    run, _ = train_on_clips(clips, tmp_path / "run", WINDOWS, replace(CONFIG, epochs=2, patience=0))
+    losses = [row["validation_loss"] for row in run.metrics()]
+    assert losses == [row["validation_loss"] for row in trained.metrics()][:2]
+
+
 def test_all_windows_are_an_epoch(clips: ClipsConfig, tmp_path: Path) -> None:
     windows, config = replace(WINDOWS, training="all"), replace(CONFIG, epochs=1, batch_size=4)
     run, _ = train_on_clips(clips, tmp_path / "run", windows, config)

@@ -132,6 +132,8 @@ def test_windows_of_the_papers() -> None:
     # 3 s windows of 30 s: the 19 are those that overlap by half.
     assert window_starts(300, 30, WindowConfig(3.0, count=19)) == window_starts(300, 30, WindowConfig(3.0))
     assert window_starts(100, 20, WindowConfig(1.0, count=1)) == [40]
+    assert window_starts(20, 20, WindowConfig(1.0, count=19)) == [0], "the same window counts once"
+    assert window_starts(22, 20, WindowConfig(1.0, count=19)) == [0, 1, 2]
 
 
 @given(
