@@ -95,3 +95,23 @@ def test_a_part_of_the_classes_stays_bound_to_its_instruments(root: Path, tmp_pa
     external = evaluate_on(run, load_benchmark("irmas", root), device="cpu", n_resamples=0)
     assert {m.name for m in external.matches if m.kind == "exact"} == {"gel", "voi", "flu", "cel"}
     assert len(external.not_evaluable) == 7
+
+
+def test_a_single_label_run_is_decided_at_one_half_where_several_are_right(
+    root: Path, tmp_path: Path
+) -> None:
+    """It has no thresholds; it learned one class at a time, and test recordings have up to two."""
+    for k, code in enumerate(("flu", "gel", "voi")):
+        for group in range(5):
+            file = tmp_path / "clips" / code / f"{code} {group}" / "clip.wav"
+            file.parent.mkdir(parents=True)
+            write_wav(file, sound([300.0 + 200 * k], 0.5, group)[None], RATE)
+    clips = ClipsConfig("folder", str(tmp_path / "clips"))
+    run, _ = train_on_clips(clips, tmp_path / "run", WindowConfig(0.5), replace(IRMAS, loss="softmax"))
+    labels = load_label_set("irmas11")
+    nodes = [list(labels.outputs[labels.names.index(name)].nodes) for name in ("flu", "gel", "voi")]
+    run.update(labels={**run.info["labels"], "nodes": nodes})
+    external = evaluate_on(run, load_benchmark("irmas", root), device="cpu", n_resamples=0)
+    assert not external.thresholds_fitted
+    assert {k.threshold for k in external.tables["exact"].classes} == {0.5}
+    assert "0.5: the run has none" in format_text(external, ["flu", "gel", "voi"]).replace("\n", " ")

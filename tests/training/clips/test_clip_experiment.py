@@ -21,6 +21,7 @@ from mixlab.models import in_channels
 from mixlab.training import TrainConfig, evaluate_run, load_model
 from mixlab.training.clips import WindowConfig, evaluate_clip_run, load_windows, train_on_clips
 from mixlab.training.config import from_plain
+from mixlab.training.provenance import DEMO_NOTE
 from mixlab.training.run import Run
 from mixlab.utils.yaml import load_yaml
 from tests.conftest import REPO
@@ -250,6 +251,25 @@ def test_validation_that_memory_does_not_hold_is_read_every_epoch(
     run, _ = train_on_clips(clips, tmp_path / "run", WINDOWS, replace(CONFIG, epochs=2, patience=0))
     losses = [row["validation_loss"] for row in run.metrics()]
     assert losses == [row["validation_loss"] for row in trained.metrics()][:2]
+
+
+def test_windows_too_short_for_the_network_leave_no_run(clips: ClipsConfig, tmp_path: Path) -> None:
+    with raises(ConfigError, code="audio-too-short", mentions="windows.duration_s"):
+        train_on_clips(clips, tmp_path / "run", WindowConfig(0.01), CONFIG)
+    assert not (tmp_path / "run").exists()
+
+
+def test_demo_clips_are_called_so(root: Path, tmp_path: Path) -> None:
+    """Their record lies beside the tree; one of another tree says nothing of this one."""
+    shutil.copytree(root, tmp_path / "tones")
+    (tmp_path / "demo-other.json").write_text("{}")
+    clips, config = ClipsConfig("folder", str(tmp_path / "tones")), replace(CONFIG, epochs=1)
+    plain, _ = train_on_clips(clips, tmp_path / "plain", WINDOWS, config)
+    (tmp_path / "demo-tones.json").write_text("{}")
+    demo, scores = train_on_clips(clips, tmp_path / "demo", WINDOWS, config)
+    assert scores is not None
+    assert (plain.info["note"], demo.info["note"]) == ("", DEMO_NOTE)
+    assert scores.note == DEMO_NOTE
 
 
 def test_all_windows_are_an_epoch(clips: ClipsConfig, tmp_path: Path) -> None:
