@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ class ClipStream(EndlessStream):
                 size = self.cut.samples
                 yield from ((row, start) for start in side_by_side(self.cut.length(clip), size, size))
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """Changes with whatever changes an item."""
         cut = self.cut

@@ -190,6 +190,7 @@ def _fit(
         world_size=world.size,
     )
     loader = ClipLoader(stream, num_workers=config.num_workers)
+    say(report, f"an epoch is {stream.epoch_size} windows of {len(training)} training clips")
 
     def open_batches(accelerator: str) -> ClipLoader:
         loader.pin_memory = accelerator == "cuda"
