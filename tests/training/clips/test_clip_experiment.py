@@ -301,6 +301,22 @@ def test_a_random_backbone_can_be_frozen(clips: ClipsConfig, tmp_path: Path) -> 
     assert math.isfinite(scores.test.scores["accuracy"].value)
 
 
+def test_only_the_last_layer_is_trained_on_another_task(
+    trained: Run, clips: ClipsConfig, tmp_path: Path
+) -> None:
+    """As in the paper on genre and speaker, section 3: the last layer is replaced, all others stay."""
+    config = replace(CONFIG, transfer="last", pretrained=str(trained.path), epochs=2)
+    run, scores = train_on_clips(replace(clips, classes=["low", "high"]), tmp_path / "run", WINDOWS, config)
+    assert scores is not None
+    state, start = run.read_model()[0], trained.read_model()[0]
+    assert state["dense2.weight"].shape[0] == 2
+    for name, values in start.items():
+        if not name.startswith("dense2."):
+            np.testing.assert_array_equal(state[name], values)
+    assert run.card["pretrained_file"]["trained_on"] == "clips of folder, class"
+    assert scores.test.scores["accuracy"].value == 1.0
+
+
 def test_clips_that_moved_are_named_and_others_refused(trained: Run, root: Path, tmp_path: Path) -> None:
     run = Run.open(shutil.copytree(trained.path, tmp_path / "run"))
     moved = shutil.copytree(root, tmp_path / "moved")
