@@ -68,16 +68,16 @@ def paper_table(
         titles += [name, f"{name} (paper)"] if has_scores else [name]
     body = []
     for row in rows:
-        cells: list[str] = []
+        texts: list[str] = []
         for entry, has_scores in zip(row, scored, strict=True):
-            cells += _cells(results, entry, scale, digits) if has_scores else [str(entry)]
-        body.append(tuple(cells))
+            texts += _texts(results, entry, scale, digits) if has_scores else [str(entry)]
+        body.append(tuple(texts))
     over = f"ours: mean over seeds (95 % over {results.words.groups}) ±SD over seeds"
     theirs = f"(paper): the paper's own, {source}, measured on other data"
     return Table(f"{title}; {over}; {theirs}", tuple(titles), tuple(body), 0)
 
 
-def _cells(results: StudyResults, entry: Entry, scale: float, digits: int) -> list[str]:
+def _texts(results: StudyResults, entry: Entry, scale: float, digits: int) -> list[str]:
     """Return our score and the paper's."""
     if not isinstance(entry, Beside):
         return [entry, ""]
