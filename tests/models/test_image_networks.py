@@ -1,6 +1,9 @@
 """Networks for pictures: torchvision's own, and what they are shown of audio."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +11,11 @@ import torch
 from sklearn.datasets import load_sample_images
 from torchvision import models
 
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.models import ModelConfig, block_names, build_model, check_outputs, load_weights, n_parameters
 from mixlab.models.efficientnet_lite import SameConv2d
 from mixlab.models.image_networks import ImageNetwork
+from mixlab.training import TrainConfig, prepare_model
 from tests.errors import raises
 
 PAPER = ModelConfig("resnet18", 22050, 2048, 512, n_mels=128, f_max=11025)
@@ -210,3 +214,37 @@ def test_linear_ln_and_decibels_show_what_they_say() -> None:
     assert float(grey.mean()) == pytest.approx(0.449, abs=1e-3)
     assert float(grey.std()) == pytest.approx(0.226, abs=1e-3)
     torch.testing.assert_close(level.pictures(0.1 * audio), level.pictures(audio), rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "build"), [("resnet18", models.resnet18), ("inception_v3", models.inception_v3)]
+)
+def test_a_file_in_torchvision_s_own_format_is_a_start(name: str, build: Any, tmp_path: Path) -> None:
+    extra = {"init_weights": False} if name == "inception_v3" else {}
+    state = build(weights=None, **extra).state_dict()
+    torch.save(state, tmp_path / "own.pth")
+    config = TrainConfig(
+        model=replace(PAPER, architecture=name, parameters={"image_size": 96}),
+        transfer="finetune",
+        pretrained=str(tmp_path / "own.pth"),
+    )
+    model = build_model(config.model, 11)
+    head = model.get_submodule("fc").weight.clone()
+    prepare_model(model, config)
+    backbone = {k: v for k, v in model.state_dict().items() if not k.startswith(("spec.", "fc."))}
+    assert len(backbone) > 100
+    for key, value in backbone.items():
+        assert torch.equal(value, state[key]), key
+    assert torch.equal(model.get_submodule("fc").weight, head)
+
+
+def test_without_torchvision_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with raises(MissingDependencyError, code="missing-dependency", mentions=("resnet18", "mixlab[train]")):
+        build_model(PAPER, 11)
+    assert network("efficientnet_lite0").n_fft == 2048
+
+
+def test_reading_the_list_of_networks_waits_for_no_torchvision() -> None:
+    code = "import sys, mixlab.models.registry as r; sys.exit('torchvision' in sys.modules or not r.MODELS)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

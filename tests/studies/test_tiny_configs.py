@@ -45,6 +45,7 @@ class Row:
 ROWS: tuple[Row, ...] = (
     Row("architectures", on_mixes=True),
     Row("preprocessing", {"tags": "irmas"}),
+    Row("predominant", {"instruments": "irmas"}),
 )  # fmt: skip
 
 
