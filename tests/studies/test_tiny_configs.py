@@ -31,6 +31,7 @@ class Row:
         study: Its name.
         trees: Demo tree (name of the corpus) of each task.
         recordings: Of each tree, per class.
+        track_s: Length of tracks, in trees of tracks of 30 s.
         on_mixes: Whether it takes the toy catalog.
         arguments: Further options.
     """
@@ -38,12 +39,14 @@ class Row:
     study: str
     trees: Mapping[str, str] = field(default_factory=dict)
     recordings: int = 4
+    track_s: float = 2.0
     on_mixes: bool = False
     arguments: tuple[str, ...] = ()
 
 
 ROWS: tuple[Row, ...] = (
     Row("architectures", on_mixes=True),
+    Row("genre_speaker", {"genre": "gtzan", "speaker": "vctk"}),
     Row("preprocessing", {"tags": "irmas"}),
     Row("predominant", {"instruments": "irmas"}),
 )  # fmt: skip
@@ -59,7 +62,9 @@ def _options(row: Row, demo_trees: Path, toy: Catalog) -> list[str]:
     """Make the trees of a row, and return the options that say where they lie."""
     out = demo_trees / str(row.recordings)
     made = (
-        make_clip_trees(out, sorted(set(row.trees.values())), TreeOptions(row.recordings))
+        make_clip_trees(
+            out, sorted(set(row.trees.values())), TreeOptions(row.recordings, track_s=row.track_s)
+        )
         if row.trees
         else []
     )

@@ -1,0 +1,1 @@
+"""Parts of the study of genre and speaker: conditions, tables, claims, figures, the paper's numbers."""
