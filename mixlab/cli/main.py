@@ -46,6 +46,12 @@ COMMANDS: dict[str, Command] = {
     "taxonomy": Command(
         "mixlab.cli.commands.taxonomy", "taxonomy", "print the instrument tree; check a corpus's labels"
     ),
+    "clips": Command(
+        "mixlab.cli.commands.clips",
+        "clips",
+        "say what a corpus of labelled clips holds: classes, parts, groups, problems",
+        words=("clips.corpus", "clips.root"),
+    ),
     "pack": Command(
         "mixlab.cli.commands.pack", "pack", "resample all stems once, so that mixing is much faster"
     ),

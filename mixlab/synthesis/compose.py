@@ -12,7 +12,7 @@ import numpy as np
 
 from mixlab.synthesis import patterns, rhythm
 from mixlab.synthesis.events import Event, Note
-from mixlab.synthesis.harmony import STYLES, Frame, sample_frame
+from mixlab.synthesis.harmony import STYLES, Frame, Style, sample_frame
 from mixlab.synthesis.instruments import INSTRUMENTS, Instrument
 
 __all__ = ["ROLES", "Composition", "PartSpec", "compose"]
@@ -81,18 +81,20 @@ class Composition:
     parts: tuple[tuple[Note, ...], ...]
 
 
-def compose(style: str, parts: Sequence[PartSpec], music_s: float, rng: np.random.Generator) -> Composition:
+def compose(
+    style: str | Style, parts: Sequence[PartSpec], music_s: float, rng: np.random.Generator
+) -> Composition:
     """Compose a song.
 
     Args:
-        style: Key of ``STYLES``.
+        style: Key of ``STYLES``, or a style of one's own.
         parts: The parts, leaders before those that double them.
         music_s: Upper bound of the music's length; every note ends by then, but for humanised
             endings of a few milliseconds.
         rng: Source of every decision.
     """
     frame_rng, arrange_rng, *streams = rng.spawn(2 + len(parts))
-    frame = sample_frame(STYLES[style], music_s, frame_rng)
+    frame = sample_frame(STYLES[style] if isinstance(style, str) else style, music_s, frame_rng)
     arrangement = _arrange(frame, parts, arrange_rng)
     written: list[list[Event]] = []
     played: list[tuple[Note, ...]] = []

@@ -180,8 +180,8 @@ def _check_lone(clips: ClipSet, rows: Sequence[int], part: str) -> None:
 
 def _cannot_divide(clips: ClipSet, part: str) -> CorpusError:
     return CorpusError(
-        f"{clips.corpus}: no {part} part can be cut off: every class has a single group of clips (recording, "
-        "artist or speaker), and no group is put on two sides. Add groups, or name them otherwise.",
+        f"{clips.corpus}: no {part} part can be cut off: every class has a single group of clips left "
+        "(recording, artist or speaker), and no group is put on two sides. Add groups.",
         code="too-few-groups",
     )
 

@@ -4,9 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mixlab.errors import ConfigError
 
-__all__ = ["DEFAULT_RECORDINGS", "ClipTree", "TreeItem", "TreeOptions"]
+__all__ = ["DEFAULT_RECORDINGS", "ClipTree", "TreeItem", "TreeOptions", "within_full_scale"]
+
+_FULL_SCALE = 0.98
 
 DEFAULT_RECORDINGS = 8
 
@@ -52,6 +57,12 @@ class TreeItem:
 
     target: str
     write: Callable[[Path], None]
+
+
+def within_full_scale(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return audio as it is, or so much softer that nothing is clipped."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    return audio if peak <= _FULL_SCALE else audio * np.float32(_FULL_SCALE / peak)
 
 
 def _nothing(root: Path, options: TreeOptions) -> None:

@@ -1,0 +1,54 @@
+"""``mixlab clips``: say what a corpus of labelled clips holds."""
+
+from mixlab.corpora.clips.config import ClipsConfig
+from mixlab.errors import CorpusError
+
+__all__ = ["clips"]
+
+_CLIPS = ClipsConfig()
+_SHOWN = 20
+
+
+def clips(clips: ClipsConfig = _CLIPS, check: bool = False, workers: int | None = None) -> int:
+    """Say what a corpus of labelled clips holds, as a training on it would see it: mixlab clips CORPUS ROOT.
+
+    Classes with their clips in each part, groups (recordings, artists, speakers), what was divided, left out
+    or is missing, and what must be known to read results. Without CORPUS, the corpora and their tasks.
+
+    Args:
+        clips: Which clips, and how they are divided; the first two words are clips.corpus and clips.root.
+        check: Also open the header of every file, and list those that cannot be read.
+        workers: Processes that open files; by default one per processor.
+
+    Returns:
+        Exit code: 0, or 1 when files cannot be read.
+    """
+    from mixlab.corpora.clips.describing import describe_clips, unreadable
+    from mixlab.corpora.clips.opening import open_clips, read_clips
+
+    if not clips.root:
+        print("\n".join(_corpora()))
+        return 0
+    try:
+        found = open_clips(clips)
+    except CorpusError as error:
+        if error.code == "too-few-groups":
+            print(f"{describe_clips(read_clips(clips))}\n")
+        raise
+    print(describe_clips(found))
+    if not check:
+        return 0
+    problems = unreadable(found, workers)
+    print(f"\n{len(problems)} of {len(found)} files cannot be read" + (":" if problems else "."))
+    print("".join(f"- {problem}\n" for problem in problems[:_SHOWN]), end="")
+    if len(problems) > _SHOWN:
+        print(f"- and {len(problems) - _SHOWN} more")
+    return 1 if problems else 0
+
+
+def _corpora() -> list[str]:
+    from mixlab.corpora.clips.registry import clip_corpora
+    from mixlab.utils.tables import align
+
+    rows = [(name, ", ".join(corpus.tasks)) for name, corpus in clip_corpora().items()]
+    return [*align([("corpus", "tasks"), *rows]), "", "What a tree holds: mixlab clips CORPUS ROOT"]
