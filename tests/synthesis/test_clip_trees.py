@@ -3,7 +3,9 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from mixlab.cli.main import main
 from mixlab.corpora.clips import ClipsConfig, clip_corpora, open_clips
@@ -32,17 +34,25 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(clip_trees()))
 def test_every_tree_is_read_by_its_corpus(trees: Path, name: str) -> None:
     assert name in clip_corpora()
     clips = open_clips(ClipsConfig(corpus=name, root=str(trees / clip_trees()[name].folder)))
     assert clips.splits == ("train", "validation", "test")
     assert clips.only("train").targets.any(axis=0).all()
-    assert clips.only("test").targets.any(axis=0).all()
+    # The leads of synthesizers are in NSynth's training part alone.
+    lacking = {
+        name
+        for name, held in zip(clips.classes, clips.only("test").targets.any(axis=0), strict=True)
+        if not held
+    }
+    assert lacking <= {"synth_lead"}
     # A small tree lacks most of the tracks that GTZAN's split names.
     assert clips.missing == () or name == "gtzan"
     for clip in clips.clips:
-        assert clip.path.stat().st_size > 0
+        audio, _ = soundfile.read(clip.path, dtype="float32")
+        assert 0.01 < np.abs(audio).max() <= 1.0
 
 
 def test_bytes_repeat_and_a_rerun_makes_what_is_missing(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def demo_corpora(
     tagged: bool = True,
     clips: str = "",
     recordings: int = DEFAULT_RECORDINGS,
+    track_seconds: float = 30.0,
     force: bool = False,
 ) -> None:
     """Make demo corpora: generated songs laid out exactly as the real corpora are, without any download.
@@ -49,10 +50,13 @@ def demo_corpora(
         clips: instead of all that, make trees of labelled clips, each in a folder of its own below OUT: names
             with commas between, or all
         recordings: of a tree of clips, the recordings (artists, speakers, instruments) of each class
+        track_seconds: of a tree of clips, the length of tracks that last 30 s in the real one (GTZAN, FMA,
+            Extended Ballroom)
         force: replace demo corpora in OUT that were made with other settings
     """
     if clips:
-        _clip_trees(out, clips.split(","), recordings, seed, workers, soundfont, force)
+        options = TreeOptions(recordings, seed, _one(soundfont), track_seconds)
+        _clip_trees(out, clips.split(","), options, workers, force)
         return
     started = time.monotonic()
     with _Bar() as bar:
@@ -86,20 +90,15 @@ def demo_corpora(
     print(f"\nNext: mixlab index {out}/catalog {splits}{roots}")
 
 
-def _clip_trees(
-    out: Path,
-    names: list[str],
-    recordings: int,
-    seed: int,
-    workers: int | None,
-    soundfont: list[Path] | None,
-    force: bool,
-) -> None:
-    if soundfont and len(soundfont) > 1:
+def _one(soundfonts: list[Path] | None) -> Path | None:
+    if soundfonts and len(soundfonts) > 1:
         raise ConfigError(
-            f"Trees of clips are played with one SoundFont, found {len(soundfont)}.", code="repeated-option"
+            f"Trees of clips are played with one SoundFont, found {len(soundfonts)}.", code="repeated-option"
         )
-    options = TreeOptions(recordings, seed, soundfont[0] if soundfont else None)
+    return soundfonts[0] if soundfonts else None
+
+
+def _clip_trees(out: Path, names: list[str], options: TreeOptions, workers: int | None, force: bool) -> None:
     with _Bar() as bar:
         trees = make_clip_trees(out, names, options, workers=workers, force=force, progress=bar)
     for tree in trees:

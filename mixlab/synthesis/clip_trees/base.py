@@ -24,7 +24,8 @@ class TreeOptions:
         recordings: Recordings, artists, speakers or instruments of each class.
         seed: Another seed gives other music; the same one gives the same files, byte for byte.
         soundfont: What plays it; None where nothing is played.
-        track_s: Length of a track in seconds, in trees whose clips are tracks of 30 s (GTZAN, FMA).
+        track_s: Length of a track in seconds, in trees whose clips are tracks of 30 s (GTZAN, FMA,
+            Extended Ballroom).
     """
 
     recordings: int = DEFAULT_RECORDINGS
@@ -42,6 +43,10 @@ class TreeOptions:
             raise ConfigError(
                 f"Expected 1 to 150 recordings of each class, found {self.recordings}.",
                 code="invalid-setting",
+            )
+        if not 2.0 <= self.track_s <= 600.0:
+            raise ConfigError(
+                f"Expected tracks of 2 to 600 seconds, found {self.track_s}.", code="invalid-setting"
             )
 
 

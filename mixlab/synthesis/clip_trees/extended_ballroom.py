@@ -26,7 +26,6 @@ from mixlab.synthesis.synth import SAMPLE_RATE, Room, Sound, render_part
 
 __all__ = ["DANCES", "TREE"]
 
-SECONDS = 30.0
 _TAIL_S = 0.3
 _STREAM = 44
 _ENOUGH = 6
@@ -104,19 +103,19 @@ def _tracks(options: TreeOptions) -> Iterator[_Track]:
 def _plan(options: TreeOptions) -> Sequence[TreeItem]:
     assert options.soundfont is not None
     return [
-        TreeItem(f"{track.dance}/{track.id}.mp3", partial(_write, track, options.soundfont))
+        TreeItem(f"{track.dance}/{track.id}.mp3", partial(_write, track, options.soundfont, options.track_s))
         for track in _tracks(options)
     ]
 
 
-def _write(track: _Track, soundfont: Path, path: Path) -> None:
+def _write(track: _Track, soundfont: Path, seconds: float, path: Path) -> None:
     style, rng = DANCES[track.dance], np.random.default_rng(track.seed)
     low, high = style.tempo
     paced = replace(style, tempo=(low * track.speed, high * track.speed))
-    parts = compose(paced, _LINE_UPS[track.line_up], SECONDS - _TAIL_S, rng).parts
+    parts = compose(paced, _LINE_UPS[track.line_up], max(seconds - _TAIL_S, 2.0), rng).parts
     audio = np.sum(
         [
-            render_part(notes, sound, track.room, SECONDS, soundfont, channels=1)
+            render_part(notes, sound, track.room, seconds, soundfont, channels=1)
             for notes, sound in zip(parts, track.sounds, strict=True)
         ],
         axis=0,
