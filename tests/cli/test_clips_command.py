@@ -51,7 +51,29 @@ def test_files_that_cannot_be_read_are_listed(tmp_path: Path, capsys: pytest.Cap
     assert main(["clips", "csv", str(tmp_path), "--check", "--workers", "1"]) == 1
     shown = capsys.readouterr().out
     assert "1 clips have no file and are left out: 7.wav" in shown
-    assert "2 of 11 files cannot be read:" in shown
+    assert "2 of 11 clips cannot be read:" in shown
+    assert "0 recordings are there twice" in shown
     assert "- 5.wav: " in shown
     assert "- 3.wav#9: " in shown
     assert main(["clips", "csv", str(tmp_path)]) == 0
+
+
+def test_the_same_recording_under_two_names_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    import soundfile
+
+    for k in range(10):
+        folder = tmp_path / ("rock" if k % 2 else "jazz") / f"band {k}"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "song.wav", sound([200.0 + k], 0.2, k), RATE)
+    shutil.copy(tmp_path / "rock/band 1/song.wav", tmp_path / "jazz/band 2/other.wav")
+    shutil.copy(tmp_path / "rock/band 3/song.wav", tmp_path / "rock/band 3/again.wav")
+    assert main(["clips", "folder", str(tmp_path), "--check", "--workers", "1"]) == 1
+    shown = capsys.readouterr().out
+    assert "0 of 12 clips cannot be read." in shown
+    assert "1 recordings are there twice" in shown
+    assert "other.wav (jazz, group band 2, " in shown
+    assert "song.wav (rock, group band 1, " in shown

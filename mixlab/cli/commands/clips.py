@@ -1,5 +1,7 @@
 """``mixlab clips``: say what a corpus of labelled clips holds."""
 
+from collections.abc import Sequence
+
 from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import CorpusError
 
@@ -17,13 +19,14 @@ def clips(clips: ClipsConfig = _CLIPS, check: bool = False, workers: int | None 
 
     Args:
         clips: Which clips, and how they are divided; the first two words are clips.corpus and clips.root.
-        check: Also open the header of every file, and list those that cannot be read.
-        workers: Processes that open files; by default one per processor.
+        check: Also read every file, and list those that cannot be read and those that are the same as another
+            one in another class, group or part.
+        workers: Processes that read files; by default one per processor.
 
     Returns:
-        Exit code: 0, or 1 when files cannot be read.
+        Exit code: 0, or 1 when the check found something.
     """
-    from mixlab.corpora.clips.describing import describe_clips, unreadable
+    from mixlab.corpora.clips.describing import describe_clips, identical, unreadable
     from mixlab.corpora.clips.opening import open_clips, read_clips
 
     if not clips.root:
@@ -38,12 +41,17 @@ def clips(clips: ClipsConfig = _CLIPS, check: bool = False, workers: int | None 
     print(describe_clips(found))
     if not check:
         return 0
-    problems = unreadable(found, workers)
-    print(f"\n{len(problems)} of {len(found)} files cannot be read" + (":" if problems else "."))
-    print("".join(f"- {problem}\n" for problem in problems[:_SHOWN]), end="")
-    if len(problems) > _SHOWN:
-        print(f"- and {len(problems) - _SHOWN} more")
-    return 1 if problems else 0
+    problems, same = unreadable(found, workers), identical(found, workers)
+    _list(f"{len(problems)} of {len(found)} clips cannot be read", problems)
+    _list(f"{len(same)} recordings are there twice, in other classes, groups or parts", same)
+    return 1 if problems or same else 0
+
+
+def _list(head: str, lines: Sequence[str]) -> None:
+    print(f"\n{head}{':' if lines else '.'}")
+    print("".join(f"- {line}\n" for line in lines[:_SHOWN]), end="")
+    if len(lines) > _SHOWN:
+        print(f"- and {len(lines) - _SHOWN} more")
 
 
 def _corpora() -> list[str]:

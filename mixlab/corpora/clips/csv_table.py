@@ -15,7 +15,7 @@ Traps, and what is done:
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,30 +146,52 @@ def _seconds(where: str, cells: dict[str, str], column: str) -> float | None:
 
 def _check(table: Path, numbers: Sequence[CsvRow], rows: Sequence[_Row]) -> None:
     """Refuse what contradicts itself: a clip twice, a group on two sides, a clip without its one class."""
-    clips: dict[str, int] = {}
-    sides: dict[str, tuple[str, int]] = {}
+    lines: dict[Any, int] = {}
+    groups: dict[Path, tuple[str, int]] = {}
+    splits: dict[str, tuple[str, int]] = {}
     single = all(len(row.labels) <= 1 for row in rows)
     for number, row in zip((row.number for row in numbers), rows, strict=True):
-        if (first := clips.setdefault(row.clip.key, number)) != number:
-            raise CorpusError(
-                f"{table}, row {number}: the clip {row.clip.key!r} stands in row {first} already. Keep one, "
-                "or give them keys of their own.",
-                code="repeated-entry",
-            )
-        split, before = sides.setdefault(row.clip.group, (row.clip.split, number))
-        if split != row.clip.split:
-            here, there = row.clip.split or "no split", split or "no split"
-            raise CorpusError(
-                f"{table}, row {number}: the group {row.clip.group!r} is in {here}, and in row {before} in "
-                f"{there}: a model would be scored on what it was trained on. Put the group on one side, or "
-                "leave the column 'split' out.",
-                code="split-overlap",
-            )
+        where = f"{table}, row {number}"
+        _check_once(where, number, row.clip, lines)
+        _check_sides(where, number, row.clip, groups, splits)
         if single and not row.labels:
             raise CorpusError(
-                f"{table}, row {number}: expected a label, as every other clip has one, found none.",
-                code="missing-labels",
+                f"{where}: expected a label, as every other clip has one, found none.", code="missing-labels"
             )
+
+
+def _check_once(where: str, number: int, clip: Clip, lines: dict[Any, int]) -> None:
+    for entry in (clip.key, (clip.path, clip.start_s, clip.end_s)):
+        if (first := lines.setdefault(entry, number)) != number:
+            raise CorpusError(
+                f"{where}: the clip {clip.key!r} stands in row {first} already. Keep one row with all its "
+                "labels; parts of a file need a start of their own, or a key.",
+                code="repeated-entry",
+            )
+
+
+def _check_sides(
+    where: str,
+    number: int,
+    clip: Clip,
+    groups: dict[Path, tuple[str, int]],
+    splits: dict[str, tuple[str, int]],
+) -> None:
+    group, before = groups.setdefault(clip.path, (clip.group, number))
+    if group != clip.group:
+        raise CorpusError(
+            f"{where}: {clip.path.name} is in the group {clip.group!r}, and in row {before} in {group!r}: "
+            "parts of one file are one recording. Give them one group.",
+            code="split-overlap",
+        )
+    split, before = splits.setdefault(clip.group, (clip.split, number))
+    if split != clip.split:
+        raise CorpusError(
+            f"{where}: the group {clip.group!r} is in {clip.split or 'no split'}, and in row {before} in "
+            f"{split or 'no split'}: a model would be scored on what it was trained on. Put the group on one "
+            "side, or leave the column 'split' out.",
+            code="split-overlap",
+        )
 
 
 def _notes(rows: Sequence[_Row]) -> Iterator[str]:

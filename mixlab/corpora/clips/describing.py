@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
 
 from mixlab.audio.io import probe
 from mixlab.corpora.clips.base import SPLITS, Clip, ClipSet
 from mixlab.errors import AudioError
+from mixlab.utils.hashing import file_digest
 from mixlab.utils.parallel import map_items
 from mixlab.utils.tables import align
 
-__all__ = ["describe_clips", "unreadable"]
+__all__ = ["describe_clips", "identical", "unreadable"]
 
 _SHOWN = 10
 
@@ -55,6 +59,34 @@ def unreadable(clips: ClipSet, workers: int | None = None) -> list[str]:
     outcomes = map_items(_problem, clips.clips, workers=workers)
     found = {outcome.index: outcome.error or outcome.value for outcome in outcomes}
     return [f"{clips.clips[row].key}: {found[row]}" for row in sorted(found) if found[row]]
+
+
+def identical(clips: ClipSet, workers: int | None = None) -> list[str]:
+    """Read every file, and return which hold the same bytes as another one in another class, group or split.
+
+    The same recording under two names is a wrong label or a leak that no table says.
+
+    Args:
+        clips: The clips; parts of one file are not compared with each other.
+        workers: Processes; None takes one per processor.
+    """
+    paths = sorted({clip.path for clip in clips.clips})
+    contents: dict[str, list[Path]] = {}
+    for outcome in sorted(map_items(file_digest, paths, workers=workers), key=lambda outcome: outcome.index):
+        if outcome.value:
+            contents.setdefault(outcome.value, []).append(paths[outcome.index])
+    about = {clip.path: _about(clips, row) for row, clip in enumerate(clips.clips)}
+    return [
+        " = ".join(f"{path.name} ({', '.join(about[path])})" for path in same)
+        for same in contents.values()
+        if len({about[path] for path in same}) > 1
+    ]
+
+
+def _about(clips: ClipSet, row: int) -> tuple[str, ...]:
+    held = [clips.classes[column] for column in np.flatnonzero(clips.targets[row])]
+    clip = clips.clips[row]
+    return "+".join(held) or "no class", f"group {clip.group}", clip.split or "no split"
 
 
 def _problem(clip: Clip) -> str:

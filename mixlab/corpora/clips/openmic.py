@@ -13,10 +13,11 @@ present from 0.5 on, and only classes that listeners were asked about (``Y_mask`
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,8 +97,23 @@ def load_openmic(root: str | Path, part: Part = "test") -> ClipSet:
 
 
 def read_openmic(root: Path, task: str) -> ClipSet:
-    """Read both parts of OpenMIC-2018, as ``load_openmic``."""
-    return join([load_openmic(root, "train"), load_openmic(root, "test")])
+    """Read both parts of OpenMIC-2018, as ``load_openmic``; a part of which nothing is there is left out.
+
+    Raises:
+        CorpusError: the tree is not laid out as expected, or no clip is there at all.
+    """
+    parts, errors = [], []
+    for part in get_args(Part):
+        try:
+            parts.append(load_openmic(root, part))
+        except CorpusError as error:
+            if error.code != "audio-not-found":
+                raise
+            errors.append(error)
+    if not parts:
+        raise errors[0]
+    whole = join(parts)
+    return replace(whole, notes=(*whole.notes, *(str(error) for error in errors)))
 
 
 def _partition(home: Path, part: str) -> list[str]:

@@ -154,3 +154,14 @@ def test_negatives_stay_where_clips_have_several_labels(tmp_path: Path) -> None:
     assert len(clips) == 12
     assert clips.mask.all()
     assert set(clips.targets.ravel().tolist()) == {0.0, 1.0}
+
+
+def test_a_part_that_was_not_fetched_is_said(tmp_path: Path) -> None:
+    make_openmic(tmp_path, 12)
+    test = (tmp_path / "partitions/split01_test.csv").read_text().split()
+    for key in test:
+        (tmp_path / f"audio/{key[:3]}/{key}.ogg").unlink()
+    clips = open_clips(ClipsConfig(corpus="openmic", root=str(tmp_path), classes=["piano"]))
+    assert len(clips) == 10
+    assert clips.splits == ("train", "validation", "test")
+    assert any(note.startswith(f"None of the {len(test)} test clips") for note in clips.notes)

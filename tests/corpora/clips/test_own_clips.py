@@ -96,6 +96,8 @@ def test_files_that_are_not_there_are_listed(tmp_path: Path) -> None:
         ("a.wav,jazz,Band,train,,", "repeated-entry", ("row 3", "row 2")),
         ("b.wav,jazz,Band,test,,", "split-overlap", ("row 3", "row 2", "Band")),
         ("b.wav,,,,,", "missing-labels", "row 3"),
+        ("a.wav,jazz,Duo,train,1,2", "split-overlap", ("row 3", "row 2", "Duo")),
+        ("sub/../a.wav,jazz,Band,train,,", "path-outside-root", "row 3"),
         ("b.wav,rock,,,,,,x", "invalid-table", "row 3"),
     ],
 )  # fmt: skip

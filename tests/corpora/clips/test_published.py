@@ -285,6 +285,17 @@ def test_vctk_takes_a_sentence_once(tmp_path: Path) -> None:
     assert clips.notes[1].startswith("1 sentences")
 
 
+def test_vctk_beside_torchaudio(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("torchaudio.datasets")
+    base = tmp_path / "VCTK-Corpus-0.92"
+    for speaker in ("p225", "p226"):
+        for number in (1, 30, 31):
+            touch(base, f"wav48_silence_trimmed/{speaker}/{speaker}_{number:03d}_mic1.flac")
+            touch(base, f"txt/{speaker}/{speaker}_{number:03d}.txt")
+    theirs = datasets.VCTK_092(str(tmp_path), mic_id="mic1")._sample_ids
+    assert {f"{speaker}_{number}": speaker for speaker, number in theirs} == labels(read("vctk", tmp_path))
+
+
 def test_vctk_of_the_first_version(tmp_path: Path) -> None:
     touch(tmp_path, "wav48/p225/p225_001.wav", "wav48/p226/p226_001.wav")
     clips = read("vctk", tmp_path)
