@@ -24,6 +24,7 @@ __all__ = [
     "figure",
     "history_table",
     "is_little",
+    "matrix_table",
     "point_table",
     "say_interval",
     "tree_table",
@@ -83,7 +84,8 @@ def class_table(
         }
         for c in order
     ]
-    return pd.DataFrame(rows)
+    made = pd.DataFrame(rows).rename(columns={"songs": table.units.groups})
+    return made.drop(columns="threshold") if table.single_label else made
 
 
 def _with_ends(names: tuple[str, str, str], score: Score) -> dict[str, float]:
@@ -110,7 +112,7 @@ def _remark(table: SplitTable, decided: Decided, column: int, fitted: bool) -> s
         said.append("undefined: no known positive")
     elif is_little(decided, column):
         said.append("little support")
-    if fitted and not table.fitted.fitted[column]:
+    if fitted and not (table.single_label or table.fitted.fitted[column]):
         said.append("threshold not fitted: no positive on validation")
     return "; ".join(said)
 
@@ -203,6 +205,17 @@ def confusion_table(found: Sequence[Confusion]) -> pd.DataFrame:
     return table
 
 
+def matrix_table(labels: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:
+    """Return one row per cell of a confusion matrix ``(C, C)``: class in truth, class decided for, items."""
+    sums = matrix.sum(axis=1)
+    rows = [
+        (truth, decided, int(matrix[a, b]), matrix[a, b] / sums[a] if sums[a] else math.nan)
+        for a, truth in enumerate(labels)
+        for b, decided in enumerate(labels)
+    ]
+    return pd.DataFrame(rows, columns=["truth", "decided", "count", "share"])
+
+
 def _curves(row: Mapping[str, float], kind: str) -> dict[str, str]:
     """Return what the columns of an epoch are called that belong to a chart: losses, or scores."""
     if kind == "loss":
@@ -225,8 +238,13 @@ def history_table(metrics: Mapping[str, Sequence[Mapping[str, float]]], kind: st
     return pd.DataFrame(rows, columns=["run", "epoch", "curve", "value"])
 
 
-def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
-    """Return one row per class and mean: both scores, their difference, its paired interval."""
+def difference_table(differences: Sequence[Difference], groups: str = "songs") -> pd.DataFrame:
+    """Return one row per class and mean: both scores, their difference, its paired interval.
+
+    Args:
+        differences: Of two runs.
+        groups: What is sampled for the intervals.
+    """
     rows = []
     for d in differences:
         ends = _NONE if d.interval is None else {"low": d.interval.low, "high": d.interval.high}
@@ -236,7 +254,7 @@ def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
         rows.append(
             {
                 "class": d.name,
-                "songs": d.songs,
+                groups: d.songs,
                 "A": d.a,
                 "B": d.b,
                 "difference": d.difference,

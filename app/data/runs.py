@@ -3,6 +3,7 @@
 Objects that are shared between sessions (predictions, tables) are read-only by agreement.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ import streamlit as st
 
 from app.links import RunLocation
 from mixlab import MixConfig, MixlabError, MixRecipe
+from mixlab.audio.io import encode_wav, probe
+from mixlab.corpora.clips import Clip, ClipsConfig
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
 from mixlab.evaluation.predictions import Predictions
@@ -31,9 +34,11 @@ from mixlab.training.run import Run
 __all__ = [
     "FITTED",
     "MOST_CELLS",
+    "clip_wav",
     "default_locations",
     "find_found",
     "find_run",
+    "get_clip",
     "get_comparison",
     "get_confusions",
     "get_curve",
@@ -211,6 +216,44 @@ def get_comparison(a: RunLocation, b: RunLocation, split: str) -> Comparison:
         n_resamples=1000 if small else 0,
         seed=int(info.get("eval_seed", 0)),
     )
+
+
+# ---- its clips ----
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking for the clips …")
+def _clips_of(location: RunLocation) -> dict[tuple[Any, ...], Clip]:
+    from mixlab.corpora.clips import open_clips
+    from mixlab.training.clips.records import check_clips
+    from mixlab.training.config import from_plain
+
+    run = Run.open(location.path)
+    clips = check_clips(run, open_clips(from_plain(ClipsConfig, run.config["clips"])))
+    return {(clip.key, clip.start_s, clip.end_s): clip for clip in clips.clips}
+
+
+def get_clip(location: RunLocation, split: str, row: int) -> Clip:
+    """Return the clip of a row of the split's table.
+
+    Raises:
+        MixlabError: the run's clips are not where they were, or others are there.
+    """
+    stored = get_predictions(location).recipes[_rows(location, split)[get_table(location, split).rows[row]]]
+    said = json.loads(str(stored))
+    return _clips_of(location)[(said["clip"], said["start_s"], said["end_s"])]
+
+
+def clip_wav(clip: Clip) -> bytes:
+    """Return a clip as a WAV file, at the rate and with the channels of its own file.
+
+    Raises:
+        AudioError: the file is missing or damaged.
+    """
+    from mixlab.training.clips.reading import read_clip
+
+    info = probe(clip.path)
+    audio = read_clip(clip, info.sample_rate, 2 if info.channels == 2 else 1)
+    return encode_wav(audio, info.sample_rate)
 
 
 # ---- its mixes ----

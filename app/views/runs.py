@@ -13,9 +13,10 @@ from app.data import runs as runs_data
 from app.data.mixes import Location
 from app.data.runs import FITTED
 from app.links import RunLocation
-from app.views import runs_classes, runs_listen, runs_locations, runs_more
+from app.views import runs_classes, runs_confusions, runs_listen, runs_locations, runs_more
 from app.views.runs_choice import RunSelection
 from mixlab import MixlabError
+from mixlab.evaluation import CLIPS
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED
 
 __all__ = ["show"]
@@ -76,10 +77,11 @@ def _choose(found: tuple[Any, ...]) -> tuple[RunLocation | None, RunLocation | N
     others = [NONE, *(other for other in names if other != name)]
     other = row.selectbox(
         "Compare with", others, key="against", bind="query-params", width=330,
-        help="A second run that was scored on the same mixes. Differences are its scores minus the first's.",
+        help="A second run that was scored on the same mixes or clips. Differences are its scores minus the "
+             "first's.",
     )  # fmt: skip
     split = row.segmented_control(
-        "Mixes", SPLITS, default=SPLITS[0], key="mixes", bind="query-params", required=True, width="content",
+        "Split", SPLITS, default=SPLITS[0], key="mixes", bind="query-params", required=True, width="content",
         help="Thresholds and epochs are chosen on validation, so its numbers flatter the model.",
     )  # fmt: skip
     second = None if other in (None, NONE) else runs_data.find_run(found, str(other))
@@ -116,37 +118,50 @@ def _unscored(run: RunLocation) -> None:
 
 def _scored(location: Location | None, selection: RunSelection) -> None:
     _about(selection)
-    selection = RunSelection(selection.run, selection.other, selection.split, _threshold())
+    at = FITTED if selection.single_label else _threshold()
+    selection = RunSelection(selection.run, selection.other, selection.split, at)
     _headline(selection)
-    shown = TABS if selection.other else TABS[:-1]
-    tabs = st.tabs(shown, key="look", bind="query-params")
-    renderers: tuple[Callable[[], None], ...] = (
-        lambda: runs_classes.classes(selection),
-        lambda: runs_listen.listen(location, selection),
-        lambda: runs_classes.tree(selection),
-        lambda: runs_more.show_confusions(selection),
-        lambda: runs_more.learning(selection.names),
-        lambda: runs_more.differences(selection),
-    )
+    renderers: dict[str, Callable[[], None]] = {
+        "Classes": lambda: runs_classes.classes(selection),
+        "Listen": lambda: runs_listen.listen(location, selection),
+        "Tree": lambda: runs_classes.tree(selection),
+        "Confusions": lambda: runs_confusions.show_confusions(selection),
+        "Learning curves": lambda: runs_more.learning(selection.names),
+        "Differences": lambda: runs_more.differences(selection),
+    }
+    shown = [name for name in TABS if _has_tab(selection, name)]
     # Only what is open is drawn: a run of 60 classes then follows the slider at once.
-    for tab, show_tab in zip(tabs, renderers, strict=False):
+    for name, tab in zip(shown, st.tabs(shown, key="look", bind="query-params"), strict=True):
         if tab.open:
             with tab:
-                show_tab()
+                renderers[name]()
+
+
+def _has_tab(selection: RunSelection, name: str) -> bool:
+    if name == "Tree":  # classes of clips lie side by side
+        return selection.units != CLIPS or any(parent is not None for parent in selection.table.parents)
+    return name != "Differences" or selection.other is not None
 
 
 def _about(selection: RunSelection) -> None:
-    table, info = selection.table, runs_data.get_info(selection.run)
+    table, info, units = selection.table, runs_data.get_info(selection.run), selection.units
+    of = "clips" if units == CLIPS else "catalog"
     said = [
-        f"{len(table):,} {selection.split} mixes of {len(table.songs):,} songs, {len(table.labels)} classes",
-        f"catalog {info.get('catalog', {}).get('content_hash', 'unknown')}",
+        f"{len(table):,} {selection.split} {units.items} of {len(table.songs):,} {units.groups}, "
+        f"{len(table.labels)} classes",
+        f"{of} {info.get('catalog', {}).get('content_hash', 'unknown')}",
         f"seed {info.get('seed', 'unknown')}",
     ]
     if info.get("note"):
         said.append(f"**{words.escape(str(info['note']))}**")
     st.caption(" · ".join(said))
-    if selection.split == "validation":
-        st.caption("Thresholds were fitted on these very mixes, so P, R and F1 flatter the model.")
+    if selection.single_label:
+        st.caption(
+            f"Each {units.item} has exactly one class: the highest score decides, and thresholds have no "
+            "part in it."
+        )
+    elif selection.split == "validation":
+        st.caption(f"Thresholds were fitted on these very {units.items}, so P, R and F1 flatter the model.")
 
 
 def _threshold() -> float | None:
@@ -192,12 +207,15 @@ def _footnote(selection: RunSelection) -> str:
     said += f"; undefined here, and left out: {words.escape(', '.join(missing[:8]))}" if missing else ""
     said += f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     resamples = 0 if table.weights is None else len(table.weights)
-    said += f". Intervals: {resamples} resamples of whole songs"
+    said += f". Intervals: {resamples} resamples of whole {selection.units.groups}"
     if macro.dropped:
         said += f", {macro.dropped} left out of the macro mean as they hold no positive of a class"
     if macro.dropped > MAX_UNDEFINED * resamples:
         said += f"; with more than {MAX_UNDEFINED:.0%} left out a mean has no interval"
-    said += ". F1 follows the threshold, its interval too; the others need none"
+    if selection.table.single_label:
+        said += ". Accuracy and F1 follow from the highest scores; the others rank"
+    else:
+        said += ". F1 follows the threshold, its interval too; the others need none"
     own = [metric.title for metric in fixed.metrics if metric.needs_threshold]
     said += f", but {', '.join(own)}: as reported, at the fitted thresholds" if own else ""
     return said + ("." if fixed.reported else ", and have no interval, as the run has no report of them.")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.data import runs as runs_data
 from app.links import RunLocation
+from mixlab.evaluation import Units
 from mixlab.evaluation.thresholding import Decided, Fixed, SplitTable
 
 __all__ = ["RunSelection"]
@@ -37,6 +38,16 @@ class RunSelection:
     def table(self) -> SplitTable:
         """The split's table; of both runs the same but for the scores."""
         return runs_data.get_table(self.run, self.split)
+
+    @property
+    def units(self) -> Units:
+        """What items and groups are called: mixes and songs, clips and recordings."""
+        return self.table.units
+
+    @property
+    def single_label(self) -> bool:
+        """Whether all runs decide for their highest score, so that no threshold does anything."""
+        return all(runs_data.get_table(run, self.split).single_label for run in self.names.values())
 
     @property
     def decided(self) -> Decided:

@@ -43,7 +43,10 @@ def classes(selection: "RunSelection") -> None:
         "Order", run_tables.ORDERS, default=run_tables.ORDERS[0], key="order", bind="query-params",
         required=True,
     )  # fmt: skip
-    table, decided = selection.table, selection.decided
+    table, decided, units = selection.table, selection.decided, selection.units
+    always = "predicting the class always"
+    if table.single_label:
+        always = "deciding always for the class most frequent on validation"
     columns = run_tables.class_order(table.labels, decided, str(order))
     names = [table.labels[c] for c in columns]
     scores = selection.all_decided
@@ -54,16 +57,17 @@ def classes(selection: "RunSelection") -> None:
             "F1",
             runs=list(scores),
             scale=UNIT,
-            more={"positive": "positive mixes:d", "songs": "songs:d"},
-            undefined="undefined: no mix is known to hold it",
+            more={"positive": f"positive {units.items}:d", "songs": f"{units.groups}:d"},
+            undefined=f"undefined: no {units.item} is known to hold it",
             colours=palette(),
         ),
-        alt=f"F1 of {len(names)} classes with 95 % intervals over songs; the table below holds the numbers.",
+        alt=f"F1 of {len(names)} classes with 95 % intervals over {units.groups}; the table below holds the "
+        "numbers.",
     )
     little = [table.labels[c] for c in columns if decided.support[c] > 0 and run_tables.is_little(decided, c)]
     st.caption(
-        "Dot: F1; line: its 95 % interval over songs; grey tick: F1 of predicting the class always. Hollow: "
-        f"fewer than {run_tables.FEW} positive mixes, or positives in fewer than 3 songs"
+        f"Dot: F1; line: its 95 % interval over {units.groups}; grey tick: F1 of {always}. Hollow: "
+        f"fewer than {run_tables.FEW} positive {units.items}, or positives in fewer than 3 {units.groups}"
         + (f" ({', '.join(little)})." if little else " (none here).")
     )
     for name, run in selection.names.items():
@@ -76,7 +80,7 @@ def classes(selection: "RunSelection") -> None:
 
 
 def _all_scores(table: pd.DataFrame, name: str) -> None:
-    counts = dict.fromkeys(("positive", "known", "songs"), _COUNT)
+    counts = dict.fromkeys(("positive", "known", "songs", "recordings", "artists"), _COUNT)
     scores = _floats(table)
     st.dataframe(
         table,
@@ -102,7 +106,7 @@ def tree(selection: "RunSelection") -> None:
             st.caption(name)
         cells = run_tables.tree_table(boxes, table, decided)
         st.altair_chart(
-            tree_chart(cells, colours=palette()),
+            tree_chart(cells, items=selection.units.items, colours=palette()),
             width=min(320 * (max(box.level for box in boxes) + 1), 960),
             alt="The tree of classes as boxes with F1 in each, families at the left.",
         )
@@ -112,7 +116,8 @@ def tree(selection: "RunSelection") -> None:
         behind(shown, f"the tree of {name}" if selection.other else "the tree", positive=_COUNT)
     st.caption(
         "Families at the left, their instruments beside them. The figure is F1; – is undefined (no known "
-        f"positive), ° marks fewer than {run_tables.FEW} positives or 3 songs with one. A family that is "
+        f"positive), ° marks fewer than {run_tables.FEW} positives or 3 {selection.units.groups} with one. A "
+        "family that is "
         "detected while its instruments are not is a right family and a wrong instrument."
     )
 

@@ -1,5 +1,6 @@
 """Runs, one class: its precision-recall curve with the chosen point, and its mistakes to listen to."""
 
+import math
 from urllib.parse import parse_qsl
 
 import pandas as pd
@@ -12,12 +13,13 @@ from app.data import mixes as data
 from app.data import runs as runs_data
 from app.data.mixes import Location
 from app.links import BY_P, Item, make_query
-from app.views import chooser
+from app.views import chooser, runs_clips
 from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
 from mixlab import MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
 from mixlab.errors import RecipeError
+from mixlab.evaluation import CLIPS
 from mixlab.evaluation.charts import recall_curve
 from mixlab.evaluation.error_analysis import KINDS, Kind
 from mixlab.training import open_catalog
@@ -32,7 +34,6 @@ ABOUT = {
     "false negatives": "present and not predicted: the lowest score is the deafest",
     "hits": "predicted and present",
 }
-TRUTH = {True: "present", False: "absent"}
 
 
 def listen(location: Location | None, selection: "RunSelection") -> None:
@@ -55,7 +56,8 @@ def _curve(selection: "RunSelection", column: int) -> None:
     label = selection.table.labels[column]
     if not selection.decided.support[column]:
         st.info(
-            f"No {selection.split} mix is known to hold {label}, so precision, recall and F1 are undefined."
+            f"No {selection.split} {selection.units.item} is known to hold {label}, so precision, recall and "
+            "F1 are undefined."
         )
         return
     table = run_tables.curve_table(curves)
@@ -64,19 +66,30 @@ def _curve(selection: "RunSelection", column: int) -> None:
         alt=f"Precision against recall of {label}, with the point of the chosen threshold marked.",
     )
     for row in points.to_dict("records"):
-        who = f"**{words.escape(str(row['run']))}**, at" if selection.other else "At"
+        who = f"**{words.escape(str(row['run']))}**: " if selection.other else ""
         st.markdown(
-            f"{who} threshold **{row['threshold']:.3f}**: precision {run_tables.figure(row['precision'])}, "
+            f"{_decided_at(who, row['threshold'])}: precision {run_tables.figure(row['precision'])}, "
             f"recall {run_tables.figure(row['recall'])}, F1 **{run_tables.figure(row['F1'])}**; "
             f"{row['TP']:,} hits, {row['FP']:,} false positives, {row['FN']:,} false negatives."
         )
     behind(table, f"precision and recall of {label}")
 
 
+def _decided_at(who: str, threshold: float) -> str:
+    """Say how a run decided, behind its name."""
+    how = "the highest score decides" if math.isnan(threshold) else f"at threshold **{threshold:.3f}**"
+    return who + (how if who else how[0].upper() + how[1:])
+
+
 def _list(location: Location | None, selection: "RunSelection", column: int) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     kind: Kind = row.segmented_control(
-        "Mixes to hear", KINDS, default=KINDS[0], key="kind", bind="query-params", required=True
+        f"{selection.units.items.capitalize()} to hear",
+        KINDS,
+        default=KINDS[0],
+        key="kind",
+        bind="query-params",
+        required=True,
     )
     order = row.segmented_control(
         "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True
@@ -89,6 +102,12 @@ def _list(location: Location | None, selection: "RunSelection", column: int) -> 
         return
     page = _page(len(rows), f"{selection.run.name} {selection.split} {selection.at} {column} {kind} {order}")
     shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
+    behind_list = f"{kind} of {label}" + (" (first 1000)" if len(rows) > 1000 else "")
+    if selection.units == CLIPS:
+        runs_clips.hear_clips(selection, column, shown)
+        _pager(page, len(rows))
+        behind(_plain_rows(selection, column, rows[:1000]), behind_list)
+        return
     try:
         recipes = [runs_data.get_recipe(selection.run, selection.split, row) for row in shown]
     except RecipeError as error:
@@ -107,10 +126,7 @@ def _list(location: Location | None, selection: "RunSelection", column: int) -> 
     for number, recipe in zip(shown, recipes, strict=True):
         _mix_row(here, selection, column, number, recipe, chosen=number == played)
     _pager(page, len(rows))
-    behind(
-        _plain_rows(selection, column, rows[:1000]),
-        f"{kind} of {label}" + (" (first 1000)" if len(rows) > 1000 else ""),
-    )
+    behind(_plain_rows(selection, column, rows[:1000]), behind_list)
 
 
 # ---- pages of the list ----
@@ -230,39 +246,13 @@ def _player(location: Location, selection: "RunSelection", column: int, row: int
         encode_wav(mix.mixture, recipe.render.sample_rate), format="audio/wav",
         alt=f"Mix {recipe.index} of {selection.split}, {recipe.render.duration_s:g} s",
     )  # fmt: skip
-    table = _scores_of(selection, row)
-    own = table[table["class"] == label].iloc[0]
-    st.caption(
-        f"{words.escape(label)}: score {own['score']:.3f}, threshold {own['threshold']:.3f}, "
-        f"in truth {own['in truth']}. What the model detects in it:"
-    )
-    st.dataframe(
-        table.head(6), hide_index=True, height="content",
-        column_config={
-            "score": st.column_config.ProgressColumn(format="%.3f", min_value=0.0, max_value=1.0),
-            "threshold": st.column_config.NumberColumn(format="%.3f"),
-        },
-    )  # fmt: skip
-
-
-def _scores_of(selection: "RunSelection", row: int) -> pd.DataFrame:
-    """Return what the model says of one mix, the highest score first."""
-    table, at = selection.table, selection.decided.thresholds
-    rows = [
-        {
-            "class": name,
-            "score": float(table.scores[row, c]),
-            "threshold": float(at[c]),
-            "predicted": "yes" if table.scores[row, c] >= at[c] else "no",
-            "in truth": TRUTH[bool(table.present[row, c])] if table.known[row, c] else "unknown",
-        }
-        for c, name in enumerate(table.labels)
-    ]
-    return pd.DataFrame(rows).sort_values("score", ascending=False, kind="stable")
+    runs_clips.say_scores(selection, row, label)
 
 
 def _plain_rows(selection: "RunSelection", column: int, rows: list[int]) -> pd.DataFrame:
     table = selection.table
     songs = [table.songs[song] for song in table.cells.song[rows]]
     indices = runs_data.get_indices(selection.run, selection.split)[table.rows[rows]]
-    return pd.DataFrame({"index": indices, "song": songs, "score": table.scores[rows, column].astype(float)})
+    return pd.DataFrame(
+        {"index": indices, table.units.group: songs, "score": table.scores[rows, column].astype(float)}
+    )

@@ -1,4 +1,4 @@
-"""Runs: what is detected instead of what, how training went, and what another run does better."""
+"""Runs: how training went, and what another run does better."""
 
 from collections.abc import Mapping
 
@@ -13,50 +13,11 @@ from app.links import RunLocation
 from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
 from mixlab.evaluation import METRICS
-from mixlab.evaluation.charts import confusion_bars, dots, history
+from mixlab.evaluation.charts import dots, history
 
-__all__ = ["differences", "learning", "show_confusions"]
+__all__ = ["differences", "learning"]
 
-EVERY = "any class"
-MOST_PAIRS = 15
-MOST_ROWS = 500
-SCORES = {m.title: m.name for m in METRICS.values() if m.over == "class" and not m.detail}
-
-
-def show_confusions(selection: "RunSelection") -> None:
-    """Show which classes are added where another one is missed."""
-    missed = st.selectbox(
-        "Missed class", [EVERY, *selection.table.labels], key="missed", bind="query-params", width=330
-    )
-    for name, run in selection.names.items():
-        if selection.other is not None:
-            st.caption(name)
-        found = runs_data.get_confusions(run, selection.split, selection.at)
-        if missed != EVERY:
-            found = tuple(one for one in found if one.missed == missed)
-        table = run_tables.confusion_table(found)
-        if table.empty:
-            st.info("No class is added more often than usual where this one is missed.")
-            continue
-        st.altair_chart(
-            confusion_bars(table.head(MOST_PAIRS), colours=palette()),
-            alt="Pairs of a missed and a falsely added class, with their mixes and how many to expect.",
-        )
-        behind(
-            table.drop(columns="pair").head(MOST_ROWS),
-            f"{min(len(table), MOST_ROWS)} of {len(table)} pairs",
-            share=st.column_config.NumberColumn(format="percent"),
-            usual=st.column_config.NumberColumn(format="percent"),
-            expected=st.column_config.NumberColumn(format="%.1f"),
-            excess=st.column_config.NumberColumn(format="%.1f"),
-        )
-    st.caption(
-        "missed → added: mixes in which the first class sounds and is not predicted while the second, "
-        "which does not sound, is. Bar: how many; the upright mark: how many there would be if the second "
-        "were added as often as in all mixes without it. Sorted by what is beyond that. Several classes "
-        "sound at once, so a miss and an addition in one mix are a hint, no proof, that one was taken for "
-        "the other."
-    )
+SCORES = {m.title: m.name for m in METRICS.values() if not m.detail and (m.over == "class" or m.single_label)}
 
 
 def learning(runs: Mapping[str, RunLocation]) -> None:
@@ -90,12 +51,19 @@ def learning(runs: Mapping[str, RunLocation]) -> None:
         st.caption(f"Upright line: the epoch whose weights were kept ({epochs}).")
 
 
+def _scores(selection: "RunSelection") -> list[str]:
+    """Return by what two runs are compared: accuracy only where both decide for their highest score."""
+    return [
+        title for title, name in SCORES.items() if selection.single_label or not METRICS[name].single_label
+    ]
+
+
 def differences(selection: "RunSelection") -> None:
     """Show what the second run does better, with paired intervals."""
     if selection.other is None:
         return
     score = st.segmented_control(
-        "Score", list(SCORES), default="F1", key="score", bind="query-params", required=True
+        "Score", _scores(selection), default="F1", key="score", bind="query-params", required=True
     )
     if score == "F1":
         found = runs_data.get_differences(selection.run, selection.other, selection.split, selection.at)
@@ -104,10 +72,11 @@ def differences(selection: "RunSelection") -> None:
         found = compared.rows[SCORES[str(score)]]
         if not compared.n_resamples:
             st.info(
-                "With so many mixes the intervals of this score take minutes, so there are none here. "
+                f"With so many {selection.units.items} the intervals of this score take minutes, so there "
+                "are none here. "
                 f"`mixlab compare {selection.run.path} {selection.other.path}` computes them."
             )
-    table = run_tables.difference_table(found)
+    table = run_tables.difference_table(found, selection.units.groups)
     st.altair_chart(
         dots(
             run_tables.difference_dots(table),
@@ -122,7 +91,8 @@ def differences(selection: "RunSelection") -> None:
     )
     st.caption(
         f"A: {words.escape(selection.run.name)}; B: {words.escape(selection.other.name)}. In each resample "
-        "the same songs are sampled for both. Filled: the 95 % interval excludes 0; hollow: not. Among "
-        "30 intervals one or two exclude 0 by chance; choose between runs on validation, not on test."
+        f"the same {selection.units.groups} are sampled for both. Filled: the 95 % interval excludes 0; "
+        "hollow: not. Among 30 intervals one or two exclude 0 by chance; choose between runs on validation, "
+        "not on test."
     )
     behind(table, f"differences of {score}")

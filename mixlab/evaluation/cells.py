@@ -105,6 +105,13 @@ class Cells:
             return [(self.known[:, c], c) for c in range(self.known.shape[1])]
         return [(n, self.known[n]) for n in range(len(self))]
 
+    def confusion_matrix(self) -> Integers:
+        """Return ``(C, C)`` in how many items each class (row) was decided to be each (column).
+
+        Of single-label data: elsewhere a row of it would not add up.
+        """
+        return np.asarray(self.present.astype(np.int64).T @ self.decisions.astype(np.int64))
+
     def songs_with(self, cells: Bools) -> Integers:
         """Return ``(K,)`` in how many songs each column of ``cells`` ``(N, K)`` is True."""
         return np.asarray((self.per_song(cells) > 0).sum(axis=0), np.int64)

@@ -26,14 +26,15 @@ def ranked(table: SplitTable, column: int, threshold: float, kind: Kind) -> NDAr
     Args:
         table: The split.
         column: The class.
-        threshold: Predicted from this score on.
+        threshold: Predicted from this score on; of single-label runs the highest score is, whatever this is.
         kind: One of ``KINDS``.
 
     Returns:
         Rows of ``table``; the same place among equal scores whatever the threshold.
     """
     scores, known = table.scores[:, column], table.known[:, column]
-    predicted, present = scores >= np.float64(threshold), table.present[:, column]
+    predicted = table.cells.decisions[:, column] if table.single_label else scores >= np.float64(threshold)
+    present = table.present[:, column]
     chosen = {
         "false positives": predicted & ~present & known,
         "false negatives": ~predicted & present,

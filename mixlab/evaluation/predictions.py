@@ -72,14 +72,15 @@ class Predictions:
         """Return the recipe of a row, ready for ``mixlab.mixing.render_mix``.
 
         Raises:
-            RecipeError: it is none of a mix, but of a whole track; or another version of mixlab wrote it.
+            RecipeError: it is none of a mix, but of a whole track or clip; or another version of mixlab wrote
+                it.
         """
         from mixlab.mixing.recipe import MixRecipe
 
         text = str(self.recipes[row])
         if '"sources"' not in text:
             raise RecipeError(
-                "This run was scored on whole tracks, not on mixes: there is no recipe to open.",
+                "This run was scored on whole tracks or clips, not on mixes: there is no recipe to open.",
                 code="no-recipe",
             )
         return MixRecipe.from_json(text)

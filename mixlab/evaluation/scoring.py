@@ -168,16 +168,10 @@ def score_split(
         if parents is None or below is None
         else _consistent(known, parents, consistent or thresholds, metrics),
         single_label=single_label,
-        confusion=_confusion(cells) if single_label else (),
+        confusion=tuple(map(tuple, cells.confusion_matrix().tolist())) if single_label else (),
         rules=() if single_label else _by_rules(known, thresholds),
         units=units,
     )
-
-
-def _confusion(cells: Cells) -> tuple[tuple[int, ...], ...]:
-    """Return how often each class (row) was decided to be each (column)."""
-    counts = cells.present.astype(np.int64).T @ cells.decisions.astype(np.int64)
-    return tuple(tuple(row) for row in counts.tolist())
 
 
 def _by_rules(known: _Split, thresholds: Thresholds) -> tuple[RuleScores, ...]:

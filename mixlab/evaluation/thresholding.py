@@ -4,7 +4,6 @@ Counts add up over songs, so that F1 of a resample of songs is a row of a produc
 the seed of a run's evaluation the intervals are those of its report.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +20,7 @@ from mixlab.evaluation.paired import Difference, differences
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import SplitScores
 from mixlab.evaluation.scoring import chance_cells
-from mixlab.evaluation.thresholds import Thresholds, fit_thresholds
+from mixlab.evaluation.thresholds import Thresholds, class_prevalence, fit_thresholds
 from mixlab.evaluation.units import MIXES, Units
 
 __all__ = [
@@ -49,6 +48,7 @@ class SplitTable:
         songs: Names of the songs.
         fitted: Thresholds fitted on validation; NaN for single-label runs.
         weights: ``(B, S)`` how often each resample samples each song; None with fewer than two songs.
+        prevalence: ``(C,)`` frequency of each class on validation, which is all that the baseline knows.
         single_label: Whether the highest score decides, and thresholds have no part in it.
         units: What items and groups are called.
     """
@@ -61,6 +61,7 @@ class SplitTable:
     songs: tuple[str, ...]
     fitted: Thresholds
     weights: Floats | None
+    prevalence: Floats
     single_label: bool = False
     units: Units = MIXES
 
@@ -176,6 +177,7 @@ def split_table(
         if single
         else fit_thresholds(fitted_on.scores, fitted_on.targets, fitted_on.mask),
         weights=song_weights(cells.n_songs, n_resamples, seed),
+        prevalence=class_prevalence(fitted_on.targets, fitted_on.mask),
         single_label=single,
         units=predictions.units,
     )
@@ -243,8 +245,12 @@ def _is_of(report: SplitScores, table: SplitTable) -> bool:
 
 
 def chance_f1(table: SplitTable) -> Floats:
-    """Return ``(C,)`` F1 of predicting each class always, which any model should beat; NaN if undefined."""
-    return measure(METRICS["f1"], chance_cells(table.cells, math.nan)).values
+    """Return ``(C,)`` F1 of predicting each class always, which any model should beat; NaN if undefined.
+
+    Of single-label runs it is that of the class most frequent on validation, for every item.
+    """
+    baseline = chance_cells(table.cells, table.prevalence, single_label=table.single_label)
+    return measure(METRICS["f1"], baseline).values
 
 
 def paired_f1(table: SplitTable, a: Decided, b: Decided) -> tuple[Difference, ...]:

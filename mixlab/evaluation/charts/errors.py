@@ -8,6 +8,7 @@ import pandas as pd
 
 from mixlab.evaluation.charts.style import (
     LIGHT,
+    ROW,
     SHAPES,
     UNIT,
     Chart,
@@ -20,7 +21,7 @@ from mixlab.evaluation.charts.style import (
     tips,
 )
 
-__all__ = ["confusion_bars", "recall_curve", "tree_chart"]
+__all__ = ["confusion_bars", "confusion_matrix", "recall_curve", "tree_chart"]
 
 
 def recall_curve(curves: Table, points: Table, runs: Sequence[str], *, colours: Palette = LIGHT) -> Chart:
@@ -69,12 +70,13 @@ def _equal_f1() -> Table:
     return pd.DataFrame(rows, columns=["F1", "recall", "precision", "label"])
 
 
-def tree_chart(table: Table, *, colours: Palette = LIGHT) -> Chart:
+def tree_chart(table: Table, *, items: str = "mixes", colours: Palette = LIGHT) -> Chart:
     """Draw the tree as boxes, families at the left, coloured by F1 with the figure in each.
 
     Args:
         table: Columns ``class``, ``level``, ``top``, ``bottom``, ``F1`` (NaN where undefined), ``figure``,
             ``positive``.
+        items: What is counted.
         colours: Of the page.
     """
     levels, rows = int(table["level"].max()) + 1, int(table["bottom"].max())
@@ -95,7 +97,7 @@ def tree_chart(table: Table, *, colours: Palette = LIGHT) -> Chart:
             x2="right:Q",
             y=alt.Y("top:Q", **down),
             y2="bottom:Q",
-            tooltip=tips(**{"class": "class:N", "figure": "F1:N", "positive": "positive mixes:d"}),
+            tooltip=tips(**{"class": "class:N", "figure": "F1:N", "positive": f"positive {items}:d"}),
             color=alt.condition(
                 "isValid(datum.F1)", alt.Color("F1:Q", scale=ramp, legend=key), alt.value("transparent")
             ),
@@ -115,12 +117,50 @@ def tree_chart(table: Table, *, colours: Palette = LIGHT) -> Chart:
     return drawn
 
 
-def confusion_bars(table: Table, *, colours: Palette = LIGHT) -> Chart:
+MOST_FIGURES = 25
+"""Up to so many classes the cells of a confusion matrix have their figures in them."""
+
+
+def confusion_matrix(table: Table, names: Sequence[str], items: str, *, colours: Palette = LIGHT) -> Chart:
+    """Draw what was decided (columns) of what is true (rows) as a map, with the number of items in each cell.
+
+    Args:
+        table: Columns ``truth``, ``decided``, ``count``, ``share`` (of the row; NaN for an empty one).
+        names: The classes, in the order of rows and columns.
+        items: What is counted: ``clips``.
+        colours: Of the page.
+    """
+    ink = [colours.on_high if share > colours.switch else colours.on_low for share in table["share"]]
+    table = table.assign(ink=ink)
+    under = alt.Axis(orient="top", labelAngle=-40, labelLimit=140, ticks=False)
+    x = alt.X("decided:N", sort=list(names), title="decided for", axis=under)
+    y = alt.Y("truth:N", sort=list(names), title="in truth", axis=alt.Axis(labelLimit=200, ticks=False))
+    ramp = alt.Scale(domain=[0, 1], range=[colours.low, colours.high])
+    key = alt.Legend(title=f"share of the class's {items}", format=".0%", gradientLength=120)
+    pointer = [
+        *tips(truth="in truth:N", decided="decided for:N", count=f"{items}:d"),
+        *tips(".0%", share="share of the class:Q"),
+    ]
+    base = alt.Chart(table).encode(x=x, y=y, tooltip=pointer)
+    shade = alt.condition(
+        "isValid(datum.share)", alt.Color("share:Q", scale=ramp, legend=key), alt.value("transparent")
+    )
+    layers: list[Any] = [base.mark_rect(stroke=colours.page, strokeWidth=1).encode(color=shade)]
+    if len(names) <= MOST_FIGURES:
+        figures = base.transform_filter("datum.count > 0").mark_text(fontSize=12)
+        layers.append(figures.encode(text="count:Q", color=alt.Color("ink:N", scale=None, legend=None)))
+    side = ROW * max(len(names), 4)
+    drawn: Chart = alt.layer(*layers).properties(height=side).resolve_scale(color="independent")
+    return drawn
+
+
+def confusion_bars(table: Table, *, items: str = "mixes", colours: Palette = LIGHT) -> Chart:
     """Draw pairs of classes: how many mixes are to be expected, and how many more there are.
 
     Args:
         table: Columns ``pair``, ``expected``, ``mixes``, ``excess``, ``missed``, ``added``, ``share``,
             ``usual``, in the order to be drawn.
+        items: What is counted.
         colours: Of the page.
     """
     pointer = [
@@ -128,7 +168,7 @@ def confusion_bars(table: Table, *, colours: Palette = LIGHT) -> Chart:
             ".1f",
             missed="missed:N",
             added="added:N",
-            mixes="mixes:d",
+            mixes=f"{items}:d",
             expected="expected:Q",
             excess="excess:Q",
         ),
@@ -140,7 +180,7 @@ def confusion_bars(table: Table, *, colours: Palette = LIGHT) -> Chart:
     edge = base.mark_tick(color=colours.page, thickness=6, size=18)
     tick = base.mark_tick(color=colours.series[1], thickness=3, size=18)
     return alt.layer(
-        bar.encode(x=alt.X("mixes:Q", title="mixes", axis=alt.Axis(tickMinStep=1))),
+        bar.encode(x=alt.X("mixes:Q", title=items, axis=alt.Axis(tickMinStep=1))),
         edge.encode(x="expected:Q"),
         tick.encode(x="expected:Q"),
     ).properties(height=height_of(len(table)))
