@@ -12,9 +12,12 @@ from mixlab.corpora.clips.base import ClipSet
 from mixlab.corpora.clips.registry import BENCHMARKS
 from mixlab.errors import ConfigError
 from mixlab.evaluation import (
+    CLIPS,
+    TRACKS,
     Metric,
     SplitScores,
     Thresholds,
+    Units,
     class_prevalence,
     find_metrics,
     score_split,
@@ -198,9 +201,9 @@ def evaluate_on(
     matches = match_classes(labels, outputs)
     columns, rolled = _columns(clips, labels, scores, tagger, matches, outputs)
     groups = [clips.clips[row].group for row in kept]
-    part = part_of(clips)
+    part, units = part_of(clips), TRACKS if clips.corpus == "mtg_jamendo" else CLIPS
     tables = {
-        name: _score(part, table, kept, groups, tagger, computed, n_resamples)
+        name: _score(part, table, kept, groups, tagger, computed, n_resamples, units)
         for name, table in columns.items()
         if table.names
     }
@@ -294,6 +297,7 @@ def _score(
     tagger: Tagger,
     metrics: Sequence[Metric],
     n_resamples: int,
+    units: Units,
 ) -> SplitScores:
     scores, targets, mask = (
         np.stack(values, axis=1)[kept] for values in (table.scores, table.targets, table.mask)
@@ -308,6 +312,7 @@ def _score(
         thresholds=Thresholds(np.array(table.thresholds), fitted),
         prevalence=class_prevalence(targets, mask),
         groups=groups,
+        units=units,
         metrics=metrics,
         n_resamples=n_resamples,
     )

@@ -494,6 +494,8 @@ def test_the_command_writes_into_the_run(tmp_path: Path, capsys: pytest.CaptureF
         file = run.path / "external" / f"{name}-test.json"
         stored = ExternalReport.load(file)
         assert stored.n_clips >= 2
+        item = "track" if name == "jamendo" else "clip"
+        assert {table.units.item for table in stored.tables.values()} == {item}
         assert plain(stored.to_dict()) == json.loads(file.read_text())
         assert {m.kind for m in stored.matches} >= {"exact", "family"}
         assert (run.path / "external" / f"{name}-test.md").read_text().startswith(f"# {name} test")
