@@ -189,7 +189,9 @@ def _headline(selection: RunSelection) -> None:
         found += [(metric, fixed.scores[metric.name]) for metric in fixed.metrics]
         row = st.container(horizontal=True)
         for metric, score in found:
-            if not metric.detail:
+            # Where one class is right each, micro F1 is accuracy again.
+            again = metric.pooled and runs_data.get_table(run, selection.split).single_label
+            if not (metric.detail or again):
                 row.metric(
                     metric.mean_title, run_tables.figure(score.value),
                     run_tables.say_interval(score.interval), delta_color="off", delta_arrow="off",

@@ -81,6 +81,6 @@ def _matrices(selection: "RunSelection") -> None:
             share=st.column_config.NumberColumn("of the class", format="percent"),
         )
     st.caption(
-        f"Rows: the class in truth; columns: the class with the highest score; figures: {items}. The darker, "
-        "the larger the share of its row, so that the diagonal holds each class's recall."
+        f"Rows: the class in truth; columns: the class with the highest score; figures: {items}. The "
+        "stronger the colour, the larger the share of the row: on the diagonal that is the class's recall."
     )

@@ -92,8 +92,9 @@ def _list(location: Location | None, selection: "RunSelection", column: int) -> 
         required=True,
     )
     order = row.segmented_control(
-        "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True
-    )
+        "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True,
+        format_func=lambda way: "least clear first" if way == NEAREST and selection.single_label else way,
+    )  # fmt: skip
     rows = runs_data.get_ranked(selection.run, selection.split, selection.at, column, kind)
     rows = rows if order == CLEAREST else rows[::-1]
     label = selection.table.labels[column]

@@ -132,9 +132,15 @@ def confusion_matrix(table: Table, names: Sequence[str], items: str, *, colours:
     """
     ink = [colours.on_high if share > colours.switch else colours.on_low for share in table["share"]]
     table = table.assign(ink=ink)
-    under = alt.Axis(orient="top", labelAngle=-40, labelLimit=140, ticks=False)
+    # No label may be left out, as Vega does where they come close.
+    under = alt.Axis(orient="top", labelAngle=-90, labelLimit=140, ticks=False, labelOverlap=False)
     x = alt.X("decided:N", sort=list(names), title="decided for", axis=under)
-    y = alt.Y("truth:N", sort=list(names), title="in truth", axis=alt.Axis(labelLimit=200, ticks=False))
+    y = alt.Y(
+        "truth:N",
+        sort=list(names),
+        title="in truth",
+        axis=alt.Axis(labelLimit=200, ticks=False, labelOverlap=False),
+    )
     ramp = alt.Scale(domain=[0, 1], range=[colours.low, colours.high])
     key = alt.Legend(title=f"share of the class's {items}", format=".0%", gradientLength=120)
     pointer = [
@@ -149,7 +155,8 @@ def confusion_matrix(table: Table, names: Sequence[str], items: str, *, colours:
     if len(names) <= MOST_FIGURES:
         figures = base.transform_filter("datum.count > 0").mark_text(fontSize=12)
         layers.append(figures.encode(text="count:Q", color=alt.Color("ink:N", scale=None, legend=None)))
-    side = ROW * max(len(names), 4)
+    # The height is that of all there is: the names above the columns take their part of it.
+    side = 120 + ROW * max(len(names), 4)
     drawn: Chart = alt.layer(*layers).properties(height=side).resolve_scale(color="independent")
     return drawn
 
