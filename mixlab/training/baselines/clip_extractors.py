@@ -77,9 +77,10 @@ def _clips_to_measure(clips: ClipSet, windows: WindowConfig) -> Calibration:
                 continue  # named where its features are computed
             samples = samples or max(window.shape[1], least)
             held.append(torch.from_numpy(fill(window, samples, windows.padding)))
-            if len(held) == BATCH:
-                yield torch.stack(held)
-                held = []
+            # Two are kept back: batch norm cannot measure a last batch of one.
+            if len(held) == BATCH + 2:
+                yield torch.stack(held[:BATCH])
+                held = held[BATCH:]
         if held:
             yield torch.stack(held)
 

@@ -27,6 +27,8 @@ __all__ = ["BLOCK", "ClipFeatures", "Hearing", "compute_clip_features"]
 BLOCK = 32
 """Clips per file of the cache: some seconds of work, which is what a stop may cost."""
 
+_FEW = 2 * BLOCK  # clips that are not worth starting processes for
+
 
 @dataclass(frozen=True)
 class Hearing:
@@ -154,8 +156,9 @@ def compute_clip_features(
     # A second pass, clip by clip, finds the one that ended a whole block.
     for size in (BLOCK, 1):
         missing = [k for k, name in enumerate(names) if name not in found and name not in faults]
-        blocks = _blocks(clips, names, missing, size, hearing, extractor, folder, workers)
-        problems = _run(blocks, faults, len(clips), len(missing), workers, show)
+        count = 1 if len(missing) <= _FEW else workers or default_workers()
+        blocks = _blocks(clips, names, missing, size, hearing, extractor, folder, alone=count == 1)
+        problems = _run(blocks, faults, len(clips), len(missing), count, show)
         found |= _read_rows(folder, {names[k] for k in missing})
         if not problems:
             break
@@ -187,9 +190,9 @@ def _blocks(
     hearing: Hearing,
     extractor: Extractor,
     folder: Path,
-    workers: int,
+    *,
+    alone: bool,
 ) -> list[_Block]:
-    alone = (workers or default_workers()) == 1
     blocks = []
     for first in range(0, len(missing), size):
         rows = missing[first : first + size]
@@ -209,7 +212,7 @@ def _run(
     with tqdm(
         total=total, initial=total - missing, desc="features", unit="clip", leave=False, disable=hidden
     ) as bar:
-        for outcome in map_items(_compute, blocks, workers=workers or default_workers()):
+        for outcome in map_items(_compute, blocks, workers=workers):
             block = blocks[outcome.index]
             if outcome.error:
                 problems.append(f"{block.clips[0].key}: {outcome.error}")
