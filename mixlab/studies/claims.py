@@ -6,7 +6,7 @@ from typing import Literal
 from mixlab.studies.findings import difference_line
 from mixlab.studies.statistics import Estimate
 
-__all__ = ["Verdict", "claim_line", "told", "untold", "verdict"]
+__all__ = ["Verdict", "claim_line", "no_difference", "told", "untold", "verdict"]
 
 Verdict = Literal["shows here", "does not show here", "cannot be told here"]
 
@@ -54,3 +54,20 @@ def told(claim: str, holds: bool | None, why: str) -> str:
     if holds is None:
         return untold(claim, why)
     return f"{claim}: {'shows here' if holds else 'does not show here'}. {why}"
+
+
+def no_difference(e: Estimate, margin: float, n_items: int) -> bool | None:
+    """Say whether a difference is none: True where its intervals lie within a margin, False where it is some.
+
+    None where it cannot be told: an interval leaves the margin, or one of so few items is more than it.
+
+    Args:
+        e: The difference.
+        margin: What counts as none, to both sides of 0.
+        n_items: Mixes or clips that it was measured on.
+    """
+    intervals = [i for i in (e.songs, e.seeds) if i is not None]
+    within = e.songs is not None and all(-margin < i.low and i.high < margin for i in intervals)
+    if within and n_items * margin >= 1:
+        return True
+    return False if e.significant and not within else None

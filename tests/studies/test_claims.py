@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mixlab.evaluation.bootstrap import Interval
-from mixlab.studies.claims import claim_line, untold, verdict
+from mixlab.studies.claims import claim_line, no_difference, untold, verdict
 from mixlab.studies.statistics import Estimate
 
 ABOVE, BELOW, ACROSS = Interval(0.1, 0.3), Interval(-0.3, -0.1), Interval(-0.1, 0.3)
@@ -36,3 +36,19 @@ def test_only_a_significant_difference_decides(
 
 def test_what_no_difference_decides_says_why() -> None:
     assert untold("a is easier", "Classes differ.") == "a is easier: cannot be told here. Classes differ."
+
+
+@pytest.mark.parametrize(
+    ("songs", "n_items", "expected"),
+    [
+        (Interval(-0.01, 0.01), 100, True),
+        (Interval(-0.01, 0.01), 40, None),  # one of them is more than the margin
+        (Interval(-0.01, 0.03), 100, None),
+        (ABOVE, 100, False),
+        (None, 100, None),
+    ],
+)
+def test_no_difference_takes_intervals_within_a_margin(
+    songs: Interval | None, n_items: int, expected: bool | None
+) -> None:
+    assert no_difference(Estimate(0.2, 1, songs=songs), 0.02, n_items) is expected

@@ -1,0 +1,1 @@
+"""The parts of the study ``black_box``: its conditions, tables, claims and figures."""
