@@ -46,6 +46,8 @@ class Row:
 
 ROWS: tuple[Row, ...] = (
     Row("architectures", on_mixes=True),
+    Row("black_box", {"ballroom": "extended_ballroom"}),
+    Row("convnet_feature", {"source": "irmas", "dance": "extended_ballroom"}),
     Row("genre_speaker", {"genre": "gtzan", "speaker": "vctk"}),
     Row("preprocessing", {"tags": "irmas"}),
     Row("predominant", {"instruments": "irmas"}),
@@ -83,8 +85,14 @@ def test_every_tiny_configuration_has_a_row() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.study for row in ROWS])
 def test_a_tiny_study_runs_from_end_to_end(
-    row: Row, demo_trees: Path, toy: Catalog, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    row: Row,
+    demo_trees: Path,
+    toy: Catalog,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     out = tmp_path / "studies" / row.study
     options = [*_options(row, demo_trees, toy), *row.arguments]
     tiny = str(CONFIGS / f"{row.study}_tiny.yaml")
