@@ -24,7 +24,6 @@ __all__ = [
     "figure",
     "history_table",
     "is_little",
-    "matrix_table",
     "point_table",
     "say_interval",
     "tree_table",
@@ -203,17 +202,6 @@ def confusion_table(found: Sequence[Confusion]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "pair", [f"{c.missed} → {c.added}" for c in found])
     return table
-
-
-def matrix_table(labels: Sequence[str], matrix: np.ndarray) -> pd.DataFrame:
-    """Return one row per cell of a confusion matrix ``(C, C)``: class in truth, class decided for, items."""
-    sums = matrix.sum(axis=1)
-    rows = [
-        (truth, decided, int(matrix[a, b]), matrix[a, b] / sums[a] if sums[a] else math.nan)
-        for a, truth in enumerate(labels)
-        for b, decided in enumerate(labels)
-    ]
-    return pd.DataFrame(rows, columns=["truth", "decided", "count", "share"])
 
 
 def _curves(row: Mapping[str, float], kind: str) -> dict[str, str]:

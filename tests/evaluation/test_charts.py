@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,8 @@ from mixlab.evaluation.charts import (
     Palette,
     bars,
     confusion_bars,
+    confusion_cells,
+    confusion_matrix,
     dots,
     figure,
     files,
@@ -191,3 +194,19 @@ def test_a_figure_draws_more_rows_than_altair_allows_by_default() -> None:
     many = pd.DataFrame([{"row": "voice", "start": n, "end": n + 1, "score": 0.5} for n in range(6000)])
     resampled = files(figure([panel(timeline(many, many[:1], ["voice"], 6000.0), width=100)], "long"))
     assert resampled["png"].startswith(b"\x89PNG")
+
+
+def test_a_confusion_matrix_shows_every_class_in_order_and_no_share_of_an_empty_row() -> None:
+    names, counts = ["tuba", "cello", "flute"], np.array([[3, 1, 0], [0, 0, 0], [1, 0, 4]])
+    cells = confusion_cells(names, counts)
+    assert cells["count"].sum() == counts.sum()
+    assert cells[cells["truth"] == "cello"]["share"].isna().all()
+    spec = confusion_matrix(cells, names, "clips").to_dict()
+    for layer in spec["layer"]:
+        assert [layer["encoding"][axis]["sort"] for axis in ("x", "y")] == [names, names]
+        assert layer["encoding"]["y"]["field"] == "truth"  # rows are true
+    figures = [layer for layer in spec["layer"] if layer["mark"]["type"] == "text"]
+    assert len(figures) == 1
+    many = [f"speaker {k}" for k in range(30)]
+    drawn = confusion_matrix(confusion_cells(many, np.eye(30, dtype=int)), many, "clips")
+    assert [layer["mark"]["type"] for layer in drawn.to_dict()["layer"]] == ["rect"]

@@ -12,7 +12,13 @@ except ImportError as error:
         "Charts need Altair, not installed here: pip install 'mixlab[plot]'."
     ) from error
 
-from mixlab.evaluation.charts.errors import confusion_bars, confusion_matrix, recall_curve, tree_chart
+from mixlab.evaluation.charts.errors import (
+    confusion_bars,
+    confusion_cells,
+    confusion_matrix,
+    recall_curve,
+    tree_chart,
+)
 from mixlab.evaluation.charts.pictures import figure, files, panel
 from mixlab.evaluation.charts.scores import bars, dots, history, lines, timeline
 from mixlab.evaluation.charts.style import DARK, LIGHT, UNIT, Chart, Palette, rows_axis, tips
@@ -25,6 +31,7 @@ __all__ = [
     "Palette",
     "bars",
     "confusion_bars",
+    "confusion_cells",
     "confusion_matrix",
     "dots",
     "figure",

@@ -1,10 +1,13 @@
 """Charts of what a model gets wrong: precision against recall, the tree of classes, confusions."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixlab.evaluation.charts.style import (
     LIGHT,
@@ -21,7 +24,7 @@ from mixlab.evaluation.charts.style import (
     tips,
 )
 
-__all__ = ["confusion_bars", "confusion_matrix", "recall_curve", "tree_chart"]
+__all__ = ["confusion_bars", "confusion_cells", "confusion_matrix", "recall_curve", "tree_chart"]
 
 
 def recall_curve(curves: Table, points: Table, runs: Sequence[str], *, colours: Palette = LIGHT) -> Chart:
@@ -121,11 +124,23 @@ MOST_FIGURES = 25
 """Up to so many classes the cells of a confusion matrix have their figures in them."""
 
 
+def confusion_cells(names: Sequence[str], counts: NDArray[np.int64]) -> Table:
+    """Return what ``confusion_matrix`` draws: a row per cell of counts ``(C, C)``, rows in truth."""
+    sums = counts.sum(axis=1)
+    rows = [
+        (truth, decided, int(counts[a, b]), counts[a, b] / sums[a] if sums[a] else math.nan)
+        for a, truth in enumerate(names)
+        for b, decided in enumerate(names)
+    ]
+    return pd.DataFrame(rows, columns=["truth", "decided", "count", "share"])
+
+
 def confusion_matrix(table: Table, names: Sequence[str], items: str, *, colours: Palette = LIGHT) -> Chart:
     """Draw what was decided (columns) of what is true (rows) as a map, with the number of items in each cell.
 
     Args:
-        table: Columns ``truth``, ``decided``, ``count``, ``share`` (of the row; NaN for an empty one).
+        table: From ``confusion_cells``: columns ``truth``, ``decided``, ``count``, ``share`` (of the row; NaN
+            for an empty one).
         names: The classes, in the order of rows and columns.
         items: What is counted: ``clips``.
         colours: Of the page.

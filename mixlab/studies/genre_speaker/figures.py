@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from mixlab.evaluation.charts import UNIT, Chart, dots, figure, panel
+from mixlab.evaluation.charts import UNIT, Chart, confusion_cells, confusion_matrix, dots, figure, panel
 from mixlab.studies.genre_speaker.grid import METRIC
 from mixlab.studies.genre_speaker.tables import chance_of, confusion_of
 from mixlab.studies.results import ConditionResult, StudyResults
@@ -45,20 +45,4 @@ def confusion_maps(
 
 
 def _map(c: ConditionResult) -> Chart:
-    counts, names = confusion_of(c), list(c.labels)
-    table = pd.DataFrame(
-        {"truth": a, "decided": b, "share": counts[j, k] / max(counts[j].sum(), 1), "clips": counts[j, k]}
-        for j, a in enumerate(names)
-        for k, b in enumerate(names)
-    )
-    chart: Chart = (
-        alt.Chart(table)
-        .mark_rect()
-        .encode(
-            x=alt.X("decided:N", sort=names, title="decided for"),
-            y=alt.Y("truth:N", sort=names, title="in truth"),
-            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], scheme="blues"), title="share"),
-            tooltip=["truth:N", "decided:N", "share:Q", "clips:Q"],
-        )
-    )
-    return chart
+    return confusion_matrix(confusion_cells(c.labels, confusion_of(c)), c.labels, "clips")
