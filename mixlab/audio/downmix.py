@@ -51,8 +51,8 @@ class Downmix:
             return mono
         if len(block) not in (1, self.channels):
             raise AudioError(
-                f"Expected 1 or {self.channels} channels at {self._name}, found {len(block)}: the model takes "
-                "stereo, and which of these belong together nobody says. Convert the file.",
+                f"Expected 1 or {self.channels} channels at {self._name}, found {len(block)}: the model "
+                "takes stereo, and which of these belong together nobody says. Convert the file.",
                 code="channels-mismatch",
             )
         return np.ascontiguousarray(to_channels(block, self.channels))
