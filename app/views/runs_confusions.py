@@ -7,7 +7,7 @@ from app.components.theme import palette
 from app.data import runs as runs_data
 from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
-from mixlab.evaluation.charts import confusion_bars, confusion_cells, confusion_matrix
+from mixlab.evaluation.charts import confusion_bars, confusion_matrix, confusion_table
 
 __all__ = ["show_confusions"]
 
@@ -66,7 +66,7 @@ def _matrices(selection: "RunSelection") -> None:
         if not table.single_label:
             st.info("This run decides on each class by itself, so that it has no confusion matrix.")
             continue
-        cells = confusion_cells(table.labels, table.cells.confusion_matrix())
+        cells = confusion_table(table.labels, table.cells.confusion_matrix())
         st.altair_chart(
             confusion_matrix(cells, table.labels, items, colours=palette()),
             width=min(320 + 40 * len(table.labels), 1100),

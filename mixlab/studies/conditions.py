@@ -25,7 +25,17 @@ __all__ = ["LISTED", "ListedStudy", "read_study"]
 LISTED = "conditions"
 """Kind of every study that is a file: its folder keeps the conditions, so a report needs the file no more."""
 
-_KEYS = ("name", "label", "overrides", "splits", "threshold", "same_runs_as", "command")
+_KEYS = (
+    "name",
+    "label",
+    "overrides",
+    "splits",
+    "threshold",
+    "same_runs_as",
+    "command",
+    "task",
+    "starts_from",
+)
 
 
 class ListedStudy(Study):
@@ -38,6 +48,7 @@ class ListedStudy(Study):
 
     name = LISTED
     title = "Conditions"
+    data = ("mixes", "clips")
 
     def __init__(self, title: str = "Conditions", listed: Sequence[Condition] = ()) -> None:
         self.title = title

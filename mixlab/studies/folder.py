@@ -153,6 +153,8 @@ class StudyFolder:
         else:
             own["workers"] = own["workers"] or threads
             places["cache"] = str(self.path.absolute() / "features")
+        if root := sections.get("clips", {}).get("root"):
+            sections["clips"]["root"] = str(Path(root).expanduser().absolute())
         if trial.starts_from:
             own[STARTS_AT[trial.how.own]] = str(self.run_path(trial.starts_from).absolute())
         return {**places, **sections}

@@ -15,8 +15,8 @@ from mixlab.evaluation.charts import (
     Palette,
     bars,
     confusion_bars,
-    confusion_cells,
     confusion_matrix,
+    confusion_table,
     dots,
     figure,
     files,
@@ -198,7 +198,7 @@ def test_a_figure_draws_more_rows_than_altair_allows_by_default() -> None:
 
 def test_a_confusion_matrix_shows_every_class_in_order_and_no_share_of_an_empty_row() -> None:
     names, counts = ["tuba", "cello", "flute"], np.array([[3, 1, 0], [0, 0, 0], [1, 0, 4]])
-    cells = confusion_cells(names, counts)
+    cells = confusion_table(names, counts)
     assert cells["count"].sum() == counts.sum()
     assert cells[cells["truth"] == "cello"]["share"].isna().all()
     spec = confusion_matrix(cells, names, "clips").to_dict()
@@ -208,5 +208,5 @@ def test_a_confusion_matrix_shows_every_class_in_order_and_no_share_of_an_empty_
     figures = [layer for layer in spec["layer"] if layer["mark"]["type"] == "text"]
     assert len(figures) == 1
     many = [f"speaker {k}" for k in range(30)]
-    drawn = confusion_matrix(confusion_cells(many, np.eye(30, dtype=int)), many, "clips")
+    drawn = confusion_matrix(confusion_table(many, np.eye(30, dtype=int)), many, "clips")
     assert [layer["mark"]["type"] for layer in drawn.to_dict()["layer"]] == ["rect"]

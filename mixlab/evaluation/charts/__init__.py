@@ -14,8 +14,8 @@ except ImportError as error:
 
 from mixlab.evaluation.charts.errors import (
     confusion_bars,
-    confusion_cells,
     confusion_matrix,
+    confusion_table,
     recall_curve,
     tree_chart,
 )
@@ -31,8 +31,8 @@ __all__ = [
     "Palette",
     "bars",
     "confusion_bars",
-    "confusion_cells",
     "confusion_matrix",
+    "confusion_table",
     "dots",
     "figure",
     "files",

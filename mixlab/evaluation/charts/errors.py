@@ -24,7 +24,7 @@ from mixlab.evaluation.charts.style import (
     tips,
 )
 
-__all__ = ["confusion_bars", "confusion_cells", "confusion_matrix", "recall_curve", "tree_chart"]
+__all__ = ["confusion_bars", "confusion_matrix", "confusion_table", "recall_curve", "tree_chart"]
 
 
 def recall_curve(curves: Table, points: Table, runs: Sequence[str], *, colours: Palette = LIGHT) -> Chart:
@@ -124,7 +124,7 @@ MOST_FIGURES = 25
 """Up to so many classes the cells of a confusion matrix have their figures in them."""
 
 
-def confusion_cells(names: Sequence[str], counts: NDArray[np.int64]) -> Table:
+def confusion_table(names: Sequence[str], counts: NDArray[np.int64]) -> Table:
     """Return what ``confusion_matrix`` draws: a row per cell of counts ``(C, C)``, rows in truth."""
     sums = counts.sum(axis=1)
     rows = [
@@ -139,7 +139,7 @@ def confusion_matrix(table: Table, names: Sequence[str], items: str, *, colours:
     """Draw what was decided (columns) of what is true (rows) as a map, with the number of items in each cell.
 
     Args:
-        table: From ``confusion_cells``: columns ``truth``, ``decided``, ``count``, ``share`` (of the row; NaN
+        table: From ``confusion_table``: columns ``truth``, ``decided``, ``count``, ``share`` (of the row; NaN
             for an empty one).
         names: The classes, in the order of rows and columns.
         items: What is counted: ``clips``.

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from mixlab.evaluation.charts import UNIT, Chart, confusion_cells, confusion_matrix, dots, figure, panel
+from mixlab.evaluation.charts import UNIT, Chart, confusion_matrix, confusion_table, dots, figure, panel
 from mixlab.studies.genre_speaker.grid import METRIC
 from mixlab.studies.genre_speaker.tables import chance_of, confusion_of
 from mixlab.studies.results import ConditionResult, StudyResults
@@ -45,4 +45,4 @@ def confusion_maps(
 
 
 def _map(c: ConditionResult) -> Chart:
-    return confusion_matrix(confusion_cells(c.labels, confusion_of(c)), c.labels, "clips")
+    return confusion_matrix(confusion_table(c.labels, confusion_of(c)), c.labels, "clips")
