@@ -1,4 +1,4 @@
-"""Studies on labelled clips: tasks with classes of their own, runs that start from others, what is lacking."""
+"""Studies on labelled clips: tasks with classes of their own, runs that start from others, what lacks."""
 
 import json
 import shutil

@@ -46,6 +46,7 @@ from mixlab.studies.statistics import test_set_id as set_id
 from mixlab.studies.tables import class_table, score_text
 from mixlab.training import TrainConfig
 from mixlab.training.run import Run
+from mixlab.utils.yaml import load_yaml
 from tests.errors import raises
 
 NAMES = ("voice", "brass", "singer", "piano", "theremin")
@@ -708,22 +709,19 @@ def test_options_of_another_study_are_named(
 def test_all_shipped_configurations_are_read(
     repo: Path, toy: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = sorted((repo / "configs").glob("study*.yaml"))
-    assert files
-    for file in files:
-        for name in studies():
-            words = [
-                "study",
-                name,
-                "--config",
-                str(file),
-                "--catalog",
-                str(toy.path),
-                "--pretrained",
-                "w.pth",
-            ]
-            assert main([*words, "--out", str(tmp_path / "out"), "--dry-run"]) == 0
-            assert "runs in" in capsys.readouterr().out
+    shared = sorted((repo / "configs").glob("study*.yaml"))
+    of_mixes = [name for name, study in studies().items() if study.data[0] == "mixes"]
+    pairs = [(name, file) for file in shared for name in of_mixes]
+    own = sorted((repo / "configs" / "studies").glob("*.yaml"))
+    pairs += [(re.sub("_(tiny|paper)$", "", file.stem), file) for file in own]
+    assert shared
+    assert {name for name, _ in pairs} == set(studies())
+    for name, file in pairs:
+        words = ["study", name, "--config", str(file), "--catalog", str(toy.path), "--pretrained", "w.pth"]
+        for task in load_yaml(file.read_text(encoding="utf-8")).get("tasks", {}):
+            words += ["--root", f"{task}={tmp_path}"]
+        assert main([*words, "--out", str(tmp_path / "out"), "--dry-run"]) == 0, file
+        assert "runs in" in capsys.readouterr().out
 
 
 def test_known_scores_are_not_computed_again(toy: Catalog, tmp_path: Path) -> None:
