@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError
@@ -83,13 +84,15 @@ def fit_last_layer(
     groups = [np.flatnonzero(c) for c in targets.T > 0.5] if single_label else [np.arange(len(inputs))]
     groups = [rows for rows in groups if len(rows)]
     score = softmax if single_label else sigmoid
-    for _ in range(steps):
-        rows = _sample(rng, groups, batch_size)
-        x, known = inputs[rows], mask[rows]
-        counts = batch_size if single_label else np.maximum(known.sum(axis=0), 1)
-        wrong = np.where(known, score(x @ weights + biases) - targets[rows], 0) / counts
-        weights -= learning_rate * (x.T @ wrong.astype(np.float32))
-        biases -= learning_rate * wrong.sum(axis=0).astype(np.float32)
+    # One thread: products of a hundred rows are over before a second one has begun.
+    with threadpool_limits(1, user_api="blas"):
+        for _ in range(steps):
+            rows = _sample(rng, groups, batch_size)
+            x, known = inputs[rows], mask[rows]
+            counts = batch_size if single_label else np.maximum(known.sum(axis=0), 1)
+            wrong = np.where(known, score(x @ weights + biases) - targets[rows], 0) / counts
+            weights -= learning_rate * (x.T @ wrong.astype(np.float32))
+            biases -= learning_rate * wrong.sum(axis=0).astype(np.float32)
     if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
         raise ConfigError(
             "The last layer did not converge: its weights are not finite numbers. Lower "
