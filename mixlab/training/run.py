@@ -144,16 +144,13 @@ class Run:
             RunError: the folder already holds something.
         """
         run = cls(Path(path))
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-            if (run.path / "run.json").is_file():
-                raise RunError(
-                    f"{run.path} already holds a run. Choose another --out, go on with it by --resume=true, "
-                    "or remove the folder.",
-                    code="run-exists",
-                )
+        if (run.path / "run.json").is_file():
             raise RunError(
-                f"{run.path} is not an empty folder. Choose another --out.", code="folder-not-empty"
+                f"{run.path} already holds a run. Choose another --out, go on with it by --resume=true, "
+                "or remove the folder.",
+                code="run-exists",
             )
+        run.check_empty()
         make_folder(run.checkpoints)
         run.write_config(config)
         now = _now()
@@ -184,6 +181,18 @@ class Run:
                 code="run-version",
             )
         return run
+
+    def check_empty(self) -> None:
+        """See to it that nothing is there yet.
+
+        Raises:
+            RunError: the folder holds something, or is a file.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(
+                f"{self.path} is not an empty folder. Choose another --out, or remove it.",
+                code="folder-not-empty",
+            )
 
     def check_writable(self) -> None:
         """See to it, before the work, that its results can be written into the folder.

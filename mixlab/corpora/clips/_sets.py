@@ -9,7 +9,7 @@ from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import LabelSet
 
-__all__ = ["home_of", "one_class_each", "read_table"]
+__all__ = ["home_of", "home_of_table", "one_class_each", "read_table"]
 
 
 def one_class_each(
@@ -80,6 +80,22 @@ def home_of(root: Path, corpus: str, inner: Sequence[str], holds: Sequence[str],
     raise CorpusError(
         f"Expected {where} below {root}, found none. Is it the folder of {corpus}?", code="layout-not-found"
     )
+
+
+def home_of_table(root: Path, corpus: str, inner: Sequence[str], name: str) -> tuple[Path, Path]:
+    """Return the folder that holds a corpus, and its table: in ``annotation`` or beside the clips.
+
+    Args:
+        root: The folder that was given.
+        corpus: The corpus, in messages.
+        inner: Folders below the root where it may lie as well.
+        name: Of the table.
+
+    Raises:
+        CorpusError: the table is in none of them.
+    """
+    home = home_of(root, corpus, inner, [f"annotation/{name}|{name}"], f"annotation/{name}")
+    return home, next(path for path in (home / "annotation" / name, home / name) if path.is_file())
 
 
 def read_table(file: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:

@@ -18,7 +18,7 @@ Traps, and what is done:
 from pathlib import Path
 
 from mixlab.corpora.clips._labels import bound_labels
-from mixlab.corpora.clips._sets import home_of, one_class_each, read_table
+from mixlab.corpora.clips._sets import home_of_table, one_class_each, read_table
 from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet
 from mixlab.errors import CorpusError
 
@@ -54,9 +54,7 @@ def read_tinysol(root: Path, task: str) -> ClipSet:
     Raises:
         CorpusError: the table is not there or a row of it cannot be used, or no note is there.
     """
-    holds = [f"annotation/{_TABLE}|{_TABLE}"]
-    home = home_of(root, "TinySOL", ("tinysol",), holds, f"annotation/{_TABLE}")
-    table = next(path for path in (home / "annotation" / _TABLE, home / _TABLE) if path.is_file())
+    home, table = home_of_table(root, "TinySOL", ("tinysol",), _TABLE)
     audio = AudioFiles()
     rows, missing = [], []
     for line, row in read_table(table, _COLUMNS):

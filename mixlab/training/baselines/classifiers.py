@@ -14,10 +14,12 @@ from sklearn.svm import SVC, LinearSVC
 
 from mixlab.audio.io import FloatArray
 from mixlab.evaluation import METRICS, Cells, class_prevalence, measure
+from mixlab.training.baselines.clip_config import ClipBaselineConfig
+from mixlab.training.baselines.config import BaselineConfig
 from mixlab.training.baselines.features import Features
 from mixlab.training.baselines.softmax import fit_last_layer, sigmoid
 
-__all__ = ["Classifier", "fit_forest", "fit_kernel", "fit_linear", "fit_softmax"]
+__all__ = ["Classifier", "fit_alone", "fit_forest", "fit_kernel", "fit_linear", "fit_softmax"]
 
 Scorer = Callable[[FloatArray], NDArray[np.float64]]
 """From features ``(N, D)`` to the probability of one class ``(N,)``."""
@@ -216,6 +218,35 @@ def fit_softmax(
         return lambda values: layer.scores(values)[:, column]
 
     return Classifier(tuple(fit_class(c) for c in range(training.targets.shape[1])), ())
+
+
+def fit_alone(training: Features, config: BaselineConfig | ClipBaselineConfig) -> Classifier:
+    """Fit the forest or the new last layer of some settings: what needs no validation.
+
+    Args:
+        training: Features of training items.
+        config: Settings, whose ``classifier`` is ``forest`` or ``softmax``.
+
+    Raises:
+        ConfigError: the last layer did not converge.
+    """
+    if config.classifier == "forest":
+        return fit_forest(
+            training,
+            trees=config.trees,
+            min_leaf=config.min_leaf,
+            balanced=config.balanced,
+            seed=config.seed,
+            workers=config.workers or -1,
+        )
+    return fit_softmax(
+        training,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        standardise=config.standardise,
+        seed=config.seed,
+    )
 
 
 def _best(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio.io import FloatArray
-from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_kernel, fit_linear, fit_softmax
+from mixlab.training.baselines.classifiers import Classifier, fit_alone, fit_kernel, fit_linear
 from mixlab.training.baselines.clip_config import STRENGTHS, ClipBaselineConfig
 from mixlab.training.baselines.clip_features import ClipFeatures
 from mixlab.training.baselines.features import Features
@@ -58,24 +58,8 @@ def _features(part: ClipFeatures) -> Features:
 
 
 def _fit_each(training: Features, validation: Features, config: ClipBaselineConfig) -> Classifier:
-    if config.classifier == "forest":
-        return fit_forest(
-            training,
-            trees=config.trees,
-            min_leaf=config.min_leaf,
-            balanced=config.balanced,
-            seed=config.seed,
-            workers=config.workers or -1,
-        )
-    if config.classifier == "softmax":
-        return fit_softmax(
-            training,
-            steps=config.steps,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            standardise=config.standardise,
-            seed=config.seed,
-        )
+    if config.classifier in ("forest", "softmax"):
+        return fit_alone(training, config)
     strengths = tuple(sorted(config.strengths or STRENGTHS[config.classifier]))
     if config.classifier == "svm":
         return fit_kernel(

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
-from mixlab.errors import ConfigError, RunError
+from mixlab.errors import ConfigError
 from mixlab.evaluation import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
-from mixlab.training.baselines.clip_classifiers import fit_on_clips
+from mixlab.training.baselines.clip_classifiers import FittedOnClips, fit_on_clips
 from mixlab.training.baselines.clip_config import ClipBaselineConfig
 from mixlab.training.baselines.clip_extractors import chosen_blocks, find_extractor
 from mixlab.training.baselines.clip_features import ClipFeatures, compute_clip_features
@@ -81,10 +81,7 @@ def run_clip_baseline(
         MixlabError: features could not be computed.
     """
     windows, config, out = windows or WindowConfig(), config or ClipBaselineConfig(), Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(
-            f"{out} is not an empty folder. Choose another --out, or remove it.", code="folder-not-empty"
-        )
+    Run(out).check_empty()
     check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
     clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
@@ -102,12 +99,13 @@ def run_clip_baseline(
     n_values, n_clips = found.values.shape[1], len(parts["train"].clips)
     say(report, f"fitting: {config.classifier}, {n_clips} clips of {n_values} values each")
     fitted = fit_on_clips(parts["train"], parts["validation"], config, single_label=single)
+    constant = [opened.classes[c] for c in fitted.constant]
     info |= {
         "classifier": config.classifier,
         "features": title,
         "fitted": {
             "chosen": fitted.chosen,
-            "constant_classes": [opened.classes[c] for c in fitted.constant],
+            "constant_classes": constant,
             "values": n_values,
             "clips": n_clips,
         },
@@ -117,20 +115,16 @@ def run_clip_baseline(
     settings = {"out": str(out.absolute()), "cache": None if cache is None else str(folder.absolute())}
     sections = {"clips": asdict(clips), "windows": asdict(windows), "baseline": asdict(config)}
     run = Run.create(out, {**settings, **sections}, info)
-    scored = [
-        clip_predictions(
-            parts[split].clips,
-            split,
-            np.arange(len(parts[split].clips)),
-            fitted.scores(parts[split].values),
-            single_label=single,
-        )
-        for split in SPLITS
-    ]
+    scored = [_predict(parts[split], split, fitted, single_label=single) for split in SPLITS]
     run.write_predictions(Predictions.join(scored))
     for line in note_unreadable(run.info):
         say(report, line)
     return run, evaluate_clip_baseline(run)
+
+
+def _predict(part: ClipFeatures, split: str, fitted: FittedOnClips, *, single_label: bool) -> Predictions:
+    scores, index = fitted.scores(part.values), np.arange(len(part.clips))
+    return clip_predictions(part.clips, split, index, scores, single_label=single_label)
 
 
 def _features(

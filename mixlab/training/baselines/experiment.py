@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.errors import ConfigError, RunError
+from mixlab.errors import ConfigError
 from mixlab.evaluation import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.taxonomy import LabelSet
-from mixlab.training.baselines.classifiers import Classifier, fit_forest, fit_linear, fit_softmax
+from mixlab.training.baselines.classifiers import Classifier, fit_alone, fit_linear
 from mixlab.training.baselines.config import BaselineConfig
 from mixlab.training.baselines.features import Extractor, Features, Mixes, compute_features
 from mixlab.training.baselines.plain_features import feature_title, plain_extractor
@@ -69,10 +69,7 @@ def run_baseline(
         raise ConfigError(
             f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.", code="mono-required"
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(
-            f"{out} is not an empty folder. Choose another --out, or remove it.", code="folder-not-empty"
-        )
+    Run(out).check_empty()
     check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
     opened = as_catalog(catalog, roots)
@@ -146,24 +143,8 @@ def _chosen_blocks(found: Features, extractor: Extractor, config: BaselineConfig
 
 
 def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier:
-    if config.classifier == "forest":
-        return fit_forest(
-            features["train"],
-            trees=config.trees,
-            min_leaf=config.min_leaf,
-            balanced=config.balanced,
-            seed=config.seed,
-            workers=config.workers or -1,
-        )
-    if config.classifier == "softmax":
-        return fit_softmax(
-            features["train"],
-            steps=config.steps,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            standardise=config.standardise,
-            seed=config.seed,
-        )
+    if config.classifier in ("forest", "softmax"):
+        return fit_alone(features["train"], config)
     return fit_linear(
         features["train"],
         features["validation"],
