@@ -195,7 +195,7 @@ def _headline(selection: RunSelection) -> None:
                 row.metric(
                     metric.mean_title, run_tables.figure(score.value),
                     run_tables.say_interval(score.interval), delta_color="off", delta_arrow="off",
-                    border=True, width=175,
+                    border=True, width=170,
                 )  # fmt: skip
     st.caption(_footnote(selection))
 
