@@ -1,6 +1,6 @@
 """Settings of the mixing, and the part of them that decides how a recipe is rendered."""
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import Literal
 
@@ -8,7 +8,7 @@ from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
 from mixlab.utils.hashing import digest
-from mixlab.utils.values import check_setting, settle
+from mixlab.utils.values import as_plain, check_setting, settle
 
 __all__ = [
     "LABEL_RULES",
@@ -158,10 +158,7 @@ class MixConfig:
     @cached_property
     def content_hash(self) -> str:
         """16 hex digits that change with any value; of a label set of one's own with its outputs alone."""
-        data = {**asdict(self), "label_set": label_set_id(self.label_set)}
-        if not self.effects.custom:
-            del data["effects"]["custom"]
-        return digest(data)
+        return digest({**as_plain(self), "label_set": label_set_id(self.label_set)})
 
     def for_evaluation(self) -> "MixConfig":
         """Return this configuration as validation and test use it.
@@ -210,7 +207,8 @@ class RenderSettings:
     """How a recipe is rendered and labelled; see the same names in ``MixConfig``.
 
     ``label_set`` is the name of a shipped label set, or all contents of one's own as text. ``label_hash``
-    holds the label set and the tree fast, so that a replay gives the same labels or fails.
+    holds the label set and the tree fast, so that a replay gives the same labels or fails. Recipes leave out
+    what was declared with ``later`` and has its default.
     """
 
     duration_s: float

@@ -34,7 +34,7 @@ from mixlab.mixing.effects import (
     TimeStretch,
 )
 from mixlab.utils.random import Stream
-from mixlab.utils.values import settle
+from mixlab.utils.values import later, settle
 
 __all__ = [
     "PITCH_AND_TIME",
@@ -203,7 +203,7 @@ class EffectsConfig:
     filter: FilterRange = field(default_factory=FilterRange)
     pitch_shift: PitchRange = field(default_factory=PitchRange)
     time_stretch: StretchRange = field(default_factory=StretchRange)
-    custom: list[str | dict[str, Any]] = field(default_factory=list)
+    custom: list[str | dict[str, Any]] = later([])
 
     def __post_init__(self) -> None:
         """Take mappings for the four, too; names, mappings and classes for ``custom``.

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, get_args
 
@@ -14,6 +14,7 @@ from mixlab.mixing.config import LABEL_RULES, Kind, MixConfig, RenderSettings
 from mixlab.mixing.effects import Effect, Stage, decode_effect, encode_effect
 from mixlab.taxonomy import is_shipped, load_label_set
 from mixlab.utils.hashing import digest
+from mixlab.utils.values import as_plain, is_later
 
 __all__ = ["RECIPE_VERSION", "MixRecipe", "SourceRecipe", "check_config"]
 
@@ -88,7 +89,7 @@ class MixRecipe:
     def encode(self) -> dict[str, Any]:
         """Return the recipe as plain data for JSON."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
-        data["render"] = asdict(self.render)
+        data["render"] = as_plain(self.render)
         data["effects"] = [encode_effect(effect) for effect in self.effects]
         if not self.effects:
             del data["effects"]
@@ -208,8 +209,9 @@ def _check_keys(data: object, kind: type[Any], where: str) -> None:
             f"The {where} must be an object, found {type(data).__name__}.", code="invalid-recipe"
         )
     expected = {f.name: f.type for f in fields(kind)}
-    if set(data) != set(expected):
-        missing, extra = sorted(set(expected) - set(data)), sorted(set(data) - set(expected))
+    missing = sorted(name for name in set(expected) - set(data) if not is_later(kind, name))
+    extra = sorted(set(data) - set(expected))
+    if missing or extra:
         raise RecipeError(f"The {where} lacks {missing} and has unknown {extra}.", code="invalid-recipe")
     for name, value in data.items():
         wanted = _JSON_TYPES.get(_type_name(expected[name]))

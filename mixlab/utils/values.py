@@ -8,7 +8,7 @@ import difflib
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, field, fields, is_dataclass
 from functools import lru_cache
 from numbers import Integral, Real
 from os import PathLike, fspath
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mixlab.errors import ConfigError
 
-__all__ = ["check_names", "check_setting", "refuse", "settle"]
+__all__ = ["as_plain", "check_names", "check_setting", "is_later", "later", "refuse", "settle"]
 
 
 def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
@@ -38,6 +38,38 @@ def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
         settled = _settled(kind, found, f"{where}.{name}")
         if settled is not found:
             object.__setattr__(values, name, settled)
+
+
+def later(default: Any) -> Any:  # noqa: ANN401 - a field of any type
+    """Return the field of a dataclass that older files do not have.
+
+    While it has its default, ``as_plain`` leaves it out, so that the hashes of older settings stay.
+    """
+    metadata = {"later": default}
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def is_later(kind: Any, name: str) -> bool:  # noqa: ANN401 - any dataclass
+    """Return whether a field of a dataclass was declared with ``later``."""
+    return any(f.name == name and "later" in f.metadata for f in fields(kind))
+
+
+def as_plain(values: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return a dataclass as plain data, without what is ``later`` and has its default."""
+    data = asdict(values)
+    _leave_out(values, data)
+    return data
+
+
+def _leave_out(values: Any, data: dict[str, Any]) -> None:  # noqa: ANN401 - any dataclass
+    for each in fields(values):
+        found = getattr(values, each.name)
+        if "later" in each.metadata and found == each.metadata["later"]:
+            del data[each.name]
+        elif is_dataclass(found):
+            _leave_out(found, data[each.name])
 
 
 def check_setting(section: str, good: bool, name: str, expected: str, found: object) -> None:
