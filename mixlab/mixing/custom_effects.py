@@ -18,6 +18,7 @@ from mixlab.errors import ConfigError, RecipeError
 from mixlab.mixing.effects import (
     Effect,
     PitchShift,
+    Stage,
     TimeStretch,
     decode_effect,
     effect_name,
@@ -45,12 +46,14 @@ class CustomEffect:
         p: Probability, 0 to 1.
         settings: What its ``sample`` is given besides random numbers.
         purpose: Name of its random stream.
+        stage: Whether it is applied to each source or to the mixture.
     """
 
     kind: type[Effect]
     p: float
     settings: Mapping[str, Any]
     purpose: str
+    stage: Stage
 
     def sample(self, stream: Stream) -> Effect:
         """Sample the effect's values.
@@ -78,7 +81,7 @@ def as_entries(given: object) -> list[dict[str, Any]]:
 
 
 def as_entry(entry: object, number: int) -> dict[str, Any]:
-    """Return an entry of ``mix.effects.custom`` as plain data: ``effect``, ``p`` and settings.
+    """Return an entry of ``mix.effects.custom`` as plain data: ``effect``, ``p``, ``stage`` and settings.
 
     Args:
         entry: A name, the class itself, or a mapping that has one of both as ``effect``.
@@ -107,21 +110,24 @@ def resolve(entries: Sequence[Any]) -> tuple[CustomEffect, ...]:
     """Import and try out the effects of ``mix.effects.custom``, as ``as_entry`` returns them.
 
     Raises:
-        ConfigError: see ``try_out``; or there is no such effect.
+        ConfigError: see ``try_out``; or there is no such effect, or none at that stage.
     """
-    found, seen = [], Counter[str]()
+    found, seen = [], Counter[tuple[str, str]]()
     for entry in entries:
-        settings = {key: value for key, value in entry.items() if key not in ("effect", "p")}
+        settings = {key: value for key, value in entry.items() if key not in ("effect", "p", "stage")}
         kind = find_effect(entry["effect"])
         if kind in (PitchShift, TimeStretch):
             raise ConfigError(
                 f"mix.effects.custom has {entry['effect']!r}: set mix.effects.{entry['effect']} instead.",
                 code="conflicting-settings",
             )
-        name = effect_name(kind)
+        name, stage = effect_name(kind), entry.get("stage", kind.stages()[0])
+        if stage not in kind.stages():
+            raise refuse(f"mix.effects.custom, stage of {name}", " or ".join(kind.stages()), stage)
         # Each of several entries of one effect has a stream of its own, and other effects do not move it.
-        found.append(CustomEffect(kind, entry["p"], settings, f"effect {name} {seen[name]}"))
-        seen[name] += 1
+        purpose = f"effect {name} {seen[name, stage]}"
+        found.append(CustomEffect(kind, entry["p"], settings, purpose, stage))
+        seen[name, stage] += 1
         try_out(found[-1])
     return tuple(found)
 
@@ -151,7 +157,7 @@ def try_out(custom: CustomEffect) -> None:
             code="unfit-plugin",
         )
     try:
-        stored = decode_effect(json.loads(json.dumps(encode_effect(effect))), custom.kind.stage)
+        stored = decode_effect(json.loads(json.dumps(encode_effect(effect))), custom.stage)
     except (TypeError, RecipeError) as error:
         raise ConfigError(
             f"The effect {name!r} has values that recipes cannot hold: {error}", code="unfit-plugin"

@@ -15,14 +15,6 @@ from mixlab.audio.time_pitch import FASTEST_RATE, LONGEST_SEMITONES, SLOWEST_RAT
 from mixlab.errors import ConfigError
 from mixlab.mixing.custom_effects import CustomEffect, as_entries, resolve
 from mixlab.mixing.effects import (
-    FILTER_DB,
-    FILTER_Q,
-    GAIN_DB,
-    HIGH_SHELF_HZ,
-    LOW_SHELF_HZ,
-    PEAK_HZ,
-    SEMITONES,
-    STRETCH_RATE,
     Effect,
     Gain,
     HighShelf,
@@ -32,6 +24,16 @@ from mixlab.mixing.effects import (
     Range,
     Stage,
     TimeStretch,
+)
+from mixlab.mixing.effects.basic import (
+    FILTER_DB,
+    FILTER_Q,
+    GAIN_DB,
+    HIGH_SHELF_HZ,
+    LOW_SHELF_HZ,
+    PEAK_HZ,
+    SEMITONES,
+    STRETCH_RATE,
 )
 from mixlab.utils.random import Stream
 from mixlab.utils.values import later, settle
@@ -196,7 +198,8 @@ class EffectsConfig:
         time_stretch: Non-musical mixes only (paper, section 2.3).
         custom: Effects of one's own (docs/effects.md), applied after the four in their order. Each is the
             name ``package.module:Class``, or a mapping of that as ``effect``, its probability as ``p`` (0.5
-            by default), and any of its own settings.
+            by default), for an effect that serves as both its ``stage`` (``source`` or ``mixture``), and
+            any of its own settings.
     """
 
     gain: GainRange = field(default_factory=GainRange)
@@ -281,7 +284,7 @@ def _sample_custom(
 ) -> list[Effect]:
     sampled = []
     for custom in config.custom_effects:
-        if custom.kind.stage == stage and (pitch_and_time or not custom.kind.changes_pitch_or_time):
+        if custom.stage == stage and (pitch_and_time or not custom.kind.changes_pitch_or_time):
             stream = streams(custom.purpose)
             if stream.unit() < custom.p:
                 sampled.append(custom.sample(stream))

@@ -7,6 +7,8 @@ or add some where there was none, as an echo does: there the recording no longer
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +89,11 @@ class Changes:
         """Return what either of two did."""
         return Changes(self.lost | other.lost, self.gained | other.gained)
 
+    def of(self, effect: Effect) -> "Changes":
+        """Return what of this tells something of the instruments: sound that is not theirs does not."""
+        nothing = _no_changes(len(self.gained))
+        return Changes(self.lost, nothing.gained) if effect.adds_other_sound else self
+
     def touch(self, sounds: NDArray[np.bool_], silent: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return in which hops of a source its recording no longer tells whether it sounds, bool ``(hops,)``.
 
@@ -127,7 +134,7 @@ def apply_rest(
         changed = apply_checked(effect, audio, settings.sample_rate, stem)
         first, left = round(context / done), rate / done
         levels = [own_level_db(sound, first, left, settings) for sound in (audio, changed)]
-        changes |= Changes.between(*levels)
+        changes |= Changes.between(*levels).of(effect)
         audio = apply_plan(changed, settings.sample_rate, following, get_engine(settings.engine))
         done *= following.rate
     return audio, changes
@@ -147,6 +154,12 @@ def apply_to_mixture(
         ConfigError: an effect returned what it may not.
     """
     before_db = own_level_db(mixture, 0, 1.0, settings)
-    for effect in effects:
-        mixture = apply_checked(effect, mixture, settings.sample_rate, "the mixture")
-    return mixture, Changes.between(before_db, own_level_db(mixture, 0, 1.0, settings))
+    changes = Changes.none(len(before_db))
+    # Effects that only change what is there are judged together, by what comes out of them in the end.
+    for _, together in groupby(effects, key=attrgetter("adds_other_sound")):
+        for effect in together:
+            mixture = apply_checked(effect, mixture, settings.sample_rate, "the mixture")
+        after_db = own_level_db(mixture, 0, 1.0, settings)
+        changes |= Changes.between(before_db, after_db).of(effect)
+        before_db = after_db
+    return mixture, changes

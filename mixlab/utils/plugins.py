@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from mixlab.errors import ConfigError, MixlabError
+from mixlab.errors import ConfigError, MissingDependencyError, MixlabError
 from mixlab.utils.hashing import file_digest
 
 __all__ = ["find", "known_names", "running", "source_digest"]
@@ -64,10 +64,11 @@ def running(
 
     Raises:
         ConfigError: another error arose, of any class; it is the cause.
+        MissingDependencyError: it needs what is not installed, and says what.
     """
     try:
         yield
-    except (passing, MemoryError):
+    except (passing, MissingDependencyError, MemoryError):
         raise
     except Exception as error:
         place = _place(error)
