@@ -132,10 +132,10 @@ def _divided(clips: ClipSet, config: ClipsConfig) -> ClipSet:
     if config.splits == "grouped":
         clips = _with_splits(clips, [""] * len(clips))
     own = [clip.split for clip in clips.clips]
-    notes = list(_shared_groups(clips))
+    splits = [split or "train" for split in own]
+    notes = list(_shared_groups(_with_splits(clips, splits)))
     if any(own) and "" in own:
         notes.append(f"{own.count('')} clips without a split of their own count as training clips")
-    splits = [split or "train" for split in own]
     # The test part first: what it shows is what others are compared with.
     for part, fraction in (("test", config.test_fraction), ("validation", config.validation_fraction)):
         if part in own:

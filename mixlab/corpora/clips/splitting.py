@@ -67,21 +67,23 @@ def share_of_rows(clips: ClipSet, rows: Sequence[int], fraction: float, seed: in
 
 
 def cap_rows(clips: ClipSet, rows: Sequence[int], most: int, seed: int) -> list[int]:
-    """Return at most so many rows of each class: whole groups, the last of them as far as there is room."""
+    """Return at most so many rows of each class: whole groups, the last of them as far as there is room.
+
+    A row counts for every class that it holds, whatever else its group holds; those of none count together.
+    """
     if not most:
         return list(rows)
-    home = homes(clips, rows)
     order = {
         group: place
         for _, groups in _ordered(clips, rows, seed, "share")
         for place, group in enumerate(groups)
     }
-    room: Counter[int] = Counter()
+    taken: Counter[int] = Counter()
     kept = []
     for row in sorted(rows, key=lambda row: (order[clips.clips[row].group], row)):
-        column = home[clips.clips[row].group]
-        if room[column] < most:
-            room[column] += 1
+        columns = np.flatnonzero(clips.targets[row]).tolist() or [NO_CLASS]
+        if all(taken[column] < most for column in columns):
+            taken.update(columns)
             kept.append(row)
     return sorted(kept)
 

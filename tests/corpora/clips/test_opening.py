@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
+from mixlab.corpora.clips.base import Clip
+from mixlab.corpora.clips.opening import _divided
 from mixlab.errors import ConfigError, CorpusError
 from tests.errors import raises
 from tests.tagged_trees import make_irmas, make_openmic
@@ -77,6 +79,17 @@ def test_classes_are_capped_in_every_part(root: Path) -> None:
     assert capped.only("train").targets.sum(axis=0).tolist() == [5, 5, 5]
     assert (capped.only("test").targets.sum(axis=0) <= 5).all()
     assert {clip.key for clip in capped.clips} < {clip.key for clip in whole.clips}
+
+
+def test_a_cap_counts_the_classes_of_clips_not_of_their_groups(tmp_path: Path) -> None:
+    """As sentences that all speakers read, or an orchestra that plays many dances."""
+    for name in ("p1", "p2", "p3"):
+        for group in (*(f"text {k}" for k in range(8)), *(f"{name} {k}" for k in range(8))):
+            (tmp_path / name / group).mkdir(parents=True)
+            (tmp_path / name / group / "1.wav").touch()
+    capped = open_clips(ClipsConfig(root=str(tmp_path), max_per_class=4))
+    assert capped.only("train").targets.sum(axis=0).tolist() == [4, 4, 4]
+    assert (capped.only("test").targets.sum(axis=0) <= 4).all()
 
 
 def test_the_largest_classes(root: Path) -> None:
@@ -154,6 +167,18 @@ def test_negatives_stay_where_clips_have_several_labels(tmp_path: Path) -> None:
     assert len(clips) == 12
     assert clips.mask.all()
     assert set(clips.targets.ravel().tolist()) == {0.0, 1.0}
+
+
+def test_a_group_with_and_without_a_split_is_said(tmp_path: Path) -> None:
+    """What has no split is trained on: beside a test clip of its group that is a leak."""
+    clips = tuple(
+        Clip(str(k), tmp_path / str(k), group, split)
+        for k, (group, split) in enumerate([("A", ""), ("A", "test"), ("B", ""), ("C", ""), ("D", "test")])
+    )
+    targets = np.ones((5, 1), np.float32)
+    found = ClipSet("own", "", ("rock",), clips, targets, np.ones((5, 1), np.bool_))
+    divided = _divided(found, ClipsConfig())
+    assert any("1 groups in both train and test, such as 'A'" in note for note in divided.notes)
 
 
 def test_a_part_that_was_not_fetched_is_said(tmp_path: Path) -> None:
