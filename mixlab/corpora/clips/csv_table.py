@@ -35,6 +35,7 @@ class _Row(NamedTuple):
     clip: Clip
     labels: tuple[str, ...]
     there: bool
+    grouped: bool
 
 
 def read_clips_csv(root: Path, task: str) -> ClipSet:
@@ -126,9 +127,10 @@ def _parse(table: Path, row: CsvRow, cells: dict[str, str], audio: AudioFiles) -
     file = audio.find(path)
     part = f"#{start_s:g}" if start_s or end_s is not None else ""
     key = cells.get("key") or f"{cells['file']}{part}"
-    clip = Clip(key, file or path, cells.get("group") or cells["file"], split, start_s, end_s)
+    group = cells.get("group", "")
+    clip = Clip(key, file or path, group or cells["file"], split, start_s, end_s)
     labels = tuple(dict.fromkeys(filter(None, (text.strip() for text in cells["labels"].split("|")))))
-    return _Row(clip, labels, file is not None)
+    return _Row(clip, labels, file is not None, bool(group))
 
 
 def _seconds(where: str, cells: dict[str, str], column: str) -> float | None:
@@ -195,11 +197,10 @@ def _check_sides(
 
 
 def _notes(rows: Sequence[_Row]) -> Iterator[str]:
-    alone = len({row.clip.group for row in rows}) == len(rows)
-    if alone:
+    if alone := len({row.clip.path for row in rows if not row.grouped}):
         yield (
-            "each clip is a group of its own: where several are from one recording, say so in the column "
-            "'group', so that no split divides them"
+            f"{alone} files without a group are each a group of their own: where several are from one "
+            "recording, say so in the column 'group', so that no split divides them"
         )
 
 

@@ -9,6 +9,7 @@ Traps, and what is done:
   is the group, and a group of one name is the same under every class. Files that lie in a class's folder
   itself are each a group of their own, which the notes say.
 * A class without audio, and files that are not read, are said in the notes; litter of systems is not.
+* Folders of splits beside others with audio are refused: taken for classes, their labels would be wrong.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixlab.audio.file_kinds import is_litter
+from mixlab.audio.file_kinds import is_litter, is_read, why_not_read
 from mixlab.corpora._folder_words import split_of
 from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet
 from mixlab.errors import CorpusError
@@ -28,7 +29,7 @@ def read_folder(root: Path, task: str) -> ClipSet:
     """Read a folder per class.
 
     Raises:
-        CorpusError: the root is no folder, or no class holds audio.
+        CorpusError: the root is no folder, no class holds audio, or folders of splits lie beside others.
     """
     if not root.is_dir():
         raise CorpusError(
@@ -58,12 +59,27 @@ def read_folder(root: Path, task: str) -> ClipSet:
 
 
 def _bases(root: Path) -> list[tuple[str, Path]]:
-    """Return the folders that hold classes, with the split that each is of."""
-    inner = _folders(root)
-    splits = [(split_of(folder.name), folder) for folder in inner]
-    if len(inner) > 1 and all(split for split, _ in splits):
+    """Return the folders that hold classes, with the split that each is of.
+
+    Raises:
+        CorpusError: folders of splits lie beside others with audio, which are then neither.
+    """
+    splits = [(split_of(folder.name), folder) for folder in _folders(root) if _holds_audio(folder)]
+    named = {split for split, _ in splits} - {""}
+    others = [folder.name for split, folder in splits if not split]
+    if named and not others:
         return splits
+    if len(named) > 1:
+        raise CorpusError(
+            f"{root} holds folders of splits ({', '.join(f.name for s, f in splits if s)}) beside others "
+            f"with audio ({', '.join(others)}), and all would be classes. Move the others elsewhere.",
+            code="layout-not-found",
+        )
     return [("", root)]
+
+
+def _holds_audio(folder: Path) -> bool:
+    return any(is_read(path.name) and not is_litter(path.name) for path in folder.rglob("*"))
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -95,9 +111,14 @@ def _notes(root: Path, classes: tuple[str, ...], clips: list[Clip]) -> Iterator[
             f"{alone} clips lie in their class's folder itself and are each a group of their own: where "
             "several are from one recording, put these into a folder, so that no split divides them"
         )
-    named = {folder.name for _, base in _bases(root) for folder in _folders(base)}
+    bases = [base for _, base in _bases(root)]
+    named = {folder.name for base in bases for folder in _folders(base)}
     if empty := sorted(named - set(classes)):
         yield f"folders without audio, which are no classes: {', '.join(empty)}"
+    found = (path for base in bases for path in sorted(base.rglob("*")) if not is_litter(path.name))
+    if unread := [(path, why) for path in found if path.is_file() and (why := why_not_read(path.name))]:
+        path, why = unread[0]
+        yield f"{len(unread)} files are not read, such as {path.relative_to(root)}: {why}"
 
 
 CORPUS = ClipCorpus("folder", ("class",), read_folder)

@@ -49,6 +49,33 @@ def test_folders_of_splits_above_classes(tmp_path: Path) -> None:
     assert clips.classes == ("jazz", "rock")
 
 
+def make_files(root: Path, *paths: str) -> ClipsConfig:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return ClipsConfig(root=str(root))
+
+
+def test_folders_of_splits_are_no_classes(tmp_path: Path) -> None:
+    """Whatever else lies beside them: a folder of texts, or other audio."""
+    two = make_files(tmp_path, "train/rock/1.wav", "train/jazz/2.wav", "test/rock/3.wav", "docs/read.txt")
+    assert read_clips(two).classes == ("jazz", "rock")
+    one = make_files(tmp_path / "one", "train/rock/1.wav", "train/jazz/2.wav")
+    assert [clip.split for clip in read_clips(one).clips] == ["train", "train"]
+    assert read_clips(one).classes == ("jazz", "rock")
+    beside = make_files(tmp_path, "extra/rock/1.wav")
+    with raises(CorpusError, code="layout-not-found", mentions=("train", "extra")):
+        read_clips(beside)
+    vehicles = make_files(tmp_path / "vehicles", "train/1.wav", "car/2.wav")
+    assert read_clips(vehicles).classes == ("car", "train")
+
+
+def test_files_that_are_not_read_are_said(tmp_path: Path) -> None:
+    clips = read_clips(make_files(tmp_path, "rock/1.wav", "rock/2.m4a", "jazz/3.wav", "jazz/3.txt"))
+    assert len(clips) == 2
+    assert any(note.startswith("1 files are not read, such as rock/2.m4a") for note in clips.notes)
+
+
 def test_an_empty_folder_says_what_belongs_there(tmp_path: Path) -> None:
     with raises(CorpusError, code="layout-not-found", mentions=("CLASS", "csv")):
         read_clips(ClipsConfig(root=str(tmp_path)))
@@ -71,6 +98,15 @@ def test_a_table_says_labels_groups_and_parts_of_files(tmp_path: Path) -> None:
     assert [clip.split for clip in clips.clips] == ["train", "train", "test"]
     assert clips.clips[1].seconds(3.0) == 1.5
     assert clips.clips[0].seconds(3.0) == 3.0
+
+
+def test_files_without_a_group_are_said(tmp_path: Path) -> None:
+    """Also where others have one, or where several clips are parts of one file."""
+    clips = read_table(tmp_path, "a.wav,rock,,,0,1", "a.wav,jazz,,,1,2", "b.wav,jazz,Band,,,")
+    assert [clip.group for clip in clips.clips] == ["a.wav", "a.wav", "Band"]
+    assert any(note.startswith("1 files without a group") for note in clips.notes)
+    whole = read_table(tmp_path, "a.wav,rock,Duo,,,", "b.wav,jazz,Band,,,")
+    assert whole.notes == ()
 
 
 def test_files_that_are_not_there_are_listed(tmp_path: Path) -> None:
