@@ -303,7 +303,7 @@ def _score(
         np.stack(values, axis=1)[kept] for values in (table.scores, table.targets, table.mask)
     )
     fitted = np.full(len(table.names), tagger.fitted)
-    return score_split(
+    scored = score_split(
         part,
         table.names,
         scores,
@@ -316,3 +316,5 @@ def _score(
         metrics=metrics,
         n_resamples=n_resamples,
     )
+    # Columns of several outputs are aligned to 0.5, so that other rules for thresholds would say nothing.
+    return replace(scored, rules=())

@@ -173,7 +173,7 @@ def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
         "licence_weights": known.licence_weights if known else None,
         "licence_data": card.get("licence_data"),
         "trained_on": known.trained_on if known else card.get("trained_on"),
-        **({"clips": card["clips"]} if "clips" in card else {}),
+        **({"clips": {**card["clips"], "content_hash": card["catalog_hash"]}} if "clips" in card else {}),
         # Whose training tracks these weights have seen; the published files are of the first split.
         "jamendo_split": card.get("jamendo_split")
         if known is None

@@ -1,6 +1,6 @@
 """Score a run on whole clips: what ``mixlab evaluate`` does with one of ``mixlab train-clips``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def evaluate_clip_run(
         config = replace(config, num_workers=num_workers)
     computed = find_metrics(config.metrics if metrics is None else metrics)
     model = load_model(run)
-    found = clips or check_clips(run, _open_again(stored["clips"], root))
+    found = check_clips(run, clips or _open_again(stored["clips"], root))
     cut = Cut(windows, config.model.sample_rate, in_channels(model), int(run.info["window_samples"]))
     say(report, f"scoring the best epoch: {describe_windows(windows, cut.samples, cut.sample_rate)}")
     parts, unread = [], dict(run.info.get("unreadable_clips", {}))
@@ -160,11 +160,25 @@ def _facts(run: Run, cut: Cut) -> list[str]:
         *clip_facts(run),
         describe_windows(cut.windows, cut.samples, cut.sample_rate),
         f"{started(card)}",
+        *_met_before(card),
         "relative change of each module's weights since the start: " + moved(card),
         decided,
         "intervals sample recordings; where a corpus knows artists or speakers instead, these are what is "
         "called recordings below",
     ]
+
+
+def _met_before(card: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a run started from that was trained on clips of its corpus, chosen or divided otherwise."""
+    corpus, start = card["clips"]["corpus"], card.get("pretrained_file")
+    while start:
+        known = start.get("clips")
+        if known and known["corpus"] == corpus and known.get("content_hash") != card["catalog_hash"]:
+            yield (
+                f"it started from {start['path']}, trained on clips of {corpus} that were chosen or "
+                "divided otherwise: clips that are scored here may be among them, and flatter the run"
+            )
+        start = start.get("started_from")
 
 
 def nothing_to_score(clips: ClipSet, split: str, problems: Mapping[str, str]) -> ConfigError:

@@ -314,6 +314,9 @@ def test_only_the_last_layer_is_trained_on_another_task(
         if not name.startswith("dense2."):
             np.testing.assert_array_equal(state[name], values)
     assert run.card["pretrained_file"]["trained_on"] == "clips of folder, class"
+    said = "chosen or divided otherwise: clips that are scored here may be among them"
+    assert said in (run.path / "report.md").read_text()
+    assert said not in (trained.path / "report.md").read_text()
     assert scores.test.scores["accuracy"].value == 1.0
 
 
@@ -325,6 +328,8 @@ def test_clips_that_moved_are_named_and_others_refused(trained: Run, root: Path,
     next(moved.rglob("*.wav")).unlink()
     with raises(CatalogMismatchError, code="catalog-mismatch", mentions="folder=FOLDER"):
         evaluate_clip_run(run, root=moved)
+    with raises(CatalogMismatchError, code="catalog-mismatch", mentions="folder=FOLDER"):
+        evaluate_clip_run(run, open_clips(ClipsConfig("folder", str(root), split_seed=1)))
     with raises(RunError, code="wrong-run-kind", mentions="mixlab train-clips"):
         evaluate_run(run)
 
