@@ -11,9 +11,14 @@ from mixlab.mixing.config import MixConfig
 from mixlab.models import ModelConfig
 from mixlab.studies.base import StudyRequest
 from mixlab.studies.convnet_feature.conditions import layer_subsets, name_of
+from mixlab.studies.convnet_feature.tables import all_blocks, convnets, top_block
 from mixlab.studies.experiments.convnet_feature import STUDY
+from mixlab.studies.plan import Condition
+from mixlab.studies.results import StudyResults
+from mixlab.studies.statistics import Estimate
 from mixlab.training.config import TrainConfig
 from tests.errors import raises
+from tests.studies import made_results
 
 MODEL = ModelConfig("fcn", sample_rate=12000, f_max=6000, width=4)
 
@@ -98,3 +103,27 @@ def test_requests_that_cannot_be_are_named(
 def test_a_network_of_too_many_blocks_is_refused() -> None:
     with raises(ConfigError, code="invalid-setting", mentions=(2, 9, 12)):
         layer_subsets(12, "all")
+
+
+def test_all_blocks_and_the_last_are_not_others_while_they_are_not_done() -> None:
+    """A study under way: what is done must not stand in a column of something else."""
+
+    def results(*done: str) -> StudyResults:
+        return made_results.study(
+            [
+                made_results.scored(
+                    Condition(name_of("genre", f"convnet_{layers}"), layers, task="genre"),
+                    Estimate(0.5, 1) if layers in done else None,
+                )
+                for layers in ("123", "12", "13", "23", "1", "2", "3")
+            ]
+        )
+
+    under_way = results("12", "1", "2")
+    assert set(convnets(under_way)) == {"12", "1", "2"}
+    assert all_blocks(under_way) is None
+    assert top_block(under_way) is None
+    whole, last = all_blocks(results("12", "123")), top_block(results("1", "3"))
+    assert whole is not None
+    assert last is not None
+    assert (whole.condition.label, last.condition.label) == ("123", "3")

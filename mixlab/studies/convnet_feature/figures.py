@@ -32,7 +32,8 @@ def feature_dots(results: StudyResults, *, note: str = "") -> alt.VConcatChart:
 
 
 def _title(condition: ConditionResult) -> str:
-    return condition.condition.label.partition(": ")[2].removeprefix("convnet ")
+    one = condition.condition
+    return one.label.removeprefix(f"{one.task}: ").removeprefix("convnet ")
 
 
 def _row(condition: ConditionResult, metric: str) -> dict[str, object]:

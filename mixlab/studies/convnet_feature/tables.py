@@ -32,9 +32,13 @@ def metric_of(results: StudyResults) -> str:
 
 
 def convnets(results: StudyResults) -> dict[str, ConditionResult]:
-    """Return the conditions on blocks of the source network by their strategies, as planned."""
+    """Return the conditions on blocks of the source network that are done, by their strategies."""
+    return _by_strategy(results.done)
+
+
+def _by_strategy(conditions: Sequence[ConditionResult]) -> dict[str, ConditionResult]:
     found = {}
-    for c in results.done:
+    for c in conditions:
         task, _, layers = c.condition.name.partition("_convnet_")
         if task == c.condition.task and layers:
             found[layers] = c
@@ -42,14 +46,15 @@ def convnets(results: StudyResults) -> dict[str, ConditionResult]:
 
 
 def all_blocks(results: StudyResults) -> ConditionResult | None:
-    """Return the condition on all blocks of a task."""
-    return next(iter(sorted(convnets(results).items(), key=lambda entry: -len(entry[0]))), ("", None))[1]
+    """Return the condition on all blocks of a task; None while it is not done, whatever else is."""
+    planned = _by_strategy(results.conditions)
+    return convnets(results).get(max(planned, key=len, default=""))
 
 
 def top_block(results: StudyResults) -> ConditionResult | None:
-    """Return the condition on the last block alone: what usual transfer takes."""
-    alone = {layers: c for layers, c in convnets(results).items() if len(layers) == 1}
-    return alone[max(alone)] if alone else None
+    """Return the condition on the last block alone, what usual transfer takes; None while it is not done."""
+    planned = _by_strategy(results.conditions)
+    return convnets(results).get(max((layers for layers in planned if len(layers) == 1), default=""))
 
 
 def best_subset(results: StudyResults) -> ConditionResult | None:
