@@ -1,25 +1,32 @@
 """The study of predominant instruments: what it trains, and that s2 follows from s1."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mixlab.catalog.catalog import Catalog
 from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import ConfigError, WeightsError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.models import ModelConfig
 from mixlab.studies.base import StudyRequest
+from mixlab.studies.engine import run_study
 from mixlab.studies.experiments.predominant import STUDY
+from mixlab.studies.folder import StudyFolder
 from mixlab.studies.predominant.aggregation import divided
 from mixlab.studies.predominant.grid import PredominantSettings, conversion_start, name_of
 from mixlab.studies.predominant.paper import TABLE_1, TABLE_2
+from mixlab.studies.registry import build_study
+from mixlab.studies.reports import write_study_report
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.records import aggregate
 from mixlab.training.config import TrainConfig
 from tests.errors import raises
+from tests.studies import test_reports as made_up
 
 MODEL = ModelConfig("resnet18", 22050, 2048, 512, n_mels=128, f_max=11025, magnitude="ln")
 
@@ -121,3 +128,22 @@ def test_s2_follows_from_s1() -> None:
         recipes=empty,
     )
     np.testing.assert_allclose(divided(predictions).scores, s2, rtol=1e-6)
+
+
+def test_runs_made_elsewhere_stand_beside_the_study_s_own(toy: Catalog, tmp_path: Path) -> None:
+    """They have no network and no conversion of the study's: in its own tables they have no row."""
+    asked = made_up.request(
+        data="mixes",
+        seeds=(0,),
+        settings={"networks": ["resnet18"], "pretrained": [], "conversions": ["zero_pad"]},
+    )
+    noise = {name_of("resnet18", "random"): 0.5, name_of("resnet18", "random", "zero_pad"): 0.9}
+    first, second = (StudyFolder(tmp_path / name) for name in "ab")
+    run_study(first, build_study("predominant", asked), toy, launcher=made_up.Pretender(noise))
+    also = {"an earlier one": (str(first.run_path("resnet18_random-seed0")),)}
+    plan = build_study("predominant", replace(asked, also=also))
+    run_study(second, plan, toy, launcher=made_up.Pretender(noise))
+    report, _ = write_study_report(second, n_resamples=20)
+    assert [row[0] for row in report.lead.rows] == ["baseline [2] of the paper", "ResNet18", "ResNet18"]
+    summary = next(table for table in report.tables if "macro and by rank" in table.title)
+    assert "an earlier one" in [row[0] for row in summary.rows]

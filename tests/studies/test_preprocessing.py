@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mixlab.catalog.catalog import Catalog
 from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import ConfigError
+from mixlab.evaluation import Interval
 from mixlab.evaluation.predictions import Predictions
 from mixlab.mixing.config import MixConfig
 from mixlab.models import ModelConfig, build_model
@@ -21,6 +22,7 @@ from mixlab.studies.experiments.preprocessing import Preprocessing
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.plan import Condition, Trial
 from mixlab.studies.preprocessing.claims import (
+    _doubling,
     log_lines,
     more_than_chance,
     scale_lines,
@@ -30,11 +32,14 @@ from mixlab.studies.preprocessing.claims import (
 from mixlab.studies.preprocessing.excerpts import BINS, measure, measure_excerpts
 from mixlab.studies.preprocessing.first_bias import BiasPair, bias_lines, bias_table, mean_first_bias
 from mixlab.studies.preprocessing.grid import WEIGHTINGS, name_of
+from mixlab.studies.preprocessing.tables import sizes_of
 from mixlab.studies.registry import build_study
 from mixlab.studies.reports import write_study_report
 from mixlab.studies.results import load_results
+from mixlab.studies.statistics import Estimate
 from mixlab.training import TrainConfig
 from tests.errors import raises
+from tests.studies import made_results
 from tests.studies import test_reports as made_up
 
 STUDY = Preprocessing()
@@ -221,3 +226,17 @@ def test_bias_claims_follow_from_ratios() -> None:
     assert ": cannot be told here" in lines(2.0)
     table = bias_table([BiasPair("linear", "a_weighting", (0.1, 0.3), (0.2, 0.9))]).markdown()
     assert "| linear, A-weighting | 0.2000 | 0.5500 | 2.50 |" in table
+
+
+def test_half_the_data_is_as_good_only_where_seeds_agree() -> None:
+    def line(seeds: Interval) -> str:
+        return _doubling({0.5: Estimate(0.0, 3, songs=Interval(-0.002, 0.002), seeds=seeds)})
+
+    assert ": shows here" in line(Interval(-0.005, 0.005))
+    assert ": cannot be told here" in line(Interval(-0.1, 0.1))
+
+
+def test_runs_made_elsewhere_are_no_size_of_the_training_set() -> None:
+    own = made_results.scored(Condition("decibel_bypass", "own", values={"size": 1.0}), Estimate(0.5, 1))
+    other = made_results.scored(Condition("also1", "theirs", runs=("there",)), Estimate(0.5, 1))
+    assert sizes_of(made_results.study([own, other])) == [1.0]

@@ -4,7 +4,7 @@ from mixlab.studies.claims import claim_line, untold
 from mixlab.studies.findings import difference_line
 from mixlab.studies.predominant.aggregation import divided_result
 from mixlab.studies.predominant.grid import ORACLE, name_of, title_of
-from mixlab.studies.predominant.tables import trained
+from mixlab.studies.predominant.tables import own_conditions, trained
 from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
 
 __all__ = ["aggregation_lines", "conversion_lines", "start_lines", "threshold_lines"]
@@ -30,7 +30,7 @@ def _minus(results: StudyResults, a: str, b: str, claim: str) -> list[str]:
 
 def start_lines(results: StudyResults) -> list[str]:
     """Say of each network whether ImageNet's weights are worth something."""
-    networks = dict.fromkeys(c.condition.values["network"] for c in results.conditions)
+    networks = dict.fromkeys(c.condition.values["network"] for c in own_conditions(results))
     lines = [
         line
         for network in networks
@@ -51,9 +51,9 @@ def start_lines(results: StudyResults) -> list[str]:
 def conversion_lines(results: StudyResults) -> list[str]:
     """Say whether duplication is the best conversion."""
     lines = []
-    for one in results.conditions:
+    for one in own_conditions(results):
         values = one.condition.values
-        if one.condition.same_runs_as or values["conversion"] == "duplicate":
+        if values["conversion"] == "duplicate":
             continue
         other = values["conversion"].replace("_", " ")
         same = name_of(values["network"], values["start"])

@@ -10,7 +10,7 @@ from mixlab.studies.predominant.paper import BASELINE, TABLE_1, TABLE_2, PaperSc
 from mixlab.studies.results import ConditionResult, StudyResults
 from mixlab.studies.tables import score_text
 
-__all__ = ["aggregation_table", "conversion_table", "network_table", "trained"]
+__all__ = ["aggregation_table", "conversion_table", "network_table", "own_conditions", "trained"]
 
 _METRICS = ("micro_precision", "micro_recall", "micro_f1")
 _HEADER = ("threshold chosen on", "precision", "recall", "F1")
@@ -18,9 +18,14 @@ _UNKNOWN = PaperScores(float("nan"), float("nan"), float("nan"))
 _THRESHOLDS = {"": "validation", ORACLE: "test (flatters)"}
 
 
+def own_conditions(results: StudyResults) -> list[ConditionResult]:
+    """Return the conditions that the study trains, done or not: none of runs that were made elsewhere."""
+    return [c for c in results.conditions if c.condition.trains]
+
+
 def trained(results: StudyResults, *, conversions: bool = False) -> list[ConditionResult]:
     """Return the conditions that were trained and have a run: networks, or conversions of one."""
-    own = [c for c in results.done if not c.condition.same_runs_as]
+    own = [c for c in own_conditions(results) if c.test.runs]
     return own if conversions else [c for c in own if c.condition.values["conversion"] == "duplicate"]
 
 
@@ -29,9 +34,9 @@ def network_table(results: StudyResults) -> Table:
     rows: list[Sequence[Entry]] = [
         ("baseline [2] of the paper", "-", "not stated", *_scores("baseline", BASELINE))
     ]
-    for one in results.conditions:
+    for one in own_conditions(results):
         values = one.condition.values
-        if one.condition.same_runs_as or values["conversion"] != "duplicate":
+        if values["conversion"] != "duplicate":
             continue
         paper = TABLE_2.get((values["network"], values["start"]), _UNKNOWN)
         lead = (title_of(values["network"]), "Y" if values["start"] == "pretrained" else "N")
@@ -47,7 +52,7 @@ def network_table(results: StudyResults) -> Table:
 
 def conversion_table(results: StudyResults) -> Table | None:
     """Return the paper's Table 1: channel conversions of one network; None where only one was trained."""
-    own = [c for c in results.conditions if not c.condition.same_runs_as]
+    own = own_conditions(results)
     others = [c for c in own if c.condition.values["conversion"] != "duplicate"]
     if not others:
         return None

@@ -5,8 +5,9 @@ from itertools import combinations, product
 
 from scipy.stats import binom
 
+from mixlab.evaluation import Interval
 from mixlab.studies.claims import told
-from mixlab.studies.findings import significantly_better
+from mixlab.studies.findings import difference_line, significantly_better
 from mixlab.studies.preprocessing.excerpts import Excerpts
 from mixlab.studies.preprocessing.grid import MAGNITUDES, METRIC, WEIGHTINGS, name_of, per_cent
 from mixlab.studies.preprocessing.tables import sizes_of
@@ -42,8 +43,12 @@ def _differences(
 
 def _within(e: Estimate) -> bool:
     """Whether nothing beyond the margin is likely."""
-    intervals = [i for i in (e.songs, e.seeds) if i is not None]
+    intervals = _intervals(e)
     return bool(intervals) and all(i.low >= -MARGIN and i.high <= MARGIN for i in intervals)
+
+
+def _intervals(e: Estimate) -> list[Interval]:
+    return [i for i in (e.songs, e.seeds) if i is not None]
 
 
 def _no_effect(claim: str, found: Mapping[tuple[str, str], Estimate], expected: int) -> str:
@@ -147,10 +152,8 @@ def _doubling(found: Mapping[float, Estimate]) -> str:
         return told(claim, None, "no part of at most half of the training set is done")
     size = max(at_most_half)
     e = found[size]
-    why = f"decibels with {per_cent(size)} % minus power with all: {e.value:+.3f}"
-    if e.songs is not None:
-        why += f" ({e.songs.low:+.3f} to {e.songs.high:+.3f})"
-    not_worse = e.songs is not None and e.songs.low > -MARGIN
+    why = difference_line(f"decibels with {per_cent(size)} % minus power with all", e)
+    not_worse = e.songs is not None and all(i.low > -MARGIN for i in _intervals(e))
     worse = e.value < 0 and e.significant
     return told(claim, False if worse else True if not_worse else None, why)
 

@@ -35,7 +35,7 @@ def grid_table(results: StudyResults) -> Table:
 
 def sizes_of(results: StudyResults) -> list[float]:
     """Return the parts of the training set that the study has, the whole one last."""
-    return sorted({float(c.condition.values["size"]) for c in results.conditions})
+    return sorted({float(c.condition.values["size"]) for c in results.conditions if c.condition.trains})
 
 
 def size_table(results: StudyResults) -> Table:
