@@ -66,27 +66,29 @@ def measure_loudness(clips: ClipSet, cache: Path, *, workers: int = 0) -> ClipFe
 class LoudnessClasses:
     """The clips of another corpus in five classes by loudness, instead of its own: a corpus of clips.
 
-    ``clips.task`` names the other corpus, ``clips.root`` is its folder. Groups and splits are that corpus's;
-    the edges of the classes are those of all its clips, each class a fifth of them. Loudness is measured once
-    and kept in ``mixlab/features`` in the user's cache (``XDG_CACHE_HOME``). Clips that cannot be read are
-    left out and listed as missing.
+    ``clips.task`` names the other corpus, or one of its tasks as ``nsynth/acoustic_family``; ``clips.root``
+    is its folder. Groups and splits are that corpus's; the edges of the classes are those of all its clips of
+    that task, each class a fifth of them. Loudness is measured once and kept in ``mixlab/features`` in the
+    user's cache (``XDG_CACHE_HOME``). Clips that cannot be read are left out and listed as missing.
     """
 
     name = "loudness"
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The corpora that can be sorted."""
-        return tuple(clip_corpora())
+        """The corpora that can be sorted, each by its name, for its main task, and by those of its tasks."""
+        corpora = clip_corpora()
+        return (*corpora, *(f"{name}/{task}" for name, corpus in corpora.items() for task in corpus.tasks))
 
     def read(self, root: Path, task: str) -> ClipSet:
-        """Read the clips of the corpus ``task``.
+        """Read the clips of a corpus, or of one of its tasks.
 
         Raises:
             CorpusError: the tree is not laid out as expected, or has fewer readable clips than classes.
         """
-        corpus = find_corpus(task)
-        return by_loudness(corpus.read(root, corpus.tasks[0]), _cache())
+        name, _, own = task.partition("/")
+        corpus = find_corpus(name)
+        return by_loudness(corpus.read(root, own or corpus.tasks[0]), _cache())
 
 
 def by_loudness(clips: ClipSet, cache: Path) -> ClipSet:

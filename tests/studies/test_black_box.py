@@ -1,6 +1,8 @@
 """The study of a black box: what it trains, what loudness is, and what becomes of the paper's claims."""
 
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +11,36 @@ import pytest
 import soundfile
 
 from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
-from mixlab.errors import ConfigError, CorpusError
+from mixlab.errors import ConfigError, CorpusError, WeightsError
+from mixlab.evaluation import Interval
 from mixlab.mixing.config import MixConfig
 from mixlab.models import ModelConfig
 from mixlab.studies.base import StudyRequest
-from mixlab.studies.black_box.claims import disparity
-from mixlab.studies.black_box.conditions import EXTREMES, FIVE, name_of
+from mixlab.studies.black_box.claims import _by_loudness, disparity
+from mixlab.studies.black_box.conditions import EXTREMES, FIVE, BlackBoxSettings, all_tasks, name_of
 from mixlab.studies.black_box.paper import TABLE_2, TABLE_4
-from mixlab.studies.black_box.tables import ClassLoudness, class_loudness, loudness_table
+from mixlab.studies.black_box.tables import (
+    ClassLoudness,
+    class_loudness,
+    loudness_table,
+    own_tasks,
+    subset_sizes,
+)
 from mixlab.studies.experiments.black_box import STUDY
-from mixlab.studies.loudness import LEVELS, LOUDNESS_CORPUS, by_loudness, measure_loudness
+from mixlab.studies.loudness import (
+    LEVELS,
+    LOUDNESS_CORPUS,
+    LoudnessClasses,
+    by_loudness,
+    measure_loudness,
+)
+from mixlab.studies.plan import Condition
+from mixlab.studies.results import StudyResults
+from mixlab.studies.statistics import Estimate
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.config import TrainConfig
 from tests.errors import raises
+from tests.studies import made_results
 from tests.tone_clips import RATE, make_tones
 
 MODEL = ModelConfig("inception_v3", 22050, 8192, 1024, f_max=11025, spectrogram="log_frequency")
@@ -169,3 +188,58 @@ def test_the_paper_s_tables_are_whole() -> None:
     assert len(TABLE_2) == 9
     assert len(TABLE_4) == 21
     assert TABLE_2["ballroom"].network_normalised == 62.3
+
+
+def results(scores: Mapping[str, Estimate]) -> StudyResults:
+    """Conditions by name, each of the task that its name begins with."""
+    tasks = {name: re.split("_(?:network|forest)_", name)[0] for name in scores}
+    return made_results.study(
+        [made_results.scored(Condition(n, n, task=tasks[n]), e) for n, e in scores.items()]
+    )
+
+
+def accuracy(value: float, margin: float = 0.02) -> Estimate:
+    return Estimate(value, 3, songs=Interval(value - margin, value + margin))
+
+
+def test_the_hardest_task_is_below_all_others_by_its_interval_and_theirs() -> None:
+    def line(other: Estimate, more: Estimate) -> str:
+        scores = {
+            name_of("dance", "forest", "normalised"): accuracy(0.9),
+            name_of("dance", "network", "normalised"): other,
+            name_of("genre", "forest", "normalised"): accuracy(0.9),
+            name_of("genre", "network", "normalised"): more,
+            name_of(FIVE, "network", "unprocessed"): accuracy(0.3),
+        }
+        return _by_loudness(results(scores))[0]
+
+    assert "hardest task of all: shows here" in line(accuracy(0.5), accuracy(0.9))
+    assert "hardest task of all: cannot be told here" in line(accuracy(0.35, 0.2), accuracy(0.9))
+    assert "hardest task of all: does not show here" in line(accuracy(0.2), accuracy(0.9))
+
+
+def test_tasks_are_told_by_their_own_names() -> None:
+    """Also where a name ends with a digit, or holds the name of a classifier."""
+    names = ("gtzan2", "rain_forest_birds")
+    scores = {name_of(task, "forest", "normalised"): accuracy(0.5) for task in names}
+    scores |= {name_of("gtzan29", "network", "normalised"): accuracy(0.5)}
+    scores |= {name_of("rain_forest_birds7", "network", "normalised"): accuracy(0.5)}
+    made = results(scores)
+    assert own_tasks(made) == list(names)
+    assert subset_sizes(made) == {9: "gtzan29", 7: "rain_forest_birds7"}
+
+
+def test_loudness_is_of_the_task_that_is_divided() -> None:
+    tasks = {"notes": ClipsConfig("nsynth", "NSYNTH", "acoustic_family")}
+    found = all_tasks(tasks, BlackBoxSettings(subsets_of="notes", subsets=(2,)))
+    assert found[FIVE].task == "nsynth/acoustic_family"
+    assert {"nsynth", "nsynth/acoustic_family", "folder/class"} <= set(LoudnessClasses().tasks)
+
+
+def test_absent_weights_are_said_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIXLAB_WEIGHTS", str(tmp_path))
+    with raises(WeightsError, code="weights-not-fetched", mentions="imagenet_inception_v3"):
+        STUDY.check(STUDY.plan(request("genre", weights="imagenet_inception_v3")))
+    STUDY.check(STUDY.plan(request("genre", weights="random", random=False)))

@@ -206,19 +206,18 @@ def _by_loudness(results: StudyResults) -> list[str]:
     if five is not None:
         accuracy, chance = five.test.of(METRIC), _chance(five)
         above = _beyond(accuracy, chance)
-        others = [
-            (c.test.of(METRIC).value, task)
+        others = {
+            task: c.test.of(METRIC)
             for task in own_tasks(results)
             if (c := results.condition(name_of(task, "network", "normalised"))) is not None
-        ]
-        lowest, task = min(others, default=(math.nan, ""))
-        holds = _beyond(accuracy, lowest)
-        why = (
-            f"accuracy {_per_cent(accuracy)}, chance level {100 * chance:.1f} %"
-            f"{'' if above else ', from which it does not differ'}; the lowest of the other tasks is {task} "
-            f"with {100 * lowest:.1f} %"
-        )
-        holds = None if holds is None else not holds
+        }
+        why = f"accuracy {_per_cent(accuracy)}, chance level {100 * chance:.1f} %"
+        why += "" if above else ", from which it does not differ"
+        if others:
+            task = min(others, key=lambda name: others[name].value)
+            why += f"; the lowest of the other tasks is {task} with {_per_cent(others[task])}"
+        verdicts = [_apart(other, accuracy) for other in others.values()]
+        holds = False if False in verdicts else True if verdicts and all(verdicts) else None
         lines.append(told("five classes by loudness are the hardest task of all", holds, why))
     if five is not None and ends is not None:
         high, low = ends.test.of(METRIC), five.test.of(METRIC)

@@ -47,7 +47,7 @@ class BlackBoxSettings:
         subsets_of: The task of which the largest classes are tried alone (Table 3), and that is sorted by
             loudness; '' leaves both out. The paper takes the Extended Ballroom.
         subsets: So many of its largest classes; clips at eight levels are tried on the first.
-        loudness: Whether its clips are sorted into five classes by loudness.
+        loudness: Whether its clips, those of all its classes, are sorted into five classes by loudness.
         random: Whether the network is also tried with random weights, which the paper does not: what is
             learned from pictures beyond what any network keeps of a spectrogram.
         colour: Whether spectrograms are also tried in colour.
@@ -115,7 +115,12 @@ def all_tasks(tasks: Mapping[str, ClipsConfig], settings: BlackBoxSettings) -> d
         made[subset_name(settings.subsets_of, n)] = replace(base, largest=n, classes=[])
     if settings.loudness:
         made[FIVE] = replace(
-            base, corpus=LOUDNESS_CORPUS, task=base.corpus, largest=0, classes=[], max_per_class=0
+            base,
+            corpus=LOUDNESS_CORPUS,
+            task=f"{base.corpus}/{base.task}" if base.task else base.corpus,
+            largest=0,
+            classes=[],
+            max_per_class=0,
         )
         made[EXTREMES] = replace(made[FIVE], classes=[LEVELS[0], LEVELS[-1]])
     if taken := [name for name in made if name in tasks]:

@@ -39,18 +39,17 @@ METRIC = "accuracy"
 
 def own_tasks(results: StudyResults) -> list[str]:
     """Return the tasks of Table 2: those that a forest was fitted on."""
-    forests = (c.condition for c in results.conditions if "_forest_" in c.condition.name)
-    return list(dict.fromkeys(condition.task for condition in forests))
+    of = (c.condition for c in results.conditions)
+    return list(dict.fromkeys(c.task for c in of if c.name.startswith(name_of(c.task, "forest", ""))))
 
 
 def subset_sizes(results: StudyResults) -> dict[int, str]:
     """Return the tasks of the largest classes by their number, the most first."""
-    known = set(own_tasks(results))
-    found = {}
+    known, found = own_tasks(results), {}
     for task in dict.fromkeys(c.condition.task for c in results.conditions):
-        base = task.rstrip("0123456789")
-        if task not in known and base in known and task != base:
-            found[int(task[len(base) :])] = task
+        sizes = [task.removeprefix(base) for base in known if task.startswith(base)]
+        if task not in known and (size := next((text for text in sizes if text.isdecimal()), "")):
+            found[int(size)] = task
     return dict(sorted(found.items(), reverse=True))
 
 
