@@ -218,9 +218,14 @@ class StudyFolder:
         if trial.starts_from and Path(stored).name != trial.starts_from:
             return f"it started from {stored or 'no other run'} instead of {trial.starts_from}"
         source = Run(self.run_path(trial.starts_from))
-        if not trial.starts_from or not run.has_model or not source.has_model:
+        if not trial.starts_from or not source.has_model:
             return ""
-        began = (run.card.get("pretrained_file") or {}).get("sha256")
+        if run.has_model:
+            began = (run.card.get("pretrained_file") or {}).get("sha256")
+        elif "weights_sha256" in run.info:  # a baseline on the features of the source's network
+            began = run.info["weights_sha256"]
+        else:
+            return ""
         if began != source.card.get("sha256"):
             return f"it started from other weights than {trial.starts_from} holds now; remove its folder"
         return ""

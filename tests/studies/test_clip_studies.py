@@ -191,6 +191,32 @@ def test_weights_that_changed_since_are_noticed(
         run_study(moved, plan_of(tasks), launcher=Unparallel())
 
 
+def test_features_of_weights_that_changed_since_are_noticed(
+    studied: StudyFolder, tasks: dict[str, ClipsConfig], tmp_path: Path
+) -> None:
+    features = Condition(
+        "features",
+        "features",
+        {"baseline.features": "embeddings", "baseline.classifier": "softmax", "baseline.steps": 2},
+        command="baseline",
+        task="pitch",
+        starts_from="soft",
+    )
+    plan = plan_of(tasks, CONDITIONS[-1], features, seeds=(0,))
+    moved = StudyFolder(tmp_path / "moved")
+    shutil.copytree(studied.path, moved.path)
+    assert run_study(moved, plan, launcher=Unparallel()).unfinished == ()
+    source = Run.open(moved.run_path("soft-seed0"))
+    info = Run.open(moved.run_path("features-seed0")).info
+    assert info["weights_sha256"] == source.card["sha256"]
+    assert 0 < info["parameters"] < source.info["parameters"]  # those of the head are not its
+    source.update_card(sha256="0" * 64)
+    with raises(
+        ConfigError, code="settings-changed", mentions=("features-seed0", "other weights", "soft-seed0")
+    ):
+        run_study(moved, plan, launcher=Unparallel())
+
+
 def test_other_clips_are_noticed(studied: StudyFolder, trees: Path, tmp_path: Path) -> None:
     shutil.copytree(trees, tmp_path / "trees")
     (tmp_path / "trees" / "pitch" / "low" / "low 0" / "take 0.wav").unlink()

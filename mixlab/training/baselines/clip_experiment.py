@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mixlab.training.baselines.clip_classifiers import FittedOnClips, fit_on_cli
 from mixlab.training.baselines.clip_config import ClipBaselineConfig
 from mixlab.training.baselines.clip_extractors import chosen_blocks, find_extractor
 from mixlab.training.baselines.clip_features import ClipFeatures, compute_clip_features
-from mixlab.training.baselines.plain_features import feature_title
+from mixlab.training.baselines.plain_features import feature_title, network_facts
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.records import (
     clip_facts,
@@ -93,7 +94,7 @@ def run_clip_baseline(
     say(report, describe_clips(info))
     folder = Path(cache) if cache is not None else out.absolute().parent / "features"
     begin = time.perf_counter()
-    found, title = _features(opened, windows, config, folder, report)
+    found, about = _features(opened, windows, config, folder, report)
     parts = {split: _part(found, split) for split in _PARTS}
     computed_s = time.perf_counter() - begin
     n_values, n_clips = found.values.shape[1], len(parts["train"].clips)
@@ -102,7 +103,7 @@ def run_clip_baseline(
     constant = [opened.classes[c] for c in fitted.constant]
     info |= {
         "classifier": config.classifier,
-        "features": title,
+        **about,
         "fitted": {
             "chosen": fitted.chosen,
             "constant_classes": constant,
@@ -129,15 +130,15 @@ def _predict(part: ClipFeatures, split: str, fitted: FittedOnClips, *, single_la
 
 def _features(
     clips: ClipSet, windows: WindowConfig, config: ClipBaselineConfig, cache: Path, report: Progress | None
-) -> tuple[ClipFeatures, str]:
-    """Return the features of all clips, and what they are called."""
+) -> tuple[ClipFeatures, dict[str, Any]]:
+    """Return the features of all clips, and what ``run.json`` says of them."""
     extractor, hearing = find_extractor(config, clips, windows, cache)
     title = feature_title(config.features, config.layers, extractor)
     say(report, f"features: {title}, kept in {cache}")
     found = compute_clip_features(
         clips, hearing, extractor, cache, workers=config.workers, show=report is not None
     )
-    return chosen_blocks(found, extractor, config), title
+    return chosen_blocks(found, extractor, config), {"features": title, **network_facts(extractor)}
 
 
 def _part(found: ClipFeatures, split: str) -> ClipFeatures:

@@ -19,6 +19,7 @@ from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.models import (
     ModelConfig,
+    backbone_parameters,
     block_features,
     build_model,
     embed,
@@ -106,6 +107,7 @@ class Embeddings:
         widths: Values of each block, where ``blocks``.
         channels: Channels of the audio it takes.
         min_samples: Shortest audio it takes.
+        parameters: Weights of its front end and backbone.
     """
 
     path: str
@@ -118,6 +120,7 @@ class Embeddings:
     widths: tuple[int, ...] = ()
     channels: int = 1
     min_samples: int = 0
+    parameters: int = 0
 
     @property
     def content_hash(self) -> str:
@@ -283,6 +286,7 @@ def find_network(
         tuple(widths),
         channels,
         least,
+        sum(parameter.numel() for parameter in backbone_parameters(loaded)),
     )
 
 

@@ -19,7 +19,7 @@ from mixlab.taxonomy import LabelSet
 from mixlab.training.baselines.classifiers import Classifier, fit_alone, fit_linear
 from mixlab.training.baselines.config import BaselineConfig
 from mixlab.training.baselines.features import Extractor, Features, Mixes, compute_features
-from mixlab.training.baselines.plain_features import feature_title, plain_extractor
+from mixlab.training.baselines.plain_features import feature_title, network_facts, plain_extractor
 from mixlab.training.config import from_plain
 from mixlab.training.locations import as_catalog, catalog_entry
 from mixlab.training.provenance import Progress, demo_note, label_info, say
@@ -99,9 +99,8 @@ def run_baseline(
     constant = [labels.names[c] for c in classifier.constant]
     fitted = {"strength": classifier.strength, "constant_classes": constant, "values": n_values}
     seconds = {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)}
-    run = Run.create(
-        out, settings, {**info, "features": _title(config, extractor), "fitted": fitted, "seconds": seconds}
-    )
+    info |= {"features": _title(config, extractor), **network_facts(extractor)}
+    run = Run.create(out, settings, {**info, "fitted": fitted, "seconds": seconds})
     run.write_predictions(
         Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
     )

@@ -1,11 +1,12 @@
-"""Features that librosa computes, and what all kinds of features are called."""
+"""Features that librosa computes, and what runs say of all kinds of features."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mixlab.training.baselines.features import Descriptors, Extractor
 from mixlab.training.baselines.mfcc import MfccStatistics
 
-__all__ = ["feature_title", "plain_extractor"]
+__all__ = ["feature_title", "network_facts", "plain_extractor"]
 
 
 def plain_extractor(features: str, sample_rate: int) -> Extractor:
@@ -24,3 +25,9 @@ def feature_title(features: str, layers: Sequence[int], extractor: Extractor) ->
         return f"frozen embeddings of {network}"
     blocks = f"blocks {', '.join(map(str, sorted(layers)))}" if layers else "all blocks"
     return f"mean activations of {blocks} of {network}"
+
+
+def network_facts(extractor: Extractor) -> dict[str, Any]:
+    """Return what ``run.json`` holds of the frozen network behind features; {} where there is none."""
+    names = {"parameters": "parameters", "weights_sha256": "sha256"}
+    return {name: getattr(extractor, own) for name, own in names.items() if hasattr(extractor, own)}
