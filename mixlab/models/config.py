@@ -49,14 +49,15 @@ class ModelConfig:
     ``mixlab.models.resolve`` checks them all.
 
     Attributes:
-        architecture: One of short_chunk_cnn, short_chunk_cnn_res, musicnn, crnn, fcn, rawnet2, stft_convnet;
-            or a network of your own as ``package.module:Class``, or by the name under which an installed
-            package offers it (entry points of the group ``mixlab.models``).
+        architecture: One of short_chunk_cnn, short_chunk_cnn_res, musicnn, crnn, fcn, rawnet2, stft_convnet,
+            resnet18, resnet50, inception_v3, efficientnet_lite0; or a network of your own as
+            ``package.module:Class``, or by the name under which an installed package offers it (entry points
+            of the group ``mixlab.models``).
         sample_rate: Rate of the audio the network takes, in Hz; must be that of the mixes.
         n_fft: Window and FFT length of the spectrogram, in samples.
         hop: Hop of the spectrogram, in samples.
         n_mels: Number of mel bands between 0 Hz and ``f_max``. 0 takes 128 for the short-chunk networks
-            and 96 for the others; crnn and fcn have no other choice.
+            and those for pictures, and 96 for the others; crnn and fcn have no other choice.
         f_max: Upper edge of the mel bands in Hz; at most half of ``sample_rate``.
         width: Channels. Short-chunk networks: of the first block; blocks are ``w, w, 2w, ..., 2w, 4w``
             wide (published: 128). musicnn: of the back end (64; its front end stays 2 x 204 + 3 x 51).
@@ -80,7 +81,8 @@ class ModelConfig:
         bins_per_octave: Bands per octave of ``log_frequency``. ``n_fft`` limits how many there really are in
             the lower octaves (``mixlab.models.bands.log_resolution_limit_hz``).
         parameters: Settings of rawnet2, stft_convnet, or a network of your own, by the names of its
-            constructor's arguments; they take the place of all settings between ``sample_rate`` and here.
+            constructor's arguments; they take the place of all settings between ``sample_rate`` and here. Of
+            networks for pictures, what else they have: channel_conversion, image_size, colour.
     """
 
     architecture: str = "short_chunk_cnn"

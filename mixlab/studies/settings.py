@@ -21,7 +21,7 @@ FIXED = {
 }
 """Settings that no condition may change, and why."""
 
-_OPEN_KEYS = ("mix.corpus_weights", "train.model.parameters")
+_OPEN_KEYS = ("mix.corpus_weights", "train.model.parameters", "baseline.model.parameters")
 """Settings whose keys are the user's own."""
 
 

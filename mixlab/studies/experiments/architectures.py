@@ -11,7 +11,7 @@ from mixlab.models import ModelConfig
 from mixlab.studies.base import MAIN_METRICS, Report, Study, StudyRequest, draw, figure_note
 from mixlab.studies.findings import best_condition, difference_lines
 from mixlab.studies.folder import StudyFolder
-from mixlab.studies.plan import Condition
+from mixlab.studies.plan import Condition, Plan
 from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
 from mixlab.studies.tables import (
     class_table,
@@ -20,6 +20,7 @@ from mixlab.studies.tables import (
     significance_mark,
     summary_table,
 )
+from mixlab.studies.weights import check_weights
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 
@@ -131,6 +132,10 @@ class Architectures(Study):
                 )
         return [_condition(name, request, settings) for name in settings.rows]
 
+    def check(self, plan: Plan) -> None:
+        """Refuse weights that are not here, before anything is trained."""
+        check_weights(plan)
+
     def report(self, folder: StudyFolder, results: StudyResults) -> Report:
         """Return tables, figures and findings."""
         first, note = results.done[0], figure_note(results)
@@ -173,7 +178,8 @@ class Cost:
     """What a run took.
 
     Attributes:
-        parameters: Weights of the network; 0 where there is none.
+        parameters: Weights of the network, of the convnet feature those of the frozen one; 0 where there is
+            none.
         items: Training mixes or clips that it saw, those seen again counted again.
         seconds: Of training and validation, or of computing features and fitting.
         rate: Items (of clips: windows) per second of training alone; of a baseline, items per second.
@@ -259,7 +265,18 @@ def _ground_lines(results: StudyResults) -> list[str]:
         if not apart
         else f"on other test {items} than the first, so not paired with it: {', '.join(apart)}"
     )
-    return [*lines, f"sample rates: {listed}; {paired}"]
+    return [*lines, f"sample rates: {listed}; {paired}", *_decision_lines(runs)]
+
+
+def _decision_lines(runs: Mapping[str, Run]) -> list[str]:
+    """Say which rows decide for one class and which by thresholds, where not all do the same."""
+    single = [label for label, run in runs.items() if run.single_label]
+    if len(single) in (0, len(runs)):
+        return []
+    return [
+        f"only {', '.join(single)} decide for the class of the highest score, the others by thresholds, so "
+        "that F1 of the two kinds is not alike; train.loss=softmax lets networks decide so, too"
+    ]
 
 
 def _count_line(seen: Mapping[str, int], items: str) -> str:

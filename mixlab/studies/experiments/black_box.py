@@ -42,6 +42,7 @@ from mixlab.studies.loudness import measure_loudness
 from mixlab.studies.plan import Condition, Plan
 from mixlab.studies.results import StudyResults
 from mixlab.studies.tables import summary_table
+from mixlab.studies.weights import check_weights
 from mixlab.training.config import from_plain
 from mixlab.utils.plain import plain
 
@@ -69,6 +70,10 @@ class BlackBox(Study):
     def plan(self, request: StudyRequest) -> Plan:
         """Return the conditions on the tasks of the request and those that are made of one of them."""
         return super().plan(replace(request, tasks=all_tasks(request.tasks, self.settings_of(request))))
+
+    def check(self, plan: Plan) -> None:
+        """Refuse weights that are not here, before anything is trained."""
+        check_weights(plan)
 
     def report(self, folder: StudyFolder, results: StudyResults) -> Report:
         """Return tables, figures and findings."""

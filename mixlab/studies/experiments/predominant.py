@@ -16,11 +16,10 @@ from mixlab.studies.predominant.claims import (
 )
 from mixlab.studies.predominant.grid import TASK, PredominantSettings, predominant_conditions
 from mixlab.studies.predominant.paper import NOTES
-from mixlab.studies.predominant.tables import aggregation_table, conversion_table, network_table, trained
+from mixlab.studies.predominant.tables import aggregation_table, conversion_table, network_table
 from mixlab.studies.results import StudyResults
 from mixlab.studies.tables import class_table, summary_table
-from mixlab.training.config import PRETRAINED
-from mixlab.training.transfer import check_pretrained
+from mixlab.studies.weights import check_weights
 
 __all__ = ["STUDY", "Predominant"]
 
@@ -57,10 +56,7 @@ class Predominant(Study):
 
     def check(self, plan: Plan) -> None:
         """Refuse weights that are not here, before anything is trained."""
-        for condition in plan.trained:
-            train = plan.settings(condition)["train"]
-            if train.transfer in PRETRAINED:
-                check_pretrained(train)
+        check_weights(plan)
 
     def report(self, folder: StudyFolder, results: StudyResults) -> Report:
         """Return the paper's tables, what stands beside them, and what becomes of its claims."""
@@ -68,7 +64,7 @@ class Predominant(Study):
         findings = [*start_lines(results), *conversion_lines(results)]
         findings += aggregation_lines(results) if on_clips else []
         findings += [*threshold_lines(results), MULTIPLE_COMPARISONS]
-        own = replace(results, conditions=tuple(trained(results, conversions=True)))
+        own = replace(results, conditions=tuple(c for c in results.done if not c.condition.same_runs_as))
         conversions = conversion_table(results)
         tables = [
             *([conversions] if conversions is not None else []),

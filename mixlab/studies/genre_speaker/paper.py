@@ -7,7 +7,7 @@ https://github.com/markohuang/csc413-final-project.
 
 from collections.abc import Mapping
 
-__all__ = ["FACTS", "RECALL", "SOURCE", "TABLE_3"]
+__all__ = ["FACTS", "SOURCE", "TABLE_3"]
 
 SOURCE = "Table 3, validation accuracy (FMA medium, 16 genres; VCTK, 16 speakers)"
 
@@ -16,9 +16,6 @@ TABLE_3: Mapping[str, Mapping[str, float]] = {
     "rawnet2": {"genre": 59.99, "speaker": 93.55},
 }
 """Table 3, in per cent, by network and task."""
-
-RECALL = {"Rock": 0.95, "Electronic": 0.72}
-"""Recall of ConvNet that section 4 names; of Blues, Classical and Country it names 0."""
 
 FACTS = (
     "Its Table 3 has accuracies on a random tenth of the data, by which networks may also have been chosen; "
