@@ -192,7 +192,7 @@ def test_the_paper_s_tables_are_whole() -> None:
 
 def results(scores: Mapping[str, Estimate]) -> StudyResults:
     """Conditions by name, each of the task that its name begins with."""
-    tasks = {name: re.split("_(?:network|forest)_", name)[0] for name in scores}
+    tasks = {name: re.sub("_(network|forest)_[a-z]+$", "", name) for name in scores}
     return made_results.study(
         [made_results.scored(Condition(n, n, task=tasks[n]), e) for n, e in scores.items()]
     )
