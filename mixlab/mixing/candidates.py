@@ -21,6 +21,7 @@ __all__ = [
     "active_counts",
     "find_candidates",
     "long_enough",
+    "nodes_of",
     "usable_stems",
 ]
 
@@ -63,12 +64,40 @@ def active_counts(catalog: Catalog, i: int, activity_db: float) -> NDArray[np.in
     return np.concatenate([[0], np.cumsum(active)])
 
 
-def usable_stems(catalog: Catalog, activity_db: float) -> NDArray[np.bool_]:
-    """Tell for each row whether it has a known instrument that sounds at a threshold in dBFS."""
+def nodes_of(catalog: Catalog, stem: int, labels: LabelSet) -> tuple[str, ...]:
+    """Return the nodes of which one sounds in a stem (a row), as a label set understands it."""
+    nodes: tuple[str, ...] = catalog.column("nodes")[stem]
+    if not labels.bound:
+        return nodes
+    return labels.nodes_of(catalog.column("corpus")[stem], catalog.column("labels")[stem], nodes)
+
+
+def usable_stems(catalog: Catalog, activity_db: float, labels: LabelSet | None = None) -> NDArray[np.bool_]:
+    """Tell for each row whether it has a known instrument that sounds at a threshold in dBFS.
+
+    Also known are stems that the label set binds to a class, though they have no instrument.
+    """
+    bound = _bound_stems(catalog, labels)
     if activity_db == catalog.activity_db:
         drawable: NDArray[np.bool_] = catalog.column("drawable")
-        return drawable
+        return drawable | _sounding(catalog, bound, activity_db) if bound.any() else drawable
     known: NDArray[np.bool_] = (catalog.column("ignored") == "") & (catalog.column("frames") > 0)
+    return _sounding(catalog, known | bound, activity_db)
+
+
+def _bound_stems(catalog: Catalog, labels: LabelSet | None) -> NDArray[np.bool_]:
+    """Tell which rows without an instrument a label set binds to a class."""
+    bound = np.zeros(len(catalog), dtype=np.bool_)
+    if labels is not None and labels.bound:
+        without = (catalog.column("ignored") != "") & (catalog.column("frames") > 0)
+        for i in np.flatnonzero(without).tolist():
+            bound[i] = bool(nodes_of(catalog, i, labels))
+    return bound
+
+
+def _sounding(catalog: Catalog, rows: NDArray[np.bool_], activity_db: float) -> NDArray[np.bool_]:
+    """Keep the rows that are free of the worst problems and reach a level in dBFS."""
+    known = rows.copy()
     problems = catalog.column("problems")
     for i in np.flatnonzero(known).tolist():
         known[i] = NEVER_SAMPLED.isdisjoint(problems[i]) and bool(
@@ -141,13 +170,14 @@ def find_candidates(
     rows = usable & (catalog.column("split") == split)
     if not bleed:
         rows = rows & ~catalog.column("bleed")
-    corpora, songs, parts = (catalog.column(name) for name in ("corpus", "song", "part"))
+    corpora, songs = (catalog.column(name) for name in ("corpus", "song"))
+    parts = _parts(catalog, load_label_set(config.label_set))
     tree: dict[str, dict[str, dict[str, list[int]]]] = {}
     for i in np.flatnonzero(rows).tolist():
         if not config.corpora or corpora[i] in config.corpora:
             song = tree.setdefault(corpora[i], {}).setdefault(songs[i], {})
             song.setdefault(parts[i], []).append(i)
-    strata_of = _strata_by_part(catalog, config.label_set)
+    strata_of = _strata_by_part(parts, config.label_set)
     duplicates = _duplicates(catalog, tree)
     return {
         name: _corpus_candidates(catalog, name, tree[name], strata_of, duplicates) for name in sorted(tree)
@@ -197,12 +227,24 @@ def _duplicates(
     return {place: tuple(sorted(others - {place})) for place, others in found.items()}
 
 
-def _strata_by_part(catalog: Catalog, label_set: str) -> dict[str, tuple[str, ...]]:
+def _parts(catalog: Catalog, labels: LabelSet) -> Sequence[str]:
+    """Return the part of each row; of stems that the label set binds to a class, the nodes of that."""
+    parts: Sequence[str] = catalog.column("part")
+    bound = np.flatnonzero(_bound_stems(catalog, labels)).tolist()
+    if not bound:
+        return parts
+    own = list(parts)
+    for i in bound:
+        own[i] = "|".join(sorted(nodes_of(catalog, i, labels)))
+    return own
+
+
+def _strata_by_part(parts: Sequence[str], label_set: str) -> dict[str, tuple[str, ...]]:
     """Return per part the names of its most specific classes; parts of no class are left out."""
     taxonomy, labels = load_taxonomy(), load_label_set(label_set)
     related = ancestry(labels, taxonomy)
     strata: dict[str, tuple[str, ...]] = {}
-    for part in set(catalog.column("part")):
+    for part in set(parts):
         depths = _depths(taxonomy, labels, [node for node in part.split("|") if node in taxonomy.nodes])
         specific = tuple(
             sorted(

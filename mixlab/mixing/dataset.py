@@ -28,6 +28,7 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.callers import is_overfitting, items_at_a_time
 from mixlab.mixing.config import MixConfig, label_hash
 from mixlab.mixing.epochs import EpochCounter
+from mixlab.mixing.grouping import check_disjoint, group_sources
 from mixlab.mixing.ranks import ProcessRank, find_rank, given_rank
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, check_config
 from mixlab.mixing.rendering import Mix, needed_span, render_mix
@@ -65,7 +66,10 @@ class MixDataset(IterableDataset[Item]):
     - ``attempt``: int, 0 unless a file could not be read and the item was replaced;
     - with ``frames=True``: ``frame_target`` and ``frame_mask`` ``(classes, hops)``, per 100 ms;
     - with ``sources=True``: ``sources`` ``(max_sources, channels, samples)``, silent where there
-      are fewer, ``source_target`` and ``source_mask`` ``(max_sources, classes)``.
+      are fewer, ``source_target`` and ``source_mask`` ``(max_sources, classes)``;
+    - with ``groups=True``: ``groups`` ``(classes, channels, samples)``, the sources summed by class,
+      ``group_mask`` bool ``(classes,)``, False where that sum is not known, and ``ungrouped`` ``(channels,
+      samples)``, the sources that are of no class for certain (``docs/separation.md``).
 
     Use it bare (``DataLoader(dataset, batch_size=16, num_workers=2)``) for an endless stream, or through
     ``MixLoader`` for epochs with an end and exact resume. Bare:
@@ -92,6 +96,8 @@ class MixDataset(IterableDataset[Item]):
             ``fixed``.
         frames: Also yield labels per 100 ms.
         sources: Also yield the sources; their sum is the mixture, but for effects on the mixture.
+        groups: Also yield the sources summed by class of the configuration's label set, whose classes must
+            exclude each other (``musdb4``); the sum of all is the mixture, but for effects on the mixture.
         rank: This process's number, in distributed training; goes with ``world_size``. By default a
             training set asks when it is iterated: ``torch.distributed`` where it is initialised, else what
             ``torchrun``, ``accelerate``, ``srun`` or ``mpirun`` left in the environment. A fixed set is
@@ -121,6 +127,7 @@ class MixDataset(IterableDataset[Item]):
         evaluation: bool | None = None,
         frames: bool = False,
         sources: bool = False,
+        groups: bool = False,
         rank: int | None = None,
         world_size: int | None = None,
         pack: str | Path | None = "auto",
@@ -133,19 +140,24 @@ class MixDataset(IterableDataset[Item]):
         self.catalog = _open_catalog(catalog)
         self.fixed = split != "train" if fixed is None else fixed
         self.evaluation = self.fixed if evaluation is None else evaluation
-        check_switches(fixed=self.fixed, evaluation=self.evaluation, frames=frames, sources=sources)
+        check_switches(
+            fixed=self.fixed, evaluation=self.evaluation, frames=frames, sources=sources, groups=groups
+        )
         config = check_config(MixConfig() if config is None else config)
         self.config = config.for_evaluation() if self.evaluation else config
         if sources and self.config.full:
             raise ConfigError(
-                "sources=True stacks max_sources sources, and full=True knows no such limit; choose one.",
+                "sources=True stacks max_sources sources, and full=True knows no such limit; choose one, or "
+                "groups=True, which has one place for each class.",
                 code="conflicting-settings",
             )
         self.split, self.seed = split, seed
         self.epoch_size, self.batch_size = epoch_size, batch_size
-        self.frames, self.sources = frames, sources
+        self.frames, self.sources, self.groups = frames, sources, groups
         self._check_epoch(self._given or ProcessRank())
         self.labels = load_label_set(self.config.label_set)
+        if groups:
+            check_disjoint(self.labels)
         self._pack, self._own_reader = pack, reader
         self._reader: Reader | None = reader or self._open_reader()
         self._sampler: RecipeSampler | None = RecipeSampler(self.catalog, self.config, split)
@@ -391,6 +403,8 @@ class MixDataset(IterableDataset[Item]):
                 row["sources"][0, place] = source.audio
                 encoded = self.labels.encode(source.verdict)
                 row["source_target"][0, place], row["source_mask"][0, place] = encoded
+        if self.groups:
+            row["group_mask"][0] = group_sources(mix, row["groups"][0], row["ungrouped"][0]).mask
 
     def _layout(self, items: int) -> tuple[Layout, int]:
         """Lay out the tensors of a batch one after another; return where each lies, and the bytes of all."""
@@ -411,6 +425,10 @@ class MixDataset(IterableDataset[Item]):
             shapes["sources"] = (torch.float32, (most, *mixture))
             shapes["source_target"] = (torch.float32, (most, classes))
             shapes["source_mask"] = (torch.bool, (most, classes))
+        if self.groups:
+            shapes["groups"] = (torch.float32, (classes, *mixture))
+            shapes["group_mask"] = (torch.bool, (classes,))
+            shapes["ungrouped"] = (torch.float32, mixture)
         layout: Layout = {}
         size = 0
         for name, (dtype, shape) in shapes.items():

@@ -29,7 +29,7 @@ STATE_VERSION = 1
 AHEAD = 32
 """Mixes that a worker is ahead at least: their costs differ by a factor of ten and should even out."""
 
-_LARGE = ("audio", "sources")
+_LARGE = ("audio", "sources", "groups", "ungrouped")
 
 
 class Batches(IterableDataset[T]):

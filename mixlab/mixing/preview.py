@@ -20,6 +20,7 @@ from mixlab.audio.io import HOP_S, FloatArray
 from mixlab.audio.loudness import loudness_lufs
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError
+from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.effects import Effect
 from mixlab.mixing.export import write_mix
@@ -83,10 +84,11 @@ def holds_class(recipe: MixRecipe, catalog: Catalog, name: str) -> bool:
         ConfigError: the recipe's label set has no class of that name.
     """
     nodes = _class_nodes(recipe.render.label_set, name)
+    labels = load_label_set(recipe.render.label_set)
     for source in recipe.sources:
-        i = catalog.find(source.stem)
+        own = nodes_of(catalog, catalog.find(source.stem), labels)
         # Bleed proves nothing, so it is left aside.
-        if stem_evidence(load_taxonomy(), catalog.column("nodes")[i]).state(nodes) == "present":
+        if stem_evidence(load_taxonomy(), own).state(nodes) == "present":
             return True
     return False
 

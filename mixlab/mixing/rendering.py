@@ -22,6 +22,7 @@ from mixlab.audio.time_pitch import get_engine
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.readers import CatalogReader, Reader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import RenderSettings, label_hash
 from mixlab.mixing.effect_plan import apply_plan, plan_effects, total_rate
 from mixlab.mixing.hop_levels import Changes, apply_rest, apply_to_mixture, own_level_db
@@ -135,7 +136,7 @@ class Mix:
             unknown |= (target > 0)[:, None] & ~source.silent
             unknown |= ~mask[:, None] & ~source.silent
         known = present | ~unknown
-        known[[not output.nodes for output in self.labels.outputs]] = False
+        known[[not output.is_instrument for output in self.labels.outputs]] = False
         return present.astype(np.float32), known
 
     def explain(self) -> tuple[Explanation, ...]:
@@ -191,10 +192,10 @@ def render_mix(
         summed, changes = _change_mixture(recipe, audios, out, summed)
         measured = [(own_db, own | changes) for own_db, own in measured]
     sources = tuple(
-        _label_source(catalog, stem, audio, own, summed, i, settings)
+        _label_source(catalog, stem, audio, own, summed, i, settings, labels)
         for i, (stem, audio, own) in enumerate(zip(stems, audios, measured, strict=True))
     )
-    target, mask = _targets(catalog, stems, sources, settings)
+    target, mask = _targets(catalog, stems, sources, settings, labels)
     return Mix(recipe, out, sources, target, mask, summed.scale_db, labels)
 
 
@@ -293,6 +294,7 @@ def _label_source(
     summed: Summed,
     place: int,
     settings: RenderSettings,
+    labels: LabelSet,
 ) -> Source:
     level_db = summed.levels_db[place]
     relative_db = level_db - summed.levels_db[-1]
@@ -302,7 +304,7 @@ def _label_source(
     active, silent = sounds & ~cancelled & ~changed, silent & ~changed
     state = _judge(active, silent, relative_db, settings, bool((cancelled | changed).any()))
     nodes = catalog.column("nodes")[stem]
-    evidence = _evidence(nodes, catalog.column("bleed_nodes")[stem])
+    evidence = _evidence(nodes_of(catalog, stem, labels), catalog.column("bleed_nodes")[stem])
     verdict = _NOTHING
     if state == "present":
         verdict = evidence
@@ -393,7 +395,11 @@ def _votes(
 
 
 def _targets(
-    catalog: Catalog, stems: Sequence[int], sources: Sequence[Source], settings: RenderSettings
+    catalog: Catalog,
+    stems: Sequence[int],
+    sources: Sequence[Source],
+    settings: RenderSettings,
+    labels: LabelSet,
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Return target and mask: what ``LabelSet.encode`` makes of all verdicts combined, from votes kept."""
     unknown = _never_known(settings.label_set, settings.label_hash)
@@ -403,16 +409,17 @@ def _targets(
         doubted = source.state == "uncertain"
         if source.state == "silent" or (doubted and settings.uncertain == "absent"):
             continue
-        votes = _votes(settings.label_set, settings.label_hash, source.nodes, bleed[stem], doubted)
+        nodes = nodes_of(catalog, stem, labels)
+        votes = _votes(settings.label_set, settings.label_hash, nodes, bleed[stem], doubted)
         present, unknown = present | votes[0], unknown | votes[1]
     return present.astype(np.float32), present | ~unknown
 
 
 def _explain(mix: Mix, place: int) -> Explanation:
     output = mix.labels.outputs[place]
-    if not output.nodes:
+    if not output.is_instrument:
         return Explanation(output.name, "unknown", "no instrument: mixes say nothing about it")
-    states = [source.verdict.state(output.nodes) for source in mix.sources]
+    states = [output.state(source.verdict) for source in mix.sources]
     if mix.mask[place] and mix.target[place] > 0:
         why = [
             f"{s.stem} {s.reason}" for s, state in zip(mix.sources, states, strict=True) if state == "present"

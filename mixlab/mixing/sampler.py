@@ -30,6 +30,7 @@ from mixlab.mixing.effect_plan import total_rate
 from mixlab.mixing.effects import Effect, TimeStretch
 from mixlab.mixing.effects_config import sample_effects, sample_mixture_effects
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe, check_config
+from mixlab.taxonomy import load_label_set
 from mixlab.utils.random import Stream, open_streams
 
 __all__ = ["POSITION_GRID_S", "RecipeSampler", "sample_recipe"]
@@ -78,7 +79,8 @@ class RecipeSampler:
         self._gains = _values(catalog, "gain")
         self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
-        usable = self._drawable(usable_stems(catalog, config.activity_db))
+        labels = load_label_set(config.label_set)
+        usable = self._drawable(usable_stems(catalog, config.activity_db, labels))
         self._candidates: dict[Kind, dict[str, CorpusCandidates]] = {
             "musical": find_candidates(catalog, config, split, usable, bleed=config.bleed != "exclude"),
             "non_musical": find_candidates(catalog, config, split, usable, bleed=config.bleed == "allow"),

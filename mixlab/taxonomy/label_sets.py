@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import yaml
 from numpy.typing import NDArray
 
 from mixlab.errors import ConfigError, TaxonomyError
-from mixlab.taxonomy.evidence import Evidence
+from mixlab.taxonomy.evidence import Evidence, State
+from mixlab.taxonomy.regions import subtract
 from mixlab.taxonomy.tree import Taxonomy, load_taxonomy, read_yaml
 from mixlab.utils.hashing import ordered_digest
 from mixlab.utils.plugins import find, running
@@ -38,11 +39,61 @@ class Output:
     Attributes:
         name: The output's name, unique in its label set.
         nodes: Usually one node; several mean any of them; none means that the output is not an
-            instrument (a genre tag), so it is always unknown.
+            instrument (a genre tag), so it is always unknown. Of an output with exclusions, the topmost
+            nodes that it holds with all that is below them.
+        vague: See ``Region``.
+        given: What its file says of it, where that is more than its nodes.
     """
 
     name: str
     nodes: tuple[str, ...]
+    vague: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    given: "_Given | None" = None
+
+    @property
+    def is_instrument(self) -> bool:
+        """Whether it is bound to the tree at all; else nothing that sounds tells of it."""
+        return bool(self.nodes or self.vague)
+
+    def state(self, evidence: Evidence) -> State:
+        """Return whether it sounds, by what is known: ``present``, ``absent`` or ``unknown``."""
+        if not self.is_instrument:
+            return "unknown"
+        state = evidence.state(self.nodes)
+        if state == "absent" and any(_may_be(evidence, node, out) for node, out in self.vague):
+            return "unknown"
+        return state
+
+    def contents(self) -> dict[str, Any]:
+        """Return what its file holds, as plain data."""
+        given = self.given or _Given(nodes=self.nodes)
+        nodes = {"rest": True} if given.rest else {"nodes": list(given.nodes)}
+        lists = {"not": given.excluded, "stems": given.stems}
+        return {"name": self.name, **nodes, **{key: list(of) for key, of in lists.items() if of}}
+
+
+def _may_be(evidence: Evidence, node: str, out: Sequence[str]) -> bool:
+    """Tell whether a node may sound as a kind of it that is none of those that are out."""
+    if node in evidence.unknown:
+        return True
+    return node in evidence.present and evidence.present.isdisjoint(out)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a file says of an output: its nodes less those that are excluded, or the rest of the tree.
+
+    Attributes:
+        nodes: As written.
+        excluded: Nodes that are taken out (``not``).
+        rest: Whether it is what no other output holds.
+        stems: Stems that are it by their corpus's definition, as ``corpus:label``.
+    """
+
+    nodes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    rest: bool = False
+    stems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,8 +123,7 @@ class LabelSet:
     def contents(self) -> dict[str, Any]:
         """Return what its file holds, as plain data."""
         title = {} if self.title == self.name else {"title": self.title}
-        outputs = [{"name": output.name, "nodes": list(output.nodes)} for output in self.outputs]
-        return {"name": self.name, **title, "outputs": outputs}
+        return {"name": self.name, **title, "outputs": [output.contents() for output in self.outputs]}
 
     def to_text(self) -> str:
         """Return its contents as one line of JSON, which ``load_label_set`` reads."""
@@ -93,10 +143,35 @@ class LabelSet:
         target = np.zeros(len(self.outputs), dtype=np.float32)
         mask = np.ones(len(self.outputs), dtype=np.bool_)
         for i, output in enumerate(self.outputs):
-            state = evidence.state(output.nodes) if output.nodes else "unknown"
+            state = output.state(evidence)
             target[i] = state == "present"
             mask[i] = state != "unknown"
         return target, mask
+
+    @cached_property
+    def bound(self) -> Mapping[str, int]:
+        """Stems that are an output by their corpus's definition: ``corpus:label`` -> index of the output."""
+        return {
+            stem: i
+            for i, output in enumerate(self.outputs)
+            for stem in (output.given.stems if output.given else ())
+        }
+
+    def nodes_of(self, corpus: str, labels: Sequence[str], nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the nodes of which one sounds in a stem, as this label set understands it.
+
+        Args:
+            corpus: The stem's corpus, with or without ``@`` and what follows.
+            labels: Its labels as its corpus writes them.
+            nodes: Its nodes by the label map.
+
+        Returns:
+            Its own nodes; those of the output to which its only label is bound.
+        """
+        if not self.bound or len(labels) != 1:
+            return nodes
+        output = self.bound.get(f"{corpus.partition('@')[0]}:{labels[0]}")
+        return nodes if output is None else self.outputs[output].nodes
 
     def parents(self, taxonomy: Taxonomy) -> tuple[int | None, ...]:
         """Return for each output the index of the nearest output that it implies, or None.
@@ -216,7 +291,7 @@ def _parse_text(text: str) -> LabelSet:
 
 
 _KEYS = ("name", "title", "outputs")
-_OUTPUT_KEYS = ("name", "nodes")
+_OUTPUT_KEYS = ("name", "nodes", "not", "rest", "stems")
 
 
 def _parse_label_set(data: object, source: str, stem: str) -> LabelSet:
@@ -234,19 +309,61 @@ def _parse_label_set(data: object, source: str, stem: str) -> LabelSet:
             f"found {entries!r}.",
             code="invalid-entry",
         )
-    outputs: dict[str, Output] = {}
+    given: dict[str, _Given] = {}
     for number, entry in enumerate(entries, start=1):
-        output = _parse_output(entry, f"{source}, output {number}")
-        if output.name in outputs:
+        output, said = _parse_output(entry, f"{source}, output {number}")
+        if output in given:
             raise TaxonomyError(
-                f"{source}, output {number}: output {output.name!r} occurs twice; names must be unique.",
+                f"{source}, output {number}: output {output!r} occurs twice; names must be unique.",
                 code="repeated-entry",
             )
-        outputs[output.name] = output
+        given[output] = said
+    outputs = _make_outputs(given, source)
     name = _text(data, "name", stem, source)
     title = _text(data, "title", name, source)
-    digest = ordered_digest([[o.name, o.nodes] for o in outputs.values()])
-    return LabelSet(name, title, tuple(outputs.values()), digest)
+    return LabelSet(name, title, outputs, ordered_digest([_hashed(output) for output in outputs]))
+
+
+def _hashed(output: Output) -> list[Any]:
+    own: list[Any] = [output.name, output.nodes]
+    return [*own, output.vague, output.given.stems] if output.given else own
+
+
+def _make_outputs(given: Mapping[str, _Given], source: str) -> tuple[Output, ...]:
+    """Find the nodes of every output, of the rest last."""
+    taxonomy = load_taxonomy()
+    made = {name: _make_output(name, said) for name, said in given.items() if not said.rest}
+    rests = [name for name, said in given.items() if said.rest]
+    if len(rests) > 1:
+        raise TaxonomyError(
+            f"{source}: one output can be the rest, found {', '.join(map(repr, rests))}.",
+            code="repeated-entry",
+        )
+    for name in rests:
+        others = [node for output in made.values() for node in output.nodes]
+        unsure = [node for output in made.values() for node, _ in output.vague]
+        said = given[name]
+        region = subtract(taxonomy, taxonomy.families, [*others, *said.excluded], unsure)
+        made[name] = Output(name, *region, said)
+    for output in made.values():
+        if output.given and not output.nodes and not output.vague:
+            raise TaxonomyError(
+                f"{source}, output {output.name!r}: its exclusions leave nothing of it; take one out.",
+                code="invalid-entry",
+            )
+    stems = [stem for said in given.values() for stem in said.stems]
+    for place, stem in enumerate(stems):
+        if stem in stems[:place]:
+            raise TaxonomyError(
+                f"{source}: the stem {stem!r} is bound twice; keep one.", code="repeated-entry"
+            )
+    return tuple(made[name] for name in given)
+
+
+def _make_output(name: str, said: _Given) -> Output:
+    if not said.excluded and not said.stems:
+        return Output(name, said.nodes)
+    return Output(name, *subtract(load_taxonomy(), said.nodes, said.excluded), said)
 
 
 def _check_keys(data: Mapping[object, object], known: Sequence[str], where: str) -> None:
@@ -267,7 +384,8 @@ def _text(data: Mapping[str, object], key: str, default: str, where: str) -> str
     return value
 
 
-def _parse_output(entry: object, where: str) -> Output:
+def _parse_output(entry: object, where: str) -> tuple[str, _Given]:
+    """Return the name of an output and what its file says of it."""
     if not isinstance(entry, dict):
         raise TaxonomyError(
             f"{where}: expected a mapping with a text 'name', found {entry!r}.", code="invalid-entry"
@@ -279,21 +397,42 @@ def _parse_output(entry: object, where: str) -> Output:
         )
     name = _text(entry, "name", "", where)
     where = f"{where} ({name})"
-    nodes = entry.get("nodes")
-    if not isinstance(nodes, list) or not all(isinstance(n, str) for n in nodes):
+    rest = entry.get("rest", False)
+    if not isinstance(rest, bool) or (rest and "nodes" in entry):
         raise TaxonomyError(
-            f"{where}: expected a list 'nodes' of ids, such as [piano], found {nodes!r}; "
+            f"{where}: 'rest' is true or false, and stands in place of 'nodes'; found {entry!r}.",
+            code="invalid-entry",
+        )
+    nodes = () if rest else _nodes(entry.get("nodes"), "nodes", where)
+    excluded = _nodes(entry.get("not", []), "not", where)
+    return name, _Given(nodes, excluded, rest, _stems(entry.get("stems", []), where))
+
+
+def _nodes(found: object, key: str, where: str) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(n, str) for n in found):
+        raise TaxonomyError(
+            f"{where}: expected a list {key!r} of ids, such as [piano], found {found!r}; "
             "[] is for an output that is no instrument.",
             code="invalid-entry",
         )
     taxonomy = load_taxonomy()
-    for place, node in enumerate(nodes):
+    for place, node in enumerate(found):
         if node not in taxonomy.nodes:
             close = difflib.get_close_matches(node, taxonomy.nodes, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "see 'mixlab taxonomy'."
             raise TaxonomyError(f"{where}: node {node!r} is not in the tree; {hint}", code="unknown-node")
-        if node in nodes[:place]:
+        if node in found[:place]:
             raise TaxonomyError(
-                f"{where}: node {node!r} stands twice in 'nodes'; take one out.", code="repeated-entry"
+                f"{where}: node {node!r} stands twice in {key!r}; take one out.", code="repeated-entry"
             )
-    return Output(name, tuple(nodes))
+    return tuple(found)
+
+
+def _stems(found: object, where: str) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(n, str) and n.partition(":")[2] for n in found):
+        raise TaxonomyError(
+            f"{where}: expected a list 'stems' of corpora and their labels, such as ['musdb18hq:other'], "
+            f"found {found!r}.",
+            code="invalid-entry",
+        )
+    return tuple(found)

@@ -18,7 +18,7 @@ from tests.errors import raises
 from tests.pages import write_page_files
 
 BELOW = "branches:below"
-ALL = pytest.mark.parametrize("name", [*label_set_names(), "guitars.yaml", BELOW])
+ALL = pytest.mark.parametrize("name", [*label_set_names(), "guitars.yaml", "lead.yaml", BELOW])
 
 
 @pytest.fixture(autouse=True)

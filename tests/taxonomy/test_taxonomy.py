@@ -294,7 +294,7 @@ def test_no_stem_at_all_is_silence() -> None:
 
 
 def test_the_label_sets_have_their_published_order() -> None:
-    assert label_set_names() == ("irmas11", "jamendo50", "mixtures15", "openmic20")
+    assert label_set_names() == ("irmas11", "jamendo50", "mixtures15", "musdb4", "openmic20")
     mixtures15, irmas11, openmic20, jamendo50 = LABEL_SETS
     assert mixtures15.names == (
         "voice", "percussion", "bowed string", "plucked string", "woodwind", "brass", "key", "synth",

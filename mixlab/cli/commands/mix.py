@@ -7,6 +7,7 @@ from pathlib import Path
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.commands.options import parse_pairs
 from mixlab.errors import AudioError, ConfigError
+from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.export import WavFormat, is_written, read_recipe, write_mix
 from mixlab.mixing.rendering import CatalogReader, Mix, render_mix
@@ -154,7 +155,7 @@ def _rates_table(
 ) -> str:
     """Sample ``count`` recipes and say how often each kind, corpus and class came, labels by their stems."""
     taxonomy, labels = load_taxonomy(), load_label_set(config.label_set)
-    nodes, bleed = catalog.column("nodes"), catalog.column("bleed_nodes")
+    bleed = catalog.column("bleed_nodes")
     kinds, corpora, sizes = Counter[str](), Counter[str](), Counter[int]()
     present, unknown = [0] * len(labels), [0] * len(labels)
     for item in range(count):
@@ -164,7 +165,7 @@ def _rates_table(
         sizes[len(recipe.sources)] += 1
         stems = [catalog.find(source.stem) for source in recipe.sources]
         target, mask = labels.encode(
-            combine_evidence(stem_evidence(taxonomy, nodes[i], bleed[i]) for i in stems)
+            combine_evidence(stem_evidence(taxonomy, nodes_of(catalog, i, labels), bleed[i]) for i in stems)
         )
         for place in range(len(labels)):
             present[place] += int(target[place] > 0)

@@ -35,7 +35,7 @@ def taxonomy(
             package.module:Class. With "folder", stems.csv and the names of audio files are checked.
         extra: With --check, a CSV of your own rows (label,nodes,ignored,note) on top of the maps.
         family: Print this branch of the tree only; any node's id.
-        labels: Print the outputs of a label set (mixtures15, irmas11, openmic20, jamendo50, or a
+        labels: Print the outputs of a label set (mixtures15, irmas11, openmic20, jamendo50, musdb4, or a
             YAML file) and the nodes they stand for.
         files: With --check, list every file that was recognised or skipped.
 

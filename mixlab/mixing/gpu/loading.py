@@ -71,6 +71,12 @@ class DeviceLoader(MixLoader):
                 f"{dataset.config.effects.custom}. Leave it empty, or use MixLoader.",
                 code="unsupported-device",
             )
+        if dataset.groups:
+            raise ConfigError(
+                "Mixes are rendered on a device without groups, found groups=True. Take sources=True, or use "
+                "MixLoader.",
+                code="unsupported-device",
+            )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         pins = self.device.type == "cuda" if pin_memory is None else pin_memory
         super().__init__(dataset, num_workers=num_workers, pin_memory=pins)

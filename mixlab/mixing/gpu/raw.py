@@ -20,12 +20,14 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
 from mixlab.catalog.readers import CatalogReader, Reader
 from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import RenderSettings
 from mixlab.mixing.effect_plan import EffectPlan, plan_effects
 from mixlab.mixing.effects import Effect, effect_name
 from mixlab.mixing.hop_levels import own_level_db
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.mixing.rendering import _judge, _never_known, _votes, check_gain, needed_span
+from mixlab.taxonomy import load_label_set
 
 __all__ = [
     "COLUMNS",
@@ -201,7 +203,8 @@ def _read_source(
     else:
         integers, scale = _round_to_integers(raw)
         head = 0
-    nodes, bleed_nodes = (catalog.column(name)[stem] for name in ("nodes", "bleed_nodes"))
+    nodes = nodes_of(catalog, stem, load_label_set(settings.label_set))
+    bleed_nodes = catalog.column("bleed_nodes")[stem]
     return _RawSource(integers, scale, samples, head, context, plan, own_db, nodes, bleed_nodes)
 
 
