@@ -22,6 +22,7 @@ __all__ = [
     "file_name",
     "label_markdown",
     "say_effect",
+    "say_scaling",
     "snippet",
     "source_table",
 ]
@@ -52,6 +53,14 @@ def describe(mix: Mix) -> str:
     return f"**Non-musical**: {sources} of *{corpus}*, " + (
         "from a song sampled at random." if count == 1 else "each from another song."
     )
+
+
+def say_scaling(mix: Mix) -> str:
+    """Say by how much all sources were scaled alike, and why; nothing where they were not."""
+    target = mix.recipe.mixture_lufs
+    if target is not None:
+        return f" Scaled by {mix.scale_db:.1f} dB towards a loudness of {target:.1f} LUFS."
+    return f" Scaled by {mix.scale_db:.1f} dB, so that it does not clip." if mix.scale_db < 0 else ""
 
 
 def _figure(value: object) -> str:

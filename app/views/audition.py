@@ -227,8 +227,7 @@ def _show_item(
     mix = data.get_mix(location, item)
     with about:
         _check_mix(link, mix.recipe)
-        scaled = f" Scaled by {mix.scale_db:.1f} dB, so that it does not clip." if mix.scale_db < 0 else ""
-        st.markdown(words.describe(mix) + scaled)
+        st.markdown(words.describe(mix) + words.say_scaling(mix))
     with player:
         play(data.get_payload(location, item))
     with tabs[0]:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
     "find_candidates",
     "long_enough",
     "nodes_of",
+    "of_a_class",
     "usable_stems",
 ]
 
@@ -50,10 +52,27 @@ class CorpusCandidates:
         songs: In the order of their names.
         strata: Per class, the songs that have it: (number of the song, numbers of its parts). A part is
             in the stratum of its most specific classes only, so that the strata divide the corpus.
+        classes: Names of the classes of ``strata``.
     """
 
     songs: tuple[CandidateSong, ...]
     strata: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+    classes: tuple[str, ...]
+
+    @cached_property
+    def by_class(self) -> Mapping[str, tuple[tuple[int, tuple[int, ...]], ...]]:
+        """The strata by the names of their classes."""
+        return dict(zip(self.classes, self.strata, strict=True))
+
+    @cached_property
+    def richest(self) -> tuple[tuple[int, Mapping[str, tuple[int, ...]]], ...]:
+        """The songs that have most classes, each with the numbers of its parts by class."""
+        held: dict[int, dict[str, tuple[int, ...]]] = defaultdict(dict)
+        for name, stratum in self.by_class.items():
+            for number, parts in stratum:
+                held[number][name] = parts
+        most = max(map(len, held.values()), default=0)
+        return tuple((number, parts) for number, parts in sorted(held.items()) if len(parts) == most)
 
 
 def active_counts(catalog: Catalog, i: int, activity_db: float) -> NDArray[np.int64] | NDArray[np.uint32]:
@@ -155,6 +174,13 @@ def long_enough(
     return long, Lengths(all_songs, short_songs, max(lengths_s.values(), default=0.0))
 
 
+def of_a_class(catalog: Catalog, usable: NDArray[np.bool_], label_set: str) -> NDArray[np.bool_]:
+    """Tell which usable rows are of a class for certain."""
+    parts = _parts(catalog, load_label_set(label_set))
+    strata = _strata_by_part(parts, label_set)
+    return usable & np.array([part in strata for part in parts], dtype=np.bool_)
+
+
 def find_candidates(
     catalog: Catalog, config: MixConfig, split: str, usable: NDArray[np.bool_], *, bleed: bool
 ) -> dict[str, CorpusCandidates]:
@@ -206,6 +232,7 @@ def _corpus_candidates(
     return CorpusCandidates(
         tuple(made),
         tuple(tuple((n, tuple(found)) for n, found in strata[stratum].items()) for stratum in sorted(strata)),
+        tuple(sorted(strata)),
     )
 
 

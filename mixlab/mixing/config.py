@@ -8,7 +8,7 @@ from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
 from mixlab.utils.hashing import digest
-from mixlab.utils.values import as_plain, check_setting, settle
+from mixlab.utils.values import as_plain, check_setting, later, settle
 
 __all__ = [
     "LABEL_RULES",
@@ -96,6 +96,16 @@ class MixConfig:
             unknown, ``absent`` counts them as absent. A silent source is absent in both.
         peak_limit: A mixture whose peak exceeds this is scaled down to it, all sources alike;
             0 switches this off.
+        one_of_each: A mix has each class of ``label_set`` once, in their order, whatever the numbers of
+            sources say. Non-musical: of each class a source of another song. Musical: of each class one
+            part of a song that has most of them, unless ``full``. A class that a corpus lacks is said.
+        snr_db: Lowest and highest signal-to-noise ratio of the first source to each further one, uniform in
+            dB: at 6 the other lies 6 dB below it. It is that of the levels in the mix (RMS of the excerpts
+            after all effects), so it replaces ``level``, gains and, in musical mixes, the recording's own
+            balance. A source that does not sound in the excerpt keeps its level. Empty for none.
+        mixture_lufs: Lowest and highest loudness of the mixture in LUFS (ITU-R BS.1770, all channels),
+            uniform; all sources are scaled alike, after all effects. ``peak_limit`` may keep a mixture below
+            it. Empty for none.
     """
 
     p_musical: float = 0.4
@@ -125,6 +135,9 @@ class MixConfig:
     audible_db: float = -30.0
     uncertain: Uncertain = "mask"
     peak_limit: float = 1.0
+    one_of_each: bool = later(False)
+    snr_db: tuple[float, ...] = later(())
+    mixture_lufs: tuple[float, ...] = later(())
 
     def __post_init__(self) -> None:
         """Check every value, and bring it to its type; keep the contents of one's own label set.
@@ -153,6 +166,14 @@ class MixConfig:
         )
         _check(0 <= self.max_gain_db <= 60, "max_gain_db", "0 to 60 dB", self.max_gain_db)
         _check(-70 <= self.target_lufs <= 0, "target_lufs", "-70 to 0 LUFS", self.target_lufs)
+        _check_range("snr_db", self.snr_db, -60.0, 60.0, "dB")
+        _check_range("mixture_lufs", self.mixture_lufs, -70.0, 0.0, "LUFS")
+        _check(
+            not self.mixture_lufs or self.duration_s >= 0.4,
+            "duration_s",
+            "0.4 s or more, of which mixture_lufs can be measured",
+            self.duration_s,
+        )
         _check_rendering(self)
 
     @cached_property
@@ -163,9 +184,10 @@ class MixConfig:
     def for_evaluation(self) -> "MixConfig":
         """Return this configuration as validation and test use it.
 
-        Musical mixes only (paper, section 2.3), and no effects: the sources as they were recorded.
+        Musical mixes only (paper, section 2.3), and no effects: the sources as they were recorded, and at
+        their own levels.
         """
-        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none())
+        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none(), snr_db=())
 
     def render_settings(self) -> "RenderSettings":
         """Return the part of the configuration that decides how a recipe is rendered.
@@ -178,6 +200,11 @@ class MixConfig:
 
 
 _check = partial(check_setting, "mix")
+
+
+def _check_range(name: str, found: tuple[float, ...], low: float, high: float, unit: str) -> None:
+    good = not found or (len(found) == 2 and low <= found[0] <= found[1] <= high)
+    _check(good, name, f"nothing, or lowest and highest within {low:g} to {high:g} {unit}", found)
 
 
 def _check_rendering(values: "MixConfig | RenderSettings") -> None:

@@ -251,6 +251,11 @@ class MixDataset(IterableDataset[Item]):
         return self.labels.names
 
     @property
+    def source_places(self) -> int:
+        """How many sources a batch has room for per item, with ``sources=True``."""
+        return max(self.config.max_sources, len(self.labels) if self.config.one_of_each else 0)
+
+    @property
     def global_batch(self) -> int:
         """Items per batch over all ranks."""
         return self.batch_size * self.world_size
@@ -421,7 +426,7 @@ class MixDataset(IterableDataset[Item]):
             shapes["frame_target"] = (torch.float32, (classes, hops))
             shapes["frame_mask"] = (torch.bool, (classes, hops))
         if self.sources:
-            most = config.max_sources
+            most = self.source_places
             shapes["sources"] = (torch.float32, (most, *mixture))
             shapes["source_target"] = (torch.float32, (most, classes))
             shapes["source_mask"] = (torch.bool, (most, classes))

@@ -14,7 +14,7 @@ from mixlab.mixing.config import LABEL_RULES, Kind, MixConfig, RenderSettings
 from mixlab.mixing.effects import Effect, Stage, decode_effect, encode_effect
 from mixlab.taxonomy import is_shipped, load_label_set
 from mixlab.utils.hashing import digest
-from mixlab.utils.values import as_plain, is_later
+from mixlab.utils.values import as_plain, is_later, later
 
 __all__ = ["RECIPE_VERSION", "MixRecipe", "SourceRecipe", "check_config"]
 
@@ -46,12 +46,15 @@ class SourceRecipe:
             falls on a sample at every usual rate, but for musical stems whose own offset is none.
         level_db: Gain that brings the stem to its level in the mix, in dB; effects come on top.
         effects: In the order of their application.
+        snr_db: By how much the first source's level in the mix lies above this one's, in dB; None leaves
+            this one at its own.
     """
 
     stem: str
     start_s: float
     level_db: float = 0.0
     effects: tuple[Effect, ...] = ()
+    snr_db: float | None = later(None)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class MixRecipe:
         render: How it is rendered and labelled.
         version: Recipe version, see ``RECIPE_VERSION``.
         effects: On the sum of the sources, in the order of their application.
+        mixture_lufs: Loudness to which the mixture is brought, in LUFS, or None.
     """
 
     catalog_hash: str
@@ -85,6 +89,7 @@ class MixRecipe:
     render: RenderSettings
     version: int = RECIPE_VERSION
     effects: tuple[Effect, ...] = ()
+    mixture_lufs: float | None = later(None)
 
     def encode(self) -> dict[str, Any]:
         """Return the recipe as plain data for JSON."""
@@ -93,6 +98,8 @@ class MixRecipe:
         data["effects"] = [encode_effect(effect) for effect in self.effects]
         if not self.effects:
             del data["effects"]
+        if self.mixture_lufs is None:
+            del data["mixture_lufs"]
         if not is_shipped(self.render.label_set):
             data["render"]["label_set"] = load_label_set(self.render.label_set).contents()
         data["sources"] = [
@@ -101,6 +108,7 @@ class MixRecipe:
                 "start_s": source.start_s,
                 "level_db": source.level_db,
                 "effects": [encode_effect(effect) for effect in source.effects],
+                **({} if source.snr_db is None else {"snr_db": source.snr_db}),
             }
             for source in self.sources
         ]
@@ -137,6 +145,8 @@ class MixRecipe:
         if not sources:
             raise RecipeError("A recipe needs at least one source, found none.", code="invalid-recipe")
         effects = _decode_effects(data["effects"], "mixture")
+        if "mixture_lufs" in data:
+            _check_number(data["mixture_lufs"], "recipe", "mixture_lufs", -70.0, 0.0)
         plain = {key: data[key] for key in data if key not in ("render", "sources", "effects")}
         try:
             return cls(**plain, sources=sources, render=RenderSettings(**render), effects=effects)
@@ -172,7 +182,8 @@ class MixRecipe:
         mix was sampled for, and by which rules it is labelled, is not in it.
         """
         data = self.encode()
-        kept = {name: data[name] for name in ("version", "catalog_hash", "sources")}
+        names = ("version", "catalog_hash", "sources", "mixture_lufs")
+        kept = {name: data[name] for name in names if name in data}
         labels = (*LABEL_RULES, "label_set", "label_hash")
         return digest({**kept, "render": {k: v for k, v in data["render"].items() if k not in labels}})
 
@@ -236,7 +247,19 @@ def _decode_source(data: object) -> SourceRecipe:
             f"{level_db}.",
             code="recipe-out-of-range",
         )
-    return SourceRecipe(data["stem"], start_s, level_db, _decode_effects(data["effects"], "source"))
+    effects, snr_db = _decode_effects(data["effects"], "source"), data.get("snr_db")
+    if snr_db is not None:
+        _check_number(snr_db, "source", "snr_db", -200.0, 200.0)
+    return SourceRecipe(data["stem"], start_s, level_db, effects, snr_db)
+
+
+def _check_number(found: object, where: str, name: str, low: float, high: float) -> None:
+    good = isinstance(found, int | float) and not isinstance(found, bool) and low <= found <= high
+    if not good:
+        raise RecipeError(
+            f"The {where} needs a number from {low:g} to {high:g} for {name!r}, found {found!r}.",
+            code="recipe-out-of-range",
+        )
 
 
 def _decode_effects(data: object, stage: Stage) -> tuple[Effect, ...]:

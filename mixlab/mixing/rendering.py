@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio.io import HOP_S, FloatArray, amplitude
+from mixlab.audio.loudness import loudness_lufs
 from mixlab.audio.time_pitch import get_engine
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.readers import CatalogReader, Reader
@@ -108,7 +109,8 @@ class Mix:
         sources: In the recipe's order.
         target: float32 ``(classes,)``, 1 present, 0 absent; 0 where unknown.
         mask: bool ``(classes,)``, False where unknown: such a class must not enter a loss or a score.
-        scale_db: What was taken off all sources to keep the mixture within the peak limit, in dB, <= 0.
+        scale_db: What was taken off all sources to keep the mixture within the peak limit, in dB, <= 0; of a
+            recipe with ``mixture_lufs``, by how much all were scaled for both.
         labels: The label set of ``target`` and ``mask``.
     """
 
@@ -187,10 +189,13 @@ def render_mix(
             code="wrong-shape",
         )
     names = [source.stem for source in recipe.sources]
+    _set_ratios(recipe, audios, out, [own_db for own_db, _ in measured], names)
     summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
     if recipe.effects:
         summed, changes = _change_mixture(recipe, audios, out, summed)
         measured = [(own_db, own | changes) for own_db, own in measured]
+    if recipe.mixture_lufs is not None and any(_sounds(own_db, settings) for own_db, _ in measured):
+        summed = _set_loudness(recipe, audios, out, summed, names)
     sources = tuple(
         _label_source(catalog, stem, audio, own, summed, i, settings, labels)
         for i, (stem, audio, own) in enumerate(zip(stems, audios, measured, strict=True))
@@ -263,13 +268,59 @@ def _change_mixture(
 ) -> tuple[Summed, Changes]:
     """Apply the effects on the sum of the sources, in place; scale all once more for the peak limit."""
     mixture, changes = apply_to_mixture(out, recipe.effects, recipe.render)
-    peak, limit = float(np.abs(mixture).max(initial=0.0)), recipe.render.peak_limit
-    scale = np.float32(limit / peak * (1.0 - 1e-6) if 0.0 < limit < peak else 1.0)
+    out[:] = mixture
+    return _scale(audios, out, summed, 1.0, recipe.render.peak_limit), changes
+
+
+def _scale(audios: FloatArray, out: FloatArray, summed: Summed, factor: float, peak_limit: float) -> Summed:
+    """Scale sources and mixture alike, in place, by a factor or by less where the peak limit asks for it."""
+    peak = float(np.abs(out).max(initial=0.0)) * factor
+    scale = np.float32(factor * peak_limit / peak * (1.0 - 1e-6) if 0.0 < peak_limit < peak else factor)
     audios *= scale
-    np.multiply(mixture, scale, out=out)
+    out *= scale
     scale_db = 20.0 * math.log10(float(scale))
     levels_db = [level_db + scale_db for level_db in summed.levels_db]
-    return replace(summed, levels_db=levels_db, scale_db=summed.scale_db + scale_db), changes
+    return replace(summed, levels_db=levels_db, scale_db=summed.scale_db + scale_db)
+
+
+def _sounds(own_db: FloatArray, settings: RenderSettings) -> bool:
+    return bool((own_db >= settings.activity_db).any())
+
+
+def _set_ratios(
+    recipe: MixRecipe, audios: FloatArray, out: FloatArray, own_db: Sequence[FloatArray], names: Sequence[str]
+) -> None:
+    """Scale the sources, in place, to the ratios of the first source to them that the recipe states.
+
+    What does not sound in the excerpt has no level that it could be brought to: it stays as it is.
+    """
+    settings = recipe.render
+    if all(source.snr_db is None for source in recipe.sources) or not _sounds(own_db[0], settings):
+        return
+    levels_db = add_up(audios, out, settings.sample_rate, 0.0, names).levels_db
+    for source, audio, own, level_db in zip(recipe.sources, audios, own_db, levels_db[:-1], strict=True):
+        if source.snr_db is not None and _sounds(own, settings):
+            gain = amplitude(levels_db[0] - source.snr_db - level_db)
+            check_gain(source.stem, gain)
+            audio *= np.float32(gain)
+
+
+def _set_loudness(
+    recipe: MixRecipe, audios: FloatArray, out: FloatArray, summed: Summed, names: Sequence[str]
+) -> Summed:
+    """Bring the mixture to the loudness that the recipe states, in place, within the peak limit."""
+    settings, target = recipe.render, recipe.mixture_lufs
+    found = loudness_lufs(out, settings.sample_rate)
+    if target is None or not math.isfinite(found):
+        return summed
+    gain_db = target - found
+    check_gain("the mixture", amplitude(gain_db))
+    scaled = _scale(audios, out, summed, amplitude(gain_db), settings.peak_limit)
+    if recipe.effects:
+        return scaled
+    # Once more from the sources, so that it is their sum to the last bit.
+    again = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
+    return replace(again, scale_db=scaled.scale_db + again.scale_db)
 
 
 def check_gain(stem: str, gain: float) -> None:

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from mixlab.mixing.candidates import (
     active_counts,
     find_candidates,
     long_enough,
+    of_a_class,
     usable_stems,
 )
 from mixlab.mixing.config import Kind, MixConfig
@@ -79,15 +81,19 @@ class RecipeSampler:
         self._gains = _values(catalog, "gain")
         self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
-        labels = load_label_set(config.label_set)
-        usable = self._drawable(usable_stems(catalog, config.activity_db, labels))
+        self._labels = load_label_set(config.label_set)
+        usable = self._drawable(usable_stems(catalog, config.activity_db, self._labels))
+        certain = of_a_class(catalog, usable, config.label_set) if config.one_of_each else usable
+        musical = usable if config.full else certain
         self._candidates: dict[Kind, dict[str, CorpusCandidates]] = {
-            "musical": find_candidates(catalog, config, split, usable, bleed=config.bleed != "exclude"),
-            "non_musical": find_candidates(catalog, config, split, usable, bleed=config.bleed == "allow"),
+            "musical": find_candidates(catalog, config, split, musical, bleed=config.bleed != "exclude"),
+            "non_musical": find_candidates(catalog, config, split, certain, bleed=config.bleed == "allow"),
         }
         self._corpora = tuple(self._candidates["musical"])
         self._weights = [config.corpus_weights.get(name, 1.0) for name in self._corpora]
         self._check_candidates()
+        if config.one_of_each:
+            self._check_classes()
 
     def _drawable(self, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Leave out songs that end before a mix would, and say so."""
@@ -130,6 +136,20 @@ class RecipeSampler:
                 code="nothing-to-sample",
             )
 
+    def _check_classes(self) -> None:
+        """Say which classes mixes of one of each will lack."""
+        corpora = {**self._candidates["musical"], **self._candidates["non_musical"]}
+        lacking = {
+            name: [c for c in self._labels.names if c not in corpora[name].by_class] for name in corpora
+        }
+        told = [f"{name} has no {', '.join(classes)}" for name, classes in lacking.items() if classes]
+        if told:
+            warnings.warn(
+                f"mix.one_of_each: of split {self._split!r}, {'; '.join(told)}. Mixes of one corpus are "
+                "without them; mix.cross_corpus takes them from the others, mix.corpora leaves corpora out.",
+                stacklevel=4,
+            )
+
     def sample(
         self, seed: int, epoch: int, index: int, kind: Kind | None = None, *, attempt: int = 0
     ) -> MixRecipe:
@@ -150,6 +170,7 @@ class RecipeSampler:
             corpus = self._sample_clean_corpus(streams("clean corpus"))
         count = self._sample_count(streams("sources"))
         make = self._sample_musical if kind == "musical" else self._sample_non_musical
+        lufs = self._config.mixture_lufs
         return MixRecipe(
             catalog_hash=self._catalog.content_hash,
             seed=seed,
@@ -159,10 +180,21 @@ class RecipeSampler:
             split=self._split,
             corpus=corpus,
             kind=kind,
-            sources=make(streams, corpus, count),
+            sources=self._with_ratios(streams, make(streams, corpus, count)),
             render=self._settings,
             effects=sample_mixture_effects(self._config.effects, lambda name: streams(f"{name} mixture")),
+            mixture_lufs=streams("mixture loudness").uniform(*lufs) if lufs else None,
         )
+
+    def _with_ratios(
+        self, streams: Callable[[str], Stream], sources: tuple[SourceRecipe, ...]
+    ) -> tuple[SourceRecipe, ...]:
+        """Sample the ratio of the first source to each further one, where that is asked for."""
+        span = self._config.snr_db
+        if not span:
+            return sources
+        ratios = [None, *(streams(f"snr {place}").uniform(*span) for place in range(1, len(sources)))]
+        return tuple(replace(source, snr_db=snr) for source, snr in zip(sources, ratios, strict=True))
 
     def _sample_clean_corpus(self, stream: Stream) -> str:
         """Sample another corpus where every stem of the sampled one bleeds: it has no non-musical mixes."""
@@ -190,6 +222,8 @@ class RecipeSampler:
     ) -> tuple[SourceRecipe, ...]:
         corpus_candidates = self._candidates["musical"][corpus]
         stream = streams("song")
+        if self._config.one_of_each and not self._config.full:
+            return self._one_part_of_each(streams, corpus_candidates, stream)
         first: list[int] = []
         if stream.unit() < self._config.balance and corpus_candidates.strata:
             number, parts = stream.choice(stream.choice(corpus_candidates.strata))
@@ -203,6 +237,25 @@ class RecipeSampler:
         else:
             others = [p for p in pick.sample(len(song.parts), len(song.parts)) if p not in first]
             stems = [pick.choice(song.parts[p]) for p in [*first, *others][:count]]
+        return self._musical_sources(streams, song, stems)
+
+    def _one_part_of_each(
+        self, streams: Callable[[str], Stream], corpus_candidates: CorpusCandidates, stream: Stream
+    ) -> tuple[SourceRecipe, ...]:
+        """Sample a song that has most classes, and of each class one of its parts."""
+        number, held = stream.choice(corpus_candidates.richest)
+        song = corpus_candidates.songs[number]
+        stems = []
+        for name in self._labels.names:
+            if name in held:
+                pick = streams(f"class {name}")
+                stems.append(pick.choice(song.parts[pick.choice(held[name])]))
+        return self._musical_sources(streams, song, list(dict.fromkeys(stems)))
+
+    def _musical_sources(
+        self, streams: Callable[[str], Stream], song: CandidateSong, stems: list[int]
+    ) -> tuple[SourceRecipe, ...]:
+        """Lay the excerpts of a song's stems at one position."""
         position_s = self._musical_position(streams("position"), song, stems)
         sources = []
         for place, i in enumerate(stems):
@@ -237,6 +290,8 @@ class RecipeSampler:
     def _sample_non_musical(
         self, streams: Callable[[str], Stream], corpus: str, count: int
     ) -> tuple[SourceRecipe, ...]:
+        if self._config.one_of_each:
+            return self._one_song_of_each(streams, corpus)
         candidates = self._candidates["non_musical"]
         used: dict[str, set[int]] = defaultdict(set)
         sources: list[SourceRecipe] = []
@@ -253,13 +308,49 @@ class RecipeSampler:
             if len(used[name]) == len(corpus_candidates.songs):
                 break  # fewer songs than sources: two sources of one song are never mixed
             i, number = self._sample_stem(stream, corpus_candidates, used[name])
-            for other, duplicate in ((name, number), *corpus_candidates.songs[number].duplicates):
-                used[other].add(duplicate)
-            effects = self._sample_effects(streams, place, pitch_and_time=True)
-            effects = self._slow_enough(effects, corpus_candidates.songs[number])
-            start_s = self._excerpt_start(streams(f"chunk {place}"), i, total_rate(effects))
-            sources.append(SourceRecipe(self._keys[i], start_s, self._level_db(i), effects))
+            sources.append(self._non_musical_source(streams, place, name, (i, number), used))
         return tuple(sources)
+
+    def _one_song_of_each(self, streams: Callable[[str], Stream], corpus: str) -> tuple[SourceRecipe, ...]:
+        """Sample of each class a song that has it, and one of its parts."""
+        candidates = self._candidates["non_musical"]
+        used: dict[str, set[int]] = defaultdict(set)
+        sources = []
+        for place, label in enumerate(self._labels.names):
+            stream = streams(f"class {label}")
+            fresh = {
+                name: [
+                    entry for entry in candidates[name].by_class.get(label, ()) if entry[0] not in used[name]
+                ]
+                for name in (candidates if self._config.cross_corpus else (corpus,))
+            }
+            names = [name for name, entries in fresh.items() if entries]
+            weights = [self._config.corpus_weights.get(name, 1.0) for name in names]
+            if not names or sum(weights) <= 0:
+                continue  # no other song has it: the mix is without
+            name = names[stream.weighted(weights)]
+            number, parts = stream.choice(fresh[name])
+            i = stream.choice(candidates[name].songs[number].parts[stream.choice(parts)])
+            sources.append(self._non_musical_source(streams, place, name, (i, number), used))
+        return tuple(sources)
+
+    def _non_musical_source(
+        self,
+        streams: Callable[[str], Stream],
+        place: int,
+        corpus: str,
+        stem: tuple[int, int],
+        used: dict[str, set[int]],
+    ) -> SourceRecipe:
+        """Sample effects and excerpt of a stem (its row, and the number of its song, which is used now)."""
+        i, number = stem
+        song = self._candidates["non_musical"][corpus].songs[number]
+        for other, duplicate in ((corpus, number), *song.duplicates):
+            used[other].add(duplicate)
+        effects = self._sample_effects(streams, place, pitch_and_time=True)
+        effects = self._slow_enough(effects, song)
+        start_s = self._excerpt_start(streams(f"chunk {place}"), i, total_rate(effects))
+        return SourceRecipe(self._keys[i], start_s, self._level_db(i), effects)
 
     def _sample_stem(
         self, stream: Stream, corpus_candidates: CorpusCandidates, used: set[int]

@@ -83,12 +83,12 @@ class DeviceLoader(MixLoader):
 
     def _start(self, epoch: int, batch: int) -> Iterator[Batch]:
         """Return the stream of rendered batches from one on."""
-        config, dataset = self.mixes.config, self.mixes
+        dataset = self.mixes
         for raw in self._loader(Batches(dataset, epoch, batch, _prepare), pin_memory=self._pins()):
             yield render_batch(
                 raw,
                 self.device,
                 sources=dataset.sources,
                 frames=dataset.frames,
-                max_sources=config.max_sources if dataset.sources else None,
+                max_sources=dataset.source_places if dataset.sources else None,
             )
