@@ -45,6 +45,10 @@ def escape(text: str) -> str:
 
 def describe(mix: Mix) -> str:
     """Say in one sentence what kind of mix this is."""
+    noise = mix.recipe.noise
+    if noise is not None:
+        what = "silence" if noise.silent else f"noise at {noise.level_db:.0f} dBFS"
+        return f"**Without instruments**: {what}."
     count = len(mix.sources)
     sources = "1 source" if count == 1 else f"{count} sources"
     corpus = escape(mix.recipe.corpus)

@@ -196,6 +196,8 @@ def _dry(location: Location, recipe: MixRecipe) -> Take:
 
 def _with_mixture_effects(own: Take, mix: Mix) -> list[Take]:
     """Return the mix as its sources add up and, where effects on the mixture change that, as it is."""
+    if mix.recipe.noise is not None:
+        return [own, Take("mixture", "Noise", "what there is in place of sources", mix.mixture)]
     if not mix.recipe.effects:
         return [own]
     sources: FloatArray = np.sum([source.audio for source in mix.sources], axis=0, dtype=np.float32)

@@ -117,7 +117,7 @@ class Predictions:
         pairs = zip(index.tolist(), attempt.tolist(), strict=True)
         recipes = [dataset.recipe(item, attempt=number) for item, number in pairs]
         mix_id, texts = _recipe_columns(recipes)
-        songs = [recipe.sources[0].stem.rpartition("/")[0] for recipe in recipes]
+        songs = [recipe.sources[0].stem.rpartition("/")[0] if recipe.sources else "" for recipe in recipes]
         return cls(
             labels=dataset.label_names,
             split=np.array([dataset.split] * len(recipes), dtype=object),

@@ -106,6 +106,9 @@ class MixConfig:
         mixture_lufs: Lowest and highest loudness of the mixture in LUFS (ITU-R BS.1770, all channels),
             uniform; all sources are scaled alike, after all effects. ``peak_limit`` may keep a mixture below
             it. Empty for none.
+        p_negative: Probability of an item without any instrument, all of whose labels are known to be absent:
+            silence or noise (``NoiseFloor``), as it is, without effects and other levels.
+        negative_db: Lowest and highest level of such noise, uniform in dBFS; below -96 it is digital silence.
     """
 
     p_musical: float = 0.4
@@ -138,6 +141,8 @@ class MixConfig:
     one_of_each: bool = later(False)
     snr_db: tuple[float, ...] = later(())
     mixture_lufs: tuple[float, ...] = later(())
+    p_negative: float = later(0.0)
+    negative_db: tuple[float, float] = later((-120.0, -40.0))
 
     def __post_init__(self) -> None:
         """Check every value, and bring it to its type; keep the contents of one's own label set.
@@ -148,7 +153,7 @@ class MixConfig:
         """
         settle(self, "mix")
         object.__setattr__(self, "label_set", keep_label_set(self.label_set))
-        for name in ("p_musical", "p_single_source", "balance"):
+        for name in ("p_musical", "p_single_source", "balance", "p_negative"):
             _check(0.0 <= getattr(self, name) <= 1.0, name, "a number from 0 to 1", getattr(self, name))
         sources = (self.min_sources, self.max_sources)
         _check(
@@ -167,6 +172,7 @@ class MixConfig:
         _check(0 <= self.max_gain_db <= 60, "max_gain_db", "0 to 60 dB", self.max_gain_db)
         _check(-70 <= self.target_lufs <= 0, "target_lufs", "-70 to 0 LUFS", self.target_lufs)
         _check_range("snr_db", self.snr_db, -60.0, 60.0, "dB")
+        _check_range("negative_db", self.negative_db, -200.0, 0.0, "dBFS")
         _check_range("mixture_lufs", self.mixture_lufs, -70.0, 0.0, "LUFS")
         _check(
             not self.mixture_lufs or self.duration_s >= 0.4,
@@ -184,10 +190,12 @@ class MixConfig:
     def for_evaluation(self) -> "MixConfig":
         """Return this configuration as validation and test use it.
 
-        Musical mixes only (paper, section 2.3), and no effects: the sources as they were recorded, and at
-        their own levels.
+        Musical mixes only (paper, section 2.3), no item without instruments, and no effects: the sources as
+        they were recorded, and at their own levels.
         """
-        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none(), snr_db=())
+        return replace(
+            self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none(), snr_db=(), p_negative=0.0
+        )
 
     def render_settings(self) -> "RenderSettings":
         """Return the part of the configuration that decides how a recipe is rendered.

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, default_collate, get_worker_info
 
-from mixlab.audio.io import hop_edges
+from mixlab.audio.io import HOP_S
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader, open_reader
 from mixlab.catalog.readers import CatalogReader, Reader
@@ -29,6 +29,7 @@ from mixlab.mixing.callers import is_overfitting, items_at_a_time
 from mixlab.mixing.config import MixConfig, label_hash
 from mixlab.mixing.epochs import EpochCounter
 from mixlab.mixing.grouping import check_disjoint, group_sources
+from mixlab.mixing.hop_levels import check_frame_hop, count_frames
 from mixlab.mixing.ranks import ProcessRank, find_rank, given_rank
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, check_config
 from mixlab.mixing.rendering import Mix, needed_span, render_mix
@@ -64,7 +65,8 @@ class MixDataset(IterableDataset[Item]):
     - ``mask``: bool ``(classes,)``, False where the label is unknown and must not count;
     - ``epoch`` and ``index``: int, the item's address: ``recipe(index, epoch)`` is its recipe;
     - ``attempt``: int, 0 unless a file could not be read and the item was replaced;
-    - with ``frames=True``: ``frame_target`` and ``frame_mask`` ``(classes, hops)``, per 100 ms;
+    - with ``frames=True``: ``frame_target`` and ``frame_mask`` ``(classes, frames)``, per 100 ms or
+      ``frame_hop_s``;
     - with ``sources=True``: ``sources`` ``(max_sources, channels, samples)``, silent where there
       are fewer, ``source_target`` and ``source_mask`` ``(max_sources, classes)``;
     - with ``groups=True``: ``groups`` ``(classes, channels, samples)``, the sources summed by class,
@@ -94,7 +96,8 @@ class MixDataset(IterableDataset[Item]):
             than ``train``.
         evaluation: Sample as validation and test do: musical mixes without effects. Default: as
             ``fixed``.
-        frames: Also yield labels per 100 ms.
+        frames: Also yield labels per frame.
+        frame_hop_s: Seconds per frame: 0.1, 0.05, 0.025, 0.02 or 0.01.
         sources: Also yield the sources; their sum is the mixture, but for effects on the mixture.
         groups: Also yield the sources summed by class of the configuration's label set, whose classes must
             exclude each other (``musdb4``); the sum of all is the mixture, but for effects on the mixture.
@@ -126,6 +129,7 @@ class MixDataset(IterableDataset[Item]):
         fixed: bool | None = None,
         evaluation: bool | None = None,
         frames: bool = False,
+        frame_hop_s: float = HOP_S,
         sources: bool = False,
         groups: bool = False,
         rank: int | None = None,
@@ -154,6 +158,8 @@ class MixDataset(IterableDataset[Item]):
         self.split, self.seed = split, seed
         self.epoch_size, self.batch_size = epoch_size, batch_size
         self.frames, self.sources, self.groups = frames, sources, groups
+        check_frame_hop(frame_hop_s)
+        self.frame_hop_s = frame_hop_s
         self._check_epoch(self._given or ProcessRank())
         self.labels = load_label_set(self.config.label_set)
         if groups:
@@ -315,8 +321,12 @@ class MixDataset(IterableDataset[Item]):
         self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None = None
     ) -> tuple[Mix, int]:
         """Render an item, replaced where a file cannot be read; return which attempt it is, too."""
-        mix = self._try(recipe, lambda sampled: render_mix(sampled, self.catalog, reader, out=out))
+        mix = self._try(recipe, lambda sampled: self._render_once(sampled, reader, out))
         return mix, mix.recipe.attempt
+
+    def _render_once(self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None) -> Mix:
+        hop_s = self.frame_hop_s if self.frames else HOP_S
+        return render_mix(recipe, self.catalog, reader, out=out, frame_hop_s=hop_s)
 
     def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
         """Make an item of its recipe; where a file cannot be read, replace the item and say so."""
@@ -422,7 +432,7 @@ class MixDataset(IterableDataset[Item]):
             **dict.fromkeys(_NUMBERS, (torch.int64, ())),
         }
         if self.frames:
-            hops = len(hop_edges(mixture[1], config.sample_rate))
+            hops = count_frames(mixture[1], config.sample_rate, self.frame_hop_s)
             shapes["frame_target"] = (torch.float32, (classes, hops))
             shapes["frame_mask"] = (torch.bool, (classes, hops))
         if self.sources:

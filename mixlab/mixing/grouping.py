@@ -26,8 +26,8 @@ class Groups:
         audio: float32 ``(classes, channels, samples)``; zeros where no source is of a class.
         mask: bool ``(classes,)``, False where it is not known which sound the class has in the mix: a source
             that may belong to it lies elsewhere, or one that lies there may hold something else as well.
-        ungrouped: float32 ``(channels, samples)``, the sources that are of no class for certain. With
-            ``audio`` it adds up to the sum of the sources.
+        ungrouped: float32 ``(channels, samples)``, the sources that are of no class for certain, and the
+            noise of an item without instruments. With ``audio`` it adds up to the sum of all.
         reasons: For each source of the mix, where it was put and why.
     """
 
@@ -72,7 +72,7 @@ def group_sources(mix: Mix, out: FloatArray | None = None, ungrouped: FloatArray
     classes = len(mix.labels)
     audio = np.empty((classes, *mix.mixture.shape), dtype=np.float32) if out is None else out
     remainder = np.empty(mix.mixture.shape, dtype=np.float32) if ungrouped is None else ungrouped
-    audio[:], remainder[:] = 0.0, 0.0
+    audio[:], remainder[:] = 0.0, (mix.mixture if mix.recipe.noise else 0.0)
     mask = np.ones(classes, dtype=np.bool_)
     reasons = []
     for source in mix.sources:

@@ -4,6 +4,7 @@ Labels say what the stem's own recording plays. An effect of one's own may take 
 or add some where there was none, as an echo does: there the recording no longer tells what one hears.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,12 +17,23 @@ from numpy.typing import NDArray
 from mixlab.audio.io import HOP_S, FloatArray, hop_edges
 from mixlab.audio.levels import decibels, hop_power
 from mixlab.audio.time_pitch import get_engine
+from mixlab.errors import ConfigError
 from mixlab.mixing.config import RenderSettings
 from mixlab.mixing.custom_effects import apply_checked
 from mixlab.mixing.effect_plan import EffectPlan, apply_plan
 from mixlab.mixing.effects import Effect
 
-__all__ = ["Changes", "apply_rest", "apply_to_mixture", "own_level_db"]
+__all__ = [
+    "FRAME_HOPS_S",
+    "Changes",
+    "apply_rest",
+    "apply_to_mixture",
+    "check_frame_hop",
+    "count_frames",
+    "frame_level_db",
+    "own_level_db",
+    "to_frames",
+]
 
 _LOST_DB = 20.0
 """A hop that loses or gains so much more than the whole sound holds something else than before; what others
@@ -53,6 +65,80 @@ def own_level_db(
     end = min(first + round(settings.samples * rate), raw.shape[1])
     hops = hops_of(settings.samples, settings.sample_rate)
     power = hop_power(raw, first, end, hops, settings.sample_rate * HOP_S * rate, HOP_S * rate)
+    return decibels(power * gain**-2).astype(np.float32)
+
+
+FRAME_HOPS_S = (0.01, 0.02, 0.025, 0.05, HOP_S)
+"""What a frame of labels may last: whole fractions of a hop."""
+
+
+def check_frame_hop(frame_hop_s: object) -> None:
+    """Refuse frames that are no whole fraction of a hop.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    if frame_hop_s not in FRAME_HOPS_S:
+        raise ConfigError(
+            f"frame_hop_s: expected {', '.join(f'{hop:g}' for hop in FRAME_HOPS_S)} seconds, found "
+            f"{frame_hop_s!r}.",
+            code="invalid-setting",
+        )
+
+
+def count_frames(samples: int, sample_rate: int, frame_hop_s: float) -> int:
+    """Return how many frames begin within so many samples."""
+    return math.ceil(samples / (sample_rate * frame_hop_s) - 1e-9)
+
+
+def to_frames(hops: NDArray[np.bool_], frames: int, frame_hop_s: float) -> NDArray[np.bool_]:
+    """Spread values per hop ``(hops,)`` over the frames in it, ``(frames,)``."""
+    return np.repeat(hops, round(HOP_S / frame_hop_s))[:frames]
+
+
+def frame_level_db(
+    raw: FloatArray,
+    first: int,
+    rate: float,
+    settings: RenderSettings,
+    own_db: FloatArray,
+    frame_hop_s: float,
+    gain: float = 1.0,
+) -> FloatArray:
+    """Measure the stem behind each frame of a source, as ``own_level_db`` does for each hop.
+
+    Ten milliseconds are less than a period of a low note, so a frame alone cannot tell a note from an
+    offset. What a hop loses as its slow part is taken from its frames in equal shares: the mean power of
+    the frames of a hop is that of the hop.
+
+    Args:
+        raw: float32 ``(channels, samples)`` as read.
+        first: Sample of ``raw`` at which the source begins.
+        rate: Tempo change of the source.
+        settings: Length and rate of the source.
+        own_db: What ``own_level_db`` gave for the same arguments.
+        frame_hop_s: Seconds per frame, one of ``FRAME_HOPS_S``.
+        gain: Factor that ``raw`` has been multiplied with since it was recorded.
+
+    Returns:
+        float32 ``(frames,)``; ``own_db`` itself where frames are hops.
+    """
+    if frame_hop_s == HOP_S:
+        return own_db
+    frames, parts = (
+        count_frames(settings.samples, settings.sample_rate, frame_hop_s),
+        round(HOP_S / frame_hop_s),
+    )
+    end = min(first + round(settings.samples * rate), raw.shape[1])
+    edges = first + np.rint(np.arange(frames + 1) * (settings.sample_rate * frame_hop_s * rate))
+    edges = np.minimum(edges.astype(np.int64), end)
+    total = np.concatenate([[0.0], np.cumsum(np.square(raw, dtype=np.float64).mean(axis=0))])
+    energies, lengths = np.diff(total[edges]), np.diff(edges)
+    hops = np.arange(frames) // parts
+    whole, length = (np.bincount(hops, weights=x, minlength=len(own_db)) for x in (energies, lengths))
+    hop_power = 10.0 ** (own_db.astype(np.float64) / 10.0) * gain**2
+    share = np.minimum(hop_power * length / np.maximum(whole, 1e-300), 1.0)
+    power = energies * share[hops] / np.maximum(lengths, 1)
     return decibels(power * gain**-2).astype(np.float32)
 
 

@@ -5,13 +5,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, get_args
 
 from mixlab.errors import ConfigError, RecipeError, TaxonomyError
 from mixlab.mixing.config import LABEL_RULES, Kind, MixConfig, RenderSettings
 from mixlab.mixing.effects import Effect, Stage, decode_effect, encode_effect
+from mixlab.mixing.noise_floor import NoiseFloor
 from mixlab.taxonomy import is_shipped, load_label_set
 from mixlab.utils.hashing import digest
 from mixlab.utils.values import as_plain, is_later, later
@@ -70,11 +71,12 @@ class MixRecipe:
         split: Split that all sources come from.
         corpus: Corpus that was sampled (that of the first source with ``cross_corpus``).
         kind: ``musical`` or ``non_musical``.
-        sources: At least one.
+        sources: At least one, unless there is ``noise``.
         render: How it is rendered and labelled.
         version: Recipe version, see ``RECIPE_VERSION``.
         effects: On the sum of the sources, in the order of their application.
         mixture_lufs: Loudness to which the mixture is brought, in LUFS, or None.
+        noise: What is mixed in place of sources, or None.
     """
 
     catalog_hash: str
@@ -90,6 +92,7 @@ class MixRecipe:
     version: int = RECIPE_VERSION
     effects: tuple[Effect, ...] = ()
     mixture_lufs: float | None = later(None)
+    noise: NoiseFloor | None = later(None)
 
     def encode(self) -> dict[str, Any]:
         """Return the recipe as plain data for JSON."""
@@ -100,6 +103,9 @@ class MixRecipe:
             del data["effects"]
         if self.mixture_lufs is None:
             del data["mixture_lufs"]
+        data["noise"] = self.noise and asdict(self.noise)
+        if self.noise is None:
+            del data["noise"]
         if not is_shipped(self.render.label_set):
             data["render"]["label_set"] = load_label_set(self.render.label_set).contents()
         data["sources"] = [
@@ -142,14 +148,20 @@ class MixRecipe:
                 code="invalid-recipe",
             )
         sources = tuple(_decode_source(source) for source in _as_list(data["sources"], "sources"))
-        if not sources:
-            raise RecipeError("A recipe needs at least one source, found none.", code="invalid-recipe")
+        noise = _decode_noise(data.get("noise"))
+        if bool(sources) == (noise is not None):
+            raise RecipeError(
+                f"A recipe needs sources or, in their place, 'noise'; found {len(sources)} sources and "
+                f"{noise or 'no noise'}.",
+                code="invalid-recipe",
+            )
         effects = _decode_effects(data["effects"], "mixture")
         if "mixture_lufs" in data:
             _check_number(data["mixture_lufs"], "recipe", "mixture_lufs", -70.0, 0.0)
-        plain = {key: data[key] for key in data if key not in ("render", "sources", "effects")}
+        plain = {key: data[key] for key in data if key not in ("render", "sources", "effects", "noise")}
         try:
-            return cls(**plain, sources=sources, render=RenderSettings(**render), effects=effects)
+            settings = RenderSettings(**render)
+            return cls(**plain, sources=sources, render=settings, effects=effects, noise=noise)
         except (ConfigError, TaxonomyError) as error:
             raise RecipeError(
                 f"The recipe's 'render' holds a value that cannot be: {error}", code="invalid-recipe"
@@ -182,7 +194,7 @@ class MixRecipe:
         mix was sampled for, and by which rules it is labelled, is not in it.
         """
         data = self.encode()
-        names = ("version", "catalog_hash", "sources", "mixture_lufs")
+        names = ("version", "catalog_hash", "sources", "mixture_lufs", "noise")
         kept = {name: data[name] for name in names if name in data}
         labels = (*LABEL_RULES, "label_set", "label_hash")
         return digest({**kept, "render": {k: v for k, v in data["render"].items() if k not in labels}})
@@ -251,6 +263,16 @@ def _decode_source(data: object) -> SourceRecipe:
     if snr_db is not None:
         _check_number(snr_db, "source", "snr_db", -200.0, 200.0)
     return SourceRecipe(data["stem"], start_s, level_db, effects, snr_db)
+
+
+def _decode_noise(data: object) -> NoiseFloor | None:
+    if data is None:
+        return None
+    _check_keys(data, NoiseFloor, "recipe's 'noise'")
+    assert isinstance(data, Mapping)  # checked above; tells the type checker
+    for name, low, high in (("level_db", -200.0, 0.0), ("slope_db", -24.0, 24.0), ("seed", 0, 2**63)):
+        _check_number(data[name], "recipe's 'noise'", name, low, high)
+    return NoiseFloor(**data)
 
 
 def _check_number(found: object, where: str, name: str, low: float, high: float) -> None:

@@ -26,7 +26,16 @@ from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
 from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import RenderSettings, label_hash
 from mixlab.mixing.effect_plan import apply_plan, plan_effects, total_rate
-from mixlab.mixing.hop_levels import Changes, apply_rest, apply_to_mixture, own_level_db
+from mixlab.mixing.hop_levels import (
+    Changes,
+    apply_rest,
+    apply_to_mixture,
+    check_frame_hop,
+    count_frames,
+    frame_level_db,
+    own_level_db,
+    to_frames,
+)
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.mixing.sampler import POSITION_GRID_S
 from mixlab.mixing.summing import Summed, add_up
@@ -62,6 +71,7 @@ class Source:
         settings: How it was rendered and judged.
         evidence: What its labels say about the taxonomy's nodes where it sounds.
         verdict: What the label rule made of that for the whole mix.
+        frames: ``active`` and ``silent`` per frame, each bool ``(frames,)``; frames are hops by default.
     """
 
     stem: str
@@ -77,6 +87,7 @@ class Source:
     settings: RenderSettings
     evidence: Evidence
     verdict: Evidence
+    frames: tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
     @property
     def active_s(self) -> float:
@@ -112,6 +123,7 @@ class Mix:
         scale_db: What was taken off all sources to keep the mixture within the peak limit, in dB, <= 0; of a
             recipe with ``mixture_lufs``, by how much all were scaled for both.
         labels: The label set of ``target`` and ``mask``.
+        frame_hop_s: Seconds per frame of ``frames``.
     """
 
     recipe: MixRecipe
@@ -121,22 +133,27 @@ class Mix:
     mask: NDArray[np.bool_]
     scale_db: float
     labels: LabelSet
+    frame_hop_s: float = HOP_S
 
     @cached_property
     def frames(self) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Targets and mask per hop of 100 ms, each ``(classes, hops)``: instrument activity.
+        """Targets and mask per frame, each ``(classes, frames)``: instrument activity.
 
-        A class is present in a hop when a source that has it sounds there, unknown when only a source
-        that may have it does, or one of which it is uncertain whether it sounds; else absent. The label
-        rule of the whole mix (too brief, inaudible) is not applied to single hops.
+        Frames are hops of 100 ms, or as ``render_mix(frame_hop_s=)`` says. A class is present in a frame
+        when a source that has it sounds there, unknown when only a source that may have it does, or one of
+        which it is uncertain whether it sounds; else absent. The label rule of the whole mix (too brief,
+        inaudible) is not applied to single frames.
         """
-        present = np.zeros((len(self.labels), len(self.sources[0].active)), dtype=bool)
+        settings = self.recipe.render
+        frames = count_frames(settings.samples, settings.sample_rate, self.frame_hop_s)
+        present = np.zeros((len(self.labels), frames), dtype=bool)
         unknown = np.zeros_like(present)
         for source in self.sources:
             target, mask = self.labels.encode(source.evidence)
-            present |= (target > 0)[:, None] & source.active
-            unknown |= (target > 0)[:, None] & ~source.silent
-            unknown |= ~mask[:, None] & ~source.silent
+            active, silent = source.frames
+            present |= (target > 0)[:, None] & active
+            unknown |= (target > 0)[:, None] & ~silent
+            unknown |= ~mask[:, None] & ~silent
         known = present | ~unknown
         known[[not output.is_instrument for output in self.labels.outputs]] = False
         return present.astype(np.float32), known
@@ -147,7 +164,12 @@ class Mix:
 
 
 def render_mix(
-    recipe: MixRecipe, catalog: Catalog, reader: Reader | None = None, *, out: FloatArray | None = None
+    recipe: MixRecipe,
+    catalog: Catalog,
+    reader: Reader | None = None,
+    *,
+    out: FloatArray | None = None,
+    frame_hop_s: float = HOP_S,
 ) -> Mix:
     """Render a recipe.
 
@@ -157,12 +179,14 @@ def render_mix(
         reader: Where samples come from; the corpora's files by default.
         out: Where to write the mixture: float32 ``(channels, samples)``, C-contiguous, such as a row
             of a batch; by default a new array.
+        frame_hop_s: Seconds per frame of ``Mix.frames``: one of ``FRAME_HOPS_S``.
 
     Raises:
         CatalogMismatchError: the recipe was sampled from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged, or what is rendered of it is not finite.
-        ConfigError: ``out`` has another shape, type or order.
+        ConfigError: ``out`` has another shape, type or order, or there are no such frames.
     """
+    check_frame_hop(frame_hop_s)
     if recipe.catalog_hash != catalog.content_hash:
         raise CatalogMismatchError(
             f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
@@ -176,8 +200,8 @@ def render_mix(
     settings = recipe.render
     stems = [catalog.find(source.stem) for source in recipe.sources]
     audios = np.empty((len(stems), settings.channels, settings.samples), dtype=np.float32)
-    measured = [
-        _render_source(source, stem, settings, reader, audio)
+    rendered = [
+        _render_source(source, stem, settings, reader, audio, frame_hop_s)
         for source, stem, audio in zip(recipe.sources, stems, audios, strict=True)
     ]
     if out is None:
@@ -188,6 +212,11 @@ def render_mix(
             f"{out.dtype} of shape {out.shape}{'' if out.flags.c_contiguous else ', not contiguous'}.",
             code="wrong-shape",
         )
+    if recipe.noise is not None:
+        out[:] = recipe.noise.render(settings.channels, settings.samples, settings.sample_rate)
+        target, mask = _targets(catalog, [], [], settings, labels)
+        return Mix(recipe, out, (), target, mask, 0.0, labels, frame_hop_s)
+    measured = [(own_db, own) for own_db, own, _ in rendered]
     names = [source.stem for source in recipe.sources]
     _set_ratios(recipe, audios, out, [own_db for own_db, _ in measured], names)
     summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
@@ -197,11 +226,13 @@ def render_mix(
     if recipe.mixture_lufs is not None and any(_sounds(own_db, settings) for own_db, _ in measured):
         summed = _set_loudness(recipe, audios, out, summed, names)
     sources = tuple(
-        _label_source(catalog, stem, audio, own, summed, i, settings, labels)
-        for i, (stem, audio, own) in enumerate(zip(stems, audios, measured, strict=True))
+        _label_source(catalog, stem, audio, (*own, fine_db), summed, i, settings, labels, frame_hop_s)
+        for i, (stem, audio, own, (_, _, fine_db)) in enumerate(
+            zip(stems, audios, measured, rendered, strict=True)
+        )
     )
     target, mask = _targets(catalog, stems, sources, settings, labels)
-    return Mix(recipe, out, sources, target, mask, summed.scale_db, labels)
+    return Mix(recipe, out, sources, target, mask, summed.scale_db, labels, frame_hop_s)
 
 
 @lru_cache(maxsize=16)
@@ -234,12 +265,18 @@ def needed_span(source: SourceRecipe, settings: RenderSettings) -> tuple[float, 
 
 
 def _render_source(
-    source: SourceRecipe, stem: int, settings: RenderSettings, reader: Reader, out: FloatArray
-) -> tuple[FloatArray, Changes]:
+    source: SourceRecipe,
+    stem: int,
+    settings: RenderSettings,
+    reader: Reader,
+    out: FloatArray,
+    frame_hop_s: float,
+) -> tuple[FloatArray, Changes, FloatArray]:
     """Write the source as it will stand in the mixture.
 
     Returns:
-        The stem's own level per hop in dBFS, and what effects that are not fused changed of its sound.
+        The stem's own level per hop in dBFS, what effects that are not fused changed of its sound, and its
+        own level per frame.
     """
     plan = plan_effects(source.effects, settings.sample_rate)
     gain = plan.gain * amplitude(source.level_db)
@@ -248,11 +285,13 @@ def _render_source(
     if not plan.stretches and not plan.before and not plan.after and not context:
         reader.read_into(out, stem, start_s, settings.sample_rate, gain)
         own_db = own_level_db(out, 0, 1.0, settings, gain)
-        return own_db, Changes.none(len(own_db))
+        fine_db = frame_level_db(out, 0, 1.0, settings, own_db, frame_hop_s, gain)
+        return own_db, Changes.none(len(own_db)), fine_db
     raw = np.empty((settings.channels, samples), dtype=np.float32)
     reader.read_into(raw, stem, start_s, settings.sample_rate, gain)
     rate = total_rate(source.effects)
     own_db = own_level_db(raw, context, rate, settings, gain)
+    fine_db = frame_level_db(raw, context, rate, settings, own_db, frame_hop_s, gain)
     plan = replace(plan, gain=1.0)
     audio = apply_plan(raw, settings.sample_rate, plan, get_engine(settings.engine))
     audio, changes = apply_rest(audio, plan, rate, context, source.stem, settings)
@@ -260,7 +299,7 @@ def _render_source(
     found = min(audio.shape[1] - head, settings.samples)
     out[:, :found] = audio[:, head : head + found]
     out[:, found:] = 0.0
-    return own_db, changes
+    return own_db, changes, fine_db
 
 
 def _change_mixture(
@@ -341,18 +380,25 @@ def _label_source(
     catalog: Catalog,
     stem: int,
     audio: FloatArray,
-    measured: tuple[FloatArray, Changes],
+    measured: tuple[FloatArray, Changes, FloatArray],
     summed: Summed,
     place: int,
     settings: RenderSettings,
     labels: LabelSet,
+    frame_hop_s: float,
 ) -> Source:
     level_db = summed.levels_db[place]
     relative_db = level_db - summed.levels_db[-1]
-    own_db, changes = measured
+    own_db, changes, fine_db = measured
     sounds, silent = own_db >= settings.activity_db, own_db < settings.silence_db
     cancelled, changed = sounds & summed.cancelled[place], changes.touch(sounds, silent)
     active, silent = sounds & ~cancelled & ~changed, silent & ~changed
+    frames = active, silent
+    if fine_db is not own_db:
+        lost, touched = (
+            to_frames(hops, len(fine_db), frame_hop_s) for hops in (cancelled | changed, changed)
+        )
+        frames = (fine_db >= settings.activity_db) & ~lost, (fine_db < settings.silence_db) & ~touched
     state = _judge(active, silent, relative_db, settings, bool((cancelled | changed).any()))
     nodes = catalog.column("nodes")[stem]
     evidence = _evidence(nodes_of(catalog, stem, labels), catalog.column("bleed_nodes")[stem])
@@ -376,6 +422,7 @@ def _label_source(
         settings,
         evidence,
         verdict,
+        frames,
     )
 
 
@@ -483,6 +530,8 @@ def _explain(mix: Mix, place: int) -> Explanation:
             if state == "unknown"
         ]
         return Explanation(output.name, "unknown", "may sound in " + "; ".join(why))
+    if mix.recipe.noise is not None:
+        return Explanation(output.name, "absent", "the item is without instruments")
     held = set(output.nodes)
     silent = [f"{s.stem} {s.reason}" for s in mix.sources if held & load_taxonomy().closure(s.nodes)]
     reason = "sampled, but " + "; ".join(silent) if silent else "no source has it"

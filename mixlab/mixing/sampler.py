@@ -31,6 +31,7 @@ from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.effect_plan import total_rate
 from mixlab.mixing.effects import Effect, TimeStretch
 from mixlab.mixing.effects_config import sample_effects, sample_mixture_effects
+from mixlab.mixing.noise_floor import NoiseFloor
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe, check_config
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.random import Stream, open_streams
@@ -171,6 +172,7 @@ class RecipeSampler:
         count = self._sample_count(streams("sources"))
         make = self._sample_musical if kind == "musical" else self._sample_non_musical
         lufs = self._config.mixture_lufs
+        noise = self._sample_noise(streams) if self._config.p_negative else None
         return MixRecipe(
             catalog_hash=self._catalog.content_hash,
             seed=seed,
@@ -180,11 +182,21 @@ class RecipeSampler:
             split=self._split,
             corpus=corpus,
             kind=kind,
-            sources=self._with_ratios(streams, make(streams, corpus, count)),
+            sources=() if noise else self._with_ratios(streams, make(streams, corpus, count)),
             render=self._settings,
-            effects=sample_mixture_effects(self._config.effects, lambda name: streams(f"{name} mixture")),
-            mixture_lufs=streams("mixture loudness").uniform(*lufs) if lufs else None,
+            effects=()
+            if noise
+            else sample_mixture_effects(self._config.effects, lambda name: streams(f"{name} mixture")),
+            mixture_lufs=streams("mixture loudness").uniform(*lufs) if lufs and not noise else None,
+            noise=noise,
         )
+
+    def _sample_noise(self, streams: Callable[[str], Stream]) -> NoiseFloor | None:
+        """Sample whether this item is without instruments, and the noise that is there instead."""
+        stream = streams("negative")
+        if stream.unit() >= self._config.p_negative:
+            return None
+        return NoiseFloor.sample(stream, self._config.negative_db)
 
     def _with_ratios(
         self, streams: Callable[[str], Stream], sources: tuple[SourceRecipe, ...]

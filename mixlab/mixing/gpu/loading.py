@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
+from mixlab.audio.io import HOP_S
 from mixlab.errors import ConfigError
 from mixlab.mixing.dataset import Batch, MixDataset
 from mixlab.mixing.gpu.raw import RawBatch, join_items, prepare_item
@@ -71,10 +72,10 @@ class DeviceLoader(MixLoader):
                 f"{dataset.config.effects.custom}. Leave it empty, or use MixLoader.",
                 code="unsupported-device",
             )
-        if dataset.groups:
+        if dataset.groups or (dataset.frames and dataset.frame_hop_s != HOP_S):
             raise ConfigError(
-                "Mixes are rendered on a device without groups, found groups=True. Take sources=True, or use "
-                "MixLoader.",
+                "Mixes are rendered on a device without groups and with frames of 100 ms, found "
+                f"groups={dataset.groups} and frame_hop_s={dataset.frame_hop_s:g}. Use MixLoader.",
                 code="unsupported-device",
             )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

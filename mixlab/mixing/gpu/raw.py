@@ -166,10 +166,12 @@ def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem
         )
     for effect in recipe.effects:
         raise _only_on_host(effect)
-    if recipe.mixture_lufs is not None or any(source.snr_db is not None for source in recipe.sources):
+    measured = recipe.mixture_lufs is not None or any(s.snr_db is not None for s in recipe.sources)
+    if measured or recipe.noise is not None:
         raise ConfigError(
-            "Levels that are measured in the mix (mix.snr_db, mix.mixture_lufs) are not rendered in batches "
-            "on a device. Render with MixLoader or mixlab.render_mix, or leave them empty.",
+            "Levels that are measured in the mix (mix.snr_db, mix.mixture_lufs) and items without "
+            "instruments (mix.p_negative) are not rendered in batches on a device. Render with MixLoader or "
+            "mixlab.render_mix, or leave them out.",
             code="unsupported-device",
         )
     sources = tuple(_read_source(source, catalog, reader, recipe.render) for source in recipe.sources)
