@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import Literal
+from typing import Any, Literal
 
 from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
 from mixlab.mixing.effects_config import EffectsConfig
@@ -109,6 +109,8 @@ class MixConfig:
         p_negative: Probability of an item without any instrument, all of whose labels are known to be absent:
             silence or noise (``NoiseFloor``), as it is, without effects and other levels.
         negative_db: Lowest and highest level of such noise, uniform in dBFS; below -96 it is digital silence.
+        min_duration_s: Length of the shortest mixes in seconds: each item's is uniform from this to
+            ``duration_s``, in steps of 0.1 s. 0 gives all the same. Songs are as long as ``duration_s``.
     """
 
     p_musical: float = 0.4
@@ -143,6 +145,7 @@ class MixConfig:
     mixture_lufs: tuple[float, ...] = later(())
     p_negative: float = later(0.0)
     negative_db: tuple[float, float] = later((-120.0, -40.0))
+    min_duration_s: float = later(0.0)
 
     def __post_init__(self) -> None:
         """Check every value, and bring it to its type; keep the contents of one's own label set.
@@ -174,13 +177,12 @@ class MixConfig:
         _check_range("snr_db", self.snr_db, -60.0, 60.0, "dB")
         _check_range("negative_db", self.negative_db, -200.0, 0.0, "dBFS")
         _check_range("mixture_lufs", self.mixture_lufs, -70.0, 0.0, "LUFS")
-        _check(
-            not self.mixture_lufs or self.duration_s >= 0.4,
-            "duration_s",
-            "0.4 s or more, of which mixture_lufs can be measured",
-            self.duration_s,
-        )
         _check_rendering(self)
+        shortest_s = self.min_duration_s or self.duration_s
+        fits = max(0.1, self.min_active_s) <= shortest_s <= self.duration_s
+        _check(fits, "min_duration_s", "0, or min_active_s and 0.1 s to duration_s", self.min_duration_s)
+        measured = not self.mixture_lufs or shortest_s >= 0.4
+        _check(measured, "mixture_lufs", "mixes of 0.4 s or more, which can be measured", shortest_s)
 
     @cached_property
     def content_hash(self) -> str:
@@ -191,11 +193,10 @@ class MixConfig:
         """Return this configuration as validation and test use it.
 
         Musical mixes only (paper, section 2.3), no item without instruments, and no effects: the sources as
-        they were recorded, and at their own levels.
+        they were recorded, at their own levels, and all of one length.
         """
-        return replace(
-            self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none(), snr_db=(), p_negative=0.0
-        )
+        own: dict[str, Any] = {"snr_db": (), "p_negative": 0.0, "min_duration_s": 0.0}
+        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none(), **own)
 
     def render_settings(self) -> "RenderSettings":
         """Return the part of the configuration that decides how a recipe is rendered.

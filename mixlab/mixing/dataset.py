@@ -64,6 +64,8 @@ class MixDataset(IterableDataset[Item]):
     - ``target``: float32 ``(classes,)``, 1 present, 0 absent;
     - ``mask``: bool ``(classes,)``, False where the label is unknown and must not count;
     - ``epoch`` and ``index``: int, the item's address: ``recipe(index, epoch)`` is its recipe;
+    - with ``min_duration_s`` in the configuration: ``length``, int, the samples of this mix; what follows
+      in ``audio`` and other sounds is silence, in ``frame_mask`` False;
     - ``attempt``: int, 0 unless a file could not be read and the item was replaced;
     - with ``frames=True``: ``frame_target`` and ``frame_mask`` ``(classes, frames)``, per 100 ms or
       ``frame_hop_s``;
@@ -326,6 +328,8 @@ class MixDataset(IterableDataset[Item]):
 
     def _render_once(self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None) -> Mix:
         hop_s = self.frame_hop_s if self.frames else HOP_S
+        if out is not None and out.shape[-1] != recipe.render.samples:
+            out = None  # a shorter mix has no such row; it is copied there
         return render_mix(recipe, self.catalog, reader, out=out, frame_hop_s=hop_s)
 
     def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
@@ -355,7 +359,7 @@ class MixDataset(IterableDataset[Item]):
             OutOfRangeError: there is no such item.
         """
         item = self._make([index], epoch)[1]
-        return {name: int(x[0]) if name in _NUMBERS else x[0] for name, x in item.items()}
+        return {name: int(x[0]) if name in (*_NUMBERS, "length") else x[0] for name, x in item.items()}
 
     @property
     def changes_items(self) -> bool:
@@ -389,6 +393,8 @@ class MixDataset(IterableDataset[Item]):
         reader = self._sharing_reader(recipes)
         for row, recipe in enumerate(recipes):
             mix, attempt = self._render(recipe, reader, rows["audio"][row])
+            if mix.recipe.render.samples < rows["audio"].shape[-1]:
+                _fill(rows["audio"][row], mix.mixture)
             self._write({name: values[row : row + 1] for name, values in rows.items()}, mix)
             for name, number in zip(_NUMBERS, (mix.recipe.epoch, mix.recipe.index, attempt), strict=True):
                 rows[name][row] = number
@@ -409,17 +415,23 @@ class MixDataset(IterableDataset[Item]):
     def _write(self, row: Mapping[str, NDArray[Any]], mix: Mix) -> None:
         """Write all of a mix but its mixture, which is there, to a row of a batch."""
         row["target"][0], row["mask"][0] = mix.target, mix.mask
+        if "length" in row:
+            row["length"][0] = mix.recipe.render.samples
         if self.frames:
-            row["frame_target"][0], row["frame_mask"][0] = mix.frames
+            for name, values in zip(("frame_target", "frame_mask"), mix.frames, strict=True):
+                _fill(row[name][0], values)
         if self.sources:
             for name in ("sources", "source_target", "source_mask"):
                 row[name][0, len(mix.sources) :] = 0
             for place, source in enumerate(mix.sources):
-                row["sources"][0, place] = source.audio
+                _fill(row["sources"][0, place], source.audio)
                 encoded = self.labels.encode(source.verdict)
                 row["source_target"][0, place], row["source_mask"][0, place] = encoded
         if self.groups:
-            row["group_mask"][0] = group_sources(mix, row["groups"][0], row["ungrouped"][0]).mask
+            groups = group_sources(mix)
+            row["group_mask"][0] = groups.mask
+            _fill(row["groups"][0], groups.audio)
+            _fill(row["ungrouped"][0], groups.ungrouped)
 
     def _layout(self, items: int) -> tuple[Layout, int]:
         """Lay out the tensors of a batch one after another; return where each lies, and the bytes of all."""
@@ -431,6 +443,8 @@ class MixDataset(IterableDataset[Item]):
             "mask": (torch.bool, (classes,)),
             **dict.fromkeys(_NUMBERS, (torch.int64, ())),
         }
+        if config.min_duration_s:
+            shapes["length"] = (torch.int64, ())
         if self.frames:
             hops = count_frames(mixture[1], config.sample_rate, self.frame_hop_s)
             shapes["frame_target"] = (torch.float32, (classes, hops))
@@ -502,6 +516,12 @@ class MixDataset(IterableDataset[Item]):
                 stacklevel=2,
             )
         return found or self.batch_size
+
+
+def _fill(row: NDArray[Any], values: NDArray[Any]) -> None:
+    """Write values to a row that may be longer, and zeros behind them."""
+    row[..., : values.shape[-1]] = values
+    row[..., values.shape[-1] :] = 0
 
 
 def split_buffer(buffer: torch.Tensor, layout: Layout) -> Batch:

@@ -56,7 +56,7 @@ def check_disjoint(labels: LabelSet) -> None:
                 )
 
 
-def group_sources(mix: Mix, out: FloatArray | None = None, ungrouped: FloatArray | None = None) -> Groups:
+def group_sources(mix: Mix) -> Groups:
     """Sum the sources of a mix by the classes of its label set.
 
     A source goes to the class that its labels prove, whether it sounds or rests. Where they leave another
@@ -66,13 +66,10 @@ def group_sources(mix: Mix, out: FloatArray | None = None, ungrouped: FloatArray
 
     Args:
         mix: A rendered mix.
-        out: Where to write ``audio``, or a new array.
-        ungrouped: Where to write ``ungrouped``, or a new array.
     """
     classes = len(mix.labels)
-    audio = np.empty((classes, *mix.mixture.shape), dtype=np.float32) if out is None else out
-    remainder = np.empty(mix.mixture.shape, dtype=np.float32) if ungrouped is None else ungrouped
-    audio[:], remainder[:] = 0.0, (mix.mixture if mix.recipe.noise else 0.0)
+    audio = np.zeros((classes, *mix.mixture.shape), dtype=np.float32)
+    remainder = mix.mixture.copy() if mix.recipe.noise else np.zeros_like(mix.mixture)
     mask = np.ones(classes, dtype=np.bool_)
     reasons = []
     for source in mix.sources:

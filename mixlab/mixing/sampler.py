@@ -9,6 +9,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,9 @@ __all__ = ["POSITION_GRID_S", "RecipeSampler", "sample_recipe"]
 POSITION_GRID_S = 0.02
 """Excerpts start on multiples of this, which is a whole number of samples at 8, 16, 22.05, 24, 32, 44.1,
 48 and 96 kHz: an excerpt is the same audio read from the file or from a resampled copy of it."""
+
+LENGTH_GRID_S = 0.1
+"""Mixes of several lengths differ by multiples of this."""
 
 _STEPS_PER_HOP = round(HOP_S / POSITION_GRID_S)
 
@@ -82,6 +86,7 @@ class RecipeSampler:
         self._gains = _values(catalog, "gain")
         self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
+        self._lengths: dict[float, RecipeSampler] = {}
         self._labels = load_label_set(config.label_set)
         usable = self._drawable(usable_stems(catalog, config.activity_db, self._labels))
         certain = of_a_class(catalog, usable, config.label_set) if config.one_of_each else usable
@@ -170,7 +175,8 @@ class RecipeSampler:
         if kind == "non_musical" and corpus not in self._candidates["non_musical"]:
             corpus = self._sample_clean_corpus(streams("clean corpus"))
         count = self._sample_count(streams("sources"))
-        make = self._sample_musical if kind == "musical" else self._sample_non_musical
+        own = self._at_length(streams("duration")) if self._config.min_duration_s else self
+        make = own._sample_musical if kind == "musical" else own._sample_non_musical
         lufs = self._config.mixture_lufs
         noise = self._sample_noise(streams) if self._config.p_negative else None
         return MixRecipe(
@@ -183,13 +189,25 @@ class RecipeSampler:
             corpus=corpus,
             kind=kind,
             sources=() if noise else self._with_ratios(streams, make(streams, corpus, count)),
-            render=self._settings,
+            render=own._settings,
             effects=()
             if noise
             else sample_mixture_effects(self._config.effects, lambda name: streams(f"{name} mixture")),
             mixture_lufs=streams("mixture loudness").uniform(*lufs) if lufs and not noise else None,
             noise=noise,
         )
+
+    def _at_length(self, stream: Stream) -> "RecipeSampler":
+        """Sample the length of an item, and return a sampler of such mixes over the same candidates."""
+        config = self._config
+        steps = math.floor((config.duration_s - config.min_duration_s) / LENGTH_GRID_S + 1e-6)
+        duration_s = round(config.duration_s - stream.integer(0, steps) * LENGTH_GRID_S, 3)
+        if duration_s not in self._lengths:
+            sampler = copy(self)
+            sampler._config = replace(config, duration_s=duration_s, min_duration_s=0.0)
+            sampler._settings = replace(self._settings, duration_s=duration_s)
+            self._lengths[duration_s] = sampler
+        return self._lengths[duration_s]
 
     def _sample_noise(self, streams: Callable[[str], Stream]) -> NoiseFloor | None:
         """Sample whether this item is without instruments, and the noise that is there instead."""

@@ -22,6 +22,8 @@ from mixlab.mixing.effects import (
     LowShelf,
     Peak,
     PitchShift,
+    Polarity,
+    SwapChannels,
     TimeStretch,
     decode_effect,
     describe_effect,
@@ -49,6 +51,8 @@ EXAMPLES: dict[str, Effect] = {
     "peak": Peak(1000.0, 9.0, 1.0),
     "pitch_shift": PitchShift(1.5),
     "time_stretch": TimeStretch(1.2),
+    "polarity": Polarity(),
+    "swap_channels": SwapChannels(),
 }
 
 OWN = ("tests.own_effects:Tremolo", "tests.own_effects:Hiss", "tests.own_effects:Echo")
@@ -99,7 +103,7 @@ def test_six_decibels_double_the_amplitude() -> None:
 @pytest.mark.parametrize("name", EFFECTS)
 @in_process
 def test_every_effect_changes_the_audio_and_leaves_its_input_alone(name: str, engine: str) -> None:
-    audio = noise()
+    audio = np.concatenate([noise(0), noise(1)])
     before = audio.copy()
     changed = apply_effects(audio, RATE, [EXAMPLES[name]], get_engine(engine))
     np.testing.assert_array_equal(audio, before)
@@ -107,6 +111,15 @@ def test_every_effect_changes_the_audio_and_leaves_its_input_alone(name: str, en
     samples = min(changed.shape[1], audio.shape[1])
     difference = np.abs(changed[:, :samples] - audio[:, :samples]).max()
     assert difference > 0.01
+
+
+def test_polarity_and_sides_come_back_when_they_are_changed_twice() -> None:
+    audio = np.concatenate([noise(0), noise(1)])
+    np.testing.assert_array_equal(Polarity().apply(audio, RATE), -audio)
+    np.testing.assert_array_equal(SwapChannels().apply(audio, RATE), audio[[1, 0]])
+    np.testing.assert_array_equal(SwapChannels().apply(noise(), RATE), noise())
+    for effect in (Polarity(), SwapChannels()):
+        np.testing.assert_array_equal(effect.apply(effect.apply(audio, RATE), RATE), audio)
 
 
 @pytest.mark.parametrize("name", EFFECTS)
@@ -338,7 +351,7 @@ def test_values_come_back_from_recipes(name: str) -> None:
     effect = sampled(name)
     data = json.loads(json.dumps(encode_effect(effect)))
     assert data["effect"] == name == effect_name(type(effect))
-    assert decode_effect(data, effect.stage) == effect
+    assert decode_effect(data, effect.stages()[0]) == effect
 
 
 @pytest.mark.parametrize("name", ALL)

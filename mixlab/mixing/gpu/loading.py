@@ -78,6 +78,12 @@ class DeviceLoader(MixLoader):
                 f"groups={dataset.groups} and frame_hop_s={dataset.frame_hop_s:g}. Use MixLoader.",
                 code="unsupported-device",
             )
+        if dataset.config.min_duration_s:
+            raise ConfigError(
+                "Mixes rendered on a device have one length, found mix.min_duration_s "
+                f"{dataset.config.min_duration_s:g}. Leave it at 0, or use MixLoader.",
+                code="unsupported-device",
+            )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         pins = self.device.type == "cuda" if pin_memory is None else pin_memory
         super().__init__(dataset, num_workers=num_workers, pin_memory=pins)
