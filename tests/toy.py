@@ -13,6 +13,8 @@ from mixlab.catalog.readers import CatalogReader
 RATE = 22050
 SECONDS = 7.0
 
+MUSDB_STEMS = ("vocals", "drums", "bass", "other")
+
 # label and frequency in Hz of the stems of song number n: chosen by n so that classes vary
 BAND = (
     ("drum set", 90.0),
@@ -101,6 +103,20 @@ def make_own_catalog(folder: Path, stems: list[dict[str, object]], **extra: Path
         writer.writeheader()
         writer.writerows(rows)
     build_catalog(folder / "catalog", {"folder": root, **extra}, split="corpus", workers=1, progress=False)
+    return Catalog.open(folder / "catalog")
+
+
+def make_musdb(folder: Path, songs: int = 4) -> Catalog:
+    """MUSDB18-HQ in small: songs of four stems."""
+    for number in range(songs):
+        place = folder / "musdb" / "train" / f"Artist {number} - Song {number}"
+        place.mkdir(parents=True)
+        for n, name in enumerate(MUSDB_STEMS):
+            audio = steady(100.0 * (n + 1) + number, 3.0).astype(np.float32)
+            write_wav(place / f"{name}.wav", np.stack([audio, 0.3 * audio]), RATE)
+    build_catalog(
+        folder / "catalog", {"musdb18hq": folder / "musdb"}, split="corpus", workers=1, progress=False
+    )
     return Catalog.open(folder / "catalog")
 
 

@@ -6,8 +6,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixlab.audio.io import write_wav
-from mixlab.catalog.build import build_catalog
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError
 from mixlab.mixing.config import MixConfig
@@ -18,10 +16,10 @@ from mixlab.mixing.loader import MixLoader
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe
 from tests.errors import raises
-from tests.toy import RATE, make_own_catalog, steady
+from tests.toy import MUSDB_STEMS, RATE, make_musdb, make_own_catalog, steady
 
 STEREO = MixConfig(label_set="musdb4", channels=2, sample_rate=RATE, duration_s=1.0)
-NAMES = ("vocals", "drums", "bass", "other")
+NAMES = MUSDB_STEMS
 
 
 @settings(max_examples=20, deadline=None)
@@ -92,20 +90,6 @@ def test_bleed_masks_both_groups(tmp_path: Path) -> None:
     assert not known["vocals"]
     assert not known["drums"]
     assert "vocals: may hold" in why
-
-
-def make_musdb(folder: Path, songs: int = 4) -> Catalog:
-    """MUSDB18-HQ in small: songs of four stems."""
-    for number in range(songs):
-        place = folder / "musdb" / "train" / f"Artist {number} - Song {number}"
-        place.mkdir(parents=True)
-        for n, name in enumerate(NAMES):
-            audio = steady(100.0 * (n + 1) + number, 3.0).astype(np.float32)
-            write_wav(place / f"{name}.wav", np.stack([audio, 0.3 * audio]), RATE)
-    build_catalog(
-        folder / "catalog", {"musdb18hq": folder / "musdb"}, split="corpus", workers=1, progress=False
-    )
-    return Catalog.open(folder / "catalog")
 
 
 def test_other_of_musdb_is_sampled_with_the_label_set_that_binds_it_alone(tmp_path: Path) -> None:

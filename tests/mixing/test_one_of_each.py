@@ -13,8 +13,7 @@ from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.sampler import RecipeSampler
 from mixlab.taxonomy import load_label_set, load_taxonomy, stem_evidence
 from tests.errors import raises
-from tests.mixing.test_grouping import NAMES, make_musdb
-from tests.toy import make_own_catalog, steady
+from tests.toy import MUSDB_STEMS, make_musdb, make_own_catalog, steady
 
 EACH = MixConfig(label_set="musdb4", one_of_each=True, duration_s=1.0)
 LABELS = load_label_set("musdb4")
@@ -39,7 +38,7 @@ def test_a_mix_has_every_class_once(tmp_path: Path, kind: str) -> None:
     for index in range(20):
         recipe = sampler.sample(0, 0, index, kind)  # type: ignore[arg-type]
         stems = [source.stem for source in recipe.sources]
-        assert classes_of(catalog, stems) == list(NAMES)
+        assert classes_of(catalog, stems) == list(MUSDB_STEMS)
         songs = [stem.split("/")[1] for stem in stems]
         assert len(set(songs)) == (1 if kind == "musical" else 4)
         orders.add(tuple(songs))

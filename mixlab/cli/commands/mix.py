@@ -10,6 +10,7 @@ from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.export import WavFormat, is_written, read_recipe, write_mix
+from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import CatalogReader, Mix, render_mix
 from mixlab.mixing.sampler import RecipeSampler
 from mixlab.taxonomy import combine_evidence, load_label_set, load_taxonomy, stem_evidence
@@ -137,11 +138,14 @@ def _render_range(
 def _line(mix: Mix) -> str:
     present = [label.name for label in mix.explain() if label.state == "present"]
     unknown = [label.name for label in mix.explain() if label.state == "unknown"]
-    text = (
-        f"{mix.recipe.index:6d}  {mix.recipe.kind:<11}  {mix.recipe.corpus:<15}  {len(mix.sources)} sources  "
-    )
-    text += ", ".join(present) or "nothing certain"
+    text = f"{mix.recipe.index:6d}  {_kind(mix.recipe):<11}  {mix.recipe.corpus:<15}  "
+    text += f"{len(mix.sources)} sources  " + (", ".join(present) or "nothing certain")
     return text + (f"  (unknown: {', '.join(unknown)})" if unknown else "")
+
+
+def _kind(recipe: MixRecipe) -> str:
+    """Return the kind of a mix; an item without instruments is of none."""
+    return recipe.kind if recipe.noise is None else "noise"
 
 
 def _rates_table(
@@ -160,7 +164,7 @@ def _rates_table(
     present, unknown = [0] * len(labels), [0] * len(labels)
     for item in range(count):
         recipe = sampler.sample(seed, epoch, item, kind)
-        kinds[recipe.kind] += 1
+        kinds[_kind(recipe)] += 1
         corpora[recipe.corpus] += 1
         sizes[len(recipe.sources)] += 1
         stems = [catalog.find(source.stem) for source in recipe.sources]
