@@ -254,16 +254,12 @@ def _duplicates(
     return {place: tuple(sorted(others - {place})) for place, others in found.items()}
 
 
-def _parts(catalog: Catalog, labels: LabelSet) -> Sequence[str]:
+def _parts(catalog: Catalog, labels: LabelSet) -> list[str]:
     """Return the part of each row; of stems that the label set binds to a class, the nodes of that."""
-    parts: Sequence[str] = catalog.column("part")
-    bound = np.flatnonzero(_bound_stems(catalog, labels)).tolist()
-    if not bound:
-        return parts
-    own = list(parts)
-    for i in bound:
-        own[i] = "|".join(sorted(nodes_of(catalog, i, labels)))
-    return own
+    parts = list(catalog.column("part"))
+    for i in np.flatnonzero(_bound_stems(catalog, labels)).tolist():
+        parts[i] = "|".join(sorted(nodes_of(catalog, i, labels)))
+    return parts
 
 
 def _strata_by_part(parts: Sequence[str], label_set: str) -> dict[str, tuple[str, ...]]:

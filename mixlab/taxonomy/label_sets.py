@@ -87,7 +87,7 @@ class _Given:
         nodes: As written.
         excluded: Nodes that are taken out (``not``).
         rest: Whether it is what no other output holds.
-        stems: Stems that are it by their corpus's definition, as ``corpus:label``.
+        stems: Stems without nodes that are it by their corpus's definition, as ``corpus:label``.
     """
 
     nodes: tuple[str, ...] = ()
@@ -150,7 +150,7 @@ class LabelSet:
 
     @cached_property
     def bound(self) -> Mapping[str, int]:
-        """Stems that are an output by their corpus's definition: ``corpus:label`` -> index of the output."""
+        """Stems without nodes that are an output by definition: ``corpus:label`` -> index of the output."""
         return {
             stem: i
             for i, output in enumerate(self.outputs)
@@ -166,9 +166,9 @@ class LabelSet:
             nodes: Its nodes by the label map.
 
         Returns:
-            Its own nodes; those of the output to which its only label is bound.
+            Its own nodes; where it has none, those of the output to which its only label is bound.
         """
-        if not self.bound or len(labels) != 1:
+        if nodes or not self.bound or len(labels) != 1:
             return nodes
         output = self.bound.get(f"{corpus.partition('@')[0]}:{labels[0]}")
         return nodes if output is None else self.outputs[output].nodes
