@@ -68,16 +68,25 @@ def say_scaling(mix: Mix) -> str:
 
 
 def _figure(value: object) -> str:
-    """Return a number with three figures, never in powers of ten: ``4160``, ``12.3``, ``0.712``."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Return a number with three figures, never in powers of ten: ``4160``, ``0.712``; several in a row."""
+    if isinstance(value, tuple):
+        return ", ".join(_figure(one) for one in value)
+    if not isinstance(value, float):
         return str(value)
     return f"{float(f'{value:.3g}'):g}"
 
 
 def say_effect(effect: Effect) -> str:
-    """Return an effect as text, such as ``pitch shift -1.4 semitones``."""
+    """Return an effect as text, such as ``pitch shift -1.4 semitones``, and name values of the same unit."""
     title, values = describe_effect(effect)
-    return " ".join([title, *(f"{_figure(value)} {unit or name}" for name, unit, value in values)])
+    units = [unit for _, unit, _ in values]
+    named = (
+        f"{name} {_figure(value)} {unit}"
+        if unit and units.count(unit) > 1
+        else f"{_figure(value)} {unit or name}"
+        for name, unit, value in values
+    )
+    return " ".join([title, *named])
 
 
 def source_table(mix: Mix, catalog: Catalog, lufs: list[float]) -> pd.DataFrame:

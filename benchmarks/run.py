@@ -1,7 +1,7 @@
 """Measure how fast mixes are made, against what one would write or take instead, and write tables and a plot.
 
     make bench                                  # everything, a quarter of an hour
-    make bench ARGS="--only mixing --out FOLDER"  # some parts: mixing workers training big indexing profile
+    make bench ARGS="--only mixing --out FOLDER"  # mixing workers training big indexing effects profile
     make bench ARGS="--quick --out FOLDER"      # every part in a minute or two; figures mean nothing
 
 All rates are of one process on one core, medians over rounds in which the methods take turns, so that a
@@ -23,6 +23,7 @@ import torch
 from benchmarks.alternatives import missing
 from benchmarks.big import bench_big
 from benchmarks.corpus import describe, open_corpus
+from benchmarks.effects import bench_effects
 from benchmarks.indexing import bench_indexing
 from benchmarks.machine import describe_machine
 from benchmarks.mixing import bench_mixing
@@ -32,7 +33,7 @@ from benchmarks.settings import Settings
 from benchmarks.training import bench_training
 from benchmarks.workers import bench_workers
 
-PARTS = ("mixing", "workers", "training", "big", "indexing", "profile")
+PARTS = ("mixing", "workers", "training", "big", "indexing", "effects", "profile")
 
 
 def measure(settings: Settings, parts: list[str]) -> dict[str, Any]:
@@ -53,6 +54,8 @@ def measure(settings: Settings, parts: list[str]) -> dict[str, Any]:
             result["big"] = bench_big(catalog, settings)
         elif part == "indexing":
             result["indexing"] = bench_indexing(catalog, settings)
+        elif part == "effects":
+            result["effects"] = bench_effects(catalog, pack, settings)
         else:
             result["profile"] = profile(catalog, pack, settings)
         seconds[part] = round(time.perf_counter() - begin, 1)

@@ -23,6 +23,7 @@ from benchmarks.alternatives import (
     with_pedalboard,
     with_python_stretch,
 )
+from benchmarks.effects import INSTEAD, measure_effect
 from benchmarks.mixing import Bench, measure, mixlab_methods, rows_of
 from benchmarks.plot import plot
 from benchmarks.prepared import COPY, FILES, PACK, Copy, Files
@@ -33,6 +34,8 @@ from benchmarks.targets import find, judge
 from benchmarks.workloads import DESCRIPTIONS, NO_EFFECTS, W, sample_recipes, with_engine
 from mixlab.catalog.catalog import Catalog
 from mixlab.mixing.config import MixConfig
+from mixlab.mixing.effect_presets import PRESETS
+from mixlab.mixing.effects import EFFECTS
 from mixlab.mixing.effects_config import EffectsConfig, PitchRange, StretchRange
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import RecipeSampler
@@ -221,3 +224,26 @@ def test_the_picture_has_a_bar_for_every_way_of_others(kept: dict[str, Any], tmp
     assert len(names) >= 5
     assert [name for name in names if html.escape(name, quote=False) not in text] == []
     assert not plot({"rows": []}, tmp_path / "nothing.svg")
+
+
+def test_every_effect_and_preset_has_a_row() -> None:
+    """Alternatives are of effects that exist; the table names each effect and each preset."""
+    assert set(INSTEAD) <= set(EFFECTS)
+    rows = [{"name": name, "ms": 2.0, "instead": "a.B", "instead_ms": 4.0} for name in EFFECTS]
+    presets = [{"name": name, "mixes_per_s": 100.0} for name in PRESETS]
+    result = {
+        **json.loads((RESULTS / "latest.json").read_text()),
+        "effects": {"effects": rows, "presets": presets},
+    }
+    text = as_markdown(result)
+    assert all(f"| {name} | 2.00 | a.B | 4.00 | 2.00 |" in text for name in EFFECTS)
+    assert all(f"| {name} | 100 | 1.00 |" in text for name in PRESETS)
+
+
+def test_an_effect_is_timed_beside_its_alternative(tmp_path: Path) -> None:
+    pytest.importorskip("pedalboard")
+    sound = (0.1 * np.random.default_rng(0).standard_normal((1, 8000))).astype(np.float32)
+    row = measure_effect("compressor", tmp_path, sound, 1)
+    assert row["instead"] == "pedalboard.Compressor"
+    assert row["ms"] > 0.0
+    assert row["instead_ms"] > 0.0

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from mixlab.audio.io import FloatArray
 
-__all__ = ["HIGHEST_CORNER", "FilterKind", "Section", "cascade", "section"]
+__all__ = ["HIGHEST_CORNER", "FilterKind", "PassKind", "Section", "cascade", "pass_sections", "section"]
 
 FilterKind = Literal["low_shelf", "high_shelf", "peak"]
+PassKind = Literal["low_pass", "high_pass"]
 
 Section = tuple[float, float, float, float, float]
 """Coefficients ``b0, b1, b2, a1, a2`` of a second-order section, ``a0`` being 1."""
@@ -49,6 +50,29 @@ def section(kind: FilterKind, frequency_hz: float, gain_db: float, q: float, sam
         b = (a * (up - down + slope), side * 2.0 * a * (a - 1.0 - up * side * cos), a * (up - down - slope))
         d = (up + down + slope, -side * 2.0 * (a - 1.0 + up * side * cos), up + down - slope)
     return b[0] / d[0], b[1] / d[0], b[2] / d[0], d[1] / d[0], d[2] / d[0]
+
+
+def pass_sections(kind: PassKind, frequency_hz: float, order: int, sample_rate: int) -> list[Section]:
+    """Return a Butterworth filter as second-order sections: 3 dB down at its corner, flat where it passes.
+
+    Args:
+        kind: ``low_pass`` or ``high_pass``.
+        frequency_hz: Corner in Hz; brought down to ``HIGHEST_CORNER`` of the sample rate.
+        order: Even, 2 or more; the slope is 6 dB per octave times this.
+        sample_rate: In Hz.
+    """
+    omega = 2.0 * math.pi * min(frequency_hz, HIGHEST_CORNER * sample_rate) / sample_rate
+    cos = math.cos(omega)
+    b1 = 1.0 - cos if kind == "low_pass" else -(1.0 + cos)
+    b0 = abs(b1) / 2.0
+    found = []
+    for n in range(order // 2):
+        # The quality factors of the pairs of poles on Butterworth's circle.
+        q = 1.0 / (2.0 * math.sin((2 * n + 1) * math.pi / (2 * order)))
+        alpha = math.sin(omega) / (2.0 * q)
+        a0 = 1.0 + alpha
+        found.append((b0 / a0, b1 / a0, b0 / a0, -2.0 * cos / a0, (1.0 - alpha) / a0))
+    return found
 
 
 def cascade(audio: FloatArray, sections: Sequence[Section], gain: float = 1.0) -> FloatArray:

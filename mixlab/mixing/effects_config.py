@@ -6,7 +6,7 @@ probabilities open; the defaults are ours.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from mixlab.audio.time_pitch import FASTEST_RATE, LONGEST_SEMITONES, SLOWEST_RATE
 from mixlab.errors import ConfigError
 from mixlab.mixing.custom_effects import CustomEffect, as_entries, resolve
+from mixlab.mixing.effect_presets import PRESETS, Preset
 from mixlab.mixing.effects import (
     Effect,
     Gain,
@@ -200,6 +201,9 @@ class EffectsConfig:
             name ``package.module:Class``, or a mapping of that as ``effect``, its probability as ``p`` (0.5
             by default), for an effect that serves as both its ``stage`` (``source`` or ``mixture``), and
             any of its own settings.
+        preset: A set of effects by name (docs/effects.md): ``paper`` is the four alone, ``none`` leaves them
+            out, whatever is set for them; ``studio`` and ``wild`` follow them with what recordings have.
+            Those of ``custom`` come last in each.
     """
 
     gain: GainRange = field(default_factory=GainRange)
@@ -207,6 +211,7 @@ class EffectsConfig:
     pitch_shift: PitchRange = field(default_factory=PitchRange)
     time_stretch: StretchRange = field(default_factory=StretchRange)
     custom: list[str | dict[str, Any]] = later([])
+    preset: Preset = later("paper")
 
     def __post_init__(self) -> None:
         """Take mappings for the four, too; names, mappings and classes for ``custom``.
@@ -220,8 +225,8 @@ class EffectsConfig:
     @cached_property
     def ranges(self) -> tuple[tuple[str, Any], ...]:
         """The four by name."""
-        names = ("gain", "filter", "pitch_shift", "time_stretch")
-        return tuple((name, getattr(self, name)) for name in names)
+        named = ((name, getattr(self, name)) for name in ("gain", "filter", "pitch_shift", "time_stretch"))
+        return tuple((name, replace(r, p=0.0) if self.preset == "none" else r) for name, r in named)
 
     @cached_property
     def musical_ranges(self) -> tuple[tuple[str, Any], ...]:
@@ -229,13 +234,18 @@ class EffectsConfig:
         return tuple((name, sampled) for name, sampled in self.ranges if name not in PITCH_AND_TIME)
 
     @cached_property
+    def entries(self) -> list[Any]:
+        """What follows the four, as entries of ``custom``: the preset's, then one's own."""
+        return [*PRESETS[self.preset], *self.custom]
+
+    @cached_property
     def custom_effects(self) -> tuple[CustomEffect, ...]:
-        """The effects of ``custom``, imported and tried out.
+        """The effects of ``entries``, imported and tried out.
 
         Raises:
             ConfigError: one does not exist, or does what no effect may; the message says which and what.
         """
-        return resolve(self.custom)
+        return resolve(self.entries)
 
     @classmethod
     def none(cls) -> "EffectsConfig":
@@ -269,14 +279,14 @@ def sample_effects(
     if len(sampled) > 1:
         sampled.sort(key=_place)
     effects = [effect for _, effect in sampled]
-    if config.custom:
+    if config.entries:
         effects += _sample_custom(config, streams, "source", pitch_and_time=pitch_and_time)
     return tuple(effects)
 
 
 def sample_mixture_effects(config: EffectsConfig, streams: Callable[[str], Stream]) -> tuple[Effect, ...]:
     """Sample the effects on the sum of the sources, in the order in which they will be applied."""
-    return tuple(_sample_custom(config, streams, "mixture", pitch_and_time=True)) if config.custom else ()
+    return tuple(_sample_custom(config, streams, "mixture", pitch_and_time=True)) if config.entries else ()
 
 
 def _sample_custom(

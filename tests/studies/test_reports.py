@@ -428,7 +428,7 @@ def effects_of(mix: MixConfig) -> dict[str, dict[str, float]]:
     plan = build_study("effects", request(mix=mix))
     mixes = {trial.condition: trial.mix["effects"] for trial in plan.trials() if trial.seed == 0}
     return {
-        condition: {name: effects[name]["p"] for name in effects if name != "custom"}
+        condition: {name: effects[name]["p"] for name in effects if name not in ("custom", "preset")}
         for condition, effects in mixes.items()
     }
 

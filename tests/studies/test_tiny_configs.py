@@ -48,6 +48,7 @@ ROWS: tuple[Row, ...] = (
     Row("architectures", on_mixes=True),
     Row("black_box", {"ballroom": "extended_ballroom"}),
     Row("convnet_feature", {"source": "irmas", "dance": "extended_ballroom"}),
+    Row("effects", on_mixes=True),
     Row("genre_speaker", {"genre": "gtzan", "speaker": "vctk"}),
     Row("preprocessing", {"tags": "irmas"}),
     Row("predominant", {"instruments": "irmas"}),

@@ -136,8 +136,7 @@ def _folder(out: RunFolder | None, resume: bool, n_processes: int, prefix: str) 
     if out is None:
         if resume:
             raise ConfigError(
-                "--resume=true needs to know the run: give --config RUN/config.yaml, which holds all of its "
-                "settings, or --out and these settings again.",
+                "--resume=true needs to know the run: give --out, or --config RUN/config.yaml.",
                 code="missing-setting",
             )
         if n_processes > 1:

@@ -10,6 +10,12 @@ from mixlab.errors import ConfigError, RecipeError
 from mixlab.mixing.effects.base import Effect, Stage
 from mixlab.mixing.effects.basic import Gain, HighShelf, LowShelf, Peak, PitchShift, TimeStretch
 from mixlab.mixing.effects.channels import Polarity, SwapChannels
+from mixlab.mixing.effects.dynamics import Compressor, Limiter, Saturation
+from mixlab.mixing.effects.mastering import Mastering
+from mixlab.mixing.effects.media import Codec, Wow
+from mixlab.mixing.effects.noise import Background, Noise
+from mixlab.mixing.effects.space import Convolution, Reverb, RoomReverb, Width
+from mixlab.mixing.effects.tone import BandLimit, EqCurve, Telephone
 from mixlab.utils.plugins import find, running
 from mixlab.utils.values import settle
 
@@ -37,6 +43,21 @@ EFFECTS: dict[str, type[Effect]] = {
     "time_stretch": TimeStretch,
     "polarity": Polarity,
     "swap_channels": SwapChannels,
+    "eq_curve": EqCurve,
+    "compressor": Compressor,
+    "limiter": Limiter,
+    "saturation": Saturation,
+    "reverb": Reverb,
+    "convolution": Convolution,
+    "room": RoomReverb,
+    "width": Width,
+    "noise": Noise,
+    "background": Background,
+    "band_limit": BandLimit,
+    "telephone": Telephone,
+    "codec": Codec,
+    "wow": Wow,
+    "mastering": Mastering,
 }
 """The built-in effects by the names that recipes hold."""
 

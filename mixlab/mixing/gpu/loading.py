@@ -66,10 +66,11 @@ class DeviceLoader(MixLoader):
                 f"{dataset.config.engine!r}. Set it to 'vocoder', or use MixLoader.",
                 code="unsupported-engine",
             )
-        if dataset.config.effects.custom:
+        if dataset.config.effects.entries:
             raise ConfigError(
-                "Mixes are rendered on a device without effects of one's own, found mix.effects.custom "
-                f"{dataset.config.effects.custom}. Leave it empty, or use MixLoader.",
+                "Mixes are rendered on a device with the four effects of the paper alone, found "
+                f"mix.effects.preset {dataset.config.effects.preset!r} and mix.effects.custom "
+                f"{dataset.config.effects.custom}. Leave these out, or use MixLoader.",
                 code="unsupported-device",
             )
         if dataset.groups or (dataset.frames and dataset.frame_hop_s != HOP_S):

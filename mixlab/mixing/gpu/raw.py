@@ -182,7 +182,7 @@ def _only_on_host(effect: Effect) -> ConfigError:
     return ConfigError(
         f"The effect {effect_name(type(effect))!r} works on arrays in host memory, so mixes that have it are "
         "not rendered in batches on a device. Render them with MixLoader or mixlab.render_mix, or take it "
-        "out of mix.effects.custom.",
+        "out of mix.effects.custom, or its preset out of mix.effects.preset.",
         code="unsupported-device",
     )
 

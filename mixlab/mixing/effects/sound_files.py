@@ -1,0 +1,157 @@
+"""Users' own sounds that effects take: a recipe names folder, file and content, and is refused another one.
+
+Where the folder of a recipe does not exist, as on another machine, the folders that the environment variable
+``MIXLAB_SOUNDS`` lists are looked in.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from mixlab.audio.file_kinds import READ_SUFFIXES
+from mixlab.audio.io import FloatArray, probe, read_span, resample, to_channels
+from mixlab.errors import ConfigError
+from mixlab.utils.hashing import file_digest
+from mixlab.utils.random import Stream
+
+__all__ = ["SoundFile", "find_sound", "read_looped", "read_sound", "sample_sound"]
+
+_VARIABLE = "MIXLAB_SOUNDS"
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A sound as a recipe names it.
+
+    Attributes:
+        folder: As it was set.
+        file: Name within the folder, with ``/`` between its parts.
+        content: First 16 digits of the file's SHA-256.
+        duration_s: Its length, where it was sampled.
+    """
+
+    folder: str
+    file: str
+    content: str
+    duration_s: float = 0.0
+
+
+def sample_sound(rng: Stream, folder: str, effect: str) -> SoundFile:
+    """Sample one of the sounds in a folder and those within it, each as likely.
+
+    Raises:
+        ConfigError: no folder was set, it does not exist, or it holds no audio.
+    """
+    if not folder:
+        raise ConfigError(
+            f"The effect {effect!r} needs a folder of sounds: {{effect: {effect}, folder: FOLDER}}.",
+            code="missing-setting",
+        )
+    names = _list_sounds(_places(folder))
+    if not names:
+        raise ConfigError(
+            f"The effect {effect!r} found no audio ({', '.join(READ_SUFFIXES[:5])}, ...) in {folder}: looked "
+            f"in {', '.join(str(place) for place in _places(folder))}.",
+            code="sounds-not-found",
+        )
+    name = rng.choice(names)
+    path = _first_existing(folder, name)
+    info = probe(path)
+    return SoundFile(folder, name, _content(path), info.frames / info.sample_rate)
+
+
+@lru_cache(maxsize=64)
+def _list_sounds(places: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return the names of all sounds in the first place that has any, in the order of their names."""
+    for place in places:
+        files = (path for path in place.rglob("*") if path.suffix.lower() in READ_SUFFIXES)
+        names = sorted(path.relative_to(place).as_posix() for path in files if path.is_file())
+        if names:
+            return tuple(names)
+    return ()
+
+
+def _places(folder: str) -> tuple[Path, ...]:
+    """Return where a folder may be: as it was set, or in those of the environment, with its name or not."""
+    own = Path(folder).expanduser()
+    others = [Path(entry) for entry in os.environ.get(_VARIABLE, "").split(os.pathsep) if entry]
+    return own, *(place for other in others for place in (other / own.name, other))
+
+
+def _first_existing(folder: str, name: str) -> Path:
+    return next(path for place in _places(folder) if (path := place / name).is_file())
+
+
+def find_sound(sound: SoundFile) -> Path:
+    """Return the file of a recipe's sound.
+
+    Raises:
+        ConfigError: it is nowhere, or what is there is another sound.
+    """
+    found = [path for place in _places(sound.folder) if (path := place / sound.file).is_file()]
+    for path in found:
+        if _content(path) == sound.content:
+            return path
+    if found:
+        raise ConfigError(
+            f"The recipe was sampled with a sound {sound.file} whose SHA-256 begins with {sound.content}; "
+            f"{found[0]} is another one ({_content(found[0])}), so the mix would differ. Restore the file, "
+            "or sample again.",
+            code="sound-changed",
+        )
+    raise ConfigError(
+        f"The recipe's sound {sound.file} is not in {sound.folder}. Restore it, or name the folder that "
+        f"holds it in the environment variable {_VARIABLE}.",
+        code="sounds-not-found",
+    )
+
+
+def _content(path: Path) -> str:
+    about = path.stat()
+    return _digest(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, modified_ns: int, size: int) -> str:
+    return file_digest(path)[:16]
+
+
+def read_sound(sound: SoundFile, channels: int, sample_rate: int) -> FloatArray:
+    """Return all of a sound, float32 ``(1 or channels, samples)``: mono stays mono.
+
+    Raises:
+        ConfigError: see ``find_sound``.
+        AudioError: it is damaged.
+    """
+    return _decoded(find_sound(sound), sound.content, channels, sample_rate)
+
+
+@lru_cache(maxsize=32)
+def _decoded(path: Path, content: str, channels: int, sample_rate: int) -> FloatArray:
+    info = probe(path)
+    audio = resample(read_span(path, 0, info.frames), info.sample_rate, sample_rate)
+    audio = audio if len(audio) == 1 else to_channels(audio, channels)
+    audio.flags.writeable = False
+    return audio
+
+
+def read_looped(sound: SoundFile, start_s: float, shape: tuple[int, ...], sample_rate: int) -> FloatArray:
+    """Return a stretch of a sound, float32 ``(channels, samples)``; after its end it begins again.
+
+    Raises:
+        ConfigError: see ``find_sound``.
+        AudioError: it is damaged.
+    """
+    path = find_sound(sound)
+    info, (channels, samples) = probe(path), shape
+    needed = int(np.ceil(samples * info.sample_rate / sample_rate)) + 1
+    parts, start = list[FloatArray](), round(start_s * info.sample_rate) % info.frames
+    while needed > 0:
+        part = read_span(path, start, min(needed, info.frames - start))
+        parts.append(part)
+        needed, start = needed - part.shape[1], 0
+    audio = resample(np.concatenate(parts, axis=1), info.sample_rate, sample_rate)
+    return to_channels(audio, channels)[:, :samples]
