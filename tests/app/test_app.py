@@ -69,6 +69,30 @@ def page(catalog_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     return test
 
 
+@pytest.mark.parametrize(
+    ("settings", "seed", "said"),
+    [
+        ({"p_negative": 1.0}, 901, "Without instruments"),
+        ({"snr_db": (0.0, 6.0), "mixture_lufs": (-30.0, -30.0), "min_duration_s": 2.0}, 902, "-30.0 LUFS"),
+        ({"label_set": "musdb4", "channels": 2, "full": True}, 903, "usical"),
+        (
+            {"effects": {"custom": [{"effect": name, "p": 1.0} for name in ("polarity", "swap_channels")]}},
+            904,
+            "",
+        ),
+    ],
+)
+def test_mixes_of_every_sort_are_shown(
+    catalog_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], seed: int, said: str
+) -> None:
+    monkeypatch.setenv("MIXLAB_CATALOG", str(catalog_path))
+    monkeypatch.setattr("app.data.mixes.mix_config", lambda item: MixConfig(**settings))
+    shown = open_page(seed=str(seed), index="1")
+    assert not shown.exception
+    assert any(said in element.value for element in shown.markdown)
+    assert component(shown, "player") is not None
+
+
 def component(page: AppTest, name: str) -> "Element | None":
     found = [
         element for element in page.get("bidi_component") if element.proto.component_name == f"mixlab_{name}"

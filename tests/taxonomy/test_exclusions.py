@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mixlab.cli.main import main
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import load_label_set, load_taxonomy, stem_evidence
 from mixlab.taxonomy.regions import subtract
@@ -104,3 +105,10 @@ def test_exclusions_change_the_hash_and_plain_sets_keep_theirs() -> None:
 def test_what_cannot_be_is_refused(text: str, code: str, mentions: str | tuple[str, ...]) -> None:
     with raises(TaxonomyError, code=code, mentions=mentions):
         load_label_set(text)
+
+
+def test_the_command_says_it_as_the_file_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["taxonomy", "--labels", "musdb4"]) == 0
+    said = capsys.readouterr().out
+    assert "percussion, but not mallet-percussion" in said
+    assert "the rest; stems musdb18hq:other" in said

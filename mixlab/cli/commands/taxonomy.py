@@ -7,7 +7,7 @@ from pathlib import Path
 from mixlab.corpora._names import NameParser
 from mixlab.corpora.label_check import CheckReport, CorpusCheck, check_folder
 from mixlab.errors import TaxonomyError
-from mixlab.taxonomy import Taxonomy, load_label_map, load_label_set, load_taxonomy
+from mixlab.taxonomy import Output, Taxonomy, load_label_map, load_label_set, load_taxonomy
 from mixlab.utils.tables import align
 
 __all__ = ["taxonomy"]
@@ -87,9 +87,18 @@ def _label_set_lines(name: str) -> list[str]:
     names = label_set.names
     rows = [("column", "output", "nodes (any of them)", "implies")]
     for i, parent in enumerate(label_set.parents(load_taxonomy())):
-        nodes = ", ".join(label_set.outputs[i].nodes) or "none: always unknown"
-        rows.append((str(i), names[i], nodes, "" if parent is None else names[parent]))
+        rows.append(
+            (str(i), names[i], _say_output(label_set.outputs[i]), "" if parent is None else names[parent])
+        )
     return [f"{label_set.name}: {label_set.title}", "", *align(rows)]
+
+
+def _say_output(output: Output) -> str:
+    """Return the nodes of an output, as its file has them."""
+    said = output.contents()
+    nodes = "the rest" if said.get("rest") else ", ".join(said["nodes"]) or "none: always unknown"
+    excluded, stems = (", ".join(said.get(key, ())) for key in ("not", "stems"))
+    return nodes + (f", but not {excluded}" if excluded else "") + (f"; stems {stems}" if stems else "")
 
 
 def _report_lines(report: CheckReport, files: bool) -> list[str]:
