@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mixlab.inference.tagger import Tagger
     from mixlab.mixing.config import MixConfig
     from mixlab.mixing.dataset import MixDataset
+    from mixlab.mixing.items import MixItems
     from mixlab.mixing.loader import MixLoader
     from mixlab.mixing.recipe import MixRecipe
     from mixlab.mixing.rendering import Mix, render_mix
@@ -37,6 +38,7 @@ _HOMES = {
     "errors": ("MixlabError",),
     "inference.tagger": ("Tagger",),
     "mixing.dataset": ("MixDataset",),
+    "mixing.items": ("MixItems",),
     "mixing.loader": ("MixLoader",),
     "mixing.config": ("MixConfig",),
     "mixing.recipe": ("MixRecipe",),
@@ -59,6 +61,7 @@ __all__ = [
     "Mix",
     "MixConfig",
     "MixDataset",
+    "MixItems",
     "MixLoader",
     "MixRecipe",
     "MixlabError",

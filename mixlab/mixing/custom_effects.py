@@ -30,7 +30,7 @@ from mixlab.utils.plugins import running
 from mixlab.utils.random import Stream
 from mixlab.utils.values import refuse
 
-__all__ = ["CustomEffect", "apply_checked", "as_entries", "resolve", "try_out"]
+__all__ = ["CustomEffect", "apply_checked", "as_entries", "find_fault", "resolve", "try_out"]
 
 _TRIAL_RATE = 16000
 _SILENCED = 1e-5
@@ -196,21 +196,30 @@ def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: st
     """
     with running("effect", effect_name(type(effect)), f"on {where}", passing=ConfigError):
         found = effect.apply(audio, sample_rate)
-    if not isinstance(found, np.ndarray) or found.shape != audio.shape or found.dtype != np.float32:
-        is_array = isinstance(found, np.ndarray)
-        described = f"{found.dtype} of shape {found.shape}" if is_array else type(found).__name__
-        raise _fault(effect, where, f"expected float32 of shape {audio.shape} back, found {described}")
-    if not np.isfinite(found).all():
-        raise _fault(effect, where, "expected finite samples back, found NaN or infinity")
-    peak = float(np.abs(audio).max(initial=0.0))
-    if peak > 0.0 and float(np.abs(found).max()) < _SILENCED * peak:
-        raise _fault(effect, where, "expected sound back, found silence, which its labels would belie")
+    fault = find_fault(found, audio.shape, float(np.abs(audio).max(initial=0.0)))
+    if fault:
+        values = json.dumps(encode_effect(effect))
+        raise ConfigError(
+            f"The effect {values} on {where}: {fault}. Mend its apply, or take it out of the mix.",
+            code="unfit-plugin",
+        )
     return found
 
 
-def _fault(effect: Effect, where: str, what: str) -> ConfigError:
-    values = json.dumps(encode_effect(effect))
-    return ConfigError(
-        f"The effect {values} on {where}: {what}. Mend its apply, or take it out of the mix.",
-        code="unfit-plugin",
-    )
+def find_fault(found: Any, shape: tuple[int, ...], peak: float) -> str:  # noqa: ANN401 - whatever came back
+    """Say what is wrong with the sound that a user's code returned; '' if nothing is.
+
+    Args:
+        found: What it returned.
+        shape: ``(channels, samples)`` of what it was given.
+        peak: Largest magnitude in that.
+    """
+    if not isinstance(found, np.ndarray) or found.shape != shape or found.dtype != np.float32:
+        is_array = isinstance(found, np.ndarray)
+        described = f"{found.dtype} of shape {found.shape}" if is_array else type(found).__name__
+        return f"expected float32 of shape {shape} back, found {described}"
+    if not np.isfinite(found).all():
+        return "expected finite samples back, found NaN or infinity"
+    if peak > 0.0 and float(np.abs(found).max()) < _SILENCED * peak:
+        return "expected sound back, found silence, which its labels would belie"
+    return ""

@@ -10,7 +10,7 @@ import math
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,10 +30,18 @@ from mixlab.mixing.config import MixConfig, label_hash
 from mixlab.mixing.epochs import EpochCounter
 from mixlab.mixing.grouping import check_disjoint, group_sources
 from mixlab.mixing.hop_levels import check_frame_hop, count_frames
+from mixlab.mixing.origins import describe, search
 from mixlab.mixing.ranks import ProcessRank, find_rank, given_rank
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, check_config
 from mixlab.mixing.rendering import Mix, needed_span, render_mix
 from mixlab.mixing.sampler import RecipeSampler
+from mixlab.mixing.transforms import (
+    ItemTransform,
+    SourceTransform,
+    check_transform,
+    transform_id,
+    transform_item,
+)
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.checks import check_number, check_sizes, check_switches
 
@@ -42,6 +50,7 @@ __all__ = ["MixDataset"]
 T = TypeVar("T")
 Item = dict[str, Any]
 Batch = dict[str, torch.Tensor]
+"""With ``meta`` there are lists of texts in it, too."""
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...], int]]
 """Type, shape and first byte of each tensor of a batch, within one buffer."""
 
@@ -74,6 +83,8 @@ class MixDataset(IterableDataset[Item]):
     - with ``groups=True``: ``groups`` ``(classes, channels, samples)``, the sources summed by class,
       ``group_mask`` bool ``(classes,)``, False where that sum is not known, and ``ungrouped`` ``(channels,
       samples)``, the sources that are of no class for certain (``docs/separation.md``).
+    - with ``meta=True``: ``kind``, text; ``n_sources``, int; ``mix_id``, text, see ``find``; ``stems``, text,
+      the keys of the stems, one a line. Texts of a batch are lists.
 
     Use it bare (``DataLoader(dataset, batch_size=16, num_workers=2)``) for an endless stream, or through
     ``MixLoader`` for epochs with an end and exact resume. Bare:
@@ -103,6 +114,15 @@ class MixDataset(IterableDataset[Item]):
         sources: Also yield the sources; their sum is the mixture, but for effects on the mixture.
         groups: Also yield the sources summed by class of the configuration's label set, whose classes must
             exclude each other (``musdb4``); the sum of all is the mixture, but for effects on the mixture.
+        meta: Also yield what each mix was made of.
+        transform: Function ``(item, rng)`` that returns what is handed out instead of an item: a changed
+            dictionary, or anything else of which batches can be made. ``rng`` is the item's own random stream
+            (``mixlab.utils.random.Stream``), the same whenever that item is made.
+        source_transform: Function ``(audio, rng, source)`` that returns what is mixed instead of a source:
+            ``audio`` is float32 ``(channels, samples)``, with its effects and its level, and may be written
+            into; ``rng`` a random stream of that source; ``source`` its ``SourceRecipe``. It returns float32
+            of the same shape, finite and not silent. What either function does to the sound decides no
+            label: what sounds is told by the recordings.
         rank: This process's number, in distributed training; goes with ``world_size``. By default a
             training set asks when it is iterated: ``torch.distributed`` where it is initialised, else what
             ``torchrun``, ``accelerate``, ``srun`` or ``mpirun`` left in the environment. A fixed set is
@@ -115,7 +135,7 @@ class MixDataset(IterableDataset[Item]):
 
     Raises:
         ConfigError: an argument is of another type, a size is not positive, or the rank lies outside the
-            world.
+            world. Later, where items are made: a transform failed, or returned what it may not.
         RecipeError: the split holds nothing that the configuration allows.
     """
 
@@ -134,6 +154,9 @@ class MixDataset(IterableDataset[Item]):
         frame_hop_s: float = HOP_S,
         sources: bool = False,
         groups: bool = False,
+        meta: bool = False,
+        transform: ItemTransform | None = None,
+        source_transform: SourceTransform | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         pack: str | Path | None = "auto",
@@ -147,8 +170,15 @@ class MixDataset(IterableDataset[Item]):
         self.fixed = split != "train" if fixed is None else fixed
         self.evaluation = self.fixed if evaluation is None else evaluation
         check_switches(
-            fixed=self.fixed, evaluation=self.evaluation, frames=frames, sources=sources, groups=groups
+            fixed=self.fixed,
+            evaluation=self.evaluation,
+            frames=frames,
+            sources=sources,
+            groups=groups,
+            meta=meta,
         )
+        check_transform("transform", transform)
+        check_transform("source_transform", source_transform)
         config = check_config(MixConfig() if config is None else config)
         self.config = config.for_evaluation() if self.evaluation else config
         if sources and self.config.full:
@@ -159,7 +189,8 @@ class MixDataset(IterableDataset[Item]):
             )
         self.split, self.seed = split, seed
         self.epoch_size, self.batch_size = epoch_size, batch_size
-        self.frames, self.sources, self.groups = frames, sources, groups
+        self.frames, self.sources, self.groups, self.meta = frames, sources, groups, meta
+        self.transform, self.source_transform = transform, source_transform
         check_frame_hop(frame_hop_s)
         self.frame_hop_s = frame_hop_s
         self._check_epoch(self._given or ProcessRank())
@@ -284,10 +315,15 @@ class MixDataset(IterableDataset[Item]):
 
         A training stream from a pack is another one than from files: pitch and time engines answer the
         pack's rounding with other phases. Sets without effects agree to within that rounding.
+
+        Of transforms it holds the names (``package.module:function``), and the ``content_hash`` of those that
+        have one: their code and their settings are the user's to keep.
         """
         kind = "fixed" if self.fixed else "packed" if isinstance(self._find_reader(), PackReader) else "files"
         parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
-        return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind))
+        given = {"transform": self.transform, "source_transform": self.source_transform}
+        own = [f"{name}={transform_id(found)}" for name, found in given.items() if found is not None]
+        return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind, *own))
 
     def recipe(self, index: int, epoch: int = 0, *, attempt: int = 0) -> MixRecipe:
         """Return the recipe of an item, without rendering it.
@@ -310,8 +346,36 @@ class MixDataset(IterableDataset[Item]):
         """Return the name of an item's audio, as predictions have it (``MixRecipe.mix_id``)."""
         return self.recipe(index, epoch, attempt=attempt).mix_id
 
+    def find(self, mix_id: str, epochs: int | Iterable[int] | None = None) -> MixRecipe:
+        """Return the recipe of the item that has a ``mix_id``; its ``epoch`` and ``index`` say where it is.
+
+        Recipes are sampled one after another, without rendering, until one has the name: about 5,000 in a
+        second. Recipes that stood in for others, as files could not be read, are looked for last.
+
+        Args:
+            mix_id: 16 hexadecimal digits, as a batch says with ``meta=True``, or as predictions have it.
+            epochs: Where to look, one or several. By default the epochs from 0 to ``epoch``, which iterating
+                this dataset has begun or would begin next (``MixLoader`` counts for itself); of a fixed set
+                the only one.
+
+        Raises:
+            ConfigError: ``mix_id`` is no such name.
+            RecipeError: no item of these epochs has it.
+        """
+        given = range(self.epoch + 1) if epochs is None else epochs
+        given = given if isinstance(given, Iterable) else [given]
+        where = [0] if self.fixed else [check_number("epoch", epoch) for epoch in given]
+        said = where if len(where) < 10 else f"{where[0]} to {where[-1]}"
+        items = (
+            self.recipe(index, epoch, attempt=attempt)
+            for attempt in range(ATTEMPTS)
+            for epoch in where
+            for index in range(self.epoch_size)
+        )
+        return search(mix_id, items, f"{self.epoch_size} items of each of the epochs {said}")
+
     def mix(self, index: int, epoch: int = 0) -> Mix:
-        """Return a rendered item with its sources and reasons."""
+        """Return a rendered item with its sources and reasons, before ``transform``."""
         return self._render(self.recipe(index, epoch), self._find_reader())[0]
 
     def _find_reader(self) -> Reader:
@@ -330,7 +394,8 @@ class MixDataset(IterableDataset[Item]):
         hop_s = self.frame_hop_s if self.frames else HOP_S
         if out is not None and out.shape[-1] != recipe.render.samples:
             out = None  # a shorter mix has no such row; it is copied there
-        return render_mix(recipe, self.catalog, reader, out=out, frame_hop_s=hop_s)
+        own = self.source_transform
+        return render_mix(recipe, self.catalog, reader, out=out, frame_hop_s=hop_s, source_transform=own)
 
     def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
         """Make an item of its recipe; where a file cannot be read, replace the item and say so."""
@@ -353,18 +418,47 @@ class MixDataset(IterableDataset[Item]):
     def item(self, index: int, epoch: int = 0) -> Item:
         """Return one item as iterating yields it.
 
-        A subclass may change items here: iterating, ``batch`` and ``MixLoader`` all ask for them.
+        ``transform`` has changed it. A subclass may change items here, too: iterating, ``batch`` and
+        ``MixLoader`` all ask for them.
 
         Raises:
             OutOfRangeError: there is no such item.
+            ConfigError: a transform failed, or returned what it may not.
         """
-        item = self._make([index], epoch)[1]
-        return {name: int(x[0]) if name in (*_NUMBERS, "length") else x[0] for name, x in item.items()}
+        return self._make_items([index], epoch)[0]
+
+    def _make_items(self, indices: Sequence[int], epoch: int) -> list[Item]:
+        """Return items as this class's ``item`` does; what they read in common is decoded once."""
+        batch = self._make(indices, epoch)[1]
+        numbers = (*_NUMBERS, "length", "n_sources")
+        items: list[Item] = [
+            {name: int(x[n]) if name in numbers else x[n] for name, x in batch.items()}
+            for n in range(len(indices))
+        ]
+        if self.transform is None:
+            return items
+        return [transform_item(self.transform, item, self.seed) for item in items]
+
+    @property
+    def overrides_item(self) -> bool:
+        """Whether ``item`` is another than this class's."""
+        return getattr(self.item, "__func__", None) is not MixDataset.item
 
     @property
     def changes_items(self) -> bool:
-        """Whether ``item`` is another than this class's: then items may hold anything."""
-        return getattr(self.item, "__func__", None) is not MixDataset.item
+        """Whether items are others than rendering gives, and so may hold anything."""
+        return self.overrides_item or self.transform is not None
+
+    def several(self, indices: Sequence[int], epoch: int = 0) -> list[Item]:
+        """Return items as ``item`` does, quicker than one by one where they are of the same recordings.
+
+        Raises:
+            OutOfRangeError: there is no such item.
+            ConfigError: a transform failed, or returned what it may not.
+        """
+        if self.overrides_item:
+            return [self.item(index, epoch) for index in indices]
+        return self._make_items(indices, epoch)
 
     def batch(self, batch: int, epoch: int = 0) -> Batch:
         """Return this rank's share of a batch of an epoch: its items, stacked.
@@ -376,14 +470,17 @@ class MixDataset(IterableDataset[Item]):
 
     def _stack(self, indices: Sequence[int], epoch: int) -> Batch:
         if self.changes_items:
-            changed: Batch = default_collate([self.item(index, epoch) for index in indices])
+            changed: Batch = default_collate(self.several(indices, epoch))
             return changed
         return self._make(indices, epoch)[1]
 
     def _make(
         self, indices: Sequence[int], epoch: int, buffer: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, Batch]:
-        """Render items into the rows of a batch; return its one buffer, and the tensors that lie in it."""
+        """Render items into the rows of a batch; return its one buffer, and the tensors that lie in it.
+
+        With ``meta`` the batch has lists of texts, too, which lie beside the buffer.
+        """
         layout, size = self._layout(len(indices))
         if buffer is None:
             buffer = torch.empty(size, dtype=torch.uint8)
@@ -393,12 +490,13 @@ class MixDataset(IterableDataset[Item]):
         reader = self._sharing_reader(recipes)
         for row, recipe in enumerate(recipes):
             mix, attempt = self._render(recipe, reader, rows["audio"][row])
+            recipes[row] = mix.recipe
             if mix.recipe.render.samples < rows["audio"].shape[-1]:
                 _fill(rows["audio"][row], mix.mixture)
             self._write({name: values[row : row + 1] for name, values in rows.items()}, mix)
             for name, number in zip(_NUMBERS, (mix.recipe.epoch, mix.recipe.index, attempt), strict=True):
                 rows[name][row] = number
-        return buffer, batch
+        return buffer, {**batch, **describe(recipes)} if self.meta else batch
 
     def _sharing_reader(self, recipes: Sequence[MixRecipe]) -> Reader:
         """Return a reader that decodes once what several sources of a batch have in common."""
@@ -417,6 +515,8 @@ class MixDataset(IterableDataset[Item]):
         row["target"][0], row["mask"][0] = mix.target, mix.mask
         if "length" in row:
             row["length"][0] = mix.recipe.render.samples
+        if self.meta:
+            row["n_sources"][0] = len(mix.sources)
         if self.frames:
             for name, values in zip(("frame_target", "frame_mask"), mix.frames, strict=True):
                 _fill(row[name][0], values)
@@ -445,6 +545,8 @@ class MixDataset(IterableDataset[Item]):
         }
         if config.min_duration_s:
             shapes["length"] = (torch.int64, ())
+        if self.meta:
+            shapes["n_sources"] = (torch.int64, ())
         if self.frames:
             hops = count_frames(mixture[1], config.sample_rate, self.frame_hop_s)
             shapes["frame_target"] = (torch.float32, (classes, hops))

@@ -70,8 +70,8 @@ def turns(dataset: MixDataset, first_batch: int) -> Iterator[tuple[int, int]]:
         position += step
 
 
-class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
-    """Batches from a position on, each as its number of items and the buffer that holds it.
+class _Buffers(IterableDataset[tuple[int, int | torch.Tensor, dict[str, list[str]]]]):
+    """Batches from a position on, each as its number of items, the buffer that holds it, and its texts.
 
     Workers write into shared memory that was set up before they started, and hand over the number of the
     slot: no pickled tensors, no file handles, and no fresh pages, which cost more than the mixing of
@@ -90,15 +90,16 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor]]):
         self._dataset, self._epoch, self._first_batch = dataset, epoch, first_batch
         self._shared = shared
 
-    def __iter__(self) -> Iterator[tuple[int, int | torch.Tensor]]:
+    def __iter__(self) -> Iterator[tuple[int, int | torch.Tensor, dict[str, list[str]]]]:
         """Yield a fixed set to its end; go on to the next epochs in training."""
         number, _ = worker_share()
         slots = self._shared.shape[1]
         for turn, (batch, later) in enumerate(turns(self._dataset, self._first_batch)):
             indices = self._dataset.batch_indices(batch)
             mine = self._shared[number, turn % slots] if slots else None
-            buffer, _ = self._dataset._make(indices, self._epoch + later, mine)
-            yield len(indices), number * slots + turn % slots if slots else buffer
+            buffer, made = self._dataset._make(indices, self._epoch + later, mine)
+            texts = {name: x for name, x in made.items() if isinstance(x, list)}
+            yield len(indices), number * slots + turn % slots if slots else buffer, texts
 
     def fetch(self, slot: int | torch.Tensor, pin_memory: bool) -> torch.Tensor:
         """Return a buffer of one's own with what a worker has put into a slot."""
@@ -261,10 +262,11 @@ class MixLoader:
             size = self.mixes._layout(self.mixes.batch_size)[1]
             shared = _shared_memory(self.num_workers, _slots(self._prefetch), size)
         buffers = _Buffers(self.mixes, epoch, batch, shared)
-        for count, slot in self._loader(buffers):
+        for count, slot, texts in self._loader(buffers):
             found = split_buffer(buffers.fetch(slot, pins), self.mixes._layout(count)[0])
             # Copies of what is small: who keeps the targets should not keep the sound in memory with them.
-            yield {name: x if name in _LARGE else x.clone() for name, x in found.items()}
+            small = {name: x if name in _LARGE else x.clone() for name, x in found.items()}
+            yield {**small, **texts}
 
     @property
     def _prefetch(self) -> int:
@@ -345,8 +347,8 @@ class MixLoader:
             if state.get(name) != mine[name]:
                 raise CatalogMismatchError(
                     f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
-                    f"{mine[name]!r}. Resume with the catalog, configuration and pack it was started "
-                    "with, or start a new run.",
+                    f"{mine[name]!r}. Resume with the catalog, configuration, pack and transforms it was "
+                    "started with, or start a new run.",
                     code="state-mismatch",
                 )
         epoch = check_number("epoch", state.get("epoch", ""))

@@ -39,6 +39,7 @@ from mixlab.mixing.hop_levels import (
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.mixing.sampler import POSITION_GRID_S
 from mixlab.mixing.summing import Summed, add_up
+from mixlab.mixing.transforms import SourceTransform, transform_sources
 from mixlab.taxonomy import Evidence, LabelSet, load_label_set, load_taxonomy, stem_evidence
 
 __all__ = ["CatalogReader", "Explanation", "Mix", "Reader", "Source", "needed_span", "render_mix"]
@@ -170,6 +171,7 @@ def render_mix(
     *,
     out: FloatArray | None = None,
     frame_hop_s: float = HOP_S,
+    source_transform: SourceTransform | None = None,
 ) -> Mix:
     """Render a recipe.
 
@@ -180,11 +182,15 @@ def render_mix(
         out: Where to write the mixture: float32 ``(channels, samples)``, C-contiguous, such as a row
             of a batch; by default a new array.
         frame_hop_s: Seconds per frame of ``Mix.frames``: one of ``FRAME_HOPS_S``.
+        source_transform: Changes each source before they are added up, see ``MixDataset``. Whether a source
+            sounds is still told by its recording; its level in the mixture, and what others cancel of it, by
+            what was returned.
 
     Raises:
         CatalogMismatchError: the recipe was sampled from another catalog, label set or instrument tree.
         AudioError: a file is missing or damaged, or what is rendered of it is not finite.
-        ConfigError: ``out`` has another shape, type or order, or there are no such frames.
+        ConfigError: ``out`` has another shape, type or order, or there are no such frames; or
+            ``source_transform`` failed, or returned what it may not.
     """
     check_frame_hop(frame_hop_s)
     if recipe.catalog_hash != catalog.content_hash:
@@ -204,6 +210,8 @@ def render_mix(
         _render_source(source, stem, settings, reader, audio, frame_hop_s)
         for source, stem, audio in zip(recipe.sources, stems, audios, strict=True)
     ]
+    if source_transform is not None:
+        transform_sources(source_transform, recipe, audios)
     if out is None:
         out = np.empty(audios.shape[1:], dtype=np.float32)
     elif out.shape != audios.shape[1:] or out.dtype != np.float32 or not out.flags.c_contiguous:

@@ -52,7 +52,7 @@ def find(name: str, builtin: Mapping[str, T], group: str, what: str) -> T:
 
 @contextmanager
 def running(
-    what: str, name: str, given: str = "", *, passing: type[MixlabError] = MixlabError
+    what: str, name: str, given: str = "", *, passing: type[MixlabError] | None = MixlabError
 ) -> Iterator[None]:
     """Let errors of a plug-in's code in the block below say whose they are, and where they arose.
 
@@ -60,15 +60,16 @@ def running(
         what: What is plugged in: ``effect``.
         name: Its name.
         given: What it was given, in words that follow its name: ``on a second of noise``.
-        passing: Errors that pass as they are: by default those that are raised on purpose.
+        passing: Errors that pass as they are: by default those that are raised on purpose; None for none.
 
     Raises:
         ConfigError: another error arose, of any class; it is the cause.
         MissingDependencyError: it needs what is not installed, and says what.
     """
+    passed = (MissingDependencyError, MemoryError, *((passing,) if passing is not None else ()))
     try:
         yield
-    except (passing, MissingDependencyError, MemoryError):
+    except passed:
         raise
     except Exception as error:
         place = _place(error)

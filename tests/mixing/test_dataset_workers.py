@@ -89,7 +89,7 @@ def test_workers_that_are_spawned_write_into_the_shared_memory_too(toy: Catalog)
     data = dataset(toy)
     buffers = _Buffers(data, 1, 2, _shared_memory(1, 4, data._layout(4)[1]))
     loader = DataLoader(buffers, batch_size=None, num_workers=1, multiprocessing_context="spawn")
-    _, place = next(iter(loader))
+    _, place, _ = next(iter(loader))
     found = split_buffer(buffers.fetch(int(place), pin_memory=False), data._layout(4)[0])
     assert_same(found, data.batch(2, 1))
 

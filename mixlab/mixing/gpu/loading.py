@@ -1,6 +1,7 @@
 """A loader whose workers read and whose consumer renders on the device, item for item as ``MixLoader``."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from mixlab.mixing.dataset import Batch, MixDataset
 from mixlab.mixing.gpu.raw import RawBatch, join_items, prepare_item
 from mixlab.mixing.gpu.rendering import render_batch
 from mixlab.mixing.loader import Batches, MixLoader, check_dataset
+from mixlab.mixing.origins import describe
 
 __all__ = ["DeviceLoader"]
 
@@ -50,13 +52,14 @@ class DeviceLoader(MixLoader):
             pin_memory: Hand raw batches over in page-locked memory; by default for CUDA devices.
 
         Raises:
-            ConfigError: the dataset's engine is another than ``vocoder``, it has effects of one's own, or it
-                is no ``MixDataset``, or a subclass that overrides ``item`` or ``__iter__``.
+            ConfigError: the dataset's engine is another than ``vocoder``, it has effects or transforms of
+                one's own, or it is no ``MixDataset``, or a subclass that overrides ``item`` or ``__iter__``.
         """
         check_dataset(dataset)
-        if dataset.changes_items:
+        if dataset.changes_items or dataset.source_transform is not None:
+            found = "overrides item()" if dataset.overrides_item else "has a transform"
             raise ConfigError(
-                f"{type(dataset).__name__} overrides item(), but what a device renders are recipes: override "
+                f"{type(dataset).__name__} {found}, but what a device renders are recipes: override "
                 "recipe(), change batches after they are rendered, or use MixLoader.",
                 code="unsupported-override",
             )
@@ -93,10 +96,18 @@ class DeviceLoader(MixLoader):
         """Return the stream of rendered batches from one on."""
         dataset = self.mixes
         for raw in self._loader(Batches(dataset, epoch, batch, _prepare), pin_memory=self._pins()):
-            yield render_batch(
+            made = render_batch(
                 raw,
                 self.device,
                 sources=dataset.sources,
                 frames=dataset.frames,
                 max_sources=dataset.source_places if dataset.sources else None,
             )
+            yield {**made, **self._origins(made)} if dataset.meta else made
+
+    def _origins(self, batch: Batch) -> dict[str, Any]:
+        """Return what each mix of a batch was made of."""
+        places = zip(*(batch[name].tolist() for name in ("index", "epoch", "attempt")), strict=True)
+        recipes = [self.mixes.recipe(index, epoch, attempt=attempt) for index, epoch, attempt in places]
+        n_sources = torch.tensor([len(recipe.sources) for recipe in recipes])
+        return {"n_sources": n_sources, **describe(recipes)}
