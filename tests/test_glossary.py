@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = ROOT / "docs" / "glossary.md"
-CODE = ("mixlab", "app", "benchmarks")
+CODE = ("mixlab", "app", "benchmarks", "examples")
 PAGES = sorted(
     {
         ROOT / "README.md",

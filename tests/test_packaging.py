@@ -108,7 +108,7 @@ NOT_IMPORTED = {
 
 
 def test_every_package_that_is_declared_is_imported() -> None:
-    folders = ("app", "benchmarks", "mixlab", "tests")
+    folders = ("app", "benchmarks", "examples", "mixlab", "tests")
     sources = [path for name in folders for path in (REPO / name).rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     roots = set(
@@ -161,7 +161,7 @@ def test_missing_metadata_skips_a_test_and_fails_it_where_required(tmp_path: Pat
 def test_all_holds_every_extra_but_those_for_developers() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     (everything,) = (Requirement(text) for text in extras["all"])
-    assert everything.extras == set(extras) - {"all", "bench", "dev"}
+    assert everything.extras == set(extras) - {"all", "bench", "dev", "examples"}
 
 
 def test_data_folders_travel_in_the_wheel() -> None:

@@ -17,6 +17,7 @@ from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.mixing.callers import is_overfitting
 from mixlab.mixing.config import RenderSettings
 from mixlab.mixing.dataset import Batch, MixDataset, split_buffer, worker_share
+from mixlab.mixing.origins import texts_of
 from mixlab.mixing.ranks import ProcessRank
 from mixlab.utils.checks import check_number
 
@@ -98,8 +99,7 @@ class _Buffers(IterableDataset[tuple[int, int | torch.Tensor, dict[str, list[str
             indices = self._dataset.batch_indices(batch)
             mine = self._shared[number, turn % slots] if slots else None
             buffer, made = self._dataset._make(indices, self._epoch + later, mine)
-            texts = {name: x for name, x in made.items() if isinstance(x, list)}
-            yield len(indices), number * slots + turn % slots if slots else buffer, texts
+            yield len(indices), number * slots + turn % slots if slots else buffer, texts_of(made)
 
     def fetch(self, slot: int | torch.Tensor, pin_memory: bool) -> torch.Tensor:
         """Return a buffer of one's own with what a worker has put into a slot."""

@@ -1,13 +1,13 @@
 """What a mix was made of, as batches say it, and the way back from a name to its recipe."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mixlab.errors import ConfigError, RecipeError
 from mixlab.mixing.recipe import MixRecipe
 
-__all__ = ["describe", "search"]
+__all__ = ["describe", "search", "texts_of"]
 
 _MIX_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -23,6 +23,11 @@ def describe(recipes: Sequence[MixRecipe]) -> dict[str, Any]:
         "mix_id": [recipe.mix_id for recipe in recipes],
         "stems": ["\n".join(source.stem for source in recipe.sources) for recipe in recipes],
     }
+
+
+def texts_of(batch: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what ``describe`` said in a batch, if it did."""
+    return {name: batch[name] for name in ("kind", "mix_id", "stems") if name in batch}
 
 
 def search(mix_id: str, recipes: Iterable[MixRecipe], where: str) -> MixRecipe:

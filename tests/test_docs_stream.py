@@ -1,0 +1,64 @@
+"""The page on the stream is true: its examples run, and the files that it names do what they say."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixlab import Catalog
+from tests.conftest import REPO
+
+NEEDED = {
+    "train_accelerate.py": "accelerate",
+    "train_lightning.py": "lightning",
+    "train_stateful.py": "torchdata",
+    "train_trainer.py": "transformers",
+    "write_webdataset.py": "webdataset",
+}
+PRINTED = {
+    "train_accelerate.py": r"16 mixes from epoch and index \(0, 0\) to \(0, 15\)\n"
+    r"8 mixes from epoch and index \(1, 8\) to \(1, 15\)\n",
+    "train_lightning.py": r"24 mixes, then 8, from epoch and index \(1, 8\) on\n",
+    "train_stateful.py": r"8 mixes, then 8, from epoch and index \(1, 8\) on\n",
+    "train_trainer.py": r"24 mixes, then 8, from epoch and index \(1, 8\) on\n",
+    "write_webdataset.py": r"16 mixes in 1 files; the last one is (non_)?musical,\n"
+    r"\(1, 32000\) samples and \(2, 15\) targets and masks\n",
+}
+
+
+def blocks() -> list[str]:
+    text = (REPO / "docs" / "stream.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_blocks_of_the_page_run(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    items, transforms, origins = (code.replace("demo-output/catalog", str(toy.path)) for code in blocks())
+    exec(items, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 16
+    assert printed[8] == "1 [0, 1, 2, 3, 4, 5, 6, 7]"
+    exec(transforms, {})
+    assert capsys.readouterr().out == "torch.Size([4, 1, 48000])\n"
+    exec(origins, {})
+    assert re.fullmatch(r"0 2 (non_)?musical", capsys.readouterr().out.splitlines()[-1])
+
+
+def test_the_page_names_every_example() -> None:
+    text = (REPO / "docs" / "stream.md").read_text(encoding="utf-8")
+    examples = {path.name for path in (REPO / "examples").glob("*.py")} - {"common.py"}
+    assert set(re.findall(r"\(\.\./examples/(\w+\.py)\)", text)) == examples
+    assert set(PRINTED) == set(NEEDED) == examples - {"separation.py"}  # which has a test of its own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(PRINTED))
+def test_an_example_runs(name: str, toy: Catalog, tmp_path: Path) -> None:
+    pytest.importorskip(NEEDED[name], reason="examples need the extra 'examples'")
+    command = [sys.executable, str(REPO / "examples" / name), "--catalog", str(toy.path), "--items", "16"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(PRINTED[name] + r"\Z", done.stdout), done.stdout
