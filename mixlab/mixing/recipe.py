@@ -190,11 +190,12 @@ class MixRecipe:
     def mix_id(self) -> str:
         """16 hex digits that name the audio of the mix: equal ones give, of the same files, equal samples.
 
-        What decides that is the catalog, the sources, and how they are rendered. Which place of a stream the
-        mix was sampled for, and by which rules it is labelled, is not in it.
+        What decides that is the catalog, the sources or the noise, the effects on the mixture, and how they
+        are rendered. Which place of a stream the mix was sampled for, and by which rules it is labelled, is
+        not in it.
         """
         data = self.encode()
-        names = ("version", "catalog_hash", "sources", "mixture_lufs", "noise")
+        names = ("version", "catalog_hash", "sources", "effects", "mixture_lufs", "noise")
         kept = {name: data[name] for name in names if name in data}
         labels = (*LABEL_RULES, "label_set", "label_hash")
         return digest({**kept, "render": {k: v for k, v in data["render"].items() if k not in labels}})

@@ -15,8 +15,9 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError, RecipeError, TaxonomyError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
-from mixlab.mixing.effects import EFFECTS
+from mixlab.mixing.effects import EFFECTS, Gain
 from mixlab.mixing.effects_config import EffectsConfig, GainRange
+from mixlab.mixing.noise_floor import NoiseFloor
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, SourceRecipe
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe
@@ -304,6 +305,11 @@ def test_a_mix_id_names_the_audio_and_nothing_else() -> None:
         replace(recipe, sources=(SourceRecipe("a/b/c", 0.52),)),
         replace(recipe, sources=(SourceRecipe("a/b/c", 0.5, level_db=1.0),)),
         replace(recipe, sources=(*recipe.sources, SourceRecipe("a/b/d", 0.5))),
+        replace(recipe, sources=(*recipe.sources, SourceRecipe("a/b/d", 0.5, snr_db=3.0))),
+        replace(recipe, effects=(Gain(3.0),)),
+        replace(recipe, mixture_lufs=-20.0),
+        replace(recipe, sources=(), noise=NoiseFloor(-50.0, 0.0, 1)),
+        replace(recipe, sources=(), noise=NoiseFloor(-50.0, 0.0, 2)),
         replace(recipe, render=replace(render, duration_s=2.0)),
         replace(recipe, render=replace(render, peak_limit=0.0)),
     ]
