@@ -1,14 +1,18 @@
 """A small catalog of tones for tests: two corpora, silences, double tracks, bleed, sections."""
 
 import csv
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mixlab.audio.io import write_wav
+from mixlab.audio.tempo_key import Key, regular_beats
 from mixlab.catalog.build import build_catalog
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.readers import CatalogReader
+from mixlab.catalog.song_table import SongFacts, SongTable
 
 RATE = 22050
 SECONDS = 7.0
@@ -80,6 +84,27 @@ def make_catalog(folder: Path) -> Catalog:
         progress=False,
     )
     return Catalog.open(folder / "catalog")
+
+
+def write_songs(catalog: Catalog, **fixed: object) -> None:
+    """Give every song a tempo, a first beat and a key, all different; ``fixed`` facts are those of all."""
+    rng = np.random.default_rng(7)
+    facts = {}
+    for song in sorted(set(zip(catalog.column("corpus"), catalog.column("song"), strict=True))):
+        tempo, first = float(rng.uniform(70, 170)), float(rng.uniform(0.0, 0.5))
+        mode = "minor" if rng.random() < 0.5 else "major"
+        key = Key(int(rng.integers(12)), mode, 0.9, float(rng.uniform(-0.3, 0.3)))
+        facts[song] = replace(SongFacts(regular_beats(tempo, first, SECONDS, 0.9), key), **fixed)
+    SongTable(facts, catalog.base_hash).save(catalog.path)
+    catalog.derived.clear()
+
+
+def analysed_copy(catalog: Catalog, folder: Path) -> Catalog:
+    """Copy a catalog, and give its songs tempo, beats and key."""
+    shutil.copytree(catalog.path, folder)
+    copy = Catalog.open(folder, roots=catalog.roots)
+    write_songs(copy)
+    return copy
 
 
 def make_own_catalog(folder: Path, stems: list[dict[str, object]], **extra: Path) -> Catalog:

@@ -55,6 +55,9 @@ COMMANDS: dict[str, Command] = {
     "pack": Command(
         "mixlab.cli.commands.pack", "pack", "resample all stems once, so that mixing is much faster"
     ),
+    "analyse": Command(
+        "mixlab.cli.commands.analyse", "analyse", "find tempo, beats and key of a catalog's songs"
+    ),
     "mix": Command("mixlab.cli.commands.mix", "mix", "render mixes to files, or replay a recipe"),
     "train": Command("mixlab.cli.commands.train", "train", "train a tagger on the stream of mixes"),
     "pretrain": Command(

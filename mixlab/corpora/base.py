@@ -138,6 +138,9 @@ class Adapter(Protocol):
         licence: Licence of the audio.
         citation: BibTeX or one-line reference.
         description: One line for ``--help``.
+
+    One of mixlab's own whose corpus has the score of each song also has ``find_midi(audio: Path) -> Path``:
+    the MIDI file of the song that a stem's file belongs to, which need not exist, for ``mixlab analyse``.
     """
 
     name: str

@@ -90,6 +90,10 @@ class Slakh:
     citation = CITATION
     description = "Slakh2100 (original or redux) and BabySlakh"
 
+    def find_midi(self, audio: Path) -> Path:
+        """Return where the MIDI file of the whole song lies that a stem's file belongs to."""
+        return audio.parent.parent / "all_src.mid"
+
     def scan(self, root: Path, options: ScanOptions) -> Scan:
         """Walk ``root`` and return its stems and problems.
 
