@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 BY_P = "by p_musical"
-MIX_KINDS = (BY_P, "musical", "non-musical")
+MIX_KINDS = (BY_P, "musical", "non-musical", "matched")
 SPLITS = ("train", "validation", "test")
 
 

@@ -54,6 +54,12 @@ def describe(mix: Mix) -> str:
     corpus = escape(mix.recipe.corpus)
     if mix.recipe.kind == "musical":
         return f"**Musical**: {sources} of one song of *{corpus}*, at one moment."
+    if mix.recipe.kind == "matched":
+        return f"**Matched**: {sources} of *{corpus}*, " + (
+            "from a song with others that fit it."
+            if count == 1
+            else "each from another song, brought to the first one's tempo, beat and key."
+        )
     return f"**Non-musical**: {sources} of *{corpus}*, " + (
         "from a song sampled at random." if count == 1 else "each from another song."
     )

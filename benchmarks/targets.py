@@ -134,5 +134,6 @@ def judge(result: Result) -> list[dict[str, Any]]:
         Target("opening a catalog of 25,000 stems", 500, False, "ms", big.get("open_ms", {}).get("big")),
         Target("memory that it adds per worker", 50, False, "MB", big.get("adds_mb_per_worker")),
         Target("sampling a recipe from it", 0.3, False, "ms", big.get("sample_ms", {}).get("big")),
+        Target("sampling a matched recipe from it", 1.0, False, "ms", big.get("sample_matched_ms")),
     ]
     return [{**asdict(target), "met": target.met, "verdict": target.verdict} for target in targets]

@@ -16,8 +16,16 @@ from app.data import runs as runs_data
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_set, render_mix, sample_recipe
 from mixlab.audio.io import FloatArray
+from mixlab.catalog.song_table import SONG_FILE
 from mixlab.mixing.config import Kind
-from mixlab.mixing.preview import find_class, holds_class, loudness_lufs, other_kind, without_effects, zip_mix
+from mixlab.mixing.preview import (
+    find_class,
+    holds_class,
+    loudness_lufs,
+    other_kinds,
+    without_effects,
+    zip_mix,
+)
 from mixlab.taxonomy import load_taxonomy
 
 __all__ = [
@@ -61,9 +69,13 @@ def find_location(path: str) -> Location | None:
     """Return the catalog at a folder, or None when there is none."""
     marker = Path(path).expanduser() / "catalog.json"
     try:
-        return Location(str(marker.parent.resolve()), marker.stat().st_mtime_ns)
+        changed_ns = marker.stat().st_mtime_ns
     except OSError:
         return None
+    songs = marker.with_name(SONG_FILE)
+    return Location(
+        str(marker.parent.resolve()), max(changed_ns, songs.stat().st_mtime_ns if songs.is_file() else 0)
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -76,7 +88,9 @@ def mix_config(item: Item) -> MixConfig:
     """Return the configuration of an item, as ``MixDataset`` has it for its split."""
     if item.run is not None:
         own = runs_data.run_mix_config(item.run)
-        return replace(own, p_musical=item.p) if item.split == "train" else own.for_evaluation()
+        if item.split != "train":
+            return own.for_evaluation()
+        return own if own.strategies else replace(own, p_musical=item.p)
     if item.split != "train":
         return MixConfig().for_evaluation()
     return MixConfig(p_musical=item.p)
@@ -170,20 +184,21 @@ def source_names(recipe: MixRecipe, catalog: Catalog) -> list[tuple[str, str]]:
     return names
 
 
-def _counterpart(location: Location, item: Item, kind: Kind) -> Take:
-    about = {"musical": "stems of one song at one moment", "non_musical": "each stem from another song"}
-    other = other_kind(kind)
-    name = "Musical counterpart" if other == "musical" else "Non-musical counterpart"
+_ABOUT: dict[Kind, str] = {
+    "musical": "stems of one song at one moment",
+    "non_musical": "each stem from another song",
+    "matched": "each stem from another song, brought to one tempo, beat and key",
+}
+
+
+def _counterpart(location: Location, item: Item, other: Kind) -> Take:
+    spelt = other.replace("_", "-")
+    name = f"{spelt.capitalize()} counterpart"
     try:
-        mix = get_mix(location, replace(item, mix_kind=other.replace("_", "-"), bypass=()))
+        mix = get_mix(location, replace(item, mix_kind=spelt, bypass=()))
     except MixlabError as error:
-        return Take("counterpart", name, about[other], missing=str(error))
-    return Take(
-        "counterpart",
-        name,
-        f"index {item.index} as a {other.replace('_', '-')} mix: {about[other]}",
-        mix.mixture,
-    )
+        return Take(other, name, _ABOUT[other], missing=str(error))
+    return Take(other, name, f"index {item.index} as a {spelt} mix: {_ABOUT[other]}", mix.mixture)
 
 
 def _dry(location: Location, recipe: MixRecipe) -> Take:
@@ -210,12 +225,13 @@ def _with_mixture_effects(own: Take, mix: Mix) -> list[Take]:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def get_payload(location: Location, item: Item) -> bytes:
-    """Return the player's blob: this mix, its counterpart and its dry form."""
+    """Return the player's blob: this mix, its counterparts and its dry form."""
     mix = get_mix(location, item)
     kind = mix.recipe.kind
     count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
     own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count} with their effects", mix.mixture)
-    takes = [*_with_mixture_effects(own, mix), _counterpart(location, item, kind), _dry(location, mix.recipe)]
+    others = [_counterpart(location, item, other) for other in other_kinds(kind)]
+    takes = [*_with_mixture_effects(own, mix), *others, _dry(location, mix.recipe)]
     name = f"{location.path} {replace(item, bypass=())}"
     return pack_mix(mix, name, source_names(mix.recipe, get_catalog(location)), takes)
 

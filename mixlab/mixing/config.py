@@ -2,20 +2,23 @@
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
+from mixlab.errors import ConfigError
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
 from mixlab.utils.hashing import digest
 from mixlab.utils.values import as_plain, check_setting, later, settle
 
 __all__ = [
+    "KINDS",
     "LABEL_RULES",
     "BleedPolicy",
     "Kind",
     "LabelRule",
     "LevelPolicy",
+    "MatchingConfig",
     "MixConfig",
     "RenderSettings",
     "ShortSongs",
@@ -23,16 +26,45 @@ __all__ = [
     "label_hash",
 ]
 
-Kind = Literal["musical", "non_musical"]
+Kind = Literal["musical", "non_musical", "matched"]
 BleedPolicy = Literal["exclude", "musical_only", "allow"]
 LevelPolicy = Literal["as_recorded", "loudness"]
 LabelRule = Literal["present", "active", "audible"]
 Uncertain = Literal["mask", "absent"]
 ShortSongs = Literal["exclude", "allow"]
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LABEL_RULES = ("label_rule", "min_active_s", "audible_db", "uncertain")
 """Settings that decide targets alone: neither the audio of a mix nor which stems are sampled."""
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """Which songs fit, in matched mixes.
+
+    Attributes:
+        max_stretch: Most by which a source may be played faster or slower to reach the tempo of the first,
+            or half or double of it: 0.15 allows rates from 1 / 1.15 to 1.15. From 0 to 0.4.
+        max_semitones: Most by which a source may be transposed to reach the key of the first with a pitch,
+            or its relative, in whole semitones from 0 to 6. What two songs differ in tuning comes on top.
+        min_confidence: Least confidence of a song's beats, and of its key where that matters; 0 to 1.
+    """
+
+    max_stretch: float = 0.15
+    max_semitones: int = 3
+    min_confidence: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check every value, and bring it to its type.
+
+        Raises:
+            ConfigError: a value is of another type or out of its range; the message names it.
+        """
+        settle(self, "mix.matched")
+        for name, high in (("max_stretch", 0.4), ("max_semitones", 6), ("min_confidence", 1.0)):
+            found = getattr(self, name)
+            check_setting("mix.matched", 0 <= found <= high, name, f"0 to {high:g}", found)
 
 
 @dataclass(frozen=True)
@@ -42,6 +74,11 @@ class MixConfig:
     Attributes:
         p_musical: Probability that a mix is musical (stems of one song at one position) rather than
             non-musical (each stem of another song), 0 to 1. The paper found 0.4 best.
+        strategies: Shares of the kinds of mixes, which add up to 1, such as ``{musical: 0.4,
+            non_musical: 0.3, matched: 0.3}``; a kind that is left out has none. Matched mixes are of songs
+            that fit in tempo and key, see ``matched``. Empty: ``p_musical`` decides, between musical and
+            non-musical ones.
+        matched: Which songs fit, in matched mixes.
         p_single_source: Probability of a mix of one source, 0 to 1.
         min_sources: Fewest sources of the other mixes, 1 or more; their number is uniform.
         max_sources: Most sources. A song with fewer parts, or a corpus with fewer songs, gives fewer.
@@ -146,6 +183,8 @@ class MixConfig:
     p_negative: float = later(0.0)
     negative_db: tuple[float, float] = later((-120.0, -40.0))
     min_duration_s: float = later(0.0)
+    strategies: dict[str, float] = later({})
+    matched: MatchingConfig = later(MatchingConfig())
 
     def __post_init__(self) -> None:
         """Check every value, and bring it to its type; keep the contents of one's own label set.
@@ -156,6 +195,8 @@ class MixConfig:
         """
         settle(self, "mix")
         object.__setattr__(self, "label_set", keep_label_set(self.label_set))
+        if self.strategies:
+            _check_strategies(self.strategies, self.p_musical)
         for name in ("p_musical", "p_single_source", "balance", "p_negative"):
             _check(0.0 <= getattr(self, name) <= 1.0, name, "a number from 0 to 1", getattr(self, name))
         sources = (self.min_sources, self.max_sources)
@@ -196,7 +237,25 @@ class MixConfig:
         they were recorded, at their own levels, and all of one length.
         """
         own: dict[str, Any] = {"snr_db": (), "p_negative": 0.0, "min_duration_s": 0.0}
-        return replace(self, p_musical=1.0, balance=0.0, effects=EffectsConfig.none(), **own)
+        return replace(self, p_musical=1.0, strategies={}, balance=0.0, effects=EffectsConfig.none(), **own)
+
+    @cached_property
+    def shares(self) -> dict[Kind, float]:
+        """The share of each kind of mix, by ``strategies`` or else by ``p_musical``."""
+        if not self.strategies:
+            return {"musical": self.p_musical, "non_musical": 1.0 - self.p_musical, "matched": 0.0}
+        return {kind: self.strategies.get(kind, 0.0) for kind in KINDS}
+
+    def choose_kind(self, number: float) -> Kind:
+        """Return the kind that a number from 0 to 1 stands for.
+
+        In the order musical, matched, non-musical: raising one share at the cost of the next changes no other
+        item, and two shares are what ``p_musical`` is.
+        """
+        musical, matched = self.shares["musical"], self.shares["matched"]
+        if number < musical:
+            return "musical"
+        return "matched" if number < musical + matched else "non_musical"
 
     def render_settings(self) -> "RenderSettings":
         """Return the part of the configuration that decides how a recipe is rendered.
@@ -214,6 +273,23 @@ _check = partial(check_setting, "mix")
 def _check_range(name: str, found: tuple[float, ...], low: float, high: float, unit: str) -> None:
     good = not found or (len(found) == 2 and low <= found[0] <= found[1] <= high)
     _check(good, name, f"nothing, or lowest and highest within {low:g} to {high:g} {unit}", found)
+
+
+def _check_strategies(shares: dict[str, float], p_musical: float) -> None:
+    unknown = sorted(set(shares) - set(KINDS))
+    if unknown:
+        raise ConfigError(
+            f"mix.strategies: there is no kind of mix {unknown[0]!r}; there are {', '.join(KINDS)}.",
+            code="unknown-setting",
+        )
+    _check(min(shares.values()) >= 0, "strategies", "shares of 0 or more", shares)
+    _check(abs(sum(shares.values()) - 1.0) < 1e-6, "strategies", "shares that add up to 1", shares)
+    if p_musical != MixConfig.p_musical and abs(p_musical - shares.get("musical", 0.0)) > 1e-9:
+        raise ConfigError(
+            f"mix.strategies has a share of musical mixes of {shares.get('musical', 0.0):g}, mix.p_musical "
+            f"is {p_musical:g}: give one of the two.",
+            code="conflicting-settings",
+        )
 
 
 def _check_rendering(values: "MixConfig | RenderSettings") -> None:

@@ -24,6 +24,7 @@ from mixlab.audio.io import HOP_S
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader, open_reader
 from mixlab.catalog.readers import CatalogReader, Reader
+from mixlab.catalog.song_table import load_song_table
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.callers import is_overfitting, items_at_a_time
 from mixlab.mixing.config import MixConfig, label_hash
@@ -313,6 +314,8 @@ class MixDataset(IterableDataset[Item]):
     def content_hash(self) -> str:
         """Changes with whatever changes an item: catalog, configuration, labels, split, recipe version.
 
+        Tempo, beats and key of the songs count where matched mixes are sampled, by the hash of their table.
+
         A training stream from a pack is another one than from files: pitch and time engines answer the
         pack's rounding with other phases. Sets without effects agree to within that rounding.
 
@@ -321,9 +324,10 @@ class MixDataset(IterableDataset[Item]):
         """
         kind = "fixed" if self.fixed else "packed" if isinstance(self._find_reader(), PackReader) else "files"
         parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
+        songs = (load_song_table(self.catalog).content_hash,) if self.config.shares["matched"] else ()
         given = {"transform": self.transform, "source_transform": self.source_transform}
         own = [f"{name}={transform_id(found)}" for name, found in given.items() if found is not None]
-        return "-".join((f"v{RECIPE_VERSION}", *parts, self.split, kind, *own))
+        return "-".join((f"v{RECIPE_VERSION}", *parts, *songs, self.split, kind, *own))
 
     def recipe(self, index: int, epoch: int = 0, *, attempt: int = 0) -> MixRecipe:
         """Return the recipe of an item, without rendering it.

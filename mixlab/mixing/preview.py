@@ -1,4 +1,4 @@
-"""What is shown of a mix: its counterpart, its dry form, its spectrogram, its labels as a tree.
+"""What is shown of a mix: its counterparts, its dry form, its spectrogram, its labels as a tree.
 
 Pure functions over recipes and mixes, for the explorer and for notebooks alike.
 """
@@ -21,7 +21,7 @@ from mixlab.audio.loudness import loudness_lufs
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import ConfigError
 from mixlab.mixing.candidates import nodes_of
-from mixlab.mixing.config import Kind, MixConfig
+from mixlab.mixing.config import KINDS, Kind, MixConfig
 from mixlab.mixing.effects import Effect
 from mixlab.mixing.export import write_mix
 from mixlab.mixing.recipe import MixRecipe
@@ -40,7 +40,7 @@ __all__ = [
     "label_tree",
     "loudness_lufs",
     "mel_image",
-    "other_kind",
+    "other_kinds",
     "without_effects",
     "zip_mix",
 ]
@@ -55,9 +55,9 @@ _SHORTEST_HOP = 256
 State = Literal["present", "absent", "unknown"]
 
 
-def other_kind(kind: Kind) -> Kind:
-    """Return the kind that a mix's counterpart has."""
-    return "non_musical" if kind == "musical" else "musical"
+def other_kinds(kind: Kind) -> tuple[Kind, ...]:
+    """Return the kinds that a mix's counterparts have: musical and non-musical before matched."""
+    return tuple(other for other in KINDS if other != kind)
 
 
 def without_effects(recipe: MixRecipe, which: Iterable[tuple[int, int]] | None = None) -> MixRecipe:

@@ -70,7 +70,7 @@ class MixRecipe:
         attempt: 0, or how many recipes of this item could not be read before this one.
         split: Split that all sources come from.
         corpus: Corpus that was sampled (that of the first source with ``cross_corpus``).
-        kind: ``musical`` or ``non_musical``.
+        kind: ``musical``, ``non_musical`` or ``matched``.
         sources: At least one, unless there is ``noise``.
         render: How it is rendered and labelled.
         version: Recipe version, see ``RECIPE_VERSION``.

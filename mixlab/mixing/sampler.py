@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from mixlab.audio.io import HOP_S
 from mixlab.catalog.catalog import Catalog
-from mixlab.errors import RecipeError
+from mixlab.catalog.song_table import load_song_table
+from mixlab.errors import ConfigError, RecipeError
 from mixlab.mixing._positions import add_active
 from mixlab.mixing.candidates import (
     CandidateSong,
@@ -30,8 +31,9 @@ from mixlab.mixing.candidates import (
 )
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.effect_plan import total_rate
-from mixlab.mixing.effects import Effect, TimeStretch
+from mixlab.mixing.effects import Effect, PitchShift, TimeStretch
 from mixlab.mixing.effects_config import sample_effects, sample_mixture_effects
+from mixlab.mixing.matching import Matched, Matcher, StemReach
 from mixlab.mixing.noise_floor import NoiseFloor
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe, check_config
 from mixlab.taxonomy import load_label_set
@@ -67,6 +69,7 @@ class RecipeSampler:
     Raises:
         RecipeError: the split holds nothing that the configuration allows, no song of it is as long as a
             mix, or the configuration names a corpus that the catalog does not hold.
+        CatalogError: matched mixes are asked for, and tempo and key of the songs are not known.
 
     Warns:
         UserWarning: some songs are shorter than a mix, and so are not sampled.
@@ -86,6 +89,7 @@ class RecipeSampler:
         self._gains = _values(catalog, "gain")
         self._loudness = _values(catalog, "loudness_lufs")
         self._counts: dict[int, Counts] = {}
+        self._matcher: Matcher | None = None
         self._lengths: dict[float, RecipeSampler] = {}
         self._labels = load_label_set(config.label_set)
         usable = self._drawable(usable_stems(catalog, config.activity_db, self._labels))
@@ -98,6 +102,8 @@ class RecipeSampler:
         self._corpora = tuple(self._candidates["musical"])
         self._weights = [config.corpus_weights.get(name, 1.0) for name in self._corpora]
         self._check_candidates()
+        if config.shares["matched"]:
+            self._find_matcher()
         if config.one_of_each:
             self._check_classes()
 
@@ -169,14 +175,19 @@ class RecipeSampler:
             attempt: Above 0: the recipe that stands in when that of ``attempt - 1`` cannot be read.
         """
         streams = open_streams(seed, epoch, index + attempt * _ATTEMPT_STRIDE)
-        sampled: Kind = "musical" if streams("kind").unit() < self._config.p_musical else "non_musical"
-        kind = kind or sampled
+        kind = kind or self._config.choose_kind(streams("kind").unit())
         corpus = self._corpora[streams("corpus").weighted(self._weights)]
         if kind == "non_musical" and corpus not in self._candidates["non_musical"]:
             corpus = self._sample_clean_corpus(streams("clean corpus"))
+        if kind == "matched":
+            corpus = self._sample_matched_corpus(corpus, streams)
         count = self._sample_count(streams("sources"))
         own = self._at_length(streams("duration")) if self._config.min_duration_s else self
-        make = own._sample_musical if kind == "musical" else own._sample_non_musical
+        makers = {
+            "musical": own._sample_musical,
+            "non_musical": own._sample_non_musical,
+            "matched": own._sample_matched,
+        }
         lufs = self._config.mixture_lufs
         noise = self._sample_noise(streams) if self._config.p_negative else None
         return MixRecipe(
@@ -188,7 +199,7 @@ class RecipeSampler:
             split=self._split,
             corpus=corpus,
             kind=kind,
-            sources=() if noise else self._with_ratios(streams, make(streams, corpus, count)),
+            sources=() if noise else self._with_ratios(streams, makers[kind](streams, corpus, count)),
             render=own._settings,
             effects=()
             if noise
@@ -206,6 +217,8 @@ class RecipeSampler:
             sampler = copy(self)
             sampler._config = replace(config, duration_s=duration_s, min_duration_s=0.0)
             sampler._settings = replace(self._settings, duration_s=duration_s)
+            if self._matcher is not None:
+                sampler._matcher = self._matcher.with_excerpts(sampler._config, sampler._reach())
             self._lengths[duration_s] = sampler
         return self._lengths[duration_s]
 
@@ -428,6 +441,56 @@ class RecipeSampler:
         best = np.flatnonzero(active == active.max())
         return _round_to_grid(int(best[stream.below(len(best))]) * HOP_S)
 
+    # Matched mixes: songs that fit in tempo and key, on one grid of beats.
+
+    def _find_matcher(self) -> Matcher:
+        if self._config.one_of_each:
+            raise ConfigError(
+                "mix.one_of_each has musical and non-musical mixes only: no song of each class need fit the "
+                "others. Leave matched mixes out.",
+                code="conflicting-settings",
+            )
+        if self._matcher is None:
+            table, candidates = load_song_table(self._catalog), self._candidates["non_musical"]
+            self._matcher = Matcher(self._catalog, self._config, candidates, table, self._reach())
+        return self._matcher
+
+    def _reach(self) -> StemReach:
+        return StemReach(
+            self._excerpt_start,
+            self._active_hops,
+            self._offsets.__getitem__,
+            self._durations.__getitem__,
+            _round_to_grid,
+        )
+
+    def _sample_matched_corpus(self, corpus: str, streams: Callable[[str], Stream]) -> str:
+        """Return a corpus as it was sampled, or another one where no two of its songs fit."""
+        names = self._find_matcher().corpora
+        if corpus in names:
+            return corpus
+        weights = [self._config.corpus_weights.get(name, 1.0) for name in names]
+        stream = streams("matched corpus")
+        return names[stream.weighted(weights) if sum(weights) > 0 else stream.below(len(names))]
+
+    def _sample_matched(
+        self, streams: Callable[[str], Stream], corpus: str, count: int
+    ) -> tuple[SourceRecipe, ...]:
+        found = self._find_matcher().sample(streams, corpus, count)
+        sources = []
+        for place, source in enumerate(found):
+            effects = (*_fitting_effects(source), *self._sample_effects(streams, place, pitch_and_time=False))
+            level_db = self._level_db(source.row)
+            sources.append(SourceRecipe(self._keys[source.row], source.start_s, level_db, effects))
+        return tuple(sources)
+
+    def _active_hops(self, i: int, start_s: float, end_s: float) -> int:
+        """Count the hops between two times of a stem's file that are active."""
+        counts = self._active(i)
+        last = len(counts) - 1
+        first, end = (min(max(round(second / HOP_S), 0), last) for second in (start_s, end_s))
+        return int(counts[end]) - int(counts[first])
+
     def _sample_effects(
         self, streams: Callable[[str], Stream], place: int, *, pitch_and_time: bool
     ) -> tuple[Effect, ...]:
@@ -456,6 +519,11 @@ class RecipeSampler:
         if i not in self._counts:
             self._counts[i] = active_counts(self._catalog, i, self._config.activity_db)
         return self._counts[i]
+
+
+def _fitting_effects(source: Matched) -> tuple[Effect, ...]:
+    stretch = (TimeStretch(source.rate),) if source.rate != 1.0 else ()
+    return (*stretch, PitchShift(source.semitones)) if source.semitones else stretch
 
 
 def _values(catalog: Catalog, name: str) -> memoryview:

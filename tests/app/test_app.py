@@ -22,12 +22,14 @@ from app.components.payload import Take, pack_mix, read_header
 from app.links import MIX_KINDS, Item, Link, bypass_pairs, make_query, read_link
 from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog, render_mix, sample_recipe
 from mixlab.audio.io import write_wav
+from mixlab.catalog.song_table import SONG_FILE
 from mixlab.cli.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import label_tree, without_effects
 from tests.errors import raises
 from tests.own_effects import HISS, TREMOLO
+from tests.toy import write_songs
 
 if TYPE_CHECKING:
     from streamlit.testing.v1.element_tree import Element
@@ -119,7 +121,9 @@ def link(page: AppTest) -> dict[str, list[str]]:
 
 
 def kind(page: AppTest) -> str:
-    (text,) = (m.value for m in page.markdown if m.value.startswith(("**Musical", "**Non-musical")))
+    (text,) = (
+        m.value for m in page.markdown if m.value.startswith(("**Musical", "**Non-musical", "**Matched"))
+    )
     return text.partition(":")[0].strip("*")
 
 
@@ -204,7 +208,7 @@ def test_every_control_changes_what_is_heard(page: AppTest, move: Callable[[AppT
     assert player(page)["id"] != before
 
 
-@pytest.mark.parametrize("forced", MIX_KINDS[1:])
+@pytest.mark.parametrize("forced", [name for name in MIX_KINDS[1:] if name != "matched"])
 def test_a_forced_kind_is_what_is_shown(page: AppTest, forced: str) -> None:
     page.session_state["mix_kind"] = forced
     page.run()
@@ -221,6 +225,28 @@ def test_the_counterpart_is_the_same_index_of_the_other_kind(page: AppTest) -> N
     counterpart = player(page)["takes"]
     assert (counterpart[0]["lufs"], counterpart[1]["lufs"]) == (own[1]["lufs"], own[0]["lufs"])
     assert own[1]["name"].lower().startswith(other)
+
+
+def test_the_matched_counterpart_needs_an_analysis_and_is_played_after_it(
+    page: AppTest, catalog_path: Path
+) -> None:
+    def matched(page: AppTest) -> dict[str, Any]:
+        (take,) = (take for take in player(page)["takes"] if take["name"] == "Matched counterpart")
+        return take
+
+    assert "mixlab analyse" in matched(page)["missing"]
+    write_songs(Catalog.open(catalog_path))
+    try:
+        page.run()
+        assert not matched(page)["missing"]
+        page.session_state["mix_kind"] = "matched"
+        page.run()
+        assert kind(page) == "Matched"
+        assert {item["kind"] for item in strip(page)["items"]} == {"matched"}
+        names = [take["name"] for take in player(page)["takes"]]
+        assert names[1:3] == ["Musical counterpart", "Non-musical counterpart"]
+    finally:
+        (catalog_path / SONG_FILE).unlink()
 
 
 def test_next_goes_to_a_mix_that_holds_the_class(page: AppTest, catalog_path: Path) -> None:

@@ -18,7 +18,7 @@ from mixlab.mixing.preview import (
     label_tree,
     loudness_lufs,
     mel_image,
-    other_kind,
+    other_kinds,
     without_effects,
     zip_mix,
 )
@@ -58,8 +58,9 @@ def test_only_the_named_effects_are_left_out(recipe: MixRecipe) -> None:
 
 
 def test_the_twin_of_a_twin_is_the_first() -> None:
-    assert other_kind("musical") == "non_musical"
-    assert other_kind(other_kind("musical")) == "musical"
+    assert other_kinds("musical") == ("non_musical", "matched")
+    assert other_kinds("matched") == ("musical", "non_musical")
+    assert other_kinds("non_musical") == ("musical", "matched")
 
 
 @pytest.mark.parametrize("step", [1, -1])

@@ -1,4 +1,10 @@
-// The kinds of neighbouring indices: shape, letter and colour say which are musical. A click goes there.
+// The kinds of neighbouring indices: shape, letter and colour say which they are. A click goes there.
+
+const KINDS = {
+  musical: { name: "Musical", mark: "●", letter: "M" },
+  non_musical: { name: "Non-musical", mark: "△", letter: "N" },
+  matched: { name: "Matched", mark: "◐", letter: "T" },
+};
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".strip");
@@ -7,22 +13,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.kinds = Object.fromEntries(data.items.map((item) => [`${data.stream}/${item.index}`, item.kind]));
   const list = document.createElement("ol");
   for (const item of data.items) {
-    const musical = item.kind === "musical";
+    const { name, mark: shape, letter } = KINDS[item.kind];
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.index = item.index;
     button.dataset.kind = item.kind;
     const known = before[`${data.stream}/${item.index}`];
     button.classList.toggle("flipped", known !== undefined && known !== item.kind);
-    button.title = `${musical ? "Musical" : "Non-musical"}: ${item.about}`;
-    button.setAttribute("aria-label", `Index ${item.index}, ${musical ? "musical" : "non-musical"}: ${item.about}`);
+    button.title = `${name}: ${item.about}`;
+    button.setAttribute("aria-label", `Index ${item.index}, ${name.toLowerCase()}: ${item.about}`);
     if (item.index === data.current) button.setAttribute("aria-current", "true");
     const mark = document.createElement("span");
     mark.className = "mark";
-    mark.textContent = musical ? "●" : "△";
+    mark.textContent = shape;
     const number = document.createElement("span");
     number.className = "number";
-    number.textContent = `${musical ? "M" : "N"} ${item.index}`;
+    number.textContent = `${letter} ${item.index}`;
     button.append(mark, number);
     button.onclick = () => setTriggerValue("go", item.index);
     const entry = document.createElement("li");
@@ -30,8 +36,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     list.append(entry);
   }
   const count = data.items.filter((item) => item.kind === "musical").length;
+  const matched = data.items.some((item) => item.kind === "matched") ? " ◐ T matched." : "";
   const legend = document.createElement("p");
-  legend.textContent = `● M musical: ${count} of ${data.items.length} here. △ N non-musical. ${data.note}`;
+  legend.textContent = `● M musical: ${count} of ${data.items.length} here. △ N non-musical.${matched} ${data.note}`;
   root.replaceChildren(list, legend);
   root.querySelector(`[data-index="${focus}"]`)?.focus({ preventScroll: true });
 }

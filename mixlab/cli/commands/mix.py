@@ -47,7 +47,7 @@ def mix(
         seed: Seed of the stream.
         epoch: Epoch of the stream.
         split: train, validation or test.
-        kind: Force musical or non_musical mixes instead of sampling by mix.p_musical.
+        kind: Force musical, non_musical or matched mixes, whatever mix.p_musical or mix.strategies say.
         evaluation: Mix as validation and test do: musical, without effects. By default so for these splits,
             so that the items are those that models are scored on.
         replay: Render this recipe.json again instead of sampling.
