@@ -35,6 +35,7 @@ _KEYS = (
     "command",
     "task",
     "starts_from",
+    "mean_of",
 )
 
 

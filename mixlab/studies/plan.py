@@ -44,6 +44,8 @@ class Condition:
         starts_from: Name of the condition from whose run of the same seed it starts: as
             ``train.pretrained``, or ``baseline.weights`` of a baseline. That one is trained first; where it
             failed, this one is not started.
+        mean_of: Names of conditions the mean of whose scores, seed by seed, is scored here as those of one
+            network: an ensemble. Nothing is trained for it.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Condition:
     command: str = "train"
     task: str = later("")
     starts_from: str = later("")
+    mean_of: tuple[str, ...] = later(())
 
     def __post_init__(self) -> None:
         """Let a condition on clips name its command as one on mixes does."""
@@ -71,7 +74,7 @@ class Condition:
     @property
     def trains(self) -> bool:
         """Whether the study trains runs of this condition's own."""
-        return not self.runs and not self.same_runs_as
+        return not self.runs and not self.same_runs_as and not self.mean_of
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,13 @@ class Plan:
                 f"{name} has the threshold {condition.threshold!r}; expected one of {', '.join(RULES)}, "
                 "or a number between 0 and 1 as text."
             )
+        for other in condition.mean_of:
+            found = self.condition(other)
+            if found is None or not found.trains or found.task != condition.task:
+                faults.append(
+                    f"{name} is the mean of {other!r}, which must be a condition of this study, on the same "
+                    "task, that trains runs of its own."
+                )
         return faults + self._start_faults(condition)
 
     def _start_faults(self, condition: Condition) -> list[str]:

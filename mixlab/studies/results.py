@@ -58,7 +58,7 @@ class ConditionResult:
         condition: The condition.
         test: Scores on the test items.
         validation: Scores on the validation items, without intervals: for choices, not for reports.
-        runs: Folder of each seed's run.
+        runs: Folder of each seed's run; of a mean of several, that of the first.
         mixes: Names of the sets of test items of its seeds; conditions with the same ones are paired.
         labels: Class names; empty where no run is done.
         parents: Parent output of each class.
@@ -265,14 +265,12 @@ class _Loader:
 
     def load(self, condition: Condition) -> ConditionResult:
         """Return a condition with the scores of the runs that are done."""
-        named = {one.name: one for one in self.stored.conditions}
-        runs = _runs(
-            self.folder, named.get(condition.same_runs_as, condition), self.stored.seeds, self.problems
-        )
+        runs = self._runs_of(condition)
         scores, outputs = dict[int, tuple[RunScores, RunScores]](), set[_Outputs]()
-        for number, run in runs.items():
+        for number, members in runs.items():
+            run = members[0]
             try:
-                scores[number] = self._score(run, condition)
+                scores[number] = self._score(members, condition)
             except MixlabError as error:
                 self.problems.append(f"{run.path}: {error}")
                 continue
@@ -287,18 +285,33 @@ class _Loader:
             condition=condition,
             test=ConditionScores({number: test for number, (test, _) in scores.items()}, wanted),
             validation=ConditionScores({number: val for number, (_, val) in scores.items()}, wanted),
-            runs={number: runs[number].path for number in scores},
+            runs={number: runs[number][0].path for number in scores},
             mixes=tuple(sorted({test.test_set for test, _ in scores.values()})),
             labels=names,
             parents=parents,
         )
 
-    def _score(self, run: Run, condition: Condition) -> tuple[RunScores, RunScores]:
-        """Return the scores of a run on test, with intervals, and on validation; from before if known."""
-        key = (str(run.path), _time(run), condition.threshold, self.n_resamples, self.seed)
+    def _runs_of(self, condition: Condition) -> dict[int, tuple[Run, ...]]:
+        """Return the scored runs of each seed: one, or all of those that a mean is of."""
+        named = {one.name: one for one in self.stored.conditions}
+        names = condition.mean_of or (condition.same_runs_as,)
+        each = [
+            _runs(self.folder, named.get(name, condition), self.stored.seeds, self.problems) for name in names
+        ]
+        return {seed: tuple(runs[seed] for runs in each) for seed in each[0] if all(seed in r for r in each)}
+
+    def _score(self, runs: tuple[Run, ...], condition: Condition) -> tuple[RunScores, RunScores]:
+        """Return the scores of a run, or of the mean of several, on test, with intervals, and on validation.
+
+        Those from before are returned if they are known.
+        """
+        files = tuple((str(run.path), _time(run)) for run in runs)
+        key = (files, condition.threshold, self.n_resamples, self.seed)
         if (scored := self.known.get(key)) is not None:
             return scored
-        predictions, problem = _on_common_ground(run, condition, self.targets, self.mixes)
+        ground = [_on_common_ground(run, condition, self.targets, self.mixes) for run in runs]
+        problem = "; ".join(text for _, text in ground if text)
+        predictions = mean_predictions([found for found, _ in ground])
         predictions = at_rate(predictions, int(self.stored.base["mix"]["sample_rate"]))
         groups = (CLIPS if condition.task else MIXES).groups
         test = score_run(
@@ -317,6 +330,28 @@ class _Loader:
         else:
             self.known[key] = test, validation
         return test, validation
+
+
+def mean_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Return the mean of the scores of several networks on the same items; of one, its own.
+
+    Raises:
+        RunError: they were scored on different items, or have other classes.
+    """
+    first = parts[0]
+    order = np.lexsort((first.index, first.split.astype(str)))
+    scores = [first.scores[order]]
+    for other in parts[1:]:
+        own = np.lexsort((other.index, other.split.astype(str)))
+        if other.labels != first.labels or other.mix_id[own].tolist() != first.mix_id[order].tolist():
+            raise RunError(
+                "Networks that were tested on other mixes, or know other classes, have no mean.",
+                code="runs-not-comparable",
+            )
+        scores.append(other.scores[own])
+    if len(parts) == 1:
+        return first
+    return replace(first.take(order), scores=np.mean(scores, axis=0, dtype=np.float64).astype(np.float32))
 
 
 _Outputs = tuple[tuple[str, ...], tuple[int | None, ...]]

@@ -19,6 +19,7 @@ from mixlab.studies.locations import RUN, STUDY
 from mixlab.synthesis.clip_trees.base import TreeOptions
 from mixlab.synthesis.clip_trees.making import clip_trees, make_clip_trees
 from tests.conftest import REPO
+from tests.toy import analysed_copy
 
 CONFIGS = REPO / "configs" / "studies"
 
@@ -33,6 +34,7 @@ class Row:
         recordings: Of each tree, per class.
         track_s: Length of tracks, in trees of tracks of 30 s.
         on_mixes: Whether it takes the toy catalog.
+        analysed: Whether tempo, beats and key of its songs are to be known.
         arguments: Further options.
     """
 
@@ -41,6 +43,7 @@ class Row:
     recordings: int = 4
     track_s: float = 2.0
     on_mixes: bool = False
+    analysed: bool = False
     arguments: tuple[str, ...] = ()
 
 
@@ -52,6 +55,7 @@ ROWS: tuple[Row, ...] = (
     Row("genre_speaker", {"genre": "gtzan", "speaker": "vctk"}),
     Row("preprocessing", {"tags": "irmas"}),
     Row("predominant", {"instruments": "irmas"}),
+    Row("strategies", on_mixes=True, analysed=True),
 )  # fmt: skip
 
 
@@ -72,6 +76,8 @@ def _options(row: Row, demo_trees: Path, toy: Catalog) -> list[str]:
         else []
     )
     folders = {tree.name: tree.root for tree in made}
+    if row.analysed:
+        toy = analysed_copy(toy, demo_trees / row.study)
     options = [text for task, name in row.trees.items() for text in ("--root", f"{task}={folders[name]}")]
     return [*options, *(["--catalog", str(toy.path)] if row.on_mixes else [])]
 
