@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixlab import Catalog, MixConfig, MixDataset, MixRecipe, render_mix
+from mixlab import Catalog, MixConfig, MixDataset, MixLoader, MixRecipe, render_mix
 from mixlab.audio.loudness import loudness_lufs
 from mixlab.errors import ConfigError
 from mixlab.mixing.effect_presets import PRESETS
@@ -70,6 +70,14 @@ def test_mixes_of_a_preset_replay_and_keep_their_labels(toy: Catalog, preset: st
         known = mix.mask & render_mix(dry, toy).mask
         if not any(effect_name(type(e)) == "time_stretch" for s in recipe.sources for e in s.effects):
             np.testing.assert_array_equal(mix.target[known], render_mix(dry, toy).target[known])
+
+
+def test_workers_make_the_mixes_of_single_items(toy: Catalog) -> None:
+    config = MixConfig(duration_s=1.0, effects={"preset": "wild"})
+    dataset = MixDataset(toy, config, epoch_size=6, batch_size=3, seed=4)
+    found = [batch["audio"].numpy() for batch in MixLoader(dataset, num_workers=2)]
+    expected = [render_mix(dataset.recipe(index), toy).mixture for index in range(6)]
+    np.testing.assert_array_equal(np.concatenate(found), np.stack(expected))
 
 
 def test_evaluation_has_no_preset(toy: Catalog) -> None:
