@@ -1,15 +1,21 @@
 """Settings of the mixing, and the part of them that decides how a recipe is rendered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mixlab.audio.time_pitch import DEFAULT_ENGINE, get_engine
 from mixlab.errors import ConfigError
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.taxonomy import keep_label_set, label_set_id, load_label_set, load_taxonomy
+from mixlab.utils.files import write_atomic
 from mixlab.utils.hashing import digest
-from mixlab.utils.values import as_plain, check_setting, later, settle
+from mixlab.utils.plain import plain
+from mixlab.utils.settings import from_mapping, from_yaml, to_yaml
+from mixlab.utils.values import as_plain, changed, check_setting, later, settle
 
 __all__ = [
     "KINDS",
@@ -67,7 +73,7 @@ class MatchingConfig:
             check_setting("mix.matched", 0 <= found <= high, name, f"0 to {high:g}", found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MixConfig:
     """Every knob of the mixing; the defaults follow the paper (section 2.3) where it states a value.
 
@@ -229,6 +235,57 @@ class MixConfig:
     def content_hash(self) -> str:
         """16 hex digits that change with any value; of a label set of one's own with its outputs alone."""
         return digest({**as_plain(self), "label_set": label_set_id(self.label_set)})
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "MixConfig":
+        """Return a configuration from plain data, as of ``to_dict``; what it leaves out has its default.
+
+        Args:
+            data: Settings by name, or all of a command's with these as its section ``mix`` (of a run, say:
+                ``Run.open(...).config``).
+
+        Raises:
+            ConfigError: a name is no setting, and the message has the nearest one; a value is of another type
+                or out of its range; or settings of the mixing stand beside that section.
+            TaxonomyError: the label set cannot be read.
+        """
+        return from_mapping(cls, data, "mix")
+
+    @classmethod
+    def from_yaml(cls, path_or_text: str | PathLike[str]) -> "MixConfig":
+        """Return a configuration from what ``to_yaml`` or ``mixlab mix --print_config`` wrote, or part of it.
+
+        Args:
+            path_or_text: A file, as a path or a text that ends in ``.yaml`` or ``.yml``; or YAML itself. It
+                holds a section ``mix``, beside whatever else, or settings of the mixing alone.
+
+        Raises:
+            ConfigError: it cannot be read or is not YAML; or see ``from_dict``.
+            TaxonomyError: the label set cannot be read.
+        """
+        return from_yaml(cls, path_or_text, "mix")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as dicts, lists, numbers and texts."""
+        return dict(plain(self))
+
+    def to_yaml(self, path: str | PathLike[str] | None = None) -> str:
+        """Return all settings as YAML with the section ``mix``, which every command's ``--config`` takes.
+
+        Args:
+            path: Also write them to this file.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        text = to_yaml(self, "mix")
+        if path is not None:
+            write_atomic(Path(path).expanduser(), text)
+        return text
+
+    def __repr__(self) -> str:
+        """Say what differs from the defaults."""
+        return changed(self)
 
     def for_evaluation(self) -> "MixConfig":
         """Return this configuration as validation and test use it.

@@ -8,15 +8,27 @@ import difflib
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, field, fields, is_dataclass
 from functools import lru_cache
 from numbers import Integral, Real
 from os import PathLike, fspath
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from mixlab.errors import ConfigError
 
-__all__ = ["as_plain", "check_names", "check_setting", "is_later", "later", "refuse", "settle"]
+__all__ = [
+    "as_dataclass",
+    "as_plain",
+    "changed",
+    "check_names",
+    "check_setting",
+    "is_later",
+    "later",
+    "refuse",
+    "settle",
+]
+
+T = TypeVar("T")
 
 
 def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
@@ -70,6 +82,32 @@ def _leave_out(values: Any, data: dict[str, Any]) -> None:  # noqa: ANN401 - any
             del data[each.name]
         elif is_dataclass(found):
             _leave_out(found, data[each.name])
+
+
+def as_dataclass(kind: type[T], found: object, where: str) -> T:
+    """Return a dataclass of settings: itself, or one with what a mapping holds and defaults for the rest.
+
+    Args:
+        kind: The dataclass.
+        found: It, or a mapping from names of its fields.
+        where: What it is called in messages: ``mix``.
+
+    Raises:
+        ConfigError: it is neither; a name is none of the fields, and the message has the nearest one; or a
+            value is of another type or out of its range.
+    """
+    return cast(T, _dataclass(kind, found, where))
+
+
+def changed(values: Any) -> str:  # noqa: ANN401 - any dataclass
+    """Return a dataclass of settings as the call that makes it: with what differs from its defaults."""
+    shown = []
+    for each in fields(values):
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        found = getattr(values, each.name)
+        if found != default:
+            shown.append(f"{each.name}={changed(found) if is_dataclass(found) else repr(found)}")
+    return f"{type(values).__name__}({', '.join(shown)})"
 
 
 def check_setting(section: str, good: bool, name: str, expected: str, found: object) -> None:

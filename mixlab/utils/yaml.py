@@ -12,7 +12,14 @@ from typing import Any
 
 import yaml
 
-__all__ = ["RepeatedKeyError", "load_json", "load_yaml", "refuse_repeated_keys"]
+__all__ = [
+    "RepeatedKeyError",
+    "dump_settings_yaml",
+    "load_json",
+    "load_settings_yaml",
+    "load_yaml",
+    "refuse_repeated_keys",
+]
 
 _MAX_DEPTH = 64
 
@@ -41,6 +48,22 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return node.value if special else self.construct_object(node, deep=True)
 
 
+class _SettingsLoader(_Loader):
+    """Takes 1e-3 for a number, which is a text in YAML 1.1: that wants 1.0e-3."""
+
+
+class _SettingsDumper(yaml.SafeDumper):
+    """Puts a text such as 1e-3 in quotes."""
+
+
+_EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")
+for _each in (_SettingsLoader, _SettingsDumper):
+    _each.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+_BREAKS = frozenset("\x85\u2028\u2029")
+"""Line breaks of YAML that PyYAML writes as they are and reads as blanks: only their escapes come back."""
+
+
 def _refuse_repeated(node: yaml.MappingNode, keys: Iterable[Any]) -> None:
     first: dict[Hashable, yaml.Mark] = {}
     for (key_node, _), key in zip(node.value, keys, strict=True):
@@ -63,9 +86,26 @@ def load_yaml(content: str) -> Any:  # noqa: ANN401 - the document is whatever t
         yaml.YAMLError: the text is not YAML; its ``problem_mark`` has the line.
         ValueError: collections are nested beyond reason, or a value such as a date is impossible.
     """
+    return _load(content, _Loader)
+
+
+def load_settings_yaml(content: str) -> Any:  # noqa: ANN401
+    """Parse settings as the command line does, where 1e-3 is a number; else as ``load_yaml``."""
+    return _load(content, _SettingsLoader)
+
+
+def dump_settings_yaml(data: Any) -> str:  # noqa: ANN401
+    """Return settings as YAML that ``load_settings_yaml`` and the command line read as they were."""
+    text = str(yaml.dump(data, Dumper=_SettingsDumper, sort_keys=False, allow_unicode=True, width=100))
+    if _BREAKS.isdisjoint(text):
+        return text
+    return str(yaml.dump(data, Dumper=_SettingsDumper, sort_keys=False, width=100))
+
+
+def _load(content: str, loader: type[_Loader]) -> Any:  # noqa: ANN401
     if _nesting_bound(content) > _MAX_DEPTH:
         _check_depth(content)
-    return yaml.load(content, Loader=_Loader)
+    return yaml.load(content, Loader=loader)
 
 
 def refuse_repeated_keys(content: str) -> None:
