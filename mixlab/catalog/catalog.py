@@ -315,7 +315,14 @@ class Catalog:
 
     def __repr__(self) -> str:
         """Say where it lies and what it holds."""
-        return f"Catalog({str(self.path)!r}: {self.n_stems} stems, {self.content_hash})"
+        songs = list(self.split_songs().values())
+        splits = ", ".join(f"{split} {songs.count(split)}" for split in SPLITS)
+        stems = f"{self.n_stems} stems, {int(self.column('drawable').sum())} of them usable"
+        corpora = ", ".join(self.roots) or "no corpus"
+        return (
+            f"Catalog({str(self.path)!r}: {stems}, in {len(songs)} songs ({splits}) of {corpora}; "
+            f"content {self.content_hash})"
+        )
 
     @property
     def table(self) -> pa.Table:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from mixlab.catalog.readers import CatalogReader, Reader
 from mixlab.catalog.song_table import load_song_table
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.callers import is_overfitting, items_at_a_time
+from mixlab.mixing.class_counts import ClassCounts, labels_of_stems
 from mixlab.mixing.config import MixConfig, label_hash
 from mixlab.mixing.epochs import EpochCounter
 from mixlab.mixing.grouping import check_disjoint, group_sources
@@ -45,6 +46,7 @@ from mixlab.mixing.transforms import (
 )
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.checks import check_number, check_sizes, check_switches
+from mixlab.utils.values import refuse
 
 __all__ = ["MixDataset"]
 
@@ -60,6 +62,8 @@ ATTEMPTS = 5
 
 BEYOND = 1_000_000
 """Distance of the epochs that follow in one iteration: none begins with them, so none repeats them."""
+
+Mode = Literal["training", "evaluation"]
 
 _NUMBERS = ("epoch", "index", "attempt")
 _ALIGNMENT = 64
@@ -106,10 +110,13 @@ class MixDataset(IterableDataset[Item]):
         seed: Seed of the stream, any integer from 0 to 2**63 - 1.
         epoch_size: Items per epoch.
         batch_size: Items per batch of one rank, in ``MixLoader``; what ranks share is cut by it.
-        fixed: Every epoch is the same, and iterating ends after one. Default: True for other splits
-            than ``train``.
-        evaluation: Sample as validation and test do: musical mixes without effects. Default: as
-            ``fixed``.
+        mode: ``training``: endless mixes as ``config`` says, others in every epoch, which processes share.
+            ``evaluation``: ``epoch_size`` musical mixes without effects, the same in every iteration, which
+            ends after one pass, and whole in every process. Default: ``training`` for the split ``train``,
+            else ``evaluation``.
+        fixed: In place of ``mode``, what sets its halves apart: every epoch is the same, and iterating ends
+            after one. Default: True for other splits than ``train``.
+        evaluation: The other half: sample musical mixes without effects. Default: as ``fixed``.
         frames: Also yield labels per frame.
         frame_hop_s: Seconds per frame: 0.1, 0.05, 0.025, 0.02 or 0.01.
         sources: Also yield the sources; their sum is the mixture, but for effects on the mixture.
@@ -135,8 +142,9 @@ class MixDataset(IterableDataset[Item]):
         reader: Where samples come from instead.
 
     Raises:
-        ConfigError: an argument is of another type, a size is not positive, or the rank lies outside the
-            world. Later, where items are made: a transform failed, or returned what it may not.
+        ConfigError: an argument is of another type, a size is not positive, the rank lies outside the
+            world, or ``fixed`` or ``evaluation`` stands beside ``mode``. Later, where items are made: a
+            transform failed, or returned what it may not.
         RecipeError: the split holds nothing that the configuration allows.
     """
 
@@ -149,6 +157,7 @@ class MixDataset(IterableDataset[Item]):
         seed: int = 0,
         epoch_size: int = 10_000,
         batch_size: int = 16,
+        mode: Mode | None = None,
         fixed: bool | None = None,
         evaluation: bool | None = None,
         frames: bool = False,
@@ -168,8 +177,7 @@ class MixDataset(IterableDataset[Item]):
         check_sizes(epoch_size, batch_size, seed)
         self._given = given_rank(rank, world_size)
         self.catalog = _open_catalog(catalog)
-        self.fixed = split != "train" if fixed is None else fixed
-        self.evaluation = self.fixed if evaluation is None else evaluation
+        self.fixed, self.evaluation = _mode_halves(mode, split, fixed, evaluation)
         check_switches(
             fixed=self.fixed,
             evaluation=self.evaluation,
@@ -213,6 +221,46 @@ class MixDataset(IterableDataset[Item]):
         if get_spawning_popen() is not None:
             handed = os.getpid(), self._process_rank(), is_overfitting()
         return {**self.__dict__, "_sampler": None, "_reader": self._own_reader, "_handed": handed}
+
+    def __repr__(self) -> str:
+        """Say what it is made of, and what its items are."""
+        halves = f"fixed={self.fixed}, evaluation={self.evaluation}"
+        said = [
+            repr(str(self.catalog.path)),
+            repr(self.config),
+            f"split={self.split!r}",
+            halves if self.mode is None else f"mode={self.mode!r}",
+            *(f"{name}={getattr(self, name)}" for name in ("seed", "epoch_size", "batch_size")),
+            *(f"{name}=True" for name in ("frames", "sources", "groups") if getattr(self, name)),
+        ]
+        shape = (self.config.channels, round(self.config.duration_s * self.config.sample_rate))
+        items = f"audio {shape} at {self.config.sample_rate} Hz, {len(self.labels)} classes"
+        return f"{type(self).__name__}({', '.join(said)}: {items})"
+
+    @property
+    def mode(self) -> Mode | None:
+        """``training`` or ``evaluation``; None where ``fixed`` and ``evaluation`` differ."""
+        if self.fixed != self.evaluation:
+            return None
+        return "evaluation" if self.fixed else "training"
+
+    def __len__(self) -> int:
+        """Return how many items one pass of a fixed set yields in this process.
+
+        Raises:
+            TypeError: of a training set, which is endless.
+        """
+        if not self.fixed:
+            raise TypeError(
+                "A training set is endless and has no length. It has epoch_size items per epoch over all "
+                "processes, as len(MixItems(dataset)), and batches_per_epoch batches in this one, as "
+                "len(MixLoader(dataset)); of the mode 'evaluation' it would have an end."
+            )
+        return self._items_per_pass(self._process_rank())
+
+    def __bool__(self) -> bool:
+        """Return True: a set is never empty, and one without a length is one, too."""
+        return True
 
     def _from_parent(self) -> tuple[ProcessRank, bool] | None:
         """Return what the process that iterates handed to this worker of it, if it did."""
@@ -381,6 +429,32 @@ class MixDataset(IterableDataset[Item]):
     def mix(self, index: int, epoch: int = 0) -> Mix:
         """Return a rendered item with its sources and reasons, before ``transform``."""
         return self._render(self.recipe(index, epoch), self._find_reader())[0]
+
+    def class_counts(self, items: int = 1000, epoch: int = 0, *, audio: bool = True) -> ClassCounts:
+        """Count in how many items each class is present, absent and unknown.
+
+        With ``BCEWithLogitsLoss``, ``pos_weight = negatives / positives`` lets the positives of every class
+        weigh as much as its negatives (docs/stream.md).
+
+        Args:
+            items: How many to count, from the first of the epoch on; 1 to ``epoch_size``.
+            epoch: Of which epoch.
+            audio: Count targets as the stream has them, for which the items are rendered. False takes every
+                sampled stem for one that sounds, without reading any audio: many times faster, and a few too
+                many positives.
+
+        Raises:
+            OutOfRangeError: there are not so many items, or there is no such epoch.
+            ConfigError: ``audio`` is neither True nor False.
+        """
+        check_switches(audio=audio)
+        last = check_number("items - 1", items - 1, self.epoch_size, "items per epoch (epoch_size)")
+        recipes = (self.recipe(index, epoch) for index in range(last + 1))
+        if not audio:
+            labels = (labels_of_stems(self.catalog, self.labels, recipe) for recipe in recipes)
+            return ClassCounts.of(self.label_names, labels)
+        mixes = (self._render(recipe, self._find_reader())[0] for recipe in recipes)
+        return ClassCounts.of(self.label_names, ((mix.target, mix.mask) for mix in mixes))
 
     def _find_reader(self) -> Reader:
         if self._reader is None:
@@ -596,10 +670,7 @@ class MixDataset(IterableDataset[Item]):
         """Yield the items of this worker: those of every n-th batch of the loader that asks."""
         worker, workers = worker_share()
         size = self._items_at_a_time() if workers > 1 else 1
-        own = self.batch_size
-        whole, rest = divmod(self.epoch_size, own * place.world_size)
-        last = min(max(rest - place.rank * own, 0), own) if self.fixed else 0
-        per_epoch = whole * own + last
+        own, per_epoch = self.batch_size, self._items_per_pass(place)
         position = worker * size
         while True:
             for number in range(position, position + size):
@@ -610,6 +681,12 @@ class MixDataset(IterableDataset[Item]):
                 index = (batch * place.world_size + place.rank) * own + offset
                 yield self.item(index, epoch + later * BEYOND)
             position += workers * size
+
+    def _items_per_pass(self, place: ProcessRank) -> int:
+        """Return how many items of an epoch are a process's own."""
+        own = self.batch_size
+        whole, rest = divmod(self.epoch_size, own * place.world_size)
+        return whole * own + (min(max(rest - place.rank * own, 0), own) if self.fixed else 0)
 
     def _items_at_a_time(self) -> int:
         found = items_at_a_time()
@@ -642,6 +719,24 @@ def worker_share() -> tuple[int, int]:
     """Return this worker's number and how many there are; (0, 1) in the main process."""
     info = get_worker_info()
     return (info.id, info.num_workers) if info else (0, 1)
+
+
+def _mode_halves(
+    mode: str | None, split: str, fixed: bool | None, evaluation: bool | None
+) -> tuple[bool, bool]:
+    """Return whether a set is fixed, and whether it samples as evaluation does."""
+    if mode is None:
+        fixed = split != "train" if fixed is None else fixed
+        return fixed, fixed if evaluation is None else evaluation
+    if mode not in get_args(Mode):
+        raise refuse("mode", f"one of {', '.join(get_args(Mode))}", mode)
+    if fixed is not None or evaluation is not None:
+        raise ConfigError(
+            f"mode={mode!r} says both whether a set is fixed and how it is sampled: leave fixed and "
+            "evaluation out, or mode.",
+            code="conflicting-settings",
+        )
+    return mode == "evaluation", mode == "evaluation"
 
 
 def _open_catalog(catalog: object) -> Catalog:

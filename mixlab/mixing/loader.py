@@ -187,6 +187,12 @@ class MixLoader:
         """Let a copy stand where this loader stands, with workers of its own."""
         return {**self.__dict__, "_stream": None, "replaced": list(self.replaced)}
 
+    def __repr__(self) -> str:
+        """Say what it loads, and where it stands."""
+        options = f"num_workers={self.num_workers}" + (", pin_memory=True" if self.pin_memory else "")
+        stands = f"batch {self._next_batch} of {len(self)} of epoch {self.epoch}"
+        return f"{type(self).__name__}({self.mixes!r}, {options}: at {stands})"
+
     def __len__(self) -> int:
         """Batches of this rank per epoch."""
         return self.mixes.batches_per_epoch

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+_SHOWN = 20
+
+
 @dataclass(frozen=True)
 class Output:
     """One output of a model.
@@ -96,7 +99,7 @@ class _Given:
     stems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelSet:
     """An ordered list of outputs.
 
@@ -119,6 +122,11 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.outputs)
+
+    def __repr__(self) -> str:
+        """Say its name and its first classes."""
+        shown = ", ".join(self.names[:_SHOWN]) + (", ..." if len(self) > _SHOWN else "")
+        return f"LabelSet({self.name!r}, {len(self)} classes: {shown})"
 
     def contents(self) -> dict[str, Any]:
         """Return what its file holds, as plain data."""

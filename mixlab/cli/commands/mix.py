@@ -7,13 +7,13 @@ from pathlib import Path
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.commands.options import parse_pairs
 from mixlab.errors import AudioError, ConfigError
-from mixlab.mixing.candidates import nodes_of
+from mixlab.mixing.class_counts import ClassCounts, labels_of_stems
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.export import WavFormat, is_written, read_recipe, write_mix
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import CatalogReader, Mix, render_mix
 from mixlab.mixing.sampler import RecipeSampler
-from mixlab.taxonomy import combine_evidence, load_label_set, load_taxonomy, stem_evidence
+from mixlab.taxonomy import load_label_set
 from mixlab.utils.files import check_writable
 
 __all__ = ["mix"]
@@ -158,22 +158,15 @@ def _rates_table(
     kind: Kind | None,
 ) -> str:
     """Sample ``count`` recipes and say how often each kind, corpus and class came, labels by their stems."""
-    taxonomy, labels = load_taxonomy(), load_label_set(config.label_set)
-    bleed = catalog.column("bleed_nodes")
+    labels, sampled = load_label_set(config.label_set), []
     kinds, corpora, sizes = Counter[str](), Counter[str](), Counter[int]()
-    present, unknown = [0] * len(labels), [0] * len(labels)
     for item in range(count):
         recipe = sampler.sample(seed, epoch, item, kind)
         kinds[_kind(recipe)] += 1
         corpora[recipe.corpus] += 1
         sizes[len(recipe.sources)] += 1
-        stems = [catalog.find(source.stem) for source in recipe.sources]
-        target, mask = labels.encode(
-            combine_evidence(stem_evidence(taxonomy, nodes_of(catalog, i, labels), bleed[i]) for i in stems)
-        )
-        for place in range(len(labels)):
-            present[place] += int(target[place] > 0)
-            unknown[place] += int(not mask[place])
+        sampled.append(labels_of_stems(catalog, labels, recipe))
+    counts = ClassCounts.of(labels.names, sampled)
     lines = [
         f"Sampled {count} recipes; labels are those of the sampled stems, before any is found silent.",
         "",
@@ -182,8 +175,6 @@ def _rates_table(
         for name, number in sorted(counter.items(), key=lambda pair: str(pair[0])):
             lines.append(f"  {title:<8} {name!s:<18} {100 * number / count:6.1f} %")
     lines += ["", f"  {'class':<27} {'present':>9} {'unknown':>9}"]
-    for place, name in enumerate(labels.names):
-        lines.append(
-            f"  {name:<27} {100 * present[place] / count:7.1f} % {100 * unknown[place] / count:7.1f} %"
-        )
+    for name, present, unknown in zip(labels.names, counts.positives, counts.unknown, strict=True):
+        lines.append(f"  {name:<27} {100 * present / count:7.1f} % {100 * unknown / count:7.1f} %")
     return "\n".join(lines)
