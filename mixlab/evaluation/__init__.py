@@ -12,7 +12,9 @@ from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, Score, measure
 from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.own_metrics import check_metric, find_metrics
+from mixlab.evaluation.own_predictions import score
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
+from mixlab.evaluation.report import format_text
 from mixlab.evaluation.results import (
     ClassScores,
     ConsistentScores,
@@ -73,9 +75,11 @@ __all__ = [
     "decide",
     "find_metrics",
     "fit_thresholds",
+    "format_text",
     "hierarchical",
     "measure",
     "metrics_for",
+    "score",
     "score_split",
     "score_splits",
 ]

@@ -100,7 +100,7 @@ def score_tables(scores: SplitScores) -> tuple[Table, ...]:
 def _how_decided(scores: SplitScores) -> str:
     if scores.single_label:
         return "decisions for the class with the highest score, without thresholds"
-    return "decisions, at thresholds fitted on validation"
+    return f"decisions, at thresholds {'as given' if scores.thresholds_given else 'fitted on validation'}"
 
 
 def _by_rules(scores: SplitScores) -> tuple[Table, ...]:
@@ -109,8 +109,9 @@ def _by_rules(scores: SplitScores) -> tuple[Table, ...]:
         return ()
     info = {metric.name: metric for metric in scores.metrics} | dict(METRICS)
     names = list(scores.rules[0].scores)
+    titles = RULES | ({"fitted": "per class, as given"} if scores.thresholds_given else {})
     rows = [
-        (RULES[one.rule], _number(one.threshold), *(_number(one.scores[name]) for name in names))
+        (titles[one.rule], _number(one.threshold), *(_number(one.scores[name]) for name in names))
         for one in scores.rules
     ]
     header = ("thresholds", "at", *(info[name].mean_title for name in names))

@@ -127,6 +127,7 @@ class SplitScores:
             where there are several labels.
         rules: The same scores decided by other rules for thresholds; empty where there are none.
         units: What items and groups are called.
+        thresholds_given: Whether thresholds were given by hand, and not fitted on validation.
     """
 
     split: str
@@ -145,6 +146,7 @@ class SplitScores:
     confusion: tuple[tuple[int, ...], ...] = later(())
     rules: tuple[RuleScores, ...] = later(())
     units: Units = later(MIXES)  # noqa: RUF009 - a field
+    thresholds_given: bool = later(False)
 
 
 @dataclass(frozen=True)
