@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mixlab.catalog.build import build_catalog
     from mixlab.catalog.catalog import Catalog, Stem
     from mixlab.catalog.packing import pack_catalog
+    from mixlab.catalog.subset import subset_catalog
     from mixlab.errors import MixlabError
     from mixlab.inference.tagger import Tagger
     from mixlab.mixing.config import MixConfig
@@ -35,6 +36,7 @@ _HOMES = {
     ),
     "catalog.build": ("build_catalog",),
     "catalog.packing": ("pack_catalog",),
+    "catalog.subset": ("subset_catalog",),
     "errors": ("MixlabError",),
     "inference.tagger": ("Tagger",),
     "mixing.dataset": ("MixDataset",),
@@ -77,6 +79,7 @@ __all__ = [
     "pack_catalog",
     "render_mix",
     "sample_recipe",
+    "subset_catalog",
     "train",
 ]
 

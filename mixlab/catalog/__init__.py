@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mixlab.catalog.catalog import Catalog, Stem
     from mixlab.catalog.pack import Pack, PackReader, open_reader
     from mixlab.catalog.packing import pack_catalog
+    from mixlab.catalog.subset import SubsetReport, subset_catalog
 
 __all__ = [
     "BuildReport",
@@ -16,9 +17,11 @@ __all__ = [
     "Pack",
     "PackReader",
     "Stem",
+    "SubsetReport",
     "build_catalog",
     "open_reader",
     "pack_catalog",
+    "subset_catalog",
 ]
 
 _HOMES = {
@@ -36,6 +39,10 @@ _HOMES = {
         "open_reader",
     ),
     "packing": ("pack_catalog",),
+    "subset": (
+        "SubsetReport",
+        "subset_catalog",
+    ),
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -243,6 +243,8 @@ class Catalog:
         split_seed: Seed of the split.
         activity_db: Threshold behind ``active_cumulative``, in dBFS.
         measure_version: Version of the measuring behind its numbers.
+        subset_of: Of a subset (``mixlab.catalog.subset``), what it was made of, the first catalog first:
+            ``path``, ``content_hash``, ``filters``, and these in words as ``kept``. Else empty.
         derived: What others compute from this catalog and keep with it, by a name of theirs.
     """
 
@@ -267,6 +269,9 @@ class Catalog:
         self.split_seed: int = meta["split"]["seed"]
         self.activity_db: float = meta["activity_db"]
         self.measure_version: int = meta["measure_version"]
+        self.subset_of: tuple[dict[str, Any], ...] = tuple(
+            {**one, "path": str(self._stored_root(one))} for one in meta.get("subset_of", ())
+        )
         self.roots: dict[str, Path] = {
             name: overrides.get(name) or self._stored_root(stored) for name, stored in meta["roots"].items()
         }

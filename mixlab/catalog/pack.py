@@ -29,7 +29,7 @@ from mixlab.catalog.readers import CatalogReader, find_mark
 from mixlab.errors import AudioError, CatalogError
 from mixlab.utils.hashing import text_digest
 
-__all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "fingerprint", "open_reader"]
+__all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "find_pack", "fingerprint", "open_reader"]
 
 PACK_VERSION = 3
 INDEX = "pack.json"
@@ -66,6 +66,14 @@ class Entry:
 def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Path:
     """Return where a catalog's pack lies unless told otherwise: within the catalog's folder."""
     return catalog.path / "packs" / f"{sample_rate}-{channels}ch"
+
+
+def find_pack(catalog: Catalog, sample_rate: int, channels: int) -> Path | None:
+    """Return the folder of a catalog's pack, or that of the nearest catalog of which it is a subset."""
+    own = default_pack_folder(catalog, sample_rate, channels)
+    homes = [catalog.path, *(Path(one["path"]) for one in reversed(catalog.subset_of))]
+    folders = [home / own.relative_to(catalog.path) for home in homes]
+    return next((folder for folder in folders if (folder / INDEX).is_file()), None)
 
 
 def fingerprint(catalog: Catalog, stem: int) -> str:
@@ -294,16 +302,17 @@ def open_reader(
         catalog: The catalog.
         sample_rate: The mixes' rate in Hz.
         channels: The mixes' channels.
-        pack: ``auto`` uses the catalog's own pack where there is one of this rate and these channels;
-            a folder uses the pack in it; None reads from the files.
+        pack: ``auto`` uses the catalog's own pack where there is one of this rate and these channels, or,
+            of a subset, that of a catalog that it was made of; a folder uses the pack in it; None reads from
+            the files.
 
     Raises:
         CatalogError: the folder given holds no pack, or one of another rate or number of channels.
     """
     if pack is None:
         return CatalogReader(catalog)
-    folder = default_pack_folder(catalog, sample_rate, channels) if pack == "auto" else Path(pack)
-    if pack == "auto" and not (folder / INDEX).is_file():
+    folder = find_pack(catalog, sample_rate, channels) if pack == "auto" else Path(pack)
+    if folder is None:
         return CatalogReader(catalog)
     opened = Pack(folder)
     if (opened.sample_rate, opened.channels) != (sample_rate, channels):

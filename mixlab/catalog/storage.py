@@ -282,6 +282,7 @@ def write_catalog(
     activity_db: float = ACTIVITY_DB,
     base_hash: str = "",
     follow_links: bool = False,
+    subset_of: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write a catalog folder; a reader sees the old catalog or the new one, never a mixture.
 
@@ -302,6 +303,7 @@ def write_catalog(
         base_hash: Hash of rows and activity, where they are those of a catalog that was read: the table
             rounds some numbers, so it would come out otherwise from what was read. By default computed.
         follow_links: Whether files may be read through links that leave their root.
+        subset_of: Of a subset, the catalogs that it was made of, the first first; each has its ``path``.
 
     Returns:
         The content hash.
@@ -329,6 +331,8 @@ def write_catalog(
         "base_hash": base,
         "generation": _name_generation(data),
     }
+    if subset_of:
+        meta["subset_of"] = [{**one, **_root_entry(folder, Path(one["path"]))} for one in subset_of]
     for name, content in data.items():
         write_atomic(folder / f"{name}.{meta['generation']}", content)
     write_atomic(folder / _META, (json.dumps(meta, indent=2) + "\n").encode())

@@ -43,6 +43,11 @@ COMMANDS: dict[str, Command] = {
     "catalog": Command(
         "mixlab.cli.commands.catalog", "catalog", "count what a catalog holds; problems; leakage"
     ),
+    "subset": Command(
+        "mixlab.cli.commands.subset",
+        "subset",
+        "make a smaller catalog: songs by corpus, artist, genre, length, class",
+    ),
     "taxonomy": Command(
         "mixlab.cli.commands.taxonomy", "taxonomy", "print the instrument tree; check a corpus's labels"
     ),
@@ -147,6 +152,7 @@ def _load(command: Command) -> Callable[..., Any]:
 
 _REPEATABLE = (
     *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also", "--metrics"),
+    *("--corpora", "--artists", "--genres", "--classes"),
     *("--mix.effects.custom", "--train.metrics", "--baseline.metrics", "--clips.classes"),
 )
 """Options that may be given several times; jsonargparse would let the last one win, silently."""

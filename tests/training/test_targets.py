@@ -14,6 +14,7 @@ from tests.unprivileged import unprivileged
 COMMANDS = {
     "index": ["index", "{file}/catalog", "--root", "folder=nothing-there"],
     "pack": ["pack", "{catalog}", "--out", "{file}/pack"],
+    "subset": ["subset", "{catalog}", "{file}/some", "--min_duration_s", "1"],
     "mix": ["mix", "{catalog}", "--out", "{file}/mixes"],
     "catalog": ["catalog", "{catalog}", "--csv", "{file}/table.csv"],
     "train": ["train", "--catalog", "{catalog}", "--out", "{file}/run"],

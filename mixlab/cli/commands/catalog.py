@@ -244,6 +244,7 @@ def _overview(opened: Catalog) -> str:
         f"stems     {len(opened)}, usable {int(drawable.sum())}; {hours:.2f} h, active {active_hours:.2f} h",
         f"songs     {len(songs)}: {by_split}  (split by {opened.split_method}, seed {opened.split_seed})",
     ]
+    lines += [f"subset    of {one['path']}: {one['kept']}" for one in opened.subset_of]
     lines += [f"root      {name} = {root}" for name, root in opened.roots.items()]
     kinds = _by_kind(problem.kind for problem in opened.problems())
     lines.append(f"problems  {kinds or 'none'}" + ("  (list them with --problems)" if kinds else ""))
