@@ -34,6 +34,9 @@ __all__ = ["Matched", "Matcher", "StemReach", "beat_grid"]
 _TRIES = 8
 """Songs that are tried for a source before it is left out: beats may be uneven where its excerpt lies."""
 
+_CLASS_TRIES = 32
+"""Songs of a class that are tried before all of them are looked at."""
+
 _GRID_BEATS = 5
 """Fewest beats that a local grid is fitted to."""
 
@@ -46,6 +49,9 @@ _SAME_RATE = 0.0005
 _SAME_PITCH = 0.02
 
 Floats = NDArray[np.float64]
+
+Stratum = tuple[tuple[int, tuple[int, ...]], ...]
+"""Songs of a class: number of the song, numbers of its parts."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,7 @@ class _CorpusIndex:
         parts = [(len(song.unpitched), len(song.pitched)) for song in songs.values()]
         self.unpitched_share = sum(u / (u + p) for u, p in parts) / max(len(parts), 1)
         self.firsts = [number for number, song in songs.items() if self._has_partner(number, song)]
+        self._first = frozenset(self.firsts)
 
     def _has_partner(self, number: int, song: _Song) -> bool:
         """Tell whether some other song fits, for certain: its copies may be among those that do."""
@@ -181,6 +188,20 @@ class _CorpusIndex:
             tables = [self._pitched[s] for s in sorted(near) if s in self._pitched]
         spans = ((table, *table.span(log_tempo, self._width)) for table in tables)
         return [(table.numbers, first, last) for table, first, last in spans if last > first]
+
+    def parts_of_firsts(self, number: int, parts: tuple[int, ...]) -> list[int]:
+        """Return those of some parts of a song that a mix may begin with."""
+        return [part for part in parts if part in self.songs[number].parts] if number in self._first else []
+
+    def fitting_parts(
+        self, number: int, parts: tuple[int, ...], log_tempo: float, scale: int | None
+    ) -> list[int]:
+        """Return those of some parts of a song that fit."""
+        song = self.songs.get(number)
+        if song is None or abs((song.log_tempo - log_tempo + 0.5) % 1.0 - 0.5) > self._width:
+            return []
+        in_key = scale is None or abs((song.scale - scale + 6) % 12 - 6) <= self._semitones
+        return [part for part in parts if part in song.unpitched or (in_key and part in song.pitched)]
 
     def _shifts(self) -> range:
         return range(-self._semitones, self._semitones + 1)
@@ -313,15 +334,9 @@ class Matcher:
         """Return numbers of a song that has others that fit, and of one of its parts."""
         strata = index.candidates.strata
         if stream.unit() < self._config.balance and strata:
-            firsts = set(index.firsts)
-            entries = [
-                (number, kept)
-                for number, parts in stream.choice(strata)
-                if number in firsts and (kept := [p for p in parts if p in index.songs[number].parts])
-            ]
-            if entries:
-                number, kept = stream.choice(entries)
-                return number, stream.choice(kept)
+            found = _of_class(stream, stream.choice(strata), index.parts_of_firsts)
+            if found is not None:
+                return found
         number = stream.choice(index.firsts)
         return number, stream.choice(index.songs[number].parts)
 
@@ -350,14 +365,17 @@ class Matcher:
     ) -> tuple[int, int] | None:
         """Return numbers of an unused song that fits and of a part; percussion is as frequent as in songs."""
         scale, used = frame.key[0] if frame.key else None, frame.used[corpus]
-        spans = {p: index.fitting(frame.log_tempo, scale, p) for p in (True, False)}
         if stream.unit() < self._config.balance and index.candidates.strata:
-            found = _of_class(stream, stream.choice(index.candidates.strata), index, spans, used)
+            found = _of_class(
+                stream,
+                stream.choice(index.candidates.strata),
+                lambda n, parts: [] if n in used else index.fitting_parts(n, parts, frame.log_tempo, scale),
+            )
             if found is not None:
                 return found
         pitched = stream.unit() >= index.unpitched_share
         for wanted in (pitched, not pitched):
-            number = _unused(stream, spans[wanted], used)
+            number = _unused(stream, index.fitting(frame.log_tempo, scale, wanted), used)
             if number is not None:
                 song = index.songs[number]
                 return number, stream.choice(song.pitched if wanted else song.unpitched)
@@ -433,21 +451,15 @@ def _entry(spans: Sequence[tuple[list[int], int, int]], place: int) -> int:
 
 
 def _of_class(
-    stream: Stream,
-    stratum: Sequence[tuple[int, tuple[int, ...]]],
-    index: _CorpusIndex,
-    spans: Mapping[bool, Sequence[tuple[list[int], int, int]]],
-    used: set[int],
+    stream: Stream, stratum: Stratum, fitting: Callable[[int, tuple[int, ...]], list[int]]
 ) -> tuple[int, int] | None:
-    """Return an unused song that fits and has a part of a class, and that part; None where none has."""
-    fits = {p: {n for numbers, a, b in spans[p] for n in numbers[a:b]} - used for p in (True, False)}
-    entries = []
-    for number, parts in stratum:
-        if number in index.songs:
-            song = index.songs[number]
-            kept = [p for p in parts if number in fits[p in song.pitched] and p in song.parts]
-            if kept:
-                entries.append((number, kept))
+    """Return a song of a class that fits, and one of its parts that do, uniform; None where none has any."""
+    for _ in range(_CLASS_TRIES):
+        number, parts = stream.choice(stratum)
+        kept = fitting(number, parts)
+        if kept:
+            return number, stream.choice(kept)
+    entries = [(number, kept) for number, parts in stratum if (kept := fitting(number, parts))]
     if not entries:
         return None
     number, kept = stream.choice(entries)

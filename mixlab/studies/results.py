@@ -351,7 +351,8 @@ def mean_predictions(parts: Sequence[Predictions]) -> Predictions:
         scores.append(other.scores[own])
     if len(parts) == 1:
         return first
-    return replace(first.take(order), scores=np.mean(scores, axis=0, dtype=np.float64).astype(np.float32))
+    mean = np.asarray(np.stack(scores).mean(axis=0, dtype=np.float64), dtype=np.float32)
+    return replace(first.take(order), scores=mean)
 
 
 _Outputs = tuple[tuple[str, ...], tuple[int | None, ...]]

