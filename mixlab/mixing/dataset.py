@@ -401,8 +401,8 @@ class MixDataset(IterableDataset[Item]):
     def find(self, mix_id: str, epochs: int | Iterable[int] | None = None) -> MixRecipe:
         """Return the recipe of the item that has a ``mix_id``; its ``epoch`` and ``index`` say where it is.
 
-        Recipes are sampled one after another, without rendering, until one has the name: about 5,000 in a
-        second. Recipes that stood in for others, as files could not be read, are looked for last.
+        Recipes are sampled one after another, without rendering, until one has the name: some two thousand in
+        a second. Recipes that stood in for others, as files could not be read, are looked for last.
 
         Args:
             mix_id: 16 hexadecimal digits, as a batch says with ``meta=True``, or as predictions have it.

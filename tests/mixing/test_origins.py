@@ -68,6 +68,14 @@ def test_an_item_says_it_in_plain_values(toy: Catalog) -> None:
     assert isinstance(item["n_sources"], int)
 
 
+def test_an_item_without_sources_names_none(toy: Catalog) -> None:
+    data = MixDataset(toy, MixConfig(duration_s=0.5, p_negative=1.0), epoch_size=4, batch_size=4, meta=True)
+    (batch,) = MixLoader(data)
+    assert batch["n_sources"].tolist() == [0] * 4
+    assert batch["stems"] == [""] * 4
+    assert [data.find(name).index for name in batch["mix_id"]] == list(range(4))
+
+
 def test_what_it_says_changes_nothing_else(toy: Catalog) -> None:
     plain, told = dataset(toy, meta=False).batch(0), dataset(toy).batch(0)
     assert dataset(toy, meta=False).content_hash == dataset(toy).content_hash
