@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.song_table import SongTable
 from mixlab.catalog.splits import SPLITS, known_artist, plain_name
 from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.corpora.base import Problem
@@ -167,6 +168,7 @@ def subset_catalog(
             code="empty-subset",
         )
     content_hash = _write(catalog, folder, np.flatnonzero(rows), filters)
+    _take_along_analysis(catalog, Catalog.open(folder))
     of_song = dict(zip(table.number[rows].tolist(), catalog.column("split")[rows], strict=True))
     return SubsetReport(
         path=folder,
@@ -302,6 +304,16 @@ def _write(catalog: Catalog, folder: Path, rows: NDArray[np.int64], filters: Fil
         follow_links=catalog.follow_links,
         subset_of=[*catalog.subset_of, _made_of(catalog, filters)],
     )
+
+
+def _take_along_analysis(catalog: Catalog, subset: Catalog) -> None:
+    """Let tempo, beats and key of the songs stay known, where they are known of all songs of the catalog."""
+    table = SongTable.read(catalog.path)
+    if table.base_hash != catalog.base_hash:
+        return
+    kept = set(zip(subset.column("corpus"), subset.column("song"), strict=True))
+    songs = {song: facts for song, facts in table.songs.items() if song in kept}
+    SongTable(songs, subset.base_hash).save(subset.path)
 
 
 def _made_of(catalog: Catalog, filters: Filters) -> dict[str, Any]:

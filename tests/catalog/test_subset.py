@@ -11,12 +11,13 @@ import pytest
 from mixlab import Catalog, MixConfig, MixDataset, pack_catalog, subset_catalog
 from mixlab.catalog.pack import PackReader, default_pack_folder, open_reader
 from mixlab.catalog.readers import CatalogReader
+from mixlab.catalog.song_table import load_song_table
 from mixlab.cli.main import main
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe
 from tests.errors import raises
-from tests.toy import make_own_catalog, steady
+from tests.toy import analysed_copy, make_own_catalog, steady
 
 CONFIG = MixConfig(duration_s=1.0)
 
@@ -135,6 +136,17 @@ def test_all_of_a_catalog_mixes_as_it_did(toy: Catalog, tmp_path: Path) -> None:
     everything = Catalog.open(tmp_path / "all")
     assert everything.content_hash == toy.content_hash
     assert sample_recipe(everything, CONFIG, 1, 2, 3) == sample_recipe(toy, CONFIG, 1, 2, 3)
+
+
+def test_tempo_and_key_of_its_songs_stay_known(toy: Catalog, tmp_path: Path) -> None:
+    subset_catalog(toy, tmp_path / "unknown", corpora=["folder@two"])
+    with raises(CatalogError, code="songs-not-analysed"):
+        load_song_table(Catalog.open(tmp_path / "unknown"))
+    whole = analysed_copy(toy, tmp_path / "whole")
+    subset_catalog(whole, tmp_path / "some", corpora=["folder@two"])
+    some = load_song_table(Catalog.open(tmp_path / "some")).songs
+    assert some == {song: f for song, f in load_song_table(whole).songs.items() if song[0] == "folder@two"}
+    assert some
 
 
 def test_it_says_what_it_was_made_of(
