@@ -12,7 +12,8 @@ LEVEL = 0.95
 """Coverage of every interval."""
 
 MIN_SONGS = 3
-"""Songs with positives that a class needs for an interval: resamples of fewer tell next to nothing."""
+"""Songs with positives that a class needs for an interval, and songs that a split needs for any: resamples of
+fewer tell next to nothing. Of two songs that score alike, all of them are alike."""
 
 MAX_UNDEFINED = 0.25
 """Share of undefined resamples above which there is no interval: a class in one song alone is missing from
@@ -36,9 +37,9 @@ def song_weights(n_songs: int, n_resamples: int, seed: int) -> Floats | None:
     """Return ``(n_resamples, n_songs)`` how often each resample has each song, sampled with replacement.
 
     Mixes from one song are alike, so whole songs are sampled. None where there is nothing to sample: fewer
-    than two songs, or no resamples asked for.
+    than ``MIN_SONGS`` songs, or no resamples asked for.
     """
-    if n_songs < 2 or n_resamples < 1:
+    if n_songs < MIN_SONGS or n_resamples < 1:
         return None
     rng = np.random.default_rng(seed)
     shares = np.full(n_songs, 1 / n_songs)

@@ -219,6 +219,8 @@ def summary_lines(scores: SplitScores) -> list[str]:
             "macro intervals drop resamples in which one of their classes is undefined: "
             f"{', '.join(dropped)}; no interval (-) where that is more than {100 * MAX_UNDEFINED:.0f} %"
         )
+    elif scores.n_groups < MIN_SONGS:
+        lines.append(_too_few(scores.n_groups, groups))
     unfitted = [k.name for k in scores.classes if not k.threshold_fitted]
     if unfitted and not scores.single_label:
         lines.append(f"* threshold 0.5, no positive on validation to fit it on: {', '.join(unfitted)}")
@@ -234,6 +236,10 @@ def summary_lines(scores: SplitScores) -> list[str]:
         )
     lines += [f"{m.title} is {m.source}: {_what(m)}" for m in scores.metrics if m.source != BUILT_IN]
     return lines + _hierarchy_lines(scores)
+
+
+def _too_few(n_groups: int, groups: str) -> str:
+    return f"no 95 % intervals: they take {MIN_SONGS} {groups} or more, and here are {n_groups}"
 
 
 def _single_label_lines(scores: SplitScores) -> list[str]:
@@ -370,6 +376,8 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
             "resamples in which B is better",
             f"means drop resamples in which one of their classes is undefined: {', '.join(dropped)}",
         ]
+    elif comparison.n_groups < MIN_SONGS:
+        lines.append(_too_few(comparison.n_groups, groups))
     marked = sum(row.excludes_zero for row in rows)
     n_tests = sum(row.interval is not None for row in rows)
     lines.append(

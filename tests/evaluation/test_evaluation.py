@@ -278,7 +278,7 @@ def test_bootstrap_draws_whole_songs() -> None:
     np.testing.assert_array_equal(weights, song_weights(3, 100, seed=3))
     assert not np.array_equal(weights, song_weights(3, 100, seed=4))
     np.testing.assert_array_equal(weights.sum(axis=1), 3)
-    assert song_weights(1, 100, seed=3) is None
+    assert song_weights(2, 100, seed=3) is None
     assert song_weights(3, 0, seed=3) is None
 
 

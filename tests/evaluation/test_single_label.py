@@ -175,3 +175,14 @@ def test_the_text_of_a_comparison_says_how_each_run_decides() -> None:
         (several, several, "each run at thresholds fitted on its own validation scores"),
     ):
         assert said in format_comparison(ev.compare(a, b, n_resamples=0))
+
+
+def test_two_recordings_give_no_interval_of_anything_and_the_report_says_why() -> None:
+    whole = predictions()
+    two = replace(whole, group=np.where(whole.index % 2, "one", "other").astype(object))
+    scored = ev.score_splits(two, (None,) * C, n_resamples=50).splits["test"]
+    kept = [*scored.scores.values(), *(s for k in scored.classes for s in k.scores.values())]
+    assert [score.interval for score in kept] == [None] * len(kept)
+    compared = ev.compare(two, replace(two, scores=predictions(seed=1).scores), n_resamples=50)
+    for text in (format_text(scored), format_comparison(compared)):
+        assert "no 95 % intervals: they take 3 songs or more, and here are 2" in " ".join(text.split())
