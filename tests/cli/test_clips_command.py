@@ -51,7 +51,7 @@ def test_files_that_cannot_be_read_are_listed(tmp_path: Path, capsys: pytest.Cap
     assert main(["clips", "csv", str(tmp_path), "--check", "--workers", "1"]) == 1
     shown = capsys.readouterr().out
     assert "1 clips have no file and are left out: 7.wav" in shown
-    assert "2 of 11 clips cannot be read:" in shown
+    assert "2 of 11 clips cannot be used:" in shown
     assert "0 recordings are there twice" in shown
     assert "- 5.wav: " in shown
     assert "- 3.wav#9: " in shown
@@ -73,7 +73,30 @@ def test_the_same_recording_under_two_names_is_found(
     shutil.copy(tmp_path / "rock/band 3/song.wav", tmp_path / "rock/band 3/again.wav")
     assert main(["clips", "folder", str(tmp_path), "--check", "--workers", "1"]) == 1
     shown = capsys.readouterr().out
-    assert "0 of 12 clips cannot be read." in shown
+    assert "0 of 12 clips cannot be used." in shown
     assert "1 recordings are there twice" in shown
     assert "other.wav (jazz, group band 2, " in shown
     assert "song.wav (rock, group band 1, " in shown
+
+
+def test_what_training_would_leave_out_or_learn_as_silence_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import numpy as np
+    import soundfile
+
+    rows = ["file,labels,group,end"]
+    for k in range(12):
+        soundfile.write(tmp_path / f"{k}.wav", sound([200.0 + k], 0.5, k), RATE)
+        rows.append(f"{k}.wav,{'rock' if k % 2 else 'jazz'},{k},{ {4: 9, 6: 0.55}.get(k, '') }")
+    tone = np.asarray(sound([300.0], 0.5, 0), np.float32)
+    soundfile.write(tmp_path / "1.wav", np.stack([tone, -tone], axis=1), RATE)
+    soundfile.write(tmp_path / "2.wav", np.zeros(RATE), RATE)
+    soundfile.write(tmp_path / "3.wav", 1e6 * tone, RATE, subtype="FLOAT")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    assert main(["clips", "csv", str(tmp_path), "--check", "--workers", "1"]) == 1
+    shown = capsys.readouterr().out
+    unusable, _, doubtful = shown.partition("2 hold no sound, or end before their end in the table:")
+    assert "2 of 12 clips cannot be used:" in unusable
+    for key, part in (("1.wav", unusable), ("3.wav", unusable), ("2.wav", doubtful), ("4.wav#0", doubtful)):
+        assert f"- {key}: " in part

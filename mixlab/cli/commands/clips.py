@@ -19,14 +19,14 @@ def clips(clips: ClipsConfig = _CLIPS, check: bool = False, workers: int | None 
 
     Args:
         clips: Which clips, and how they are divided; the first two words are clips.corpus and clips.root.
-        check: Also read every file, and list those that cannot be read and those that are the same as another
-            one in another class, group or part.
+        check: Also decode every clip, and list those that cannot be read or whose channels cancel each other,
+            those without sound, and files that are the same as another one in another class, group or part.
         workers: Processes that read files; by default one per processor.
 
     Returns:
         Exit code: 0, or 1 when the check found something.
     """
-    from mixlab.corpora.clips.describing import describe_clips, identical, unreadable
+    from mixlab.corpora.clips.describing import check_audio, describe_clips, identical
     from mixlab.corpora.clips.opening import open_clips, read_clips
 
     if not clips.root:
@@ -41,10 +41,11 @@ def clips(clips: ClipsConfig = _CLIPS, check: bool = False, workers: int | None 
     print(describe_clips(found))
     if not check:
         return 0
-    problems, same = unreadable(found, workers), identical(found, workers)
-    _list(f"{len(problems)} of {len(found)} clips cannot be read", problems)
+    (unusable, doubtful), same = check_audio(found, workers), identical(found, workers)
+    _list(f"{len(unusable)} of {len(found)} clips cannot be used", unusable)
+    _list(f"{len(doubtful)} hold no sound, or end before their end in the table", doubtful)
     _list(f"{len(same)} recordings are there twice, in other classes, groups or parts", same)
-    return 1 if problems or same else 0
+    return 1 if unusable or doubtful or same else 0
 
 
 def _list(head: str, lines: Sequence[str]) -> None:

@@ -5,17 +5,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mixlab.audio.io import probe
+from mixlab.audio.faults import OFFSET_DB, cancels
+from mixlab.audio.io import AudioFile, amplitude, check_peak, open_audio, read_frames
+from mixlab.audio.levels import decibels
 from mixlab.corpora.clips.base import SPLITS, Clip, ClipSet
 from mixlab.errors import AudioError
 from mixlab.utils.hashing import file_digest
 from mixlab.utils.parallel import map_items
 from mixlab.utils.tables import align
 
-__all__ = ["describe_clips", "identical", "unreadable"]
+__all__ = ["END_MARGIN_S", "SILENT_DB", "check_audio", "describe_clips", "identical"]
+
+SILENT_DB = -90.0
+"""Peak below which a clip holds no sound, in dBFS: less than the last bit of 16."""
+
+END_MARGIN_S = 0.1
+"""How far the end of a clip may lie behind the end of its file, in seconds: tables round, encoders pad."""
 
 _SHOWN = 10
+_BLOCK = 1 << 21  # samples that are decoded at once
 
 
 def describe_clips(clips: ClipSet) -> str:
@@ -49,16 +59,21 @@ def _lines(clips: ClipSet) -> Iterator[str]:
     yield f"- content {clips.content_hash}"
 
 
-def unreadable(clips: ClipSet, workers: int | None = None) -> list[str]:
-    """Open the header of every file, and return the problems, one line each.
+def check_audio(clips: ClipSet, workers: int | None = None) -> tuple[list[str], list[str]]:
+    """Decode every clip, and return what cannot be used and what is doubtful, one line each.
+
+    What cannot be used is what a training on one channel leaves out: files that are missing, damaged or of
+    absurd samples, clips that start behind their file's end, channels that cancel each other. Doubtful are
+    clips without sound, and ends that lie ``END_MARGIN_S`` or more behind the end of the file.
 
     Args:
         clips: The clips.
         workers: Processes; None takes one per processor.
     """
-    outcomes = map_items(_problem, clips.clips, workers=workers)
-    found = {outcome.index: outcome.error or outcome.value for outcome in outcomes}
-    return [f"{clips.clips[row].key}: {found[row]}" for row in sorted(found) if found[row]]
+    outcomes = sorted(map_items(_findings, clips.clips, workers=workers), key=lambda outcome: outcome.index)
+    found = [(clips.clips[one.index].key, one.value or (one.error or "", "")) for one in outcomes]
+    unusable, doubtful = ([f"{key}: {both[k]}" for key, both in found if both[k]] for k in (0, 1))
+    return unusable, doubtful
 
 
 def identical(clips: ClipSet, workers: int | None = None) -> list[str]:
@@ -89,15 +104,42 @@ def _about(clips: ClipSet, row: int) -> tuple[str, ...]:
     return "+".join(held) or "no class", f"group {clip.group}", clip.split or "no split"
 
 
-def _problem(clip: Clip) -> str:
+def _findings(clip: Clip) -> tuple[str, str]:
+    """Return why a clip cannot be used, and what is doubtful about it; '' where nothing is."""
     try:
-        info = probe(clip.path)
+        with open_audio(clip.path) as file:
+            length_s = file.frames / file.samplerate
+            if clip.seconds(length_s) <= 0:
+                start = f"the clip is to start at {clip.start_s:g} s"
+                return f"{clip.path} lasts {length_s:g} s, and {start}: it holds nothing", ""
+            peak, levels = _measure(clip, file)
+        check_peak(str(clip.path), peak)
     except AudioError as error:
-        return str(error)
-    if clip.seconds(info.frames / info.sample_rate) <= 0:
-        length = f"{info.frames / info.sample_rate:g} s"
-        return f"{clip.path} lasts {length}, and the clip is to start at {clip.start_s:g} s: it holds nothing"
-    return ""
+        return str(error), ""
+    sides_db, mono_db = levels
+    if sides_db >= OFFSET_DB and cancels(mono_db, sides_db):
+        return (
+            f"the channels of {clip.path} cancel each other in mono: {sides_db.item():.0f} dBFS become "
+            f"{mono_db.item():.0f}",
+            "",
+        )
+    if peak < amplitude(SILENT_DB):
+        return "", f"no sample of {clip.path} reaches {SILENT_DB:g} dBFS: its labels stand beside silence"
+    if clip.end_s is not None and clip.end_s >= length_s + END_MARGIN_S:
+        return "", f"{clip.path} lasts {length_s:g} s, and the clip is to end at {clip.end_s:g} s"
+    return "", ""
+
+
+def _measure(clip: Clip, file: AudioFile) -> tuple[float, NDArray[np.float64]]:
+    """Return a clip's highest sample, and the levels of its channels and of their mean in dBFS."""
+    first = round(clip.start_s * file.samplerate)
+    frames = round(clip.seconds(file.frames / file.samplerate) * file.samplerate)
+    peak, energies = 0.0, np.zeros(2)
+    for start in range(first, first + frames, _BLOCK):
+        block = read_frames(file, start, min(_BLOCK, first + frames - start)).astype(np.float64)
+        peak = max(peak, float(np.abs(block).max(initial=0.0)))
+        energies += np.square(block).mean(axis=1).sum(), np.square(block.mean(axis=1)).sum()
+    return peak, decibels(energies / max(frames, 1))
 
 
 def _listed(names: Sequence[str]) -> str:
