@@ -17,7 +17,7 @@ from app.views import runs_classes, runs_confusions, runs_listen, runs_locations
 from app.views.runs_choice import RunSelection
 from mixlab import MixlabError
 from mixlab.evaluation import CLIPS
-from mixlab.evaluation.bootstrap import MAX_UNDEFINED
+from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS
 
 __all__ = ["show"]
 
@@ -200,6 +200,12 @@ def _headline(selection: RunSelection) -> None:
     st.caption(_footnote(selection))
 
 
+def _intervals(resamples: int, groups: str) -> str:
+    if resamples:
+        return f"Intervals: {resamples} resamples of whole {groups}"
+    return f"No intervals: they take {MIN_SONGS} {groups} or more, and resamples (train.bootstrap)"
+
+
 def _footnote(selection: RunSelection) -> str:
     """Say what the means leave out, and where the intervals come from."""
     table, decided, fixed = selection.table, selection.decided, selection.fixed
@@ -209,7 +215,7 @@ def _footnote(selection: RunSelection) -> str:
     said += f"; undefined here, and left out: {words.escape(', '.join(missing[:8]))}" if missing else ""
     said += f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     resamples = 0 if table.weights is None else len(table.weights)
-    said += f". Intervals: {resamples} resamples of whole {selection.units.groups}"
+    said += f". {_intervals(resamples, selection.units.groups)}"
     if macro.dropped:
         said += f", {macro.dropped} left out of the macro mean as they hold no positive of a class"
     if macro.dropped > MAX_UNDEFINED * resamples:

@@ -127,3 +127,19 @@ def test_a_run_of_several_labels_beside_it_keeps_its_thresholds(runs: Path) -> N
     assert any("no confusion matrix" in info.value for info in page.info)
     page = open_page(run="runs/several", look="Confusions")
     assert "missed → added: clips in which" in " ".join(caption.value for caption in page.caption)
+
+
+def test_over_two_recordings_the_page_has_no_interval_and_says_what_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = make_tones(tmp_path / "tones", groups=4, seconds=0.2)
+    for group in clips.glob("*/*"):  # so that a recording has a clip of every class
+        group.rename(group.with_name(group.name.split()[-1]))
+    report = write_clip_run(tmp_path / "runs" / "few", clips, noise=3.0).report().test
+    assert report.n_groups < 3
+    monkeypatch.setenv("MIXLAB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("MIXLAB_CATALOG", raising=False)
+    runs_data.find_found.clear()
+    page = open_page(run="runs/few")
+    assert {interval for _, interval in metrics(page).values()} == {"no interval"}
+    assert "No intervals: they take 3 recordings" in " ".join(caption.value for caption in page.caption)

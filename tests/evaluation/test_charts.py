@@ -1,6 +1,8 @@
 """Charts show every row they are given, say what is undefined, and become pictures without a browser."""
 
 import math
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,18 @@ def test_dots_show_every_class_and_name_those_that_are_undefined() -> None:
     ]
     assert texts == ["no mix is known to hold it"]
     assert chart.to_dict()["layer"][-1]["encoding"]["y"]["sort"] == list(CLASSES)
+
+
+def test_rows_of_a_few_classes_do_not_overlap_on_a_page() -> None:
+    vl_convert = pytest.importorskip("vl_convert")
+    chart = dots(scores(), CLASSES, title="F1", colours=LIGHT)
+    # As pages draw it: within its height lie the axis, its title and the margins, too.
+    drawn = chart.properties(width=600, autosize={"type": "fit", "contains": "padding"})
+    svg = vl_convert.vegalite_to_svg(drawn.to_dict())
+    heights = [
+        float(re.search(rf'translate\([-.\d]+,([-.\d]+)\)"[^>]*>{name}<', svg).group(1)) for name in CLASSES
+    ]
+    assert min(b - a for a, b in pairwise(heights)) >= 18
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK])

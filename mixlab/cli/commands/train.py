@@ -136,7 +136,8 @@ def _folder(out: RunFolder | None, resume: bool, n_processes: int, prefix: str) 
     if out is None:
         if resume:
             raise ConfigError(
-                "--resume=true needs to know the run: give --out, or --config RUN/config.yaml.",
+                "--resume=true needs to know the run: give --config RUN/config.yaml, which holds all of its "
+                "settings, or --out and these settings again.",
                 code="missing-setting",
             )
         if n_processes > 1:

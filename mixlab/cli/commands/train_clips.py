@@ -36,8 +36,14 @@ def train_clips(
     Returns:
         Exit code: 0 when the run is scored, 130 when it was interrupted.
     """
+    from mixlab.errors import ConfigError
     from mixlab.training.clips import train_on_clips
 
+    if resume and out is not None and not clips.root:
+        raise ConfigError(
+            f"clips.root: a run goes on with its own settings; give them by --config {out}/config.yaml.",
+            code="missing-setting",
+        )
     return conduct(
         lambda folder, report: train_on_clips(clips, folder, windows, train, resume=resume, report=report),
         out,

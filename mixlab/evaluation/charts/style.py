@@ -28,6 +28,8 @@ Table: TypeAlias = pd.DataFrame
 ROW = 24
 """Height of a row, in pixels."""
 
+_ABOVE = 80  # pixels: the axis above the rows, its title, and the margins
+
 UNIT = alt.Scale(domain=[0, 1])
 SHAPES = ("circle", "diamond", "square", "triangle-up", "cross", "triangle-down", "triangle-right")
 
@@ -116,8 +118,8 @@ def tips(number: str = ".3f", **columns: str) -> list[alt.Tooltip]:
 
 
 def height_of(rows: int) -> int:
-    """Return the height of a chart of so many rows, in pixels."""
-    return 30 + ROW * max(rows, 2)
+    """Return the height of a chart of so many rows, in pixels: pages take it for that of all there is."""
+    return _ABOVE + ROW * max(rows, 2)
 
 
 def tell_apart(field: str, names: Sequence[str], colours: Palette, *, hollow: bool = True) -> dict[str, Any]:

@@ -362,6 +362,8 @@ def test_the_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "--root folder=FOLDER" in capsys.readouterr().err
     assert main(["train-clips", "--out", str(tmp_path / "none")]) == 2
     assert "clips.root" in capsys.readouterr().err
+    assert main(["train-clips", "--out", str(out), "--resume"]) == 2
+    assert f"--config {out}/config.yaml" in capsys.readouterr().err
 
 
 def test_ctrl_c_says_how_to_go_on(
