@@ -1,7 +1,7 @@
 """Notes to sound: SoundFont rendering in process, a small room, and a place in the stereo field.
 
 symusic 0.5.8 plays many programs of usual SoundFonts at a wrong pitch (docs/results.md), so that demo songs
-are out of tune. The package tinysoundfont plays them right, but does not install without PortAudio.
+are out of tune. The package midirenderer plays them right, with their velocities.
 """
 
 from collections.abc import Sequence
