@@ -184,7 +184,7 @@ def test_the_example_of_the_page_runs(toy: Catalog, capsys: pytest.CaptureFixtur
     (code,) = [
         found for found in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def predict" in found
     ]
-    exec(code.replace("demo-output/catalog", str(toy.path)).replace("64", "12"), {})
+    exec(code.replace("64", "12").replace("demo-output/catalog", str(toy.path)), {})
     said = capsys.readouterr().out
     assert "electric guitar" in said
     assert "thresholds fitted on validation" in said
