@@ -587,8 +587,8 @@ def test_leakage_takes_random_splits_apart(toy: Catalog, tmp_path: Path) -> None
     assert found.seeds != difference(safe.test, leaky.test, "f1").seeds
     assert "95 % over songs" not in figure_note(load_results(folder, n_resamples=0))
     assert "95 % over songs" in figure_note(results)
-    assert "(" not in relatives_table(leaky, 0).rows[1][2]
-    assert "(" in relatives_table(leaky, 20).rows[1][2]
+    # Four test songs, two with a relative elsewhere and two without: too few for an interval.
+    assert "(" not in relatives_table(leaky, 20).rows[1][2]
     assert len(list((folder.path / "catalogs").iterdir())) == 6
 
 
