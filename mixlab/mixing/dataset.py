@@ -129,8 +129,9 @@ class MixDataset(IterableDataset[Item]):
         source_transform: Function ``(audio, rng, source)`` that returns what is mixed instead of a source:
             ``audio`` is float32 ``(channels, samples)``, with its effects and its level, and may be written
             into; ``rng`` a random stream of that source; ``source`` its ``SourceRecipe``. It returns float32
-            of the same shape, finite and not silent. What either function does to the sound decides no
-            label: what sounds is told by the recordings.
+            of the same shape, finite and not silent. Whether a source sounds is told by its recording; only
+            its level in the mixture (``label_rule: audible``) and what others cancel of it are measured on
+            what was returned. A ``transform`` changes no label, unless it changes the item's.
         rank: This process's number, in distributed training; goes with ``world_size``. By default a
             training set asks when it is iterated: ``torch.distributed`` where it is initialised, else what
             ``torchrun``, ``accelerate``, ``srun`` or ``mpirun`` left in the environment. A fixed set is
@@ -231,7 +232,13 @@ class MixDataset(IterableDataset[Item]):
             f"split={self.split!r}",
             halves if self.mode is None else f"mode={self.mode!r}",
             *(f"{name}={getattr(self, name)}" for name in ("seed", "epoch_size", "batch_size")),
-            *(f"{name}=True" for name in ("frames", "sources", "groups") if getattr(self, name)),
+            *(f"{name}=True" for name in ("frames", "sources", "groups", "meta") if getattr(self, name)),
+            *([f"frame_hop_s={self.frame_hop_s:g}"] if self.frame_hop_s != HOP_S else []),
+            *(
+                f"{name}={transform_id(own)}"
+                for name in ("transform", "source_transform")
+                if (own := getattr(self, name)) is not None
+            ),
         ]
         shape = (self.config.channels, round(self.config.duration_s * self.config.sample_rate))
         items = f"audio {shape} at {self.config.sample_rate} Hz, {len(self.labels)} classes"

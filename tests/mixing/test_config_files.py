@@ -114,7 +114,11 @@ def test_what_a_command_prints_is_read(command: list[str], capsys: pytest.Captur
 
 @pytest.mark.parametrize("file", ["mix.yaml", "train.yaml", "paper.yaml", "demo.yaml"])
 def test_the_shipped_files_are_read(file: str) -> None:
-    MixConfig.from_yaml(REPO / "configs" / file)
+    found = MixConfig.from_yaml(REPO / "configs" / file)
+    stated = yaml.safe_load((REPO / "configs" / file).read_text(encoding="utf-8"))["mix"]
+    numbers = {name: value for name, value in stated.items() if isinstance(value, int | float)}
+    assert numbers
+    assert {name: getattr(found, name) for name in numbers} == numbers
 
 
 def test_a_command_takes_what_is_written(toy: Catalog, tmp_path: Path) -> None:

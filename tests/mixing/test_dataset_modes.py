@@ -94,6 +94,8 @@ def test_representations_say_what_is_there(toy: Catalog) -> None:
     ):
         assert part in said
     assert "fixed=True, evaluation=False" in repr(dataset(toy, fixed=True, evaluation=False))
+    own = repr(dataset(toy, frames=True, frame_hop_s=0.02, meta=True, transform=dict))
+    assert "meta=True, frame_hop_s=0.02, transform=builtins:dict" in own
     loader = MixLoader(dataset(toy))
     next(iter(loader))
     assert repr(loader) == f"MixLoader({loader.mixes!r}, num_workers=0: at batch 1 of 2 of epoch 0)"
