@@ -214,7 +214,8 @@ PROGRAMS = {"rubberband": "apt-get install rubberband-cli, or brew install rubbe
 """How to get a program that a package starts."""
 
 
-def _missing(packages: tuple[str, ...], program: str = "") -> str:
+def why_missing(packages: tuple[str, ...], program: str = "") -> str:
+    """Return which package or program is not there and what to do, ``""`` if all are."""
     absent = [name for name in packages if find_spec(name.replace("-", "_")) is None]
     if absent:
         return f"not installed: {', '.join(absent)} (make bench)"
@@ -245,7 +246,7 @@ class Peer:
 
     def method(self, spans: Spans) -> Alternative:
         """Return it as what is measured, or as a row that says why it is not."""
-        reason = _missing(self.packages, self.program)
+        reason = why_missing(self.packages, self.program)
         task = partial(self.make, spans)
         return Alternative(
             self.name, spans.kind, None if reason else task, reason or self.note, self.packages
@@ -284,7 +285,7 @@ def alternatives(files: Files, copy: Copy, *, effects: bool) -> list[Alternative
 
 def missing() -> list[str]:
     """Return the alternatives that cannot be measured here, each with the reason and what to do."""
-    found = {peer.name: _missing(peer.packages, peer.program) for peer in PEERS}
+    found = {peer.name: why_missing(peer.packages, peer.program) for peer in PEERS}
     return [f"{name}: {reason}" for name, reason in found.items() if reason]
 
 

@@ -8,13 +8,13 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from benchmarks.alternatives import why_missing
 from benchmarks.settings import Settings
 from benchmarks.workloads import PAPER, workload
 from mixlab.catalog.catalog import Catalog
@@ -40,15 +40,17 @@ class Instead:
     Attributes:
         name: Package and class.
         make: Returns what changes a sound, built with one sample of usual values; given the folder of sounds.
+        packages: Distributions that it needs.
     """
 
     name: str
     make: Callable[[Path], Change]
+    packages: tuple[str, ...]
 
     @property
-    def missing(self) -> bool:
-        """Whether its package is not installed."""
-        return find_spec(self.name.partition(".")[0]) is None
+    def missing(self) -> str:
+        """Which package is not installed, and what to do; empty if none."""
+        return why_missing(self.packages)
 
 
 def _pedalboard(kind: str, **values: Any) -> Instead:  # noqa: ANN401 - of a library without types
@@ -58,10 +60,10 @@ def _pedalboard(kind: str, **values: Any) -> Instead:  # noqa: ANN401 - of a lib
         unit = getattr(pedalboard, kind)(**values)
         return lambda sound: unit(sound, float(RATE))
 
-    return Instead(f"pedalboard.{kind}", make)
+    return Instead(f"pedalboard.{kind}", make, ("pedalboard",))
 
 
-def _audiomentations(kind: str, **values: Any) -> Instead:  # noqa: ANN401 - of a library without types
+def _audiomentations(kind: str, *needs: str, **values: Any) -> Instead:  # noqa: ANN401 - as above
     def make(folder: Path) -> Change:
         import audiomentations
 
@@ -69,7 +71,7 @@ def _audiomentations(kind: str, **values: Any) -> Instead:  # noqa: ANN401 - of 
         transform = getattr(audiomentations, kind)(p=1.0, **settings)
         return lambda sound: transform(sound[0], RATE)
 
-    return Instead(f"audiomentations.{kind}", make)
+    return Instead(f"audiomentations.{kind}", make, ("audiomentations", *needs))
 
 
 INSTEAD: Mapping[str, Instead] = {
@@ -78,12 +80,12 @@ INSTEAD: Mapping[str, Instead] = {
     "limiter": _pedalboard("Limiter", threshold_db=-10.0),
     "saturation": _pedalboard("Distortion", drive_db=12.0),
     "convolution": _audiomentations("ApplyImpulseResponse", ir_path=Path),
-    "room": _audiomentations("RoomSimulator"),
+    "room": _audiomentations("RoomSimulator", "pyroomacoustics"),
     "noise": _audiomentations("AddGaussianSNR"),
     "background": _audiomentations("AddBackgroundNoise", sounds_path=Path),
     "band_limit": _audiomentations("BandPassFilter"),
     "telephone": _pedalboard("GSMFullRateCompressor"),
-    "codec": _audiomentations("Mp3Compression", backend="fast-mp3-augment"),
+    "codec": _audiomentations("Mp3Compression", "fast-mp3-augment", backend="fast-mp3-augment"),
 }
 """Alternatives by effect; an effect without one is only timed."""
 
@@ -123,6 +125,9 @@ def bench_effects(catalog: Catalog, pack: PackReader, settings: Settings) -> dic
     folder = settings.work / "sounds"
     _write_sounds(folder)
     sound = (0.1 * np.random.default_rng(1).standard_normal((1, round(SECONDS * RATE)))).astype(np.float32)
+    for other in INSTEAD.values():
+        if other.missing:
+            print(f"NOTICE: without figures here: {other.name}: {other.missing}", flush=True)
     rows = [measure_effect(name, folder, sound, settings.rounds) for name in EFFECTS]
     return {"effects": rows, "presets": _measure_presets(catalog, pack, settings)}
 

@@ -102,7 +102,7 @@ NOT_IMPORTED = {
     "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-xdist", "ruff",  # tools
     "types-pyyaml", "types-tqdm",  # types
     "tensorboard",  # behind torch.utils.tensorboard
-    "pretty-midi",  # its SoundFont
+    "fast-mp3-augment", "pyroomacoustics",  # behind audiomentations
     "mixlab",
 }  # fmt: skip
 
