@@ -104,7 +104,7 @@ def make_demo_corpora(
 
     Raises:
         ConfigError: A setting is out of range, a SoundFont is missing, or ``out`` holds something else.
-        MissingDependencyError: symusic or pretty_midi is not installed.
+        MissingDependencyError: midirenderer or pretty_midi is not installed.
         MixlabError: Some items could not be rendered.
     """
     if songs < 3:
@@ -346,7 +346,7 @@ def _write_record(
     record = {
         "settings": settings,
         "complete": True,
-        "versions": {name: version(name) for name in ("symusic", "numpy", "scipy", "soundfile")},
+        "versions": {name: version(name) for name in ("midirenderer", "numpy", "scipy", "soundfile")},
         "roots": CORPORA,
         "shared_samples": [asdict(each) for each in shared],
         "broken_files": _broken(plans),

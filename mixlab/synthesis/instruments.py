@@ -1,7 +1,6 @@
 """The instruments that the demo composer writes for, and how each real corpus would call them.
 
-Pitches are MIDI numbers within the instrument's natural range. They also stay clear of the highest
-octave: symusic's synthesizer does not return from some patches played above note 99.
+Pitches are MIDI numbers within the instrument's natural range.
 """
 
 from dataclasses import dataclass
@@ -265,8 +264,7 @@ _PERCUSSION = [
                notes=(51, 49, 57)),
 ]  # fmt: skip
 
-# A part that is no instrument: what MedleyDB calls fx/processed sound. Not program 97: on that of
-# GeneralUser GS 1.47 symusic 0.5.8 crashes, and the process with it.
+# A part that is no instrument: what MedleyDB calls fx/processed sound.
 _FX = [Instrument("fx", "", (122, 103, 101), 48, 72, "fx/processed sound", "fx/processed sound", "SFX")]
 
 INSTRUMENTS: dict[str, Instrument] = {

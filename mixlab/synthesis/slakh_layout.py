@@ -10,8 +10,8 @@ import yaml
 from numpy.typing import NDArray
 
 from mixlab.synthesis.compose import Composition
-from mixlab.synthesis.events import Note
 from mixlab.synthesis.instruments import INSTRUMENTS
+from mixlab.synthesis.midi import encode_midi, midi_part
 from mixlab.synthesis.plan import SongPlan
 from mixlab.synthesis.stems import break_file, render_song, to_pcm, write_audio
 from mixlab.synthesis.synth import SAMPLE_RATE
@@ -21,6 +21,7 @@ __all__ = ["broken_slakh_file", "write_slakh_song"]
 # Slakh's files end some seconds after the last event.
 _TAIL_S = 2.0
 _BROKEN_STEM = "S01"
+_TICKS = 480
 
 
 def broken_slakh_file(plan: SongPlan) -> str:
@@ -134,21 +135,11 @@ def _write_metadata(folder: Path, plan: SongPlan, entries: dict[str, Any], uuid:
 
 
 def _write_midi(path: Path, plan: SongPlan, composition: Composition, parts: Sequence[int]) -> None:
-    from symusic import core
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    score = core.ScoreSecond(480)
-    score.tempos.append(core.TempoSecond(0.0, composition.frame.tempo_bpm))
+    tracks = []
     for k in parts:
         spec = plan.ensemble.parts[k]
         patch = INSTRUMENTS[spec.instrument].slakh
         program = patch.program if patch else 0
-        track = core.TrackSecond(spec.instrument, program % 128, program == 128)
-        for note in composition.parts[k]:
-            track.notes.append(_midi_note(core, note))
-        score.tracks.append(track)
-    score.to("tick").dump_midi(str(path))
-
-
-def _midi_note(core: Any, note: Note) -> Any:  # noqa: ANN401 - symusic's own types
-    return core.NoteSecond(note.start_s, note.duration_s, note.pitch, note.velocity)
+        tracks.append(midi_part(composition.parts[k], program % 128, program == 128, spec.instrument))
+    path.write_bytes(encode_midi(tracks, composition.frame.tempo_bpm, _TICKS))

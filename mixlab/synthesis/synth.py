@@ -1,28 +1,31 @@
-"""Notes to sound: SoundFont rendering in process, a small room, and a place in the stereo field.
+"""Notes to sound: SoundFont rendering in process, a small room, and a place in the stereo field."""
 
-symusic 0.5.8 plays many programs of usual SoundFonts at a wrong pitch (docs/results.md), so that demo songs
-are out of tune. The package midirenderer plays them right, with their velocities.
-"""
-
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from math import gcd
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from mixlab.errors import AudioError, ConfigError, MissingDependencyError
 from mixlab.synthesis.events import Note
+from mixlab.synthesis.midi import encode_midi, midi_part
 
 __all__ = ["SAMPLE_RATE", "Room", "Sound", "default_soundfont", "render_part", "require_synthesizer"]
 
 SAMPLE_RATE = 44_100
 _EXTRA = "pip install 'mixlab[demo]'"
-# symusic 0.5 ignores velocity, so a part is rendered once per layer and the layers are weighted.
-_LAYERS = (45, 72, 95, 116)
+# The synthesizer's own reverberation (91) and chorus (93) are left out: a song has a room of its own.
+_DRY = {91: 0, 93: 0}
+_VOLUME = 7
+_VOLUMES = (127, 90, 64, 45, 32, 22)
+"""Volumes of a part, each half as loud as the one before, until nothing of it clips."""
+_TICKS_PER_S = 20_000
 _RELEASE_S = 0.012
 
 
@@ -58,12 +61,14 @@ class Sound:
 
 
 def require_synthesizer() -> None:
-    """Make sure that symusic and what else the rendering needs is installed.
+    """Make sure that midirenderer and what else the rendering needs is installed.
 
     Raises:
         MissingDependencyError: something is not; the message names it and the extra.
     """
-    missing = [name for name in ("symusic", "scipy", "pyloudnorm") if find_spec(name) is None]
+    missing = [
+        name for name in ("midirenderer", "pretty_midi", "scipy", "pyloudnorm") if find_spec(name) is None
+    ]
     if missing:
         raise MissingDependencyError(
             f"Demo corpora are rendered with {', '.join(missing)}, which is not installed: {_EXTRA}."
@@ -87,17 +92,6 @@ def default_soundfont() -> Path:
     return path
 
 
-def _open_synthesizer(soundfont: Path) -> Any:  # noqa: ANN401 - symusic has no usable type for it
-    from symusic import core
-
-    try:
-        return core.Synthesizer(str(soundfont), SAMPLE_RATE, 0)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"Expected a SoundFont (.sf2, .sf3) at {soundfont}, but: {error}.", code="invalid-soundfont"
-        ) from error
-
-
 def render_part(
     notes: Sequence[Note], sound: Sound, room: Room, seconds: float, soundfont: Path, channels: int = 2
 ) -> NDArray[np.float32]:
@@ -106,13 +100,13 @@ def render_part(
     A part without notes is silent. Stereo places the direct sound by constant-power panning.
 
     Raises:
-        AudioError: the synthesizer returned values that are not finite (a patch it cannot play).
+        AudioError: the SoundFont has no sound for the program's notes.
         ConfigError: the SoundFont cannot be read.
     """
     frames = round(seconds * SAMPLE_RATE)
-    dry = _dry(notes, sound, frames, soundfont)
-    if not dry.any():
+    if not any(note.start_s < seconds for note in notes):
         return np.zeros((channels, frames), np.float32)
+    dry = _dry(notes, sound, seconds, soundfont)
     dry = _tilt(dry, sound.tilt_db)
     dry *= np.float32(10 ** (sound.level_db / 20) / _sounding_rms(dry))
     if sound.drive > 0:
@@ -124,39 +118,54 @@ def render_part(
     return mixed
 
 
-def _dry(notes: Sequence[Note], sound: Sound, frames: int, soundfont: Path) -> NDArray[np.float32]:
-    """Return the synthesizer's sound, mono: layers of velocity summed with the gain each stands for."""
-    out = np.zeros(frames, np.float32)
-    # A synthesizer's sound depends on what it played before: each part gets one of its own.
-    synthesizer = _open_synthesizer(soundfont) if notes else None
-    layers: dict[int, list[Note]] = {}
-    for note in notes:
-        layers.setdefault(min(_LAYERS, key=lambda v: abs(v - note.velocity)), []).append(note)
-    for velocity, held in sorted(layers.items()):
-        left, right = _synthesize(synthesizer, held, sound)[:, :frames]
-        audio = (left + right) * np.float32(0.5)
-        if not np.isfinite(audio).all() or np.abs(audio).max(initial=0.0) > 100.0:
-            raise AudioError(
-                f"Program {sound.program} of {soundfont.name} gave values that are not finite or far out of "
-                "range; use another SoundFont.",
-                code="invalid-soundfont",
-            )
-        out[: len(audio)] += audio * np.float32((velocity / 127.0) ** 1.5)
-    fade = min(frames, round(_RELEASE_S * SAMPLE_RATE))
+def _dry(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: Path) -> NDArray[np.float32]:
+    """Return the synthesizer's sound of a part, mono."""
+    out = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    audio = _synthesize(notes, sound, seconds, soundfont)[: len(out)]
+    if not audio.any():
+        kind = "Drum kit" if sound.drum_kit else "Program"
+        raise AudioError(
+            f"{kind} {sound.program} of {soundfont.name} is silent for note {notes[0].pitch} and others; "
+            "use another SoundFont.",
+            code="invalid-soundfont",
+        )
+    out[: len(audio)] = audio
+    fade = min(len(out), round(_RELEASE_S * SAMPLE_RATE))
     out[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
     return out
 
 
-def _synthesize(synthesizer: Any, notes: Sequence[Note], sound: Sound) -> NDArray[np.float32]:  # noqa: ANN401
-    from symusic import core
+def _synthesize(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: Path) -> NDArray[np.float32]:
+    from scipy.signal import resample_poly
 
-    score = core.ScoreSecond(480)
-    track = core.TrackSecond("part", sound.program, sound.drum_kit)
-    for note in notes:
-        track.notes.append(core.NoteSecond(note.start_s, note.duration_s, note.pitch, 100))
-    score.tracks.append(track)
-    audio: NDArray[np.float32] = synthesizer.render(score, True)
-    return audio
+    font = _soundfont_bytes(soundfont, soundfont.stat().st_mtime_ns)
+    for volume in _VOLUMES:
+        part = midi_part(notes, sound.program, sound.drum_kit, controls={**_DRY, _VOLUME: volume})
+        audio, rate = _play(font, encode_midi([part], 120.0, _TICKS_PER_S // 2, seconds), soundfont)
+        if np.abs(audio).max(initial=0.0) < 0.999:
+            break
+    divisor = gcd(SAMPLE_RATE, rate)
+    resampled = resample_poly(audio.mean(axis=1), SAMPLE_RATE // divisor, rate // divisor)
+    return resampled.astype(np.float32)
+
+
+def _play(font: bytes, midi: bytes, soundfont: Path) -> tuple[NDArray[np.float32], int]:
+    """Return ``(samples, channels)`` and their rate."""
+    import midirenderer
+
+    try:
+        wave = midirenderer.render_wave_from(font, midi)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"Expected a SoundFont (.sf2) at {soundfont}, but: {error}.", code="invalid-soundfont"
+        ) from error
+    audio, rate = soundfile.read(io.BytesIO(wave), dtype="float32", always_2d=True)
+    return audio, rate
+
+
+@lru_cache(maxsize=4)
+def _soundfont_bytes(path: Path, changed_ns: int) -> bytes:
+    return path.read_bytes()
 
 
 def _sounding_rms(audio: NDArray[np.float32]) -> float:

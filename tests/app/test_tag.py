@@ -229,7 +229,7 @@ def test_a_run_without_thresholds_says_so(tagged: AppTest) -> None:
 
 
 def test_examples_are_tagged_and_say_what_truly_plays(page: AppTest) -> None:
-    pytest.importorskip("symusic", reason="the demo extra is not installed")
+    pytest.importorskip("midirenderer", reason="the demo extra is not installed")
     page.session_state["tag_source"] = "Try an example"
     page.run()
     assert not page.exception
@@ -353,7 +353,7 @@ def test_one_click_makes_a_run_and_says_how_far_it_is(
 def test_the_script_makes_corpora_catalog_and_a_run_and_does_nothing_twice(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("symusic", reason="the demo extra is not installed")
+    pytest.importorskip("midirenderer", reason="the demo extra is not installed")
     sizes = [f"--train.{name}={n}" for name, n in (("epochs", 2), ("epoch_size", 32), ("val_size", 16))]
     arguments = [str(tmp_path / "out"), "6", "--run", *sizes, "--train.test_size=16", "--train.num_workers=0"]
     for expected in (["made", "index", "mixing", "epoch", "done"], ["index", "done"]):

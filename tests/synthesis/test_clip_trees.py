@@ -14,7 +14,7 @@ from mixlab.synthesis.clip_trees.base import TreeOptions
 from mixlab.synthesis.clip_trees.making import clip_trees, make_clip_trees
 from tests.errors import raises
 
-pytest.importorskip("symusic")
+pytest.importorskip("midirenderer")
 pytest.importorskip("pretty_midi")
 
 

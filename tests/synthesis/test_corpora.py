@@ -24,7 +24,7 @@ from mixlab.synthesis.soundfonts import sample_digests
 from mixlab.taxonomy import load_label_map, resolve_stem
 from tests.errors import raises
 
-pytest.importorskip("symusic")
+pytest.importorskip("midirenderer")
 pytest.importorskip("pretty_midi")
 
 TAGGED = {"songs": 3, "seconds": 4.0, "seed": 1}
@@ -109,7 +109,7 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, change: dict, mention
         make_demo_corpora(tmp_path / "out", **{**SMALL, **change})
 
 
-@pytest.mark.parametrize("absent", ["symusic", "pyloudnorm", "scipy"])
+@pytest.mark.parametrize("absent", ["midirenderer", "pyloudnorm", "scipy"])
 def test_a_missing_synthesizer_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:

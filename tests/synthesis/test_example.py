@@ -8,7 +8,7 @@ from mixlab.synthesis.example import EXAMPLE_S, EXAMPLES, render_example
 from mixlab.synthesis.plan import plan_songs
 from tests.errors import raises
 
-pytest.importorskip("symusic", reason="the demo extra is not installed")
+pytest.importorskip("midirenderer", reason="the demo extra is not installed")
 
 
 def test_an_example_is_sound_of_its_length_and_stays_the_same() -> None:

@@ -19,7 +19,7 @@ from mixlab.synthesis.clip_trees.making import clip_trees, make_clip_trees
 from mixlab.synthesis.genres import FMA_LINE_UPS, GTZAN_LINE_UPS, plan_track, render_track
 from mixlab.synthesis.synth import default_soundfont
 
-pytest.importorskip("symusic")
+pytest.importorskip("midirenderer")
 pytest.importorskip("pretty_midi")
 
 OPTIONS = TreeOptions(recordings=2, track_s=2.0)

@@ -67,7 +67,7 @@ def make_clip_trees(
 
     Raises:
         ConfigError: there is no such tree, or its folder holds something else.
-        MissingDependencyError: symusic or pretty_midi is not installed.
+        MissingDependencyError: midirenderer or pretty_midi is not installed.
         MixlabError: some files could not be rendered.
     """
     options = options or TreeOptions()

@@ -17,7 +17,7 @@ from mixlab.corpora.clips import ClipsConfig, ClipSet, read_clips
 from mixlab.synthesis.clip_trees.base import TreeOptions
 from mixlab.synthesis.clip_trees.making import make_clip_trees
 
-pytest.importorskip("symusic")
+pytest.importorskip("midirenderer")
 pytest.importorskip("pretty_midi")
 pytestmark = pytest.mark.slow
 
