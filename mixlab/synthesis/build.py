@@ -39,7 +39,7 @@ CORPORA = {
 _RECORD = "demo.json"
 _README = "README.txt"
 _SPLITS = "splits.csv"
-_LAYOUT_VERSION = 2
+_LAYOUT_VERSION = 3
 
 
 @dataclass(frozen=True)

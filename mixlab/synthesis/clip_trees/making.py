@@ -16,7 +16,7 @@ from mixlab.utils.hashing import file_digest
 
 __all__ = ["MadeTree", "clip_trees", "make_clip_trees"]
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 
 
 @dataclass(frozen=True)
