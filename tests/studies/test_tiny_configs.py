@@ -3,6 +3,7 @@
 A study gets a row in ``ROWS``: the trees of clips it needs, by the name of each task.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import pytest
 from app.data import runs as run_data
 from app.data import sweeps as study_data
 from mixlab.catalog.catalog import Catalog
-from mixlab.cli.main import main
+from mixlab.cli.main import main, run_command
 from mixlab.studies.base import can_draw
 from mixlab.studies.locations import RUN, STUDY
 from mixlab.synthesis.clip_trees.base import TreeOptions
@@ -111,6 +112,25 @@ def test_a_tiny_study_runs_from_end_to_end(
     assert "problem:" not in said
     assert main(command) == 0  # all is there by now
     assert ", 0 to train" in capfd.readouterr().out
+
+
+def test_a_study_in_this_process_keeps_its_folder_while_commands_change_the_directory(
+    demo_trees: Path, toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = next(row for row in ROWS if row.study == "preprocessing")
+    tiny = str(CONFIGS / "preprocessing_tiny.yaml")
+    options = [*_options(row, demo_trees, toy), *row.arguments, "--out", "out", "--parallel", "0"]
+    real = run_command
+
+    def elsewhere(name: str, arguments: list[str]) -> object:
+        # What reading a configuration does for a moment, for as long as the trial takes.
+        with contextlib.chdir(tmp_path.parent):
+            return real(name, arguments)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mixlab.cli.main.run_command", elsewhere)
+    assert real("study", ["preprocessing", "--config", tiny, *options]) == 0
+    assert (tmp_path / "out" / "report.md").is_file()
 
 
 def _check_report(out: Path) -> None:

@@ -115,7 +115,9 @@ def carry_out(
         raise ConfigError(
             "Where to? Give --out FOLDER; the same folder goes on later.", code="missing-setting"
         )
-    folder = StudyFolder(out)
+    # In this process the commands of trials read their configurations, for which jsonargparse changes the
+    # working directory under the thread that writes the study's files.
+    folder = StudyFolder(out if parallel else out.absolute())
     folder.check_usable()
     print(plan.title, flush=True)
     if dry_run:
