@@ -5,6 +5,9 @@ DEMO   ?= demo-output
 # Test processes; the tests are light, but two share their caches well on small machines.
 WORKERS ?= 2
 
+# Without compiled files each of the hundreds of processes that tests start would compile PyTorch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.mixlab-setup
 BENCH := $(VENV)/.mixlab-bench
