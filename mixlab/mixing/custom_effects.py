@@ -26,6 +26,7 @@ from mixlab.mixing.effects import (
     find_effect,
     settle_values,
 )
+from mixlab.mixing.summing import not_finite
 from mixlab.utils.plugins import running
 from mixlab.utils.random import Stream
 from mixlab.utils.values import refuse
@@ -35,6 +36,9 @@ __all__ = ["CustomEffect", "apply_checked", "as_entries", "find_fault", "resolve
 _TRIAL_RATE = 16000
 _SILENCED = 1e-5
 """What is left of the peak when a sound counts as gone: -100 dB."""
+
+_BEYOND_MEASURE = 1e18
+"""A peak of which no effect can be asked to make sense: its square is more than single precision holds."""
 
 
 @dataclass(frozen=True)
@@ -191,12 +195,16 @@ def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: st
         where: What ``audio`` is, for the message.
 
     Raises:
+        AudioError: ``audio`` itself is none, as that of a damaged file: the effect is not to blame.
         ConfigError: it returned another shape or type, numbers that are not finite, or silence; or it raised
             any error, also one that would be taken for that of a damaged file.
     """
+    peak = float(np.abs(audio).max(initial=0.0))
+    if not peak < _BEYOND_MEASURE:
+        raise not_finite([where])
     with running("effect", effect_name(type(effect)), f"on {where}", passing=ConfigError):
         found = effect.apply(audio, sample_rate)
-    fault = find_fault(found, audio.shape, float(np.abs(audio).max(initial=0.0)))
+    fault = find_fault(found, audio.shape, peak)
     if fault:
         values = json.dumps(encode_effect(effect))
         raise ConfigError(

@@ -12,7 +12,7 @@ from mixlab.audio.io import FloatArray, hop_edges
 from mixlab.audio.levels import decibels
 from mixlab.errors import AudioError
 
-__all__ = ["Summed", "add_up"]
+__all__ = ["Summed", "add_up", "not_finite"]
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,14 @@ def _check_finite(powers: NDArray[np.float64], peak: float, names: Sequence[str]
     if np.isfinite(powers.sum()) and math.isfinite(peak):
         return
     bad = [name for name, power in zip(names, powers[:-1], strict=True) if not np.isfinite(power).all()]
-    raise AudioError(
+    raise not_finite(bad or names)
+
+
+def not_finite(names: Sequence[str]) -> AudioError:
+    """Return the error that names the sounds whose samples are no numbers, or beyond all measure."""
+    return AudioError(
         f"Expected a mix of finite samples, found NaN, infinity or numbers beyond all measure in "
-        f"{', '.join(bad or names)}: a corrupt file, or effects and levels that no sound survives. Index the "
+        f"{', '.join(names)}: a corrupt file, or effects and levels that no sound survives. Index the "
         "corpus again to have such files found, or lower the effects' gains.",
         code="mix-not-finite",
     )

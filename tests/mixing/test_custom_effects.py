@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 
 from mixlab import Catalog, MixConfig, MixDataset, MixLoader, MixRecipe, render_mix, sample_recipe
-from mixlab.errors import ConfigError, RecipeError
+from mixlab.errors import AudioError, ConfigError, RecipeError
+from mixlab.mixing.custom_effects import apply_checked
 from mixlab.mixing.effect_plan import apply_effects, plan_effects
 from mixlab.mixing.effects import Effect, Gain, LowShelf, PitchShift
+from mixlab.mixing.effects.dynamics import Compressor
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.hop_levels import Changes
 from mixlab.mixing.sampler import RecipeSampler
 from tests import own_effects
 from tests.errors import raises
 from tests.own_effects import HISS, TREMOLO, Echo, Gate, Hiss, Tremolo
+from tests.toy import BrokenReader
 
 NONE = EffectsConfig.none()
 RATE = 16000
@@ -357,6 +360,26 @@ def test_a_fault_of_an_effect_is_not_that_of_a_file(toy: Catalog) -> None:
     config = MixConfig(channels=2, effects=replace(NONE, custom=[{"effect": own_effects.Stateful, "p": 1.0}]))
     with raises(ConfigError, code="plugin-failed", mentions=("tests.own_effects:Stateful", "impulse.wav")):
         MixDataset(toy, config, epoch_size=16).item(0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("own", [Tremolo(3.0, 0.5), Compressor(-6.0, 4.0, 5.0, 50.0)])
+def test_what_a_damaged_file_holds_is_not_an_effects_fault(own: Effect, value: float) -> None:
+    audio = np.full((1, RATE), 0.1, np.float32)
+    audio[0, 100] = value
+    with raises(AudioError, code="mix-not-finite", mentions="corpus/song/stem"):
+        apply_checked(own, audio, RATE, "corpus/song/stem")
+
+
+def test_an_item_of_a_damaged_file_is_replaced_though_an_effect_changes_it(toy: Catalog) -> None:
+    dataset = MixDataset(toy, config_with(TREMOLO), epoch_size=8, batch_size=8)
+    index = next(n for n in range(8) if dataset.recipe(n).sources)
+    bad = dataset.recipe(index).sources[0].stem
+    broken = MixDataset(
+        toy, dataset.config, epoch_size=8, batch_size=8, reader=BrokenReader(toy, bad, np.nan)
+    )
+    with pytest.warns(RuntimeWarning, match=f"Item {index} of epoch 0 is replaced: .*{bad}"):
+        assert broken.item(index)["attempt"] > 0
 
 
 def test_a_silent_source_stays_silent(toy: Catalog) -> None:
