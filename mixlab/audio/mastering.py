@@ -11,7 +11,7 @@ from mixlab.audio.io import FloatArray, amplitude
 from mixlab.audio.loudness import loudness_lufs
 from mixlab.audio.noise import mean_square
 
-__all__ = ["Mastered", "MasteringChain", "master"]
+__all__ = ["Mastered", "MasteringChain", "is_reached", "master"]
 
 _ROUNDS, _CLOSE_LU = 6, 0.05
 """How often the gain is corrected by what the limiter took, and when that is enough."""
@@ -90,4 +90,9 @@ def _to_loudness(audio: FloatArray, sample_rate: int, chain: MasteringChain) -> 
         found = loudness_lufs(out, sample_rate)
         if abs(found - chain.target_lufs) < _CLOSE_LU or gain_db == most_db:
             break
-    return Mastered(out, found, abs(found - chain.target_lufs) < 0.1)
+    return Mastered(out, found, is_reached(found, chain.target_lufs))
+
+
+def is_reached(lufs: float, target_lufs: float) -> bool:
+    """Tell whether a loudness counts as the one that was asked for: within 0.1 LU, which nobody hears."""
+    return abs(lufs - target_lufs) < 0.1

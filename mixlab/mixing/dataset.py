@@ -89,7 +89,8 @@ class MixDataset(IterableDataset[Item]):
       ``group_mask`` bool ``(classes,)``, False where that sum is not known, and ``ungrouped`` ``(channels,
       samples)``, the sources that are of no class for certain (``docs/separation.md``).
     - with ``meta=True``: ``kind``, text; ``n_sources``, int; ``mix_id``, text, see ``find``; ``stems``, text,
-      the keys of the stems, one a line. Texts of a batch are lists.
+      the keys of the stems, one a line; ``notes``, text, see ``Mix.notes``, empty for most. Texts of a batch
+      are lists.
 
     Use it bare (``DataLoader(dataset, batch_size=16, num_workers=2)``) for an endless stream, or through
     ``MixLoader`` for epochs with an end and exact resume. Bare:
@@ -211,6 +212,7 @@ class MixDataset(IterableDataset[Item]):
         self._reader: Reader | None = reader or self._open_reader()
         self._sampler: RecipeSampler | None = RecipeSampler(self.catalog, self.config, split)
         self._epochs = EpochCounter()
+        self._noted = False  # whether a warning said that effects do not reach what they are asked for
         # How often an epoch was set, and which: loaders look whether it was.
         self.epoch_set = (0, 0)
         # What workers that are spawned cannot see themselves.
@@ -473,6 +475,15 @@ class MixDataset(IterableDataset[Item]):
     ) -> tuple[Mix, int]:
         """Render an item, replaced where a file cannot be read; return which attempt it is, too."""
         mix = self._try(recipe, lambda sampled: self._render_once(sampled, reader, out))
+        if mix.notes and not self._noted:
+            self._noted = True
+            warnings.warn(
+                f"Item {recipe.index} of epoch {recipe.epoch} is not all that its recipe asks for: "
+                f"{'; '.join(mix.notes)}. It is used as it is, and so are others, of which nothing more is "
+                "said: 'notes' of each item does, with meta=True.",
+                category=UserWarning,
+                stacklevel=2,
+            )
         return mix, mix.recipe.attempt
 
     def _render_once(self, recipe: MixRecipe, reader: Reader, out: NDArray[np.float32] | None) -> Mix:
@@ -571,17 +582,18 @@ class MixDataset(IterableDataset[Item]):
             buffer = torch.empty(size, dtype=torch.uint8)
         batch = split_buffer(buffer, layout)
         rows = {name: tensor.numpy() for name, tensor in batch.items()}
-        recipes = [self.recipe(index, epoch) for index in indices]
+        recipes, notes = [self.recipe(index, epoch) for index in indices], list[tuple[str, ...]]()
         reader = self._sharing_reader(recipes)
         for row, recipe in enumerate(recipes):
             mix, attempt = self._render(recipe, reader, rows["audio"][row])
             recipes[row] = mix.recipe
+            notes.append(mix.notes)
             if mix.recipe.render.samples < rows["audio"].shape[-1]:
                 _fill(rows["audio"][row], mix.mixture)
             self._write({name: values[row : row + 1] for name, values in rows.items()}, mix)
             for name, number in zip(_NUMBERS, (mix.recipe.epoch, mix.recipe.index, attempt), strict=True):
                 rows[name][row] = number
-        return buffer, {**batch, **describe(recipes)} if self.meta else batch
+        return buffer, {**batch, **describe(recipes, notes)} if self.meta else batch
 
     def _sharing_reader(self, recipes: Sequence[MixRecipe]) -> Reader:
         """Return a reader that decodes once what several sources of a batch have in common."""

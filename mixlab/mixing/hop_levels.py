@@ -228,7 +228,7 @@ def apply_rest(
 
 def apply_to_mixture(
     mixture: FloatArray, effects: Sequence[Effect], settings: RenderSettings
-) -> tuple[FloatArray, Changes]:
+) -> tuple[FloatArray, Changes, tuple[str, ...]]:
     """Apply the effects on the sum of the sources, one after another.
 
     Args:
@@ -236,16 +236,21 @@ def apply_to_mixture(
         effects: At least one.
         settings: How it is rendered.
 
+    Returns:
+        The mixture, what they changed of its sound, and what they say that they could not do.
+
     Raises:
         ConfigError: an effect returned what it may not.
     """
+    notes = []
     before_db = own_level_db(mixture, 0, 1.0, settings)
     changes = Changes.none(len(before_db))
     # Effects that only change what is there are judged together, by what comes out of them in the end.
     for _, together in groupby(effects, key=attrgetter("adds_other_sound")):
         for effect in together:
             mixture = apply_checked(effect, mixture, settings.sample_rate, "the mixture")
+            notes.append(effect.shortfall(mixture, settings.sample_rate))
         after_db = own_level_db(mixture, 0, 1.0, settings)
         changes |= Changes.between(before_db, after_db).of(effect)
         before_db = after_db
-    return mixture, changes
+    return mixture, changes, tuple(note for note in notes if note)

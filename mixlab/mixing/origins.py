@@ -12,22 +12,24 @@ __all__ = ["describe", "search", "texts_of"]
 _MIX_ID = re.compile(r"[0-9a-f]{16}")
 
 
-def describe(recipes: Sequence[MixRecipe]) -> dict[str, Any]:
+def describe(recipes: Sequence[MixRecipe], notes: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return what a batch says of its mixes in words: each a list with a text for every mix.
 
-    ``kind``; ``mix_id``; and ``stems``, the keys of the stems in the recipe's order, one a line: mixes have
-    different numbers of them, and lists of different lengths are what no loader stacks.
+    ``kind``; ``mix_id``; ``stems``, the keys of the stems in the recipe's order, one a line: mixes have
+    different numbers of them, and lists of different lengths are what no loader stacks; and ``notes``, those
+    of each rendered mix, one a line.
     """
     return {
         "kind": [str(recipe.kind) for recipe in recipes],
         "mix_id": [recipe.mix_id for recipe in recipes],
         "stems": ["\n".join(source.stem for source in recipe.sources) for recipe in recipes],
+        "notes": ["\n".join(found) for found in notes],
     }
 
 
 def texts_of(batch: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what ``describe`` said in a batch, if it did."""
-    return {name: batch[name] for name in ("kind", "mix_id", "stems") if name in batch}
+    return {name: batch[name] for name in ("kind", "mix_id", "stems", "notes") if name in batch}
 
 
 def search(mix_id: str, recipes: Iterable[MixRecipe], where: str) -> MixRecipe:

@@ -125,6 +125,7 @@ class Mix:
             recipe with ``mixture_lufs``, by how much all were scaled for both.
         labels: The label set of ``target`` and ``mask``.
         frame_hop_s: Seconds per frame of ``frames``.
+        notes: What effects on the mixture could not do as their values ask, in words.
     """
 
     recipe: MixRecipe
@@ -135,6 +136,7 @@ class Mix:
     scale_db: float
     labels: LabelSet
     frame_hop_s: float = HOP_S
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def frames(self) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -228,8 +230,9 @@ def render_mix(
     names = [source.stem for source in recipe.sources]
     _set_ratios(recipe, audios, out, [own_db for own_db, _ in measured], names)
     summed = add_up(audios, out, settings.sample_rate, settings.peak_limit, names)
+    notes: tuple[str, ...] = ()
     if recipe.effects:
-        summed, changes = _change_mixture(recipe, audios, out, summed)
+        summed, changes, notes = _change_mixture(recipe, audios, out, summed)
         measured = [(own_db, own | changes) for own_db, own in measured]
     if recipe.mixture_lufs is not None and any(_sounds(own_db, settings) for own_db, _ in measured):
         summed = _set_loudness(recipe, audios, out, summed, names)
@@ -240,7 +243,7 @@ def render_mix(
         )
     )
     target, mask = _targets(catalog, stems, sources, settings, labels)
-    return Mix(recipe, out, sources, target, mask, summed.scale_db, labels, frame_hop_s)
+    return Mix(recipe, out, sources, target, mask, summed.scale_db, labels, frame_hop_s, notes)
 
 
 @lru_cache(maxsize=16)
@@ -312,11 +315,11 @@ def _render_source(
 
 def _change_mixture(
     recipe: MixRecipe, audios: FloatArray, out: FloatArray, summed: Summed
-) -> tuple[Summed, Changes]:
+) -> tuple[Summed, Changes, tuple[str, ...]]:
     """Apply the effects on the sum of the sources, in place; scale all once more for the peak limit."""
-    mixture, changes = apply_to_mixture(out, recipe.effects, recipe.render)
+    mixture, changes, notes = apply_to_mixture(out, recipe.effects, recipe.render)
     out[:] = mixture
-    return _scale(audios, out, summed, 1.0, recipe.render.peak_limit), changes
+    return _scale(audios, out, summed, 1.0, recipe.render.peak_limit), changes, notes
 
 
 def _scale(audios: FloatArray, out: FloatArray, summed: Summed, factor: float, peak_limit: float) -> Summed:

@@ -124,10 +124,29 @@ def test_noise_in_the_pauses_of_a_source_makes_nothing_unknown(toy: Catalog, sta
         np.testing.assert_array_equal(noisy.mask, plain.mask)
 
 
+LOUD = {"effect": "mastering", "p": 0.5, "target_lufs": [-5, -5], "most_limiting_db": 1.0}
+
+
+def test_a_stream_tells_once_and_each_item_by_itself_where_mastering_fell_short(toy: Catalog) -> None:
+    config = MixConfig(duration_s=1.0, effects=EffectsConfig(**vars_of(NONE), custom=[LOUD]))
+    dataset = MixDataset(toy, config, epoch_size=8, batch_size=8, meta=True)
+    mixes = [render_mix(dataset.recipe(index), toy) for index in range(8)]
+    fell_short = [bool(mix.recipe.effects) for mix in mixes]
+    assert 0 < sum(fell_short) < 8
+    first = fell_short.index(True)
+    with pytest.warns(UserWarning, match=f"Item {first} of epoch 0 .*-5.0") as told:
+        batch = dataset.batch(0)
+    assert len(told) == 1
+    assert [bool(text) for text in batch["notes"]] == fell_short
+    assert batch["notes"] == ["\n".join(mix.notes) for mix in mixes]
+    dataset.batch(0)  # warnings are errors: it was told
+
+
 def test_a_mastered_mix_has_its_loudness_and_its_peak(toy: Catalog) -> None:
     entry = {"effect": "mastering", "p": 1.0, "target_lufs": [-20, -20], "most_limiting_db": 30.0}
     recipe = sampler(toy, **{**vars_of(NONE), "custom": [entry]}).sample(0, 0, 1)
     mix = render_mix(recipe, toy)
+    assert not mix.notes
     assert isinstance(recipe.effects[0], Mastering)
     assert loudness_lufs(mix.mixture, 16000) == pytest.approx(-20.0, abs=0.15)
     assert np.abs(mix.mixture).max() <= 10 ** (-1 / 20)

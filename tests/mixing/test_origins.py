@@ -56,6 +56,7 @@ def test_every_loader_says_what_a_batch_was_made_of(toy: Catalog, how: str) -> N
         "kind",
         "mix_id",
         "n_sources",
+        "notes",
         "stems",
     }
 

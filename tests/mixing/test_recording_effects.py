@@ -395,6 +395,21 @@ def test_mastering_says_that_its_ceiling_forbids_the_target() -> None:
     assert np.abs(result.audio).max() <= 10 ** (-1 / 20)
 
 
+@pytest.mark.parametrize(("target_lufs", "most_db"), [(-14.0, 9.0), (-3.0, 3.0), (-3.0, 20.0)])
+def test_mastering_tells_of_its_shortfall_what_its_result_says(target_lufs: float, most_db: float) -> None:
+    effect = Mastering(0.0, 0.0, 0.0, 1.0, target_lufs, -1.0, most_db)
+    result = effect.result(song(), RATE)
+    told = effect.shortfall(effect.apply(song(), RATE), RATE)
+    assert (told == "") == result.reached
+    if told:
+        assert f"{result.lufs:.1f}" in told
+        assert f"{target_lufs:.1f}" in told
+
+
+def test_mastering_tells_that_silence_has_no_loudness() -> None:
+    assert "-14.0" in Mastering(0.0, 0.0, 0.0, 1.0, -14.0, -1.0, 9.0).shortfall(np.zeros((1, RATE)), RATE)
+
+
 def test_mastering_leaves_silence_silent() -> None:
     assert (
         not Mastering(2.0, 0.0, 0.0, 2.0, -14.0, -1.0, 6.0).apply(np.zeros((2, RATE), np.float32), RATE).any()

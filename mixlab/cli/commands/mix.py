@@ -140,7 +140,8 @@ def _line(mix: Mix) -> str:
     unknown = [label.name for label in mix.explain() if label.state == "unknown"]
     text = f"{mix.recipe.index:6d}  {_kind(mix.recipe):<11}  {mix.recipe.corpus:<15}  "
     text += f"{len(mix.sources)} sources  " + (", ".join(present) or "nothing certain")
-    return text + (f"  (unknown: {', '.join(unknown)})" if unknown else "")
+    text += f"  (unknown: {', '.join(unknown)})" if unknown else ""
+    return "\n".join([text, *(f"        {note}" for note in mix.notes)])
 
 
 def _kind(recipe: MixRecipe) -> str:

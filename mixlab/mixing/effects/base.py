@@ -51,6 +51,17 @@ class Effect:
         """
         raise NotImplementedError
 
+    def shortfall(self, audio: FloatArray, sample_rate: int) -> str:
+        """Say in words what an effect on the mixture could not do as its values ask; '' if nothing.
+
+        ``Mix.notes`` has it. An effect that always does what it is asked for leaves this as it is.
+
+        Args:
+            audio: What ``apply`` returned, float32 ``(channels, samples)``.
+            sample_rate: In Hz.
+        """
+        return ""
+
 
 def value_info(title: str, unit: str = "", low: float = -math.inf, high: float = math.inf) -> dict[str, Any]:
     """Return the ``metadata`` of an effect's field: what people read of it, and what a recipe may hold.

@@ -1,9 +1,11 @@
 """Mastering of the mixture."""
 
+import math
 from dataclasses import dataclass, field
 
 from mixlab.audio.io import FloatArray
-from mixlab.audio.mastering import Mastered, MasteringChain, master
+from mixlab.audio.loudness import loudness_lufs
+from mixlab.audio.mastering import Mastered, MasteringChain, is_reached, master
 from mixlab.mixing.effects.base import Effect, Range, value_info
 from mixlab.utils.random import Stream
 
@@ -15,7 +17,7 @@ class Mastering(Effect):
     """Equaliser, glue compression, and a limiter to a target loudness (``mixlab.audio.mastering``).
 
     The target is not reached where the limiter would have to turn a peak down by more than
-    ``most_limiting_db``; ``result`` says whether it was.
+    ``most_limiting_db``; ``result`` says whether it was, and ``Mix.notes`` of a rendered mix.
 
     Attributes:
         low_db: Low shelf at 120 Hz.
@@ -74,3 +76,18 @@ class Mastering(Effect):
     def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
         """See ``Effect.apply``."""
         return self.result(audio, sample_rate).audio
+
+    def shortfall(self, audio: FloatArray, sample_rate: int) -> str:
+        """See ``Effect.shortfall``: a loudness that is not the target."""
+        found = loudness_lufs(audio, sample_rate)
+        if not math.isfinite(found):
+            return (
+                f"mastering found no loudness to bring to its target of {self.target_lufs:.1f} LUFS, in "
+                "silence or in less than 0.4 s"
+            )
+        if is_reached(found, self.target_lufs):
+            return ""
+        return (
+            f"mastering came to {found:.1f} LUFS, its target is {self.target_lufs:.1f}: its limiter takes no "
+            f"more than {self.most_limiting_db:g} dB (most_limiting_db)"
+        )

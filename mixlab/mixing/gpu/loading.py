@@ -110,4 +110,4 @@ class DeviceLoader(MixLoader):
         places = zip(*(batch[name].tolist() for name in ("index", "epoch", "attempt")), strict=True)
         recipes = [self.mixes.recipe(index, epoch, attempt=attempt) for index, epoch, attempt in places]
         n_sources = torch.tensor([len(recipe.sources) for recipe in recipes])
-        return {"n_sources": n_sources, **describe(recipes)}
+        return {"n_sources": n_sources, **describe(recipes, [()] * len(recipes))}
