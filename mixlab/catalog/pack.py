@@ -71,9 +71,13 @@ def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Pa
 def find_pack(catalog: Catalog, sample_rate: int, channels: int) -> Path | None:
     """Return the folder of a catalog's pack, or that of the nearest catalog of which it is a subset."""
     own = default_pack_folder(catalog, sample_rate, channels)
-    homes = [catalog.path, *(Path(one["path"]) for one in reversed(catalog.subset_of))]
-    folders = [home / own.relative_to(catalog.path) for home in homes]
+    folders = [home / own.relative_to(catalog.path) for home in _homes(catalog)]
     return next((folder for folder in folders if (folder / INDEX).is_file()), None)
+
+
+def _homes(catalog: Catalog) -> list[Path]:
+    """Return the folder of a catalog, and those of what it is a subset of, the nearest first."""
+    return [catalog.path, *(Path(one["path"]) for one in reversed(catalog.subset_of))]
 
 
 def fingerprint(catalog: Catalog, stem: int) -> str:
@@ -279,10 +283,14 @@ def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
 
 
 def _stale_message(catalog: Catalog, pack: Pack, stale: Sequence[str], of: int) -> str:
+    indexed, *subsets = _homes(catalog)[::-1]
+    again = "".join(f"'mixlab subset' again for {folder}, " for folder in subsets)
+    home = next((home for home in _homes(catalog) if pack.folder.is_relative_to(home)), None)
     return (
         f"The pack {pack.folder} is out of date for {len(stale)} of {of} stems, such as {stale[0]!r}: their "
-        "files have changed since they were packed. They are read from the files. Run 'mixlab index' for "
-        f"{catalog.path} if it is older than the files, then 'mixlab pack'."
+        "files have changed since they were packed, or since the catalog was made. They are read from the "
+        f"files. Run 'mixlab index' for {indexed} if it is older than the files, {again}then 'mixlab pack"
+        f"{f' {home}' if home else ''}'."
     )
 
 

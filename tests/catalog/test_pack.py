@@ -179,7 +179,8 @@ def one_second_elsewhere(path: Path) -> None:
 
 EDITS = [longer, half, inverted, one_second_elsewhere]
 STALE = (
-    r"is out of date for 1 of \d+ stems, such as 'folder/song01/01_piano'.*Run 'mixlab index'.*'mixlab pack'"
+    r"is out of date for 1 of \d+ stems, such as 'folder/song01/01_piano'.*"
+    r"Run 'mixlab index' for .*, then 'mixlab pack .*'"
 )
 
 

@@ -1,5 +1,6 @@
 """A subset holds the songs that fit and nothing else, keeps their splits, and mixes as the whole does."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,26 @@ def test_it_reads_from_the_packs_of_what_it_was_made_of(tmp_path: Path) -> None:
     own = pack_catalog(moved, workers=1)
     assert own.folder == default_pack_folder(moved, 16000, 1)
     assert own.stems == 4
+
+
+def test_a_stale_pack_is_told_with_the_catalogs_to_make_anew(tmp_path: Path) -> None:
+    stems: list[dict[str, object]] = [
+        {"song": f"s{n}", "genre": "ab"[n % 2], "label": "piano", "audio": steady(300, 3)} for n in range(4)
+    ]
+    whole = make_own_catalog(tmp_path / "here", stems)
+    subset_catalog(whole, tmp_path / "some", genres=["a"])
+    subset_catalog(Catalog.open(tmp_path / "some"), tmp_path / "few", min_duration_s=1.0)
+    few = Catalog.open(tmp_path / "few")
+    pack_catalog(whole, workers=1)
+    changed = few.audio_path(0)
+    changed.write_bytes(changed.read_bytes() + b"\0\0")
+    again = re.escape(f"'mixlab subset' again for {tmp_path / 'some'}, 'mixlab subset' again for {few.path}")
+    index = re.escape(f"'mixlab index' for {whole.path} ")
+    with pytest.warns(RuntimeWarning, match=f"{index}.*{again}.*{re.escape(f'mixlab pack {whole.path}')}'"):
+        open_reader(few, 16000, 1)
+    with pytest.warns(RuntimeWarning) as told:
+        open_reader(whole, 16000, 1)
+    assert "subset" not in str(told[0].message)
 
 
 def test_it_is_written_anew_and_takes_the_place_of_nothing_else(songs: Catalog, tmp_path: Path) -> None:
