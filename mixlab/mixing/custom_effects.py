@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,20 @@ class CustomEffect:
         if type(effect) is not self.kind:
             raise refuse(f"{name}.sample", f"one {self.kind.__name__}", effect)
         return settle_values(effect)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """What its values depend on besides random numbers, see ``Effect.content_hash``.
+
+        Raises:
+            ConfigError: its code fails, or returns no text.
+        """
+        name = effect_name(self.kind)
+        with running("effect", name, f"with the settings {json.dumps(self.settings)}", passing=ConfigError):
+            found = self.kind.content_hash(self.settings)
+        if not isinstance(found, str):
+            raise refuse(f"{name}.content_hash", "a text", found)
+        return found
 
 
 def as_entries(given: object) -> list[dict[str, Any]]:

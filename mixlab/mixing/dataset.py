@@ -46,6 +46,7 @@ from mixlab.mixing.transforms import (
 )
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.checks import check_number, check_sizes, check_switches
+from mixlab.utils.hashing import digest
 from mixlab.utils.values import refuse
 
 __all__ = ["MixDataset"]
@@ -376,15 +377,19 @@ class MixDataset(IterableDataset[Item]):
         A training stream from a pack is another one than from files: pitch and time engines answer the
         pack's rounding with other phases. Sets without effects agree to within that rounding.
 
+        Where effects take sounds from folders, or have a ``content_hash`` of another kind, that counts.
+
         Of transforms it holds the names (``package.module:function``), and the ``content_hash`` of those that
         have one: their code and their settings are the user's to keep.
         """
         kind = "fixed" if self.fixed else "packed" if isinstance(self._find_reader(), PackReader) else "files"
         parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
         songs = (load_song_table(self.catalog).content_hash,) if self.config.shares["matched"] else ()
+        effects = self.config.effects.contents
+        sounds = (f"effects={digest(effects)}",) if effects else ()
         given = {"transform": self.transform, "source_transform": self.source_transform}
         own = [f"{name}={transform_id(found)}" for name, found in given.items() if found is not None]
-        return "-".join((f"v{RECIPE_VERSION}", *parts, *songs, self.split, kind, *own))
+        return "-".join((f"v{RECIPE_VERSION}", *parts, *songs, self.split, kind, *sounds, *own))
 
     def recipe(self, index: int, epoch: int = 0, *, attempt: int = 0) -> MixRecipe:
         """Return the recipe of an item, without rendering it.

@@ -25,6 +25,7 @@ from mixlab.mixing.effects import (
     Range,
     Stage,
     TimeStretch,
+    effect_name,
 )
 from mixlab.mixing.effects.basic import (
     FILTER_DB,
@@ -246,6 +247,19 @@ class EffectsConfig:
             ConfigError: one does not exist, or does what no effect may; the message says which and what.
         """
         return resolve(self.entries)
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Hashes of what effects take their values from besides random numbers, by place and name.
+
+        Folders of sounds are such. It is empty for effects that have none.
+
+        Raises:
+            ConfigError: see ``custom_effects``.
+        """
+        listed = enumerate(self.custom_effects) if self.entries else ()
+        found = {f"{n} {effect_name(custom.kind)}": custom.content_hash for n, custom in listed}
+        return {name: text for name, text in found.items() if text}
 
     @classmethod
     def none(cls) -> "EffectsConfig":

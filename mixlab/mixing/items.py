@@ -125,8 +125,9 @@ class MixItems(Dataset[Item]):
             found = state.get(name) if isinstance(state, Mapping) else None
             if found != mine[name]:
                 raise CatalogMismatchError(
-                    f"The saved items have {name}={found!r}, these have {mine[name]!r}. Resume with the "
-                    "catalog, configuration, pack and transforms they were saved with, or start a new run.",
+                    f"The saved items have {name}={found!r}, these have {mine[name]!r}. Resume with "
+                    "the catalog, configuration, pack, folders of sounds and transforms they were saved "
+                    "with, or start a new run.",
                     code="state-mismatch",
                 )
         self.set_epoch(state["epoch"])

@@ -353,8 +353,8 @@ class MixLoader:
             if state.get(name) != mine[name]:
                 raise CatalogMismatchError(
                     f"The saved position was taken with {name}={state.get(name)!r}, this loader has "
-                    f"{mine[name]!r}. Resume with the catalog, configuration, pack and transforms it was "
-                    "started with, or start a new run.",
+                    f"{mine[name]!r}. Resume with the catalog, configuration, pack, folders of sounds and "
+                    "transforms it was started with, or start a new run.",
                     code="state-mismatch",
                 )
         epoch = check_number("epoch", state.get("epoch", ""))

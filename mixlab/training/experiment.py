@@ -120,6 +120,7 @@ def _run_info(
         "labels": label_info(labels),
         "mix_hash": mix.content_hash,
         "sources_sha256": plugin_sources(train, mix),
+        "effect_contents": mix.effects.contents,
     }
 
 

@@ -143,10 +143,17 @@ def plugin_sources(config: TrainConfig, mix: MixConfig | None = None) -> dict[st
 
 
 def changed_source(run: Run, config: TrainConfig, mix: MixConfig | None = None) -> list[str]:
-    """Say, as ``changed_settings`` does, which files of ``plugin_sources`` have changed."""
-    stored = run.info.get("sources_sha256", {})
-    now = plugin_sources(config, mix)
-    return [f"the file of {name} has changed" for name, digest in now.items() if stored.get(name) != digest]
+    """Say, as ``changed_settings`` does, which files of plug-ins or of effects' sounds have changed."""
+    stored, sounds = run.info.get("sources_sha256", {}), run.info.get("effect_contents")
+    code = [name for name, found in plugin_sources(config, mix).items() if stored.get(name) != found]
+    contents = mix.effects.contents if mix and sounds is not None else {}
+    changed = [
+        name.partition(" ")[2] for name, found in contents.items() if (sounds or {}).get(name) != found
+    ]
+    return [
+        *(f"the file of {name} has changed" for name in code),
+        *(f"the sounds that the effect {name} takes have changed" for name in changed),
+    ]
 
 
 def how_it_ended(run: Run, config: TrainConfig) -> str | None:

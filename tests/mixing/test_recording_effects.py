@@ -4,6 +4,7 @@ import itertools
 import math
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import scipy.signal
 import soundfile
 
+from mixlab import Catalog, MixConfig, MixDataset, MixItems, MixLoader
 from mixlab.audio.codecs import through_codec
 from mixlab.audio.convolution import convolve, fast_length
 from mixlab.audio.dynamics import compress, limit
@@ -19,12 +21,13 @@ from mixlab.audio.loudness import loudness_lufs
 from mixlab.audio.noise import NOISES
 from mixlab.audio.rooms import SPEED_OF_SOUND, Room, room_response
 from mixlab.audio.varispeed import swing_speed
-from mixlab.errors import ConfigError, MissingDependencyError
+from mixlab.errors import CatalogMismatchError, ConfigError, MissingDependencyError
 from mixlab.mixing.effects import EFFECTS, find_effect
 from mixlab.mixing.effects.dynamics import Compressor, Limiter, Saturation
 from mixlab.mixing.effects.mastering import Mastering
 from mixlab.mixing.effects.media import Codec, Wow
 from mixlab.mixing.effects.noise import Background, Noise
+from mixlab.mixing.effects.sound_files import _hash_sounds, _list_sounds
 from mixlab.mixing.effects.space import Convolution, Reverb, RoomReverb, Width
 from mixlab.mixing.effects.tone import BandLimit, EqCurve, Telephone
 from mixlab.utils.hashing import file_digest
@@ -467,6 +470,63 @@ def test_sounds_are_sampled_by_name_and_found_on_another_machine(
     soundfile.write(moved / sampled[0].file, noise(1, 0.1)[0], RATE)
     with raises(ConfigError, code="sound-changed", mentions=(sampled[0].file, sampled[0].content)):
         sampled[0].apply(noise(), RATE)
+
+
+def _add(folder: Path) -> None:
+    soundfile.write(folder / "cave.wav", noise(1, 0.1)[0], RATE)
+
+
+def _rename(folder: Path) -> None:
+    (folder / "hall.wav").rename(folder / "hall 2.wav")
+
+
+def _replace_by_one_as_long(folder: Path) -> None:
+    response, _ = soundfile.read(folder / "hall.wav", dtype="float32")
+    soundfile.write(folder / "hall.wav", -response, RATE, subtype="FLOAT")
+
+
+def _note(folder: Path) -> None:
+    (folder / "notes.txt").write_text("no sound", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["convolution", "background"])
+@pytest.mark.parametrize(
+    ("change", "matters"), [(_add, True), (_rename, True), (_replace_by_one_as_long, True), (_note, False)]
+)
+def test_a_position_is_refused_where_a_folder_of_sounds_has_changed(
+    name: str,
+    change: Callable[[Path], None],
+    matters: bool,
+    toy: Catalog,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    def stream(place: Path, p: float = 0.5) -> MixLoader:
+        entry = {"effect": name, "p": p, "folder": str(place)}
+        config = MixConfig(effects={"custom": [entry]}, duration_s=0.5)
+        return MixLoader(MixDataset(toy, config, epoch_size=4, batch_size=4))
+
+    other = tmp_path_factory.mktemp("other") / "copy"
+    shutil.copytree(folder, other)
+    change(other)
+    contents = [stream(place).mixes.config.effects.contents for place in (folder, other)]
+    assert list(contents[0]) == [f"0 {name}"]
+    assert (contents[0] != contents[1]) == matters
+    assert MixDataset(toy).config.effects.contents == {}
+    # The path stands in the configuration: the same one, found elsewhere, is what a position must tell apart.
+    state = stream(folder).state_dict()
+    stream(folder).load_state_dict(state)
+    shutil.rmtree(folder)
+    other.rename(folder)
+    _list_sounds.cache_clear()  # as in another process
+    _hash_sounds.cache_clear()
+    if not matters:
+        stream(folder).load_state_dict(state)
+        return
+    with raises(CatalogMismatchError, code="state-mismatch", mentions="content_hash="):
+        stream(folder).load_state_dict(state)
+    with raises(CatalogMismatchError, code="state-mismatch", mentions="content_hash="):
+        MixItems(stream(folder).mixes).load_state_dict(state)
 
 
 @pytest.mark.parametrize("name", ["convolution", "background"])

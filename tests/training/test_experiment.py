@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from mixlab.audio.io import write_wav
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import AudioError, CatalogError, CatalogMismatchError, ConfigError, RunError
@@ -105,6 +106,26 @@ def test_a_training_does_not_go_on_with_other_code(
     file.write_text(file.read_text(encoding="utf-8") + "\n# otherwise\n", encoding="utf-8")
     with raises(ConfigError, code="settings-changed", mentions=[changed]):
         train(toy.path, run.path, mix, replace(config, epochs=3), resume=True)
+
+
+def test_a_training_does_not_go_on_with_other_sounds(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, level in (("first", 0.1), ("second", 0.2)):
+        folder = tmp_path / number / "streets"
+        folder.mkdir(parents=True)
+        sound = np.full((1, RATE), level, np.float32) * np.sin(np.arange(RATE, dtype=np.float32))
+        write_wav(folder / "street.wav", sound, RATE)
+    monkeypatch.setenv("MIXLAB_SOUNDS", str(tmp_path / "first"))
+    entry = {"effect": "background", "folder": "streets"}
+    mix = replace(MIX, effects=replace(MIX.effects, custom=[entry]))
+    config = replace(CONFIG, epochs=1, bootstrap=0)
+    run, _ = train(toy.path, tmp_path / "run", mix, config)
+    train(toy.path, run.path, mix, replace(config, epochs=2), resume=True)
+    monkeypatch.setenv("MIXLAB_SOUNDS", str(tmp_path / "second"))
+    again = replace(MIX, effects=replace(MIX.effects, custom=[entry]))
+    with raises(ConfigError, code="settings-changed", mentions=["background"]):
+        train(toy.path, run.path, again, replace(config, epochs=3), resume=True)
 
 
 def test_a_run_holds_everything(trained: tuple[Run, Report], toy: Catalog) -> None:

@@ -1,6 +1,7 @@
 """What an effect is: a class that samples its values first and applies them later, without randomness."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from mixlab.audio.io import FloatArray
@@ -50,6 +51,18 @@ class Effect:
         It has the same shape; only the built-in time stretch changes the length.
         """
         raise NotImplementedError
+
+    @classmethod
+    def content_hash(cls, settings: Mapping[str, Any]) -> str:
+        """Return a short hash of what values depend on besides ``rng``, as a folder's files; '' if nothing.
+
+        Where it has changed, the same seed samples other values: a saved position is refused, and a training
+        does not go on.
+
+        Args:
+            settings: Those that ``sample`` is given.
+        """
+        return ""
 
     def shortfall(self, audio: FloatArray, sample_rate: int) -> str:
         """Say in words what an effect on the mixture could not do as its values ask; '' if nothing.

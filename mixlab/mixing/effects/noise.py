@@ -1,12 +1,13 @@
 """Noise at a ratio to the sound: made here, or from a folder of recordings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mixlab.audio.io import FloatArray
 from mixlab.audio.noise import NOISES, NoiseKind, add_at_snr
 from mixlab.mixing.effects.base import Effect, Range, value_info
-from mixlab.mixing.effects.sound_files import SoundFile, read_looped, sample_sound
+from mixlab.mixing.effects.sound_files import SoundFile, hash_sounds, read_looped, sample_sound
 from mixlab.utils.random import Stream
 
 __all__ = ["Background", "Noise"]
@@ -77,6 +78,11 @@ class Background(Effect):
         return cls(
             folder, sound.file, sound.content, rng.uniform(0.0, sound.duration_s), rng.uniform(*snr_db)
         )
+
+    @classmethod
+    def content_hash(cls, settings: Mapping[str, Any]) -> str:
+        """See ``Effect.content_hash``: of all sounds in the folder."""
+        return hash_sounds(settings["folder"])
 
     def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
         """See ``Effect.apply``.

@@ -5,8 +5,10 @@ Where the folder of a recipe does not exist, as on another machine, the folders 
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,15 @@ import numpy as np
 from mixlab.audio.file_kinds import READ_SUFFIXES
 from mixlab.audio.io import FloatArray, probe, read_span, resample, to_channels
 from mixlab.errors import ConfigError
-from mixlab.utils.hashing import file_digest
+from mixlab.utils.hashing import digest, file_digest
 from mixlab.utils.random import Stream
 
-__all__ = ["SoundFile", "find_sound", "read_looped", "read_sound", "sample_sound"]
+__all__ = ["SoundFile", "find_sound", "hash_sounds", "read_looped", "read_sound", "sample_sound"]
 
 _VARIABLE = "MIXLAB_SOUNDS"
+
+_PART = 1 << 16
+"""Bytes of each of the parts of a file that are looked at to tell a folder from another one."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,16 @@ def sample_sound(rng: Stream, folder: str, effect: str) -> SoundFile:
             f"The effect {effect!r} needs a folder of sounds: {{effect: {effect}, folder: FOLDER}}.",
             code="missing-setting",
         )
-    names = _list_sounds(_places(folder))
+    places = _places(folder)
+    names = _list_sounds(places)
     if not names:
         raise ConfigError(
             f"The effect {effect!r} found no audio ({', '.join(READ_SUFFIXES[:5])}, ...) in {folder}: looked "
-            f"in {', '.join(str(place) for place in _places(folder))}.",
+            f"in {', '.join(str(place) for place in places)}.",
             code="sounds-not-found",
         )
     name = rng.choice(names)
-    path = _first_existing(folder, name)
+    path = _first_of(places, name)
     info = probe(path)
     return SoundFile(folder, name, _content(path), info.frames / info.sample_rate)
 
@@ -74,6 +80,32 @@ def _list_sounds(places: tuple[Path, ...]) -> tuple[str, ...]:
     return ()
 
 
+def hash_sounds(folder: str) -> str:
+    """Return a short hash of the sounds in a folder and those within it, wherever the folder lies.
+
+    It changes with the name and the size of any file, and with what stands at its beginning, in its middle
+    and at its end: folders may be too large to be read as a whole. It is that of the folder as this process
+    first found it, which is also what it samples from.
+    """
+    return _hash_sounds(_places(folder))
+
+
+@lru_cache(maxsize=64)
+def _hash_sounds(places: tuple[Path, ...]) -> str:
+    names = _list_sounds(places)
+    return digest([[name, *_glance(_first_of(places, name))] for name in names])
+
+
+def _glance(path: Path) -> tuple[int, str]:
+    """Return the size of a file, and a hash of three parts of it."""
+    size, found = path.stat().st_size, sha256()
+    with path.open("rb") as file:
+        for place in sorted({0, max((size - _PART) // 2, 0), max(size - _PART, 0)}):
+            file.seek(place)
+            found.update(file.read(_PART))
+    return size, found.hexdigest()[:16]
+
+
 def _places(folder: str) -> tuple[Path, ...]:
     """Return where a folder may be: as it was set, or in those of the environment, with its name or not."""
     own = Path(folder).expanduser()
@@ -81,8 +113,8 @@ def _places(folder: str) -> tuple[Path, ...]:
     return own, *(place for other in others for place in (other / own.name, other))
 
 
-def _first_existing(folder: str, name: str) -> Path:
-    return next(path for place in _places(folder) if (path := place / name).is_file())
+def _first_of(places: Sequence[Path], name: str) -> Path:
+    return next(path for place in places if (path := place / name).is_file())
 
 
 def find_sound(sound: SoundFile) -> Path:

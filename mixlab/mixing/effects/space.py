@@ -1,7 +1,9 @@
 """Where a sound is heard: reverb, impulse responses, rooms, and the width of the stereo image."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from mixlab.audio.noise import mean_square
 from mixlab.audio.rooms import Room, room_response
 from mixlab.errors import MissingDependencyError
 from mixlab.mixing.effects.base import Effect, Range, value_info
-from mixlab.mixing.effects.sound_files import SoundFile, read_sound, sample_sound
+from mixlab.mixing.effects.sound_files import SoundFile, hash_sounds, read_sound, sample_sound
 from mixlab.utils.random import Stream
 
 __all__ = ["Convolution", "Reverb", "RoomReverb", "Width"]
@@ -108,6 +110,11 @@ class Convolution(Effect):
         """
         sound = sample_sound(rng, folder, "convolution")
         return cls(folder, sound.file, sound.content, rng.uniform(*wet))
+
+    @classmethod
+    def content_hash(cls, settings: Mapping[str, Any]) -> str:
+        """See ``Effect.content_hash``: of all sounds in the folder."""
+        return hash_sounds(settings["folder"])
 
     def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
         """See ``Effect.apply``.
