@@ -1,12 +1,10 @@
 """Train a small network that separates mixtures into four stems by masks on their spectrum.
 
-    python examples/separation.py CATALOG [STEPS]
-
-CATALOG is any that ``mixlab index`` has made; ``mixlab demo`` makes one at ``demo-output/catalog``.
+python examples/separation.py --catalog demo-output/catalog
 """
 
-import sys
-from collections.abc import Iterator
+import argparse
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -50,6 +48,15 @@ def train(catalog: str, steps: int, batch_size: int = 4, rate: float = 3e-3) -> 
         yield loss.item()
 
 
-if __name__ == "__main__":
-    for step, loss in enumerate(train(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 100)):
+def main(given: Sequence[str] | None = None) -> None:
+    """Train, and print the error of each step."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--catalog", required=True, help="a folder that `mixlab index` or `mixlab demo` made")
+    parser.add_argument("--steps", type=int, default=100, help="batches to train on")
+    options = parser.parse_args(given)
+    for step, loss in enumerate(train(options.catalog, options.steps)):
         print(f"step {step}: error {loss:.3f}")
+
+
+if __name__ == "__main__":
+    main()
