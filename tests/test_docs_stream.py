@@ -1,5 +1,6 @@
 """The page on the stream is true: its examples run, and the files that it names do what they say."""
 
+import json
 import re
 import subprocess
 import sys
@@ -18,8 +19,8 @@ NEEDED = {
     "write_webdataset.py": "webdataset",
 }
 PRINTED = {
-    "train_accelerate.py": r"16 mixes from epoch and index \(0, 0\) to \(0, 15\)\n"
-    r"8 mixes from epoch and index \(1, 8\) to \(1, 15\)\n",
+    "train_accelerate.py": r"process 0 of 1: 16 mixes from epoch and index \(0, 0\) to \(0, 15\)\n"
+    r"process 0 of 1: 8 mixes from epoch and index \(1, 8\) to \(1, 15\)\n",
     "train_lightning.py": r"24 mixes, then 8, from epoch and index \(1, 8\) on\n",
     "train_stateful.py": r"8 mixes, then 8, from epoch and index \(1, 8\) on\n",
     "train_trainer.py": r"24 mixes, then 8, from epoch and index \(1, 8\) on\n",
@@ -51,6 +52,43 @@ def test_the_page_names_every_example() -> None:
     examples = {path.name for path in (REPO / "examples").glob("*.py")} - {"common.py"}
     assert set(re.findall(r"\(\.\./examples/(\w+\.py)\)", text)) == examples
     assert set(PRINTED) == set(NEEDED) == examples - {"separation.py"}  # which has a test of its own
+
+
+# What each of several processes of the example was trained on, into a file of its own.
+EACH = """
+import json, os, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from train_accelerate import main
+
+if __name__ == "__main__":
+    seen = main(sys.argv[3:])
+    (Path(sys.argv[2]) / f"{os.environ['RANK']}.json").write_text(json.dumps(seen))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_of_accelerate_share_an_epoch_out(toy: Catalog, tmp_path: Path) -> None:
+    pytest.importorskip("accelerate", reason="examples need the extra 'examples'")
+    (tmp_path / "each.py").write_text(EACH, encoding="utf-8")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    given = [str(tmp_path / "each.py"), str(REPO / "examples"), str(tmp_path)]
+    done = subprocess.run(
+        [*launcher, *given, "--catalog", str(toy.path), "--items", "32"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    for epoch, expected in ((0, range(32)), (1, range(16, 32))):  # of epoch 1 half is skipped
+        shares = [{tuple(pair) for pair in process[epoch]} for process in (first, second)]
+        assert [len(process[epoch]) for process in (first, second)] == [len(expected) // 2] * 2
+        assert not shares[0] & shares[1]
+        assert shares[0] | shares[1] == {(epoch, index) for index in expected}
 
 
 @pytest.mark.slow
