@@ -6,11 +6,10 @@ rank ``r`` takes the ``r``-th share of each batch, and ``n`` workers take turns 
 the same batches come out for any number of workers, and with a constant ``G`` for any number of ranks.
 """
 
-import math
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -26,12 +25,13 @@ from mixlab.catalog.pack import PackReader, open_reader
 from mixlab.catalog.readers import CatalogReader, Reader
 from mixlab.catalog.song_table import load_song_table
 from mixlab.errors import AudioError, ConfigError
+from mixlab.mixing.batch_layout import NUMBERS, Batch, BatchLayout, Layout, split_buffer
 from mixlab.mixing.callers import is_overfitting, items_at_a_time
 from mixlab.mixing.class_counts import ClassCounts, labels_of_stems
 from mixlab.mixing.config import MixConfig, label_hash
 from mixlab.mixing.epochs import EpochCounter
-from mixlab.mixing.grouping import check_disjoint, group_sources
-from mixlab.mixing.hop_levels import check_frame_hop, count_frames
+from mixlab.mixing.grouping import check_disjoint
+from mixlab.mixing.hop_levels import check_frame_hop
 from mixlab.mixing.origins import describe, search
 from mixlab.mixing.ranks import ProcessRank, find_rank, given_rank
 from mixlab.mixing.recipe import RECIPE_VERSION, MixRecipe, check_config
@@ -53,11 +53,6 @@ __all__ = ["MixDataset"]
 
 T = TypeVar("T")
 Item = dict[str, Any]
-Batch = dict[str, torch.Tensor]
-"""With ``meta`` there are lists of texts in it, too."""
-Layout = dict[str, tuple[torch.dtype, tuple[int, ...], int]]
-"""Type, shape and first byte of each tensor of a batch, within one buffer."""
-
 ATTEMPTS = 5
 """How often an item is replaced when a file it needs cannot be read, before the error is raised."""
 
@@ -65,9 +60,6 @@ BEYOND = 1_000_000
 """Distance of the epochs that follow in one iteration: none begins with them, so none repeats them."""
 
 Mode = Literal["training", "evaluation"]
-
-_NUMBERS = ("epoch", "index", "attempt")
-_ALIGNMENT = 64
 
 
 class MixDataset(IterableDataset[Item]):
@@ -531,9 +523,8 @@ class MixDataset(IterableDataset[Item]):
     def _make_items(self, indices: Sequence[int], epoch: int) -> list[Item]:
         """Return items as this class's ``item`` does; what they read in common is decoded once."""
         batch = self._make(indices, epoch)[1]
-        numbers = (*_NUMBERS, "length", "n_sources")
         items: list[Item] = [
-            {name: int(x[n]) if name in numbers else x[n] for name, x in batch.items()}
+            {name: int(x[n]) if name in NUMBERS else x[n] for name, x in batch.items()}
             for n in range(len(indices))
         ]
         if self.transform is None:
@@ -582,7 +573,8 @@ class MixDataset(IterableDataset[Item]):
 
         With ``meta`` the batch has lists of texts, too, which lie beside the buffer.
         """
-        layout, size = self._layout(len(indices))
+        batch_layout = self._batch_layout
+        layout, size = batch_layout.lay_out(len(indices))
         if buffer is None:
             buffer = torch.empty(size, dtype=torch.uint8)
         batch = split_buffer(buffer, layout)
@@ -593,11 +585,7 @@ class MixDataset(IterableDataset[Item]):
             mix, attempt = self._render(recipe, reader, rows["audio"][row])
             recipes[row] = mix.recipe
             notes.append(mix.notes)
-            if mix.recipe.render.samples < rows["audio"].shape[-1]:
-                _fill(rows["audio"][row], mix.mixture)
-            self._write({name: values[row : row + 1] for name, values in rows.items()}, mix)
-            for name, number in zip(_NUMBERS, (mix.recipe.epoch, mix.recipe.index, attempt), strict=True):
-                rows[name][row] = number
+            batch_layout.write(rows, row, mix, attempt)
         return buffer, {**batch, **describe(recipes, notes)} if self.meta else batch
 
     def _sharing_reader(self, recipes: Sequence[MixRecipe]) -> Reader:
@@ -612,63 +600,21 @@ class MixDataset(IterableDataset[Item]):
                 spans.append((self.catalog.find(source.stem), start_s, samples / recipe.render.sample_rate))
         return reader.sharing(spans)
 
-    def _write(self, row: Mapping[str, NDArray[Any]], mix: Mix) -> None:
-        """Write all of a mix but its mixture, which is there, to a row of a batch."""
-        row["target"][0], row["mask"][0] = mix.target, mix.mask
-        if "length" in row:
-            row["length"][0] = mix.recipe.render.samples
-        if self.meta:
-            row["n_sources"][0] = len(mix.sources)
-        if self.frames:
-            for name, values in zip(("frame_target", "frame_mask"), mix.frames, strict=True):
-                _fill(row[name][0], values)
-        if self.sources:
-            for name in ("sources", "source_target", "source_mask"):
-                row[name][0, len(mix.sources) :] = 0
-            for place, source in enumerate(mix.sources):
-                _fill(row["sources"][0, place], source.audio)
-                encoded = self.labels.encode(source.verdict)
-                row["source_target"][0, place], row["source_mask"][0, place] = encoded
-        if self.groups:
-            groups = group_sources(mix)
-            row["group_mask"][0] = groups.mask
-            _fill(row["groups"][0], groups.audio)
-            _fill(row["ungrouped"][0], groups.ungrouped)
+    @property
+    def _batch_layout(self) -> BatchLayout:
+        return BatchLayout(
+            self.config,
+            self.labels,
+            self.frame_hop_s,
+            frames=self.frames,
+            source_places=self.source_places if self.sources else 0,
+            groups=self.groups,
+            meta=self.meta,
+        )
 
     def _layout(self, items: int) -> tuple[Layout, int]:
-        """Lay out the tensors of a batch one after another; return where each lies, and the bytes of all."""
-        config, classes = self.config, len(self.labels)
-        mixture = (config.channels, round(config.duration_s * config.sample_rate))
-        shapes: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-            "audio": (torch.float32, mixture),
-            "target": (torch.float32, (classes,)),
-            "mask": (torch.bool, (classes,)),
-            **dict.fromkeys(_NUMBERS, (torch.int64, ())),
-        }
-        if config.min_duration_s:
-            shapes["length"] = (torch.int64, ())
-        if self.meta:
-            shapes["n_sources"] = (torch.int64, ())
-        if self.frames:
-            hops = count_frames(mixture[1], config.sample_rate, self.frame_hop_s)
-            shapes["frame_target"] = (torch.float32, (classes, hops))
-            shapes["frame_mask"] = (torch.bool, (classes, hops))
-        if self.sources:
-            most = self.source_places
-            shapes["sources"] = (torch.float32, (most, *mixture))
-            shapes["source_target"] = (torch.float32, (most, classes))
-            shapes["source_mask"] = (torch.bool, (most, classes))
-        if self.groups:
-            shapes["groups"] = (torch.float32, (classes, *mixture))
-            shapes["group_mask"] = (torch.bool, (classes,))
-            shapes["ungrouped"] = (torch.float32, mixture)
-        layout: Layout = {}
-        size = 0
-        for name, (dtype, shape) in shapes.items():
-            layout[name] = (dtype, (items, *shape), size)
-            size += math.prod((items, *shape)) * dtype.itemsize
-            size = -(-size // _ALIGNMENT) * _ALIGNMENT
-        return layout, size
+        """Return where the tensors of a batch of so many items lie in its buffer, and its bytes."""
+        return self._batch_layout.lay_out(items)
 
     def batch_indices(self, batch: int) -> range:
         """Return the items of this rank's share of batch number ``batch`` of an epoch.
@@ -723,20 +669,6 @@ class MixDataset(IterableDataset[Item]):
                 stacklevel=2,
             )
         return found or self.batch_size
-
-
-def _fill(row: NDArray[Any], values: NDArray[Any]) -> None:
-    """Write values to a row that may be longer, and zeros behind them."""
-    row[..., : values.shape[-1]] = values
-    row[..., values.shape[-1] :] = 0
-
-
-def split_buffer(buffer: torch.Tensor, layout: Layout) -> Batch:
-    """Return the tensors that lie in a buffer of bytes, as views."""
-    return {
-        name: buffer[first : first + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)
-        for name, (dtype, shape, first) in layout.items()
-    }
 
 
 def worker_share() -> tuple[int, int]:

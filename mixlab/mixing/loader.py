@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mixlab.audio.time_pitch import get_engine
 from mixlab.errors import CatalogMismatchError, ConfigError
+from mixlab.mixing.batch_layout import Batch, split_buffer
 from mixlab.mixing.callers import is_overfitting
 from mixlab.mixing.config import RenderSettings
-from mixlab.mixing.dataset import Batch, MixDataset, split_buffer, worker_share
+from mixlab.mixing.dataset import MixDataset, worker_share
 from mixlab.mixing.origins import texts_of
 from mixlab.mixing.ranks import ProcessRank
 from mixlab.utils.checks import check_number

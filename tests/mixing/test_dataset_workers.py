@@ -15,7 +15,7 @@ from mixlab import Catalog, MixConfig, MixDataset, MixLoader
 from mixlab.catalog.readers import CatalogReader, Reader, Span
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing import loader as loaders
-from mixlab.mixing.dataset import split_buffer
+from mixlab.mixing.batch_layout import split_buffer
 from mixlab.mixing.loader import _Buffers, _shared_memory, warm_up
 from tests.errors import raises
 

@@ -7,7 +7,8 @@ import torch
 
 from mixlab.audio.io import HOP_S
 from mixlab.errors import ConfigError
-from mixlab.mixing.dataset import Batch, MixDataset
+from mixlab.mixing.batch_layout import Batch
+from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.gpu.raw import RawBatch, join_items, prepare_item
 from mixlab.mixing.gpu.rendering import render_batch
 from mixlab.mixing.loader import Batches, MixLoader, check_dataset
