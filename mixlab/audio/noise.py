@@ -1,10 +1,11 @@
 """Noise that recordings have: white, pink, and the hum of the mains."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixlab.audio.io import FloatArray
 
@@ -28,15 +29,30 @@ def _white(channels: int, samples: int, sample_rate: int, seed: int) -> FloatArr
 def _pink(channels: int, samples: int, sample_rate: int, seed: int) -> FloatArray:
     """Return noise that falls by 3.01 dB per octave, another for each channel."""
     spectrum = np.fft.rfft(_white(channels, samples, sample_rate, seed))
-    spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(samples, 1.0 / sample_rate), _LOWEST_HZ))
+    spectrum /= _pink_slope(samples, sample_rate)
     return np.fft.irfft(spectrum, samples).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _pink_slope(samples: int, sample_rate: int) -> NDArray[np.float64]:
+    slope: NDArray[np.float64] = np.sqrt(np.maximum(np.fft.rfftfreq(samples, 1.0 / sample_rate), _LOWEST_HZ))
+    slope.flags.writeable = False
+    return slope
+
+
+@lru_cache(maxsize=4)
+def _mains(samples: int, sample_rate: int, mains_hz: float) -> NDArray[np.complex128]:
+    """Return a turning vector, once a period of the mains; all noises of a length have it in common."""
+    found: NDArray[np.complex128] = np.exp(2j * np.pi * mains_hz / sample_rate * np.arange(samples))
+    found.flags.writeable = False
+    return found
 
 
 def _hum(channels: int, samples: int, sample_rate: int, seed: int, *, mains_hz: float) -> FloatArray:
     """Return the mains' frequency and its overtones, the same in all channels; odd ones are stronger."""
     turns = np.exp(np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi, _OVERTONES) * 1j)
     # The overtones are powers of the first one: a product is many times as quick as a sine.
-    first = np.exp(2j * np.pi * mains_hz / sample_rate * np.arange(samples))
+    first = _mains(samples, sample_rate, mains_hz)
     power, total = np.ones_like(first), np.zeros(samples)
     for n, turn in enumerate(turns):
         power *= first

@@ -14,10 +14,11 @@ __all__ = ["SHAPES", "Shape", "saturate"]
 Shape = Literal["soft", "hard"]
 
 SHAPES: dict[Shape, Callable[[FloatArray], FloatArray]] = {
-    "soft": np.tanh,
-    "hard": lambda x: np.clip(x, -1.0, 1.0),
+    "soft": lambda x: np.tanh(x, out=x),
+    "hard": lambda x: np.clip(x, -1.0, 1.0, out=x),
 }
-"""Odd curves with a slope of 1 at 0: tape and valves bend, a transistor that is driven too hard clips."""
+"""Odd curves with a slope of 1 at 0: tape and valves bend, a transistor that is driven too hard clips. They
+change the array that they are given."""
 
 _OVERSAMPLING = 4
 
@@ -41,9 +42,10 @@ def saturate(audio: FloatArray, sample_rate: int, drive_db: float, bias: float, 
     driven = resample(
         audio * np.float32(amplitude(drive_db) / peak), sample_rate, _OVERSAMPLING * sample_rate
     )
-    shaped = SHAPES[shape](driven + np.float32(bias))
+    driven += np.float32(bias)
+    shaped = SHAPES[shape](driven)
     shaped = fit_length(resample(shaped, _OVERSAMPLING * sample_rate, sample_rate), audio.shape[1])
-    shaped = shaped - shaped.mean(axis=1, keepdims=True)
+    shaped -= shaped.mean(axis=1, keepdims=True)
     scale = math.sqrt(mean_square(audio) / max(mean_square(shaped), 1e-30))
-    out: FloatArray = shaped * np.float32(scale)
-    return out
+    shaped *= np.float32(scale)
+    return shaped

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mixlab.audio.file_kinds import READ_SUFFIXES
-from mixlab.audio.io import FloatArray, probe, read_span, resample, to_channels
+from mixlab.audio.io import AudioInfo, FloatArray, probe, read_span, resample, to_channels
 from mixlab.errors import ConfigError
 from mixlab.utils.hashing import digest, file_digest
 from mixlab.utils.random import Stream
@@ -65,8 +65,9 @@ def sample_sound(rng: Stream, folder: str, effect: str) -> SoundFile:
         )
     name = rng.choice(names)
     path = _first_of(places, name)
-    info = probe(path)
-    return SoundFile(folder, name, _content(path), info.frames / info.sample_rate)
+    content = _content(path)
+    info = _about(path, content)
+    return SoundFile(folder, name, content, info.frames / info.sample_rate)
 
 
 @lru_cache(maxsize=64)
@@ -170,6 +171,12 @@ def _decoded(path: Path, content: str, channels: int, sample_rate: int) -> Float
     return audio
 
 
+@lru_cache(maxsize=4096)
+def _about(path: Path, content: str) -> AudioInfo:
+    """Return what a file's header says, read once for each content."""
+    return probe(path)
+
+
 def read_looped(sound: SoundFile, start_s: float, shape: tuple[int, ...], sample_rate: int) -> FloatArray:
     """Return a stretch of a sound, float32 ``(channels, samples)``; after its end it begins again.
 
@@ -178,7 +185,7 @@ def read_looped(sound: SoundFile, start_s: float, shape: tuple[int, ...], sample
         AudioError: it is damaged.
     """
     path = find_sound(sound)
-    info, (channels, samples) = probe(path), shape
+    info, (channels, samples) = _about(path, sound.content), shape
     needed = int(np.ceil(samples * info.sample_rate / sample_rate)) + 1
     parts, start = list[FloatArray](), round(start_s * info.sample_rate) % info.frames
     while needed > 0:
