@@ -145,8 +145,10 @@ def _synthesize(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: 
         if np.abs(audio).max(initial=0.0) < 0.999:
             break
     divisor = gcd(SAMPLE_RATE, rate)
-    resampled = resample_poly(audio.mean(axis=1), SAMPLE_RATE // divisor, rate // divisor)
-    return resampled.astype(np.float32)
+    resampled: NDArray[np.float32] = resample_poly(
+        audio.mean(axis=1), SAMPLE_RATE // divisor, rate // divisor
+    ).astype(np.float32)
+    return resampled
 
 
 def _play(font: bytes, midi: bytes, soundfont: Path) -> tuple[NDArray[np.float32], int]:
