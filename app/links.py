@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 __all__ = [
     "BY_P",
     "MIX_KINDS",
+    "PAPER",
     "SPLITS",
     "Item",
     "Link",
@@ -19,6 +20,8 @@ __all__ = [
 ]
 
 BY_P = "by p_musical"
+PAPER = "paper"
+"""The preset of effects that mixes have by default."""
 MIX_KINDS = (BY_P, "musical", "non-musical", "matched")
 SPLITS = ("train", "validation", "test")
 
@@ -49,6 +52,7 @@ class Item:
         bypass: Effects left out, as pairs of source and effect, counted from 0.
         run: The run whose settings sample it, and whose own recipe it is where it was scored on it; None
             for the defaults.
+        preset: Effects of training mixes that no run samples, by the name of their preset.
     """
 
     p: float
@@ -58,6 +62,7 @@ class Item:
     mix_kind: str = BY_P
     bypass: tuple[tuple[int, int], ...] = ()
     run: RunLocation | None = None
+    preset: str = PAPER
 
 
 class Link(NamedTuple):
@@ -86,6 +91,7 @@ def make_query(
         "index": item.index,
         "split": item.split,
         "mix_kind": item.mix_kind,
+        "effects": item.preset,
     }
     if contains:
         values["contains"] = contains

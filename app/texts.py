@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from app.links import BY_P, Item
+from app.links import BY_P, PAPER, Item
 from mixlab import Catalog, Mix, MixRecipe
 from mixlab.mixing.effects import Effect, describe_effect
 from mixlab.mixing.preview import LabelRow
@@ -174,7 +174,7 @@ def file_name(mix: Mix, item: Item, suffix: str) -> str:
 
 
 def snippet(mix: Mix, item: Item, path: Path) -> str:
-    """Return the three lines of Python that make this very mix."""
+    """Return the lines of Python that make this very mix."""
     if item.bypass or item.run is not None:
         name = file_name(mix, item, ".json")
         return (
@@ -182,11 +182,18 @@ def snippet(mix: Mix, item: Item, path: Path) -> str:
             f"recipe = MixRecipe.from_json(open({name!r}).read())  # download it below\n"
             f"mix = render_mix(recipe, Catalog.open({str(path)!r}))"
         )
-    config = f"MixConfig(p_musical={item.p:g})" if item.split == "train" else "MixConfig().for_evaluation()"
+    preset = "" if item.preset == PAPER else f", effects=EffectsConfig(preset={item.preset!r})"
+    config = (
+        f"MixConfig(p_musical={item.p:g}{preset})"
+        if item.split == "train"
+        else "MixConfig().for_evaluation()"
+    )
+    imported = "from mixlab.mixing import EffectsConfig\n" if preset else ""
     forced = "" if item.mix_kind == BY_P else f", kind={mix.recipe.kind!r}"
     where = f"seed={item.seed}, epoch=0, index={item.index}, split={item.split!r}{forced}"
     return (
         "from mixlab import Catalog, MixConfig, sample_recipe, render_mix\n"
+        f"{imported}"
         f"catalog = Catalog.open({str(path)!r})\n"
         f"mix = render_mix(sample_recipe(catalog, {config}, {where}), catalog)"
     )

@@ -18,6 +18,8 @@ from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_s
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.song_table import SONG_FILE
 from mixlab.mixing.config import Kind
+from mixlab.mixing.effect_presets import Preset
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import (
     find_class,
     holds_class,
@@ -93,7 +95,7 @@ def mix_config(item: Item) -> MixConfig:
         return own if own.strategies else replace(own, p_musical=item.p)
     if item.split != "train":
         return MixConfig().for_evaluation()
-    return MixConfig(p_musical=item.p)
+    return MixConfig(p_musical=item.p, effects=EffectsConfig(preset=cast("Preset", item.preset)))
 
 
 def _kind(item: Item) -> Kind | None:

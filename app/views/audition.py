@@ -10,10 +10,21 @@ from app.components.mount import copy_link, play, show_strip
 from app.data import mixes as data
 from app.data import runs as runs_data
 from app.data.mixes import Location
-from app.links import BY_P, MIX_KINDS, SPLITS, Item, Link, RunLocation, bypass_pairs, make_query, read_link
+from app.links import (
+    BY_P,
+    MIX_KINDS,
+    SPLITS,
+    Item,
+    Link,
+    RunLocation,
+    bypass_pairs,
+    make_query,
+    read_link,
+)
 from app.views import chooser, runs_locations
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
+from mixlab.mixing.effect_presets import PRESETS
 from mixlab.mixing.preview import label_tree
 
 __all__ = ["show"]
@@ -149,7 +160,15 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
         help="Share of musical mixes. What decides is sampled first and alone, so moving the slider "
              "flips each index at most once and leaves its musical and its non-musical form as they are.",
     )  # fmt: skip
+    preset = second.selectbox(
+        "Effects", list(PRESETS), key="effects", bind="query-params", width=130,
+        disabled=split != "train" or run is not None,
+        help="Preset of effects. paper: gain, filters, pitch shift and time stretch; studio and wild follow "
+             "them with those that recordings have. The stems stay the same.",
+    )  # fmt: skip
     item = Item(round(float(p), 4), int(seed), int(index), split, str(mix_kind or BY_P), run=run)
+    if split == "train" and run is None:
+        item = replace(item, preset=str(preset))
     _step_buttons(steps, location, item, wanted)
     show_strip(
         {
@@ -292,7 +311,7 @@ def _labels(mix: Mix) -> None:
 
 
 def _recipe(mix: Mix, item: Item, catalog: Catalog) -> None:
-    st.caption("Three lines that make this very mix:")
+    st.caption("Python that makes this very mix:")
     st.code(words.snippet(mix, item, catalog.path), language="python", wrap_lines=True)
     st.caption("The recipe: plain data that fully determines it, given the catalog.")
     st.code(mix.recipe.to_json(indent=2), language="json", height=380)

@@ -25,6 +25,7 @@ from mixlab.audio.io import write_wav
 from mixlab.catalog.song_table import SONG_FILE
 from mixlab.cli.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
+from mixlab.mixing.effect_presets import PRESETS
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import label_tree, without_effects
 from tests.errors import raises
@@ -351,6 +352,7 @@ def test_hashes_in_links_are_shown_as_text(page: AppTest) -> None:
     [
         (Item(0.4, 0, 0, "train"), []),
         (Item(0.65, 3, 12, "test", "musical"), []),
+        (Item(0.65, 3, 12, "train", "matched", preset="wild"), []),
         (Item(0.0, 3, 12, "train", "non-musical", ((0, 1), (2, 0))), ["3.1 bass: gain 2 dB", "1.2 a & b: x"]),
     ],
 )
@@ -361,6 +363,7 @@ def test_links_hold_all_that_decides_a_mix(item: Item, bypass: list[str]) -> Non
     assert found == (item.p, item.seed, item.index)
     assert query["mix_kind"] == [item.mix_kind]
     assert query["split"] == [item.split]
+    assert query["effects"] == [item.preset]
     assert bypass_pairs(query.get("bypass", [])) == item.bypass
 
 
@@ -371,17 +374,42 @@ def test_links_hold_all_that_decides_a_mix(item: Item, bypass: list[str]) -> Non
         Item(0.9, 5, 3, "train"),
         Item(0.4, 1, 4, "test"),
         Item(0.4, 1, 4, "train", "non-musical"),
+        Item(0.4, 1, 4, "train", preset="none"),
+        Item(0.4, 1, 4, "train", preset="studio"),
     ],
 )
-def test_the_three_lines_make_this_very_mix(page: AppTest, catalog_path: Path, item: Item) -> None:
+def test_the_lines_of_python_make_this_very_mix(page: AppTest, catalog_path: Path, item: Item) -> None:
     shown = open_page(
-        p=str(item.p), seed=str(item.seed), index=str(item.index), split=item.split, mix_kind=item.mix_kind
-    )
+        p=str(item.p), seed=str(item.seed), index=str(item.index), split=item.split, mix_kind=item.mix_kind,
+        effects=item.preset,
+    )  # fmt: skip
     code = next(code.value for code in shown.code if code.language == "python")
-    assert len(code.split("\n")) == 3
+    assert len(code.split("\n")) == 3 + (item.preset != "paper")
     names: dict[str, Any] = {}
     exec(code, names)
     assert names["mix"].recipe.content_hash == player(shown)["id"]
+
+
+def test_presets_change_the_effects_and_nothing_else(page: AppTest) -> None:
+    found = {}
+    for preset in PRESETS:
+        page.selectbox(key="effects").select(preset).run()
+        found[preset] = MixRecipe.from_json(next(code.value for code in page.code if code.language == "json"))
+    assert len({recipe.content_hash for recipe in found.values()}) == len(PRESETS)
+    assert not any(source.effects for source in found["none"].sources)
+    for preset, recipe in found.items():
+        # Without a time stretch less of a stem is needed, which may then begin a little elsewhere.
+        exact = preset != "none"
+        assert [(s.stem, exact and s.start_s) for s in recipe.sources] == [
+            (s.stem, exact and s.start_s) for s in found["paper"].sources
+        ]
+
+
+def test_presets_are_of_training_mixes_alone(page: AppTest) -> None:
+    page.selectbox(key="effects").select("studio").run()
+    page.selectbox(key="split").select("test").run()
+    assert page.selectbox(key="effects").disabled
+    assert not MixRecipe.from_json(next(code.value for code in page.code if code.language == "json")).effects
 
 
 def test_downloads_are_named_after_what_they_hold(page: AppTest) -> None:
