@@ -59,5 +59,8 @@ def _corpora() -> list[str]:
     from mixlab.corpora.clips.registry import clip_corpora
     from mixlab.utils.tables import align
 
-    rows = [(name, ", ".join(corpus.tasks)) for name, corpus in clip_corpora().items()]
-    return [*align([("corpus", "tasks"), *rows]), "", "What a tree holds: mixlab clips CORPUS ROOT"]
+    rows = [
+        (name, ", ".join(corpus.tasks), ", ".join(corpus.values)) for name, corpus in clip_corpora().items()
+    ]
+    header = ("corpus", "tasks", "numbers")
+    return [*align([header, *rows]), "", "What a tree holds: mixlab clips CORPUS ROOT"]

@@ -1,6 +1,7 @@
 """Clip sets of rows that name one class each, and what readers of published trees share."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.errors import CorpusError
 from mixlab.taxonomy import LabelSet
 
-__all__ = ["home_of", "home_of_table", "one_class_each", "read_table"]
+__all__ = ["home_of", "home_of_table", "number_of", "one_class_each", "read_table"]
 
 
 def one_class_each(
@@ -22,6 +23,7 @@ def one_class_each(
     source: str = "read by mixlab",
     notes: Iterable[str] = (),
     missing: Iterable[str] = (),
+    values: Mapping[str, Sequence[float]] | None = None,
 ) -> ClipSet:
     """Return clips of which each has exactly one class.
 
@@ -34,6 +36,7 @@ def one_class_each(
         source: Who read the tree.
         notes: What must be known to read the numbers; empty ones are left out.
         missing: Keys whose files are not there.
+        values: Numbers of the rows by name, NaN where one is not known.
     """
     held = {name for _, name in rows}
     names = tuple(name for name in (classes or sorted(held)) if name in held)
@@ -52,7 +55,31 @@ def one_class_each(
         source=source,
         notes=tuple(note for note in notes if note),
         missing=tuple(missing),
+        values={name: np.asarray(numbers, np.float64) for name, numbers in (values or {}).items()},
     )
+
+
+def number_of(text: str, where: str, what: str) -> float:
+    """Return the number that a cell of a published table holds; NaN where it is empty.
+
+    Args:
+        text: The cell.
+        where: The file and the place in it, in messages.
+        what: What it should hold, in messages.
+
+    Raises:
+        CorpusError: it holds something else, or no finite number.
+    """
+    try:
+        number = float(text) if text.strip() else math.nan
+        finite = not text.strip() or math.isfinite(number)
+    except ValueError:
+        number, finite = math.nan, False
+    if not finite:
+        raise CorpusError(
+            f"{where}: expected a number, or nothing, as {what}, found {text!r}.", code="invalid-table"
+        )
+    return number
 
 
 def _part(labels: LabelSet, names: Sequence[str]) -> LabelSet:
@@ -82,20 +109,23 @@ def home_of(root: Path, corpus: str, inner: Sequence[str], holds: Sequence[str],
     )
 
 
-def home_of_table(root: Path, corpus: str, inner: Sequence[str], name: str) -> tuple[Path, Path]:
-    """Return the folder that holds a corpus, and its table: in ``annotation`` or beside the clips.
+def home_of_table(
+    root: Path, corpus: str, inner: Sequence[str], name: str, folder: str = "annotation"
+) -> tuple[Path, Path]:
+    """Return the folder that holds a corpus, and its table: in a folder of annotations or beside the clips.
 
     Args:
         root: The folder that was given.
         corpus: The corpus, in messages.
         inner: Folders below the root where it may lie as well.
         name: Of the table.
+        folder: Where it may lie below the corpus.
 
     Raises:
         CorpusError: the table is in none of them.
     """
-    home = home_of(root, corpus, inner, [f"annotation/{name}|{name}"], f"annotation/{name}")
-    return home, next(path for path in (home / "annotation" / name, home / name) if path.is_file())
+    home = home_of(root, corpus, inner, [f"{folder}/{name}|{name}"], f"{folder}/{name}")
+    return home, next(path for path in (home / folder / name, home / name) if path.is_file())
 
 
 def read_table(file: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:

@@ -1,7 +1,7 @@
 """What a corpus of labelled clips gives: clips with groups and splits, and what is known of classes."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -68,6 +68,11 @@ class ClipSet:
         notes: What must be known to read the numbers.
         missing: Keys whose files are not there.
         windows: 0 lays overlapping windows over a whole clip; else so many evenly spaced ones.
+        values: Numbers that the corpus knows of its clips, such as ``tempo``: ``(N,)`` float64 by name, NaN
+            where one is not known.
+        value: Which of them is what a model is to predict, instead of the classes; '' for the classes. The
+            classes still decide which clips take part, and how groups are divided.
+        unit: Of ``value``: ``BPM``; '' where it has none, or none is known.
     """
 
     corpus: str
@@ -81,6 +86,9 @@ class ClipSet:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     windows: int = 0
+    values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    value: str = ""
+    unit: str = ""
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -91,6 +99,16 @@ class ClipSet:
         return bool(len(self) and self.mask.all() and (self.targets.sum(axis=1) == 1).all())
 
     @property
+    def numbers(self) -> NDArray[np.float64]:
+        """``(N,)`` float64: the number to be predicted of each clip, where ``value`` names one."""
+        return self.values[self.value]
+
+    @property
+    def value_title(self) -> str:
+        """What is to be predicted, with its unit: ``tempo (BPM)``; '' for the classes."""
+        return f"{self.value} ({self.unit})" if self.unit else self.value
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """The splits that hold clips, in the order of ``SPLITS``; '' comes last."""
         held = {clip.split for clip in self.clips}
@@ -98,12 +116,16 @@ class ClipSet:
 
     @cached_property
     def content_hash(self) -> str:
-        """16 hex digits that change with clips, groups, splits and labels; not with where they lie."""
+        """16 hex digits that change with clips, groups, splits and labels; not with where they lie.
+
+        Numbers count where one of them is to be predicted.
+        """
         rows = [
             [clip.key, clip.group, clip.split, clip.start_s, clip.end_s, _columns(target), _columns(~known)]
             for clip, target, known in zip(self.clips, self.targets, self.mask, strict=True)
         ]
-        return ordered_digest([self.corpus, self.task, self.classes, rows])
+        value = [[self.value, self.numbers.tolist()]] if self.value else []
+        return ordered_digest([self.corpus, self.task, self.classes, rows, *value])
 
     def only(self, split: str) -> "ClipSet":
         """Return the clips of one split, with the same classes.
@@ -121,7 +143,8 @@ class ClipSet:
         """Return the clips of these rows, in this order, with the same classes."""
         kept = np.fromiter(rows, np.int64)
         clips = tuple(self.clips[row] for row in kept)
-        return replace(self, clips=clips, targets=self.targets[kept], mask=self.mask[kept])
+        values = {name: numbers[kept] for name, numbers in self.values.items()}
+        return replace(self, clips=clips, targets=self.targets[kept], mask=self.mask[kept], values=values)
 
 
 def join(parts: Sequence[ClipSet]) -> ClipSet:
@@ -135,6 +158,11 @@ def join(parts: Sequence[ClipSet]) -> ClipSet:
         source="; ".join(dict.fromkeys(part.source for part in parts)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         missing=tuple(key for part in parts for key in part.missing),
+        values={
+            name: np.concatenate([part.values[name] for part in parts])
+            for name in first.values
+            if all(name in part.values for part in parts)
+        },
     )
 
 
@@ -153,6 +181,8 @@ class ClipCorpus:
         label_map: Name of the label map in ``taxonomy/corpora``; '' where its labels are no instruments.
         read_labels: As in ``mixlab.corpora.base.Adapter``.
         load_part: Reads one part alone, where runs are scored on the corpus by ``mixlab evaluate-on``.
+        values: The numbers that it knows of its clips by name, each with its unit; ``read`` gives them for
+            every task.
     """
 
     name: str
@@ -161,6 +191,7 @@ class ClipCorpus:
     label_map: str = ""
     read_labels: Callable[[MetadataFile], Labels | str | None] = lambda file: None
     load_part: Callable[[str | Path, Part], ClipSet] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 class AudioFiles:

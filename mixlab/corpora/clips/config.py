@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from mixlab.utils.values import check_names, check_setting, settle
+from mixlab.utils.values import check_names, check_setting, later, settle
 
 __all__ = ["ClipsConfig"]
 
@@ -15,7 +15,7 @@ class ClipsConfig:
 
     Attributes:
         corpus: ``folder`` (a folder per class), ``csv`` (a table ``clips.csv``), irmas, openmic, mtg_jamendo,
-            gtzan, fma, nsynth, extended_ballroom, vctk, medley_solos_db, tinysol, or
+            gtzan, fma, nsynth, extended_ballroom, emomusic, vctk, medley_solos_db, tinysol, or
             ``package.module:Class``.
         root: The folder of the corpus.
         task: Which of its labels; '' takes its main ones. ``mixlab clips CORPUS`` lists them.
@@ -29,6 +29,8 @@ class ClipsConfig:
         max_per_class: Most clips of a class in each split; 0 takes all.
         train_fraction: Share of the training clips that are used, whole groups of each class; what a smaller
             share uses, every larger one uses, too.
+        value: A number to predict instead of the classes, such as ``tempo``; '' for the classes. Clips of
+            which it is not known are left out. ``mixlab clips`` lists those of each corpus.
     """
 
     corpus: str = "folder"
@@ -42,6 +44,7 @@ class ClipsConfig:
     split_seed: int = 0
     max_per_class: int = 0
     train_fraction: float = 1.0
+    value: str = later("")
 
     def __post_init__(self) -> None:
         """Check every value.

@@ -2,13 +2,16 @@
 
 Layout: ``clips.csv`` in the folder of the audio, or the table itself as the root. Columns: ``file`` (below
 the folder of the table) and ``labels``, several of them with ``|`` between; and, where they are known,
-``group``, ``split`` (train, validation, test), ``start`` and ``end`` in seconds, ``key``.
+``group``, ``split`` (train, validation, test), ``start`` and ``end`` in seconds, ``key``. A number to predict
+stands in ``value``, several in ``value_NAME`` each, such as ``value_arousal``; beside them ``labels`` may be
+left out.
 
 Traps, and what is done:
 
 * A row that cannot be used stops the reading with its line: a wrong label is worse than no table.
 * An empty cell in ``labels`` says that none of the classes is present; where every clip has one class, that
   is an error.
+* An empty cell of a number says that it is not known; all else that is no finite number is an error.
 * Without ``group``, each file is a group of its own, which the notes say.
 * Rows whose file is not there are listed as missing, not refused.
 """
@@ -20,15 +23,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixlab.corpora._folder_words import split_of
+from mixlab.corpora.clips._sets import number_of
 from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet
 from mixlab.errors import CorpusError
 from mixlab.utils.csv import CsvError, CsvRow, read_csv
 
 __all__ = ["COLUMNS", "CORPUS", "read_clips_csv"]
 
-COLUMNS = ("file", "labels", "group", "split", "start", "end", "key")
+COLUMNS = ("file", "labels", "group", "split", "start", "end", "key", "value")
 
 _NAME = "clips.csv"
+_VALUE, _NAMED = "value", "value_"
 
 
 class _Row(NamedTuple):
@@ -36,6 +41,7 @@ class _Row(NamedTuple):
     labels: tuple[str, ...]
     there: bool
     grouped: bool
+    numbers: dict[str, float]
 
 
 def read_clips_csv(root: Path, task: str) -> ClipSet:
@@ -68,6 +74,7 @@ def read_clips_csv(root: Path, task: str) -> ClipSet:
         source=f"read by mixlab from {table.name}",
         notes=tuple(_notes(kept)),
         missing=tuple(row.clip.key for row in rows if not row.there),
+        values={name: np.array([row.numbers[name] for row in kept], np.float64) for name in kept[0].numbers},
     )
 
 
@@ -82,16 +89,18 @@ def _read(table: Path) -> list[_Row]:
         ) from error
     except CsvError as error:
         raise CorpusError(f"{table}: {error}.", code="invalid-table") from error
-    for needed in ("file", "labels"):
+    numbered = any(map(_number_name, found.header))
+    for needed in ("file",) if numbered else ("file", "labels"):
         if needed not in found.header:
             raise CorpusError(
                 f"{table}: expected the columns file and labels (and, if known, {', '.join(COLUMNS[2:])}), "
                 f"found {', '.join(found.header)}.",
                 code="invalid-table",
             )
-    if unknown := [name for name in found.header if name and name not in COLUMNS]:
+    if unknown := [name for name in found.header if name and name not in COLUMNS and not _number_name(name)]:
         raise CorpusError(
-            f"{table}: there is no use for the column {unknown[0]!r}; columns are {', '.join(COLUMNS)}.",
+            f"{table}: there is no use for the column {unknown[0]!r}; columns are {', '.join(COLUMNS)}, and "
+            f"{_NAMED}NAME for a number.",
             code="invalid-table",
         )
     if not found.rows:
@@ -100,6 +109,11 @@ def _read(table: Path) -> list[_Row]:
     rows = [_parse(table, row, dict(zip(found.header, row.cells, strict=True)), audio) for row in found.rows]
     _check(table, found.rows, rows)
     return rows
+
+
+def _number_name(column: str) -> str:
+    """Return what the number in a column is called: what follows ``value_``; '' for other columns."""
+    return column if column == _VALUE else column.removeprefix(_NAMED) if column.startswith(_NAMED) else ""
 
 
 def _parse(table: Path, row: CsvRow, cells: dict[str, str], audio: AudioFiles) -> _Row:
@@ -129,8 +143,13 @@ def _parse(table: Path, row: CsvRow, cells: dict[str, str], audio: AudioFiles) -
     key = cells.get("key") or f"{cells['file']}{part}"
     group = cells.get("group", "")
     clip = Clip(key, file or path, group or cells["file"], split, start_s, end_s)
-    labels = tuple(dict.fromkeys(filter(None, (text.strip() for text in cells["labels"].split("|")))))
-    return _Row(clip, labels, file is not None, bool(group))
+    labels = tuple(dict.fromkeys(filter(None, (text.strip() for text in cells.get("labels", "").split("|")))))
+    numbers = {
+        name: number_of(cells[column], where, column)
+        for column, name in ((column, _number_name(column)) for column in cells)
+        if name
+    }
+    return _Row(clip, labels, file is not None, bool(group), numbers)
 
 
 def _seconds(where: str, cells: dict[str, str], column: str) -> float | None:
@@ -151,7 +170,8 @@ def _check(table: Path, numbers: Sequence[CsvRow], rows: Sequence[_Row]) -> None
     lines: dict[Any, int] = {}
     groups: dict[Path, tuple[str, int]] = {}
     splits: dict[str, tuple[str, int]] = {}
-    single = all(len(row.labels) <= 1 for row in rows)
+    bare = bool(rows[0].numbers) and not any(row.labels for row in rows)  # numbers alone, no classes
+    single = all(len(row.labels) <= 1 for row in rows) and not bare
     for number, row in zip((row.number for row in numbers), rows, strict=True):
         where = f"{table}, row {number}"
         _check_once(where, number, row.clip, lines)

@@ -39,9 +39,24 @@ def describe_clips(clips: ClipSet) -> str:
     kind = "one class per clip" if clips.single_label else "several classes per clip, or none"
     if not clips.mask.all():
         kind += "; labels are partial"
-    head = f"{clips.corpus}, task {clips.task}: {len(clips)} clips, {len(clips.classes)} classes ({kind})"
+    what = f"{len(clips.classes)} classes ({kind})"
+    if clips.value:
+        what = f"to predict: {clips.value_title}; {len(clips.classes)} classes"
+    head = f"{clips.corpus}, task {clips.task}: {len(clips)} clips, {what}"
     body = "\n".join(align([header, *rows], right=range(1, len(header))))
-    return "\n\n".join([head, body, "\n".join(_lines(clips))])
+    numbers = ["\n".join(_numbers(clips, parts))] if clips.value else []
+    return "\n\n".join([head, *numbers, body, "\n".join(_lines(clips))])
+
+
+def _numbers(clips: ClipSet, parts: Sequence[str]) -> list[str]:
+    """Return a table of the numbers to be predicted, a row per part."""
+    rows = []
+    for part in parts:
+        found = clips.numbers[[clip.split == part for clip in clips.clips]]
+        figures = (found.mean(), found.std(), found.min(), found.max())
+        rows.append((part or "no split", str(len(found)), *(f"{figure:.4g}" for figure in figures)))
+    header = (clips.value_title, "clips", "mean", "SD", "lowest", "highest")
+    return align([header, *rows], right=range(1, len(header)))
 
 
 def _row(clips: ClipSet, column: int, parts: Sequence[str]) -> tuple[str, ...]:
@@ -54,6 +69,8 @@ def _row(clips: ClipSet, column: int, parts: Sequence[str]) -> tuple[str, ...]:
 def _lines(clips: ClipSet) -> Iterator[str]:
     yield f"- {clips.source}"
     yield from (f"- {note}" for note in clips.notes)
+    if clips.values and not clips.value:
+        yield f"- numbers that clips.value can take instead of the classes: {', '.join(clips.values)}"
     if clips.missing:
         yield f"- {len(clips.missing)} clips have no file and are left out: {_listed(clips.missing)}"
     yield f"- content {clips.content_hash}"

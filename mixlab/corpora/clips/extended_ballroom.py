@@ -14,6 +14,7 @@ Traps, and what is done:
 * One orchestra plays many dances: tracks of one artist are one group. Where no artist is named, or "Various",
   a track is a group of its own.
 * Four dances have 23 to 65 tracks, nine have 252 and more: ``largest: 9`` takes these.
+* ``bpm`` is the number ``tempo``; a track without one has none.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mixlab.corpora._keys import known_artist
-from mixlab.corpora.clips._sets import home_of, one_class_each
+from mixlab.corpora.clips._sets import home_of, number_of, one_class_each
 from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet
 from mixlab.errors import CorpusError
 from mixlab.utils.disjoint_sets import DisjointSets
@@ -43,6 +44,7 @@ class _Song(NamedTuple):
     id: str
     dance: str
     artist: str
+    tempo: float
     same: tuple[str, ...]
 
 
@@ -57,7 +59,7 @@ def read_extended_ballroom(root: Path, task: str) -> ClipSet:
     songs = _songs(home / _TABLE)
     groups, repeated = _groups(songs)
     audio = AudioFiles()
-    rows, missing = [], []
+    rows, tempos, missing = [], [], []
     for song in songs:
         key = f"{song.dance}/{song.id}"
         names = (f"{song.id}.mp3", f"{song.dance}.{song.id}.mp3")
@@ -66,6 +68,7 @@ def read_extended_ballroom(root: Path, task: str) -> ClipSet:
             missing.append(key)
         else:
             rows.append((Clip(key, found, groups[song.id]), song.dance))
+            tempos.append(song.tempo)
     if not rows:
         raise CorpusError(
             f"None of the {len(songs)} tracks of {home / _TABLE} is there, such as "
@@ -85,6 +88,7 @@ def read_extended_ballroom(root: Path, task: str) -> ClipSet:
             else "",
         ),
         missing=missing,
+        values={"tempo": tempos},
     )
 
 
@@ -114,7 +118,8 @@ def _of_dance(table: Path, dance: ElementTree.Element) -> Iterator[_Song]:
                 code="unknown-label" if id_ else "invalid-table",
             )
         same = tuple(other for kind in _SAME for other in _values(node, kind))
-        yield _Song(id_, dance.tag, known_artist(artist), same)
+        tempo = number_of("".join(_values(node, "bpm")), f"{table}, the song {id_}", "bpm")
+        yield _Song(id_, dance.tag, known_artist(artist), tempo, same)
 
 
 def _values(node: ElementTree.Element, name: str) -> list[str]:
@@ -142,4 +147,4 @@ def _groups(songs: list[_Song]) -> tuple[dict[str, str], int]:
     return groups, repeated
 
 
-CORPUS = ClipCorpus("extended_ballroom", ("dance",), read_extended_ballroom)
+CORPUS = ClipCorpus("extended_ballroom", ("dance",), read_extended_ballroom, values={"tempo": "BPM"})

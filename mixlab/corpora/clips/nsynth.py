@@ -13,6 +13,7 @@ Traps, and what is done:
 
 * Instruments of train are in neither other part, but those of valid and test are the same: a group is an
   instrument, and the notes say that these two share them. ``synth_lead`` is in train alone.
+* ``pitch`` is a number, too: of MIDI, in semitones, 60 the middle C.
 * Where the class is an instrument, the official parts cannot be used: a test of instruments never met. All is
   divided anew, and a group is a pitch of an instrument, with its velocities.
 """
@@ -86,7 +87,7 @@ def read_nsynth(root: Path, task: str) -> ClipSet:
     home = home_of(root, "NSynth", ("nsynth",), holds, "nsynth-{train,valid,test}/examples.json")
     chosen, audio = TASKS[task], AudioFiles()
     by_instrument = chosen.label is _instrument
-    rows, missing = [], []
+    rows, pitches, missing = [], list[float](), []
     for folder, split, key, note in _notes(home):
         if not chosen.takes(note):
             continue
@@ -97,6 +98,7 @@ def read_nsynth(root: Path, task: str) -> ClipSet:
         instrument = _instrument(note)
         group = f"{instrument}-{int(note['pitch']):03d}" if by_instrument else instrument
         rows.append((Clip(key, file, group, "" if by_instrument else split), chosen.label(note)))
+        pitches.append(int(note["pitch"]))
     families = chosen.classes == FAMILIES
     return one_class_each(
         "nsynth",
@@ -111,6 +113,7 @@ def read_nsynth(root: Path, task: str) -> ClipSet:
             else "official parts: no instrument of train is in the others",
         ),
         missing=missing,
+        values={"pitch": pitches},
     )
 
 
@@ -133,4 +136,4 @@ def _notes(home: Path) -> Iterator[tuple[Path, str, str, Mapping[str, Any]]]:
             ) from error
 
 
-CORPUS = ClipCorpus("nsynth", tuple(TASKS), read_nsynth)
+CORPUS = ClipCorpus("nsynth", tuple(TASKS), read_nsynth, values={"pitch": "semitones"})

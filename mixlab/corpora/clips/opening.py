@@ -53,10 +53,11 @@ def open_clips(config: ClipsConfig) -> ClipSet:
         Clips in the corpus's order. ``notes`` say what was divided, and what is thin.
 
     Raises:
-        ConfigError: there is no such corpus, task or class.
-        CorpusError: the tree is not laid out as expected, or a class cannot be divided.
+        ConfigError: there is no such corpus, task, class or number.
+        CorpusError: the tree is not laid out as expected, a class cannot be divided, or the number that is to
+            be predicted is known of no clip.
     """
-    clips = _divided(_chosen(read_clips(config), config), config)
+    clips = _divided(_chosen(_with_value(read_clips(config), config), config), config)
     rows = {split: [r for r, clip in enumerate(clips.clips) if clip.split == split] for split in SPLITS}
     rows["train"] = share_of_rows(clips, rows["train"], config.train_fraction, config.split_seed)
     for split in SPLITS:
@@ -75,6 +76,32 @@ def _task(corpus: ClipCorpus, task: str) -> str:
             f"clips.task: the corpus {corpus.name} has no task {task!r}; {hint}", code="invalid-setting"
         )
     return task
+
+
+def _with_value(clips: ClipSet, config: ClipsConfig) -> ClipSet:
+    """Return the clips whose number is known, where one is to be predicted."""
+    if not config.value:
+        return clips
+    if config.value not in clips.values:
+        close = difflib.get_close_matches(config.value, clips.values, n=1)
+        known = f"it knows {', '.join(clips.values) or 'none'} of its clips"
+        hint = f"did you mean {close[0]!r}?" if close else f"{known}. Leave it out to take the classes."
+        raise ConfigError(
+            f"clips.value: the corpus {clips.corpus} has no number {config.value!r}; {hint}",
+            code="invalid-setting",
+        )
+    known_rows = np.flatnonzero(np.isfinite(clips.values[config.value]))
+    if not len(known_rows):
+        raise CorpusError(
+            f"{clips.corpus}: {config.value} is known of none of the {len(clips)} clips. Leave clips.value "
+            "out to take the classes.",
+            code="missing-labels",
+        )
+    gone = len(clips) - len(known_rows)
+    notes = (f"{gone} clips whose {config.value} is not known are left out",) if gone else ()
+    unit = getattr(find_corpus(config.corpus), "values", {}).get(config.value, "")
+    kept = clips.take(known_rows.tolist())
+    return replace(kept, value=config.value, unit=unit, notes=(*clips.notes, *notes))
 
 
 def _chosen(clips: ClipSet, config: ClipsConfig) -> ClipSet:
@@ -166,7 +193,7 @@ def _check_lone(clips: ClipSet, rows: Sequence[int], part: str) -> None:
         CorpusError: there are some.
     """
     pool = clips.take(rows)
-    if part != "test" or not pool.single_label:
+    if part != "test" or clips.value or not pool.single_label:
         return
     held = _groups(pool)
     if lone := [name for name, groups in zip(clips.classes, held, strict=True) if len(groups) == 1]:
