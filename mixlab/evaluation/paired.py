@@ -17,6 +17,7 @@ from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, measure
 from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.regression import NUMBER_METRICS, measure_numbers
 from mixlab.evaluation.scoring import level_columns
 from mixlab.evaluation.thresholds import fit_thresholds
 from mixlab.evaluation.units import CLIPS, MIXES, Units
@@ -123,9 +124,9 @@ def check_same_items(a: Predictions, b: Predictions) -> None:
         ConfigError: they differ; the message says in what, and what makes them comparable.
     """
     advice, items = ADVICE[a.units == CLIPS], a.units.items
-    if a.labels != b.labels:
+    if a.labels != b.labels or (a.quantity is None) != (b.quantity is None):
         raise ConfigError(
-            f"The runs have different classes: {a.labels} and {b.labels}. {advice}",
+            f"The runs have different classes: {_predicted(a)} and {_predicted(b)}. {advice}",
             code="runs-not-comparable",
         )
     if len(a) != len(b):
@@ -148,6 +149,12 @@ def check_same_items(a: Predictions, b: Predictions) -> None:
             "'mixlab evaluate', or compare runs with the same rules.",
             code="runs-not-comparable",
         )
+
+
+def _predicted(predictions: Predictions) -> str:
+    """Say what is predicted, in messages."""
+    quantity = predictions.quantity
+    return str(predictions.labels) if quantity is None else f"the number {quantity.title}"
 
 
 def _where(a: str, b: str) -> str:
@@ -191,6 +198,8 @@ def compare(
     check_same_items(first, second)
     if not len(first):
         raise ConfigError(f"The runs hold no predictions of split {split!r}.", code="predictions-not-found")
+    if first.quantity is not None:
+        return _compare_numbers(first, second, n_resamples, seed)
     sides = _cells(a, first), _cells(b, second)
     weights = song_weights(sides[0].n_songs, n_resamples, seed)
     single = a.single_label and b.single_label
@@ -207,6 +216,22 @@ def compare(
         metrics=tuple(metric.info for metric in compared),
         rows=rows,
         single_label=(a.single_label, b.single_label),
+        units=a.units,
+    )
+
+
+def _compare_numbers(a: Predictions, b: Predictions, n_resamples: int, seed: int) -> Comparison:
+    """Compare two regressions on the items of one split, by ``NUMBER_METRICS``."""
+    n_groups = len(set(a.group.astype(str).tolist()))
+    weights = song_weights(n_groups, n_resamples, seed)
+    one, other = measure_numbers(a, weights), measure_numbers(b, weights)
+    return Comparison(
+        split=str(a.split[0]),
+        n_items=len(a),
+        n_groups=n_groups,
+        n_resamples=0 if weights is None else len(weights),
+        metrics=tuple(NUMBER_METRICS.values()),
+        rows={name: (_row(ALL, n_groups, np.array([0]), one[name], other[name]),) for name in NUMBER_METRICS},
         units=a.units,
     )
 

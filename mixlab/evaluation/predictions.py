@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.errors import RecipeError
-from mixlab.evaluation.units import MIXES, Units
+from mixlab.evaluation.units import MIXES, Quantity, Units
 
 if TYPE_CHECKING:
     from mixlab.mixing.dataset import MixDataset
@@ -27,8 +27,8 @@ class Predictions:
         split: ``(N,)`` ``validation`` or ``test``.
         index: ``(N,)`` the item's index within its split.
         group: ``(N,)`` the song it was mixed from, ``corpus/song``.
-        scores: ``(N, C)`` probabilities, float32.
-        targets: ``(N, C)`` 1 present, 0 absent, float32.
+        scores: ``(N, C)`` probabilities, float32; of a regression ``(N, 1)`` predicted numbers in their unit.
+        targets: ``(N, C)`` 1 present, 0 absent, float32; of a regression ``(N, 1)`` the true numbers.
         mask: ``(N, C)`` True where the target is known.
         mix_id: ``(N,)`` names of the mixes' audio (``MixRecipe.mix_id``): what predictions are joined on.
         attempt: ``(N,)`` above 0 where files could not be read, and another mix was sampled instead.
@@ -37,6 +37,7 @@ class Predictions:
         single_label: Whether exactly one class is right for each row, and the one with the highest score is
             decided for; else every class is decided on by itself, at its threshold.
         units: What rows and groups are called in reports.
+        quantity: What number was predicted, where this is a regression; its name is the only label.
     """
 
     labels: tuple[str, ...]
@@ -51,6 +52,7 @@ class Predictions:
     recipes: NDArray[np.object_]
     single_label: bool = False
     units: Units = MIXES
+    quantity: Quantity | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -62,7 +64,13 @@ class Predictions:
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
         """Return some rows, by a mask ``(N,)`` or by their numbers."""
         columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return Predictions(self.labels, **columns, single_label=self.single_label, units=self.units)
+        return Predictions(
+            self.labels,
+            **columns,
+            single_label=self.single_label,
+            units=self.units,
+            quantity=self.quantity,
+        )
 
     def count_replaced(self, split: str) -> int:
         """Return how many mixes of a split are not those meant, as their files could not be read."""
@@ -136,10 +144,16 @@ class Predictions:
         """Return the rows of several predictions over the same classes, one after another."""
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
         first = parts[0]
-        return cls(first.labels, **columns, single_label=first.single_label, units=first.units)
+        return cls(
+            first.labels,
+            **columns,
+            single_label=first.single_label,
+            units=first.units,
+            quantity=first.quantity,
+        )
 
 
-NOT_COLUMNS = ("labels", "single_label", "units")
+NOT_COLUMNS = ("labels", "single_label", "units", "quantity")
 COLUMNS = tuple(field.name for field in fields(Predictions) if field.name not in NOT_COLUMNS)
 
 

@@ -10,7 +10,7 @@ from mixlab.evaluation.metrics import BUILT_IN, METRICS, N_BINS, MetricInfo
 from mixlab.evaluation.paired import Comparison, Difference
 from mixlab.evaluation.results import ClassScores, SplitScores
 from mixlab.evaluation.thresholds import RULES
-from mixlab.evaluation.units import Units
+from mixlab.evaluation.units import Quantity, Units
 from mixlab.utils.tables import align
 
 __all__ = [
@@ -81,8 +81,11 @@ def score_tables(scores: SplitScores) -> tuple[Table, ...]:
     The first three have a row per class, then macro, families and instruments (where there are two levels),
     micro. ``positive`` counts the mixes with the class among those in which it is known, ``songs`` the songs
     with it. A threshold with ``*`` had no positive on validation to be fitted on. Then come the decisions at
-    thresholds that were chosen in other ways, or, for single-label runs, what was taken for what.
+    thresholds that were chosen in other ways, or, for single-label runs, what was taken for what. A
+    regression has one table of its own.
     """
+    if scores.quantity is not None:
+        return (_number_table(scores, scores.quantity),)
     own = [m for m in scores.metrics if m.over == "class"]
     decided = [m for m in own if m.needs_threshold]
     ranked = [m for m in own if not m.needs_threshold and not m.detail]
@@ -95,6 +98,32 @@ def score_tables(scores: SplitScores) -> tuple[Table, ...]:
     ]
     shown = [Table(title, rows[0], tuple(rows[1:]), n_averages) for title, rows in tables if len(rows[0]) > 1]
     return (*shown, *_by_rules(scores), *confusion_tables(scores))
+
+
+def _number_table(scores: SplitScores, quantity: Quantity) -> Table:
+    """Return the scores of predicted numbers beside those of the reference."""
+    rows = []
+    for metric in scores.metrics:
+        one = scores.scores[metric.name]
+        title = metric.title if metric.higher_is_better else f"{metric.title} (lower is better)"
+        rows.append((title, _number(one.value), _range(one.interval), _number(one.chance)))
+    header = ("score", "", "95 %", "mean of training")
+    return Table(f"predicted numbers: {quantity.title}", header, tuple(rows), 0)
+
+
+def _number_lines(scores: SplitScores, quantity: Quantity) -> list[str]:
+    """Say what the table of predicted numbers leaves to say."""
+    groups, item, items = scores.units.groups, scores.units.item, scores.units.items
+    lines = [f"{metric.title}: {metric.definition}" for metric in scores.metrics]
+    lines.append(
+        f"mean of training: what saying {quantity.mean:.4g} for every {item} gives, the mean over the "
+        f"training {items} (SD {quantity.deviation:.4g}); its correlation is undefined (-)"
+    )
+    if scores.n_resamples:
+        lines.append(f"95 % intervals from {scores.n_resamples} resamples of {groups}")
+    elif scores.n_groups < MIN_SONGS:
+        lines.append(_too_few(scores.n_groups, groups))
+    return lines
 
 
 def _how_decided(scores: SplitScores) -> str:
@@ -197,6 +226,8 @@ def metric_figures(metric: MetricInfo, score: Score | None) -> tuple[str, ...]:
 
 def summary_lines(scores: SplitScores) -> list[str]:
     """Return what the tables leave to say: scores over all, what is undefined, intervals, the tree."""
+    if scores.quantity is not None:
+        return _number_lines(scores, scores.quantity)
     compared = [m for m in scores.metrics if not m.detail]
     per_class, n_classes = [m for m in compared if m.over == "class"], len(scores.classes)
     groups = scores.units.groups
@@ -370,12 +401,15 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
             for row in comparison.rows[m.name]
             if row.name == "macro"
         ]
-        lines += [
-            f"paired intervals from {comparison.n_resamples} resamples of {groups}, the same for both runs; "
-            f"none (-) where fewer than {MIN_SONGS} {groups} hold positives. 'B better' is the share of "
-            "resamples in which B is better",
-            f"means drop resamples in which one of their classes is undefined: {', '.join(dropped)}",
-        ]
+        sparse = f"; none (-) where fewer than {MIN_SONGS} {groups} hold positives" if dropped else ""
+        lines.append(
+            f"paired intervals from {comparison.n_resamples} resamples of {groups}, the same for both runs"
+            f"{sparse}. 'B better' is the share of resamples in which B is better"
+        )
+        if dropped:
+            lines.append(
+                f"means drop resamples in which one of their classes is undefined: {', '.join(dropped)}"
+            )
     elif comparison.n_groups < MIN_SONGS:
         lines.append(_too_few(comparison.n_groups, groups))
     marked = sum(row.excludes_zero for row in rows)

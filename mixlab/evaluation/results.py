@@ -9,7 +9,7 @@ from typing import Any
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.metrics import MetricInfo
 from mixlab.evaluation.tree_scores import Consistency, Hierarchical
-from mixlab.evaluation.units import MIXES, Units
+from mixlab.evaluation.units import MIXES, Quantity, Units
 from mixlab.utils.decode import Source, later, read_json
 
 __all__ = [
@@ -128,6 +128,8 @@ class SplitScores:
         rules: The same scores decided by other rules for thresholds; empty where there are none.
         units: What items and groups are called.
         thresholds_given: Whether thresholds were given by hand, and not fitted on validation.
+        quantity: What number was predicted, where this is a regression: there are no classes then, and the
+            chance level is what saying the mean of training gives.
     """
 
     split: str
@@ -147,6 +149,7 @@ class SplitScores:
     rules: tuple[RuleScores, ...] = later(())
     units: Units = later(MIXES)  # noqa: RUF009 - a field
     thresholds_given: bool = later(False)
+    quantity: Quantity | None = later(None)  # noqa: RUF009 - a field
 
 
 @dataclass(frozen=True)

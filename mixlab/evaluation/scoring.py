@@ -14,6 +14,7 @@ from mixlab.evaluation.cells import Cells, highest
 from mixlab.evaluation.measured import Measured, Score, measure
 from mixlab.evaluation.metrics import METRICS, Metric, metrics_for
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.regression import score_numbers
 from mixlab.evaluation.results import ClassScores, ConsistentScores, MeanScores, RuleScores, SplitScores
 from mixlab.evaluation.thresholds import (
     RULES,
@@ -53,11 +54,12 @@ class ScoredSplits:
         """Return what a model's card keeps: ``thresholds`` and ``consistent_thresholds`` by class.
 
         The latter are for scores after ``consistent_max``; where the label set has one level they are equal.
-        A single-label run has none of either.
+        A single-label run has none of either, nor has a regression.
         """
-        if next(iter(self.splits.values())).single_label:
+        first = next(iter(self.splits.values()))
+        if first.single_label or first.quantity is not None:
             return {"thresholds": {}, "consistent_thresholds": {}}
-        names = [k.name for k in next(iter(self.splits.values())).classes]
+        names = [k.name for k in first.classes]
         kinds = {"thresholds": self.thresholds, "consistent_thresholds": self.consistent or self.thresholds}
         return {kind: dict(zip(names, fitted.values.tolist(), strict=True)) for kind, fitted in kinds.items()}
 
@@ -307,7 +309,8 @@ def score_splits(
 ) -> ScoredSplits:
     """Fit thresholds and prevalence on the validation rows, and score every split with them.
 
-    Predictions of a single-label run are decided by the highest score, without thresholds.
+    Predictions of a single-label run are decided by the highest score, without thresholds; those of a
+    regression are scored as numbers, by ``NUMBER_METRICS`` whatever ``metrics`` are.
 
     Args:
         predictions: Of validation and of every split to score.
@@ -320,6 +323,11 @@ def score_splits(
     Raises:
         ConfigError: a split has no rows, or scores are not finite.
     """
+    if predictions.quantity is not None:
+        numbers = {
+            split: score_numbers(predictions, split, n_resamples=n_resamples, seed=seed) for split in splits
+        }
+        return ScoredSplits(numbers, Thresholds.none(0), None)
     fitted_on = predictions.only("validation")
     validation = fitted_on.scores, fitted_on.targets, fitted_on.mask
     single = predictions.single_label

@@ -155,8 +155,14 @@ def split_table(
         seed: Seed of the resamples, ``train.eval_seed`` for the report's own.
 
     Raises:
-        ConfigError: there are no predictions of the split, or scores are not finite.
+        ConfigError: there are no predictions of the split, scores are not finite, or they are predicted
+            numbers.
     """
+    if predictions.quantity is not None:
+        raise ConfigError(
+            f"This run predicts a number, {predictions.quantity.title}: there are no classes to decide on.",
+            code="wrong-type",
+        )
     part, fitted_on = predictions.only(split), predictions.only("validation")
     if not len(part):
         raise ConfigError(f"The run holds no predictions of split {split!r}.", code="predictions-not-found")

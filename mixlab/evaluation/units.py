@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["CLIPS", "MIXES", "TRACKS", "Units"]
+__all__ = ["CLIPS", "MIXES", "TRACKS", "Quantity", "Units"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,28 @@ class Units:
     items: str
     group: str
     groups: str
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that a model predicts of each item, instead of classes.
+
+    Attributes:
+        name: What it is called: ``tempo``.
+        unit: ``BPM``; '' where there is none, or none is known.
+        mean: Of the training items, in the unit: what the reference predicts for every item.
+        deviation: Standard deviation of the training items, above 0, by which targets were scaled.
+    """
+
+    name: str
+    unit: str
+    mean: float
+    deviation: float
+
+    @property
+    def title(self) -> str:
+        """The name with its unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
 
 
 MIXES = Units("mix", "mixes", "song", "songs")
