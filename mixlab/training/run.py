@@ -38,8 +38,9 @@ from mixlab import __version__
 from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
-from mixlab.evaluation.units import CLIPS, MIXES, TRACKS, Units
+from mixlab.evaluation.units import CLIPS, MIXES, TRACKS, Quantity, Units
 from mixlab.utils.csv import csv_text
+from mixlab.utils.decode import Source
 from mixlab.utils.files import check_writable, discard_damaged, make_folder, write_atomic
 from mixlab.utils.plain import plain
 from mixlab.utils.yaml import load_yaml
@@ -257,6 +258,17 @@ class Run:
         return bool(self.info.get("single_label", False))
 
     @property
+    def quantity(self) -> Quantity | None:
+        """What number was predicted of each of its items, where it is a regression.
+
+        Raises:
+            RunError: what ``run.json`` says of it is damaged.
+        """
+        stored = self.info.get("quantity")
+        made_by = "mixlab baseline-clips"
+        return None if stored is None else Source(f"{self.path}/run.json", made_by).decode(Quantity, stored)
+
+    @property
     def units(self) -> Units:
         """What its items are, and what groups of them are sampled for intervals."""
         return _UNITS.get(str(self.info.get("command", "train")), MIXES)
@@ -454,6 +466,7 @@ class Run:
                 recipes=table.column("recipe").to_numpy(),
                 single_label=self.single_label,
                 units=self.units,
+                quantity=self.quantity,
             )
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise RunError(

@@ -24,7 +24,8 @@ class ClipBaselineConfig:
 
     A clip's features are the mean over its windows, so that each clip is one item for the classifier.
     Where every clip has exactly one class, the classifier is one over all classes and its answer is the
-    most probable; else there is one classifier per class.
+    most probable; else there is one classifier per class. Where clips have a number to predict
+    (``clips.value``), it is a regression.
 
     Attributes:
         features: ``descriptors``: MFCC with deltas and spectral statistics; ``mfcc``: mean and standard
@@ -33,7 +34,8 @@ class ClipBaselineConfig:
             channel of every block of a frozen network, blocks side by side (Choi et al. 2017).
         classifier: ``forest`` (random forest), ``logistic`` (regression), ``svm`` (support vector machine
             with a radial kernel) or ``softmax``: a new last layer trained by gradient descent, as
-            TensorFlow's ``retrain`` did it.
+            TensorFlow's ``retrain`` did it. Of a number the same by a regression: a random forest, ridge
+            regression, or support vector regression with a radial kernel; ``softmax`` has none.
         weights: Whose features: a run folder, a checkpoint file, a name that 'mixlab weights' lists, or
             ``random`` for a network of random weights, the control of what pretraining is worth.
         pretrained_stream: Which stream of a multi-stream checkpoint.
@@ -50,15 +52,17 @@ class ClipBaselineConfig:
         min_leaf: Fewest clips in a leaf of a tree.
         strengths: scikit-learn's C, small is strong regularisation, of ``logistic`` and ``svm``; none takes
             ``STRENGTHS``. The best on validation is taken: by accuracy where clips have one class, by macro
-            average precision elsewhere, the same for all classes; the strongest of equals.
+            average precision elsewhere, the same for all classes, by squared error for a number; the
+            strongest of equals. Ridge regression takes 1 / (2 C) as the weight of its penalty.
         gammas: Widths of the radial kernel of ``svm``, chosen together with C; 0 is 1 over the
             number of values.
-        balanced: Weigh classes alike, whatever their number of clips; ``softmax`` always does.
+        balanced: Weigh classes alike, whatever their number of clips; ``softmax`` always does. Of no effect
+            on a number.
         seed: Of the classifier and of random weights.
         eval_seed: Of the bootstrap.
         workers: Processes that compute features, and threads that fit; 0 takes all processors.
         bootstrap: Resamples behind the confidence intervals of the report.
-        metrics: Metrics of one's own, as ``train.metrics``.
+        metrics: Metrics of one's own, as ``train.metrics``; of classes alone.
     """
 
     features: ClipFeatureKind = "descriptors"

@@ -18,6 +18,7 @@ from mixlab.training.baselines.clip_config import ClipBaselineConfig
 from mixlab.training.baselines.clip_extractors import chosen_blocks, find_extractor
 from mixlab.training.baselines.clip_features import ClipFeatures, compute_clip_features
 from mixlab.training.baselines.plain_features import feature_title, network_facts
+from mixlab.training.baselines.regression import TITLES
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.records import (
     clip_facts,
@@ -52,6 +53,8 @@ def run_clip_baseline(
 ) -> tuple[Run, Report]:
     """Fit a classical baseline on the training clips of a corpus, and score it on its test clips.
 
+    Where ``clips.value`` names a number, it is a regression on that number.
+
     The run folder is begun once all features are there: after a stop, the same call goes on with what the
     cache holds. Clips that cannot be read are left out, and named at the end, in ``run.json`` and in the
     report.
@@ -74,8 +77,8 @@ def run_clip_baseline(
         ... )
 
     Raises:
-        ConfigError: settings contradict each other, training holds one class only, or none of the clips of a
-            split can be read.
+        ConfigError: settings contradict each other, training holds one class only or one number only, or none
+            of the clips of a split can be read.
         CorpusError: the clips are not where they are expected.
         RunError: ``out`` is in use.
         OutputError: ``out`` cannot be written; found before anything is computed.
@@ -87,7 +90,7 @@ def run_clip_baseline(
     find_metrics(config.metrics)  # what cannot be computed is found before the work
     clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
     opened = open_clips(clips)
-    single = opened.single_label
+    single = opened.single_label and not opened.value
     info = clip_info(
         COMMAND, clips, opened, single_label=single, seed=config.seed, eval_seed=config.eval_seed
     )
@@ -101,6 +104,7 @@ def run_clip_baseline(
     say(report, f"fitting: {config.classifier}, {n_clips} clips of {n_values} values each")
     fitted = fit_on_clips(parts["train"], parts["validation"], config, single_label=single)
     constant = [opened.classes[c] for c in fitted.constant]
+    info |= {} if fitted.quantity is None else {"quantity": asdict(fitted.quantity)}
     info |= {
         "classifier": config.classifier,
         **about,
@@ -125,7 +129,9 @@ def run_clip_baseline(
 
 def _predict(part: ClipFeatures, split: str, fitted: FittedOnClips, *, single_label: bool) -> Predictions:
     scores, index = fitted.scores(part.values), np.arange(len(part.clips))
-    return clip_predictions(part.clips, split, index, scores, single_label=single_label)
+    return clip_predictions(
+        part.clips, split, index, scores, single_label=single_label, quantity=fitted.quantity
+    )
 
 
 def _features(
@@ -198,13 +204,16 @@ def _facts(run: Run) -> list[str]:
     chosen = ", ".join(f"{name} {value:.3g}" for name, value in fitted["chosen"].items())
     chosen = f" ({chosen}, chosen on validation)" if chosen else ""
     over = "over all classes, the most probable is its answer" if run.single_label else "per class"
+    kind = info["classifier"]
+    if quantity := run.quantity:
+        kind, over = TITLES[kind], f"on {quantity.title}"
     facts = [
         f"{info['features']}, {fitted['values']} values, the mean over a clip's windows; "
-        f"{info['classifier']}{chosen}, {over}; fitted on {fitted['clips']} clips, seed {info['seed']}",
+        f"{kind}{chosen}, {over}; fitted on {fitted['clips']} clips, seed {info['seed']}",
         *clip_facts(run),
         f"clips, labels and splits `{info['catalog']['content_hash']}`",
     ]
-    if not run.single_label:
+    if not run.single_label and quantity is None:
         facts.append("thresholds fitted on validation only, so its own P, R and F1 flatter the model")
     if fitted["constant_classes"]:
         names = ", ".join(fitted["constant_classes"])

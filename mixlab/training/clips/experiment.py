@@ -81,6 +81,12 @@ def train_on_clips(
     """
     windows, config = windows or WindowConfig(), config or TrainConfig()
     _check(windows, config)
+    if clips.value:
+        raise ConfigError(
+            f"clips.value: networks are trained on classes, found the number {clips.value!r}. Leave it out, "
+            "or predict the number by 'mixlab baseline-clips', also from a network's features.",
+            code="conflicting-settings",
+        )
     watched_metrics(config)  # what cannot be computed is found before the work
     clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
     found = open_clips(clips)

@@ -12,6 +12,7 @@ from mixlab.corpora.clips.config import ClipsConfig
 from mixlab.errors import CatalogMismatchError, ConfigError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
+from mixlab.evaluation.units import Quantity
 from mixlab.taxonomy import LabelSet, Output
 from mixlab.training.clips.config import Aggregation, WindowConfig
 from mixlab.training.clips.reading import LEVELS_DB
@@ -56,7 +57,13 @@ def aggregate(
 
 
 def clip_labels(clips: ClipSet) -> LabelSet:
-    """Return the classes as a label set: bound to instruments where the corpus knows them to be some."""
+    """Return the classes as a label set: bound to instruments where the corpus knows them to be some.
+
+    Where a number is to be predicted, its name is the only one.
+    """
+    if clips.value:
+        name = f"{clips.corpus}-{clips.value}"
+        return LabelSet(name, f"{name}: a number", (Output(clips.value, ()),), ordered_digest([clips.value]))
     if clips.label_set is not None:
         return clips.label_set
     outputs = tuple(Output(name, ()) for name in clips.classes)
@@ -98,6 +105,7 @@ def clip_info(
         "clips": {
             "corpus": clips.corpus,
             "task": clips.task,
+            **({"value": clips.value_title} if clips.value else {}),
             "source": clips.source,
             "notes": list(clips.notes),
             "missing": len(clips.missing),
@@ -118,7 +126,8 @@ def describe_clips(info: Mapping[str, Any]) -> str:
         f"{size['clips']} {split} ({size['groups']} groups)" for split, size in of_clips["splits"].items()
     )
     task = f", {of_clips['task']}" if of_clips["task"] else ""
-    return f"{of_clips['corpus']}{task}, {len(info['labels']['outputs'])} classes: {parts}"
+    what = of_clips.get("value") or f"{len(info['labels']['outputs'])} classes"
+    return f"{of_clips['corpus']}{task}, {what}: {parts}"
 
 
 def describe_windows(windows: WindowConfig, samples: int, sample_rate: int) -> str:
@@ -190,6 +199,7 @@ def clip_predictions(
     scores: NDArray[np.float32],
     *,
     single_label: bool = False,
+    quantity: Quantity | None = None,
 ) -> Predictions:
     """Return what a model said about clips of a split.
 
@@ -197,26 +207,32 @@ def clip_predictions(
         clips: The clips of the split.
         split: Its name.
         rows: ``(N,)`` those of them that were scored.
-        scores: ``(N, C)`` probabilities.
+        scores: ``(N, C)`` probabilities; predicted numbers ``(N, 1)`` where the clips have one to predict.
         single_label: Whether exactly one class is right for each.
+        quantity: What number was predicted, with what training knows of it.
 
     The name of a row (``mix_id``) follows from corpus, key, start and end alone, so that all runs on the same
     clips can be compared.
     """
     chosen = [clips.clips[row] for row in rows.tolist()]
     recipes = [_recipe(clips, clip) for clip in chosen]
+    targets, mask, labels = clips.targets[rows], clips.mask[rows], clips.classes
+    if clips.value:
+        targets = np.asarray(clips.numbers[rows, None], np.float32)
+        mask, labels = np.ones(targets.shape, np.bool_), (clips.value,)
     return Predictions(
-        labels=clips.classes,
+        labels=labels,
         split=np.array([split] * len(chosen), dtype=object),
         index=rows,
         group=np.array([clip.group for clip in chosen], dtype=object),
         scores=scores,
-        targets=clips.targets[rows],
-        mask=clips.mask[rows],
+        targets=targets,
+        mask=mask,
         mix_id=np.array([digest(recipe) for recipe in recipes], dtype=object),
         attempt=np.zeros(len(chosen), np.int64),
         recipes=np.array([json.dumps(recipe) for recipe in recipes], dtype=object),
         single_label=single_label,
+        quantity=quantity,
     )
 
 
