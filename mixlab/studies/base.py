@@ -128,6 +128,8 @@ class Study:
         paper: The paper whose experiment it is, in a few words; '' for none.
         data: What it can train on; the first is what it takes when nothing is said.
         task_names: The tasks that the request must have, where it is on clips.
+        numbers: Whether a task may be a regression (``clips.value``): its tables then judge each task by its
+            own metric.
         Settings: A frozen dataclass: settings of its own, each documented, with a default.
     """
 
@@ -139,6 +141,7 @@ class Study:
     paper: str = ""
     data: tuple[Data, ...] = ("mixes",)
     task_names: tuple[str, ...] = ()
+    numbers: bool = False
     Settings: ClassVar[type[Any]] = NoSettings
 
     def settings_of(self, request: StudyRequest) -> Any:  # noqa: ANN401 - an object of its ``Settings``
@@ -163,7 +166,8 @@ class Study:
         """Look at what a request brings before conditions are made of it.
 
         Raises:
-            ConfigError: it asks for other data than the study has, names no such setting, or lacks a task.
+            ConfigError: it asks for other data than the study has, names no such setting, lacks a task, or
+                has one whose number is to be predicted where the study is of classes.
         """
         if request.data not in self.data:
             raise ConfigError(
@@ -171,6 +175,13 @@ class Study:
                 code="invalid-setting",
             )
         self.settings_of(request)
+        numbered = [name for name, clips in request.tasks.items() if clips.value]
+        if numbered and not self.numbers:
+            raise ConfigError(
+                f"tasks.{numbered[0]}.value: the study {self.name} is of classes, found the number "
+                f"{request.tasks[numbered[0]].value!r}. Leave it out.",
+                code="conflicting-settings",
+            )
         missing = [name for name in self.task_names if name not in request.tasks]
         if request.data == "clips" and missing:
             example = missing[0]

@@ -112,7 +112,9 @@ class StudyData:
     def _task(self, name: str, config: ClipsConfig) -> StudyTask:
         found = self.clips(config)
         root = str(Path(config.root).absolute())
-        return StudyTask(name, config.corpus, root, len(found.classes), len(found), found.content_hash)
+        return StudyTask(
+            name, config.corpus, root, len(found.classes), len(found), found.content_hash, found.value_title
+        )
 
 
 def move_roots(

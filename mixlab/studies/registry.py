@@ -106,6 +106,7 @@ def _task_of(label: str, runs: Sequence[str], plan: Plan) -> str:
         name
         for name, clips in plan.tasks.items()
         if all(stored.get(key) == getattr(clips, key) for key in ("corpus", "task", "classes", "largest"))
+        and stored.get("value", "") == clips.value
     ]
     if len(same) != 1:
         raise ConfigError(

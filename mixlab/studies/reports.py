@@ -69,7 +69,8 @@ def _facts(results: StudyResults) -> list[str]:
 def _data(results: StudyResults) -> str:
     """Say what was trained on: the catalog, the clips, or both, by their hashes."""
     tasks = [
-        f"task {task.name}: {task.clips} clips of {task.corpus} in {task.classes} classes "
+        f"task {task.name}: {task.clips} clips of {task.corpus} "
+        f"{f'with their {task.value}' if task.value else f'in {task.classes} classes'} "
         f"`{task.content_hash}`"
         for task in results.data.tasks
     ]
@@ -79,6 +80,8 @@ def _data(results: StudyResults) -> str:
 
 def _undefined(condition: ConditionResult) -> str:
     """List the classes of which a condition's test items hold none."""
+    if condition.of_numbers:
+        return ""
     values = [condition.test.of("f1", c).value for c in range(len(condition.labels))]
     return ", ".join(name for name, v in zip(condition.labels, values, strict=True) if not np.isfinite(v))
 

@@ -12,6 +12,7 @@ from mixlab.errors import MixlabError, RunError
 from mixlab.evaluation.metrics import Metric, MetricInfo
 from mixlab.evaluation.own_metrics import find_metrics
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.regression import NUMBER_METRICS
 from mixlab.mixing.config import MixConfig
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.pairing import CommonMixes, CommonTargets, at_rate
@@ -71,6 +72,11 @@ class ConditionResult:
     mixes: tuple[str, ...]
     labels: tuple[str, ...] = ()
     parents: tuple[int | None, ...] = ()
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether its runs are regressions; False where none is done."""
+        return any(run.of_numbers for run in self.test.runs.values())
 
     @property
     def words(self) -> Words:
@@ -225,7 +231,8 @@ def load_results(
     _check_classes(folder, conditions)
     labels, parents = _common_outputs(conditions)
     measured = _measured(conditions)
-    used = [metric for metric in metrics if metric.name in measured]
+    every = [*(metric.info for metric in metrics), *NUMBER_METRICS.values()]
+    used = [metric for metric in every if metric.name in measured]
     return StudyResults(
         kind=stored.kind,
         title=stored.title,
@@ -233,8 +240,8 @@ def load_results(
         seeds=stored.seeds,
         labels=labels,
         parents=parents,
-        metrics=tuple(metric.info for metric in used if not metric.detail),
-        details=tuple(metric.info for metric in used if metric.detail),
+        metrics=tuple(metric for metric in used if not metric.detail),
+        details=tuple(metric for metric in used if metric.detail),
         conditions=conditions,
         states=folder.states(),
         note="; ".join(sorted(loader.notes - {""})),

@@ -83,6 +83,7 @@ class StudyTask:
         classes: Number of classes.
         clips: Number of clips, of all splits.
         content_hash: Hash of their names, groups, splits and labels.
+        value: The number that is predicted instead of the classes, with its unit; '' for the classes.
     """
 
     name: str
@@ -91,6 +92,7 @@ class StudyTask:
     classes: int
     clips: int
     content_hash: str
+    value: str = later("")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, measure
 from mixlab.evaluation.metrics import METRICS, Metric, MetricInfo, metrics_for
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.regression import NUMBER_METRICS, mean_predictor, measure_numbers
 from mixlab.evaluation.scoring import chance_cells
 from mixlab.evaluation.thresholds import ORACLES, choose_thresholds, class_prevalence, fit_thresholds
 
@@ -52,8 +53,8 @@ class RunScores:
         measured: Every metric by its name, and ``F1_ABOVE_CHANCE``; with resamples, but for what is only a
             detail and judges no decisions, such as the calibration error.
         chance: The same of the baseline, which gives every mix each class's frequency on validation and says
-            yes to all; without resamples.
-        support: ``(C,)`` known positives.
+            yes to all; without resamples. Of a regression, of the mean of training.
+        support: ``(C,)`` known positives; none of a regression, nor anything else by class.
         songs: ``(C,)`` songs with known positives.
         validation_prevalence: ``(C,)`` frequency on validation.
         n_items: Mixes.
@@ -71,6 +72,11 @@ class RunScores:
     n_songs: int
     test_set: str
     groups: str = "songs"
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether it is a regression, scored by ``NUMBER_METRICS``."""
+        return not self.measured.keys().isdisjoint(NUMBER_METRICS)
 
 
 @dataclass(frozen=True)
@@ -166,10 +172,18 @@ def _groups(runs: Sequence[RunScores]) -> str:
     return next((run.groups for run in runs), "songs")
 
 
+_KNOWN: Mapping[str, MetricInfo] = {
+    **{name: metric.info for name, metric in METRICS.items()},
+    **NUMBER_METRICS,
+    F1_ABOVE_CHANCE.name: F1_ABOVE_CHANCE,
+}
+"""Metrics that runs of one kind have, and those of another have not."""
+
+
 def _measured(run: RunScores, metric: str, column: int | None) -> Measured:
     """Return a metric of a run; undefined where only runs of another kind have it, such as accuracy."""
-    if metric in METRICS and metric not in run.measured:
-        return Measured(METRICS[metric].info, np.array([math.nan]))
+    if metric not in run.measured and (known := _KNOWN.get(metric)) is not None:
+        return Measured(known, np.array([math.nan]))
     return run.measured[metric] if column is None else run.measured[metric].only([column])
 
 
@@ -271,6 +285,8 @@ def test_set_id(part: Predictions) -> str:
     digest = 0
     for text in part.recipes:
         digest = zlib.crc32(str(text).encode(), digest)
+    if part.quantity is not None:
+        return f"{len(part)}-{zlib.crc32(np.ascontiguousarray(part.targets).tobytes(), digest):08x}"
     known = np.where(part.mask, part.targets > 0.5, False)
     digest = zlib.crc32(np.packbits(known).tobytes() + np.packbits(part.mask).tobytes(), digest)
     return f"{len(part)}-{digest:08x}"
@@ -296,7 +312,7 @@ def score_run(
             classes, ``half`` for 0.5, or what this very split likes best (``common_on_test``,
             ``fitted_on_test``), which is no result; or a number as text. Single-label runs decide for the
             highest score.
-        metrics: What to compute.
+        metrics: What to compute; of a regression it is ``NUMBER_METRICS``.
         n_resamples: Bootstrap resamples of songs; 0 for none.
         seed: Of the bootstrap; runs on the same mixes sample the same songs, others independent ones.
         only: ``(N,)`` the rows of the split to score; None for all.
@@ -304,6 +320,12 @@ def score_run(
     """
     fitted_on, part = predictions.only("validation"), predictions.only(split)
     rows = np.ones(len(part), np.bool_) if only is None else only
+    known_set = test_set_id(part) + (
+        "" if only is None else f"-{zlib.crc32(np.packbits(only).tobytes()):08x}"
+    )
+    seed ^= zlib.crc32(known_set.encode())
+    if predictions.quantity is not None:
+        return _score_numbers(part.take(rows), known_set, n_resamples, seed, groups)
     single = predictions.single_label
     cells = Cells.checked(
         part.scores[rows],
@@ -314,10 +336,7 @@ def score_run(
         single_label=single,
     )
     validation_prevalence = class_prevalence(fitted_on.targets, fitted_on.mask)
-    known_set = test_set_id(part) + (
-        "" if only is None else f"-{zlib.crc32(np.packbits(only).tobytes()):08x}"
-    )
-    weights = song_weights(cells.n_songs, n_resamples, seed ^ zlib.crc32(known_set.encode()))
+    weights = song_weights(cells.n_songs, n_resamples, seed)
     baseline = chance_cells(cells, validation_prevalence, single_label=single)
     usable = metrics_for(metrics, single_label=single)
     measured = {metric.name: measure(_resampled(metric), cells, weights) for metric in usable}
@@ -332,6 +351,21 @@ def score_run(
         n_items=len(cells),
         n_songs=cells.n_songs,
         test_set=known_set,
+        groups=groups,
+    )
+
+
+def _score_numbers(part: Predictions, test_set: str, n_resamples: int, seed: int, groups: str) -> RunScores:
+    n_groups, none = len(set(part.group.astype(str).tolist())), np.zeros(0, np.int64)
+    return RunScores(
+        measured=measure_numbers(part, song_weights(n_groups, n_resamples, seed)),
+        chance=measure_numbers(mean_predictor(part)),
+        support=none,
+        songs=none,
+        validation_prevalence=np.zeros(0),
+        n_items=len(part),
+        n_songs=n_groups,
+        test_set=test_set,
         groups=groups,
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mixlab.evaluation import Interval
 from mixlab.evaluation.arrays import mean_defined
 from mixlab.evaluation.metrics import BUILT_IN
+from mixlab.evaluation.regression import NUMBER_METRICS
 from mixlab.evaluation.report import Table
 from mixlab.studies.results import ConditionResult, StudyResults, condition_difference
 from mixlab.studies.statistics import F1_ABOVE_CHANCE, Estimate, RunScores
@@ -157,7 +158,12 @@ def class_table(
 def own_tables(results: StudyResults) -> list[Table]:
     """Return a table per task and metric of the user's own that is computed per class."""
     own = [m for m in results.metrics if m.source != BUILT_IN and m.over == "class"]
-    return [class_table(one, one.done, metric.name) for metric in own for one in results.by_task()]
+    return [
+        class_table(one, one.done, metric.name)
+        for metric in own
+        for one in results.by_task()
+        if metric in one.metrics
+    ]
 
 
 def above_chance_table(results: StudyResults, conditions: Sequence[ConditionResult]) -> Table:
@@ -237,9 +243,16 @@ def _entries(e: Estimate) -> dict[str, Any]:
     }
 
 
-def _kinds(results: StudyResults, labels: Sequence[str]) -> list[tuple[str, str, int | None]]:
-    """Return (metric, class, column) of everything that is scored; ``labels`` are the condition's."""
-    whole: list[tuple[str, str, int | None]] = [(metric.name, "", None) for metric in results.metrics]
+def _kinds(results: StudyResults, c: ConditionResult) -> list[tuple[str, str, int | None]]:
+    """Return (metric, class, column) of everything that a condition is scored by."""
+    labels = c.labels or results.labels
+    whole: list[tuple[str, str, int | None]] = [
+        (metric.name, "", None)
+        for metric in results.metrics
+        if (metric.name in NUMBER_METRICS) == c.of_numbers
+    ]
+    if c.of_numbers:
+        return whole
     by_class = [metric.name for metric in (*results.metrics, F1_ABOVE_CHANCE) if metric.over == "class"]
     return whole + [(metric, name, c) for metric in by_class for c, name in enumerate(labels)]
 
@@ -249,7 +262,7 @@ def estimates_csv(results: StudyResults) -> str:
     rows = []
     for c in results.conditions:
         own = {"condition": c.condition.name, "label": c.condition.label, "task": c.condition.task}
-        for metric, name, column in _kinds(results, c.labels or results.labels):
+        for metric, name, column in _kinds(results, c):
             found = {"metric": metric, "class": name} | _entries(c.test.of(metric, column))
             rows.append(own | dict(c.condition.values) | found)
     task = _task_column(results)
@@ -268,7 +281,7 @@ def differences_csv(results: StudyResults, references: Sequence[ConditionResult]
         for c in results.conditions:
             if c is reference or c.condition.task != reference.condition.task:
                 continue
-            for metric, name, column in _kinds(results, reference.labels):
+            for metric, name, column in _kinds(results, reference):
                 e = condition_difference(reference, c, metric, column)
                 rows.append(
                     {

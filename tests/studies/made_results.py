@@ -25,7 +25,7 @@ class Scores(ConditionScores):
 
 def scored(condition: Condition, estimate: Estimate | None) -> ConditionResult:
     """Return a condition with a score; None where it is not done."""
-    runs = {} if estimate is None else {0: SimpleNamespace(chance={})}
+    runs = {} if estimate is None else {0: SimpleNamespace(chance={}, of_numbers=False)}
     scores = Scores(runs, 1, estimate or Estimate(float("nan"), 0))  # type: ignore[arg-type]
     return ConditionResult(condition, scores, scores, dict.fromkeys(runs, Path()), ("a",), ("x", "y"))
 

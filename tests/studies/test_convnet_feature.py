@@ -1,21 +1,40 @@
 """The study of the convnet feature: which blocks it combines, and what they start from."""
 
+import csv
+import io
+from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mixlab.corpora.clips import ClipsConfig
 from mixlab.errors import ConfigError
+from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.regression import NUMBER_METRICS
+from mixlab.evaluation.units import Quantity
 from mixlab.mixing.config import MixConfig
 from mixlab.models import ModelConfig
 from mixlab.studies.base import StudyRequest
+from mixlab.studies.convnet_feature.claims import claim_lines
 from mixlab.studies.convnet_feature.conditions import layer_subsets, name_of
-from mixlab.studies.convnet_feature.tables import all_blocks, convnets, top_block
+from mixlab.studies.convnet_feature.tables import (
+    all_blocks,
+    best_subset,
+    convnets,
+    layer_table,
+    lead_table,
+    metric_of,
+    top_block,
+)
 from mixlab.studies.experiments.convnet_feature import STUDY
+from mixlab.studies.experiments.genre_speaker import STUDY as GENRE_SPEAKER
 from mixlab.studies.plan import Condition
-from mixlab.studies.results import StudyResults
-from mixlab.studies.statistics import Estimate
+from mixlab.studies.results import ConditionResult, StudyResults
+from mixlab.studies.statistics import ConditionScores, Estimate, RunScores, score_run
+from mixlab.studies.tables import differences_csv, estimates_csv
 from mixlab.training.config import TrainConfig
 from tests.errors import raises
 from tests.studies import made_results
@@ -32,6 +51,98 @@ def request(*tasks: str, model: ModelConfig = MODEL, **settings: Any) -> StudyRe
         tasks={name: ClipsConfig("folder", f"clips/{name}") for name in tasks},
         settings=settings,
     )
+
+
+def numbered(*tasks: str) -> StudyRequest:
+    """A request whose tasks of these names are of numbers, beside one of classes."""
+    made = request("source", "genre", *tasks)
+    clips = {
+        name: replace(one, corpus="extended_ballroom", value="tempo") if name in tasks else one
+        for name, one in made.tasks.items()
+    }
+    return replace(made, tasks=clips)
+
+
+def test_a_task_of_numbers_has_the_same_conditions() -> None:
+    plan = STUDY.plan(numbered("tempo"))
+    of_numbers = [c.name.removeprefix("tempo_") for c in plan.conditions if c.task == "tempo"]
+    assert of_numbers == [c.name.removeprefix("genre_") for c in plan.conditions if c.task == "genre"]
+    condition = plan.condition("tempo_mfcc")
+    assert condition is not None
+    assert plan.settings(condition)["clips"].value == "tempo"
+
+
+def test_a_source_of_numbers_and_studies_of_classes_are_refused() -> None:
+    with raises(ConfigError, code="conflicting-settings", mentions=("tasks.source.value", "tempo")):
+        STUDY.plan(numbered("source"))
+    STUDY.check_request(numbered("tempo"))
+    with raises(ConfigError, code="conflicting-settings", mentions=("tasks.tempo.value", "genre_speaker")):
+        GENRE_SPEAKER.check_request(numbered("tempo"))
+
+
+def test_a_claim_is_judged_by_the_metric_of_its_task() -> None:
+    """Numbers that are off by less are better, whatever sign their error has."""
+    rng = np.random.default_rng(3)
+    true = rng.normal(0, 1, 120)
+    offs = {"convnet_12": 0.2, "convnet_1": 0.6, "convnet_2": 0.4, "mfcc": 0.9, "random": 1.2}
+    results = made_results.study(
+        [
+            ConditionResult(
+                Condition(name_of("tempo", name), f"tempo: {name}", command="baseline", task="tempo"),
+                *(ConditionScores({0: scores}, 1) for scores in run_scores(true, off, rng)),
+                {0: Path()},
+                ("a",),
+                ("tempo",),
+                (None,),
+            )
+            for name, off in offs.items()
+        ]
+    )
+    results = replace(results, metrics=(*results.metrics, *NUMBER_METRICS.values()), labels=(), parents=())
+    own = results.of_task("tempo")
+    assert metric_of(own) == "r2"
+    assert {metric.name for metric in own.metrics} == set(NUMBER_METRICS)
+    best = best_subset(own)
+    assert best is not None
+    assert best.condition.name == "tempo_convnet_12"
+    lines = claim_lines(results)
+    assert any(line.startswith("tempo: the convnet feature beats MFCC: shows here") for line in lines)
+    assert lead_table(results).rows[0][:3] == ("tempo", "R2", "12")
+    assert "(#1)" in layer_table(results).rows[0][1]
+    for text in (estimates_csv(results), differences_csv(results, [results.conditions[0]])):
+        kinds = {row["metric"] for row in csv.DictReader(io.StringIO(text))}
+        assert kinds == set(NUMBER_METRICS)
+
+
+def run_scores(true: np.ndarray, off: float, rng: np.random.Generator) -> tuple[RunScores, RunScores]:
+    """Score numbers that are off by so much, in 20 groups: on test and on validation."""
+    n = len(true)
+    texts = np.array([str(k) for k in range(n)], dtype=object)
+    made = Predictions(
+        labels=("tempo",),
+        split=np.array(["test" if k % 2 else "validation" for k in range(n)], dtype=object),
+        index=np.arange(n),
+        group=np.array([f"g{k // 2 % 20}" for k in range(n)], dtype=object),
+        scores=(true + rng.normal(0, off, n))[:, None].astype(np.float32),
+        targets=true[:, None].astype(np.float32),
+        mask=np.ones((n, 1), np.bool_),
+        mix_id=texts,
+        attempt=np.zeros(n, np.int64),
+        recipes=texts,
+        quantity=Quantity("tempo", "BPM", 0.0, 1.0),
+    )
+    return (
+        score_run(made, n_resamples=200, groups="groups"),
+        score_run(made, split="validation", n_resamples=0, groups="groups"),
+    )
+
+
+def test_the_name_of_a_test_set_counts_its_numbers() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(0, 1, 40)
+    one, same = (run_scores(true, off, rng)[0].test_set for off in (0.1, 0.5))
+    assert one == same
+    assert run_scores(true + 0.25, 0.1, rng)[0].test_set != one
 
 
 def test_five_blocks_have_31_combinations() -> None:

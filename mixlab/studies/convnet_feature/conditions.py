@@ -35,7 +35,8 @@ class ConvnetFeatureSettings:
             weights' lists; '' trains one, on the task ``source`` where there is one, else on mixes of the
             catalog.
         subsets: Which blocks are tried: ``all`` subsets of them, or ``few``: each alone, and all together.
-        classifier: ``svm`` with a radial kernel, as Choi et al., or ``logistic`` regression.
+        classifier: ``svm`` with a radial kernel, as Choi et al., or ``logistic`` regression; on a task of
+            numbers support vector or ridge regression.
         random: Whether the activations of a network of random weights are tried.
     """
 
@@ -49,8 +50,14 @@ def target_tasks(tasks: Mapping[str, Any]) -> list[str]:
     """Return the tasks that features are tried on: all but the source's.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, or the source's is one of numbers.
     """
+    if getattr(tasks.get(SOURCE), "value", ""):
+        raise ConfigError(
+            f"tasks.{SOURCE}.value: the source network is trained on classes, found the number "
+            f"{tasks[SOURCE].value!r}. Leave it out.",
+            code="conflicting-settings",
+        )
     found = [task for task in tasks if task != SOURCE]
     if not found:
         raise ConfigError(

@@ -26,9 +26,9 @@ def results_by_task(results: StudyResults) -> dict[str, StudyResults]:
 
 
 def metric_of(results: StudyResults) -> str:
-    """Return the score of a task: accuracy where clips have one class each, else macro AP."""
+    """Return the score of a task: R2 of numbers, accuracy where clips have one class each, else macro AP."""
     names = [metric.name for metric in results.metrics]
-    return "accuracy" if "accuracy" in names else "average_precision"
+    return next((name for name in ("r2", "accuracy") if name in names), "average_precision")
 
 
 def convnets(results: StudyResults) -> dict[str, ConditionResult]:
