@@ -19,6 +19,8 @@ from mixlab.corpora.clips import Clip, ClipsConfig
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
 from mixlab.evaluation.predictions import Predictions
+from mixlab.evaluation.regression import score_numbers
+from mixlab.evaluation.results import SplitScores
 from mixlab.evaluation.thresholding import (
     Decided,
     Fixed,
@@ -34,6 +36,7 @@ from mixlab.training.run import Run
 __all__ = [
     "FITTED",
     "MOST_CELLS",
+    "clip_names",
     "clip_wav",
     "default_locations",
     "find_found",
@@ -48,6 +51,7 @@ __all__ = [
     "get_indices",
     "get_info",
     "get_metrics",
+    "get_numbers",
     "get_predictions",
     "get_ranked",
     "get_recipe",
@@ -150,6 +154,15 @@ def get_table(location: RunLocation, split: str) -> SplitTable:
     )
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def get_numbers(location: RunLocation, split: str) -> SplitScores | None:
+    """Return the scores of one split of a regression, from its predictions; None for a run of classes."""
+    found = get_predictions(location)
+    if found.quantity is None:
+        return None
+    return score_numbers(found, split, seed=int(get_info(location).get("eval_seed", 0)))
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def get_decided(location: RunLocation, split: str, at: float | None) -> Decided:
     """Return all that follows from thresholds: one for all classes, or ``FITTED``."""
@@ -241,6 +254,12 @@ def get_clip(location: RunLocation, split: str, row: int) -> Clip:
     stored = get_predictions(location).recipes[_rows(location, split)[get_table(location, split).rows[row]]]
     said = json.loads(str(stored))
     return _clips_of(location)[(said["clip"], said["start_s"], said["end_s"])]
+
+
+def clip_names(location: RunLocation, split: str) -> list[str]:
+    """Return the corpus's own names of the clips of a split, in the order of the predictions."""
+    part = get_predictions(location).only(split)
+    return [str(json.loads(str(text))["clip"]) for text in part.recipes]
 
 
 def clip_wav(clip: Clip) -> bytes:

@@ -13,7 +13,14 @@ from app.data import runs as runs_data
 from app.data.mixes import Location
 from app.data.runs import FITTED
 from app.links import RunLocation
-from app.views import runs_classes, runs_confusions, runs_listen, runs_locations, runs_more
+from app.views import (
+    runs_classes,
+    runs_confusions,
+    runs_listen,
+    runs_locations,
+    runs_more,
+    runs_numbers,
+)
 from app.views.runs_choice import RunSelection
 from mixlab import MixlabError
 from mixlab.evaluation import CLIPS
@@ -51,6 +58,8 @@ def show(location: Location | None) -> None:
             st.error("This run is not there any more. Choose another one.")
         elif not run.is_scored:
             _unscored(run)
+        elif runs_data.get_numbers(run, split) is not None:
+            runs_numbers.show_numbers(run, _comparable(run, other, split), split)
         else:
             _scored(location, RunSelection(run, _comparable(run, other, split), split, FITTED))
         with head:
