@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -49,6 +50,8 @@ class SourceRecipe:
         effects: In the order of their application.
         snr_db: By how much the first source's level in the mix lies above this one's, in dB; None leaves
             this one at its own.
+        digest: What names the stem's audio and labels (``mixlab.catalog.stem_digests``), by which it is known
+            again in other catalogs; None where only the recipe's catalog will do. It is in no hash.
     """
 
     stem: str
@@ -56,6 +59,7 @@ class SourceRecipe:
     level_db: float = 0.0
     effects: tuple[Effect, ...] = ()
     snr_db: float | None = later(None)
+    digest: str | None = later(None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ class MixRecipe:
                 "level_db": source.level_db,
                 "effects": [encode_effect(effect) for effect in source.effects],
                 **({} if source.snr_db is None else {"snr_db": source.snr_db}),
+                **({} if source.digest is None else {"digest": source.digest}),
             }
             for source in self.sources
         ]
@@ -186,6 +191,13 @@ class MixRecipe:
             ) from error
         return cls.decode(data)
 
+    def _encode_hashed(self) -> dict[str, Any]:
+        """Return plain data without what the stems are, which may be known or not."""
+        data = self.encode()
+        for source in data["sources"]:
+            source.pop("digest", None)
+        return data
+
     @cached_property
     def mix_id(self) -> str:
         """16 hex digits that name the audio of the mix: equal ones give, of the same files, equal samples.
@@ -194,7 +206,7 @@ class MixRecipe:
         are rendered. Which place of a stream the mix was sampled for, and by which rules it is labelled, is
         not in it.
         """
-        data = self.encode()
+        data = self._encode_hashed()
         names = ("version", "catalog_hash", "sources", "effects", "mixture_lufs", "noise")
         kept = {name: data[name] for name in names if name in data}
         labels = (*LABEL_RULES, "label_set", "label_hash")
@@ -203,7 +215,7 @@ class MixRecipe:
     @property
     def content_hash(self) -> str:
         """16 hex digits that change with any value of the recipe; of its label set with the outputs."""
-        data = self.encode()
+        data = self._encode_hashed()
         if not is_shipped(self.render.label_set):
             del data["render"]["label_set"]  # 'label_hash' says which outputs it has
         return digest(data)
@@ -224,6 +236,7 @@ def _as_list(value: object, name: str) -> list[Any]:
     return value
 
 
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _JSON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
 
 
@@ -263,7 +276,13 @@ def _decode_source(data: object) -> SourceRecipe:
     effects, snr_db = _decode_effects(data["effects"], "source"), data.get("snr_db")
     if snr_db is not None:
         _check_number(snr_db, "source", "snr_db", -200.0, 200.0)
-    return SourceRecipe(data["stem"], start_s, level_db, effects, snr_db)
+    digest = data.get("digest")
+    if digest is not None and not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
+        raise RecipeError(
+            f"The digest of a stem is 32 hexadecimal digits, found {digest!r} of {data['stem']!r}.",
+            code="invalid-recipe",
+        )
+    return SourceRecipe(data["stem"], start_s, level_db, effects, snr_db, digest)
 
 
 def _decode_noise(data: object) -> NoiseFloor | None:

@@ -37,6 +37,7 @@ from mixlab.mixing.hop_levels import (
     to_frames,
 )
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
+from mixlab.mixing.replaying import check_recipe
 from mixlab.mixing.sampler import POSITION_GRID_S
 from mixlab.mixing.summing import Summed, add_up
 from mixlab.mixing.transforms import SourceTransform, transform_sources
@@ -179,7 +180,8 @@ def render_mix(
 
     Args:
         recipe: As sampled, or replayed.
-        catalog: The catalog that the recipe names.
+        catalog: The catalog that the recipe names; or any that holds its stems, where the recipe carries
+            their digests.
         reader: Where samples come from; the corpora's files by default.
         out: Where to write the mixture: float32 ``(channels, samples)``, C-contiguous, such as a row
             of a batch; by default a new array.
@@ -189,20 +191,15 @@ def render_mix(
             what was returned.
 
     Raises:
-        CatalogMismatchError: the recipe was sampled from another catalog, label set or instrument tree.
+        CatalogMismatchError: the recipe was sampled from another catalog, and does not say what its stems
+            are; a stem is missing, or has other audio or labels; or the label set or instrument tree is
+            another.
         AudioError: a file is missing or damaged, or what is rendered of it is not finite.
         ConfigError: ``out`` has another shape, type or order, or there are no such frames; or
             ``source_transform`` failed, or returned what it may not.
     """
     check_frame_hop(frame_hop_s)
-    if recipe.catalog_hash != catalog.content_hash:
-        raise CatalogMismatchError(
-            f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
-            f"{catalog.path} has hash "
-            f"{catalog.content_hash}: stems, labels or splits differ, so it would be another mix. "
-            "Open the catalog it was sampled from (with its split method and seed), or sample it again.",
-            code="catalog-mismatch",
-        )
+    check_recipe(recipe, catalog)
     labels = _labels(recipe.render.label_set, recipe.render.label_hash)
     reader = reader or CatalogReader(catalog)
     settings = recipe.render

@@ -52,15 +52,19 @@ def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
             object.__setattr__(values, name, settled)
 
 
-def later(default: Any) -> Any:  # noqa: ANN401 - a field of any type
+def later(default: Any, *, compare: bool = True) -> Any:  # noqa: ANN401 - a field of any type
     """Return the field of a dataclass that older files do not have.
 
     While it has its default, ``as_plain`` leaves it out, so that the hashes of older settings stay.
+
+    Args:
+        default: Its default.
+        compare: Whether two that differ in it are different.
     """
     metadata = {"later": default}
     if isinstance(default, list | dict):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=default.copy, metadata=metadata, compare=compare)
+    return field(default=default, metadata=metadata, compare=compare)
 
 
 def is_later(kind: Any, name: str) -> bool:  # noqa: ANN401 - any dataclass

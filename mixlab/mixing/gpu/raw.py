@@ -19,7 +19,7 @@ from mixlab.audio.io import FloatArray, amplitude
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import PackReader
 from mixlab.catalog.readers import CatalogReader, Reader
-from mixlab.errors import AudioError, CatalogMismatchError, ConfigError
+from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.candidates import nodes_of
 from mixlab.mixing.config import RenderSettings
 from mixlab.mixing.effect_plan import EffectPlan, plan_effects
@@ -27,6 +27,7 @@ from mixlab.mixing.effects import Effect, effect_name
 from mixlab.mixing.hop_levels import own_level_db
 from mixlab.mixing.recipe import MixRecipe, SourceRecipe
 from mixlab.mixing.rendering import _judge, _never_known, _votes, check_gain, needed_span
+from mixlab.mixing.replaying import check_recipe
 from mixlab.taxonomy import load_label_set
 
 __all__ = [
@@ -140,7 +141,7 @@ def prepare_batch(recipes: Sequence[MixRecipe], catalog: Catalog, reader: Reader
         reader: Where samples come from; the corpora's files by default.
 
     Raises:
-        CatalogMismatchError: a recipe was sampled from another catalog, label set or instrument tree.
+        CatalogMismatchError: a recipe does not fit the catalog, see ``render_mix``.
         AudioError: a file is missing or damaged, or its samples are not finite.
         ConfigError: there is no recipe, they are to be rendered differently, with another engine, or with
             effects of one's own.
@@ -151,13 +152,7 @@ def prepare_batch(recipes: Sequence[MixRecipe], catalog: Catalog, reader: Reader
 
 def prepare_item(recipe: MixRecipe, catalog: Catalog, reader: Reader) -> RawItem:
     """Read the sources of one recipe; see ``prepare_batch``."""
-    if recipe.catalog_hash != catalog.content_hash:
-        raise CatalogMismatchError(
-            f"The recipe was sampled from the catalog with hash {recipe.catalog_hash}, "
-            f"{catalog.path} has hash "
-            f"{catalog.content_hash}. Open the catalog it was sampled from, or sample it again.",
-            code="catalog-mismatch",
-        )
+    check_recipe(recipe, catalog)
     if recipe.render.engine != "vocoder":
         raise ConfigError(
             f"Mixes are rendered in batches by the engine 'vocoder' alone, the recipe has "
