@@ -21,6 +21,7 @@ ROOMS = (
     "corpora",
     "catalog",
     "mixing",
+    "sharing",
     "models",
     "evaluation",
     "training",

@@ -64,6 +64,9 @@ COMMANDS: dict[str, Command] = {
         "mixlab.cli.commands.analyse", "analyse", "find tempo, beats and key of a catalog's songs"
     ),
     "mix": Command("mixlab.cli.commands.mix", "mix", "render mixes to files, or replay a recipe"),
+    "recipes": Command(
+        "mixlab.cli.commands.recipes", "recipes", "write recipes of a training set, for who has the corpora"
+    ),
     "train": Command("mixlab.cli.commands.train", "train", "train a tagger on the stream of mixes"),
     "pretrain": Command(
         "mixlab.cli.commands.pretrain",

@@ -331,8 +331,8 @@ def test_files_of_a_mix_beyond_full_scale_still_add_up(toy: Catalog, tmp_path: P
 
 def test_validation_items_are_those_that_models_are_scored_on(toy: Catalog, tmp_path: Path) -> None:
     assert main(["mix", str(toy.path), "--out", str(tmp_path), "--index", "7", "--split", "validation"]) == 0
-    written = json.loads((tmp_path / "000007" / "recipe.json").read_text())
-    assert written == MixDataset(toy, split="validation").recipe(7).encode()
+    written = MixRecipe.from_json((tmp_path / "000007" / "recipe.json").read_text())
+    assert written == MixDataset(toy, split="validation").recipe(7)
 
 
 def test_a_bad_recipe_and_a_bad_index_are_refused(

@@ -2,17 +2,21 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.cli.commands.options import parse_pairs
+from mixlab.cli.commands.options import parse_pairs, settings_for_split
 from mixlab.errors import AudioError, ConfigError
 from mixlab.mixing.class_counts import ClassCounts, labels_of_stems
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.mixing.export import WavFormat, is_written, read_recipe, write_mix
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import CatalogReader, Mix, render_mix
+from mixlab.mixing.replaying import with_digests
 from mixlab.mixing.sampler import RecipeSampler
+from mixlab.sharing.recipe_files import read_recipes
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.files import check_writable
 
@@ -29,6 +33,7 @@ def mix(
     kind: Kind | None = None,
     evaluation: bool | None = None,
     replay: Path | None = None,
+    recipes: Path | None = None,
     rates: int = 0,
     jams: bool = False,
     wav_format: WavFormat = "PCM_24",
@@ -51,6 +56,8 @@ def mix(
         evaluation: Mix as validation and test do: musical, without effects. By default so for these splits,
             so that the items are those that models are scored on.
         replay: Render this recipe.json again instead of sampling.
+        recipes: Render mixes of this file of recipes, as 'mixlab recipes' writes it, instead of sampling;
+            --index counts its lines, and all other settings are the recipes' own.
         rates: Only sample this many items and print how often kinds, corpora and classes came.
         jams: Also write each mix's labels as JAMS.
         wav_format: PCM_16 or PCM_24.
@@ -60,15 +67,25 @@ def mix(
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
     if replay is not None:
         return _replay(opened, replay, out, wav_format, jams)
-    if evaluation if evaluation is not None else split != "train":
-        mix = mix.for_evaluation()
+    if recipes is not None:
+        file = read_recipes(recipes)
+        file.check(opened)
+        check_writable(out)
+        asked = _parse_index(index)
+        items = range(asked.start, min(asked.stop, len(file))) or asked  # beyond its end: told as such
+        return _render_range(opened, file.recipe, items, out, wav_format, jams)
+    mix = settings_for_split(mix, split, evaluation)
     sampler = RecipeSampler(opened, mix, split)
     if rates <= 0:
         check_writable(out)
     if rates > 0:
         print(_rates_table(opened, sampler, mix, rates, seed, epoch, kind))
         return 0
-    return _render_range(opened, sampler, _parse_index(index), out, seed, epoch, kind, wav_format, jams)
+
+    def recipe(item: int) -> MixRecipe:
+        return sampler.sample(seed, epoch, item, kind)
+
+    return _render_range(opened, recipe, _parse_index(index), out, wav_format, jams)
 
 
 def _parse_index(text: str) -> range:
@@ -89,7 +106,7 @@ def _parse_index(text: str) -> range:
 
 def _replay(catalog: Catalog, path: Path, out: Path, wav_format: WavFormat, jams: bool) -> int:
     recipe = read_recipe(path)
-    rendered = render_mix(recipe, catalog)
+    rendered = _with_digests(render_mix(recipe, catalog), catalog)
     folder = out / f"{recipe.index:06d}"
     write_mix(rendered, folder, wav_format=wav_format, jams=jams)
     print(_line(rendered))
@@ -99,12 +116,9 @@ def _replay(catalog: Catalog, path: Path, out: Path, wav_format: WavFormat, jams
 
 def _render_range(
     catalog: Catalog,
-    sampler: RecipeSampler,
+    recipe_of: Callable[[int], MixRecipe],
     items: range,
     out: Path,
-    seed: int,
-    epoch: int,
-    kind: Kind | None,
     wav_format: WavFormat,
     jams: bool,
 ) -> int:
@@ -112,13 +126,13 @@ def _render_range(
 
     reader, problems, kept = CatalogReader(catalog), [], 0
     for item in tqdm(items, desc="mixing", unit="mix", disable=not sys.stderr.isatty()):
-        recipe = sampler.sample(seed, epoch, item, kind)
+        recipe = recipe_of(item)
         folder = out / f"{item:06d}"
         if is_written(folder, recipe, wav_format=wav_format, jams=jams):
             kept += 1
             continue
         try:
-            rendered = render_mix(recipe, catalog, reader)
+            rendered = _with_digests(render_mix(recipe, catalog, reader), catalog)
         except AudioError as error:
             problems.append(f"  mix {item}: {error}")
             continue
@@ -133,6 +147,11 @@ def _render_range(
     if problems:
         print(f"\n{len(problems)} mixes could not be rendered:\n" + "\n".join(problems))
     return 1 if problems else 0
+
+
+def _with_digests(mix: Mix, catalog: Catalog) -> Mix:
+    """Let the recipe say what its stems are, so that it can be replayed wherever they are."""
+    return replace(mix, recipe=with_digests(mix.recipe, catalog))
 
 
 def _line(mix: Mix) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixlab.errors import ConfigError
+from mixlab.mixing.config import MixConfig
 
-__all__ = ["parse_pairs"]
+__all__ = ["parse_pairs", "settings_for_split"]
 
 
 def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, Path]:
@@ -28,3 +29,14 @@ def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, Path]:
             )
         pairs[name] = Path(path)
     return pairs
+
+
+def settings_for_split(config: MixConfig, split: str, evaluation: bool | None) -> MixConfig:
+    """Return the settings that mixes of a split are sampled by.
+
+    Args:
+        config: As they were given.
+        split: The split.
+        evaluation: Whether as for evaluation; None for what is usual for the split.
+    """
+    return config.for_evaluation() if (split != "train" if evaluation is None else evaluation) else config

@@ -1,0 +1,1 @@
+"""Sets of mixes for others: exported shards with a dataset card, and files of recipes."""
