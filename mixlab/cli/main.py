@@ -64,6 +64,9 @@ COMMANDS: dict[str, Command] = {
         "mixlab.cli.commands.analyse", "analyse", "find tempo, beats and key of a catalog's songs"
     ),
     "mix": Command("mixlab.cli.commands.mix", "mix", "render mixes to files, or replay a recipe"),
+    "export": Command(
+        "mixlab.cli.commands.export", "export", "write mixes as webdataset, Hugging Face dataset or folder"
+    ),
     "recipes": Command(
         "mixlab.cli.commands.recipes", "recipes", "write recipes of a training set, for who has the corpora"
     ),

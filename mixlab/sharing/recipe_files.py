@@ -127,12 +127,13 @@ def recipe_lines(recipes: Iterable[MixRecipe], catalog: Catalog, config: MixConf
     yield from texts
 
 
-def read_recipes(path: Path) -> RecipeFile:
+def read_recipes(path: str | Path) -> RecipeFile:
     """Read a file of recipes, as ``mixlab recipes`` writes it.
 
     Raises:
         RecipeError: it is missing, no such file, of another version, or cut off.
     """
+    path = Path(path)
     try:
         header_text, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:

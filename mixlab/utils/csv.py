@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["CsvError", "CsvRow", "CsvTable", "column_name", "csv_text", "decode_text", "read_csv"]
+__all__ = ["CsvError", "CsvRow", "CsvTable", "column_name", "csv_text", "decode_text", "harmless", "read_csv"]
 
 _DELIMITERS = ",;\t|"
 _BOMS = (
@@ -61,6 +61,11 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: with an apostrophe in front where it might."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
 def column_name(name: str) -> str:

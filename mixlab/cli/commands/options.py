@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mixlab.errors import ConfigError
-from mixlab.mixing.config import MixConfig
+
+if TYPE_CHECKING:
+    from mixlab.mixing.config import MixConfig
 
 __all__ = ["parse_pairs", "settings_for_split"]
 
@@ -31,7 +34,7 @@ def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, Path]:
     return pairs
 
 
-def settings_for_split(config: MixConfig, split: str, evaluation: bool | None) -> MixConfig:
+def settings_for_split(config: "MixConfig", split: str, evaluation: bool | None) -> "MixConfig":
     """Return the settings that mixes of a split are sampled by.
 
     Args:
