@@ -270,9 +270,24 @@ def _is_bare(text: str) -> bool:
     return not text.startswith("-")
 
 
+def _check_setting_files(function: Callable[..., Any], arguments: Iterable[str]) -> None:
+    """Look at what was given as ``--config``, and in place of a section of settings, where that is a file."""
+    from mixlab.cli.setting_files import check_setting_file
+
+    groups = set(_groups(inspect.get_annotations(function, eval_str=True), "--"))
+    sections = {group.rpartition(".")[2].removeprefix("--") for group in groups}
+    texts = iter(arguments)
+    for text in texts:
+        option, equals, value = text.partition("=")
+        if text == "--":
+            return
+        if option == "--config" or option in groups:
+            check_setting_file(value if equals else next(texts, ""), sections)
+
+
 @cache
 def _refuse_repeated_settings() -> None:
-    """Let jsonargparse refuse a ``--config`` file in which one key stands twice; once in a process."""
+    """Let jsonargparse refuse settings in which one key stands twice, or that blow up; once in a process."""
     import yaml
     from jsonargparse import get_loader, set_loader
 
@@ -299,6 +314,7 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     function = _load(COMMANDS[name])
     arguments = _named(COMMANDS[name].words, arguments)
     tidied = _tidy(function, arguments)
+    _check_setting_files(function, tidied)
     # Options by their whole names: what ``_tidy`` knows of them would be passed by for abbreviated ones.
     whole = {"prog": f"mixlab {name}", "allow_abbrev": False}
     result = auto_cli(function, args=tidied, as_positional=True, **whole)  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """YAML and JSON text to plain data, quickly and safely: what users and corpora hand us is not trusted.
 
 A mapping that has one key twice says two things, of which parsers keep the last without a word; here that
-is an error.
+is an error. So is a text that a few kilobytes blow up: nesting beyond reason, aliases of aliases ("billion
+laughs"), numbers of thousands of digits. It is refused from the flat stream of its parts, before it is built.
 """
 
 import json
@@ -13,15 +14,28 @@ from typing import Any
 import yaml
 
 __all__ = [
+    "ExcessError",
     "RepeatedKeyError",
     "dump_settings_yaml",
     "load_json",
     "load_settings_yaml",
     "load_yaml",
+    "refuse_excess",
     "refuse_repeated_keys",
 ]
 
 _MAX_DEPTH = 64
+"""Collections within collections, those behind aliases included."""
+
+_MAX_PARTS = 100_000
+"""Parts (collections, scalars, 100 characters of a long one) that a text with aliases may stand for."""
+
+_MAX_DIGITS = 400
+"""Of a number; the largest float has 309 before its point. The time of some forms grows with their square."""
+
+
+class ExcessError(yaml.YAMLError, ValueError):
+    """A text stands for more than is read: too deep, too many parts behind aliases, too long a number."""
 
 
 class RepeatedKeyError(yaml.constructor.ConstructorError):
@@ -47,6 +61,15 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         special = node.tag in ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
         return node.value if special else self.construct_object(node, deep=True)
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401
+        """Refuse numbers that take long to read."""
+        if len(node.value) > _MAX_DIGITS and node.tag in _NUMBERS:
+            raise ExcessError(
+                f"line {node.start_mark.line + 1}: a number of {len(node.value)} digits; up to "
+                f"{_MAX_DIGITS} are read"
+            )
+        return super().construct_scalar(node)
+
 
 class _SettingsLoader(_Loader):
     """Takes 1e-3 for a number, which is a text in YAML 1.1: that wants 1.0e-3."""
@@ -55,6 +78,8 @@ class _SettingsLoader(_Loader):
 class _SettingsDumper(yaml.SafeDumper):
     """Puts a text such as 1e-3 in quotes."""
 
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")
 for _each in (_SettingsLoader, _SettingsDumper):
@@ -84,7 +109,8 @@ def load_yaml(content: str) -> Any:  # noqa: ANN401 - the document is whatever t
     Raises:
         RepeatedKeyError: a mapping has one key twice.
         yaml.YAMLError: the text is not YAML; its ``problem_mark`` has the line.
-        ValueError: collections are nested beyond reason, or a value such as a date is impossible.
+        ExcessError: collections are nested too deep, aliases stand for too much, or a number is too long.
+        ValueError: a value such as a date is impossible.
     """
     return _load(content, _Loader)
 
@@ -103,9 +129,23 @@ def dump_settings_yaml(data: Any) -> str:  # noqa: ANN401
 
 
 def _load(content: str, loader: type[_Loader]) -> Any:  # noqa: ANN401
-    if _nesting_bound(content) > _MAX_DEPTH:
-        _check_depth(content)
-    return yaml.load(content, Loader=loader)
+    refuse_excess(content)
+    try:
+        return yaml.load(content, Loader=loader)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        # What PyYAML lets through of an explicit tag: !!bool maybe, !!int '', !!timestamp soon.
+        raise ValueError(f"a value cannot be read: {type(error).__name__}: {error}") from error
+
+
+def refuse_excess(content: str) -> None:
+    """Check a YAML text for what would take memory, time or the C stack beyond reason, without building it.
+
+    Raises:
+        ExcessError: collections are nested too deep, or aliases stand for too much or hold themselves.
+        yaml.YAMLError: the text is not YAML, where it had to be looked at closely.
+    """
+    if _nesting_bound(content) > _MAX_DEPTH or ("*" in content and "&" in content):
+        _measure(content)
 
 
 def refuse_repeated_keys(content: str) -> None:
@@ -113,12 +153,13 @@ def refuse_repeated_keys(content: str) -> None:
 
     Raises:
         RepeatedKeyError: a mapping has one key twice.
+        ExcessError: the other loader had better not read it.
     """
     try:
         load_yaml(content)
-    except RepeatedKeyError:
+    except (RepeatedKeyError, ExcessError):
         raise
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+    except (yaml.YAMLError, ValueError):
         return
 
 
@@ -161,13 +202,43 @@ def _nesting_bound(content: str) -> int:
     return flow + block
 
 
-def _check_depth(content: str) -> None:
-    """Refuse deep nesting from the flat stream of events: building it would overflow the C stack."""
-    depth = 0
+def _measure(content: str) -> None:
+    """Add up, from the flat stream of events, how deep and how large what a text stands for is.
+
+    The stream itself is as long as the text; building it could overflow the C stack, and whoever walks
+    what comes of it goes over what an alias stands for once for each time it is named.
+    """
+    open_parts: list[tuple[str | None, int, int]] = []  # anchor, parts before it, deepest before it
+    anchors: dict[str, tuple[int, int]] = {}  # parts and depth of what an anchor stands for
+    parts = deepest = 0
     for event in yaml.parse(content, Loader=_Loader):
+        depth = len(open_parts)
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise ValueError(f"collections nested more than {_MAX_DEPTH} deep")
+            open_parts.append((event.anchor, parts, deepest))
+            parts, deepest = 1, 0
+            anchors.pop(event.anchor or "", None)  # until it ends, it stands for nothing
+            if depth >= _MAX_DEPTH:
+                raise ExcessError(_at(event, f"collections nested more than {_MAX_DEPTH} deep"))
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            anchor, before, deepest_before = open_parts.pop()
+            if anchor:
+                anchors[anchor] = parts, deepest + 1
+            parts, deepest = parts + before, max(deepest + 1, deepest_before)
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1 + len(event.value) // 100
+            if event.anchor:
+                anchors[event.anchor] = size, 0
+            parts += size
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in {anchor for anchor, _, _ in open_parts}:
+                raise ExcessError(_at(event, f"*{event.anchor} stands within what it stands for"))
+            size, inner = anchors.get(event.anchor, (1, 0))  # of an unknown one the loader speaks
+            parts, deepest = parts + size, max(deepest, inner)
+            if depth + inner > _MAX_DEPTH:
+                raise ExcessError(_at(event, f"collections nested more than {_MAX_DEPTH} deep by aliases"))
+            if size > 1 and parts + sum(before for _, before, _ in open_parts) > _MAX_PARTS:
+                raise ExcessError(_at(event, f"aliases stand for more than {_MAX_PARTS} values"))
+
+
+def _at(event: yaml.Event, what: str) -> str:
+    return f"line {event.start_mark.line + 1}: {what[:200]}; write it out, or shorten it"
