@@ -79,10 +79,12 @@ class Journal:
         for line in data[:good].splitlines():
             checksum, _, text = line.partition(b" ")
             if checksum == b"%08x" % zlib.crc32(text):
-                record = json.loads(text)
-                if record.pop("version") == MEASURE_VERSION:
-                    key = tuple(record.pop("file"))
-                    found[key] = _decode(record)
+                with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                    # Whole, and none of ours all the same: measured again.
+                    record = json.loads(text)
+                    if record.pop("version") == MEASURE_VERSION:
+                        key = tuple(record.pop("file"))
+                        found[key] = _decode(record)
         return found, good
 
     def add(self, key: FileKey, measurement: Measurement) -> None:

@@ -135,15 +135,16 @@ class SongTable:
             about = json.loads((table.schema.metadata or {})[b"mixlab"])
             if about["version"] != _VERSION:
                 return cls({})
+            base_hash = str(about["base_hash"])
             songs = {(row["corpus"], row["song"]): _facts(row) for row in table.to_pylist()}
         except FileNotFoundError:
             return cls({})
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError, RecursionError) as error:
             raise CatalogError(
                 f"{path} is damaged: {error!r}. Delete it and run: mixlab analyse {folder}",
                 code="catalog-damaged",
             ) from error
-        return cls(songs, about["base_hash"])
+        return cls(songs, base_hash)
 
 
 def _facts(row: Mapping[str, Any]) -> SongFacts:

@@ -19,10 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mixlab.catalog.meta import find_meta_fault
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError
 from mixlab.utils.csv import csv_text
 from mixlab.utils.files import make_folder, write_atomic
+from mixlab.utils.yaml import load_json
 
 __all__ = [
     "ACTIVITY_DB",
@@ -138,7 +140,7 @@ def hash_content(base: str, splits: Iterable[str]) -> str:
 def _read_meta(folder: Path) -> dict[str, Any]:
     path = folder / _META
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = load_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         where = f"no {_META} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
         raise CatalogError(
@@ -157,32 +159,47 @@ def _read_meta(folder: Path) -> dict[str, Any]:
             f"Run mixlab index {folder} again with this version of mixlab.",
             code="catalog-version",
         )
+    if fault := find_meta_fault(meta):
+        raise CatalogError(
+            f"{path} is damaged: expected {fault}. Run mixlab index {folder} again.", code="catalog-damaged"
+        )
     return dict(meta)
 
 
 def data_file(folder: Path, name: str, generation: str) -> Path:
-    """Find a data file; until the rename after a commit, it carries its generation in its name."""
+    """Find a data file; until the rename after a commit, it carries its generation in its name.
+
+    The generation is that of a ``catalog.json`` that was checked: 12 hex digits, and no path.
+    """
     fresh = folder / f"{name}.{generation}"
     return fresh if fresh.exists() else folder / name
 
 
+def _damaged(path: Path, what: str) -> CatalogError:
+    return CatalogError(
+        f"{path} is damaged: {what}. Run mixlab index {path.parent} again.", code="catalog-damaged"
+    )
+
+
 def _load_array(path: Path, dtype: str, expected: int) -> NDArray[Any]:
     try:
-        # Without the class memmap, whose slices take microseconds; the base keeps the file mapped.
-        array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray) if expected else np.load(path)
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("expected version 1.0 of the format of NumPy")
+            shape, _, found = np.lib.format.read_array_header_1_0(file)
+            start, size = file.tell(), os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError) as error:
-        raise CatalogError(
-            f"{path} is damaged: {error}. Run mixlab index {path.parent} again.", code="catalog-damaged"
-        ) from error
-    if array.dtype != np.dtype(dtype) or array.shape != (expected,):
-        raise CatalogError(
-            f"Expected {expected} values of {dtype} in {path}, found {array.shape} of {array.dtype}. "
-            f"Run mixlab index {path.parent} again.",
-            code="catalog-damaged",
-        )
-    return array
+    except Exception as error:  # NumPy evaluates the header's text, and raises what that raises
+        raise _damaged(path, f"its header cannot be read ({type(error).__name__}: {error})") from error
+    if found != np.dtype(dtype) or shape != (expected,):
+        raise _damaged(path, f"expected {expected} values of {dtype}, found {shape} of {found}")
+    if size < start + expected * found.itemsize:
+        raise _damaged(path, f"expected {expected * found.itemsize} bytes of values, found {size - start}")
+    if not expected:
+        return np.zeros(0, dtype)
+    # Without the class memmap, whose slices take microseconds; the base keeps the file mapped.
+    return np.memmap(path, dtype, "r", offset=start, shape=(expected,)).view(np.ndarray)
 
 
 def _load_table(path: Path) -> pa.Table:
@@ -193,17 +210,27 @@ def _load_table(path: Path) -> pa.Table:
             table = file.read(use_threads=False)
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
-        raise CatalogError(
-            f"{path} is damaged: {error}. Run mixlab index {path.parent} again.", code="catalog-damaged"
-        ) from error
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+        raise _damaged(path, str(error)) from error
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
-        raise CatalogError(
-            f"{path} lacks the columns {', '.join(missing)}. Run mixlab index {path.parent} again.",
-            code="catalog-damaged",
-        )
+        raise _damaged(path, f"it lacks the columns {', '.join(missing)}")
+    for field in SCHEMA:
+        found = table.column(field.name)
+        if found.type != field.type:
+            raise _damaged(path, f"expected {field.type} in {field.name!r}, found {found.type}")
+        if pa.types.is_integer(field.type) and found.null_count:
+            raise _damaged(path, f"{found.null_count} numbers in {field.name!r} are missing")
     return table
+
+
+def _check_places(path: Path, table: pa.Table, hops: int, counts: int) -> None:
+    """See to it that every row's part of the arrays lies within them."""
+    names = ("hop_offset", "active_offset", "n_hops")
+    first, first_count, n = (table.column(name).to_numpy().astype(np.int64) for name in names)
+    good = (first >= 0) & (n >= 0) & (first <= hops - n) & (first_count >= 0) & (first_count < counts - n)
+    if not good.all():
+        raise _damaged(path, f"row {int(np.argmin(good))} says that its activity lies where there is none")
 
 
 @dataclass(frozen=True)
@@ -230,12 +257,14 @@ def load_files(folder: Path) -> CatalogFiles:
         meta = _read_meta(folder)
         generation = str(meta["generation"])
         try:
+            stems = data_file(folder, _STEMS, generation)
             files = CatalogFiles(
                 meta,
-                _load_table(data_file(folder, _STEMS, generation)),
+                _load_table(stems),
                 _load_array(data_file(folder, _ACTIVITY, generation), "<f2", int(meta["hops"])),
                 _load_array(data_file(folder, _ACTIVE, generation), "<u4", int(meta["active_counts"])),
             )
+            _check_places(stems, files.table, len(files.activity), len(files.active))
         except FileNotFoundError as error:
             problem = error
             continue

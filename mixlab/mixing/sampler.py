@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mixlab.audio.io import HOP_S
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.song_table import load_song_table
-from mixlab.errors import ConfigError, RecipeError
+from mixlab.errors import CatalogError, ConfigError, RecipeError
 from mixlab.mixing._positions import add_active
 from mixlab.mixing.candidates import (
     CandidateSong,
@@ -420,6 +420,13 @@ class RecipeSampler:
         """
         counts = self._active(i)
         total = int(counts[-1])
+        if not 0 < total < len(counts) or counts[0] != 0:
+            raise CatalogError(
+                f"{self._catalog.path} is damaged: expected 1 to {len(counts) - 1} active hops of "
+                f"{self._catalog.column('key')[i]!r}, which can be drawn, found {total} counted. Run mixlab "
+                f"index {self._catalog.path} again.",
+                code="catalog-damaged",
+            )
         read_s = self._config.duration_s * rate
         latest_s = _floor_to_grid(max(self._durations[i] - read_s, 0.0))
         window = max(math.floor(read_s / HOP_S + 1e-9), 1)
