@@ -17,6 +17,7 @@ from mixlab.mixing.noise_floor import NoiseFloor
 from mixlab.taxonomy import is_shipped, load_label_set
 from mixlab.utils.hashing import digest
 from mixlab.utils.values import as_plain, is_later, later
+from mixlab.utils.yaml import load_json
 
 __all__ = ["RECIPE_VERSION", "MixRecipe", "SourceRecipe", "check_config"]
 
@@ -145,8 +146,11 @@ class MixRecipe:
             )
         data = {"effects": [], **data}
         _check_keys(data, cls, "recipe")
+        for name, high in _ADDRESS.items():
+            _check_number(data[name], "recipe", name, 0, high)
         render = _with_label_text(data["render"])
         _check_keys(render, RenderSettings, "recipe's 'render'")
+        _check_label_set(data["render"]["label_set"])
         if data["kind"] not in get_args(Kind):
             raise RecipeError(
                 f"The recipe's 'kind' must be one of {get_args(Kind)}, found {data['kind']!r}.",
@@ -184,8 +188,8 @@ class MixRecipe:
             RecipeError: the text is no JSON, or no recipe of this version.
         """
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = load_json(text)
+        except ValueError as error:
             raise RecipeError(
                 f"A recipe is JSON text; it does not parse: {error}.", code="invalid-recipe"
             ) from error
@@ -228,6 +232,15 @@ def _with_label_text(render: Any) -> Any:  # noqa: ANN401 - checked afterwards
     return render
 
 
+def _check_label_set(found: object) -> None:
+    """Refuse the path of a file: a recipe holds its label set, and never says what else to read."""
+    if isinstance(found, str) and not is_shipped(found):
+        raise RecipeError(
+            f"The recipe's 'label_set' must be the name of a shipped label set or hold one, found {found!r}.",
+            code="invalid-recipe",
+        )
+
+
 def _as_list(value: object, name: str) -> list[Any]:
     if not isinstance(value, list):
         raise RecipeError(
@@ -237,6 +250,10 @@ def _as_list(value: object, name: str) -> list[Any]:
 
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
+
+_ADDRESS = {"seed": 2**63 - 1, "epoch": 2**62 - 1, "index": 2**62 - 1, "attempt": 2**31 - 1}
+"""The largest numbers of the address of a recipe in the stream; all begin with 0."""
+
 _JSON_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
 
 
@@ -266,7 +283,7 @@ def _type_name(annotation: object) -> str:
 def _decode_source(data: object) -> SourceRecipe:
     _check_keys(data, SourceRecipe, "source in the recipe")
     assert isinstance(data, Mapping)  # checked above; tells the type checker
-    start_s, level_db = float(data["start_s"]), float(data["level_db"])
+    start_s, level_db = data["start_s"], data["level_db"]
     if not abs(start_s) < 1e6 or not abs(level_db) <= 200:
         raise RecipeError(
             f"A source needs a start_s below 1e6 s and a level_db within 200 dB, found {start_s}, "
@@ -282,7 +299,7 @@ def _decode_source(data: object) -> SourceRecipe:
             f"The digest of a stem is 32 hexadecimal digits, found {digest!r} of {data['stem']!r}.",
             code="invalid-recipe",
         )
-    return SourceRecipe(data["stem"], start_s, level_db, effects, snr_db, digest)
+    return SourceRecipe(data["stem"], float(start_s), float(level_db), effects, snr_db, digest)
 
 
 def _decode_noise(data: object) -> NoiseFloor | None:
