@@ -78,6 +78,7 @@ class AudioInfo:
         subtype: Encoding, such as ``PCM_16``.
         promised: Samples per channel that the container promises where that is more; else None.
         remarks: What is wrong with the container, as pairs of a problem's kind and a message.
+        longest: More samples per channel than these are those of a damaged file.
     """
 
     sample_rate: int
@@ -87,6 +88,7 @@ class AudioInfo:
     subtype: str
     promised: int | None = None
     remarks: tuple[tuple[str, str], ...] = ()
+    longest: int = 1 << 62
 
 
 class Readable(Protocol):
@@ -203,6 +205,7 @@ def probe(path: Path) -> AudioInfo:
             subtype=file.subtype,
             promised=file.promised,
             remarks=file.remarks,
+            longest=file.longest,
         )
 
 

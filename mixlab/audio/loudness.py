@@ -235,6 +235,14 @@ def _length_problems(path: Path, info: AudioInfo, frames: int, damage: str) -> l
     return [("truncated", message), *(problem for problem in problems if problem[0] != "truncated")]
 
 
+def _endless(path: Path, info: AudioInfo) -> str:
+    return (
+        f"Expected at most {info.longest / info.sample_rate / 3600:.1f} h of audio in {path}, by its size of "
+        f"{path.stat().st_size} bytes, found that it decodes to more: its data is damaged, or it is no stem. "
+        "Restore it from its source, or cut it."
+    )
+
+
 def measure(path: Path) -> Measurement:
     """Decode a file once, in blocks of two seconds, and measure it.
 
@@ -255,6 +263,8 @@ def measure(path: Path) -> Measurement:
     try:
         for block in iter_blocks(path, _BLOCK_S * info.sample_rate):
             run.add(block)
+            if run.frames > info.longest:
+                return unmeasured(_endless(path, info), "unsupported")
     except AudioError as error:
         damage = str(error)
         if run.frames == 0:

@@ -82,7 +82,7 @@ PROBLEM_MEANINGS = {
     "truncated": "The file ends early; what there is of it is used.",
     "unmapped-label": "A label without an entry in the corpus's label map.",
     "unreadable": "The file cannot be decoded, so it is never sampled.",
-    "unsupported": "A sample rate or number of channels that no sound has, so it is never sampled.",
+    "unsupported": "A sample rate, number of channels or length that no stem has, so it is never sampled.",
     "unsure-label": "The name leaves open which instrument it is; the label is unknown, not present.",
 }
 """What the kinds of problems mean."""

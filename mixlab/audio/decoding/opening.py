@@ -28,7 +28,7 @@ from mixlab.audio.decoding.streams import (
     Vorbis,
 )
 
-__all__ = ["AudioFile", "open_source"]
+__all__ = ["LONGEST_S", "AudioFile", "longest_frames", "open_source"]
 
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 WIDTHS |= {"ULAW": 1, "ALAW": 1}
@@ -37,7 +37,28 @@ WIDTHS |= {"ULAW": 1, "ALAW": 1}
 EXACT = {*WIDTHS, "IMA_ADPCM", "MS_ADPCM"}
 """Encodings in which libsndfile goes to a sample exactly."""
 
+LONGEST_S = 86_400.0
+"""Longest audio that is read, in seconds."""
+
+_ALWAYS_READ_S = 3600.0
+_LEAST_BYTES_PER_S = 4
+"""Beyond an hour a file has this much for a second. FLAC has 9 of digital silence, in its largest blocks."""
+
 _OTHER = "From byte {} on its rate or number of channels is another; it is read up to there."
+
+
+def longest_frames(size: int, sample_rate: int) -> int:
+    """Return how many samples per channel a file may decode to before it is taken for a damaged one.
+
+    A few flipped bits can make a decoder give silence without an end. What a file holds bounds what is
+    read of it: an hour, and beyond that a second for every few bytes, up to ``LONGEST_S``.
+
+    Args:
+        size: Of the file, in bytes.
+        sample_rate: In Hz.
+    """
+    seconds = min(max(size / _LEAST_BYTES_PER_S, _ALWAYS_READ_S), LONGEST_S)
+    return round(seconds * sample_rate)
 
 
 class AudioFile:
@@ -51,15 +72,17 @@ class AudioFile:
         subtype: Encoding, such as ``PCM_16``.
         promised: How many samples its container promises, where libsndfile passes over that; None else.
         remarks: What is wrong with its container, as pairs of a problem's kind and a message.
+        longest: More samples per channel than these are those of a damaged file; see ``longest_frames``.
         closed: Whether it was closed.
     """
 
-    def __init__(self, name: str, file: QuietFile, stream: Stream, found: "_Found") -> None:
-        """Hold a stream; see ``open_source``."""
+    def __init__(self, name: str, file: QuietFile, stream: Stream, found: "_Found", size: int) -> None:
+        """Hold a stream of a file of ``size`` bytes; see ``open_source``."""
         self.name = name
         self.samplerate, self.channels = stream.samplerate, stream.channels
         self.format, self.subtype = str(file.format), str(file.subtype)
         self.promised, self.remarks = found.promised, found.remarks
+        self.longest = longest_frames(size, self.samplerate)
         self.closed = False
         self._stream, self._damaged = stream, False
 
@@ -76,10 +99,10 @@ class AudioFile:
         return self._stream.frames is not None
 
     def _count(self) -> int:
-        """Decode to the end, or to where the data is damaged."""
+        """Decode to the end, to where the data is damaged, or to where nobody reads on."""
         at, waste = 0, np.empty((RUN_FRAMES, self.channels), np.float32)
         try:
-            while found := self._stream.read_at(at, waste):
+            while at <= self.longest and (found := self._stream.read_at(at, waste)):
                 at += found
         except DECODE_ERRORS:
             self._damaged = True
@@ -169,6 +192,10 @@ class _Source:
         """Return its bytes, those of a file to be read when they are wanted."""
         return self._whole if isinstance(self._whole, bytes) else FileBytes(self._whole)
 
+    def size(self) -> int:
+        """Return how many bytes it has."""
+        return len(self._whole) if isinstance(self._whole, bytes) else self._whole.stat().st_size
+
     def content(self) -> bytes:
         """Return all of its bytes."""
         return self._whole if isinstance(self._whole, bytes) else self._whole.read_bytes()
@@ -194,7 +221,7 @@ def open_source(whole: Path | bytes, name: str, *, thorough: bool = True) -> Aud
     except BaseException:
         file.close()
         raise
-    opened = AudioFile(name, file, stream, found)
+    opened = AudioFile(name, file, stream, found, source.size())
     if isinstance(stream, Mpeg):
         file.close()
     return opened
