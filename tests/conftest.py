@@ -39,6 +39,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
 
 
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
+    """Print how many cases the fuzzing tests tried (``tests/fuzz``), also those of other processes."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    found = {
+        (report.nodeid, *value)
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "fuzz"
+    }
+    if not found:
+        return
+    terminalreporter.section("fuzzed cases")
+    for _, kind, cases, refused, slowest_s in sorted(found):
+        terminalreporter.write_line(f"{cases:7,}  {kind} ({refused:,} refused, slowest {slowest_s:.2f} s)")
+    terminalreporter.write_line(f"{sum(cases for _, _, cases, *_ in found):7,}  in all")
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The root of the checkout."""
