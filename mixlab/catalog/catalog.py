@@ -362,7 +362,14 @@ class Catalog:
                 names.flags.writeable = False
                 self._columns[name] = names
             else:
-                self._columns[name] = _array(self._files.table.column(name))
+                try:
+                    self._columns[name] = _array(self._files.table.column(name))
+                except UnicodeDecodeError as error:
+                    raise CatalogError(
+                        f"{self.path}/stems.parquet is damaged: a text in its column {name!r} is not UTF-8 "
+                        f"({error}). Run mixlab index {self.path} again.",
+                        code="catalog-damaged",
+                    ) from error
         return self._columns[name]
 
     def _check_row(self, i: int) -> int:
@@ -408,7 +415,7 @@ class Catalog:
             raise CatalogError(
                 f"The catalog {self.path} knows no root for corpus {corpus!r}.", code="root-not-found"
             )
-        if relative.is_absolute() or ".." in relative.parts:
+        if relative.is_absolute() or ".." in relative.parts or "\0" in str(relative):
             raise CatalogError(
                 f"Stem {self.column('key')[i]!r} has the path {str(relative)!r}, which leaves its root "
                 f"{root}. Run mixlab index {self.path} again.",
