@@ -232,7 +232,7 @@ def _measure(content: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in {anchor for anchor, _, _ in open_parts}:
                 raise ExcessError(_at(event, f"*{event.anchor} stands within what it stands for"))
-            size, inner = anchors.get(event.anchor, (1, 0))  # of an unknown one the loader speaks
+            size, inner = anchors.get(event.anchor or "", (1, 0))  # of an unknown one the loader speaks
             parts, deepest = parts + size, max(deepest, inner)
             if depth + inner > _MAX_DEPTH:
                 raise ExcessError(_at(event, f"collections nested more than {_MAX_DEPTH} deep by aliases"))
@@ -241,4 +241,6 @@ def _measure(content: str) -> None:
 
 
 def _at(event: yaml.Event, what: str) -> str:
-    return f"line {event.start_mark.line + 1}: {what[:200]}; write it out, or shorten it"
+    mark = event.start_mark
+    where = f"line {mark.line + 1}: " if mark else ""
+    return f"{where}{what[:200]}; write it out, or shorten it"
