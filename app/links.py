@@ -112,5 +112,5 @@ def bypass_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
     Effects on the mixture, ``0.1 mixture: ...``, have the source -1.
     """
-    found = (re.match(r"(\d+)\.(\d+) ", name) for name in names)
+    found = (re.match(r"(\d{1,6})\.(\d{1,6}) ", name) for name in names)
     return tuple(sorted((int(m[1]) - 1, int(m[2]) - 1) for m in found if m))

@@ -381,8 +381,8 @@ def test_the_shipped_mix_settings_are_complete_and_the_defaults(
     assert set(config["mix"]) == {field.name for field in fields(MixConfig)}
     out = ["--out", str(tmp_path), "--index", "0"]
     assert main(["mix", str(toy.path), "--config", str(repo / "configs" / "mix.yaml"), *out]) == 0
-    written = json.loads((tmp_path / "000000" / "recipe.json").read_text())
-    assert written == MixDataset(toy).recipe(0).encode()
+    written = MixRecipe.from_json((tmp_path / "000000" / "recipe.json").read_text())
+    assert written == MixDataset(toy).recipe(0)
 
 
 def test_what_fails_in_a_worker_is_said_without_its_traceback(
