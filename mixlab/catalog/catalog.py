@@ -27,6 +27,7 @@ from mixlab.catalog.storage import (
     SCHEMA,
     SCHEMA_VERSION,
     CatalogFiles,
+    column_numbers,
     data_file,
     hash_content,
     load_files,
@@ -148,25 +149,9 @@ def _array(column: pa.ChunkedArray) -> NDArray[Any]:
         out = np.empty(len(column), dtype=object)
         out[:] = [known.setdefault(value, value) for value in column.to_pylist()]
     else:
-        out = _numbers(column)
+        out = column_numbers(column)
     out.flags.writeable = False
     return out
-
-
-def _numbers(column: pa.ChunkedArray) -> NDArray[Any]:
-    """Copy a column of numbers or truth values; Arrow's own way to NumPy would load pandas for it."""
-    if column.null_count:  # not in a catalog that mixlab wrote
-        return np.array(column.to_numpy())
-    dtype = np.dtype(column.type.to_pandas_dtype())
-    parts = [np.empty(0, dtype)]
-    for chunk in column.chunks:
-        values, first, count = chunk.buffers()[1], chunk.offset, len(chunk)
-        if count and dtype == np.bool_:
-            bits = np.unpackbits(np.frombuffer(values, np.uint8), bitorder="little")
-            parts.append(bits[first : first + count].astype(np.bool_))
-        elif count:
-            parts.append(np.frombuffer(values, dtype, count, first * dtype.itemsize))
-    return np.concatenate(parts)
 
 
 SONG_COLUMNS = ("corpus", "song", "artist", "groups", "family", "nodes", "corpus_split", "drawable")

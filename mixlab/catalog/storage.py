@@ -34,6 +34,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "WRITTEN_COLUMNS",
     "CatalogFiles",
+    "column_numbers",
     "data_file",
     "finish_commit",
     "hash_content",
@@ -224,10 +225,26 @@ def _load_table(path: Path) -> pa.Table:
     return table
 
 
+def column_numbers(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Copy a column of numbers or truth values; Arrow's own way to NumPy would load pandas for it."""
+    if column.null_count:  # not in a catalog that mixlab wrote
+        return np.array(column.to_numpy())
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    parts = [np.empty(0, dtype)]
+    for chunk in column.chunks:
+        values, first, count = chunk.buffers()[1], chunk.offset, len(chunk)
+        if count and dtype == np.bool_:
+            bits = np.unpackbits(np.frombuffer(values, np.uint8), bitorder="little")
+            parts.append(bits[first : first + count].astype(np.bool_))
+        elif count:
+            parts.append(np.frombuffer(values, dtype, count, first * dtype.itemsize))
+    return np.concatenate(parts)
+
+
 def _check_places(path: Path, table: pa.Table, hops: int, counts: int) -> None:
     """See to it that every row's part of the arrays lies within them."""
     names = ("hop_offset", "active_offset", "n_hops")
-    first, first_count, n = (table.column(name).to_numpy().astype(np.int64) for name in names)
+    first, first_count, n = (column_numbers(table.column(name)).astype(np.int64) for name in names)
     good = (first >= 0) & (n >= 0) & (first <= hops - n) & (first_count >= 0) & (first_count < counts - n)
     if not good.all():
         raise _damaged(path, f"row {int(np.argmin(good))} says that its activity lies where there is none")
