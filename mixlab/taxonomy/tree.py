@@ -209,7 +209,7 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML holds anything; callers
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
+        problem = getattr(error, "problem", None) or str(error) or "no reason given"
         raise TaxonomyError(
             f"{path}{where}: not valid YAML ({problem}); correct that line.", code="invalid-syntax"
         ) from error
