@@ -92,6 +92,8 @@ def test_every_tiny_configuration_has_a_row() -> None:
         assert set(row.trees.values()) <= set(clip_trees())
 
 
+# Mixes of a second may have no loudness for the mastering of studio and wild to reach.
+@pytest.mark.filterwarnings("ignore:Item .* is not all that its recipe asks for:UserWarning")
 @pytest.mark.parametrize("row", ROWS, ids=[row.study for row in ROWS])
 def test_a_tiny_study_runs_from_end_to_end(
     row: Row,
