@@ -68,7 +68,7 @@ REPLACED = (
     Replaced(
         "chunk chunks",
         "excerpt",
-        but=r"headers|soundfonts|time_stamps|catalog/(catalog|statistics)"
+        but=r"headers|soundfonts|time_stamps|catalog/(catalog|statistics|storage)"
         r"|: (combine|resample)_chunks?$|(?i:short_?chunk)",
     ),
 )
