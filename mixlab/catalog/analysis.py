@@ -30,8 +30,9 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.given_songs import GivenSong, read_given_songs
 from mixlab.catalog.readers import CatalogReader
 from mixlab.catalog.song_table import SongFacts, SongTable
+from mixlab.catalog.storage import hold_catalog
 from mixlab.corpora import CORPORA
-from mixlab.errors import AudioError, MissingDependencyError, MixlabError
+from mixlab.errors import AudioError, CatalogError, MissingDependencyError, MixlabError
 from mixlab.taxonomy.pitched import is_unpitched
 from mixlab.utils.hashing import digest
 from mixlab.utils.parallel import Engine, map_items
@@ -100,10 +101,18 @@ def analyse_songs(
     Raises:
         ConfigError: the CSV cannot be read, or names a song that the catalog does not hold.
         MissingDependencyError: librosa is not installed.
-        CatalogError: the table that is there is damaged.
-        OutputError: nothing can be written to the catalog's folder.
+        CatalogError: the table that is there is damaged; another process writes to the catalog; or a corpus
+            is not where the catalog says, or went away: then what was found is kept.
+        OutputError: nothing can be written to the catalog's folder; what was saved before is kept.
         KeyboardInterrupt: Ctrl-C; what was found is kept.
     """
+    with hold_catalog(catalog.path):
+        return _analyse_songs(catalog, songs, workers, engine, progress=progress)
+
+
+def _analyse_songs(
+    catalog: Catalog, songs: Path | None, workers: int | None, engine: Engine, *, progress: bool
+) -> AnalysisReport:
     begin, known = time.monotonic(), SongTable.read(catalog.path).songs
     tasks = _tasks(catalog, read_given_songs(songs, catalog) if songs is not None else {})
     kept = {
@@ -115,7 +124,7 @@ def analyse_songs(
     found = dict(kept)
     try:
         _analyse_all(catalog, left, found, workers, engine, progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, CatalogError):
         SongTable(found).save(catalog.path)
         raise
     table = SongTable(found, catalog.base_hash)
@@ -156,6 +165,8 @@ def _analyse_all(
     outcomes = map_items(partial(_analyse, catalog), tasks, workers=workers, engine=engine)
     for outcome in tqdm(outcomes, total=len(tasks), desc="analysing", unit="song", disable=hidden):
         task = tasks[outcome.index]
+        if isinstance(outcome.value, CatalogError):
+            raise outcome.value
         # What killed its process is tried again by the next run, as it has no fingerprint.
         found[task.corpus, task.song] = outcome.value or SongFacts(problem=outcome.error)
         if time.monotonic() - saved > _SAVE_S:
@@ -163,8 +174,8 @@ def _analyse_all(
             saved = time.monotonic()
 
 
-def _analyse(catalog: Catalog, task: _Task) -> SongFacts:
-    """Return what is found of one song; what goes wrong is its ``problem``."""
+def _analyse(catalog: Catalog, task: _Task) -> SongFacts | CatalogError:
+    """Return what is found of one song; what goes wrong is its ``problem``, a lost root what is returned."""
     facts = SongFacts(fingerprint=task.fingerprint)
     sources: tuple[Callable[[SongFacts, Catalog, _Task], SongFacts], ...] = (
         _from_midi,
@@ -176,6 +187,8 @@ def _analyse(catalog: Catalog, task: _Task) -> SongFacts:
             facts = source(facts, catalog, task)
         except MissingDependencyError:
             raise
+        except CatalogError as error:
+            return error
         except (MixlabError, OSError, ValueError, EOFError, KeyError, IndexError) as error:
             said = f"{facts.problem}; {error}" if facts.problem else str(error)
             facts = replace(facts, problem=said)

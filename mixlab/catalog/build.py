@@ -21,10 +21,17 @@ from mixlab.audio.loudness import MEASURE_VERSION, Measurement, measure, unmeasu
 from mixlab.catalog.catalog import Catalog, songs_from_columns
 from mixlab.catalog.journal import FileKey, Journal
 from mixlab.catalog.relations import place_by_stamps, tie_by_audio
-from mixlab.catalog.roots import check_files, check_roots
+from mixlab.catalog.roots import check_files, check_roots, refuse_lost_root
 from mixlab.catalog.scan import Row, open_roots, scan_all
 from mixlab.catalog.splits import LeakReport, assign_splits, find_leaks, read_splits
-from mixlab.catalog.storage import ACTIVITY_DB, PROBLEMS, SCHEMA, WRITTEN_COLUMNS, write_catalog
+from mixlab.catalog.storage import (
+    ACTIVITY_DB,
+    PROBLEMS,
+    SCHEMA,
+    WRITTEN_COLUMNS,
+    hold_catalog,
+    write_catalog,
+)
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError, ConfigError, CorpusError
 from mixlab.taxonomy import load_taxonomy
@@ -133,7 +140,7 @@ def build_catalog(
         CorpusError: a root is missing or not laid out as its corpus, roots overlap, no stem can be used,
             or nothing at all can be mixed; then the catalog is written all the same, with the problems.
         UnknownLabelError: labels are in no map; the message holds the rows to add.
-        CatalogError: another run is writing this catalog.
+        CatalogError: another run is writing this catalog, or a root went away; what was measured is kept.
         OutputError: nothing can be written at ``out``.
         KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
     """
@@ -274,7 +281,7 @@ def write_entries(
     folder = Path(out).expanduser().absolute()
     begin = time.monotonic()
     rows = sorted(rows, key=lambda row: (row.corpus, row.entry.song, row.entry.stem))
-    with Journal(folder) as journal:
+    with hold_catalog(folder), Journal(folder) as journal:
         known = _known_measurements(folder) | journal.found
         keys = [_file_key(row, roots[row.corpus]) for row in rows]
         reused = sum(key in known for key in keys)
@@ -286,6 +293,7 @@ def write_entries(
             journal.sync()
             raise
         measurements = [known[key] for key in keys]
+        _refuse_lost_roots(keys, measurements, roots)
         rows, doubtful, placed = place_by_stamps(rows, measurements)
         rows, shared = tie_by_audio(rows, measurements)
         columns, found = _columns(rows, keys, measurements)
@@ -325,6 +333,14 @@ def write_entries(
         notes=(*notes, *placed, *result.notes),
         leaks=find_leaks(songs, result.assignment),
     )
+
+
+def _refuse_lost_roots(
+    keys: Sequence[FileKey], measurements: Sequence[Measurement], roots: Mapping[str, Path]
+) -> None:
+    """Write no catalog of files that went away with their disk: it would take the place of a good one."""
+    for corpus in {key[0] for key, m in zip(keys, measurements, strict=True) if not m.frames}:
+        refuse_lost_root(corpus, roots[corpus])
 
 
 def _song_lengths(rows: Sequence[Row], measurements: Sequence[Measurement]) -> dict[tuple[str, str], float]:

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mixlab.audio.loudness import MEASURE_VERSION, Measurement
-from mixlab.errors import CatalogError
-from mixlab.utils.files import make_folder, try_lock
+from mixlab.errors import CatalogError, OutputError
+from mixlab.utils.files import make_folder, output_error, told_as_output_error, try_lock
 
 __all__ = ["JOURNAL", "FileKey", "Journal"]
 
@@ -38,7 +38,8 @@ class Journal:
         self._file = self._open_locked(folder)
         # Read under the lock only: another run may have been writing until a moment ago.
         self.found, good = self._read()
-        self._file.truncate(good)
+        with told_as_output_error(self.path):
+            self._file.truncate(good)
         self._synced = time.monotonic()
 
     def __enter__(self) -> "Journal":
@@ -47,7 +48,15 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.sync()
+        try:
+            self.sync()
+        except OutputError:
+            # What a full disk has cut off is dropped when it is read; closing would fail once more.
+            with suppress(OSError):
+                self._file.close()
+            if error is None:
+                raise
+            return
         if self._finished:
             # Under the lock, or a run that has just opened the file would lose it. Windows allows it only
             # once the file is closed.
@@ -59,7 +68,10 @@ class Journal:
 
     def _open_locked(self, folder: Path) -> BinaryIO:
         while True:
-            file = self.path.open("ab")
+            try:
+                file = self.path.open("ab")
+            except OSError as error:
+                raise output_error(self.path, error) from error
             if not try_lock(file):
                 file.close()
                 raise CatalogError(
@@ -88,18 +100,24 @@ class Journal:
         return found, good
 
     def add(self, key: FileKey, measurement: Measurement) -> None:
-        """Append one measurement; it is on the disk within two seconds."""
+        """Append one measurement; it is on the disk within two seconds.
+
+        Raises:
+            OutputError: it cannot be written; those before it are kept.
+        """
         record = {"version": MEASURE_VERSION, "file": key, **_encode(measurement)}
         text = json.dumps(record).encode()
-        self._file.write(b"%08x %s\n" % (zlib.crc32(text), text))
-        self._file.flush()
+        with told_as_output_error(self.path):
+            self._file.write(b"%08x %s\n" % (zlib.crc32(text), text))
+            self._file.flush()
         if time.monotonic() - self._synced > _SYNC_S:
             self.sync()
 
     def sync(self) -> None:
         """Make sure that everything is on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with told_as_output_error(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
     def finish(self) -> None:

@@ -12,11 +12,8 @@ packed. Other stems are read from their files, and a warning says how many. Wher
 the fingerprint alone decides.
 """
 
-import json
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,42 +22,15 @@ from numpy.typing import NDArray
 
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.pack_index import INDEX, Entry, PackIndex, damaged, read_index, verify_pack
 from mixlab.catalog.readers import CatalogReader, find_mark
 from mixlab.errors import AudioError, CatalogError
 from mixlab.utils.hashing import text_digest
 
-__all__ = ["Entry", "Pack", "PackReader", "default_pack_folder", "find_pack", "fingerprint", "open_reader"]
-
-PACK_VERSION = 3
-INDEX = "pack.json"
+__all__ = ["Pack", "PackReader", "default_pack_folder", "find_pack", "fingerprint", "open_reader"]
 
 FileMark = tuple[int, int]
 """Size of a file in bytes and time of its last change in nanoseconds."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a stem lies in a pack.
-
-    Attributes:
-        key: Key of the stem.
-        fingerprint: Of the audio it was made from; another one means that the pack is out of date.
-        shard: File name of the shard.
-        offset: First sample of its first channel in the shard.
-        samples: Samples per channel; the channels follow one another.
-        scale: Factor from integers to samples.
-        size: Of the file when it was packed, in bytes.
-        time_ns: Of the file's last change then.
-    """
-
-    key: str
-    fingerprint: str
-    shard: str
-    offset: int
-    samples: int
-    scale: float
-    size: int = -1
-    time_ns: int = 0
 
 
 def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Path:
@@ -120,22 +90,9 @@ class Pack:
             CatalogError: there is no pack, it is damaged, or of another version.
         """
         self.folder = folder
-        path = folder / INDEX
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CatalogError(
-                f"Expected a pack at {folder}: {error}. Make one with 'mixlab pack'.", code="pack-not-found"
-            ) from error
-        if document.get("version") != PACK_VERSION:
-            raise CatalogError(
-                f"{path} is of version {document.get('version')}, this mixlab reads {PACK_VERSION}. "
-                "Remove the folder and run 'mixlab pack' again.",
-                code="pack-version",
-            )
-        self.sample_rate: int = document["sample_rate"]
-        self.channels: int = document["channels"]
-        self.entries = {entry["key"]: Entry(**entry) for entry in document["entries"]}
+        index = _read_whole(folder)
+        self.sample_rate, self.channels = index.sample_rate, index.channels
+        self.entries: Mapping[str, Entry] = index.entries
         self._shards: dict[str, NDArray[np.int16]] = {}
 
     def __len__(self) -> int:
@@ -145,6 +102,10 @@ class Pack:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open maps out: a worker opens its own, and the pages are shared anyway."""
         return {**self.__dict__, "_shards": {}}
+
+    def verify(self) -> list[str]:
+        """Read everything and compare it with its checksums; return what is wrong, nothing if all is well."""
+        return verify_pack(self.folder)
 
     def _shard(self, name: str) -> NDArray[np.int16]:
         if name not in self._shards:
@@ -171,24 +132,28 @@ class Pack:
             )
         return flat.reshape(self.channels, entry.samples), entry.scale
 
-    def verify(self) -> list[str]:
-        """Read every shard and compare its checksum; return what is wrong, nothing if all is well."""
-        wrong = []
-        for name in sorted({entry.shard for entry in self.entries.values()}):
-            path = self.folder / name
-            try:
-                expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["checksum"]
-            except (OSError, ValueError, KeyError) as error:
-                wrong.append(f"{path}: its checksum cannot be read: {error}")
-                continue
-            digest = blake2b(digest_size=16)
-            if path.is_file():
-                with path.open("rb") as file:
-                    while block := file.read(1 << 22):
-                        digest.update(block)
-            if digest.hexdigest() != expected:
-                wrong.append(f"{path}: expected checksum {expected}, found {digest.hexdigest()}")
-        return wrong
+
+def _read_whole(folder: Path) -> PackIndex:
+    """Read the index of a pack, and see to it that its shards are there and long enough for it."""
+    while True:
+        index = read_index(folder)
+        fault = _find_fault(folder, index)
+        if not fault:
+            return index
+        # Packing replaces the index first, and removes the shards of the old one then.
+        if read_index(folder).raw == index.raw:
+            raise damaged(folder / INDEX, fault)
+
+
+def _find_fault(folder: Path, index: PackIndex) -> str:
+    for name, needed in index.shard_sizes.items():
+        try:
+            size = (folder / name).stat().st_size
+        except OSError as error:
+            return f"expected shard {name}, found none: {error.strerror}"
+        if size < needed:
+            return f"expected {needed} bytes in {name}, found {size}: it was cut off"
+    return ""
 
 
 class PackReader:

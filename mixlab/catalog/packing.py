@@ -1,18 +1,21 @@
 """Write packs: resample every usable stem once into shards of 16-bit integers; ``pack`` reads them.
 
 Shards are written under a temporary name and renamed, so a pack that was interrupted goes on with the
-shards it lacks. A stem that cannot be read is reported and left to the files, and so is one whose file has
-changed since it was indexed: the pack would hold other audio than the catalog describes.
+shards it lacks. A shard that is there is kept where its stems are those that are planned, and its samples
+have the checksum that they were written with. One process at a time writes a pack. A stem that cannot be read
+is reported and left to the files, and so is one whose file has changed since it was indexed: the pack would
+hold other audio than the catalog describes.
 """
 
 import json
 import math
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +24,28 @@ from mixlab.audio.io import FloatArray
 from mixlab.audio.loudness import measure
 from mixlab.audio.resampling import read_resampled
 from mixlab.catalog.catalog import Catalog
-from mixlab.catalog.pack import (
-    INDEX,
+from mixlab.catalog.pack import FileMark, default_pack_folder, file_mark, fingerprint, is_same_file
+from mixlab.catalog.pack_index import (
     PACK_VERSION,
     Entry,
-    FileMark,
-    default_pack_folder,
-    file_mark,
-    fingerprint,
-    is_same_file,
+    Shard,
+    file_checksum,
+    read_shard,
+    write_index,
+    write_shard_index,
 )
-from mixlab.errors import AudioError, CatalogError
-from mixlab.utils.files import check_writable, make_folder, open_atomic, write_atomic
+from mixlab.catalog.roots import refuse_lost_root
+from mixlab.errors import AudioError, CatalogError, MixlabError
+from mixlab.utils.files import check_writable, open_atomic
 from mixlab.utils.hashing import text_digest
-from mixlab.utils.parallel import Engine, map_items
+from mixlab.utils.locks import hold_folder
+from mixlab.utils.parallel import Engine, default_workers, map_items
 
 __all__ = ["PackReport", "pack_catalog"]
 
 SHARD_BYTES = 128 * 1024 * 1024
 _PEAK = 32767.0
+_NAME = re.compile(r"(shard-\d{5,}-[0-9a-f]{16})\.(i16|json)")
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,13 @@ class PackReport:
 
 @dataclass(frozen=True)
 class _Source:
-    """A stem to pack: its file, and what the catalog says of it."""
+    """A stem to pack: its file, the corpus and the root of that, and what the catalog says of it."""
 
     key: str
     fingerprint: str
     path: Path
+    corpus: str
+    root: Path
     frames: int
     sample_rate: int
     audio_hash: str
@@ -95,6 +103,10 @@ class _Task:
         text = json.dumps([PACK_VERSION, self.sample_rate, self.channels, names])
         return text_digest(text)
 
+    def samples(self, source: _Source) -> int:
+        """Return how many samples per channel a stem has in the shard."""
+        return _packed_samples(source.frames, source.sample_rate, self.sample_rate)
+
     @property
     def path(self) -> Path:
         """Where it lies: named by what it holds, so that no shard takes the place of one that is in use."""
@@ -112,8 +124,15 @@ def _quantize(audio: FloatArray) -> tuple[NDArray[np.int16], float]:
     return np.rint(audio * np.float32(1.0 / scale)).astype("<i2"), scale
 
 
-def _write_shard(task: _Task) -> list[str]:
-    """Write one shard and its JSON file; return the problems of its stems."""
+def _write_shard(task: _Task) -> list[str] | MixlabError:
+    """Write a shard; return the problems of its stems, or the error that stops the work."""
+    try:
+        return _make_shard(task)
+    except MixlabError as error:
+        return error
+
+
+def _make_shard(task: _Task) -> list[str]:
     entries, problems, offset = [], [], 0
     digest = blake2b(digest_size=16)
     with open_atomic(task.path) as file:
@@ -123,6 +142,7 @@ def _write_shard(task: _Task) -> list[str]:
                 size, time_ns = file_mark(source.path) or (-1, 0)
                 audio = _read(source, task)
             except AudioError as error:
+                refuse_lost_root(source.corpus, source.root)
                 problems.append(f"{source.key}: {error}")
                 continue
             integers, scale = _quantize(audio)
@@ -132,14 +152,8 @@ def _write_shard(task: _Task) -> list[str]:
             place = task.path.name, offset, integers.shape[1], scale
             entries.append(Entry(source.key, source.fingerprint, *place, size, time_ns))
             offset += integers.size
-    document = {
-        "identity": task.identity,
-        "checksum": digest.hexdigest(),
-        "bytes": offset * 2,
-        "entries": [asdict(entry) for entry in entries],
-        "problems": problems,
-    }
-    _write_json(task.path.with_suffix(".json"), document)
+    shard = Shard(task.identity, digest.hexdigest(), offset * 2, tuple(entries), tuple(problems))
+    write_shard_index(task.path, shard)
     return problems
 
 
@@ -154,34 +168,45 @@ def _read(source: _Source, task: _Task) -> FloatArray:
             code="audio-changed",
         )
     rate, frames = source.sample_rate, source.frames
-    samples = _packed_samples(frames, rate, task.sample_rate)
-    return read_resampled(source.path, rate, frames, 0.0, samples, task.sample_rate, task.channels)
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    write_atomic(path, json.dumps(document))
+    return read_resampled(
+        source.path, rate, frames, 0.0, task.samples(source), task.sample_rate, task.channels
+    )
 
 
 def _is_whole(task: _Task) -> bool:
-    """Tell whether a shard is there already, as planned, of its full size, and no file has changed since."""
-    sidecar = task.path.with_suffix(".json")
+    """Tell whether a shard is there already, as planned and as written, and no file has changed since."""
     try:
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        size = task.path.stat().st_size
+        shard = read_shard(task.path, task.channels)
+        planned = [(one.key, one.fingerprint, task.samples(one)) for one in task.stems]
+        found = [(one.key, one.fingerprint, one.samples) for one in shard.entries]
+        return (
+            shard.identity == task.identity
+            and found == planned
+            and not shard.problems
+            and task.path.stat().st_size == shard.size
+            and _is_up_to_date(task, shard)
+            and file_checksum(task.path) == shard.checksum
+        )
     except (OSError, ValueError):
         return False
-    whole = document.get("identity") == task.identity and document.get("bytes") == size
-    return bool(whole and not document.get("problems")) and _is_up_to_date(task, document)
 
 
-def _is_up_to_date(task: _Task, document: Mapping[str, Any]) -> bool:
-    packed = {entry["key"]: (entry.get("size", -1), entry.get("time_ns", 0)) for entry in document["entries"]}
-    for source in task.stems:
+def _is_up_to_date(task: _Task, shard: Shard) -> bool:
+    for source, entry in zip(task.stems, shard.entries, strict=True):
         mark = file_mark(source.path)
-        known = source.mark, packed.get(source.key, source.mark)
+        known = source.mark, (entry.size, entry.time_ns)
         if mark is not None and not any(is_same_file(mark, one) for one in known):
             return False
     return True
+
+
+def _find_whole(tasks: Sequence[_Task], workers: int | None, *, hidden: bool) -> list[bool]:
+    """Tell which shards are there already; reading and hashing them leaves Python to other threads."""
+    from tqdm import tqdm
+
+    with ThreadPoolExecutor(workers or default_workers()) as pool:
+        checked = pool.map(_is_whole, tasks)
+        return list(tqdm(checked, total=len(tasks), desc="checking", unit="shard", disable=hidden))
 
 
 def _by_use(catalog: Catalog) -> list[int]:
@@ -244,13 +269,15 @@ def _plan(
 def _task(
     catalog: Catalog, folder: Path, number: int, sample_rate: int, channels: int, stems: Sequence[int]
 ) -> _Task:
-    names = ("key", "frames", "sample_rate", "audio_hash", "size", "mtime_ns")
-    keys, frames, rates, hashes, sizes, times_ns = (catalog.column(name) for name in names)
+    names = ("key", "corpus", "frames", "sample_rate", "audio_hash", "size", "mtime_ns")
+    keys, corpora, frames, rates, hashes, sizes, times_ns = (catalog.column(name) for name in names)
     sources = tuple(
         _Source(
             key=str(keys[i]),
             fingerprint=fingerprint(catalog, i),
             path=catalog.audio_path(i),
+            corpus=str(corpora[i]),
+            root=catalog.roots[str(corpora[i])],
             frames=int(frames[i]),
             sample_rate=int(rates[i]),
             audio_hash=str(hashes[i]),
@@ -287,10 +314,10 @@ def pack_catalog(
         shard_bytes: About how large a shard becomes; also what an interruption can cost.
 
     Raises:
-        CatalogError: there is not one usable stem, or none fits into the budget.
+        CatalogError: there is not one usable stem, or none fits into the budget; another process writes the
+            pack; or a corpus is not where the catalog says. What was packed is kept.
+        OutputError: it cannot be written; what was packed is kept.
     """
-    from tqdm import tqdm
-
     folder = folder or default_pack_folder(catalog, sample_rate, channels)
     check_writable(folder)
     tasks, left_out = _plan(catalog, folder, sample_rate, channels, budget_bytes, shard_bytes)
@@ -300,42 +327,60 @@ def pack_catalog(
             f"{budget_bytes} bytes. Give a larger --budget, or see 'mixlab catalog {catalog.path}'.",
             code="nothing-to-pack",
         )
-    make_folder(folder)
-    todo = [task for task in tasks if not _is_whole(task)]
-    problems: list[str] = []
-    with tqdm(
-        total=len(todo), desc="packing", unit="shard", disable=not (progress and sys.stderr.isatty())
-    ) as bar:
-        for outcome in map_items(_write_shard, todo, engine=engine, workers=workers):
-            problems += outcome.value or []
-            if outcome.error:
-                problems.append(f"{todo[outcome.index].path.name}: {outcome.error}")
-            bar.update()
-    entries, size = _collect(folder, tasks)
-    document = {"version": PACK_VERSION, "sample_rate": sample_rate, "channels": channels}
-    _write_json(folder / INDEX, {**document, "entries": [asdict(entry) for entry in entries]})
-    _remove_others(folder, tasks)
+    with hold_folder(folder, lambda: _busy(folder)):
+        hidden = not (progress and sys.stderr.isatty())
+        whole = _find_whole(tasks, workers, hidden=hidden)
+        todo = [task for task, is_there in zip(tasks, whole, strict=True) if not is_there]
+        problems = _write_shards(todo, workers, engine, hidden=hidden)
+        entries, size = _collect(tasks)
+        write_index(folder, sample_rate, channels, entries)
+        _remove_others(folder, tasks)
     kept = len(tasks) - len(todo)
     return PackReport(folder, len(entries), left_out, size, kept, len(todo), tuple(problems))
 
 
-def _collect(folder: Path, tasks: Iterable[_Task]) -> tuple[list[Entry], int]:
-    entries, size = [], 0
+def _busy(folder: Path) -> CatalogError:
+    return CatalogError(
+        f"Another process writes the pack {folder}. Wait for it, or stop it.", code="pack-in-use"
+    )
+
+
+def _write_shards(tasks: Sequence[_Task], workers: int | None, engine: Engine, *, hidden: bool) -> list[str]:
+    """Write shards; return the problems of their stems, and of shards that could not be written."""
+    from tqdm import tqdm
+
+    problems: list[str] = []
     for task in tasks:
-        sidecar = task.path.with_suffix(".json")
-        if not sidecar.is_file():
+        # What is there of it is not as planned, and must not be taken for it should writing it fail.
+        task.path.with_suffix(".json").unlink(missing_ok=True)
+    with tqdm(total=len(tasks), desc="packing", unit="shard", disable=hidden) as bar:
+        for outcome in map_items(_write_shard, tasks, engine=engine, workers=workers):
+            if isinstance(outcome.value, MixlabError):
+                raise outcome.value
+            problems += outcome.value or []
+            if outcome.error:
+                problems.append(f"{tasks[outcome.index].path.name}: {outcome.error}")
+            bar.update()
+    return problems
+
+
+def _collect(tasks: Iterable[_Task]) -> tuple[list[Entry], int]:
+    entries: list[Entry] = []
+    size = 0
+    for task in tasks:
+        try:
+            shard = read_shard(task.path, task.channels)
+        except (OSError, ValueError):
             continue  # its problem is listed
-        document = json.loads(sidecar.read_text(encoding="utf-8"))
-        if document["identity"] != task.identity:
-            continue
-        entries += [Entry(**entry) for entry in document["entries"]]
-        size += document["bytes"]
+        if shard.identity == task.identity:
+            entries += shard.entries
+            size += shard.size
     return entries, size
 
 
 def _remove_others(folder: Path, tasks: Iterable[_Task]) -> None:
     """Remove shards of an earlier pack, which the new index does not name; who has them open keeps them."""
     names = {task.path.stem for task in tasks}
-    for path in folder.glob("shard-*"):
-        if path.stem.partition(".")[0] not in names:
-            path.unlink()
+    for path in folder.iterdir():
+        if (found := _NAME.fullmatch(path.name)) and found[1] not in names:
+            path.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from mixlab.audio.io import HOP_S, AudioFile, FloatArray, Readable, open_audio, 
 from mixlab.audio.levels import envelope_db
 from mixlab.audio.resampling import resample_file
 from mixlab.catalog.catalog import Catalog
+from mixlab.catalog.roots import refuse_lost_root
 from mixlab.errors import AudioError
 
 __all__ = ["CatalogReader", "Mark", "OpenFiles", "Reader", "Span", "find_mark"]
@@ -187,7 +188,8 @@ class CatalogReader:
 
     A file that has changed since it was indexed is an error, never silence or other audio: one of another
     length in bytes at once; one of another time of change, as copies have, where the levels of a span differ
-    from those that were measured.
+    from those that were measured. A root that went away is an error that ends the work: it names no single
+    file, and items that stand in for others would be taken from what is left.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -197,6 +199,7 @@ class CatalogReader:
         self._frames = catalog.column("frames")
         self._sizes = catalog.column("size")
         self._times_ns = catalog.column("mtime_ns")
+        self._corpora = catalog.column("corpus")
         self.files = OpenFiles()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -209,9 +212,13 @@ class CatalogReader:
 
         Raises:
             AudioError: the file is missing, damaged, or has changed since it was indexed.
+            CatalogError: it is missing, and so is the root of its corpus.
         """
         path, size, time_ns = self._catalog.audio_path(stem), int(self._sizes[stem]), self._times_ns[stem]
         mark = find_mark(path)
+        if not mark:
+            corpus = str(self._corpora[stem])
+            refuse_lost_root(corpus, self._catalog.roots[corpus])
         if mark and size and mark[_SIZE] != size:
             raise _changed(str(path), f"{size} bytes", f"{mark[_SIZE]}")
         with self.files.borrow(path, int(self._frames[stem]), mark) as file:

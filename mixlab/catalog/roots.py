@@ -1,7 +1,8 @@
 """Corpora that overlap on disk: one folder under two names, a root within another, files reached twice.
 
 What is read twice counts twice, and lies in two splits without anybody noticing, so it is an error, found
-before anything is measured. Equal copies are another matter: ``mixlab.catalog.copies`` ties them together.
+before anything is measured. Equal copies are another matter: ``mixlab.catalog.copies`` ties them together. A
+root that goes away while its files are read is told as that, not as a fault of each of them.
 """
 
 import os
@@ -9,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
-from mixlab.errors import CorpusError
+from mixlab.errors import CatalogError, CorpusError
 
-__all__ = ["check_files", "check_roots"]
+__all__ = ["check_files", "check_roots", "refuse_lost_root"]
 
 _ADVICE = "Its songs would count twice and could be in two splits."
 
@@ -76,4 +77,26 @@ def check_files(files: Iterable[tuple[str, Path]]) -> None:
             f"Expected corpora that share no file, found {len(pairs)} in {one} as well as in {other}, over "
             f"links: {pairs[0][0]} is {pairs[0][1]}. {_ADVICE} Leave one corpus out, or remove the links.",
             code="overlapping-roots",
+        )
+
+
+def refuse_lost_root(corpus: str, root: Path) -> None:
+    """See to it that the root of a corpus is still there; asked where one of its files cannot be read.
+
+    Raises:
+        CatalogError: it is gone, or empty, as the place of a disk is that was unmounted.
+    """
+    try:
+        with os.scandir(root) as entries:
+            found = "an empty folder" if next(entries, None) is None else ""
+    except PermissionError:  # to list is not to read
+        return
+    except OSError as error:
+        found = error.strerror or str(error)
+    if found:
+        raise CatalogError(
+            f"The root of {corpus}, {root}, is not there any more ({found}): was its disk unmounted? Bring "
+            "it back and start again; finished work is kept. If the audio has moved, say where: "
+            f"--root {corpus}=/new/place.",
+            code="root-not-found",
         )

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from mixlab.catalog.meta import find_meta_fault
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError
 from mixlab.utils.csv import csv_text
-from mixlab.utils.files import make_folder, write_atomic
+from mixlab.utils.files import make_folder, told_as_output_error, write_atomic
+from mixlab.utils.locks import hold_folder
 from mixlab.utils.yaml import load_json
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "data_file",
     "finish_commit",
     "hash_content",
+    "hold_catalog",
+    "is_unfinished",
     "load_files",
     "write_catalog",
 ]
@@ -136,6 +140,21 @@ def _hash_base(columns: Mapping[str, Sequence[Any] | NDArray[Any]], activity: ND
 def hash_content(base: str, splits: Iterable[str]) -> str:
     """Return the content hash of a catalog: its rows and activity, and the split of each row."""
     return hashlib.sha256(f"{base}\n{','.join(splits)}".encode()).hexdigest()[:16]
+
+
+def hold_catalog(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from writing to a catalog's folder for as long as the ``with`` block lasts.
+
+    Raises:
+        CatalogError: another process writes there.
+        OutputError: nothing can be written there.
+    """
+    return hold_folder(
+        folder,
+        lambda: CatalogError(
+            f"Another run is writing the catalog {folder}. Wait for it, or stop it.", code="catalog-in-use"
+        ),
+    )
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
@@ -414,6 +433,20 @@ def _name_generation(data: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:_GENERATION_DIGITS]
 
 
+def is_unfinished(name: str) -> bool:
+    """Tell whether a file is one that a writer leaves which ends before its commit."""
+    return any(_unfinished(data).fullmatch(name) for data in (*_DATA_FILES, _META))
+
+
+def _unfinished(name: str) -> re.Pattern[str]:
+    """Return what matches nothing but names of our own making: a folder may hold copies that a user made."""
+    generation = rf"\.[0-9a-f]{{{_GENERATION_DIGITS}}}"
+    temporary = r"\.[0-9a-f-]+\.tmp"
+    if name == _META:
+        return re.compile(rf"\.{re.escape(name)}{temporary}")
+    return re.compile(rf"\.?{re.escape(name)}{generation}({temporary})?")
+
+
 def finish_commit(folder: Path) -> None:
     """Give the committed data files their plain names and remove what an interrupted writer left."""
     try:
@@ -421,10 +454,10 @@ def finish_commit(folder: Path) -> None:
     except CatalogError:
         generation = ""
     for name in _DATA_FILES:
-        # Nothing but names of our own making: the folder may hold copies that a user made.
-        ours = re.compile(rf"\.?{re.escape(name)}\.[0-9a-f]{{{_GENERATION_DIGITS}}}(\.[0-9a-f-]+\.tmp)?")
+        ours = _unfinished(name)
         for leftover in sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)):
-            if generation and leftover.name == f"{name}.{generation}":
-                leftover.replace(folder / name)
-            else:
-                leftover.unlink()
+            with told_as_output_error(leftover):
+                if generation and leftover.name == f"{name}.{generation}":
+                    leftover.replace(folder / name)
+                else:
+                    leftover.unlink()

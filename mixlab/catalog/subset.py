@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.song_table import SongTable
 from mixlab.catalog.splits import SPLITS, known_artist, plain_name
-from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
+from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, hold_catalog, is_unfinished, write_catalog
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.taxonomy import keep_label_set, load_label_set, load_taxonomy, stem_evidence
 from mixlab.utils.files import check_writable
+from mixlab.utils.locks import LOCK
 from mixlab.utils.values import check_setting, refuse, settle
 
 __all__ = ["Filters", "Keep", "SubsetReport", "subset_catalog"]
@@ -140,7 +141,8 @@ def subset_catalog(
     Raises:
         ConfigError: nothing is filtered, a name is none of the catalog's (the message has the nearest one),
             or ``out`` holds something else.
-        CatalogError: no song with a usable stem is left; the message says what each filter left out.
+        CatalogError: no song with a usable stem is left; the message says what each filter left out. Or
+            another process writes there.
         TaxonomyError: the label set cannot be read.
         OutputError: nothing can be written at ``out``.
     """
@@ -167,8 +169,10 @@ def subset_catalog(
             "Ask for less; nothing was written.",
             code="empty-subset",
         )
-    content_hash = _write(catalog, folder, np.flatnonzero(rows), filters)
-    _take_along_analysis(catalog, Catalog.open(folder))
+    with hold_catalog(folder):
+        _refuse_other(folder, catalog)  # again: until now another process may have written
+        content_hash = _write(catalog, folder, np.flatnonzero(rows), filters)
+        _take_along_analysis(catalog, Catalog.open(folder))
     of_song = dict(zip(table.number[rows].tolist(), catalog.column("split")[rows], strict=True))
     return SubsetReport(
         path=folder,
@@ -274,7 +278,8 @@ def _check_known(where: str, wanted: str, known: Sequence[str], spell: Callable[
 
 def _refuse_other(folder: Path, catalog: Catalog) -> None:
     """Refuse a folder that holds anything but another subset, which can be made again without measuring."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if all(name == LOCK or is_unfinished(name) for name in there):
         return
     try:
         is_subset = bool(Catalog.open(folder).subset_of) and folder.resolve() != catalog.path.resolve()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from mixlab import __version__
@@ -361,8 +362,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _TOLD_ERRORS:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"mixlab: error: {where}{error.strerror}. Finished work is kept.", file=sys.stderr)
+        from mixlab.utils.files import output_error
+
+        # What no part of mixlab has told of: printing into a full disk, say.
+        told = output_error(Path(error.filename or "what was to be written"), error)
+        print(f"mixlab: error [{told.code}]: {told}", file=sys.stderr)
         return _USAGE_EXIT
     except KeyboardInterrupt:
         print(f"\nmixlab {name}: stopped. Finished work is kept; the same command goes on.", file=sys.stderr)

@@ -2,17 +2,20 @@
 
 Every file that mixlab writes goes through ``open_atomic`` or ``write_atomic``: it is written under a
 temporary name in the same folder and then renamed, so that nobody reads half of it, two writers do not
-meet in one file, and a full disk costs no earlier result.
+meet in one file, and a full disk costs no earlier result. The temporary name says which process writes, so
+that what a killed one has left goes when the next one writes to that folder.
 """
 
 import errno
 import os
+import re
 import secrets
+import socket
 import time
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,22 +29,33 @@ if TYPE_CHECKING:
 __all__ = [
     "check_writable",
     "discard_damaged",
+    "is_full",
     "make_folder",
     "open_atomic",
+    "output_error",
     "read_arrays",
+    "remove_leftovers",
     "temporary_path",
+    "told_as_output_error",
     "try_lock",
     "write_atomic",
+    "write_together",
 ]
 
 _LEFTOVER_S = 3600.0
-"""Age from which a temporary file of the same name is taken for what a killed run has left."""
+"""Age from which a temporary file is taken for what a killed run has left, whoever writes it."""
 
-_MAX_NAME = 200  # characters of a file's name kept in its temporary name: systems allow 255 bytes
+_MAX_NAME = 180  # bytes of a file's name kept in its temporary name: systems allow 255
+
+_TEMPORARY = re.compile(r"\..+\.(?:(?P<machine>[0-9a-f]{8})-)?(?P<process>\d+)-[0-9a-f]{8}\.tmp")
+
+_NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""What only writing can fail with, wherever it is raised."""
 
 _ADVICE = {
     errno.ENOSPC: "Make space, or choose another folder; what was finished before is kept.",
     errno.EDQUOT: "The quota is used up: make space, or choose another folder.",
+    errno.EFBIG: "The file system or a limit (ulimit -f) forbids files so large: choose another folder.",
     errno.EROFS: "The file system is read-only: choose another folder.",
     errno.EACCES: "You may not write there: choose another folder, or have its permissions changed.",
     errno.EPERM: "You may not write there: choose another folder, or have its permissions changed.",
@@ -57,6 +71,48 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"Could not write {path}: {reason}. {advice}")
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error is one that only writing can have: no space, no quota, read-only."""
+    return isinstance(error, OSError) and error.errno in _NOT_WRITABLE
+
+
+@contextmanager
+def told_as_output_error(path: Path) -> Iterator[None]:
+    """Let what a library fails to write in the block, for want of space, be an error of mixlab's.
+
+    Args:
+        path: What is being written, or its folder; an error that names its own file is told of that.
+
+    Raises:
+        OutputError: the disk is full, a quota is used up, or the file system is read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise output_error(Path(error.filename) if error.filename else path, error) from error
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Name those processes whose numbers this one can look up: of this machine, start and container."""
+    try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        own = started + str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # no Linux: no containers, either
+        own = socket.gethostname()
+    return f"{zlib.crc32(own.encode()):08x}"
+
+
+def _temporary_name(path: Path) -> str:
+    return f"{_prefix(path)}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name.encode(errors='ignore')[:_MAX_NAME].decode(errors='ignore')}."
+
+
 @contextmanager
 def temporary_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Give a path to write to, which becomes ``path`` when the block ends and vanishes when it fails.
@@ -68,8 +124,8 @@ def temporary_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
-    _remove_leftovers(path)
-    temporary = path.with_name(f".{path.name[:_MAX_NAME]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    _clean(path.parent, int(time.time() // _LEFTOVER_S))
+    temporary = path.with_name(_temporary_name(path))
     try:
         yield temporary
         if sync:
@@ -106,30 +162,68 @@ def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together: none of them is replaced before all of them are on the disk.
+
+    Raises:
+        OutputError: one of them cannot be written; then all are as they were.
+    """
+    with ExitStack() as stack:
+        for path, data in files.items():
+            temporary = stack.enter_context(temporary_path(path, sync=False))
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove the temporary files that killed runs left of a file, once they are old."""
-    prefix, now = f".{path.name[:_MAX_NAME]}.", time.time()
-    for leftover in _temporary_files(path.parent, int(now // _LEFTOVER_S)):
-        if leftover.name.startswith(prefix):
-            with suppress(OSError):
-                if leftover.lstat().st_mtime < now - _LEFTOVER_S:
-                    leftover.unlink(missing_ok=True)
-
-
 @lru_cache(maxsize=256)
-def _temporary_files(folder: Path, hour: int) -> tuple[Path, ...]:
-    """Return the temporary files in a folder, looked for once an hour: it may hold very many others."""
+def _clean(folder: Path, hour: int) -> None:
+    """Remove what killed runs have left in a folder; once an hour, as it may hold very many files."""
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path, *, locked: bool = False) -> None:
+    """Remove the temporary files that killed runs have left in a folder.
+
+    These are files under the temporary names that this module gives: of processes of this machine that are
+    no more, and all that are older than an hour.
+
+    Args:
+        folder: The folder; it may be missing.
+        locked: Nobody else writes there, as it is locked: all such files go, of other machines, too.
+    """
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
     except OSError:
-        return ()
-    return tuple(folder / name for name in names if name.startswith(".") and name.endswith(".tmp"))
+        return
+    for name in names:
+        if found := _TEMPORARY.fullmatch(name):
+            with suppress(OSError):
+                old = (folder / name).lstat().st_mtime < time.time() - _LEFTOVER_S
+                mine = found["machine"] == _machine()
+                own = mine and int(found["process"]) == os.getpid()
+                if not own and (old or locked or (mine and not _is_alive(int(found["process"])))):
+                    (folder / name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Tell whether a process of this machine runs; True where that cannot be asked."""
+    if os.name == "nt":  # asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
 
 
 def make_folder(folder: Path) -> Path:
@@ -157,7 +251,7 @@ def check_writable(folder: Path) -> None:
     there = folder.absolute()
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent
-    trial = there / f".mixlab-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    trial = there / _temporary_name(Path(".mixlab"))
     try:
         trial.open("xb").close()
         trial.unlink()

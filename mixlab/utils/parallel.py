@@ -8,6 +8,7 @@ the number of workers.
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -103,9 +104,18 @@ def _call(function: Callable[[T], R], index: int, item: T) -> Outcome[R]:
         return Outcome(index, None, f"{name}{error}" or type(error).__name__)
 
 
-def _ignore_interrupt() -> None:
+def _begin_worker() -> None:
     # Ctrl-C reaches the whole process group; only the parent decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when whoever started it was killed: it would wait for work, or write, for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _ready() -> bool:
@@ -117,7 +127,7 @@ class _Pool:
 
     def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self.executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+        self.executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
 
     def stop(self) -> None:
         """End all workers at once; their current items are lost."""

@@ -111,7 +111,17 @@ def test_a_shard_that_was_cut_off_is_an_error_that_says_so(
     copy = tmp_path / "pack"
     shutil.copytree(folder, copy)
     os.truncate(next(copy.glob("shard-00000-*.i16")), 1000)
+    with raises(CatalogError, code="pack-damaged", mentions=("1000", "mixlab pack")):
+        open_reader(toy, 16000, 1, copy)
+
+
+def test_a_shard_that_is_cut_off_while_it_is_open_is_an_error_too(
+    toy: Catalog, folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(folder, copy)
     reader = open_reader(toy, 16000, 1, copy)
+    os.truncate(next(copy.glob("shard-00000-*.i16")), 1000)
     with raises(AudioError, code="pack-damaged", mentions=("folder/song00", "mixlab pack")):
         reader.read(0, 0.0, 1000, 16000, 1)
 

@@ -17,10 +17,13 @@ from mixlab.utils.files import (
     open_atomic,
     read_arrays,
     temporary_path,
+    told_as_output_error,
     try_lock,
     write_atomic,
+    write_together,
 )
 from tests.errors import raises
+from tests.small_disk import small_disk
 from tests.unprivileged import unprivileged
 
 HOLD = """
@@ -84,14 +87,97 @@ def test_files_are_as_readable_as_the_user_wants(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_killed_runs_go_once_they_are_old(tmp_path: Path) -> None:
-    old, fresh, other = (tmp_path / name for name in (".a.1-0.tmp", ".a.2-0.tmp", ".b.1-0.tmp"))
+    """Those of other machines, on a folder that they share: whether such a run lives cannot be known."""
+    old, fresh, other = (
+        tmp_path / name
+        for name in (
+            ".a.01234567-1-01234567.tmp",
+            ".a.01234567-2-01234567.tmp",
+            ".b.tmp",
+        )
+    )
     for path in (old, fresh, other):
         path.write_bytes(b"half")
     past = time.time() - 7200
     os.utime(old, (past, past))
-    os.utime(other, (past, past))
+    os.utime(other, (past, past))  # not a name that mixlab gives
     write_atomic(tmp_path / "a", b"whole")
-    assert names(tmp_path) == [".a.2-0.tmp", ".b.1-0.tmp", "a"]
+    assert names(tmp_path) == [fresh.name, ".b.tmp", "a"]
+
+
+WRITE = """
+import sys, time
+from pathlib import Path
+from mixlab.utils.files import open_atomic
+with open_atomic(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="whether a process lives is not asked there")
+def test_leftovers_of_a_killed_run_of_this_machine_go_with_the_next_file(tmp_path: Path) -> None:
+    def begin(name: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", WRITE, str(tmp_path / name)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        return process
+
+    killed, living = begin("killed.bin"), begin("living.bin")
+    try:
+        killed.kill()
+        killed.communicate()
+        assert len(names(tmp_path)) == 2
+        write_atomic(tmp_path / "a", b"whole")
+        left = names(tmp_path)
+        assert left[-1] == "a"
+        assert [name.startswith(".living.bin.") for name in left] == [True, False]
+    finally:
+        living.kill()
+        living.communicate()
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    write_together({one: b"1", two: b"1"})
+    with raises(OutputError, code="output-not-writable", mentions=tmp_path / "gone" / "three"):
+        write_together({one: b"2", two: b"2", tmp_path / "gone" / "three": b"2"})
+    assert (one.read_bytes(), two.read_bytes()) == (b"1", b"1")
+    write_together({one: b"3", two: b"3"})
+    assert (one.read_bytes(), two.read_bytes(), names(tmp_path)) == (b"3", b"3", ["one", "two"])
+
+
+def test_files_on_a_full_disk_are_as_they_were(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64) as disk:
+        one, two = disk.path / "one", disk.path / "two"
+        write_together({one: b"1", two: b"1"})
+        disk.fill()
+        with raises(OutputError, code="output-not-writable", mentions=("No space left on device", one)):
+            write_together({one: b"2" * 9000, two: b"2"})
+        with raises(OutputError, code="output-not-writable", mentions=two):
+            write_atomic(two, b"2" * 9000)
+        assert (one.read_bytes(), two.read_bytes()) == (b"1", b"1")
+        assert names(disk.path) == ["filler", "one", "two"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
+def test_what_a_library_cannot_write_is_told_with_its_path(tmp_path: Path, number: int) -> None:
+    def fail(*file: str) -> None:
+        with told_as_output_error(tmp_path / "curves"):
+            raise OSError(number, os.strerror(number), *file)
+
+    with raises(OutputError, code="output-not-writable", mentions=(os.strerror(number), tmp_path / "curves")):
+        fail()
+    with raises(OutputError, code="output-not-writable", mentions="/another/file"):
+        fail("/another/file")
+
+
+def test_what_is_no_matter_of_writing_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), told_as_output_error(tmp_path):
+        (tmp_path / "nothing").read_bytes()
 
 
 def test_a_folder_of_many_files_is_not_looked_through_for_each(
@@ -106,8 +192,9 @@ def test_a_folder_of_many_files_is_not_looked_through_for_each(
 
 
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:
-    write_atomic(tmp_path / ("n" * 255), b"x")
-    assert names(tmp_path) == ["n" * 255]
+    for name in ("n" * 255, "ü" * 127):
+        write_atomic(tmp_path / name, b"x")
+    assert names(tmp_path) == ["n" * 255, "ü" * 127]
 
 
 def test_a_library_can_write_to_the_temporary_path(tmp_path: Path) -> None:

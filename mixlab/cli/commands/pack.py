@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.catalog.pack import Pack, default_pack_folder
+from mixlab.catalog.pack import default_pack_folder
+from mixlab.catalog.pack_index import verify_pack
 from mixlab.catalog.packing import pack_catalog
 from mixlab.cli.commands.options import parse_pairs
 from mixlab.errors import ConfigError
@@ -40,7 +41,8 @@ def pack(
         channels: The mixes' channels.
         budget: Most disk space, such as 20GB; stems that are sampled most often per byte come first, the
             others are read from their files.
-        verify: Only compare the checksums of an existing pack; exit code 1 if one is wrong.
+        verify: Only compare the index, the shards and their checksums of an existing pack with one another;
+            exit code 1 if something is wrong.
         workers: Processes; by default one per processor.
         engine: 'local', or 'ray' for a running ray cluster.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
@@ -48,7 +50,7 @@ def pack(
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
     folder = out or default_pack_folder(opened, sample_rate, channels)
     if verify:
-        wrong = Pack(folder).verify()
+        wrong = verify_pack(folder)
         print("\n".join(wrong) or f"All shards of {folder} are as they were written.")
         return 1 if wrong else 0
     report = pack_catalog(
