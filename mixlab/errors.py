@@ -13,6 +13,7 @@ MixlabError
 │   └── CatalogMismatchError a recipe, a state or a run belongs to another catalog
 ├── RecipeError              a recipe is malformed, or nothing can be sampled
 ├── OutputError              a result cannot be written: read-only, no permission, no space
+├── RemoteError              a file at a URL cannot be read: no answer, no permission, no parts of files
 ├── RunError                 a run folder is missing, damaged or incomplete
 └── WeightsError             published weights are missing, not fetched, or not those meant
 
@@ -34,6 +35,7 @@ __all__ = [
     "OutOfRangeError",
     "OutputError",
     "RecipeError",
+    "RemoteError",
     "RunError",
     "TaxonomyError",
     "UnknownLabelError",
@@ -119,6 +121,10 @@ class OutputError(MixlabError):
     """A result cannot be written: its target is read-only, not permitted, or full."""
 
     code = "output-not-writable"
+
+
+class RemoteError(MixlabError):
+    """A file at a URL cannot be read: no answer, no permission, or no parts of files."""
 
 
 class RunError(MixlabError):

@@ -7,6 +7,7 @@ is +-1.
 import io
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from mixlab.audio.decoding import DECODE_ERRORS, READS, AudioFile, describe_kind, open_source
 from mixlab.errors import AudioError, AudioRangeError
 from mixlab.utils.files import write_atomic
+from mixlab.utils.remote import Place, RemoteBytes
 
 __all__ = [
     "FLOOR_DB",
@@ -114,7 +116,7 @@ def _plain(error: Exception) -> str:
     return str(error).rstrip(". ")
 
 
-def open_audio(path: Path, *, thorough: bool = True) -> AudioFile:
+def open_audio(path: Place, *, thorough: bool = True) -> AudioFile:
     """Open a file for reading; the caller closes it.
 
     Args:
@@ -124,6 +126,7 @@ def open_audio(path: Path, *, thorough: bool = True) -> AudioFile:
     Raises:
         AudioError: the file is missing or no audio that libsndfile reads.
         AudioRangeError: its sample rate or number of channels is beyond what is read.
+        RemoteError: its URL cannot be reached.
     """
     try:
         file = open_source(path, str(path), thorough=thorough)
@@ -139,17 +142,21 @@ def open_audio(path: Path, *, thorough: bool = True) -> AudioFile:
     return file
 
 
-def _no_audio(path: Path, error: Exception) -> str:
+def _no_audio(path: Place, error: Exception) -> str:
     """Say what there is where no audio was found, and what to do."""
     if not path.is_file():
-        return f"Expected audio at {path}, found no file: {_plain(error)}. Restore the file from its source."
-    size, advice = path.stat().st_size, "Restore the file from its source."
-    found = f"a file of {size} bytes"
-    try:
-        with path.open("rb") as file:
+        advice = "Restore the file from its source"
+        advice += "." if isinstance(path, Path) else ", or check the root of its corpus (--root NAME=URL)."
+        return f"Expected audio at {path}, found no file: {_plain(error)}. {advice}"
+    advice = "Restore the file from its source."
+    if isinstance(path, Path):
+        size, kind = path.stat().st_size, None
+        with suppress(OSError), path.open("rb") as file:
             kind = describe_kind(file.read(64), path.name)
-    except OSError:
-        kind = None
+    else:
+        data = RemoteBytes(path)
+        size, kind = len(data), describe_kind(data[:64], path.name)
+    found = f"a file of {size} bytes"
     if kind is not None:
         found, advice = f"{kind[0]} ({size} bytes)", kind[1]
     return f"Expected audio ({READS}) at {path}, found {found}: {_plain(error)}. {advice}"
@@ -190,7 +197,7 @@ def check_peak(name: str, peak: float) -> None:
         )
 
 
-def probe(path: Path) -> AudioInfo:
+def probe(path: Place) -> AudioInfo:
     """Read a file's header; where it does not know the length, the samples are counted.
 
     Raises:
@@ -295,7 +302,7 @@ def _read_part(file: Readable, first: int, part: FloatArray, end: int | None) ->
 
 
 def read_span(
-    path: Path, start: int, frames: int, *, sample_rate: int | None = None, end: int | None = None
+    path: Place, start: int, frames: int, *, sample_rate: int | None = None, end: int | None = None
 ) -> FloatArray:
     """Open a file and read ``frames`` samples from sample ``start`` on; see ``read_frames``.
 
@@ -310,7 +317,7 @@ def read_span(
         return np.ascontiguousarray(read_frames(file, start, frames, sample_rate=sample_rate, end=end).T)
 
 
-def iter_blocks(path: Path, block_frames: int) -> Iterator[FloatArray]:
+def iter_blocks(path: Place, block_frames: int) -> Iterator[FloatArray]:
     """Decode a file from start to end in blocks ``(channels, up to block_frames)``.
 
     Values are as decoded: NaN and infinity are passed on, for the caller to report.

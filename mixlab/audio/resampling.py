@@ -15,11 +15,11 @@ the I0-sinh window function", 1974).
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from mixlab.audio.io import FloatArray, Readable, fit_length, open_audio, read_frames, resample, to_channels
+from mixlab.utils.remote import Place
 
 __all__ = ["Bank", "find_bank", "read_resampled", "resample_file", "resample_span"]
 
@@ -112,7 +112,7 @@ def resample_span(audio: FloatArray, bank: Bank, first: int, samples: int) -> Fl
 
 
 def read_resampled(
-    path: Path, rate: int, end: int, start_s: float, samples: int, sample_rate: int, channels: int
+    path: Place, rate: int, end: int, start_s: float, samples: int, sample_rate: int, channels: int
 ) -> FloatArray:
     """Open a file and read a span at another rate; see ``resample_file``.
 

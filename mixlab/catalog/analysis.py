@@ -32,10 +32,11 @@ from mixlab.catalog.readers import CatalogReader
 from mixlab.catalog.song_table import SongFacts, SongTable
 from mixlab.catalog.storage import hold_catalog
 from mixlab.corpora import CORPORA
-from mixlab.errors import AudioError, CatalogError, MissingDependencyError, MixlabError
+from mixlab.errors import AudioError, CatalogError, ConfigError, MissingDependencyError, MixlabError
 from mixlab.taxonomy.pitched import is_unpitched
 from mixlab.utils.hashing import digest
 from mixlab.utils.parallel import Engine, map_items
+from mixlab.utils.remote import RemotePath
 
 __all__ = ["AnalysisReport", "analyse_songs"]
 
@@ -103,9 +104,11 @@ def analyse_songs(
         MissingDependencyError: librosa is not installed.
         CatalogError: the table that is there is damaged; another process writes to the catalog; or a corpus
             is not where the catalog says, or went away: then what was found is kept.
+        ConfigError: the catalog or a corpus lies at a URL.
         OutputError: nothing can be written to the catalog's folder; what was saved before is kept.
         KeyboardInterrupt: Ctrl-C; what was found is kept.
     """
+    _refuse_remote(catalog)
     with hold_catalog(catalog.path):
         return _analyse_songs(catalog, songs, workers, engine, progress=progress)
 
@@ -132,6 +135,17 @@ def _analyse_songs(
     catalog.derived.pop("song table", None)
     problems = {f"{corpus}/{song}": f.problem for (corpus, song), f in sorted(found.items()) if f.problem}
     return AnalysisReport(table, len(left), len(kept), problems, time.monotonic() - begin)
+
+
+def _refuse_remote(catalog: Catalog) -> None:
+    """Refuse places that nothing can be written to, or in which no MIDI file is looked for."""
+    places = [catalog.origin, *catalog.roots.values()]
+    if there := [str(place) for place in places if isinstance(place, RemotePath)]:
+        raise ConfigError(
+            f"Songs are analysed where their catalog and their files are, found {there[0]}. Analyse there: "
+            "the table songs.parquet goes with the catalog.",
+            code="remote-not-supported",
+        )
 
 
 def _tasks(catalog: Catalog, given: Mapping[tuple[str, str], GivenSong]) -> list[_Task]:
@@ -217,8 +231,9 @@ def _midi_path(catalog: Catalog, task: _Task) -> Path | None:
     find = getattr(adapter, "find_midi", None)
     if find is None or not task.rows:
         return None
-    found: Path = find(catalog.audio_path(task.rows[0]))
-    return found if found.is_file() else None
+    audio = catalog.audio_path(task.rows[0])
+    found: Path | None = find(audio) if isinstance(audio, Path) else None
+    return found if found is not None and found.is_file() else None
 
 
 def _from_audio(facts: SongFacts, catalog: Catalog, task: _Task) -> SongFacts:

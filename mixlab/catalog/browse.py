@@ -7,6 +7,7 @@ only the span of a file that is heard is read.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from mixlab.catalog.splits import SPLITS, Leak, empty_cells, find_leaks, known_a
 from mixlab.catalog.statistics import Selection, select_rows
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.taxonomy import load_taxonomy
+from mixlab.utils.remote import Place
 
 __all__ = [
     "EXCERPT_S",
@@ -228,7 +230,7 @@ def read_excerpt(
     stem = catalog.stem(row)
     path = catalog.audio_path(row)
     root = catalog.roots[stem.corpus]
-    if not catalog.follow_links and not path.resolve().is_relative_to(root.resolve()):
+    if not catalog.follow_links and _leaves(path, root):
         raise CatalogError(
             f"Expected {stem.key} below the root {root}, found a link that leads out of it. It is not read; "
             "put the file itself there, index the folder that it lies in, or index again with "
@@ -244,6 +246,13 @@ def read_excerpt(
     frames = min(round(duration_s * stem.sample_rate), stem.frames - first)
     audio = read_span(path, first, frames, sample_rate=stem.sample_rate, end=stem.frames)
     return (to_channels(audio, 1) if len(audio) > _LOUDSPEAKERS else audio), stem.sample_rate
+
+
+def _leaves(path: Place, root: Place) -> bool:
+    """Tell whether a link leads a path out of its root; there are none at URLs."""
+    if not isinstance(path, Path) or not isinstance(root, Path):
+        return False
+    return not path.resolve().is_relative_to(root.resolve())
 
 
 # ---- problems ----

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mixlab.catalog.fetching import fetch_catalog, find_origin
 from mixlab.catalog.splits import SPLITS, Song, SplitResult, assign_splits, plain_name
 from mixlab.catalog.storage import (
     ACTIVITY_DB,
@@ -35,6 +36,7 @@ from mixlab.catalog.storage import (
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError, CatalogMismatchError
 from mixlab.taxonomy import load_taxonomy
+from mixlab.utils.remote import Place, RemotePath, as_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,10 +222,11 @@ class Catalog:
     """A read-only view of a catalog folder.
 
     Attributes:
-        path: The folder, absolute.
+        path: The folder, absolute; of a catalog at a URL, that of the copy of its tables.
+        origin: The URL that it was fetched from, or None.
         content_hash: Names what can be sampled: rows, activity and splits, but not where the audio lies.
         base_hash: Names rows and activity alone, whatever the splits.
-        roots: Folder of each corpus.
+        roots: Folder of each corpus, a path or a URL.
         split_method: How the songs were split: ``artist``, ``random`` or ``corpus``.
         split_seed: Seed of the split.
         activity_db: Threshold behind ``active_cumulative``, in dBFS.
@@ -233,7 +236,7 @@ class Catalog:
         derived: What others compute from this catalog and keep with it, by a name of theirs.
     """
 
-    def __init__(self, files: CatalogFiles, path: Path, overrides: Mapping[str, Path]) -> None:
+    def __init__(self, files: CatalogFiles, path: Path, overrides: Mapping[str, Place]) -> None:
         """Wrap what ``Catalog.open`` has read; use that to get one."""
         self._files = files
         self._n_rows = int(files.table.num_rows)
@@ -247,6 +250,7 @@ class Catalog:
         self.derived: dict[str, Any] = {}
         meta = files.meta
         self.path = path
+        self.origin = find_origin(path)
         self.content_hash: str = meta["content_hash"]
         self.base_hash: str = meta["base_hash"]
         self.follow_links: bool = meta.get("follow_links", False)
@@ -257,42 +261,56 @@ class Catalog:
         self.subset_of: tuple[dict[str, Any], ...] = tuple(
             {**one, "path": str(self._stored_root(one))} for one in meta.get("subset_of", ())
         )
-        self.roots: dict[str, Path] = {
+        self.roots: dict[str, Place] = {
             name: overrides.get(name) or self._stored_root(stored) for name, stored in meta["roots"].items()
         }
 
     @classmethod
-    def open(cls, path: str | Path, roots: Mapping[str, str | Path] | None = None) -> "Catalog":
+    def open(
+        cls, path: str | os.PathLike[str] | RemotePath, roots: Mapping[str, str | Place] | None = None
+    ) -> "Catalog":
         """Open a catalog folder.
 
         Args:
-            path: The folder that ``mixlab index`` wrote.
-            roots: Where corpora lie now, by corpus name, if they have moved.
+            path: The folder that ``mixlab index`` wrote, or its URL (``https://host/catalog``,
+                ``s3://bucket/catalog``), from which the tables are fetched once (``docs/remote.md``).
+            roots: Where corpora lie now, by corpus name, if they have moved: folders or URLs.
 
         Raises:
             CatalogError: the folder is missing, damaged or of another schema version, or ``roots``
                 names a corpus that the catalog does not hold.
+            RemoteError: a URL cannot be reached.
+            ConfigError: a URL holds a password, or is of no protocol that is known.
         """
-        folder = Path(path).expanduser().absolute()
+        place = _absolute(path)
+        folder = fetch_catalog(place) if isinstance(place, RemotePath) else place
         files = load_files(folder)
-        overrides = {name: Path(root).expanduser().absolute() for name, root in (roots or {}).items()}
+        overrides = {name: _absolute(root) for name, root in (roots or {}).items()}
         unknown = sorted(set(overrides) - set(files.meta["roots"]))
         if unknown:
             raise CatalogError(
-                f"Roots given for {', '.join(unknown)}, but {folder} holds "
+                f"Roots given for {', '.join(unknown)}, but {place} holds "
                 f"{', '.join(files.meta['roots']) or 'no corpus'}. Check the names before the '='.",
                 code="unknown-corpus",
             )
         return cls(files, folder, overrides)
 
-    def _stored_root(self, stored: Mapping[str, str]) -> Path:
+    def _stored_root(self, stored: Mapping[str, str]) -> Place:
         # The relative form wins, so that a folder with catalog and audio can be copied or moved whole.
-        relative = stored.get("relative")
+        relative, absolute = stored.get("relative"), as_place(stored["path"])
+        if self.origin is not None:
+            at_hand = isinstance(absolute, Path) and absolute.is_dir()
+            return absolute if at_hand or not relative else self.origin.beside(relative)
         if relative:
             beside = Path(os.path.normpath(self.path / relative))
             if beside.is_dir():
                 return beside
-        return Path(stored["path"])
+        return absolute
+
+    @property
+    def place(self) -> str:
+        """Where it was opened from: its URL, or its folder."""
+        return str(self.origin or self.path)
 
     @property
     def n_stems(self) -> int:
@@ -310,7 +328,7 @@ class Catalog:
         stems = f"{self.n_stems} stems, {int(self.column('drawable').sum())} of them usable"
         corpora = ", ".join(self.roots) or "no corpus"
         return (
-            f"Catalog({str(self.path)!r}: {stems}, in {len(songs)} songs ({splits}) of {corpora}; "
+            f"Catalog({self.place!r}: {stems}, in {len(songs)} songs ({splits}) of {corpora}; "
             f"content {self.content_hash})"
         )
 
@@ -387,8 +405,8 @@ class Catalog:
                 code="unknown-stem",
             ) from None
 
-    def audio_path(self, i: int) -> Path:
-        """Return the absolute path of row ``i``'s file.
+    def audio_path(self, i: int) -> Place:
+        """Return the absolute path of row ``i``'s file, or its URL.
 
         Raises:
             CatalogError: the root of its corpus is missing, or the stored path would leave it.
@@ -406,6 +424,8 @@ class Catalog:
                 f"{root}. Run mixlab index {self.path} again.",
                 code="path-outside-root",
             )
+        if isinstance(root, RemotePath):
+            return root.joinpath(*relative.parts)
         if corpus not in self._checked_roots:
             if not root.is_dir():
                 raise CatalogError(
@@ -488,10 +508,25 @@ class Catalog:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as path, roots and splits; the receiving process maps the files itself."""
         view = None if self._splits is None else (self._splits, self.split_method, self.split_seed)
-        return _reopen, (str(self.path), self._overrides, view, self.content_hash)
+        # The copy of one at a URL is on this machine alone; what else it may have is told by the place.
+        places = (str(self.path), self.place)
+        return _reopen, (places, self._overrides, view, self.content_hash)
 
 
-def _reopen(path: str, overrides: Mapping[str, Path], view: Any, content_hash: str) -> Catalog:  # noqa: ANN401
+def _absolute(given: str | os.PathLike[str] | RemotePath) -> Place:
+    place = as_place(given)
+    return place.expanduser().absolute() if isinstance(place, Path) else place
+
+
+def _reopen(
+    places: tuple[str, str],
+    overrides: Mapping[str, Place],
+    view: Any,  # noqa: ANN401
+    content_hash: str,
+) -> Catalog:
+    path, place = places
+    if path != place and not Path(path).is_dir():
+        path = place
     catalog = Catalog.open(path, overrides)
     if view is not None and len(view[0]) == len(catalog):
         catalog = catalog._view(*view)

@@ -9,11 +9,14 @@ a change with other phases, so sources with pitch and time effects agree in soun
 A pack serves a stem only where it holds the audio that the catalog describes: each entry carries a
 fingerprint of the samples it was made from, and the file must not have changed since it was indexed or
 packed. Other stems are read from their files, and a warning says how many. Where the files are not at hand,
-the fingerprint alone decides.
+or lie at a URL, the fingerprint alone decides. A pack may lie at a URL itself: then of its shards only what
+is mixed is fetched.
 """
 
+import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,15 @@ from numpy.typing import NDArray
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack_index import INDEX, Entry, PackIndex, damaged, read_index, verify_pack
-from mixlab.catalog.readers import CatalogReader, find_mark
+from mixlab.catalog.readers import CatalogReader, Span, find_mark
 from mixlab.errors import AudioError, CatalogError
 from mixlab.utils.hashing import text_digest
+from mixlab.utils.remote import Place, RemoteInfo, RemotePath, as_place, changed_meanwhile, read_ranges
 
 __all__ = ["Pack", "PackReader", "default_pack_folder", "find_pack", "fingerprint", "open_reader"]
+
+_AHEAD_BYTES = 1 << 26
+"""Most that is fetched beforehand of a pack at a URL, for one batch."""
 
 FileMark = tuple[int, int]
 """Size of a file in bytes and time of its last change in nanoseconds."""
@@ -38,16 +45,16 @@ def default_pack_folder(catalog: Catalog, sample_rate: int, channels: int) -> Pa
     return catalog.path / "packs" / f"{sample_rate}-{channels}ch"
 
 
-def find_pack(catalog: Catalog, sample_rate: int, channels: int) -> Path | None:
+def find_pack(catalog: Catalog, sample_rate: int, channels: int) -> Place | None:
     """Return the folder of a catalog's pack, or that of the nearest catalog of which it is a subset."""
     own = default_pack_folder(catalog, sample_rate, channels)
-    folders = [home / own.relative_to(catalog.path) for home in _homes(catalog)]
+    folders = [home / own.relative_to(catalog.path).as_posix() for home in _homes(catalog)]
     return next((folder for folder in folders if (folder / INDEX).is_file()), None)
 
 
-def _homes(catalog: Catalog) -> list[Path]:
+def _homes(catalog: Catalog) -> list[Place]:
     """Return the folder of a catalog, and those of what it is a subset of, the nearest first."""
-    return [catalog.path, *(Path(one["path"]) for one in reversed(catalog.subset_of))]
+    return [as_place(catalog.place), *(as_place(one["path"]) for one in reversed(catalog.subset_of))]
 
 
 def fingerprint(catalog: Catalog, stem: int) -> str:
@@ -58,7 +65,7 @@ def fingerprint(catalog: Catalog, stem: int) -> str:
     return text_digest("|".join(row))
 
 
-def file_mark(path: Path) -> FileMark | None:
+def file_mark(path: Place) -> FileMark | None:
     """Return size and time of change of a file, None where there is none."""
     mark = find_mark(path)
     return (mark[-2], mark[-1]) if mark else None
@@ -75,7 +82,7 @@ def is_same_file(mark: FileMark, known: FileMark) -> bool:
 
 
 class Pack:
-    """An open pack: samples by stem key, memory-mapped; safe to share between processes.
+    """An open pack: samples by stem key, memory-mapped or fetched; safe to share between processes.
 
     Attributes:
         folder: Where it lies.
@@ -83,17 +90,20 @@ class Pack:
         channels: Number of channels.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         """Open the pack in ``folder``.
 
         Raises:
             CatalogError: there is no pack, it is damaged, or of another version.
+            RemoteError: its URL cannot be reached.
         """
         self.folder = folder
         index = _read_whole(folder)
         self.sample_rate, self.channels = index.sample_rate, index.channels
         self.entries: Mapping[str, Entry] = index.entries
+        self._shard_sizes = index.shard_sizes
         self._shards: dict[str, NDArray[np.int16]] = {}
+        self._remote: dict[str, RemoteInfo] = {}
 
     def __len__(self) -> int:
         """Stems in the pack."""
@@ -101,15 +111,15 @@ class Pack:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open maps out: a worker opens its own, and the pages are shared anyway."""
-        return {**self.__dict__, "_shards": {}}
+        return {**self.__dict__, "_shards": {}, "_remote": {}}
 
     def verify(self) -> list[str]:
         """Read everything and compare it with its checksums; return what is wrong, nothing if all is well."""
         return verify_pack(self.folder)
 
-    def _shard(self, name: str) -> NDArray[np.int16]:
+    def _shard(self, folder: Path, name: str) -> NDArray[np.int16]:
         if name not in self._shards:
-            path = self.folder / name
+            path = folder / name
             try:
                 # Without the class memmap, which is slow to slice; the base keeps the file mapped.
                 self._shards[name] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
@@ -121,22 +131,94 @@ class Pack:
         return self._shards[name]
 
     def integers(self, key: str) -> tuple[NDArray[np.int16], float]:
-        """Return all of a stem as ``(channels, samples)`` integers, mapped, and its scale."""
+        """Return all of a stem as ``(channels, samples)`` integers, mapped or fetched, and its scale."""
         entry = self.entries[key]
-        shard = self._shard(entry.shard)
+        if isinstance(self.folder, RemotePath):
+            return self.fetch([(key, 0, entry.samples)])[0], entry.scale
+        shard = self._shard(self.folder, entry.shard)
         flat = shard[entry.offset : entry.offset + entry.samples * self.channels]
         if len(flat) != entry.samples * self.channels:
-            raise AudioError(
-                f"{entry.shard} of {self.folder} ends within {key}: it was cut off. Run 'mixlab pack' again.",
-                code="pack-damaged",
-            )
+            raise self._cut_off(entry)
         return flat.reshape(self.channels, entry.samples), entry.scale
 
+    def span(self, key: str, first: int, last: int) -> tuple[NDArray[np.int16], float]:
+        """Return samples ``first`` to ``last - 1`` of a stem as ``(channels, n)`` integers, and its scale."""
+        if isinstance(self.folder, RemotePath):
+            return self.fetch([(key, first, last)])[0], self.entries[key].scale
+        integers, scale = self.integers(key)
+        return integers[:, first:last], scale
 
-def _read_whole(folder: Path) -> PackIndex:
-    """Read the index of a pack, and see to it that its shards are there and long enough for it."""
+    def fetch(self, spans: Sequence[tuple[str, int, int]]) -> list[NDArray[np.int16]]:
+        """Read spans of a pack at a URL, all at the same time.
+
+        Args:
+            spans: Key of a stem, first sample and the one behind the last.
+
+        Returns:
+            Each as ``(channels, n)`` integers, read-only.
+
+        Raises:
+            AudioError: a shard is missing, or not of the size that the index says.
+            RemoteError: the URL cannot be reached, or a shard has changed since it was first read.
+        """
+        parts = []
+        for key, first, last in spans:
+            entry = self.entries[key]
+            shard = self._check_remote(entry)
+            begins = (entry.offset + channel * entry.samples for channel in range(self.channels))
+            if last > first:
+                parts += [(shard, 2 * (begin + first), 2 * (begin + last)) for begin in begins]
+        try:
+            found = iter(read_ranges(parts))
+        except FileNotFoundError as error:
+            raise self._no_shard(error.filename, error) from error
+        return [
+            np.frombuffer(
+                b"".join(next(found) for _ in range(self.channels if last > first else 0)), "<i2"
+            ).reshape(self.channels, max(last - first, 0))
+            for _, first, last in spans
+        ]
+
+    def _check_remote(self, entry: Entry) -> RemotePath:
+        """See to it that a shard at a URL is the one of the index, and stays it."""
+        assert isinstance(self.folder, RemotePath)
+        shard = self.folder / entry.shard
+        try:
+            info = shard.info()
+        except FileNotFoundError as error:
+            raise self._no_shard(shard, error) from error
+        known = self._remote.get(entry.shard)
+        if known is None:
+            if info.size != self._shard_sizes[entry.shard]:
+                raise self._cut_off(entry)
+            self._remote[entry.shard] = info
+        elif known != info:
+            raise changed_meanwhile(shard, f"{known.size} bytes", f"another file of {info.size} bytes")
+        return shard
+
+    def _no_shard(self, path: object, error: OSError) -> AudioError:
+        return AudioError(
+            f"Expected shard {path} of the pack, found: {error}. Run 'mixlab pack' again.",
+            code="pack-damaged",
+        )
+
+    def _cut_off(self, entry: Entry) -> AudioError:
+        return AudioError(
+            f"{entry.shard} of {self.folder} ends within {entry.key}, or is another shard: it was cut off or "
+            "replaced. Run 'mixlab pack' again.",
+            code="pack-damaged",
+        )
+
+
+def _read_whole(folder: Place) -> PackIndex:
+    """Read the index of a pack, and see to it that its shards are there and long enough for it.
+
+    Those at a URL are looked at when they are read for the first time.
+    """
     while True:
         index = read_index(folder)
+        if isinstance(folder, RemotePath):
+            return index
         fault = _find_fault(folder, index)
         if not fault:
             return index
@@ -154,6 +236,19 @@ def _find_fault(folder: Path, index: PackIndex) -> str:
         if size < needed:
             return f"expected {needed} bytes in {name}, found {size}: it was cut off"
     return ""
+
+
+class _Fetched(Pack):
+    """A pack at a URL, some spans of which are here already."""
+
+    def __init__(self, pack: Pack, spans: Mapping[tuple[str, int, int], NDArray[np.int16]]) -> None:
+        self.__dict__.update(pack.__dict__)
+        self._spans = spans
+
+    def span(self, key: str, first: int, last: int) -> tuple[NDArray[np.int16], float]:
+        """See ``Pack.span``."""
+        found = self._spans.get((key, first, last))
+        return super().span(key, first, last) if found is None else (found, self.entries[key].scale)
 
 
 class PackReader:
@@ -226,11 +321,45 @@ class PackReader:
         pack = self._pack
         if key not in self._current or (sample_rate, channels) != (pack.sample_rate, pack.channels):
             return None
-        integers, scale = pack.integers(key)
         start = round(start_s * sample_rate)
-        first = min(max(start, 0), integers.shape[1])
-        last = max(min(start + samples, integers.shape[1]), first)
-        return integers[:, first:last], min(first - start, samples) if start < 0 else 0, scale
+        first, last = self._bounds(key, start, samples)
+        integers, scale = pack.span(key, first, last)
+        return integers, min(first - start, samples) if start < 0 else 0, scale
+
+    def _bounds(self, key: str, start: int, samples: int) -> tuple[int, int]:
+        """Return the part of an excerpt that lies within a stem."""
+        total = self._pack.entries[key].samples
+        first = min(max(start, 0), total)
+        return first, max(min(start + samples, total), first)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the pack lies at a URL, so that it pays to say beforehand what will be read."""
+        return isinstance(self._pack.folder, RemotePath)
+
+    def sharing(self, spans: Iterable[Span]) -> "PackReader":
+        """Return a reader for a set of spans; of a pack at a URL, it has fetched them all at the same time.
+
+        Raises:
+            RemoteError: the URL cannot be reached, or a shard has changed since it was first read.
+        """
+        if not self.is_remote:
+            return self
+        wanted, size, rate = dict[tuple[str, int, int], None](), 0, self._pack.sample_rate
+        for stem, start_s, length_s in spans:
+            key = self._keys[stem]
+            if key in self._current:
+                first, last = self._bounds(key, round(start_s * rate), round(length_s * rate))
+                size += 2 * self._pack.channels * (last - first)
+                if size <= _AHEAD_BYTES:
+                    wanted[key, first, last] = None
+        try:
+            found = self._pack.fetch(list(wanted))
+        except AudioError:
+            return self  # whoever needs the stem that is damaged will say so
+        ahead = copy(self)
+        ahead._pack = _Fetched(self._pack, dict(zip(wanted, found, strict=True)))
+        return ahead
 
 
 def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
@@ -238,9 +367,11 @@ def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
     if fingerprint(catalog, stem) != entry.fingerprint:
         return False
     try:
-        mark = file_mark(catalog.audio_path(stem))
+        path = catalog.audio_path(stem)
     except CatalogError:  # the corpus is not at hand
         return True
+    # A file at a URL is not asked for: a request for each stem, and none would say when it was changed.
+    mark = file_mark(path) if isinstance(path, Path) else None
     if mark is None:
         return True
     known = int(catalog.column("size")[stem]), int(catalog.column("mtime_ns")[stem])
@@ -250,7 +381,7 @@ def _is_fresh(catalog: Catalog, stem: int, entry: Entry) -> bool:
 def _stale_message(catalog: Catalog, pack: Pack, stale: Sequence[str], of: int) -> str:
     indexed, *subsets = _homes(catalog)[::-1]
     again = "".join(f"'mixlab subset' again for {folder}, " for folder in subsets)
-    home = next((home for home in _homes(catalog) if pack.folder.is_relative_to(home)), None)
+    home = next((home for home in _homes(catalog) if str(pack.folder).startswith(f"{home}{os.sep}")), None)
     return (
         f"The pack {pack.folder} is out of date for {len(stale)} of {of} stems, such as {stale[0]!r}: their "
         "files have changed since they were packed, or since the catalog was made. They are read from the "
@@ -284,7 +415,7 @@ def open_reader(
     """
     if pack is None:
         return CatalogReader(catalog)
-    folder = find_pack(catalog, sample_rate, channels) if pack == "auto" else Path(pack)
+    folder = find_pack(catalog, sample_rate, channels) if pack == "auto" else as_place(pack)
     if folder is None:
         return CatalogReader(catalog)
     opened = Pack(folder)

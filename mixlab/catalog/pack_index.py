@@ -19,6 +19,7 @@ from typing import Any
 from mixlab.audio.io import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
 from mixlab.errors import CatalogError
 from mixlab.utils.files import write_atomic
+from mixlab.utils.remote import Place, RemoteBytes
 
 __all__ = [
     "INDEX",
@@ -134,13 +135,19 @@ def _text_checksum(text: str) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def file_checksum(path: Path) -> str:
+def file_checksum(path: Place) -> str:
     """Return the checksum of a file, as a shard's JSON file has it: 32 hexadecimal digits.
 
     Raises:
         OSError: it cannot be read.
+        RemoteError: its URL cannot be reached.
     """
     digest = blake2b(digest_size=16)
+    if not isinstance(path, Path):
+        data = RemoteBytes(path)
+        for start in range(0, len(data), _BLOCK):
+            digest.update(data[start : start + _BLOCK])
+        return digest.hexdigest()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
@@ -243,7 +250,7 @@ def _check_places(entries: Iterable[Entry], channels: int) -> None:
                 )
 
 
-def read_index(folder: Path) -> PackIndex:
+def read_index(folder: Place) -> PackIndex:
     """Read ``pack.json``.
 
     Raises:
@@ -278,7 +285,7 @@ def read_index(folder: Path) -> PackIndex:
     return PackIndex(sample_rate, channels, by_key, raw)
 
 
-def damaged(path: Path, what: str) -> CatalogError:
+def damaged(path: Place, what: str) -> CatalogError:
     """Return the error of a pack of which a file is not what was written."""
     return CatalogError(
         f"{path} of a pack is damaged: {what}. Run 'mixlab pack' again: it makes anew what is damaged.",
@@ -286,7 +293,7 @@ def damaged(path: Path, what: str) -> CatalogError:
     )
 
 
-def read_shard(path: Path, channels: int) -> Shard:
+def read_shard(path: Place, channels: int) -> Shard:
     """Read the JSON file beside a shard, and see to it that its entries fill the shard in their order.
 
     Args:
@@ -297,7 +304,7 @@ def read_shard(path: Path, channels: int) -> Shard:
         OSError: it cannot be read.
         ValueError: it is damaged.
     """
-    document, _ = _parse(path.with_suffix(".json").read_text(encoding="utf-8"))
+    document, _ = _parse(path.with_suffix(".json").read_bytes().decode())
     size = _integer(document, "bytes", 0, _MOST)
     entries, at = _entries(document), 0
     for entry in entries:
@@ -323,14 +330,14 @@ def _by_shard(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
     return found
 
 
-def _compare_with_shards(folder: Path, entries: Iterable[Entry], channels: int) -> None:
+def _compare_with_shards(folder: Place, entries: Iterable[Entry], channels: int) -> None:
     """Compare an index without a checksum of its own, of an older release, with the files of its shards."""
     for name, there in _by_shard(entries).items():
         if fault := _differs(folder / name, there, channels):
             raise _FaultError(fault)
 
 
-def _differs(path: Path, entries: Mapping[str, Entry], channels: int) -> str:
+def _differs(path: Place, entries: Mapping[str, Entry], channels: int) -> str:
     """Say in what the entries of a shard differ from those in its own file; '' where they do not."""
     try:
         shard = read_shard(path, channels)
@@ -344,7 +351,7 @@ def _differs(path: Path, entries: Mapping[str, Entry], channels: int) -> str:
     return f"expected all stems of {path.name}, found {len(missing)} of them left out" if missing else ""
 
 
-def verify_pack(folder: Path) -> list[str]:
+def verify_pack(folder: Place) -> list[str]:
     """Compare the index, the files of the shards and the samples in them with one another.
 
     Returns:
@@ -358,7 +365,9 @@ def verify_pack(folder: Path) -> list[str]:
     except CatalogError as error:
         if error.code != "pack-damaged":
             raise
-        return [str(error), *_verify_shards(sorted(folder.glob("shard-*.i16")))]
+        # What lies at a URL cannot be listed.
+        there = sorted(folder.glob("shard-*.i16")) if isinstance(folder, Path) else []
+        return [str(error), *_verify_shards(there)]
     wrong = []
     by_shard = _by_shard(index.entries.values())
     for name in sorted(by_shard):
@@ -367,11 +376,11 @@ def verify_pack(folder: Path) -> list[str]:
     return wrong + _verify_shards([folder / name for name in sorted(by_shard)])
 
 
-def _verify_shards(shards: Sequence[Path]) -> list[str]:
+def _verify_shards(shards: Sequence[Place]) -> list[str]:
     wrong = []
     for path in shards:
         try:
-            expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["checksum"]
+            expected = json.loads(path.with_suffix(".json").read_bytes().decode())["checksum"]
             found = file_checksum(path)
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             wrong.append(f"{path}: it, or its checksum, cannot be read: {error}")

@@ -35,11 +35,12 @@ from mixlab.catalog.pack_index import (
     write_shard_index,
 )
 from mixlab.catalog.roots import refuse_lost_root
-from mixlab.errors import AudioError, CatalogError, MixlabError
+from mixlab.errors import AudioError, CatalogError, ConfigError, MixlabError
 from mixlab.utils.files import check_writable, open_atomic
 from mixlab.utils.hashing import text_digest
 from mixlab.utils.locks import hold_folder
 from mixlab.utils.parallel import Engine, default_workers, map_items
+from mixlab.utils.remote import Place
 
 __all__ = ["PackReport", "pack_catalog"]
 
@@ -77,9 +78,9 @@ class _Source:
 
     key: str
     fingerprint: str
-    path: Path
+    path: Place
     corpus: str
-    root: Path
+    root: Place
     frames: int
     sample_rate: int
     audio_hash: str
@@ -158,19 +159,38 @@ def _make_shard(task: _Task) -> list[str]:
 
 
 def _read(source: _Source, task: _Task) -> FloatArray:
-    """Read a whole stem as it was indexed; one that has changed since is an error."""
-    mark = file_mark(source.path)
+    """Read a whole stem as it was indexed; one that has changed since is an error.
+
+    Raises:
+        AudioError: it cannot be read, or has changed.
+        RemoteError: its URL cannot be reached.
+    """
+    if isinstance(source.path, Path):
+        return _read_file(source, source.path, task)
+    try:
+        with source.path.downloaded() as path:
+            return _read_file(source, path, task)
+    except AudioError as error:
+        raise AudioError(f"{source.path}, fetched: {error}", code=error.code) from error
+    except FileNotFoundError as error:
+        raise AudioError(
+            f"Expected audio at {source.path}, found no file. Check the root of its corpus "
+            "(--root NAME=URL).",
+            code="audio-not-found",
+        ) from error
+
+
+def _read_file(source: _Source, path: Path, task: _Task) -> FloatArray:
+    mark = file_mark(path)
     changed = mark is not None and not is_same_file(mark, source.mark)
-    if changed and measure(source.path).audio_hash != source.audio_hash:
+    if changed and measure(path).audio_hash != source.audio_hash:
         raise AudioError(
             f"Expected {source.path} as it was indexed, found other audio: the file has changed since. Run "
             "'mixlab index' again, then 'mixlab pack'.",
             code="audio-changed",
         )
     rate, frames = source.sample_rate, source.frames
-    return read_resampled(
-        source.path, rate, frames, 0.0, task.samples(source), task.sample_rate, task.channels
-    )
+    return read_resampled(path, rate, frames, 0.0, task.samples(source), task.sample_rate, task.channels)
 
 
 def _is_whole(task: _Task) -> bool:
@@ -316,8 +336,15 @@ def pack_catalog(
     Raises:
         CatalogError: there is not one usable stem, or none fits into the budget; another process writes the
             pack; or a corpus is not where the catalog says. What was packed is kept.
+        ConfigError: the catalog lies at a URL, and ``folder`` is not given.
         OutputError: it cannot be written; what was packed is kept.
     """
+    if folder is None and catalog.origin is not None:
+        raise ConfigError(
+            f"The catalog {catalog.place} lies at a URL, where no pack can be written. Name a folder for it "
+            "(--out), from which mixes read it (pack=FOLDER) and from which it can be copied to the URL.",
+            code="missing-setting",
+        )
     folder = folder or default_pack_folder(catalog, sample_rate, channels)
     check_writable(folder)
     tasks, left_out = _plan(catalog, folder, sample_rate, channels, budget_bytes, shard_bytes)

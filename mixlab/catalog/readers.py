@@ -12,7 +12,6 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +23,7 @@ from mixlab.audio.resampling import resample_file
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.roots import refuse_lost_root
 from mixlab.errors import AudioError
+from mixlab.utils.remote import Place, RemotePath
 
 __all__ = ["CatalogReader", "Mark", "OpenFiles", "Reader", "Span", "find_mark"]
 
@@ -31,7 +31,9 @@ Span = tuple[int, float, float]
 """A stem's number, and where in its file to read: start and length in seconds."""
 
 Mark = tuple[int, ...]
-"""What changes when a file does: device, number, size, time of change; empty where there is no file."""
+"""What changes when a file does: device, number, size, time of change; empty where there is no file.
+
+At a URL: 0, a number for the server's version of it, size, 0."""
 
 MOST_OPEN = 32
 """An open stereo FLAC holds 0.6 MB."""
@@ -79,14 +81,14 @@ class OpenFiles:
         """Start with none open."""
         self._most = most
         self._process = os.getpid()
-        self._idle: OrderedDict[Path, tuple[Mark, AudioFile]] = OrderedDict()
+        self._idle: OrderedDict[Place, tuple[Mark, AudioFile]] = OrderedDict()
 
     def __len__(self) -> int:
         """Files that are open and idle."""
         return len(self._idle)
 
     @contextmanager
-    def borrow(self, path: Path, frames: int = 0, mark: Mark | None = None) -> Iterator[AudioFile]:
+    def borrow(self, path: Place, frames: int = 0, mark: Mark | None = None) -> Iterator[AudioFile]:
         """Open a file, or take it from those that are open, for as long as the ``with`` block lasts.
 
         Args:
@@ -115,7 +117,7 @@ class OpenFiles:
             self._idle.popitem(last=False)[1][1].close()
 
 
-def _open(path: Path, frames: int) -> AudioFile:
+def _open(path: Place, frames: int) -> AudioFile:
     file = open_audio(path, thorough=False)
     if file.knows_frames and file.frames < frames:
         file.close()
@@ -123,9 +125,16 @@ def _open(path: Path, frames: int) -> AudioFile:
     return file
 
 
-def find_mark(path: Path) -> Mark:
-    """Return what changes when a file does; opening it will say if it is missing."""
+def find_mark(path: Place) -> Mark:
+    """Return what changes when a file does; opening it will say if it is missing.
+
+    Raises:
+        RemoteError: its URL cannot be reached.
+    """
     try:
+        if isinstance(path, RemotePath):
+            info = path.info()
+            return 0, info.version, info.size, 0
         found = path.stat()
     except OSError:
         return ()
@@ -188,8 +197,9 @@ class CatalogReader:
 
     A file that has changed since it was indexed is an error, never silence or other audio: one of another
     length in bytes at once; one of another time of change, as copies have, where the levels of a span differ
-    from those that were measured. A root that went away is an error that ends the work: it names no single
-    file, and items that stand in for others would be taken from what is left.
+    from those that were measured. The times of files at URLs mean nothing: their levels are always compared.
+    A root that went away is an error that ends the work: it names no single file, and items that stand in for
+    others would be taken from what is left.
     """
 
     def __init__(self, catalog: Catalog) -> None:

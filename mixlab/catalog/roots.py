@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mixlab.errors import CatalogError, CorpusError
+from mixlab.utils.remote import Place
 
 __all__ = ["check_files", "check_roots", "refuse_lost_root"]
 
@@ -80,12 +81,16 @@ def check_files(files: Iterable[tuple[str, Path]]) -> None:
         )
 
 
-def refuse_lost_root(corpus: str, root: Path) -> None:
+def refuse_lost_root(corpus: str, root: Place) -> None:
     """See to it that the root of a corpus is still there; asked where one of its files cannot be read.
+
+    Of a root at a URL nothing can be told: a server that does not answer is an error of its own.
 
     Raises:
         CatalogError: it is gone, or empty, as the place of a disk is that was unmounted.
     """
+    if not isinstance(root, Path):
+        return
     try:
         with os.scandir(root) as entries:
             found = "an empty folder" if next(entries, None) is None else ""

@@ -14,6 +14,7 @@ from mixlab.corpora.base import Adapter, Problem, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
 from mixlab.utils.plugins import running
+from mixlab.utils.remote import as_place
 
 __all__ = ["Root", "Row", "label_rows", "open_roots", "scan_all"]
 
@@ -88,12 +89,30 @@ def open_roots(
                 code="repeated-option",
             )
         extra = (metadata.get(name), labels_extra.get(name))
-        found[called] = Root(adapter, Path(folder).expanduser().absolute(), *map(_path, extra))
+        found[called] = Root(adapter, _on_disk(name, folder).absolute(), *(_path(name, one) for one in extra))
     return found
 
 
-def _path(given: str | Path | None) -> Path | None:
-    return Path(given).expanduser() if given else None
+def _path(name: str, given: str | Path | None) -> Path | None:
+    return _on_disk(name, given) if given else None
+
+
+def _on_disk(name: str, given: str | Path) -> Path:
+    """Return a path; trees of corpora are walked, and files read to their ends, where they lie.
+
+    Raises:
+        CorpusError: it is a URL.
+    """
+    place = as_place(given)
+    if isinstance(place, Path):
+        return place.expanduser()
+    spec = name.partition("@")[0]
+    raise CorpusError(
+        f"Expected a folder on this machine for {name}, found the URL {place}. Index where the files are, "
+        f"and give the URL to whatever reads the catalog, as with: mixlab mix CATALOG --root {spec}={place} "
+        "(docs/remote.md).",
+        code="remote-not-supported",
+    )
 
 
 def scan_all(

@@ -26,10 +26,13 @@ from mixlab.errors import CatalogError
 from mixlab.utils.csv import csv_text
 from mixlab.utils.files import make_folder, told_as_output_error, write_atomic
 from mixlab.utils.locks import hold_folder
+from mixlab.utils.remote import Place, as_place
 from mixlab.utils.yaml import load_json
 
 __all__ = [
     "ACTIVITY_DB",
+    "DATA_FILES",
+    "META",
     "PROBLEMS",
     "PROBLEM_FIELDS",
     "SCHEMA",
@@ -43,6 +46,8 @@ __all__ = [
     "hold_catalog",
     "is_unfinished",
     "load_files",
+    "name_generation",
+    "parse_meta",
     "write_catalog",
 ]
 
@@ -122,9 +127,9 @@ _STEMS = "stems.parquet"
 _ACTIVITY = "activity.npy"
 _ACTIVE = "active.npy"
 PROBLEMS = "problems.csv"
-_META = "catalog.json"
+META = "catalog.json"
 _GENERATION_DIGITS = 12  # of the name that data files carry until the last step of a commit
-_DATA_FILES = (_STEMS, _ACTIVITY, _ACTIVE, PROBLEMS)
+DATA_FILES = (_STEMS, _ACTIVITY, _ACTIVE, PROBLEMS)
 PROBLEM_FIELDS = ("corpus", "song", "stem", "path", "kind", "message")
 
 
@@ -158,17 +163,37 @@ def hold_catalog(folder: Path) -> AbstractContextManager[None]:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / _META
+    path = folder / META
     try:
-        meta = load_json(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        where = f"no {_META} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
+        where = f"no {META} in it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
         raise CatalogError(
             f"Expected a catalog at {folder}, found {where}. Make one with: "
             f"mixlab index {folder} --root medleydb=/path/to/MedleyDB",
             code="catalog-not-found",
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CatalogError(
+            f"{path} is damaged: {error}. Run mixlab index {folder} again.", code="catalog-damaged"
+        ) from error
+    return parse_meta(content, str(path), str(folder))
+
+
+def parse_meta(content: bytes, path: str, folder: str) -> dict[str, Any]:
+    """Return what a ``catalog.json`` holds, checked.
+
+    Args:
+        content: Its bytes.
+        path: Where it lies, for messages.
+        folder: The catalog's folder, for messages.
+
+    Raises:
+        CatalogError: it is damaged, or of another version.
+    """
+    try:
+        meta = load_json(content.decode())
+    except ValueError as error:
         raise CatalogError(
             f"{path} is damaged: {error}. Run mixlab index {folder} again.", code="catalog-damaged"
         ) from error
@@ -328,9 +353,9 @@ def _problems_bytes(problems: Sequence[Problem]) -> bytes:
     return csv_text([PROBLEM_FIELDS, *rows]).encode("utf-8", errors="replace")
 
 
-def _root_entry(folder: Path, root: Path) -> dict[str, str]:
+def _root_entry(folder: Path, root: Place) -> dict[str, str]:
     entry = {"path": str(root)}
-    if root.is_relative_to(folder.parent):
+    if isinstance(root, Path) and root.is_relative_to(folder.parent):
         entry["relative"] = Path(os.path.relpath(root, folder)).as_posix()
     return entry
 
@@ -341,7 +366,7 @@ def write_catalog(
     envelopes: Sequence[NDArray[np.float16]],
     problems: Sequence[Problem],
     *,
-    roots: Mapping[str, Path],
+    roots: Mapping[str, Place],
     split: tuple[str, int],
     measure_version: int,
     activity_db: float = ACTIVITY_DB,
@@ -361,7 +386,7 @@ def write_catalog(
         columns: Every column of ``SCHEMA`` but hop_offset, n_hops and active_offset.
         envelopes: One envelope per row.
         problems: What ``problems.csv`` lists.
-        roots: Absolute folder of each corpus.
+        roots: Absolute folder or URL of each corpus.
         split: Method and seed behind the column ``split``.
         measure_version: Version of the measuring behind the numbers.
         activity_db: Threshold of activity in dBFS.
@@ -394,13 +419,13 @@ def write_catalog(
         "hops": len(activity),
         "active_counts": len(active),
         "base_hash": base,
-        "generation": _name_generation(data),
+        "generation": name_generation(data),
     }
     if subset_of:
-        meta["subset_of"] = [{**one, **_root_entry(folder, Path(one["path"]))} for one in subset_of]
+        meta["subset_of"] = [{**one, **_root_entry(folder, as_place(one["path"]))} for one in subset_of]
     for name, content in data.items():
         write_atomic(folder / f"{name}.{meta['generation']}", content)
-    write_atomic(folder / _META, (json.dumps(meta, indent=2) + "\n").encode())
+    write_atomic(folder / META, (json.dumps(meta, indent=2) + "\n").encode())
     finish_commit(folder)
     return str(meta["content_hash"])
 
@@ -426,23 +451,24 @@ def _parquet_bytes(rows: Mapping[str, Sequence[Any] | NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _name_generation(data: Mapping[str, bytes]) -> str:
+def name_generation(data: Mapping[str, bytes]) -> str:
+    """Return 12 hex digits that change with the data files; ``catalog.json`` names them as its generation."""
     digest = hashlib.sha256()
-    for name in _DATA_FILES:
+    for name in DATA_FILES:
         digest.update(data[name])
     return digest.hexdigest()[:_GENERATION_DIGITS]
 
 
 def is_unfinished(name: str) -> bool:
     """Tell whether a file is one that a writer leaves which ends before its commit."""
-    return any(_unfinished(data).fullmatch(name) for data in (*_DATA_FILES, _META))
+    return any(_unfinished(data).fullmatch(name) for data in (*DATA_FILES, META))
 
 
 def _unfinished(name: str) -> re.Pattern[str]:
     """Return what matches nothing but names of our own making: a folder may hold copies that a user made."""
     generation = rf"\.[0-9a-f]{{{_GENERATION_DIGITS}}}"
     temporary = r"\.[0-9a-f-]+\.tmp"
-    if name == _META:
+    if name == META:
         return re.compile(rf"\.{re.escape(name)}{temporary}")
     return re.compile(rf"\.?{re.escape(name)}{generation}({temporary})?")
 
@@ -453,7 +479,7 @@ def finish_commit(folder: Path) -> None:
         generation = str(_read_meta(folder)["generation"])
     except CatalogError:
         generation = ""
-    for name in _DATA_FILES:
+    for name in DATA_FILES:
         ours = _unfinished(name)
         for leftover in sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)):
             with told_as_output_error(leftover):

@@ -327,7 +327,7 @@ def _made_of(catalog: Catalog, filters: Filters) -> dict[str, Any]:
     if filters.classes:
         used |= {"label_set": filters.label_set, "keep": filters.keep}
     return {
-        "path": str(catalog.path),
+        "path": catalog.place,
         "content_hash": catalog.content_hash,
         "filters": used,
         "kept": str(filters),

@@ -589,9 +589,14 @@ class MixDataset(IterableDataset[Item]):
         return buffer, {**batch, **describe(recipes, notes)} if self.meta else batch
 
     def _sharing_reader(self, recipes: Sequence[MixRecipe]) -> Reader:
-        """Return a reader that decodes once what several sources of a batch have in common."""
+        """Return a reader that decodes once what several sources of a batch have in common.
+
+        From a pack at a URL, it fetches them all at the same time.
+        """
         reader = self._find_reader()
-        if not isinstance(reader, CatalogReader):
+        if not isinstance(reader, CatalogReader) and not (
+            isinstance(reader, PackReader) and reader.is_remote
+        ):
             return reader
         spans = []
         for recipe in recipes:
@@ -702,4 +707,4 @@ def _open_catalog(catalog: object) -> Catalog:
         raise ConfigError(
             f"Expected a catalog or the path of its folder, found {catalog!r}.", code="wrong-type"
         )
-    return Catalog.open(Path(catalog))
+    return Catalog.open(catalog)

@@ -118,8 +118,8 @@ class StudyData:
 
 
 def move_roots(
-    tasks: Mapping[str, ClipsConfig], roots: Mapping[str, Path]
-) -> tuple[dict[str, ClipsConfig], dict[str, Path]]:
+    tasks: Mapping[str, ClipsConfig], roots: Mapping[str, str | Path]
+) -> tuple[dict[str, ClipsConfig], dict[str, str | Path]]:
     """Say where clips lie, by the name of their task or their corpus.
 
     Returns:

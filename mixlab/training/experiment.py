@@ -208,7 +208,7 @@ def _train(
     stream = _stream(opened, mix, config, world)
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
     model = new_model(config, len(stream.labels), mix.render_settings().samples, mix.channels)
-    places = {"catalog": str(opened.path), "out": str(run.path.absolute())}
+    places = {"catalog": opened.place, "out": str(run.path.absolute())}
     settings = {**places, "mix": asdict(mix), "train": asdict(config)}
     ended = None
     if resume:

@@ -2,24 +2,23 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mixlab.catalog.catalog import Catalog
 from mixlab.errors import CatalogError, CatalogMismatchError, ConfigError
 from mixlab.training.run import Run
+from mixlab.utils.remote import Place, RemotePath, as_place
 
 __all__ = ["as_catalog", "catalog_entry", "open_catalog"]
 
 
 def catalog_entry(catalog: Catalog, run_folder: Path) -> dict[str, Any]:
     """Return what ``run.json`` says of a catalog: path, path from the run, moved audio, content hash."""
-    entry: dict[str, Any] = {"path": str(catalog.path), "content_hash": catalog.content_hash}
-    try:
+    entry: dict[str, Any] = {"path": catalog.place, "content_hash": catalog.content_hash, "relative": None}
+    with suppress(ValueError):  # another drive on Windows: no path leads there from the run
         entry["relative"] = Path(os.path.relpath(catalog.path.resolve(), run_folder.resolve())).as_posix()
-    except ValueError:
-        # Another drive on Windows: no path leads there from the run.
-        entry["relative"] = None
     own = Catalog.open(catalog.path).roots
     entry["roots"] = {name: str(root) for name, root in catalog.roots.items() if root != own.get(name)}
     return entry
@@ -62,11 +61,13 @@ def open_catalog(
     """
     if isinstance(catalog, Catalog):
         return _checked(run, as_catalog(catalog, roots))
-    entry, stored = run.info.get("catalog", {}), Path(run.config["catalog"])
-    known = {name: root for name, root in entry.get("roots", {}).items() if Path(root).is_dir()}
+    entry, stored = run.info.get("catalog", {}), as_place(run.config["catalog"])
+    known = {name: root for name, root in entry.get("roots", {}).items() if _may_be_there(as_place(root))}
     known |= {name: str(root) for name, root in (roots or {}).items()}
-    if catalog is not None and Path(catalog).absolute() != stored.absolute():
+    if catalog is not None and not _are_same(as_place(catalog), stored):
         return _checked(run, Catalog.open(catalog, known))
+    if isinstance(stored, RemotePath):
+        return _checked(run, Catalog.open(stored, known))
     places = [stored]
     if entry.get("relative"):
         beside = Path(os.path.normpath(run.path.resolve() / entry["relative"]))
@@ -80,6 +81,17 @@ def open_catalog(
         )
     expected = entry.get("content_hash")
     return _checked(run, next((c for c in found if c.content_hash == expected), found[0]))
+
+
+def _may_be_there(root: Place) -> bool:
+    """Tell whether to look for a root at a place; URLs are asked for their files alone."""
+    return isinstance(root, RemotePath) or root.is_dir()
+
+
+def _are_same(one: Place, other: Place) -> bool:
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.absolute() == other.absolute()
+    return one == other
 
 
 def _checked(run: Run, catalog: Catalog) -> Catalog:

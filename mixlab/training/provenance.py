@@ -21,6 +21,7 @@ from mixlab.training.losses import faster_precision, measure_precision
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from mixlab.utils.plugins import source_digest
+from mixlab.utils.remote import Place, RemotePath
 
 if TYPE_CHECKING:
     from mixlab.training.loop import FitResult
@@ -76,12 +77,16 @@ def say(report: Progress | None, line: str) -> None:
         report(line)
 
 
-def demo_note(*folders: str | Path) -> str:
-    """Return what must stand beside numbers if one of the folders is part of demo corpora; else ''."""
+def demo_note(*folders: str | Place) -> str:
+    """Return what must stand beside numbers if one of the folders is part of demo corpora; else ''.
+
+    Folders at URLs are passed over.
+    """
     # Demo corpora have one record for all; a demo tree of clips lies beside its own.
     marked = any(
         (place / "demo.json").is_file() or (place.parent / f"demo-{place.name}.json").is_file()
         for folder in folders
+        if not isinstance(folder, RemotePath)
         for place in (Path(folder).resolve(), *Path(folder).resolve().parents)
     )
     return DEMO_NOTE if marked else ""

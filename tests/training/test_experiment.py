@@ -30,6 +30,7 @@ from mixlab.training import TrainConfig, evaluate_run, load_model, open_catalog,
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from tests.errors import raises
+from tests.file_server import serving
 
 RATE = 8000
 MIX = MixConfig(duration_s=0.5, sample_rate=RATE, max_sources=3, effects=EffectsConfig.none())
@@ -485,6 +486,26 @@ def test_audio_that_moved_is_found_by_root(
     assert main(["train", "--config", f"{out}/config.yaml", "--resume=true", "--root", moved]) == 0
     shutil.rmtree(tmp_path / "audio")
     assert open_catalog(Run.open(out)).roots == toy.roots
+
+
+def test_a_run_on_urls_is_that_on_folders_and_goes_on(
+    trained: tuple[Run, Report], toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIXLAB_CACHE", str(tmp_path / "cache"))
+    with serving(toy.path.parent) as server:
+        url, moved = f"{server.url}/catalog", {"folder": f"{server.url}/one"}
+        run, report = train(url, tmp_path / "run", MIX, CONFIG, roots=moved)
+        assert repr(report) == repr(trained[1])
+        assert run.config["catalog"] == url
+        assert run.info["catalog"]["roots"] == moved
+        shutil.rmtree(tmp_path / "cache")
+        assert {name: str(root) for name, root in open_catalog(run).roots.items()} == {
+            **{name: str(root) for name, root in toy.roots.items()},
+            **moved,
+        }
+        assert main(["train", "--config", f"{run.path}/config.yaml", "--resume=true"]) == 0
+        assert repr(evaluate_run(run)) == repr(report)
+        assert repr(evaluate_run(run, catalog=toy.path)) == repr(report)
 
 
 def test_an_open_catalog_is_taken_as_it_is(trained: tuple[Run, Report], toy: Catalog, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import os
 import weakref
 from pathlib import Path
 
+from mixlab.utils.remote import RemoteBytes
+
 __all__ = ["Bytes", "FileBytes"]
 
 
@@ -53,4 +55,4 @@ class FileBytes:
         self._close()
 
 
-Bytes = bytes | FileBytes
+Bytes = bytes | FileBytes | RemoteBytes

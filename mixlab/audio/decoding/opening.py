@@ -23,10 +23,12 @@ from mixlab.audio.decoding.streams import (
     Mpeg,
     Patched,
     QuietFile,
+    RemoteFile,
     Samples,
     Stream,
     Vorbis,
 )
+from mixlab.utils.remote import Place, RemoteBytes, RemotePath
 
 __all__ = ["LONGEST_S", "AudioFile", "longest_frames", "open_source"]
 
@@ -172,40 +174,44 @@ class _Found:
 class _Source:
     """A file, or the bytes of one."""
 
-    def __init__(self, whole: Path | bytes) -> None:
-        self._whole = whole
+    def __init__(self, whole: Place | bytes) -> None:
+        # Of a file at a URL one object, so that what was read of it is kept for whoever reads next.
+        self._whole = RemoteBytes(whole) if isinstance(whole, RemotePath) else whole
 
     def open(self, start: int = 0, at: int = 0, other: bytes = b"") -> QuietFile:
         """Open it, from a byte on or with other bytes at some place of it."""
+        if isinstance(self._whole, RemoteBytes):
+            return RemoteFile(self._whole, start, at, other)
         if start or other:
             return QuietFile(Patched(self.data(), start, at, other))
         return QuietFile(io.BytesIO(self._whole) if isinstance(self._whole, bytes) else self._whole)
 
     def is_tagged(self) -> bool:
         """Tell whether it begins with an ID3 tag."""
-        if isinstance(self._whole, bytes):
-            return self._whole.startswith(b"ID3")
+        if not isinstance(self._whole, Path):
+            return self._whole[:3] == b"ID3"
         with self._whole.open("rb", buffering=0) as file:
             return file.read(3) == b"ID3"
 
     def data(self) -> Bytes:
         """Return its bytes, those of a file to be read when they are wanted."""
-        return self._whole if isinstance(self._whole, bytes) else FileBytes(self._whole)
+        return FileBytes(self._whole) if isinstance(self._whole, Path) else self._whole
 
     def size(self) -> int:
         """Return how many bytes it has."""
-        return len(self._whole) if isinstance(self._whole, bytes) else self._whole.stat().st_size
+        return self._whole.stat().st_size if isinstance(self._whole, Path) else len(self._whole)
 
     def content(self) -> bytes:
         """Return all of its bytes."""
-        return self._whole if isinstance(self._whole, bytes) else self._whole.read_bytes()
+        return self._whole.read_bytes() if isinstance(self._whole, Path) else self._whole[:]
 
 
-def open_source(whole: Path | bytes, name: str, *, thorough: bool = True) -> AudioFile:
+def open_source(whole: Place | bytes, name: str, *, thorough: bool = True) -> AudioFile:
     """Open a file, or the bytes of one.
 
     Args:
-        whole: The path or the bytes.
+        whole: The path, the URL or the bytes. A file at a URL is read in parts; MP3 and Ogg are read as a
+            whole first, to know their frames and pages.
         name: For messages.
         thorough: Also look at what the header of an uncompressed or FLAC file promises, and whether it
             holds more. Not needed by who knows the length.
@@ -213,6 +219,7 @@ def open_source(whole: Path | bytes, name: str, *, thorough: bool = True) -> Aud
     Raises:
         RuntimeError: it is nothing that libsndfile reads (soundfile's own errors are of this kind).
         OSError: it cannot be opened.
+        RemoteError: its URL cannot be reached.
     """
     source = _Source(whole)
     file = source.open()

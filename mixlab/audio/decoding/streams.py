@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mixlab.audio.decoding.file_bytes import Bytes
 from mixlab.audio.decoding.mpeg import Scan, excerpt
 from mixlab.audio.decoding.ogg import Link, join
+from mixlab.utils.remote import RemoteBytes
 
 __all__ = [
     "DECODE_ERRORS",
@@ -30,6 +31,7 @@ __all__ = [
     "Mpeg",
     "Patched",
     "QuietFile",
+    "RemoteFile",
     "Samples",
     "Stream",
     "Vorbis",
@@ -89,6 +91,68 @@ class Patched(io.RawIOBase):
     def tell(self) -> int:
         """See ``io.RawIOBase``."""
         return self._at
+
+
+class _Fetched(Patched):
+    """The same, of a file at a URL: errors, which a decoder takes for its end, are kept."""
+
+    def __init__(self, data: RemoteBytes, start: int, at: int, other: bytes) -> None:
+        super().__init__(data, start, at, other)
+        self._remote = data
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever holds bytes
+        """See ``io.RawIOBase``."""
+        try:
+            return super().readinto(buffer)
+        except Exception as error:
+            self._remote.fault = error
+            return 0
+
+    def raise_fault(self) -> None:
+        """Raise what went wrong meanwhile."""
+        fault, self._remote.fault = self._remote.fault, None
+        if fault is not None:
+            raise fault
+
+
+class RemoteFile(QuietFile):
+    """A file at a URL, read in parts.
+
+    Args:
+        data: The file.
+        start: Byte to begin at.
+        at: Where bytes of it are replaced.
+        other: By what; nothing for a file as it is.
+    """
+
+    def __init__(self, data: RemoteBytes, start: int = 0, at: int = 0, other: bytes = b"") -> None:
+        self._raw = _Fetched(data, start, at, other)
+        try:
+            super().__init__(self._raw)
+        finally:
+            self._raw.raise_fault()
+
+    def read(self, *args: Any, **settings: Any) -> Any:  # noqa: ANN401 - as soundfile has it
+        """See ``soundfile.SoundFile.read``.
+
+        Raises:
+            RemoteError: the file cannot be reached.
+        """
+        try:
+            return super().read(*args, **settings)
+        finally:
+            self._raw.raise_fault()
+
+    def seek(self, *args: Any, **settings: Any) -> Any:  # noqa: ANN401 - as soundfile has it
+        """See ``soundfile.SoundFile.seek``.
+
+        Raises:
+            RemoteError: the file cannot be reached.
+        """
+        try:
+            return super().seek(*args, **settings)
+        finally:
+            self._raw.raise_fault()
 
 
 class Stream(Protocol):

@@ -142,7 +142,7 @@ def _render_range(
     print(f"\n{done} mixes written to {out}" + (f", {kept} were there already" if kept else ""))
     if done or kept:
         print(
-            f"next: mixlab mix {catalog.path} --out again --replay {out / f'{items[0]:06d}' / 'recipe.json'}"
+            f"next: mixlab mix {catalog.place} --out again --replay {out / f'{items[0]:06d}' / 'recipe.json'}"
         )
     if problems:
         print(f"\n{len(problems)} mixes could not be rendered:\n" + "\n".join(problems))

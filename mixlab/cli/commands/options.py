@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixlab.errors import ConfigError
@@ -12,13 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["parse_pairs", "settings_for_split"]
 
 
-def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, Path]:
-    """Turn ``NAME=PATH`` options into a dictionary, in their order.
+def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Turn ``NAME=PATH`` options into a dictionary, in their order; a path may be a URL.
 
     Raises:
         ConfigError: a value has no ``=``, an empty side, or a name that came before.
     """
-    pairs: dict[str, Path] = {}
+    pairs: dict[str, str] = {}
     for value in values or ():
         name, equals, path = value.partition("=")
         if not equals or not name or not path:
@@ -30,7 +29,7 @@ def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, Path]:
             raise ConfigError(
                 f"{option} names {name!r} twice: {pairs[name]} and {path}.", code="repeated-option"
             )
-        pairs[name] = Path(path)
+        pairs[name] = path
     return pairs
 
 

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.catalog.pack import default_pack_folder
+from mixlab.catalog.pack import default_pack_folder, find_pack
 from mixlab.catalog.pack_index import verify_pack
 from mixlab.catalog.packing import pack_catalog
 from mixlab.cli.commands.options import parse_pairs
 from mixlab.errors import ConfigError
 from mixlab.utils.parallel import Engine
+from mixlab.utils.remote import RemotePath, as_place
 
 __all__ = ["pack"]
 
@@ -18,7 +19,7 @@ _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 def pack(
     catalog: Path,
-    out: Path | None = None,
+    out: str | None = None,
     sample_rate: int = 16000,
     channels: int = 1,
     budget: str | None = None,
@@ -35,8 +36,9 @@ def pack(
     within half a step of 16 bits.
 
     Args:
-        catalog: Catalog folder, as 'mixlab index' makes it.
-        out: Folder of the pack; by default within the catalog, where it is found by itself.
+        catalog: Catalog folder, as 'mixlab index' makes it, or its URL.
+        out: Folder of the pack; by default within the catalog, where it is found by itself. With '--verify'
+            it may be a URL.
         sample_rate: The mixes' rate in Hz.
         channels: The mixes' channels.
         budget: Most disk space, such as 20GB; stems that are sampled most often per byte come first, the
@@ -48,14 +50,22 @@ def pack(
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
     """
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
-    folder = out or default_pack_folder(opened, sample_rate, channels)
+    place = as_place(out) if out else None
     if verify:
+        own = find_pack(opened, sample_rate, channels) or default_pack_folder(opened, sample_rate, channels)
+        folder = place or own
         wrong = verify_pack(folder)
         print("\n".join(wrong) or f"All shards of {folder} are as they were written.")
         return 1 if wrong else 0
+    if isinstance(place, RemotePath):
+        raise ConfigError(
+            f"A pack is written to a folder on this machine, found --out {place}. Copy it there when it is "
+            "done; mixlab reads it from there.",
+            code="remote-not-supported",
+        )
     report = pack_catalog(
         opened,
-        folder,
+        place,
         sample_rate=sample_rate,
         channels=channels,
         budget_bytes=None if budget is None else _parse_bytes(budget),

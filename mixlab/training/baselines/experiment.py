@@ -90,7 +90,7 @@ def run_baseline(
     fixed = {split: streams[split].open() for split in SPLITS}
     labels = fixed["test"].labels
     settings = {
-        "catalog": str(opened.path),
+        "catalog": opened.place,
         "out": str(out.absolute()),
         "mix": asdict(mix),
         "baseline": asdict(config),
