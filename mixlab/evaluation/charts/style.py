@@ -96,7 +96,7 @@ def legend(names: Sequence[str], *, hollow: bool = True) -> Any:  # noqa: ANN401
 
 def rows_axis(names: Sequence[str], field: str = "row", *, labels: bool = True) -> alt.Y:
     """Return an upright axis of names, from top to bottom; without ``labels`` for panels beside the first."""
-    axis = alt.Axis(labelLimit=230, ticks=False, labels=labels)
+    axis = alt.Axis(labelLimit=360, ticks=False, labels=labels)
     return alt.Y(f"{field}:N", sort=list(names), title=None, axis=axis)
 
 
