@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mixlab.mixing.recipe import MixRecipe
     from mixlab.mixing.rendering import Mix, render_mix
     from mixlab.mixing.sampler import sample_recipe
+    from mixlab.sharing.recipe_dataset import RecipeDataset
     from mixlab.taxonomy import load_label_set, load_taxonomy
     from mixlab.training.config import TrainConfig
     from mixlab.training.experiment import evaluate_run, train
@@ -49,6 +50,7 @@ _HOMES = {
         "render_mix",
     ),
     "mixing.sampler": ("sample_recipe",),
+    "sharing.recipe_dataset": ("RecipeDataset",),
     "taxonomy": (
         "load_label_set",
         "load_taxonomy",
@@ -67,6 +69,7 @@ __all__ = [
     "MixLoader",
     "MixRecipe",
     "MixlabError",
+    "RecipeDataset",
     "Run",
     "Stem",
     "Tagger",

@@ -29,10 +29,13 @@ def test_the_commands_and_the_example_of_the_page_run(
         assert main(arguments) == 0
         if target:
             Path(target).write_text(capsys.readouterr().out)
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    capsys.readouterr()
-    exec(code, {})
-    assert capsys.readouterr().out == "4 (1, 64000)\n"
+    epoch = "torch.Size([4, 1, 64000]) [0, 1, 2, 3]\n"
+    for code, said in zip(
+        re.findall(r"```python\n(.*?)```", text, re.DOTALL), (2 * epoch, "4 (1, 64000)\n"), strict=True
+    ):
+        capsys.readouterr()
+        exec(code, {})
+        assert capsys.readouterr().out == said
     for folder, files in {
         "shards": {"data/train-000000.tar"},
         "dataset": {"data/train-000000.parquet"},

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.context import get_spawning_popen
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -143,6 +143,8 @@ class MixDataset(IterableDataset[Item]):
         RecipeError: the split holds nothing that the configuration allows.
     """
 
+    attempts: ClassVar[int] = ATTEMPTS
+
     def __init__(
         self,
         catalog: Catalog | str | Path,
@@ -203,13 +205,18 @@ class MixDataset(IterableDataset[Item]):
             check_disjoint(self.labels)
         self._pack, self._own_reader = pack, reader
         self._reader: Reader | None = reader or self._open_reader()
-        self._sampler: RecipeSampler | None = RecipeSampler(self.catalog, self.config, split)
+        self._sampler: RecipeSampler | None = None
+        self._check_items()
         self._epochs = EpochCounter()
         self._noted = False  # whether a warning said that effects do not reach what they are asked for
         # How often an epoch was set, and which: loaders look whether it was.
         self.epoch_set = (0, 0)
         # What workers that are spawned cannot see themselves.
         self._handed: tuple[int, ProcessRank, bool] | None = None
+
+    def _check_items(self) -> None:
+        """Check that there is something to sample."""
+        self._sampler = RecipeSampler(self.catalog, self.config, self.split)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what a worker builds quicker than it unpickles."""
@@ -374,14 +381,23 @@ class MixDataset(IterableDataset[Item]):
         Of transforms it holds the names (``package.module:function``), and the ``content_hash`` of those that
         have one: their code and their settings are the user's to keep.
         """
-        kind = "fixed" if self.fixed else "packed" if isinstance(self._find_reader(), PackReader) else "files"
+        kind = "fixed" if self.fixed else self._read_from
         parts = (self.catalog.content_hash, self.config.content_hash, label_hash(self.config.label_set))
         songs = (load_song_table(self.catalog).content_hash,) if self.config.shares["matched"] else ()
         effects = self.config.effects.contents
         sounds = (f"effects={digest(effects)}",) if effects else ()
+        return "-".join((f"v{RECIPE_VERSION}", *parts, *songs, self.split, kind, *sounds, *self._own_code))
+
+    @property
+    def _read_from(self) -> str:
+        """What samples are read from."""
+        return "packed" if isinstance(self._find_reader(), PackReader) else "files"
+
+    @property
+    def _own_code(self) -> list[str]:
+        """What names the user's own functions."""
         given = {"transform": self.transform, "source_transform": self.source_transform}
-        own = [f"{name}={transform_id(found)}" for name, found in given.items() if found is not None]
-        return "-".join((f"v{RECIPE_VERSION}", *parts, *songs, self.split, kind, *sounds, *own))
+        return [f"{name}={transform_id(found)}" for name, found in given.items() if found is not None]
 
     def recipe(self, index: int, epoch: int = 0, *, attempt: int = 0) -> MixRecipe:
         """Return the recipe of an item, without rendering it.
@@ -396,9 +412,8 @@ class MixDataset(IterableDataset[Item]):
         """
         index = check_number("index", index, self.epoch_size, "items per epoch (epoch_size)")
         epoch, attempt = check_number("epoch", epoch), check_number("attempt", attempt)
-        if self._sampler is None:
-            self._sampler = RecipeSampler(self.catalog, self.config, self.split)
-        return self._sampler.sample(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
+        sampler = self._sampler = self._sampler or RecipeSampler(self.catalog, self.config, self.split)
+        return sampler.sample(self.seed, 0 if self.fixed else epoch, index, attempt=attempt)
 
     def mix_id(self, index: int, epoch: int = 0, *, attempt: int = 0) -> str:
         """Return the name of an item's audio, as predictions have it (``MixRecipe.mix_id``)."""
@@ -426,7 +441,7 @@ class MixDataset(IterableDataset[Item]):
         said = where if len(where) < 10 else f"{where[0]} to {where[-1]}"
         items = (
             self.recipe(index, epoch, attempt=attempt)
-            for attempt in range(ATTEMPTS)
+            for attempt in range(self.attempts)
             for epoch in where
             for index in range(self.epoch_size)
         )
@@ -493,13 +508,13 @@ class MixDataset(IterableDataset[Item]):
     def _try(self, recipe: MixRecipe, make: Callable[[MixRecipe], T]) -> T:
         """Make an item of its recipe; where a file cannot be read, replace the item and say so."""
         index, epoch = recipe.index, recipe.epoch
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self.attempts):
             if attempt:
                 recipe = self.recipe(index, epoch, attempt=attempt)
             try:
                 return make(recipe)
             except AudioError as error:
-                if attempt == ATTEMPTS - 1:
+                if attempt == self.attempts - 1:
                     raise
                 warnings.warn(
                     f"Item {index} of epoch {epoch} is replaced: {error}",
