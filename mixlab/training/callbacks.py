@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -37,33 +37,53 @@ _CURVE_STEPS = 10
 
 
 class StopRequest:
-    """A wish to stop that the loop grants after the step in hand, when everything can be saved."""
+    """A wish to stop that the loop grants after the step in hand, when everything can be saved.
 
-    def __init__(self) -> None:
+    Args:
+        quiet: Say nothing of it: another process does.
+    """
+
+    _before: Mapping[signal.Signals, Any] = MappingProxyType({})
+
+    def __init__(self, *, quiet: bool = False) -> None:
         """Start without a wish."""
-        self.requested = False
+        self.requested, self.quiet = False, quiet
+        self._owner = os.getpid()
 
     @contextmanager
     def on_interrupt(self) -> Iterator["StopRequest"]:
-        """Turn the first Ctrl-C into a request; the second interrupts as usual."""
+        """Turn the first Ctrl-C or SIGTERM into a request; the second interrupts as usual."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before, owner = signal.getsignal(signal.SIGINT), os.getpid()
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            if os.getpid() != owner:
-                # A terminal sends Ctrl-C to the processes that mix too; they end with their loader.
-                return
-            self.requested = True
-            signal.signal(signal.SIGINT, before)
-            print("\nFinishing this step and saving; press Ctrl-C again to stop at once.", flush=True)
-
-        signal.signal(signal.SIGINT, handle)
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._owner = os.getpid()
+        self.listen()
         try:
             yield self
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            self._before = MappingProxyType({})
+
+    def listen(self) -> None:
+        """Take the signals over, also from Lightning, whose own handler of SIGTERM ends without saving."""
+        for number in self._before:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            # A process that mixes: a terminal sends Ctrl-C to it too, but it ends with its loader.
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
+        self.requested = True
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+        if not self.quiet:
+            again = "press Ctrl-C again" if number == signal.SIGINT else "signal again"
+            print(f"\nFinishing this step and saving; {again} to stop at once.", flush=True)
 
 
 class Stopped(Exception):  # noqa: N818 - no error: it unwinds Lightning's loop after everything was saved
@@ -178,6 +198,8 @@ class Steps(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count; Lightning does not announce the start of an epoch that is resumed in its middle."""
+        if not self.stop.requested:
+            self.stop.listen()
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         self._start_epoch(trainer, done % int(trainer.num_training_batches))
 

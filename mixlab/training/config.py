@@ -72,9 +72,8 @@ class TrainConfig:
         distinct_items: Train on the first so many mixes of the stream alone, again and again in changing
             order, as if they were all that is labelled; epochs keep their size. 0 has ever new mixes. Of
             clips it is ``clips.train_fraction`` that limits the training set.
-        batch_size: Mixes per step, over all processes together. Each process normalizes the loss, and
-            batch norm its features, over its own part: with several, training is not bit for bit that
-            of one.
+        batch_size: Mixes per step, over all processes together (``torchrun``): each takes an equal part, so
+            it must be a multiple of their number, and the same settings train the same way on any of them.
         val_size: Fixed musical mixes scored after every epoch. Of clips all are scored, whatever this says.
         test_size: Fixed musical mixes scored at the end. Of clips all.
         patience: Stop after so many epochs without improvement; 0 never stops early.
@@ -89,6 +88,11 @@ class TrainConfig:
         num_workers: Processes that mix; 0 mixes in the training process. The stream is the same.
         threads: Threads of the training process on a CPU; 0 leaves it to torch, which takes all cores.
             With workers on few cores, fewer threads train faster.
+        sync_batch_norm: Under several processes: take the statistics of batch norm over the whole batch, as
+            one process does. False takes them over each process's own part, which needs fewer messages and
+            trains another way.
+        wait_s: Under several processes: seconds that they wait for one that does not answer, before the
+            training ends with an error.
         seed: Seeds weights, dropout and the training stream.
         eval_seed: Seeds validation and test mixes; leave it, so that runs are scored on the same mixes.
         save_every: Also save a checkpoint every so many steps; 0 only at the end of epochs.
@@ -125,6 +129,8 @@ class TrainConfig:
     accelerator: Accelerator = "auto"
     num_workers: int = 0
     threads: int = 0
+    sync_batch_norm: bool = True
+    wait_s: float = 600.0
     seed: int = 0
     eval_seed: int = 0
     save_every: int = 500
@@ -153,6 +159,7 @@ class TrainConfig:
         ):
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _check(self.batch_size >= 2, "batch_size", "2 or more (batch norm needs two items)", self.batch_size)
+        _check(1 <= self.wait_s < math.inf, "wait_s", "1 or more seconds", self.wait_s)
         _check(self.lr_head > 0, "lr_head", "a number above 0", self.lr_head)
         backbone = self.lr_backbone
         _check(backbone is None or backbone > 0, "lr_backbone", "a number above 0, or null", backbone)

@@ -8,7 +8,10 @@ import torch
 from mixlab.errors import ConfigError
 from mixlab.mixing.ranks import find_rank
 
-__all__ = ["World"]
+__all__ = ["World", "is_lost_process"]
+
+_LOST = ("gloo/transport", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""What gloo says, in plain errors, where another process ends or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,14 @@ class World:
                 )
             return cls()
         names = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-        return cls(*(int(os.environ[name]) for name in names))
+        found = cls(*(int(os.environ[name]) for name in names))
+        if found.size % found.local_size:
+            raise ConfigError(
+                f"torchrun started {found.size} processes, {found.local_size} of them on this machine: give "
+                "it the same --nproc-per-node on every machine.",
+                code="processes-not-joined",
+            )
+        return found
 
     @property
     def n_nodes(self) -> int:
@@ -72,6 +82,20 @@ class World:
             )
         return batch_size // self.size
 
+    def share_fixed(self, items: int, batch_size: int) -> int:
+        """Return how many items of a fixed set this process takes at a time, so that each process has some.
+
+        Raises:
+            ConfigError: there are fewer items than processes.
+        """
+        if items < self.size:
+            raise ConfigError(
+                f"Validation has {items} items, fewer than the {self.size} processes that share them: start "
+                "fewer processes, or take more for validation (train.val_size).",
+                code="conflicting-settings",
+            )
+        return min(self.share(batch_size), items // self.size)
+
     @staticmethod
     def accelerator(choice: str) -> str:
         """Return ``cuda`` or ``cpu`` for a choice of ``auto``, ``cpu`` or ``cuda``.
@@ -86,3 +110,8 @@ class World:
                 code="device-not-found",
             )
         return "cuda" if available and choice != "cpu" else "cpu"
+
+
+def is_lost_process(error: RuntimeError) -> bool:
+    """Whether an error says that another process has ended, or does not answer."""
+    return isinstance(error, torch.distributed.DistError) or any(text in str(error) for text in _LOST)

@@ -77,13 +77,16 @@ def _check_together(mix: MixConfig, train: TrainConfig) -> None:
 
 
 def _fixed_set(catalog: Catalog, mix: MixConfig, train: TrainConfig, split: str, world: World) -> MixDataset:
+    size = train.val_size if split == "validation" else train.test_size
+    # Only validation is shared out: test mixes are scored by the first process, when training is done.
+    shared = world.share_fixed(size, train.batch_size) if split == "validation" else train.batch_size
     return MixDataset(
         catalog,
         mix,
         split=split,
         seed=train.eval_seed,
-        epoch_size=train.val_size if split == "validation" else train.test_size,
-        batch_size=world.share(train.batch_size),
+        epoch_size=size,
+        batch_size=shared,
         rank=world.rank,
         world_size=world.size,
     )
@@ -153,8 +156,8 @@ def train(
 ) -> tuple[Run, Report | None]:
     """Train a tagger on the stream of mixes, then score it on fixed musical ones.
 
-    Under several processes (``torchrun``) each mixes and trains on its part of every batch; the loss is
-    normalized, and batch norm takes its statistics, per process.
+    Under several processes (``torchrun``) each mixes and trains on its part of every batch, and scores its
+    part of validation; see docs/distributed.md.
 
     Args:
         catalog: A catalog or its folder. A run that goes on also finds a catalog that moved with it.

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from mixlab.errors import MissingDependencyError
+from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation import Metric
 from mixlab.models import classify
 from mixlab.taxonomy.hierarchy import consistent_max
@@ -33,12 +35,19 @@ from mixlab.training.callbacks import (
     last_checkpoints,
 )
 from mixlab.training.config import FROZEN, TrainConfig
-from mixlab.training.distributed import World
+from mixlab.training.distributed import World, is_lost_process
 from mixlab.training.embedding_cache import embed
-from mixlab.training.losses import LossFunction, masked_bce_with_logits, scores_of, step_seed
+from mixlab.training.losses import (
+    LossFunction,
+    known_terms,
+    masked_bce_with_logits,
+    scores_of,
+    step_seed,
+)
 from mixlab.training.monitoring import validation_scores, watched_metrics
 from mixlab.training.optimizers import new_optimizer, new_schedule
 from mixlab.training.run import Run
+from mixlab.training.shared_batch_norm import layer_sync
 from mixlab.training.transfer import parameter_groups, set_training_mode
 
 __all__ = ["FitResult", "fit"]
@@ -136,8 +145,24 @@ class _Tagger(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.loss(self._logits(batch), batch["target"], batch["mask"])
+        if self.trainer.world_size > 1:
+            return self._share(loss, batch["mask"])
         self.train_loss.update(loss.detach())
         return loss
+
+    def _share(self, loss: Tensor, mask: Tensor) -> Tensor:
+        """Return what this process minimises, so that the mean over all has the gradient of the whole batch.
+
+        The loss of the whole batch is the mean over all terms that are known, of which each process has
+        another number.
+        """
+        own = known_terms(mask, self.config.loss)
+        sums = torch.stack([loss.detach() * own, own])
+        dist.all_reduce(sums)
+        terms = sums[1].clamp(min=1.0)
+        # The same in every process, and so in the checkpoint, with which any number of them goes on.
+        self.train_loss.update(sums[0] / terms)
+        return loss * (own * self.trainer.world_size / terms)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if self.frozen and not self.fixed.complete:
@@ -225,6 +250,11 @@ def _quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _strategy(config: TrainConfig, world: World) -> Strategy | str:
+    """Return how Lightning trains: in one process as it likes, else with gradients averaged over all."""
+    return DDPStrategy(timeout=timedelta(seconds=config.wait_s)) if world.size > 1 else "auto"
+
+
 def _trainer(
     run: Run,
     config: TrainConfig,
@@ -233,14 +263,19 @@ def _trainer(
     callbacks: list[pl.Callback],
     logger: TensorBoardLogger | bool,
 ) -> pl.Trainer:
+    accelerator = world.accelerator(config.accelerator)
+    plugins: list[Any] = [WholeFiles()]
+    if world.size > 1 and config.sync_batch_norm:
+        plugins.append(layer_sync(accelerator))
     return pl.Trainer(
-        accelerator=world.accelerator(config.accelerator),
+        accelerator=accelerator,
         devices=world.local_size,
         num_nodes=world.n_nodes,
+        strategy=_strategy(config, world),
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=config.epochs,
         callbacks=callbacks,
-        plugins=[WholeFiles()],
+        plugins=plugins,
         logger=logger,
         log_every_n_steps=1,
         enable_progress_bar=False,
@@ -248,6 +283,24 @@ def _trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         default_root_dir=os.fspath(run.path),
+    )
+
+
+def _process_lost(run: Run, config: TrainConfig, world: World, error: RuntimeError) -> RunError:
+    """Return what to say where another process has ended, or hangs."""
+    saved = (
+        f"{run.last_checkpoint} has everything up to its last save"
+        if run.last_checkpoint.is_file()
+        else "nothing was saved yet"
+    )
+    reason = str(error).partition("\n")[0]
+    return RunError(
+        f"Process {world.rank} of {world.size} lost another one: it has ended, or did not answer for "
+        f"train.wait_s={config.wait_s:g} seconds ({reason}). See what it said itself, above or in its log; "
+        f"one that says nothing was killed, mostly as memory ran out. {saved}: go on with "
+        f"'{run.resume_command}' under torchrun, with any number of processes that divides "
+        f"train.batch_size={config.batch_size}.",
+        code="process-lost",
     )
 
 
@@ -286,11 +339,12 @@ def fit(
         report: Called with one line per epoch; None says nothing and shows no progress bar.
         items: What that line calls the items.
 
-    Under several processes each normalizes its loss by the known targets of its own part of a batch, and
-    batch norm takes its statistics from that part; gradients are averaged over the processes.
+    Under several processes gradients are those of the whole batch, as one process has them but for rounding
+    and dropout, whose masks differ; see docs/distributed.md.
 
     Raises:
         ConfigError: the training diverged.
+        RunError: another process has ended, or does not answer.
         KeyboardInterrupt: a second Ctrl-C did not wait for the step in hand.
     """
     world = world or World()
@@ -318,6 +372,10 @@ def fit(
             reason = "patience" if patience.wait_count >= patience.patience else "finished"
         except Stopped:
             reason = "interrupted"
+        except RuntimeError as error:
+            if world.size > 1 and is_lost_process(error):
+                raise _process_lost(run, config, world, error) from error
+            raise
         except SystemExit as error:
             # Lightning ends the process on Ctrl-C; how to end it is for the caller to say.
             if isinstance(error.__context__, KeyboardInterrupt):

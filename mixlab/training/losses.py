@@ -19,6 +19,7 @@ __all__ = [
     "LossFunction",
     "balanced_weights",
     "faster_precision",
+    "known_terms",
     "make_loss",
     "masked_bce_with_logits",
     "measure_precision",
@@ -45,8 +46,7 @@ def masked_bce_with_logits(
     """Return the mean binary cross-entropy over the known targets, as a scalar.
 
     Unknown targets (``mask`` False) have no influence, whatever value they hold; where nothing is known
-    the loss is 0. Under several processes the mean is over each one's own known targets, and the averaged
-    gradients are not weighted by how many these are.
+    the loss is 0.
 
     Args:
         logits: ``(B, C)`` model outputs, before the sigmoid.
@@ -137,6 +137,17 @@ def make_loss(
     if kind == "softmax":
         return softmax_cross_entropy
     return lambda logits, targets, mask: masked_bce_with_logits(logits, targets, mask, weights)
+
+
+def known_terms(mask: Tensor, loss: str) -> Tensor:
+    """Return how many terms the mean of a loss is over, as a float32 scalar.
+
+    Args:
+        mask: ``(B, C)`` bool, True where the target is known.
+        loss: ``bce``, ``mcm`` or ``softmax``.
+    """
+    known = mask.all(dim=1) if loss == "softmax" else mask
+    return known.sum().to(torch.float32)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -210,7 +210,8 @@ class _ExcerptBatches:
 def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Iterable[Mapping[str, Tensor]]:
     tracks = chosen_tracks(corpus.tracks["validation"], config.val_size, config.eval_seed)
     count = corpus.config.val_excerpts
-    mine = tracks[world.rank :: world.size] or tracks[:1]
+    world.share_fixed(len(tracks), config.batch_size)
+    mine = tracks[world.rank :: world.size]
     batches = _ExcerptBatches(_excerpts(corpus, mine, config, count), config)
     size = 4 * len(mine) * count * batches.excerpts.tagged.samples
     return list(batches) if size <= MEMORY_LIMIT else batches

@@ -54,7 +54,10 @@ CHANGEABLE = (
     "out",
     *(
         f"train.{name}"
-        for name in ("epochs", "patience", "num_workers", "threads", "save_every", "tensorboard", "bootstrap")
+        for name in (
+            *("epochs", "patience", "num_workers", "threads", "wait_s"),
+            *("save_every", "tensorboard", "bootstrap"),
+        )
     ),
 )
 """Settings that may differ when a run goes on: none of them changes what an epoch computes."""

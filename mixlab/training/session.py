@@ -162,7 +162,7 @@ def fit_model(
         note_start(run, model, config, precision, world, report)
     batches = open_batches(world.accelerator(config.accelerator))
     begin = time.perf_counter()
-    with StopRequest().on_interrupt() as stop:
+    with StopRequest(quiet=not world.is_first).on_interrupt() as stop:
         result = fit(
             run,
             model,

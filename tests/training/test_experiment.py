@@ -56,12 +56,12 @@ def trained(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run
     return run, evaluation
 
 
-def interrupting(epoch: int) -> Callable[[str], None]:
-    """Press Ctrl-C when an epoch's line is printed."""
+def interrupting(epoch: int, number: signal.Signals = signal.SIGINT) -> Callable[[str], None]:
+    """Press Ctrl-C, or end the process politely, when an epoch's line is printed."""
 
     def report(line: str) -> None:
         if line.startswith(f"epoch {epoch}/"):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     return report
 
@@ -202,10 +202,11 @@ def test_scores_say_themselves_in_a_line(trained: tuple[Run, Report]) -> None:
     assert said.count("\n") == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_is_readable_and_goes_on_exactly(
-    trained: tuple[Run, Report], toy: Catalog, tmp_path: Path
+    trained: tuple[Run, Report], toy: Catalog, tmp_path: Path, number: signal.Signals
 ) -> None:
-    run, evaluation = train(toy.path, tmp_path / "run", MIX, CONFIG, report=interrupting(1))
+    run, evaluation = train(toy.path, tmp_path / "run", MIX, CONFIG, report=interrupting(1, number))
     assert evaluation is None
     opened = Run.open(run.path)
     assert opened.info["status"] == "interrupted"

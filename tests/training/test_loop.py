@@ -430,14 +430,15 @@ def test_divergence_is_said_and_not_kept(tmp_path: Path) -> None:
     assert not run.has_model
 
 
-def test_interrupt_becomes_a_request_and_the_handler_returns() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_becomes_a_request_and_the_handler_returns(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
     with StopRequest().on_interrupt() as stop:
         assert not stop.requested
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         assert stop.requested
-        assert signal.getsignal(signal.SIGINT) is before
-    assert signal.getsignal(signal.SIGINT) is before
+        assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
 
 
 def test_curves_reach_tensorboard(tmp_path: Path) -> None:

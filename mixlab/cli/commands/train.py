@@ -63,7 +63,8 @@ def train(
 ) -> int:
     """Train a tagger on the stream of mixes, then score it on fixed musical mixes, per class.
 
-    Ctrl-C saves and ends; --resume=true goes on as if nothing had happened.
+    Ctrl-C saves and ends; --resume=true goes on as if nothing had happened. Under torchrun several processes
+    train together, also on several machines: docs/distributed.md.
 
     Args:
         catalog: Catalog folder, made by 'mixlab index'.

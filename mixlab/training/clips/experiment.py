@@ -233,7 +233,8 @@ def _validation(
     clips: ClipSet, cut: Cut, config: TrainConfig, world: World, *, show: bool
 ) -> Iterable[Mapping[str, Tensor]]:
     """Return the fixed batches of this process, held in memory unless they are too large for that."""
-    mine = clips.take(range(len(clips))[world.rank :: world.size] or [0])
+    world.share_fixed(len(clips), config.batch_size)
+    mine = clips.take(range(len(clips))[world.rank :: world.size])
     batches = ClipWindows(mine, cut, batch_size=config.batch_size, num_workers=config.num_workers)
     held, size = [], 0
     with tqdm(total=len(mine), unit="clip", leave=False, disable=None if show else True) as bar:
