@@ -298,6 +298,8 @@ class Hosts:
                 "--rdzv-id=mixlab",
             ),
             *(f"--rdzv-endpoint={self.addresses[0]}:29517", f"--local-addr={self.addresses[host]}"),
+            # The host's name, by which torchrun would know it, leads out of the namespace.
+            f"--rdzv-conf=is_host={1 - host}",
         ]
 
 
