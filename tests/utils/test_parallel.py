@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -93,6 +94,24 @@ def test_giving_up_early_stops_the_workers() -> None:
     begin = time.monotonic()
     outcomes.close()
     assert time.monotonic() - begin < 30
+
+
+LONG = """
+import time
+from mixlab.utils.parallel import map_items
+for _ in map_items(time.sleep, [0, 600, 600], workers=2):
+    print("at work", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_workers_end_with_a_parent_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "at work\n"
+        parent.kill()
+        # The workers have the same pipe, which ends when the last of them has ended.
+        assert parent.communicate(timeout=20) == ("", None)
 
 
 def test_nothing_to_do() -> None:
