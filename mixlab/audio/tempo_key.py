@@ -217,7 +217,10 @@ def _tuning(pitches: Floats, weights: Floats) -> float:
 
 
 def _librosa() -> Any:  # noqa: ANN401 - a package without types
+    from mixlab.utils.jit import import_alone
+
     try:
+        import_alone("librosa.beat", "librosa.onset")
         import librosa
     except ImportError as error:
         raise MissingDependencyError(

@@ -9,7 +9,10 @@ import os
 import stat
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import numba
 from numba.core import config
 from numba.core.caching import FunctionCache
 
-__all__ = ["njit"]
+__all__ = ["import_alone", "njit"]
 
 
 def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:  # noqa: ANN401 - as numba's own
@@ -40,6 +43,39 @@ def _can_keep() -> bool:
             return True
     _say("every process compiles it anew, which takes some seconds")
     return False
+
+
+def import_alone(*names: str) -> None:
+    """Import modules that compile vectorized functions, while no other process of this user does.
+
+    numba keeps each of these in several files, some of which refer to others. Processes that compile them at
+    the same time can leave files that do not fit together, and whoever calls such a function crashes, until
+    somebody removes the files.
+
+    Args:
+        *names: Full names of the modules.
+
+    Raises:
+        ImportError: one of them is not there.
+    """
+    with _alone():
+        for name in names:
+            import_module(name)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a lock that all processes of this user share; where there are no locks, go on without."""
+    folder = _private_folder()
+    if folder is None:
+        yield
+        return
+    with (folder / "compiling.lock").open("ab") as file:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        yield
 
 
 def _say(what: str) -> None:

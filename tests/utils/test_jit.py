@@ -1,14 +1,20 @@
 """Compiled code is kept where that is possible, and its absence stops nobody."""
 
 import os
+import select
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mixlab.audio.tempo_key import find_beats
+from mixlab.training.baselines.descriptors import load_librosa
 from tests.conftest import REPO
 
 NAME = f"mixlab-numba-{os.getuid()}"
@@ -72,3 +78,46 @@ def test_a_folder_that_the_user_names_is_used_without_a_word(elsewhere: Path) ->
     run = mix(elsewhere, NUMBA_CACHE_DIR=str(elsewhere / "tmp" / "mine"))
     assert (run.stdout, run.stderr) == ("2.0 16.0\n", "")
     assert any(path.suffix == ".nbc" for path in (elsewhere / "tmp" / "mine").rglob("*"))
+
+
+ALONE = """
+import sys
+from mixlab.utils import jit
+with jit._alone():
+    print("alone", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_processes_compile_one_after_another() -> None:
+    """Of two that compile the same functions at once, numba may keep files that crash whoever reads them."""
+    command, pipe = [sys.executable, "-c", ALONE], subprocess.PIPE
+    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(2)]
+    try:
+        outputs = {process.stdout: process for process in started}
+        first = select.select(list(outputs), [], [], 120)[0][0]
+        assert first.readline() == b"alone\n"
+        (other,) = outputs.keys() - {first}
+        assert select.select([other], [], [], 1.0)[0] == []
+        outputs[first].stdin.close()
+        assert other.readline() == b"alone\n"
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+def test_librosa_is_imported_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("librosa", reason="extra 'matched'")
+    seen: list[str] = []
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        seen.append("alone")
+        yield
+
+    monkeypatch.setattr("mixlab.utils.jit._alone", alone)
+    find_beats(np.zeros(8, dtype=np.float32))
+    load_librosa()
+    assert seen == ["alone", "alone"]

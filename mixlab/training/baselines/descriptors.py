@@ -104,7 +104,10 @@ def load_librosa() -> Any:  # noqa: ANN401 - a module
     Raises:
         MissingDependencyError: it is not installed.
     """
+    from mixlab.utils.jit import import_alone
+
     try:
+        import_alone("librosa.feature")
         import librosa
     except ImportError as error:
         raise MissingDependencyError(
