@@ -46,7 +46,9 @@ _ANALYSIS_VERSION = 1
 _TRUSTED = 0.5
 """A MIDI file whose notes keep to its beats less than this was played freely: the audio is asked, too."""
 
-_SAVE_S = 30.0
+_SAVE_S = 2.0
+_SAVE_SHARE = 0.05
+"""What was found is saved so often, but for very large catalogs, where saving would take more of the time."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _analyse_all(
     engine: Engine,
     progress: bool,
 ) -> None:
-    saved = time.monotonic()
+    saved, cost_s = time.monotonic(), 0.0
     hidden = not progress or not sys.stderr.isatty()
     outcomes = map_items(partial(_analyse, catalog), tasks, workers=workers, engine=engine)
     for outcome in tqdm(outcomes, total=len(tasks), desc="analysing", unit="song", disable=hidden):
@@ -183,9 +185,11 @@ def _analyse_all(
             raise outcome.value
         # What killed its process is tried again by the next run, as it has no fingerprint.
         found[task.corpus, task.song] = outcome.value or SongFacts(problem=outcome.error)
-        if time.monotonic() - saved > _SAVE_S:
+        begin = time.monotonic()
+        if begin - saved > max(_SAVE_S, cost_s / _SAVE_SHARE):
             SongTable(found).save(catalog.path)
             saved = time.monotonic()
+            cost_s = saved - begin
 
 
 def _analyse(catalog: Catalog, task: _Task) -> SongFacts | CatalogError:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any
@@ -34,6 +35,9 @@ __all__ = ["BestEpoch", "Patience", "Steps", "StopRequest", "Stopped", "WholeFil
 
 _CURVE_STEPS = 10
 """A point of the curve of the training loss every so many steps."""
+
+_SAVE_S = 30.0
+"""Most seconds of training that a kill may cost, however long a step or an epoch takes."""
 
 
 class StopRequest:
@@ -108,7 +112,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class StepCheckpoint(ModelCheckpoint):
-    """Lightning's checkpoint every so many steps, but not between an epoch's last step and its validation.
+    """Lightning's checkpoint within an epoch, but not between an epoch's last step and its validation.
 
     Lightning resumes from there without validating.
     """
@@ -127,11 +131,12 @@ class StepCheckpoint(ModelCheckpoint):
 
 
 def last_checkpoints(run: Run, config: TrainConfig) -> list[ModelCheckpoint]:
-    """Return what writes ``last.ckpt``, from which a training goes on: after epochs and every few steps."""
+    """Return what writes ``last.ckpt``, from which a training goes on: after epochs and within them."""
     where: dict[str, Any] = {"dirpath": run.checkpoints, "filename": "last", "enable_version_counter": False}
     found = [ModelCheckpoint(every_n_epochs=1, save_on_train_epoch_end=True, **where)]
     if config.save_every:
         found.append(StepCheckpoint(every_n_train_steps=config.save_every, **where))
+        found.append(StepCheckpoint(train_time_interval=timedelta(seconds=_SAVE_S), **where))
     return found
 
 

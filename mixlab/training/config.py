@@ -95,7 +95,7 @@ class TrainConfig:
             training ends with an error.
         seed: Seeds weights, dropout and the training stream.
         eval_seed: Seeds validation and test mixes; leave it, so that runs are scored on the same mixes.
-        save_every: Also save a checkpoint every so many steps; 0 only at the end of epochs.
+        save_every: Also save a checkpoint every so many steps, and every half a minute; 0 only after epochs.
         tensorboard: Also write curves for TensorBoard.
         bootstrap: Resamples behind the confidence intervals of the report.
     """

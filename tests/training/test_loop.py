@@ -285,6 +285,28 @@ def test_periodic_checkpoints_serve_as_well(tmp_path: Path) -> None:
     assert_same_weights(whole, resumed)
 
 
+def test_a_kill_costs_half_a_minute_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps lie between two checkpoints: here time for one passes with every step."""
+    monkeypatch.setattr("mixlab.training.callbacks._SAVE_S", 0.0)
+    run = new_run(tmp_path / "run")
+    config = replace(CONFIG, save_every=500)
+
+    class KilledError(Exception):
+        pass
+
+    class Dying(ToneLoader):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            for number, batch in enumerate(super().__iter__()):
+                if number == 3:
+                    raise KilledError("killed")
+                yield batch
+
+    torch.manual_seed(config.seed)
+    with pytest.raises(KilledError, match="killed"):
+        fit(run, build_model(TINY, CLASSES), Dying(), VALIDATION, config, precision="fp32", card={})
+    assert train(run, config)[2].served[0] == 3
+
+
 def test_an_epoch_killed_in_its_validation_is_validated_again(tmp_path: Path) -> None:
     """No checkpoint is written between the last step and validation: Lightning would skip the latter."""
     whole_run, run = new_run(tmp_path / "whole"), new_run(tmp_path / "killed")
