@@ -15,7 +15,7 @@ COVER := --cov --cov-report= --cov-fail-under=0 --cov-append
 FAST  := not slow and not gpu and not corpus and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-browser coverage coverage-report check format app bench wheel constraints clean
+.PHONY: help setup demo test test-all harm test-browser coverage coverage-report check format app bench wheel constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: $(STAMP) ## Run the fast tests
 
 test-all: $(STAMP) ## Run all tests, also those marked slow, gpu, corpus and browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+harm: $(STAMP) ## Kill mixlab at random moments, some hundred times, and see that nothing is lost
+	$(BIN)/python -m tests.harm $(ARGS)
 
 test-browser: $(STAMP) ## Try the explorer in a real browser (needs chromium: apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)
