@@ -130,9 +130,14 @@ def _pack_in_small_shards(workers: int, place: Place) -> int:
     """Do as ``mixlab pack``, with shards of a few stems: those of the command hold an hour."""
     from mixlab.catalog.catalog import Catalog
     from mixlab.catalog.packing import pack_catalog
+    from mixlab.errors import MixlabError
 
     catalog = Catalog.open(place.catalog)
-    report = pack_catalog(catalog, place.out, shard_bytes=SHARD_BYTES, workers=workers, progress=False)
+    try:
+        report = pack_catalog(catalog, place.out, shard_bytes=SHARD_BYTES, workers=workers, progress=False)
+    except MixlabError as error:  # as the command line tells of it
+        print(f"mixlab: error [{error.code}]: {error}")
+        return 2
     return 1 if report.problems else 0
 
 
