@@ -1,9 +1,8 @@
 """Where the samples of a mix come from: what rendering asks for, and the reader of the corpora's files.
 
-Decoding is what reading from files costs (4 s of 44.1 kHz FLAC: 3 ms mono, 5.5 ms stereo); opening and
-going to a place add 5 to 8 % there and a quarter for WAV, and frames or pages of MP3 and Ogg are counted when
-they are opened. So files stay open for a while, and spans of one file that overlap within a batch are decoded
-once. Both leave every sample as it is.
+Decoding is what reading from files costs, most of all from FLAC; opening and going to a place add some, a
+quarter for WAV, and frames or pages of MP3 and Ogg are counted when they are opened. So files stay open for a
+while, and spans of one file that overlap within a batch are decoded once. Both leave every sample as it is.
 """
 
 import math

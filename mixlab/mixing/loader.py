@@ -398,7 +398,7 @@ def warm_up(settings: RenderSettings) -> None:
 
     Above all the compiled kernels, which a new installation compiles once and then loads from its cache.
     """
-    for name in ("filter", "mix", "resampling"):
+    for name in ("filter", "flac", "mix", "resampling"):
         importlib.import_module(f"mixlab.audio._kernels.{name}")
     if settings.engine == "vocoder":
         silence = np.zeros((settings.channels, settings.sample_rate // 10), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 libsndfile decodes all formats, but believes what headers say of lengths, and after a seek in lossy formats
 some of what it gives is wrong. ``headers``, ``mpeg`` and ``ogg`` know the containers, ``streams`` reads them.
+``flac`` decodes the usual kind of FLAC itself, in half the time.
 """
 
 from mixlab.audio.decoding.kinds import READS, describe_kind

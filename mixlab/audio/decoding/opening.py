@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from mixlab.audio.decoding.file_bytes import Bytes, FileBytes
+from mixlab.audio.decoding.flac import FlacStream, read_layout
 from mixlab.audio.decoding.headers import Flac, find_flac, read_header
 from mixlab.audio.decoding.mpeg import scan_mpeg
 from mixlab.audio.decoding.ogg import Link, scan_ogg
@@ -78,11 +79,11 @@ class AudioFile:
         closed: Whether it was closed.
     """
 
-    def __init__(self, name: str, file: QuietFile, stream: Stream, found: "_Found", size: int) -> None:
-        """Hold a stream of a file of ``size`` bytes; see ``open_source``."""
+    def __init__(self, name: str, kind: tuple[str, str], stream: Stream, found: "_Found", size: int) -> None:
+        """Hold a stream of a file of ``size`` bytes, of a format and encoding; see ``open_source``."""
         self.name = name
         self.samplerate, self.channels = stream.samplerate, stream.channels
-        self.format, self.subtype = str(file.format), str(file.subtype)
+        self.format, self.subtype = kind
         self.promised, self.remarks = found.promised, found.remarks
         self.longest = longest_frames(size, self.samplerate)
         self.closed = False
@@ -222,13 +223,15 @@ def open_source(whole: Place | bytes, name: str, *, thorough: bool = True) -> Au
         RemoteError: its URL cannot be reached.
     """
     source = _Source(whole)
+    if not thorough and (usual := _open_usual_flac(source)):
+        return AudioFile(name, ("FLAC", usual.subtype), usual, _Found(), source.size())
     file = source.open()
     try:
         stream, found = _open_stream(source, file, thorough)
     except BaseException:
         file.close()
         raise
-    opened = AudioFile(name, file, stream, found, source.size())
+    opened = AudioFile(name, (str(file.format), str(file.subtype)), stream, found, source.size())
     if isinstance(stream, Mpeg):
         file.close()
     return opened
@@ -250,6 +253,17 @@ def _open_stream(source: _Source, file: QuietFile, thorough: bool) -> tuple[Stre
     return kind(reopen, file), _read_promise(source, file) if thorough else _Found()
 
 
+def _open_usual_flac(source: _Source) -> FlacStream | None:
+    """Open a FLAC file of the usual kind without libsndfile."""
+    data = source.data()
+    layout = read_layout(data)
+    if layout is not None:
+        return FlacStream(data, layout, lambda: Direct(source.open, source.open()))
+    if isinstance(data, FileBytes):
+        data.close()
+    return None
+
+
 def _read_promise(source: _Source, file: QuietFile) -> _Found:
     """Compare an uncompressed file's header with its size."""
     data = source.data()
@@ -269,7 +283,8 @@ def _read_promise(source: _Source, file: QuietFile) -> _Found:
 
 def _open_flac(source: _Source, file: QuietFile) -> Stream:
     """Open a FLAC file also where libsndfile does not: behind a tag, and beyond the length promised."""
-    header = find_flac(source.data())
+    data = source.data()
+    header = find_flac(data)
     if header is None:
         return Direct(source.open, file)
     reopen = partial(source.open, header.start)
@@ -280,7 +295,10 @@ def _open_flac(source: _Source, file: QuietFile) -> Stream:
         file.close()
         reopen = partial(source.open, header.start, header.total_at, header.unknown)
         file = reopen()
-    return Direct(reopen, file)
+        return Direct(reopen, file)
+    layout = read_layout(data)
+    direct = Direct(reopen, file)
+    return FlacStream(data, layout, lambda: direct, direct) if layout is not None else direct
 
 
 def _goes_on(source: _Source, header: Flac) -> bool:
