@@ -257,7 +257,8 @@ def _load_table(path: Path) -> pa.Table:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         raise _damaged(path, str(error)) from error
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    found_names = set(table.column_names)  # a list made anew at each look
+    missing = [name for name in SCHEMA.names if name not in found_names]
     if missing:
         raise _damaged(path, f"it lacks the columns {', '.join(missing)}")
     for field in SCHEMA:
