@@ -243,7 +243,13 @@ def _measure_all(
     total = sum(key[2] for key in todo)
     audio_s = 0.0
     begin = time.monotonic()
-    outcomes = map_items(measure, [roots[k[0]] / k[1] for k in todo], engine=engine, workers=workers)
+    outcomes = map_items(
+        measure,
+        [roots[k[0]] / k[1] for k in todo],
+        engine=engine,
+        workers=workers,
+        needs=sorted({roots[k[0]] for k in todo}),
+    )
     with tqdm(
         total=total, unit="B", unit_scale=True, desc="measuring", disable=None if progress else True
     ) as bar:

@@ -273,6 +273,11 @@ class PackReader:
             )
 
     @property
+    def folder(self) -> Path:
+        """Where the pack lies."""
+        return self._pack.folder
+
+    @property
     def packed(self) -> int:
         """How many stems of the catalog are read from the pack."""
         return len(self._current)

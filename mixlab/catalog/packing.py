@@ -358,7 +358,8 @@ def pack_catalog(
         hidden = not (progress and sys.stderr.isatty())
         whole = _find_whole(tasks, workers, hidden=hidden)
         todo = [task for task, is_there in zip(tasks, whole, strict=True) if not is_there]
-        problems = _write_shards(todo, workers, engine, hidden=hidden)
+        needs = [folder, *catalog.roots.values()]
+        problems = _write_shards(todo, workers, engine, needs, hidden=hidden)
         entries, size = _collect(tasks)
         write_index(folder, sample_rate, channels, entries)
         _remove_others(folder, tasks)
@@ -372,7 +373,9 @@ def _busy(folder: Path) -> CatalogError:
     )
 
 
-def _write_shards(tasks: Sequence[_Task], workers: int | None, engine: Engine, *, hidden: bool) -> list[str]:
+def _write_shards(
+    tasks: Sequence[_Task], workers: int | None, engine: Engine, needs: Sequence[Path], *, hidden: bool
+) -> list[str]:
     """Write shards; return the problems of their stems, and of shards that could not be written."""
     from tqdm import tqdm
 
@@ -381,7 +384,7 @@ def _write_shards(tasks: Sequence[_Task], workers: int | None, engine: Engine, *
         # What is there of it is not as planned, and must not be taken for it should writing it fail.
         task.path.with_suffix(".json").unlink(missing_ok=True)
     with tqdm(total=len(tasks), desc="packing", unit="shard", disable=hidden) as bar:
-        for outcome in map_items(_write_shard, tasks, engine=engine, workers=workers):
+        for outcome in map_items(_write_shard, tasks, engine=engine, workers=workers, needs=needs):
             if isinstance(outcome.value, MixlabError):
                 raise outcome.value
             problems += outcome.value or []

@@ -154,7 +154,8 @@ def export_items(
         hidden = not (progress and sys.stderr.isatty())
         with tqdm(total=items, desc="exporting", unit="mix", disable=hidden) as bar:
             bar.update(items - sum(task.last - task.first for task in todo))
-            for outcome in map_items(_write_shard, todo, engine=engine, workers=workers):
+            needs = [out, *source.needs]
+            for outcome in map_items(_write_shard, todo, engine=engine, workers=workers, needs=needs):
                 fault = outcome.get()
                 if fault is not None:
                     raise fault

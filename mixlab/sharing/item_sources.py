@@ -89,6 +89,12 @@ class ItemSource:
         return open_reader(self.catalog, *settings, self.pack)
 
     @property
+    def needs(self) -> tuple[Path, ...]:
+        """The folders that its items are read from."""
+        pack = (self._reader.folder,) if isinstance(self._reader, PackReader) else ()
+        return (self.catalog.path, *pack, *self.catalog.roots.values())
+
+    @property
     def _read_from(self) -> str:
         return "pack" if isinstance(self._reader, PackReader) else "files"
 

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from pathlib import Path
+from typing import Literal, TypeVar
 
-from mixlab.errors import ConfigError, MissingDependencyError, MixlabError
+from mixlab.errors import ConfigError, MixlabError
+from mixlab.utils.outcome import DIED, Outcome, call_item
 
 __all__ = ["Engine", "Outcome", "default_workers", "map_items"]
 
@@ -25,31 +26,6 @@ R = TypeVar("R")
 Engine = Literal["local", "ray"]
 
 _AHEAD = 4  # items handed out per worker: enough to keep it busy, few enough to stop soon
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[R]):
-    """What became of one item.
-
-    Attributes:
-        index: Position of the item in the sequence that was given.
-        value: Result of the function; None when it failed.
-        error: '' when all is well, else what went wrong in words.
-    """
-
-    index: int
-    value: R | None
-    error: str = ""
-
-    def get(self) -> R:
-        """Return the result.
-
-        Raises:
-            MixlabError: the function raised, or its process died.
-        """
-        if self.error:
-            raise MixlabError(f"Item {self.index} failed: {self.error}", code="items-failed")
-        return cast("R", self.value)
 
 
 def default_workers() -> int:
@@ -65,11 +41,13 @@ def map_items(
     *,
     engine: Engine = "local",
     workers: int | None = None,
+    needs: Sequence[Path] = (),
 ) -> Iterator[Outcome[R]]:
     """Yield the outcome of ``function(item)`` for every item, as they finish.
 
     An exception inside ``function`` becomes the ``error`` of that item's outcome. So does the death
-    of a worker process: the pool is started again, and only the item that killed it is given up.
+    of a worker process: the pool is started again, and only the item that killed it is given up. What a
+    lost machine of a cluster had in hand is tried again on another one, a few times.
     Ctrl-C stops the workers and raises ``KeyboardInterrupt`` here.
 
     Args:
@@ -78,30 +56,25 @@ def map_items(
         engine: ``local`` for processes of this machine, ``ray`` for a running ray cluster.
         workers: Processes; 1 stays in this process, None means one per processor (local) or as many
             as the cluster has (ray).
+        needs: Folders and files of which each machine of a cluster must see those that this one sees; one
+            that does not stops the work, before it takes what is missing for faults of single items.
 
     Raises:
         ConfigError: ``workers`` is below 1, or the engine is unknown.
         MissingDependencyError: the engine is ``ray`` and ray is not installed.
-        MixlabError: worker processes cannot start at all.
+        MixlabError: worker processes cannot start at all; or the cluster cannot be reached, or lacks what is
+            needed.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"Expected workers >= 1, found {workers}.", code="invalid-setting")
     if engine == "ray":
-        return _map_ray(function, items, workers)
+        return _on_ray(function, items, workers, needs)
     if engine != "local":
         raise ConfigError(f"Expected engine 'local' or 'ray', found {engine!r}.", code="unknown-engine")
     count = min(workers or default_workers(), max(1, len(items)))
     if count == 1:
-        return (_call(function, i, item) for i, item in enumerate(items))
+        return (call_item(function, i, item) for i, item in enumerate(items))
     return _map_processes(function, items, count)
-
-
-def _call(function: Callable[[T], R], index: int, item: T) -> Outcome[R]:
-    try:
-        return Outcome(index, function(item))
-    except Exception as error:  # any failure is reported, none ends the run
-        name = "" if isinstance(error, MixlabError) else f"{type(error).__name__}: "
-        return Outcome(index, None, f"{name}{error}" or type(error).__name__)
 
 
 def _begin_worker() -> None:
@@ -162,7 +135,7 @@ def _map_processes(function: Callable[[T], R], items: Sequence[T], workers: int)
             while waiting and len(running) < workers * _AHEAD and not broken:
                 index = waiting[0]
                 try:
-                    running[pool.executor.submit(_call, function, index, items[index])] = index
+                    running[pool.executor.submit(call_item, function, index, items[index])] = index
                     waiting.popleft()
                 except BrokenProcessPool:  # a worker died while whoever takes the outcomes was busy
                     broken = True
@@ -200,42 +173,25 @@ def _retry_alone(function: Callable[[T], R], items: Sequence[T], suspects: list[
     try:
         for index in suspects:
             try:
-                future = pool.executor.submit(_call, function, index, items[index])
+                future = pool.executor.submit(call_item, function, index, items[index])
             except BrokenProcessPool:  # the worker died between two items: not this one's doing
                 pool.stop()
                 pool = _Pool(1)
-                future = pool.executor.submit(_call, function, index, items[index])
+                future = pool.executor.submit(call_item, function, index, items[index])
             if not _is_broken(future):
                 yield _outcome(future, index)
                 continue
-            yield Outcome(index, None, "the worker process died on it (killed, or out of memory)")
+            yield Outcome(index, None, DIED)
             pool.stop()
             pool = _Pool(1)
     finally:
         pool.stop()
 
 
-class _RayTask:
-    """Bind the function, so that ray's pool maps over pairs of position and item."""
+def _on_ray(
+    function: Callable[[T], R], items: Sequence[T], workers: int | None, needs: Sequence[Path]
+) -> Iterator[Outcome[R]]:
+    from mixlab.utils.ray_cluster import connect, map_on_ray
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.function = function
-
-    def __call__(self, pair: tuple[int, Any]) -> Outcome[Any]:
-        return _call(self.function, *pair)
-
-
-def _map_ray(function: Callable[[T], R], items: Sequence[T], workers: int | None) -> Iterator[Outcome[R]]:
-    try:
-        from ray.util.multiprocessing import Pool
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The engine 'ray' needs the package ray, which is not installed. "
-            "Install the extra: pip install 'mixlab[cluster]'; or use --engine local."
-        ) from error
-
-    def outcomes() -> Iterator[Outcome[R]]:
-        with Pool(workers) as pool:
-            yield from pool.imap_unordered(_RayTask(function), list(enumerate(items)))
-
-    return outcomes()
+    connect()  # at once, not with the first outcome
+    return map_on_ray(function, items, workers, needs)

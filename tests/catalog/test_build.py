@@ -21,7 +21,6 @@ from mixlab.corpora.base import StemEntry
 from mixlab.errors import CatalogError, ConfigError, CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, Resolution
 from tests.errors import raises
-from tests.ray_engine import run_with_ray
 from tests.stem_files import make_corpus, tone, write, write_sidecar
 
 DATA = ("stems.parquet", "activity.npy", "active.npy", "problems.csv")
@@ -303,17 +302,6 @@ mixlab.catalog.build.build_catalog(sys.argv[1], {"folder": Path(sys.argv[2])}, w
 def run_until_killed(out: Path, root: Path, after: int, name: str) -> int:
     command = [sys.executable, "-c", KILLED, str(out), str(root), str(after), name]
     return subprocess.run(command, check=False, capture_output=True).returncode
-
-
-@pytest.mark.slow
-def test_a_catalog_built_on_ray_is_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    make_corpus(tmp_path / "audio", 6)
-    command = ["index", str(tmp_path / "ray"), "--root", f"folder={tmp_path / 'audio'}"]
-    printed = run_with_ray("-m", "mixlab.cli", *command, "--engine", "ray", "--workers", "2")
-    build(tmp_path / "local", tmp_path / "audio")
-    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
-    assert Catalog.open(tmp_path / "ray").content_hash in printed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")

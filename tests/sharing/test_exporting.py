@@ -24,7 +24,6 @@ from mixlab.sharing.item_sources import StreamItems
 from mixlab.utils.csv import csv_text, harmless
 from tests.conftest import REPO
 from tests.errors import raises
-from tests.ray_engine import run_with_ray
 from tests.toy import make_own_catalog, steady
 
 ITEMS, SHARD = 7, 3
@@ -205,18 +204,11 @@ def test_a_killed_export_goes_on_and_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_two_processes_and_ray_give_the_same_bytes(
-    toy: Catalog, exports: dict[str, Path], tmp_path: Path
-) -> None:
+def test_two_processes_give_the_same_bytes(toy: Catalog, exports: dict[str, Path], tmp_path: Path) -> None:
     for form in FORMS:
         settings = ExportSettings(form, sources=True, shard_items=SHARD)
         export_items(stream(toy), tmp_path / form, settings, ITEMS, workers=2, progress=False)
         assert contents(tmp_path / form) == contents(exports[form])
-    pytest.importorskip("ray", reason="the engine 'ray'; extra 'cluster'")
-    arguments = ["--items", str(ITEMS), "--shard_items", str(SHARD), "--sources", "--pack", "files"]
-    command = ["-m", "mixlab.cli", "export", str(toy.path), str(tmp_path / "ray"), *arguments]
-    assert "7 of 7 items" in run_with_ray(*command, "--engine", "ray", "--workers", "2")
-    assert contents(tmp_path / "ray") == contents(exports["webdataset"])
 
 
 def test_an_export_grows_and_refuses_what_is_another(

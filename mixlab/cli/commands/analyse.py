@@ -30,7 +30,7 @@ def analyse(
         songs: CSV with the column song (corpus/song) and any of tempo (beats per minute), first_beat
             (seconds) and key (such as 'F# minor') for songs that you know better.
         workers: Processes; by default one per processor.
-        engine: 'local', or 'ray' for a running ray cluster.
+        engine: 'local', or 'ray' for a running ray cluster (docs/cluster.md).
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
     """
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))

@@ -75,7 +75,7 @@ def export(
             'files' for the corpora's files.
         workers: Processes, each of which writes a shard at a time; by default as many as there are
             processors.
-        engine: 'local', or 'ray' for a running ray cluster whose machines share OUT.
+        engine: 'local', or 'ray' for a running ray cluster whose machines share OUT (docs/cluster.md).
         verify: Only compare the files of a finished export with their SHA-256; exit code 1 if one is wrong.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
         mix: How mixes are sampled and rendered.

@@ -53,7 +53,7 @@ def index(
         labels_extra: CSV with label rows of your own (label,nodes,ignored,note) as NAME=FILE.
         unmapped: What a label that no map knows is: an 'error', or a reason to 'ignore' its stem.
         workers: Processes; by default as many as there are processors, or one for little work.
-        engine: 'local', or 'ray' for a running ray cluster.
+        engine: 'local', or 'ray' for a running ray cluster (docs/cluster.md).
     """
     roots = parse_pairs(root, "--root")
     if not roots:

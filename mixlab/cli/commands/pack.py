@@ -46,7 +46,7 @@ def pack(
         verify: Only compare the index, the shards and their checksums of an existing pack with one another;
             exit code 1 if something is wrong.
         workers: Processes; by default one per processor.
-        engine: 'local', or 'ray' for a running ray cluster.
+        engine: 'local', or 'ray' for a running ray cluster (docs/cluster.md).
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
     """
     opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
