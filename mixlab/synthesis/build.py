@@ -22,6 +22,7 @@ from mixlab.synthesis.tagged import Clip, plan_tagged
 from mixlab.synthesis.tasks import Task, remove, remove_partial, run_tasks
 from mixlab.utils.files import make_folder, write_atomic
 from mixlab.utils.hashing import file_digest
+from mixlab.utils.parallel import Engine
 
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
 
@@ -70,6 +71,7 @@ def make_demo_corpora(
     seconds: float = DEFAULT_SECONDS,
     seed: int = 0,
     workers: int | None = None,
+    engine: Engine = "local",
     soundfonts: Sequence[Path] = (),
     validation_soundfont: Path | None = None,
     test_soundfont: Path | None = None,
@@ -88,7 +90,8 @@ def make_demo_corpora(
             corpora grow with it.
         seconds: Length of a song.
         seed: Seed of everything.
-        workers: Processes; None means one per processor.
+        workers: Processes; None means one per processor, or as many as the cluster has.
+        engine: ``local``, or ``ray`` for a running ray cluster, whose machines must share ``out``.
         soundfonts: SoundFont files (.sf2) to render with instead of pretty_midi's TimGM6mb; of several,
             each artist (in the Slakh tree each song) gets one.
         validation_soundfont: Another one for the songs of validation: whole artists, and in the Slakh tree
@@ -125,7 +128,8 @@ def make_demo_corpora(
     clips = plan_tagged(songs, seconds, seed) if tagged else []
     tasks = _song_tasks(out, plans, seconds, fonts) + _clip_tasks(out, clips, fonts)
     left = [task for task in tasks if not task.target.exists()]
-    run_tasks(left, len(tasks), workers, progress)
+    needs = [out, *fonts.train, *fonts.held.values()]
+    run_tasks(left, len(tasks), workers, progress, engine=engine, needs=needs)
     medleydb = [plan for plan in plans if plan.corpus == "medleydb"]
     write_coefficients(out / "medleydb" / "resources" / "mixing_coefficients_version2.yaml", medleydb)
     if tagged:

@@ -1,12 +1,14 @@
 """Files to make, in parallel: each has a temporary name until it is complete."""
 
+import os
+import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixlab.errors import MixlabError
-from mixlab.utils.parallel import default_workers, map_items
+from mixlab.utils.parallel import Engine, default_workers, map_items
 
 __all__ = ["Task", "remove", "remove_partial", "run_tasks"]
 
@@ -21,12 +23,20 @@ class Task:
     write: Callable[[Path], None]
 
     def __call__(self) -> None:
-        """Write it under a temporary name, then give it its own."""
-        partial_path = self.target.with_name(f"{_PARTIAL}{self.target.name}")
-        remove(partial_path)
+        """Write it under a temporary name, then give it its own.
+
+        The temporary name is of this attempt alone: a machine that was taken for lost may be at it still.
+        """
+        own = f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{self.target.name}"
+        partial_path = self.target.with_name(own)
         partial_path.parent.mkdir(parents=True, exist_ok=True)
         self.write(partial_path)
-        partial_path.replace(self.target)
+        try:
+            partial_path.replace(self.target)
+        except OSError:
+            if not self.target.exists():
+                raise
+            remove(partial_path)  # the other attempt was first, with the same bytes
 
 
 def remove(path: Path) -> None:
@@ -44,7 +54,13 @@ def remove_partial(root: Path) -> None:
 
 
 def run_tasks(
-    tasks: Sequence[Task], total: int, workers: int | None, progress: Callable[[int, int], None] | None
+    tasks: Sequence[Task],
+    total: int,
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+    *,
+    engine: Engine = "local",
+    needs: Sequence[Path] = (),
 ) -> None:
     """Make what is left to do.
 
@@ -53,6 +69,8 @@ def run_tasks(
         total: How many there are with those that are done.
         workers: Processes; None takes one per processor.
         progress: Called with (done, total) whenever one is finished.
+        engine: ``local`` or ``ray``.
+        needs: What each machine of a cluster must see.
 
     Raises:
         MixlabError: some could not be made; the others are.
@@ -60,8 +78,8 @@ def run_tasks(
     done = total - len(tasks)
     errors = []
     # Rendering a song holds its stems in memory: more than a few processes gain little here.
-    count = min(workers or default_workers(), 16)
-    for outcome in map_items(_call, tasks, workers=count):
+    count = workers if engine == "ray" else min(workers or default_workers(), 16)
+    for outcome in map_items(_call, tasks, workers=count, engine=engine, needs=needs):
         done += 1
         if outcome.error:
             errors.append(f"{tasks[outcome.index].target.name}: {outcome.error}")

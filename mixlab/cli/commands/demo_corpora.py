@@ -9,6 +9,7 @@ from mixlab.synthesis import DEFAULT_SECONDS, DEFAULT_SONGS, make_demo_corpora
 from mixlab.synthesis.clip_trees.base import DEFAULT_RECORDINGS, TreeOptions
 from mixlab.synthesis.clip_trees.making import make_clip_trees
 from mixlab.synthesis.soundfonts import overlap_lines
+from mixlab.utils.parallel import Engine
 
 __all__ = ["demo_corpora"]
 
@@ -19,6 +20,7 @@ def demo_corpora(
     seconds: float = DEFAULT_SECONDS,
     seed: int = 0,
     workers: int | None = None,
+    engine: Engine = "local",
     soundfont: list[Path] | None = None,
     validation_soundfont: Path | None = None,
     test_soundfont: Path | None = None,
@@ -39,7 +41,8 @@ def demo_corpora(
         songs: multitrack songs in all; the tagged corpora grow with it
         seconds: length of a song
         seed: another seed gives other songs; the same one gives the same files, byte for byte
-        workers: processes; by default one per processor
+        workers: processes; by default one per processor, or as many as the cluster has
+        engine: 'local', or 'ray' for a running ray cluster whose machines share OUT (docs/cluster.md)
         soundfont: SoundFont (.sf2) to play with instead of TimGM6mb, which comes with pretty_midi; given
             several times, each artist gets one of them
         validation_soundfont: another SoundFont for the songs of validation, so that epochs and thresholds
@@ -56,7 +59,7 @@ def demo_corpora(
     """
     if clips:
         options = TreeOptions(recordings, seed, _one(soundfont), track_seconds)
-        _clip_trees(out, clips.split(","), options, workers, force)
+        _clip_trees(out, clips.split(","), options, workers, engine, force)
         return
     started = time.monotonic()
     with _Bar() as bar:
@@ -66,6 +69,7 @@ def demo_corpora(
             seconds=seconds,
             seed=seed,
             workers=workers,
+            engine=engine,
             soundfonts=soundfont or (),
             validation_soundfont=validation_soundfont,
             test_soundfont=test_soundfont,
@@ -98,9 +102,13 @@ def _one(soundfonts: list[Path] | None) -> Path | None:
     return soundfonts[0] if soundfonts else None
 
 
-def _clip_trees(out: Path, names: list[str], options: TreeOptions, workers: int | None, force: bool) -> None:
+def _clip_trees(
+    out: Path, names: list[str], options: TreeOptions, workers: int | None, engine: Engine, force: bool
+) -> None:
     with _Bar() as bar:
-        trees = make_clip_trees(out, names, options, workers=workers, force=force, progress=bar)
+        trees = make_clip_trees(
+            out, names, options, workers=workers, engine=engine, force=force, progress=bar
+        )
     for tree in trees:
         kept = f", {tree.kept} were there already" if tree.kept else ""
         print(f"{tree.name}: {tree.root} ({tree.made} files made{kept})\n  demo: {tree.about}")

@@ -13,6 +13,7 @@ from mixlab.synthesis.tasks import Task, remove, remove_partial, run_tasks
 from mixlab.utils.discovery import offered
 from mixlab.utils.files import make_folder, write_atomic
 from mixlab.utils.hashing import file_digest
+from mixlab.utils.parallel import Engine
 
 __all__ = ["MadeTree", "clip_trees", "make_clip_trees"]
 
@@ -49,6 +50,7 @@ def make_clip_trees(
     options: TreeOptions | None = None,
     *,
     workers: int | None = None,
+    engine: Engine = "local",
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MadeTree]:
@@ -61,7 +63,8 @@ def make_clip_trees(
         out: Folder to write; it may hold other things.
         names: Which corpora; ``all`` makes every tree there is.
         options: How large, and how they sound.
-        workers: Processes; by default one per processor.
+        workers: Processes; by default one per processor, or as many as the cluster has.
+        engine: ``local``, or ``ray`` for a running ray cluster, whose machines must share ``out``.
         force: Replace trees that were made with other options.
         progress: Called with (done, total) whenever a file of a tree is finished.
 
@@ -77,7 +80,7 @@ def make_clip_trees(
         options = replace(options, soundfont=options.soundfont or default_soundfont())
     for tree in chosen:
         _claim(out, tree, options, force)
-    return [_make(out, tree, options, workers, progress) for tree in chosen]
+    return [_make(out, tree, options, workers, engine, progress) for tree in chosen]
 
 
 def _chosen(names: Sequence[str]) -> list[ClipTree]:
@@ -144,12 +147,14 @@ def _make(
     tree: ClipTree,
     options: TreeOptions,
     workers: int | None,
+    engine: Engine,
     progress: Callable[[int, int], None] | None,
 ) -> MadeTree:
     root = out / tree.folder
     tasks = [Task(root / item.target, item.write) for item in tree.plan(options)]
     left = [task for task in tasks if not task.target.exists()]
-    run_tasks(left, len(tasks), workers, progress)
+    needs = [out, *([options.soundfont] if tree.played and options.soundfont else [])]
+    run_tasks(left, len(tasks), workers, progress, engine=engine, needs=needs)
     tree.finish(root, options)
     content = {"settings": _settings(tree, options), "complete": True, "about": tree.about}
     write_atomic(_record(out, tree), json.dumps(content, indent=1) + "\n", sync=False)
