@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,9 @@ from mixlab.studies.display import Display, plain_seconds
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.forecast import seconds_left
 from mixlab.studies.pairing import CommonTargets
+from mixlab.studies.parts import Part
 from mixlab.studies.plan import Plan, Trial
+from mixlab.studies.processes import training_environment
 from mixlab.studies.state import TrialState
 from mixlab.taxonomy import load_label_set
 from mixlab.training.config import TrainConfig
@@ -37,6 +39,7 @@ __all__ = [
     "Launcher",
     "ProcessLauncher",
     "StudyResult",
+    "explain",
     "resolve_precision",
     "run_study",
     "trial_arguments",
@@ -48,6 +51,9 @@ _WHOLE_CLIP_S = 10.0
 
 _LOOK_S = 2.0
 """How often the table is replaced and the state is written."""
+
+_PART_LOOK_S = 30.0
+"""How often a part of a study writes the state: hundreds may do so in one folder on the network."""
 
 
 class Launcher(Protocol):
@@ -73,6 +79,15 @@ def trial_arguments(folder: StudyFolder, trial: Trial, *, resume: bool) -> list[
         str(run.absolute()),
         "--resume=true",
     ]
+
+
+def explain(folder: StudyFolder, trial: Trial, code: int) -> str:
+    """Return why a training's process ended with a code; '' where all is well."""
+    if code == 0:
+        return ""
+    said = folder.log_tail(trial.name)
+    died = f"its process was ended by signal {-code} (out of memory?)" if code < 0 else f"exit code {code}"
+    return said if code == 2 and said else f"{died}. {said} See {folder.log_path(trial.name)}"
 
 
 class ProcessLauncher:
@@ -105,19 +120,9 @@ class ProcessLauncher:
             finally:
                 with self._guard:
                     self._running.discard(process)
-        if code == 0:
-            return ""
-        if self._stops:
-            return ""
-        said = folder.log_tail(trial.name)
-        died = (
-            f"its process was ended by signal {-code} (out of memory?)" if code < 0 else f"exit code {code}"
-        )
-        return said if code == 2 and said else f"{died}. {said} See {folder.log_path(trial.name)}"
+        return "" if self._stops else explain(folder, trial, code)
 
     def _start(self, command: Sequence[str], log: int) -> "subprocess.Popen[bytes]":
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **dict.fromkeys(names, str(self.threads))}
         with self._guard:
             # A session of its own: Ctrl-C reaches this process only, which passes it on once.
             process = subprocess.Popen(
@@ -125,7 +130,7 @@ class ProcessLauncher:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=training_environment(self.threads),
                 start_new_session=True,
                 pass_fds=() if self.lock is None or os.name == "nt" else (self.lock,),
             )
@@ -146,7 +151,7 @@ class StudyResult:
     """How a study stands when its trainings have ended.
 
     Attributes:
-        states: Of every trial.
+        states: Of every trial, or of those of the part.
         interrupted: Ctrl-C ended it early.
         seconds: What this call took.
     """
@@ -161,8 +166,15 @@ class StudyResult:
         return tuple(state for state in self.states if state.status != "done")
 
 
-def with_precision(folder: StudyFolder, plan: Plan, data: StudyData) -> Plan:
-    """Return a plan in which ``precision: auto`` is decided, once for all of its runs."""
+def with_precision(folder: StudyFolder, plan: Plan, data: StudyData, *, parts: bool = False) -> Plan:
+    """Return a plan in which ``precision: auto`` is decided, once for all of its runs.
+
+    Args:
+        folder: The study's folder.
+        plan: What to run.
+        data: What it trains on.
+        parts: Whether other processes decide at the same time, for other parts of it: the first one does.
+    """
     first = next((condition for condition in plan.trained if condition.how.in_epochs), None)
     if first is None:
         return plan
@@ -173,7 +185,11 @@ def with_precision(folder: StudyFolder, plan: Plan, data: StudyData) -> Plan:
         seconds = settings["windows"].duration_s or _WHOLE_CLIP_S
         samples = round(seconds * settings["train"].model.sample_rate)
         classes = len(data.clips(settings["clips"]).classes)
-    return replace(plan, train=resolve_precision(folder, plan.train, samples, classes))
+    train = resolve_precision(folder, plan.train, samples, classes)
+    if parts and plan.train.precision == "auto":
+        agreed = folder.agree_precision(train.precision)
+        train = replace(train, precision="bf16" if agreed == "bf16" else "fp32")
+    return replace(plan, train=train)
 
 
 def _n_classes(label_set: str) -> int:
@@ -208,6 +224,7 @@ def run_study(
     threads: int = 0,
     roots: Sequence[str] = (),
     launcher: Launcher | None = None,
+    part: Part | None = None,
     say: Callable[[str], None] | None = None,
 ) -> StudyResult:
     """Train what is missing; finished runs are kept, interrupted ones go on, failed ones are tried again.
@@ -221,10 +238,11 @@ def run_study(
         threads: Threads of each; 0 shares the processors among them.
         roots: ``NAME=FOLDER`` of corpora that have moved.
         launcher: How to train; None takes a process for each run.
+        part: Train this part alone; other processes may train the others meanwhile.
         say: Called with lines of progress; None says nothing.
 
     Raises:
-        ConfigError: the study cannot be, or is being worked on; nothing was started.
+        ConfigError: the study or the part cannot be, or is being worked on; nothing was started.
     """
     if parallel < 1:
         raise ConfigError(
@@ -235,9 +253,12 @@ def run_study(
     data = catalog if isinstance(catalog, StudyData) else StudyData(catalog)
     trials = data.prepare(plan, plan.trials())
     threads = threads or max(1, default_workers() // parallel)
-    with folder.lock() as lock:
-        folder.prepare(plan, trials, data, threads=threads, roots=roots)
-        work = _Work(folder, plan, data, trials, parallel, say)
+    with folder.lock(part) as lock:
+        with folder.preparing() if part is not None else contextlib.nullcontext():
+            folder.prepare(plan, trials, data, threads=threads, roots=roots)
+        if part is None:
+            folder.clear_errors()
+        work = _Work(folder, plan, data, trials, parallel, say, part)
         return work.carry_out(launcher or ProcessLauncher(threads, lock))
 
 
@@ -252,9 +273,11 @@ class _Work:
         trials: Sequence[Trial],
         parallel: int,
         say: Callable[[str], None] | None,
+        part: Part | None = None,
     ) -> None:
-        self.folder, self.plan, self.data, self.trials = folder, plan, data, trials
-        self.parallel, self.say = parallel, say
+        self.folder, self.plan, self.data, self.part = folder, plan, data, part
+        self.everything, self.trials = trials, trials if part is None else part.own(trials)
+        self.parallel, self.say, self.saved = parallel, say, -_PART_LOOK_S
         self.running: dict[Future[str], Trial] = {}
         self.errors: dict[str, str] = {}
         self.begun: dict[str, float] = {}
@@ -301,7 +324,7 @@ class _Work:
                     if not interrupted:
                         display.line("Stopping: the trainings save and end; Ctrl-C again ends them at once.")
                     interrupted = True
-            states = self._save()
+            states = self._save(last=True)
             display.show(states, None)
         return StudyResult(states, interrupted, time.monotonic() - begin)
 
@@ -364,8 +387,10 @@ class _Work:
         conditions = sum(condition.trains for condition in self.plan.conditions)
         left = len(states) - count["done"]
         at_a_time = f", {self.parallel} at a time" if self.parallel > 1 else ""
+        part = f"part {self.part.number}/{self.part.of}: " if self.part else ""
+        of = f" of {len(self.everything)}" if self.part else ""
         self.say(
-            f"{len(states)} runs: {conditions} conditions x {len(self.plan.seeds)} seeds; "
+            f"{part}{len(states)}{of} runs: {conditions} conditions x {len(self.plan.seeds)} seeds; "
             f"{count['done']} done, "
             f"{count['interrupted']} to go on with, {left} to train{at_a_time}"
         )
@@ -383,12 +408,7 @@ class _Work:
             self.say("how long it takes is said after the first epoch")
 
     def _start(self, pool: ThreadPoolExecutor, launcher: Launcher, trial: Trial) -> None:
-        self.folder.clear_leftovers(trial.name)
-        resume = (self.folder.run_path(trial.name) / "run.json").is_file()
-        if resume and not trial.how.in_epochs:
-            # A baseline is not trained step by step; what it computed is kept apart from its run.
-            self.folder.clear_run(trial.name)
-            resume = False
+        resume = self.folder.make_ready(trial)
         self.begun[trial.name], self.resumed[trial.name] = time.monotonic(), resume
         self.running[pool.submit(self._train, launcher, trial, resume)] = trial
 
@@ -414,9 +434,35 @@ class _Work:
         since = {trial.name: now - self.begun[trial.name] for trial in self.running.values()}
         return seconds_left(states, self.walls, parallel=self.parallel, since=since)
 
-    def _save(self) -> tuple[TrialState, ...]:
+    def _save(self, *, last: bool = False) -> tuple[TrialState, ...]:
+        """Write the state of the whole study; return that of the trials at hand."""
         states = self.states()
+        if self.part is not None:
+            if not last and time.monotonic() - self.saved < _PART_LOOK_S:
+                return states
+            self.saved = time.monotonic()
+            self.folder.write_errors(self.part, self.errors)
         self.folder.write_state(
-            self.plan, self.data, states, precision=self.plan.train.precision, parallel=self.parallel
+            self.plan,
+            self.data,
+            self._all_states(states),
+            precision=self.plan.train.precision,
+            parallel=self.parallel,
         )
         return states
+
+    def _all_states(self, own: Sequence[TrialState]) -> tuple[TrialState, ...]:
+        """Return how every trial stands, those of other parts as their folders say."""
+        if self.part is None:
+            return tuple(own)
+        known, errors = {state.name: state for state in own}, self.folder.read_errors()
+        owners = {trial.name: part for part in self.part.all for trial in part.own(self.everything)}
+        at_work = {part for part in self.part.all if self.folder.is_part_locked(part)}
+        return tuple(
+            known.get(t.name) or self._look(t, errors, owners[t.name] in at_work) for t in self.everything
+        )
+
+    def _look(self, trial: Trial, errors: Mapping[str, str], at_work: bool) -> TrialState:
+        """Look at a run of another part."""
+        running = at_work and (self.folder.run_path(trial.name) / "run.json").is_file()
+        return self.folder.state(trial, running=running, error=errors.get(trial.name, ""))

@@ -6,6 +6,7 @@
 ``runs/``         one run folder per condition and seed
 ``logs/``         what each training said
 ``catalogs/``     the catalog with songs divided anew, where conditions ask for that
+``parts/``        what went wrong in each part of a study that job arrays carry out (``--array``)
 ``report.md`` ... tables and figures
 ================  ====================================================================================
 """
@@ -13,7 +14,9 @@
 import contextlib
 import json
 import math
+import os
 import re
+import secrets
 import shlex
 import shutil
 import time
@@ -23,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import yaml
@@ -34,10 +37,12 @@ from mixlab.catalog.storage import SCHEMA, WRITTEN_COLUMNS, write_catalog
 from mixlab.errors import CatalogError, ConfigError, RunError
 from mixlab.studies.commands import COMMANDS, STARTS_AT, section_kinds
 from mixlab.studies.data import StudyData
+from mixlab.studies.parts import Part
 from mixlab.studies.plan import Plan, Trial
 from mixlab.studies.state import SCHEMA_VERSION, STATUSES, StoredTrial, StudyState, TrialState
 from mixlab.training.config import flatten, with_defaults
 from mixlab.training.run import Run
+from mixlab.utils.decode import read_json
 from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
 from mixlab.utils.plain import plain
 
@@ -56,6 +61,8 @@ NEUTRAL = (
 """Settings of a run that its numbers do not depend on."""
 
 _STATE = "study.json"
+_PRECISION = ".precision"
+_PREPARE_S = 1800.0
 _LOG_LINES = 3
 _ERROR = re.compile(r"^mixlab: error(?: \[[a-z-]+\])?: ")
 
@@ -89,7 +96,8 @@ class StudyFolder:
             ConfigError: it is a run, a catalog, or holds files that no study made.
         """
         # A study that was killed in its first second has a lock or plans, and nothing else yet.
-        begun = any((self.path / name).exists() for name in (_STATE, ".lock", "plans"))
+        begun = any((self.path / name).exists() for name in (_STATE, "plans", _PRECISION))
+        begun = begun or any(self.path.glob(".lock*"))
         if self.path.is_dir() and not begun and any(self.path.iterdir()):
             raise ConfigError(
                 f"{self.path} is neither empty nor a study's folder. Choose another --out.",
@@ -260,6 +268,16 @@ class StudyFolder:
             epoch_age_s=_age_s(run.path / "metrics.csv") if running else 0.0,
         )
 
+    def make_ready(self, trial: Trial) -> bool:
+        """Remove what of a run cannot be gone on with; return whether it goes on with the rest."""
+        self.clear_leftovers(trial.name)
+        resume = (self.run_path(trial.name) / "run.json").is_file()
+        if resume and not trial.how.in_epochs:
+            # A baseline is not trained step by step; what it computed is kept apart from its run.
+            self.clear_run(trial.name)
+            return False
+        return resume
+
     def clear_leftovers(self, name: str) -> None:
         """Remove a run folder that a killed process left before it held a run."""
         folder = self.run_path(name)
@@ -332,33 +350,106 @@ class StudyFolder:
 
     def is_locked(self) -> bool:
         """Whether a process works on the study right now; False where that cannot be known."""
-        file = self.path / ".lock"
-        if not file.is_file():
-            return False
-        try:
-            with file.open("ab") as handle:
-                return not try_lock(handle)
-        except OSError:  # a study that may be read only: who works on it cannot be seen
-            return False
+        return any(_is_held(file) for file in (self.path / ".lock", *self._part_locks()))
+
+    def is_part_locked(self, part: Part) -> bool:
+        """Whether a process works on a part of the study right now; False where that cannot be known."""
+        return _is_held(self._part_lock(part))
+
+    def _part_lock(self, part: Part) -> Path:
+        return self.path / f".lock-{part.name}"
+
+    def _part_locks(self) -> list[Path]:
+        return sorted(self.path.glob(".lock-*-of-*"))
 
     @contextmanager
-    def lock(self) -> Iterator[int]:
+    def lock(self, part: Part | None = None) -> Iterator[int]:
         """Keep other processes from working on the study; yields a descriptor to hand to children.
 
         A child that outlives this process keeps the lock, so that no run is ever trained twice at once.
 
+        Args:
+            part: Lock this part alone; others of the same division may be worked on meanwhile.
+
         Raises:
-            ConfigError: the study is being worked on.
+            ConfigError: the study, or this part, is being worked on.
         """
         check_writable(make_folder(self.path))
-        with (self.path / ".lock").open("ab") as handle:
-            if not try_lock(handle):
+        own = self.path / ".lock" if part is None else self._part_lock(part)
+        siblings = [] if part is None else [self._part_lock(other) for other in part.all]
+        with own.open("ab") as handle:
+            # Locked before the others are looked at: of two that start at once, at most one goes on.
+            others = [f for f in (self.path / ".lock", *self._part_locks()) if f not in (own, *siblings)]
+            if not _hold(handle) or any(_is_held(file) for file in others):
                 raise ConfigError(
                     f"Another process works on the study {self.path}, or trainings it started still run. "
                     f"Wait for them, or look: mixlab sweep --watch {self.path}",
                     code="study-in-use",
                 )
             yield handle.fileno()
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Wait until no other part of the study writes plans and catalogs, and keep them from it meanwhile.
+
+        Raises:
+            ConfigError: another one has been at it for half an hour.
+        """
+        with (self.path / ".lock-prepare").open("ab") as handle:
+            if not _hold(handle, _PREPARE_S):
+                raise ConfigError(
+                    f"Another part of the study {self.path} has been writing its plans for half an hour. See "
+                    "what it does, or end it, and start this one again.",
+                    code="study-in-use",
+                )
+            yield
+
+    def agree_precision(self, measured: str) -> str:
+        """Return the precision of all parts of a study: what the first one that asks has measured."""
+        file = make_folder(self.path) / _PRECISION
+        own = self.path / f"{_PRECISION}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        write_atomic(own, measured, sync=False)
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(own)
+        own.unlink()
+        return file.read_text(encoding="utf-8")
+
+    def write_errors(self, part: Part, errors: Mapping[str, str]) -> None:
+        """Write down what went wrong in a part, for the other parts and for whoever looks."""
+        file = make_folder(self.path / "parts") / f"{part.name}.json"
+        write_atomic(file, json.dumps(errors, indent=1) + "\n", sync=False)
+
+    def read_errors(self) -> dict[str, str]:
+        """Return what went wrong in every part, by trial."""
+        errors: dict[str, str] = {}
+        for file in sorted((self.path / "parts").glob("*-of-*.json")):
+            errors |= {k: str(v) for k, v in read_json(file, "mixlab study --array").items()}
+        return errors
+
+    def clear_errors(self) -> None:
+        """Forget what went wrong in parts: the study is carried out as a whole now."""
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
+
+
+def _hold(handle: BinaryIO, patience_s: float = 1.0) -> bool:
+    """Lock a file; whoever only looks whether it is locked has it for a moment, too."""
+    deadline = time.monotonic() + patience_s
+    while not try_lock(handle):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _is_held(file: Path) -> bool:
+    """Whether another process has a lock; False where that cannot be known."""
+    if not file.is_file():
+        return False
+    try:
+        with file.open("ab") as handle:
+            return not try_lock(handle)
+    except OSError:  # a study that may be read only: who works on it cannot be seen
+        return False
 
 
 def _about(trial: Trial | TrialState) -> TrialState:

@@ -10,6 +10,7 @@ from mixlab.errors import ConfigError
 from mixlab.mixing.config import MixConfig
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.config import TrainConfig
+from mixlab.utils.parallel import Engine
 
 if TYPE_CHECKING:
     from mixlab.studies.base import Study, StudyRequest
@@ -42,6 +43,9 @@ def study(
     also: list[str] | None = None,
     parallel: int = 1,
     threads: int = 0,
+    engine: Engine = "local",
+    gpus: float = 0.0,
+    array: str = "",
     resamples: int = 1000,
     dry_run: bool = False,
     list: bool = False,
@@ -80,6 +84,10 @@ def study(
         parallel: Trainings at a time, each in a process of its own; 0 for one after another in this process,
             which saves their start and lets Ctrl-C wait for the one under way.
         threads: Threads of each training; 0 shares the processors among them.
+        engine: 'local', or 'ray' for a running ray cluster whose machines share OUT (docs/cluster.md).
+        gpus: GPUs of each training on a ray cluster; 0.5 lets two share one.
+        array: Train only part N of K, as N/K, for job arrays such as SLURM's (docs/cluster.md); when all
+            parts are done, the command without it writes the tables.
         resamples: Bootstrap resamples of songs behind the intervals.
         dry_run: Only say what would be trained.
         list: Only show the studies that there are.
@@ -129,6 +137,9 @@ def study(
         root=[f"{name}={folder}" for name, folder in rest.items()],
         parallel=parallel,
         threads=threads,
+        engine=engine,
+        gpus=gpus,
+        array=array,
         resamples=resamples,
         dry_run=dry_run,
     )

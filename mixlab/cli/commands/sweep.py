@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig
+from mixlab.utils.parallel import Engine
 
 if TYPE_CHECKING:
+    from mixlab.studies.engine import Launcher
     from mixlab.studies.folder import StudyFolder
+    from mixlab.studies.parts import Part
     from mixlab.studies.plan import Plan
     from mixlab.studies.state import TrialState
 
@@ -31,6 +34,9 @@ def sweep(
     train: TrainConfig = _TRAIN,
     parallel: int = 1,
     threads: int = 0,
+    engine: Engine = "local",
+    gpus: float = 0.0,
+    array: str = "",
     resamples: int = 1000,
     dry_run: bool = False,
     watch: Path | None = None,
@@ -54,6 +60,10 @@ def sweep(
         parallel: Trainings at a time, each in a process of its own; 0 for one after another in this process,
             which saves their start and lets Ctrl-C wait for the one under way.
         threads: Threads of each training; 0 shares the processors among them.
+        engine: 'local', or 'ray' for a running ray cluster whose machines share OUT (docs/cluster.md).
+        gpus: GPUs of each training on a ray cluster; 0.5 lets two share one.
+        array: Train only part N of K, as N/K, for job arrays such as SLURM's (docs/cluster.md); when all
+            parts are done, the command without it writes the tables.
         resamples: Bootstrap resamples of songs behind the intervals.
         dry_run: Only say what would be trained.
         watch: Show how a sweep or a study in this folder stands, also from a second terminal.
@@ -86,6 +96,9 @@ def sweep(
         root=root,
         parallel=parallel,
         threads=threads,
+        engine=engine,
+        gpus=gpus,
+        array=array,
         resamples=resamples,
         dry_run=dry_run,
     )
@@ -99,17 +112,20 @@ def carry_out(
     root: list[str] | None,
     parallel: int,
     threads: int,
+    engine: Engine = "local",
+    gpus: float = 0.0,
+    array: str = "",
     resamples: int,
     dry_run: bool,
 ) -> int:
     """Train what a plan lacks, write its report, and say where it lies."""
     from mixlab.catalog.catalog import Catalog
-    from mixlab.cli.commands.here import HereLauncher
     from mixlab.cli.commands.options import parse_pairs
     from mixlab.errors import ConfigError
     from mixlab.studies.data import StudyData
     from mixlab.studies.engine import run_study, with_precision
     from mixlab.studies.folder import StudyFolder
+    from mixlab.studies.parts import Part
 
     if out is None:
         raise ConfigError(
@@ -119,23 +135,26 @@ def carry_out(
     # working directory under the thread that writes the study's files.
     folder = StudyFolder(out if parallel else out.absolute())
     folder.check_usable()
+    part = Part.parse(array) if array else None
     print(plan.title, flush=True)
     if dry_run:
-        trials = plan.trials()
+        trials = plan.trials() if part is None else part.own(plan.trials())
         print(f"{len(trials)} runs in {out}/runs would be trained, or are there:")
         states = [folder.state(trial) for trial in trials]
         print("\n".join(f"  {state.name:<40}  {state.status}" for state in states))
         return 0
     data = StudyData(Catalog.open(catalog, parse_pairs(root, "--root")) if plan.on_mixes else None)
-    plan = with_precision(folder, plan, data)
+    plan = with_precision(folder, plan, data, parts=part is not None)
+    launcher, threads = _launcher(engine, parallel, threads, gpus, plan.train.num_workers)
     result = run_study(
         folder,
         plan,
         data,
-        launcher=None if parallel else HereLauncher(),
+        launcher=launcher,
         parallel=parallel or 1,
         threads=threads,
         roots=root or [],
+        part=part,
         say=lambda line: print(line, flush=True),
     )
     if result.interrupted:
@@ -144,7 +163,50 @@ def carry_out(
         print("Go on:   the same command again")
         print(f"Tables of what is done:   mixlab sweep --report {out}")
         return 130
+    if part is not None:
+        return _finish_part(folder, part, result.states, result.unfinished)
     return _finish(folder, result.unfinished, resamples)
+
+
+def _launcher(
+    engine: Engine, parallel: int, threads: int, gpus: float, workers: int
+) -> "tuple[Launcher | None, int]":
+    """Return how trainings are carried out, None for processes of this machine, and the threads of each."""
+    from mixlab.errors import ConfigError
+
+    if engine == "ray":
+        from mixlab.studies.ray_launcher import RayLauncher, share_threads
+
+        if parallel < 1:
+            raise ConfigError(
+                "--parallel 0 trains in this process, --engine ray on a cluster. Give --parallel 1 or more.",
+                code="conflicting-settings",
+            )
+        threads = threads or share_threads(parallel, workers)
+        return RayLauncher(threads, gpus), threads
+    if gpus:
+        raise ConfigError(
+            "--gpus shares out the GPUs of a ray cluster; with --engine local there is none. Leave it out.",
+            code="conflicting-settings",
+        )
+    if parallel:
+        return None, threads
+    from mixlab.cli.commands.here import HereLauncher
+
+    return HereLauncher(), threads
+
+
+def _finish_part(
+    folder: "StudyFolder",
+    part: "Part",
+    states: "Sequence[TrialState]",
+    unfinished: "Sequence[TrialState]",
+) -> int:
+    """Say how a part of a study stands; the tables are of all parts together."""
+    print(f"\nPart {part.number}/{part.of}: {len(states) - len(unfinished)} of {len(states)} runs are done.")
+    _print_missing(folder, unfinished)
+    print(f"When all parts are: the same command without --array, or mixlab sweep --report {folder.path}")
+    return 1 if unfinished else 0
 
 
 def _finish(folder: "StudyFolder", unfinished: "Sequence[TrialState]", resamples: int) -> int:
@@ -153,6 +215,11 @@ def _finish(folder: "StudyFolder", unfinished: "Sequence[TrialState]", resamples
     states = folder.states()
     if not states or any(state.status == "done" for state in states):
         _write_and_print(folder, resamples)
+    _print_missing(folder, unfinished)
+    return code
+
+
+def _print_missing(folder: "StudyFolder", unfinished: "Sequence[TrialState]") -> None:
     if unfinished:
         print(f"\n{len(unfinished)} runs are missing; what fills them (or the same command again):")
         for state in unfinished[:_MOST_LINES]:
@@ -161,7 +228,6 @@ def _finish(folder: "StudyFolder", unfinished: "Sequence[TrialState]", resamples
                 print(f"      {state.status}: {state.error}")
         if len(unfinished) > _MOST_LINES:
             print(f"  ... and {len(unfinished) - _MOST_LINES} more, in {folder.path}/study.json")
-    return code
 
 
 def _write_and_print(folder: "StudyFolder", resamples: int) -> None:
