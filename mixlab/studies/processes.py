@@ -39,6 +39,7 @@ class Training:
         study: Folder that the machine must see.
         folder: Where the study was started, from which paths may start.
         settings: The environment's settings of mixlab.
+        stop: File in that folder that tells it to save and end, once it is there.
         version: Of mixlab where the study was started.
     """
 
@@ -48,15 +49,18 @@ class Training:
     study: Path
     folder: Path
     settings: Mapping[str, str]
+    stop: Path
     version: str = __version__
 
 
 def train_on_machine(training: Training) -> tuple[int, str]:
     """Train in a process of its own on this machine; return its exit code, or why it cannot be.
 
-    ``KeyboardInterrupt`` is passed on to it as Ctrl-C, and it is waited for until it has saved. It ends with
-    this process, however that ends.
+    Where the file ``stop`` appears, Ctrl-C is passed on to it, and it is waited for until it has saved. It
+    ends with this process, however that ends.
     """
+    if training.stop.exists():
+        return 1, "it was told to stop"
     if reason := unfit(training.version, (training.study,)):
         return 1, reason
     if threading.current_thread() is threading.main_thread():
@@ -73,10 +77,20 @@ def train_on_machine(training: Training) -> tuple[int, str]:
             cwd=training.folder if training.folder.is_dir() else None,
             start_new_session=True,
         )
-        while True:
-            try:
-                return process.wait(timeout=_LOOK_S), ""
-            except subprocess.TimeoutExpired:
+        return _wait(process, training.stop), ""
+
+
+def _wait(process: "subprocess.Popen[bytes]", stop: Path) -> int:
+    """Return how a training ends; told to stop, it saves first, and a second time would cut that short."""
+    told = False
+    while True:
+        try:
+            return process.wait(timeout=_LOOK_S)
+        except subprocess.TimeoutExpired:
+            if told or not stop.exists():
                 continue
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if told:
+                continue
+        process.send_signal(signal.SIGINT)
+        told = True

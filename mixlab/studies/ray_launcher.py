@@ -1,6 +1,7 @@
 """Trainings of a study on a ray cluster: each is a task with the processors that its processes need."""
 
 import contextlib
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -39,7 +40,8 @@ class RayLauncher:
 
     def __init__(self, threads: int, gpus: float = 0.0) -> None:
         self.threads, self.gpus, self.ray = threads, gpus, connect()
-        self._running: dict[str, Any] = {}
+        self._running: dict[str, tuple[Any, Path]] = {}
+        self._stop = f".stop-{secrets.token_hex(4)}"
         self._guard = threading.Lock()
         self._stops, self._fitted = 0, False
 
@@ -94,6 +96,7 @@ class RayLauncher:
             study=folder.path.absolute(),
             folder=Path.cwd(),
             settings=own_settings(),
+            stop=folder.path.absolute() / self._stop,
         )
 
     def _wait(self, call: Any, training: Training, name: str, processors: int) -> tuple[int, str]:  # noqa: ANN401
@@ -102,7 +105,7 @@ class RayLauncher:
             if self._stops:
                 raise KeyboardInterrupt
             reference = call.remote(training)
-            self._running[name] = reference
+            self._running[name] = reference, training.stop
         served = time.monotonic()
         try:
             while not self.ray.wait([reference], timeout=_LOOK_S)[0]:
@@ -115,13 +118,16 @@ class RayLauncher:
         finally:
             with self._guard:
                 self._running.pop(name, None)
+                if not self._running:
+                    training.stop.unlink(missing_ok=True)
         return found
 
     def stop(self) -> None:
         """Pass Ctrl-C on; the second time, end the processes."""
         self._stops += 1
         with self._guard:
-            for reference in self._running.values():
+            for reference, stop in self._running.values():
+                stop.touch()  # those at work look for it; those that wait for a machine are taken back
                 with contextlib.suppress(self.ray.exceptions.RayError):
                     self.ray.cancel(reference, force=self._stops > 1)
 

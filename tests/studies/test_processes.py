@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mixlab.studies import tied
+from mixlab.studies import processes, tied
 from mixlab.studies.processes import Training, train_on_machine
 
 WATCHER = """
@@ -37,7 +37,7 @@ def test_nothing_is_started_for_one_that_is_gone() -> None:
 
 def test_a_machine_trains_only_where_it_sees_the_study(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    training = Training(("taxonomy", "--nonsense"), log, 1, tmp_path, tmp_path, {})
+    training = Training(("taxonomy", "--nonsense"), log, 1, tmp_path, tmp_path, {}, tmp_path / "stop")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         assert train_on_machine(training) == (2, "")
@@ -49,3 +49,26 @@ def test_a_machine_trains_only_where_it_sees_the_study(tmp_path: Path) -> None:
     assert code == 1
     assert f"does not see {tmp_path / 'elsewhere'}" in reason
     assert "expected 0.0.0" in train_on_machine(replace(training, version="0.0.0"))[1]
+
+
+SAVES = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("begun", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(2.5)
+    sys.exit(130)
+"""
+
+
+def test_a_training_that_is_told_to_stop_is_told_once_and_saves(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SAVES], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        (tmp_path / "stop").touch()
+        assert processes._wait(process, tmp_path / "stop") == 130
+    training = Training(("taxonomy",), tmp_path / "log", 1, tmp_path, tmp_path, {}, tmp_path / "stop")
+    assert train_on_machine(training) == (1, "it was told to stop")
+    assert not (tmp_path / "log").exists()
