@@ -32,7 +32,7 @@ from tests.tiny_sweep import MIX, TRAIN
 pytest.importorskip("ray", reason="the engine 'ray'; extra 'cluster'")
 
 
-EPOCHS = 150
+EPOCHS = 60
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ def _analyse_all(
 ) -> None:
     saved, cost_s = time.monotonic(), 0.0
     hidden = not progress or not sys.stderr.isatty()
-    needs = [catalog.path, *catalog.roots.values()]
+    needs = [catalog.origin or catalog.path, *catalog.roots.values()]
     outcomes = map_items(partial(_analyse, catalog), tasks, workers=workers, engine=engine, needs=needs)
     for outcome in tqdm(outcomes, total=len(tasks), desc="analysing", unit="song", disable=hidden):
         task = tasks[outcome.index]

@@ -248,7 +248,7 @@ def _measure_all(
         [roots[k[0]] / k[1] for k in todo],
         engine=engine,
         workers=workers,
-        needs=sorted({roots[k[0]] for k in todo}),
+        needs=list(dict.fromkeys(roots[k[0]] for k in todo)),
     )
     with tqdm(
         total=total, unit="B", unit_scale=True, desc="measuring", disable=None if progress else True

@@ -273,7 +273,7 @@ class PackReader:
             )
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """Where the pack lies."""
         return self._pack.folder
 

@@ -374,7 +374,7 @@ def _busy(folder: Path) -> CatalogError:
 
 
 def _write_shards(
-    tasks: Sequence[_Task], workers: int | None, engine: Engine, needs: Sequence[Path], *, hidden: bool
+    tasks: Sequence[_Task], workers: int | None, engine: Engine, needs: Sequence[Place], *, hidden: bool
 ) -> list[str]:
     """Write shards; return the problems of their stems, and of shards that could not be written."""
     from tqdm import tqdm

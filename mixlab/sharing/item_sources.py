@@ -20,6 +20,7 @@ from mixlab.mixing.replaying import with_digests
 from mixlab.mixing.sampler import RecipeSampler
 from mixlab.sharing.recipe_files import RecipeFile
 from mixlab.taxonomy import LabelSet, load_label_set
+from mixlab.utils.remote import Place
 
 __all__ = ["ItemSource", "ReplayedItems", "StreamItems"]
 
@@ -89,10 +90,10 @@ class ItemSource:
         return open_reader(self.catalog, *settings, self.pack)
 
     @property
-    def needs(self) -> tuple[Path, ...]:
+    def needs(self) -> tuple[Place, ...]:
         """The folders that its items are read from."""
         pack = (self._reader.folder,) if isinstance(self._reader, PackReader) else ()
-        return (self.catalog.path, *pack, *self.catalog.roots.values())
+        return (self.catalog.origin or self.catalog.path, *pack, *self.catalog.roots.values())
 
     @property
     def _read_from(self) -> str:

@@ -18,9 +18,10 @@ def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # which it inherits as ignored from machines in the background
+    # Ray's workers block Ctrl-C, and what a script starts in the background ignores it: both are inherited.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if os.getppid() != parent:  # gone before it could be asked for
         sys.exit(1)
     os.execv(program[0], program)

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Literal, TypeVar
 
 from mixlab.errors import ConfigError, MixlabError
 from mixlab.utils.outcome import DIED, Outcome, call_item
+from mixlab.utils.remote import Place
 
 __all__ = ["Engine", "Outcome", "default_workers", "map_items"]
 
@@ -41,7 +41,7 @@ def map_items(
     *,
     engine: Engine = "local",
     workers: int | None = None,
-    needs: Sequence[Path] = (),
+    needs: Sequence[Place] = (),
 ) -> Iterator[Outcome[R]]:
     """Yield the outcome of ``function(item)`` for every item, as they finish.
 
@@ -57,7 +57,8 @@ def map_items(
         workers: Processes; 1 stays in this process, None means one per processor (local) or as many
             as the cluster has (ray).
         needs: Folders and files of which each machine of a cluster must see those that this one sees; one
-            that does not stops the work, before it takes what is missing for faults of single items.
+            that does not stops the work, before it takes what is missing for faults of single items. URLs
+            are read from everywhere.
 
     Raises:
         ConfigError: ``workers`` is below 1, or the engine is unknown.
@@ -189,7 +190,7 @@ def _retry_alone(function: Callable[[T], R], items: Sequence[T], suspects: list[
 
 
 def _on_ray(
-    function: Callable[[T], R], items: Sequence[T], workers: int | None, needs: Sequence[Path]
+    function: Callable[[T], R], items: Sequence[T], workers: int | None, needs: Sequence[Place]
 ) -> Iterator[Outcome[R]]:
     from mixlab.utils.ray_cluster import connect, map_on_ray
 

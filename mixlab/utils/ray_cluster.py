@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from mixlab import __version__
 from mixlab.errors import MissingDependencyError, MixlabError
 from mixlab.utils.outcome import DIED, Outcome, call_item
+from mixlab.utils.remote import Place
 
 __all__ = ["TRIES", "connect", "map_on_ray", "own_settings", "unfit"]
 
@@ -135,7 +136,7 @@ def _work(key: list[Any], index: int, item: Any) -> Outcome[Any] | _Unfit:  # no
 
 
 def map_on_ray(
-    function: Callable[[T], R], items: Sequence[T], workers: int | None, needs: Sequence[Path] = ()
+    function: Callable[[T], R], items: Sequence[T], workers: int | None, needs: Sequence[Place] = ()
 ) -> Iterator[Outcome[R]]:
     """Yield the outcome of every item as they finish; see ``mixlab.utils.parallel.map_items``.
 
@@ -154,11 +155,15 @@ class _Work:
     """The items of one call while they are worked on."""
 
     def __init__(
-        self, function: Callable[[Any], Any], items: Sequence[Any], workers: int | None, needs: Sequence[Path]
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        workers: int | None,
+        needs: Sequence[Place],
     ) -> None:
         self.ray = connect()
         self.items, self.workers = items, workers
-        seen = tuple(path.absolute() for path in needs if path.exists())
+        seen = tuple(path.absolute() for path in needs if isinstance(path, Path) and path.exists())
         common = _Common(function, Path.cwd(), seen, own_settings())
         self.key = self.ray.put(common)
         # Retries are counted here: ray's own are without a bound where memory runs out.

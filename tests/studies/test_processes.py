@@ -72,3 +72,19 @@ def test_a_training_that_is_told_to_stop_is_told_once_and_saves(tmp_path: Path) 
     training = Training(("taxonomy",), tmp_path / "log", 1, tmp_path, tmp_path, {}, tmp_path / "stop")
     assert train_on_machine(training) == (1, "it was told to stop")
     assert not (tmp_path / "log").exists()
+
+
+BLOCKED = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+look = "from signal import *; print(getsignal(SIGINT) is default_int_handler, pthread_sigmask(SIG_BLOCK, []))"
+program = [sys.executable, "-I", sys.argv[1], str(os.getpid()), sys.executable, "-c", look]
+subprocess.run(program, check=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be blocked")
+def test_ctrl_c_reaches_a_training_though_its_watcher_blocks_and_ignores_it() -> None:
+    program = [sys.executable, "-c", BLOCKED, tied.__file__]
+    assert subprocess.run(program, capture_output=True, check=True, text=True).stdout == "True set()\n"
