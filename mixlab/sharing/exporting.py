@@ -22,8 +22,9 @@ from mixlab.sharing.card import CardFacts, csv_labels, write_card
 from mixlab.sharing.encoding import AudioFormat, encode_item
 from mixlab.sharing.formats import ITEMS_FILE, ExportFormat, open_shard, shard_name
 from mixlab.sharing.item_sources import ItemSource
-from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
+from mixlab.utils.files import check_writable, make_folder, remove_leftovers, write_atomic
 from mixlab.utils.hashing import file_digest, ordered_digest
+from mixlab.utils.locks import hold_folder
 from mixlab.utils.parallel import Engine, map_items
 
 __all__ = ["ExportReport", "ExportSettings", "export_items", "items_per_shard", "verify_export"]
@@ -181,14 +182,15 @@ def _locked(out: Path) -> Iterator[None]:
             code="folder-not-empty",
         )
     check_writable(out)
-    make_folder(out / _STATE)
-    with (out / _STATE / "lock").open("ab") as file:
-        if not try_lock(file):
-            raise ConfigError(
-                f"Another process exports into {out}. Wait for it, or choose another folder.",
-                code="export-in-use",
-            )
+    with hold_folder(out / _STATE, lambda: _busy(out)):
+        remove_leftovers(out, locked=True)
         yield
+
+
+def _busy(out: Path) -> ConfigError:
+    return ConfigError(
+        f"Another process exports into {out}. Wait for it, or choose another folder.", code="export-in-use"
+    )
 
 
 def _begin(out: Path, identity: Mapping[str, Any], items: int) -> None:

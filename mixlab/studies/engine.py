@@ -113,7 +113,7 @@ class ProcessLauncher:
     def run(self, folder: StudyFolder, trial: Trial, *, resume: bool) -> str:
         """Train a trial; what it says goes to its log."""
         command = [*self.program, *trial_arguments(folder, trial, resume=resume)]
-        with folder.log_path(trial.name).open("ab") as log:
+        with folder.open_log(trial.name) as log:
             process = self._start(command, log.fileno())
             try:
                 code = process.wait()

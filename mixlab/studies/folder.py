@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import yaml
@@ -43,7 +43,14 @@ from mixlab.studies.state import SCHEMA_VERSION, STATUSES, StoredTrial, StudySta
 from mixlab.training.config import flatten, with_defaults
 from mixlab.training.run import Run
 from mixlab.utils.decode import read_json
-from mixlab.utils.files import check_writable, make_folder, try_lock, write_atomic
+from mixlab.utils.files import (
+    check_writable,
+    make_folder,
+    output_error,
+    remove_leftovers,
+    try_lock,
+    write_atomic,
+)
 from mixlab.utils.plain import plain
 
 __all__ = ["StudyFolder", "resplit"]
@@ -88,6 +95,18 @@ class StudyFolder:
     def log_path(self, name: str) -> Path:
         """Return the file with what a trial's training said."""
         return self.path / "logs" / f"{name}.log"
+
+    def open_log(self, name: str) -> TextIO:
+        """Open that file, to write on at its end.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = self.log_path(name)
+        try:
+            return path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise output_error(path, error) from error
 
     def check_usable(self) -> None:
         """Refuse a folder that is something else.
@@ -377,7 +396,11 @@ class StudyFolder:
         check_writable(make_folder(self.path))
         own = self.path / ".lock" if part is None else self._part_lock(part)
         siblings = [] if part is None else [self._part_lock(other) for other in part.all]
-        with own.open("ab") as handle:
+        try:
+            handle = own.open("ab")
+        except OSError as error:
+            raise output_error(own, error) from error
+        with handle:
             # Locked before the others are looked at: of two that start at once, at most one goes on.
             others = [f for f in (self.path / ".lock", *self._part_locks()) if f not in (own, *siblings)]
             if not _hold(handle) or any(_is_held(file) for file in others):
@@ -386,6 +409,8 @@ class StudyFolder:
                     f"Wait for them, or look: mixlab sweep --watch {self.path}",
                     code="study-in-use",
                 )
+            for folder in (self.path, *(self.path / name for name in ("plans", "logs", "targets"))):
+                remove_leftovers(folder, locked=part is None)
             yield handle.fileno()
 
     @contextmanager

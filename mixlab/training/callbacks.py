@@ -8,6 +8,7 @@ Lightning writes the checkpoints and the curves, and says when patience ends. Wh
 * A stop is granted after any step, and the epoch goes on there: Lightning would take it for done.
 """
 
+import io
 import math
 import os
 import signal
@@ -21,6 +22,7 @@ from types import FrameType, MappingProxyType
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
@@ -30,6 +32,7 @@ from mixlab.errors import ConfigError
 from mixlab.training.config import TrainConfig
 from mixlab.training.run import Run
 from mixlab.training.transfer import movement
+from mixlab.utils.files import make_folder, open_atomic
 
 __all__ = ["BestEpoch", "Patience", "Steps", "StopRequest", "Stopped", "WholeFiles", "last_checkpoints"]
 
@@ -95,7 +98,7 @@ class Stopped(Exception):  # noqa: N818 - no error: it unwinds Lightning's loop 
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes checkpoints under another name in the same folder first.
+    """Writes checkpoints as mixlab writes all files.
 
     Lightning's own temporary file may lie on another disk: a kill while it is copied would cost the old
     checkpoint.
@@ -104,11 +107,16 @@ class WholeFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
-        """Write a checkpoint whole or not at all."""
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.tmp")
-        super().save_checkpoint(checkpoint, temporary, storage_options)
-        temporary.replace(target)
+        """Write a checkpoint whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written; the one before it is kept.
+        """
+        buffer = io.BytesIO()  # of torch's own writer a full disk is no error of writing
+        torch.save(checkpoint, buffer)
+        make_folder(Path(path).parent)
+        with open_atomic(Path(path)) as file:
+            file.write(buffer.getbuffer())
 
 
 class StepCheckpoint(ModelCheckpoint):

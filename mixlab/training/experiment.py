@@ -194,7 +194,7 @@ def train(
     else:
         run = Run(Path(out))
         opened = as_catalog(catalog, roots)
-    with torch_threads(config.threads):
+    with torch_threads(config.threads), run.held(first=World.from_environment().is_first):
         return _train(opened, run, mix, config, resume, report)
 
 
@@ -382,6 +382,18 @@ def evaluate_run(
     run = run if isinstance(run, Run) else Run.open(run)
     check_command(run, "train")
     run.check_writable()
+    with run.held():
+        return _evaluate(run, catalog, roots, num_workers, batches, metrics)
+
+
+def _evaluate(
+    run: Run,
+    catalog: Catalog | str | Path | None,
+    roots: Mapping[str, str | Path] | None,
+    num_workers: int | None,
+    batches: Mapping[str, Iterable[Batch]] | None,
+    metrics: Sequence[str] | None,
+) -> Report:
     stored = run.config
     mix, config = from_plain(MixConfig, stored["mix"]), from_plain(TrainConfig, stored["train"])
     computed = find_metrics(config.metrics if metrics is None else metrics)

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ from mixlab.training.optimizers import new_optimizer, new_schedule
 from mixlab.training.run import Run
 from mixlab.training.shared_batch_norm import layer_sync
 from mixlab.training.transfer import parameter_groups, set_training_mode
+from mixlab.utils.files import is_full, told_as_output_error
 
 __all__ = ["FitResult", "fit"]
 
@@ -255,6 +257,22 @@ def _strategy(config: TrainConfig, world: World) -> Strategy | str:
     return DDPStrategy(timeout=timedelta(seconds=config.wait_s)) if world.size > 1 else "auto"
 
 
+@contextmanager
+def _quiet_writers() -> Iterator[None]:
+    """Let what TensorBoard's thread fails to write be told once: it is raised here, with the next curve."""
+    before = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        if not (type(arguments.thread).__module__.startswith("tensorboard") and is_full(arguments.exc_value)):
+            before(arguments)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
 def _trainer(
     run: Run,
     config: TrainConfig,
@@ -345,6 +363,9 @@ def fit(
     Raises:
         ConfigError: the training diverged.
         RunError: another process has ended, or does not answer.
+
+
+        OutputError: something cannot be written; the last checkpoint is kept.
         KeyboardInterrupt: a second Ctrl-C did not wait for the step in hand.
     """
     world = world or World()
@@ -366,9 +387,12 @@ def fit(
     best = BestEpoch(run, model, config, patience, steps, card, report, items)
     with _quiet_lightning():
         callbacks = [steps, patience, best, *last_checkpoints(run, config)]
-        trainer = _trainer(run, config, world, precision, callbacks, _logger(run, config, checkpoint))
+        with told_as_output_error(run.tensorboard):
+            logger = _logger(run, config, checkpoint)
+        trainer = _trainer(run, config, world, precision, callbacks, logger)
         try:
-            trainer.fit(tagger, train_batches, fixed, ckpt_path=checkpoint)
+            with told_as_output_error(run.tensorboard), _quiet_writers():
+                trainer.fit(tagger, train_batches, fixed, ckpt_path=checkpoint)
             reason = "patience" if patience.wait_count >= patience.patience else "finished"
         except Stopped:
             reason = "interrupted"

@@ -99,18 +99,19 @@ def pretrain(
         "jamendo": asdict(jamendo),
         "train": asdict(config),
     }
-    ended = None
-    if resume:
-        Run.open(out).check_writable()
-        ended = _reopen(Run.open(out), settings, config, corpus, world)
-    elif world.is_first:
-        Run.create(run.path, settings, _run_info(corpus, config))
-    with torch_threads(config.threads):
-        if ended is None:
-            ended = _fit(run, corpus, config, world, resume=resume, report=report)
-    if not world.is_first or ended == "interrupted":
-        return run, None
-    return run, evaluate_pretrained(run, corpus, report=report)
+    with run.held(first=world.is_first):
+        ended = None
+        if resume:
+            Run.open(out).check_writable()
+            ended = _reopen(Run.open(out), settings, config, corpus, world)
+        elif world.is_first:
+            Run.create(run.path, settings, _run_info(corpus, config))
+        with torch_threads(config.threads):
+            if ended is None:
+                ended = _fit(run, corpus, config, world, resume=resume, report=report)
+        if not world.is_first or ended == "interrupted":
+            return run, None
+        return run, evaluate_pretrained(run, corpus, report=report)
 
 
 def _check(config: TrainConfig) -> None:
@@ -365,17 +366,18 @@ def evaluate_pretrained(
             predictions, unread[split] = _predict_split(model, corpus, split, config, show=report is not None)
             parts.append(predictions)
     joined = Predictions.join(parts)
-    run.write_predictions(joined)
-    scores = score_predictions(
-        run,
-        joined,
-        metrics=computed,
-        n_resamples=config.bootstrap,
-        seed=config.eval_seed,
-        unreadable_tracks=unread,
-    )
-    headings = {split: _heading(run, scores, split) for split in SPLITS}
-    write_scores(run, scores, _facts(run), headings)
+    with run.held():
+        run.write_predictions(joined)
+        scores = score_predictions(
+            run,
+            joined,
+            metrics=computed,
+            n_resamples=config.bootstrap,
+            seed=config.eval_seed,
+            unreadable_tracks=unread,
+        )
+        headings = {split: _heading(run, scores, split) for split in SPLITS}
+        write_scores(run, scores, _facts(run), headings)
     for split, count in unread.items():
         if count:
             say(report, f"{count} {split} tracks could not be read and are left out")

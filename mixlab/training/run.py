@@ -21,7 +21,8 @@ import json
 import math
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -41,7 +42,15 @@ from mixlab.evaluation.results import Report
 from mixlab.evaluation.units import CLIPS, MIXES, TRACKS, Quantity, Units
 from mixlab.utils.csv import csv_text
 from mixlab.utils.decode import Source
-from mixlab.utils.files import check_writable, discard_damaged, make_folder, write_atomic
+from mixlab.utils.files import (
+    check_writable,
+    discard_damaged,
+    make_folder,
+    remove_leftovers,
+    write_atomic,
+    write_together,
+)
+from mixlab.utils.locks import LOCK, hold_folder
 from mixlab.utils.plain import plain
 from mixlab.utils.yaml import load_yaml
 
@@ -106,6 +115,10 @@ def _json_bytes(data: object) -> bytes:
     return (json.dumps(plain(data), indent=2, allow_nan=False) + "\n").encode()
 
 
+def _config_bytes(config: Mapping[str, Any]) -> bytes:
+    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True).encode()
+
+
 _UNITS = {"pretrain": TRACKS, "train-clips": CLIPS, "baseline-clips": CLIPS}
 
 
@@ -152,11 +165,13 @@ class Run:
                 code="run-exists",
             )
         run.check_empty()
-        make_folder(run.checkpoints)
-        run.write_config(config)
+        make_folder(run.path)
         now = _now()
         head = {"schema": SCHEMA_VERSION, "status": "training", "created": now, "updated": now}
-        write_atomic(run.path / "run.json", _json_bytes({**head, **provenance(), **info}))
+        entries = _json_bytes({**head, **provenance(), **info})
+        # Together: of half a run nobody could tell whether it may be replaced.
+        write_together({run.path / "run.json": entries, run.path / "config.yaml": _config_bytes(config)})
+        make_folder(run.checkpoints)
         return run
 
     @classmethod
@@ -189,11 +204,42 @@ class Run:
         Raises:
             RunError: the folder holds something, or is a file.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        holds = self.path.exists() and (
+            not self.path.is_dir() or any(path.name != LOCK for path in self.path.iterdir())
+        )
+        if holds:
             raise RunError(
                 f"{self.path} is not an empty folder. Choose another --out, or remove it.",
                 code="folder-not-empty",
             )
+
+    @contextmanager
+    def held(self, *, first: bool = True) -> Iterator[None]:
+        """Keep other processes from writing to the run, and remove what killed ones have left in it.
+
+        Args:
+            first: Whether this is the first process of the training; the others write nothing.
+
+        Raises:
+            RunError: another process trains or scores it, or the folder is a file.
+            OutputError: its folder cannot be written.
+        """
+        if not first:
+            yield
+            return
+        if self.path.exists() and not self.path.is_dir():
+            self.check_empty()
+        with hold_folder(self.path, self._busy):
+            for folder in (self.checkpoints, self.path / "external"):
+                remove_leftovers(folder, locked=True)
+            yield
+
+    def _busy(self) -> RunError:
+        return RunError(
+            f"Another process trains or scores the run {self.path}. Wait for it, stop it, or choose another "
+            "--out.",
+            code="run-in-use",
+        )
 
     def check_writable(self) -> None:
         """See to it, before the work, that its results can be written into the folder.
@@ -275,8 +321,7 @@ class Run:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration, plain or dataclasses."""
-        text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
-        write_atomic(self.path / "config.yaml", text.encode())
+        write_atomic(self.path / "config.yaml", _config_bytes(config))
 
     def update(self, **entries: Any) -> None:  # noqa: ANN401 - entries of a JSON file
         """Add or replace entries of ``run.json``.
@@ -340,8 +385,8 @@ class Run:
             card: Everything needed to build the model and to name its outputs.
         """
         data = _safetensors().save({k: v.detach().cpu().contiguous().clone() for k, v in state.items()})
-        write_atomic(self.path / "model.safetensors", data)
-        write_atomic(self.path / "model.json", _json_bytes({**card, "sha256": sha256(data).hexdigest()}))
+        told = _json_bytes({**card, "sha256": sha256(data).hexdigest()})
+        write_together({self.path / "model.safetensors": data, self.path / "model.json": told})
 
     @property
     def has_model(self) -> bool:

@@ -173,6 +173,20 @@ def test_an_index_that_was_tampered_with_is_refused(pack: Path, harm: str, check
     assert verify_pack(pack) != []
 
 
+def test_no_shard_outside_the_folder_is_read_even_where_one_lies(pack: Path) -> None:
+    shard = sorted(pack.glob("shard-*.i16"))[0].name
+    shutil.copy(pack / shard, pack.parent / shard)
+
+    def lead_out(document: dict[str, Any]) -> None:
+        for entry in document["entries"]:
+            if entry["shard"] == shard:
+                entry["shard"] = f"../{shard}"
+
+    edit(pack / "pack.json", lead_out, checksum="made anew")
+    with raises(CatalogError, code="pack-damaged", mentions=f"../{shard}"):
+        Pack(pack)
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[1, 2]", b"{" * 5000, b"[" * 100_000, b'{"version": 3'])
 def test_what_is_no_index_is_refused(pack: Path, content: bytes) -> None:
     (pack / "pack.json").write_bytes(content)

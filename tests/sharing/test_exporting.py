@@ -222,7 +222,7 @@ def test_an_export_grows_and_refuses_what_is_another(
         export_items(stream(toy), out, settings, 4, workers=1, progress=False)
     with raises(ConfigError, code="settings-changed", mentions="seed"):
         export_items(stream(toy, seed=1), out, settings, ITEMS, workers=1, progress=False)
-    with (out / ".export" / "lock").open("ab") as file:
+    with (out / ".export" / ".lock").open("ab") as file:
         import fcntl
 
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)

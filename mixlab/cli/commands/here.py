@@ -6,6 +6,7 @@ from mixlab.errors import MixlabError
 from mixlab.studies.engine import trial_arguments
 from mixlab.studies.folder import StudyFolder
 from mixlab.studies.plan import Trial
+from mixlab.utils.files import told_as_output_error
 
 __all__ = ["HereLauncher"]
 
@@ -19,7 +20,8 @@ class HereLauncher:
 
         name, *arguments = trial_arguments(folder, trial, resume=resume)
         with (
-            folder.log_path(trial.name).open("a", encoding="utf-8") as log,
+            told_as_output_error(folder.log_path(trial.name)),
+            folder.open_log(trial.name) as log,
             contextlib.redirect_stdout(log),
             contextlib.redirect_stderr(log),
         ):

@@ -88,43 +88,44 @@ def run_clip_baseline(
     Run(out).check_empty()
     check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
-    clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
-    opened = open_clips(clips)
-    single = opened.single_label and not opened.value
-    info = clip_info(
-        COMMAND, clips, opened, single_label=single, seed=config.seed, eval_seed=config.eval_seed
-    )
-    say(report, describe_clips(info))
-    folder = Path(cache) if cache is not None else out.absolute().parent / "features"
-    begin = time.perf_counter()
-    found, about = _features(opened, windows, config, folder, report)
-    parts = {split: _part(found, split) for split in _PARTS}
-    computed_s = time.perf_counter() - begin
-    n_values, n_clips = found.values.shape[1], len(parts["train"].clips)
-    say(report, f"fitting: {config.classifier}, {n_clips} clips of {n_values} values each")
-    fitted = fit_on_clips(parts["train"], parts["validation"], config, single_label=single)
-    constant = [opened.classes[c] for c in fitted.constant]
-    info |= {} if fitted.quantity is None else {"quantity": asdict(fitted.quantity)}
-    info |= {
-        "classifier": config.classifier,
-        **about,
-        "fitted": {
-            "chosen": fitted.chosen,
-            "constant_classes": constant,
-            "values": n_values,
-            "clips": n_clips,
-        },
-        "seconds": {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)},
-        "unreadable_clips": _by_split(opened, found),
-    }
-    settings = {"out": str(out.absolute()), "cache": None if cache is None else str(folder.absolute())}
-    sections = {"clips": asdict(clips), "windows": asdict(windows), "baseline": asdict(config)}
-    run = Run.create(out, {**settings, **sections}, info)
-    scored = [_predict(parts[split], split, fitted, single_label=single) for split in SPLITS]
-    run.write_predictions(Predictions.join(scored))
-    for line in note_unreadable(run.info):
-        say(report, line)
-    return run, evaluate_clip_baseline(run)
+    with Run(out).held():
+        clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
+        opened = open_clips(clips)
+        single = opened.single_label and not opened.value
+        info = clip_info(
+            COMMAND, clips, opened, single_label=single, seed=config.seed, eval_seed=config.eval_seed
+        )
+        say(report, describe_clips(info))
+        folder = Path(cache) if cache is not None else out.absolute().parent / "features"
+        begin = time.perf_counter()
+        found, about = _features(opened, windows, config, folder, report)
+        parts = {split: _part(found, split) for split in _PARTS}
+        computed_s = time.perf_counter() - begin
+        n_values, n_clips = found.values.shape[1], len(parts["train"].clips)
+        say(report, f"fitting: {config.classifier}, {n_clips} clips of {n_values} values each")
+        fitted = fit_on_clips(parts["train"], parts["validation"], config, single_label=single)
+        constant = [opened.classes[c] for c in fitted.constant]
+        info |= {} if fitted.quantity is None else {"quantity": asdict(fitted.quantity)}
+        info |= {
+            "classifier": config.classifier,
+            **about,
+            "fitted": {
+                "chosen": fitted.chosen,
+                "constant_classes": constant,
+                "values": n_values,
+                "clips": n_clips,
+            },
+            "seconds": {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)},
+            "unreadable_clips": _by_split(opened, found),
+        }
+        settings = {"out": str(out.absolute()), "cache": None if cache is None else str(folder.absolute())}
+        sections = {"clips": asdict(clips), "windows": asdict(windows), "baseline": asdict(config)}
+        run = Run.create(out, {**settings, **sections}, info)
+        scored = [_predict(parts[split], split, fitted, single_label=single) for split in SPLITS]
+        run.write_predictions(Predictions.join(scored))
+        for line in note_unreadable(run.info):
+            say(report, line)
+        return run, evaluate_clip_baseline(run)
 
 
 def _predict(part: ClipFeatures, split: str, fitted: FittedOnClips, *, single_label: bool) -> Predictions:
@@ -193,8 +194,9 @@ def evaluate_clip_baseline(run: Run, *, metrics: Sequence[str] | None = None) ->
         seed=config.eval_seed,
         unreadable_tracks={split: len(run.info["unreadable_clips"].get(split, {})) for split in SPLITS},
     )
-    run.write_report(report, report_text(run.path.name, report, _facts(run), clip_headings(run, report)))
-    run.update(status="evaluated")
+    with run.held():
+        run.write_report(report, report_text(run.path.name, report, _facts(run), clip_headings(run, report)))
+        run.update(status="evaluated")
     return report
 
 

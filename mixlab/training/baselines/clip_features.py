@@ -14,7 +14,7 @@ import numpy as np
 
 from mixlab.audio.io import FloatArray
 from mixlab.corpora.clips.base import Clip, ClipSet
-from mixlab.errors import AudioError, MixlabError
+from mixlab.errors import AudioError, MixlabError, OutputError
 from mixlab.training.baselines.features import Extract, Extractor, one_thread
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.reading import fill, load_windows
@@ -107,8 +107,18 @@ def _extract(block: _Block) -> Extract:
     return _LOADED[key]
 
 
-def _compute(block: _Block) -> dict[str, str]:
-    """Write the rows of the clips that can be read; return what is wrong with the others, by name."""
+def _compute(block: _Block) -> dict[str, str] | OutputError:
+    """Write the rows of the clips that can be read; return what is wrong with the others, by name.
+
+    Where they cannot be written, that is returned.
+    """
+    try:
+        return _make(block)
+    except OutputError as error:
+        return error
+
+
+def _make(block: _Block) -> dict[str, str]:
     extract, rows, faults = _extract(block), dict[str, FloatArray](), dict[str, str]()
     for clip, name in zip(block.clips, block.names, strict=True):
         try:
@@ -214,6 +224,8 @@ def _run(
     ) as bar:
         for outcome in map_items(_compute, blocks, workers=workers):
             block = blocks[outcome.index]
+            if isinstance(outcome.value, OutputError):
+                raise outcome.value
             if outcome.error:
                 problems.append(f"{block.clips[0].key}: {outcome.error}")
             else:

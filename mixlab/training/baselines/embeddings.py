@@ -35,7 +35,7 @@ from mixlab.training.baselines.config import RANDOM, BaselineConfig
 from mixlab.training.baselines.features import Extract, Mixes
 from mixlab.training.run import Run, read_tensors
 from mixlab.training.transfer import calibrate_batch_norm, settings_of_model
-from mixlab.utils.files import make_folder, temporary_path
+from mixlab.utils.files import make_folder, write_atomic
 from mixlab.utils.hashing import file_digest
 
 __all__ = [
@@ -335,8 +335,7 @@ def _random_weights(choice: NetworkChoice, calibration: Calibration, cache: Path
     model = build_model(choice.model, 1).eval()
     calibrate_batch_norm(model, calibration.audio(choice.model, in_channels(model), _least(model)))
     make_folder(cache)
-    with temporary_path(file) as temporary:
-        _safetensors().save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
+    write_atomic(file, _safetensors().save({k: v.contiguous() for k, v in model.state_dict().items()}))
     return file
 
 

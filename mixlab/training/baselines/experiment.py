@@ -72,39 +72,40 @@ def run_baseline(
     Run(out).check_empty()
     check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
-    opened = as_catalog(catalog, roots)
-    folder = Path(cache) if cache is not None else out.absolute().parent / "features"
-    begin = time.perf_counter()
-    streams = _streams(opened, mix, config)
-    extractor = _extractor(config, streams["train"], folder)
-    say(report, f"features: {_title(config, extractor)}, kept in {folder}")
-    found = {
-        split: compute_features(mixes, extractor, folder, workers=config.workers, show=report is not None)
-        for split, mixes in streams.items()
-    }
-    features = {split: _chosen_blocks(part, extractor, config) for split, part in found.items()}
-    computed_s = time.perf_counter() - begin
-    n_values = features["train"].values.shape[1]
-    say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
-    classifier = _fit(config, features)
-    fixed = {split: streams[split].open() for split in SPLITS}
-    labels = fixed["test"].labels
-    settings = {
-        "catalog": opened.place,
-        "out": str(out.absolute()),
-        "mix": asdict(mix),
-        "baseline": asdict(config),
-    }
-    info = _info(out, opened, mix, config, labels)
-    constant = [labels.names[c] for c in classifier.constant]
-    fitted = {"strength": classifier.strength, "constant_classes": constant, "values": n_values}
-    seconds = {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)}
-    info |= {"features": _title(config, extractor), **network_facts(extractor)}
-    run = Run.create(out, settings, {**info, "fitted": fitted, "seconds": seconds})
-    run.write_predictions(
-        Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
-    )
-    return run, evaluate_baseline(run)
+    with Run(out).held():
+        opened = as_catalog(catalog, roots)
+        folder = Path(cache) if cache is not None else out.absolute().parent / "features"
+        begin = time.perf_counter()
+        streams = _streams(opened, mix, config)
+        extractor = _extractor(config, streams["train"], folder)
+        say(report, f"features: {_title(config, extractor)}, kept in {folder}")
+        found = {
+            split: compute_features(mixes, extractor, folder, workers=config.workers, show=report is not None)
+            for split, mixes in streams.items()
+        }
+        features = {split: _chosen_blocks(part, extractor, config) for split, part in found.items()}
+        computed_s = time.perf_counter() - begin
+        n_values = features["train"].values.shape[1]
+        say(report, f"fitting: {config.classifier}, {config.items} mixes of {n_values} values each")
+        classifier = _fit(config, features)
+        fixed = {split: streams[split].open() for split in SPLITS}
+        labels = fixed["test"].labels
+        settings = {
+            "catalog": opened.place,
+            "out": str(out.absolute()),
+            "mix": asdict(mix),
+            "baseline": asdict(config),
+        }
+        info = _info(out, opened, mix, config, labels)
+        constant = [labels.names[c] for c in classifier.constant]
+        fitted = {"strength": classifier.strength, "constant_classes": constant, "values": n_values}
+        seconds = {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)}
+        info |= {"features": _title(config, extractor), **network_facts(extractor)}
+        run = Run.create(out, settings, {**info, "fitted": fitted, "seconds": seconds})
+        run.write_predictions(
+            Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
+        )
+        return run, evaluate_baseline(run)
 
 
 def _streams(catalog: Catalog, mix: MixConfig, config: BaselineConfig) -> dict[str, Mixes]:
@@ -197,8 +198,9 @@ def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Repo
         n_resamples=config.bootstrap,
         seed=config.eval_seed,
     )
-    run.write_report(report, report_text(run.path.name, report, _facts(run), headings_of_mixes(report)))
-    run.update(status="evaluated")
+    with run.held():
+        run.write_report(report, report_text(run.path.name, report, _facts(run), headings_of_mixes(report)))
+        run.update(status="evaluated")
     return report
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
-from mixlab.errors import MixlabError
+from mixlab.errors import CatalogError, MixlabError, OutputError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.training.baselines.descriptors import DescriptorConfig, describe
@@ -159,7 +159,15 @@ def one_thread() -> None:
     threadpool_limits(1)
 
 
-def _compute(block: _Block) -> int:
+def _compute(block: _Block) -> int | MixlabError:
+    """Write the features of a block; return of how many mixes, or why the work cannot go on."""
+    try:
+        return _make(block)
+    except (CatalogError, OutputError) as error:
+        return error
+
+
+def _make(block: _Block) -> int:
     dataset, extract = _opened(block)
     items = [dataset.item(index) for index in range(block.first, block.last)]
     target, mask = (np.stack([item[name].numpy() for item in items]) for name in ("target", "mask"))
@@ -214,6 +222,8 @@ def compute_features(
         total=mixes.n_items, initial=done, desc=mixes.split, unit="mix", leave=False, disable=hidden
     ) as bar:
         for outcome in map_items(_compute, missing, workers=count):
+            if isinstance(outcome.value, MixlabError):
+                raise outcome.value
             if outcome.error:
                 problems.append(f"{Path(missing[outcome.index].file).name}: {outcome.error}")
             else:

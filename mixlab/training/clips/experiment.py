@@ -102,21 +102,22 @@ def train_on_clips(
         "windows": asdict(windows),
         "train": asdict(config),
     }
-    ended = None
-    if resume:
-        run = Run.open(out)
-        run.check_writable()
-        check_command(run, COMMAND)
-        ended = _reopen(run, settings, config, found, world)
-    elif world.is_first:
-        Run.create(run.path, settings, _run_info(clips, found, cut, config))
-    say(report, describe_clips(run.info if world.is_first else _run_info(clips, found, cut, config)))
-    with torch_threads(config.threads):
-        if ended is None:
-            ended = _fit(run, model, found, cut, config, world, resume=resume, report=report)
-    if not world.is_first or ended == "interrupted":
-        return run, None
-    return run, evaluate_clip_run(run, found, report=report)
+    with run.held(first=world.is_first):
+        ended = None
+        if resume:
+            run = Run.open(out)
+            run.check_writable()
+            check_command(run, COMMAND)
+            ended = _reopen(run, settings, config, found, world)
+        elif world.is_first:
+            Run.create(run.path, settings, _run_info(clips, found, cut, config))
+        say(report, describe_clips(run.info if world.is_first else _run_info(clips, found, cut, config)))
+        with torch_threads(config.threads):
+            if ended is None:
+                ended = _fit(run, model, found, cut, config, world, resume=resume, report=report)
+        if not world.is_first or ended == "interrupted":
+            return run, None
+        return run, evaluate_clip_run(run, found, report=report)
 
 
 def _check(windows: WindowConfig, config: TrainConfig) -> None:

@@ -85,17 +85,18 @@ def evaluate_clip_run(
             part, unread[split] = _predict(model, found.only(split), split, cut, config, report)
             parts.append(part)
     predictions = Predictions.join(parts)
-    run.write_predictions(predictions)
-    run.update(unreadable_clips=unread)
-    scores = score_predictions(
-        run,
-        predictions,
-        metrics=computed,
-        n_resamples=config.bootstrap,
-        seed=config.eval_seed,
-        unreadable_tracks={split: len(unread[split]) for split in SPLITS},
-    )
-    write_scores(run, scores, _facts(run, cut), clip_headings(run, scores))
+    with run.held():
+        run.write_predictions(predictions)
+        run.update(unreadable_clips=unread)
+        scores = score_predictions(
+            run,
+            predictions,
+            metrics=computed,
+            n_resamples=config.bootstrap,
+            seed=config.eval_seed,
+            unreadable_tracks={split: len(unread[split]) for split in SPLITS},
+        )
+        write_scores(run, scores, _facts(run, cut), clip_headings(run, scores))
     for line in note_unreadable(run.info):
         say(report, line)
     return scores
