@@ -34,6 +34,7 @@ from mixlab.catalog.statistics import (
 from mixlab.errors import CatalogError
 from mixlab.evaluation.charts import Palette
 from mixlab.taxonomy import label_set_names, load_label_set, load_taxonomy
+from mixlab.utils.csv import csv_text
 
 __all__ = [
     "StemFacts",
@@ -52,6 +53,7 @@ __all__ = [
     "stem_facts",
     "stems",
     "stems_csv",
+    "table_csv",
     "tree",
     "verdict",
 ]
@@ -127,7 +129,12 @@ def stems(
 
 def stems_csv(location: Location, selection: Selection, order: str, descending: bool) -> str:
     """Return all stems of a selection as CSV."""
-    return stem_table(get_catalog(location), selection, order, descending).to_csv(index=False)
+    return table_csv(stem_table(get_catalog(location), selection, order, descending))
+
+
+def table_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV in which no text of a corpus is a formula to a spreadsheet."""
+    return csv_text([list(table.columns), *table.astype(object).where(table.notna(), "").values.tolist()])
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -509,7 +509,7 @@ def _list_rows(table: pd.DataFrame, noun: str, file: str, alt: str) -> None:
     st.dataframe(table.head(PAGE_ROWS), hide_index=True, alt=alt)
     st.download_button(
         f"{noun.capitalize()} (CSV)",
-        lambda: table.to_csv(index=False),
+        lambda: data.table_csv(table),
         file,
         "text/csv",
         icon=DOWNLOAD,

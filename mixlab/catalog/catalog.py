@@ -36,6 +36,7 @@ from mixlab.catalog.storage import (
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError, CatalogMismatchError
 from mixlab.taxonomy import load_taxonomy
+from mixlab.utils.csv import unguarded
 from mixlab.utils.remote import Place, RemotePath, as_place
 
 if TYPE_CHECKING:
@@ -464,8 +465,9 @@ class Catalog:
         path = data_file(self.path, PROBLEMS, str(self._files.meta["generation"]))
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                return [Problem(**{k: row[k] for k in PROBLEM_FIELDS}) for row in csv.DictReader(file)]
-        except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
+                rows = list(csv.DictReader(file))
+                return [Problem(**{k: unguarded(row[k]) for k in PROBLEM_FIELDS}) for row in rows]
+        except (OSError, KeyError, AttributeError, csv.Error, UnicodeDecodeError) as error:
             raise CatalogError(
                 f"{path} is missing or damaged: {error!r}. Run mixlab index again.", code="catalog-damaged"
             ) from error

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mixlab.catalog.meta import find_meta_fault
 from mixlab.corpora.base import Problem
 from mixlab.errors import CatalogError
-from mixlab.utils.csv import csv_text
+from mixlab.utils.csv import csv_text, guarded
 from mixlab.utils.files import make_folder, told_as_output_error, write_atomic
 from mixlab.utils.locks import hold_folder
 from mixlab.utils.remote import Place, as_place
@@ -350,7 +350,7 @@ def _npy_bytes(array: NDArray[Any]) -> bytes:
 
 
 def _problems_bytes(problems: Sequence[Problem]) -> bytes:
-    rows = ([getattr(problem, name) for name in PROBLEM_FIELDS] for problem in problems)
+    rows = ([guarded(getattr(problem, name)) for name in PROBLEM_FIELDS] for problem in problems)
     return csv_text([PROBLEM_FIELDS, *rows]).encode("utf-8", errors="replace")
 
 

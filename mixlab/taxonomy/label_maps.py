@@ -100,7 +100,7 @@ class LabelMap:
             ]
         else:
             row = [label, "|".join(guess.nodes), guess.ignored or "", ""]
-        return csv_text([row]).removesuffix("\n")
+        return csv_text([row], exact=True).removesuffix("\n")
 
 
 def _guess(label_map: LabelMap, label: str) -> Resolution | None:

@@ -10,8 +10,20 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["CsvError", "CsvRow", "CsvTable", "column_name", "csv_text", "decode_text", "harmless", "read_csv"]
+__all__ = [
+    "CsvError",
+    "CsvRow",
+    "CsvTable",
+    "column_name",
+    "csv_text",
+    "decode_text",
+    "guarded",
+    "harmless",
+    "read_csv",
+    "unguarded",
+]
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _DELIMITERS = ",;\t|"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -56,16 +68,49 @@ class CsvTable:
     delimiter: str
 
 
-def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV with a line feed after each, the first of them the header."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+def csv_text(rows: Iterable[Sequence[object]], *, exact: bool = False) -> str:
+    """Return rows as CSV with a line feed after each, the first of them the header.
+
+    Args:
+        rows: Texts among their cells that a spreadsheet would take for a formula get an apostrophe in front;
+            numbers written as texts stay as they are.
+        exact: Leave all texts as they are, for a file that mixlab alone reads.
+    """
+    lines = []
+    for row in rows:
+        text = io.StringIO()
+        # What is no part of the line's end is not put into quotation marks, and a lone \r would end a line.
+        csv.writer(text, lineterminator="\r\n").writerow(row if exact else map(_harmless_cell, row))
+        lines.append(text.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def harmless(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: with an apostrophe in front where it might."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def guarded(text: str) -> str:
+    """Return a text as ``harmless`` does, so that ``unguarded`` gives it back: apostrophes are added to."""
+    bare = text.lstrip("'")
+    return f"'{text}" if bare.startswith(_FORMULA) else text
+
+
+def unguarded(text: str) -> str:
+    """Return the text that ``guarded`` was given."""
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_FORMULA) else text
+
+
+def _harmless_cell(cell: object) -> object:
+    return harmless(cell) if isinstance(cell, str) and not _is_number(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def column_name(name: str) -> str:
