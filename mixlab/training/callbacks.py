@@ -20,6 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any
+from zipfile import ZipFile
 
 import lightning.pytorch as pl
 import torch
@@ -28,13 +29,26 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoi
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, RunError
 from mixlab.training.config import TrainConfig
 from mixlab.training.run import Run
 from mixlab.training.transfer import movement
 from mixlab.utils.files import make_folder, open_atomic
 
-__all__ = ["BestEpoch", "Patience", "Steps", "StopRequest", "Stopped", "WholeFiles", "last_checkpoints"]
+__all__ = [
+    "BestEpoch",
+    "Patience",
+    "Steps",
+    "StopRequest",
+    "Stopped",
+    "WholeFiles",
+    "damaged_checkpoint",
+    "last_checkpoints",
+    "read_checkpoint",
+]
+
+_PARTS = ("epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers")
+"""What training needs of a checkpoint."""
 
 _CURVE_STEPS = 10
 """A point of the curve of the training loss every so many steps."""
@@ -118,6 +132,46 @@ class WholeFiles(TorchCheckpointIO):
         with open_atomic(Path(path)) as file:
             file.write(buffer.getbuffer())
 
+    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return a checkpoint; nothing in it is unpickled but tensors and plain values, whatever is asked.
+
+        Raises:
+            RunError: it is damaged, or holds something else.
+        """
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what Lightning wrote as ``last.ckpt``: tensors and plain values, on the CPU.
+
+    Every byte is compared with its checksum first: a flipped bit of a weight would else go on unseen.
+
+    Raises:
+        RunError: it is damaged, or holds something else; the message says what to do.
+    """
+    try:
+        with ZipFile(path) as archive:
+            if (name := archive.testzip()) is not None:
+                raise ValueError(f"the checksum of {name} differs")
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        missing = [name for name in _PARTS if name not in found]
+        if missing:
+            raise ValueError(f"it has no {missing[0]!r}")
+    except MemoryError:  # says nothing of the file
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its parts do
+        raise damaged_checkpoint(path, error) from error
+    return dict(found)
+
+
+def damaged_checkpoint(path: Path, error: Exception) -> RunError:
+    """Return the error that says a training cannot go on from its checkpoint, and what to do."""
+    return RunError(
+        f"{path} is damaged, so this training cannot go on from it ({type(error).__name__}: {error}). "
+        "Restore it from a copy, or train anew into another folder; the best epoch's weights are kept.",
+        code="run-damaged",
+    )
+
 
 class StepCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint within an epoch, but not between an epoch's last step and its validation.
@@ -197,6 +251,7 @@ class Steps(pl.Callback):
         self.run, self.loader, self.config, self.stop, self.show = run, loader, config, stop, show
         self.bar: Any = None
         self.begin, self.first_batch, self.training_s = 0.0, 0, math.nan
+        self.begun = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position of the stream.
@@ -211,6 +266,7 @@ class Steps(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count; Lightning does not announce the start of an epoch that is resumed in its middle."""
+        self.begun = True
         if not self.stop.requested:
             self.stop.listen()
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from mixlab.errors import MissingDependencyError, RunError
+from mixlab.errors import MissingDependencyError, MixlabError, RunError
 from mixlab.evaluation import Metric
 from mixlab.models import classify
 from mixlab.taxonomy.hierarchy import consistent_max
@@ -33,7 +33,9 @@ from mixlab.training.callbacks import (
     Stopped,
     StopRequest,
     WholeFiles,
+    damaged_checkpoint,
     last_checkpoints,
+    read_checkpoint,
 )
 from mixlab.training.config import FROZEN, TrainConfig
 from mixlab.training.distributed import World, is_lost_process
@@ -212,7 +214,7 @@ def _logger(run: Run, config: TrainConfig, checkpoint: Path | None) -> TensorBoa
     if not config.tensorboard:
         return False
     # TensorBoard drops what a training that was killed had written beyond the checkpoint.
-    step = torch.load(checkpoint, mmap=True, weights_only=True)["global_step"] if checkpoint else None
+    step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else None
     folder = run.tensorboard
     try:
         return TensorBoardLogger(
@@ -405,5 +407,12 @@ def fit(
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt("Ctrl-C ended the training within a step.") from error
             raise
+        except (MixlabError, MemoryError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if checkpoint is None or steps.begun:
+                raise
+            # What was restored is not what this training saves: nothing of mixlab's has run yet.
+            raise damaged_checkpoint(checkpoint, error) from error
     epochs = trainer.current_epoch
     return FitResult(reason, epochs, patience.best_epoch(epochs), patience.best_value)
