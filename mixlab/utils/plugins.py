@@ -23,7 +23,10 @@ from typing import Any, TypeVar, cast
 from mixlab.errors import ConfigError, MissingDependencyError, MixlabError
 from mixlab.utils.hashing import file_digest
 
-__all__ = ["find", "known_names", "running", "source_digest"]
+__all__ = ["ALLOWED", "find", "known_names", "running", "source_digest"]
+
+ALLOWED = "MIXLAB_PLUGINS"
+"""Environment variable: the modules, with commas between, that plug-ins may be imported from; unset: any."""
 
 T = TypeVar("T")
 
@@ -40,7 +43,7 @@ def find(name: str, builtin: Mapping[str, T], group: str, what: str) -> T:
 
     Raises:
         ConfigError: nothing has that name; the message says where it was looked for and which names exist.
-            Or importing the plug-in fails; the message says where.
+            Or importing the plug-in fails; the message says where. Or ``MIXLAB_PLUGINS`` does not allow it.
     """
     if name in builtin:
         return builtin[name]
@@ -125,12 +128,36 @@ def _import_attribute(name: str, what: str) -> Any:  # noqa: ANN401 - whatever s
             f"into a module of its own, such as my_{what.replace(' ', '_')}s.py, and name it module:Class.",
             code="invalid-plugin-name",
         )
+    _check_allowed(module_name, name, what)
     found: Any = _import(module_name, name, what)
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise _lacks(found, part, name, what)
         found = getattr(found, part)
     return found
+
+
+def _check_allowed(module_name: str, name: str, what: str) -> None:
+    """Refuse, before it is imported, what may not be: a recipe or a run of others may have named it.
+
+    Raises:
+        ConfigError: the environment variable ``MIXLAB_PLUGINS`` does not list it; or it is a module of Python
+            itself, some of which do things when they are imported.
+    """
+    allowed = os.environ.get(ALLOWED)
+    listed = [one.strip() for one in (allowed or "").split(",") if one.strip()]
+    if allowed is not None and not any(f"{module_name}.".startswith(f"{one}.") for one in listed):
+        raise ConfigError(
+            f"The {what} {name!r} is not imported: {ALLOWED} allows {', '.join(listed) or 'no plug-in'}. "
+            "Where you trust it, add its module there, or unset the variable.",
+            code="plugin-refused",
+        )
+    if module_name.partition(".")[0] in sys.stdlib_module_names and module_name not in sys.modules:
+        raise ConfigError(
+            f"The {what} {name!r} is not imported: {module_name} is a module of Python itself, which holds "
+            f"no {what} of mixlab. Name one as package.module:Class.",
+            code="plugin-refused",
+        )
 
 
 def _import(module_name: str, name: str, what: str) -> ModuleType:
@@ -175,7 +202,9 @@ def _load_entry_point(name: str, builtin: Mapping[str, object], group: str, what
             code="ambiguous-plugin",
         )
     if points:
-        return next(iter(points.values())).load()
+        point = next(iter(points.values()))
+        _check_allowed(point.module, name, what)
+        return point.load()
     names = known_names(builtin, group)
     close = difflib.get_close_matches(name, names, n=1)
     raise ConfigError(
