@@ -43,9 +43,9 @@ EXACT = {*WIDTHS, "IMA_ADPCM", "MS_ADPCM"}
 LONGEST_S = 86_400.0
 """Longest audio that is read, in seconds."""
 
-_ALWAYS_READ_S = 3600.0
+_ALWAYS_READ_S = 600.0
 _LEAST_BYTES_PER_S = 4
-"""Beyond an hour a file has this much for a second. FLAC has 9 of digital silence, in its largest blocks."""
+"""Beyond ten minutes, a file has this for each second. FLAC has 9 of silence, in its largest blocks."""
 
 _OTHER = "From byte {} on its rate or number of channels is another; it is read up to there."
 
@@ -54,7 +54,7 @@ def longest_frames(size: int, sample_rate: int) -> int:
     """Return how many samples per channel a file may decode to before it is taken for a damaged one.
 
     A few flipped bits can make a decoder give silence without an end. What a file holds bounds what is
-    read of it: an hour, and beyond that a second for every few bytes, up to ``LONGEST_S``.
+    read of it: ten minutes, and beyond that a second for every few bytes, up to ``LONGEST_S``.
 
     Args:
         size: Of the file, in bytes.
