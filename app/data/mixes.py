@@ -69,10 +69,10 @@ def default_catalog() -> str:
 
 def find_location(path: str) -> Location | None:
     """Return the catalog at a folder, or None when there is none."""
-    marker = Path(path).expanduser() / "catalog.json"
     try:
+        marker = Path(path).expanduser() / "catalog.json"
         changed_ns = marker.stat().st_mtime_ns
-    except OSError:
+    except (OSError, ValueError, RuntimeError):  # what cannot be a path, or the home of nobody
         return None
     songs = marker.with_name(SONG_FILE)
     return Location(

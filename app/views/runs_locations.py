@@ -23,7 +23,10 @@ def locations(location: Location | None) -> tuple[tuple[str, int], ...]:
     """Return where to look, and how deep: the folder that was typed, else the usual places."""
     typed = str(st.session_state.get(KEY) or "").strip()
     if typed:
-        return ((str(Path(typed).expanduser().resolve()), runs_data.DEEP),)
+        try:
+            return ((str(Path(typed).expanduser().resolve()), runs_data.DEEP),)
+        except (OSError, ValueError, RuntimeError):  # what cannot be a path, or the home of nobody
+            return ()
     return runs_data.default_locations(location.path if location else "")
 
 

@@ -40,7 +40,10 @@ def find_folders(marker: str, locations: Sequence[tuple[Path, int]]) -> tuple[Fo
     """
     left, seen, found = MOST_FOLDERS, set(), {}
     for named, depth in locations:
-        place = named.expanduser().resolve()
+        try:
+            place = named.expanduser().resolve()
+        except (OSError, ValueError, RuntimeError):  # what cannot be a path, or the home of nobody
+            continue
         for path in _walk(place, depth):
             left -= 1
             if left < 0:
@@ -65,7 +68,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
     """Yield a folder and those below it, nearest first."""
-    level = [folder] if folder.is_dir() else []
+    level = [folder] if _is_folder(folder) else []
     for below in range(depth, -1, -1):
         following: list[Path] = []
         for path in level:
@@ -73,6 +76,13 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
             if below and not any((path / name).is_file() for name in (RUN, "catalog.json")):
                 following += _folders(path)
         level = following
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name
+        return False
 
 
 def _folders(path: Path) -> list[Path]:

@@ -6,16 +6,18 @@ Where the folder of a recipe does not exist, as on another machine, the folders 
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from mixlab.audio.file_kinds import READ_SUFFIXES
 from mixlab.audio.io import AudioInfo, FloatArray, probe, read_span, resample, to_channels
 from mixlab.errors import ConfigError
+from mixlab.utils.entries import is_path
 from mixlab.utils.hashing import digest, file_digest
 from mixlab.utils.random import Stream
 
@@ -109,7 +111,9 @@ def _glance(path: Path) -> tuple[int, str]:
 
 def _places(folder: str) -> tuple[Path, ...]:
     """Return where a folder may be: as it was set, or in those of the environment, with its name or not."""
-    own = Path(folder).expanduser()
+    own = Path(folder)
+    with suppress(RuntimeError):  # "~name", where nobody has that name
+        own = own.expanduser()
     others = [Path(entry) for entry in os.environ.get(_VARIABLE, "").split(os.pathsep) if entry]
     return own, *(place for other in others for place in (other / own.name, other))
 
@@ -122,8 +126,16 @@ def find_sound(sound: SoundFile) -> Path:
     """Return the file of a recipe's sound.
 
     Raises:
-        ConfigError: it is nowhere, or what is there is another sound.
+        ConfigError: it is nowhere, what is there is another sound, or it is no name within a folder.
     """
+    name = PurePosixPath(sound.file)
+    inside = is_path(sound.file) and not name.is_absolute() and ".." not in name.parts
+    if not inside or name.suffix.lower() not in READ_SUFFIXES or not is_path(sound.folder):
+        raise ConfigError(
+            f"The recipe's sound {sound.file!r} in {sound.folder!r} is no audio file within a folder, so "
+            "nothing is read. Sample the recipe again.",
+            code="sounds-not-found",
+        )
     found = [path for place in _places(sound.folder) if (path := place / sound.file).is_file()]
     for path in found:
         if _content(path) == sound.content:
