@@ -18,7 +18,9 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # How long an example takes says more about what else the machine is doing than about the code.
-hypothesis.settings.register_profile("mixlab", deadline=None)
+hypothesis.settings.register_profile(
+    "mixlab", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("mixlab")
 
 REPO = Path(__file__).resolve().parent.parent

@@ -3,7 +3,6 @@
 Objects that are shared between sessions (predictions, tables) are read-only by agreement.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from app.links import RunLocation
 from mixlab import MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav, probe
 from mixlab.corpora.clips import Clip, ClipsConfig
+from mixlab.errors import RunError
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
 from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
 from mixlab.evaluation.predictions import Predictions
@@ -32,6 +32,8 @@ from mixlab.evaluation.thresholding import (
 )
 from mixlab.studies.locations import RUN, Found, find_folders
 from mixlab.training.run import Run
+from mixlab.utils.entries import is_number
+from mixlab.utils.yaml import load_json
 
 __all__ = [
     "FITTED",
@@ -252,14 +254,40 @@ def get_clip(location: RunLocation, split: str, row: int) -> Clip:
         MixlabError: the run's clips are not where they were, or others are there.
     """
     stored = get_predictions(location).recipes[_rows(location, split)[get_table(location, split).rows[row]]]
-    said = json.loads(str(stored))
-    return _clips_of(location)[(said["clip"], said["start_s"], said["end_s"])]
+    said = _said(location, stored)
+    found = _clips_of(location).get((said["clip"], said["start_s"], said["end_s"]))
+    if found is None:
+        raise RunError(
+            f"{location.path} names the clip {said['clip']!r}, which its corpus lacks.", code="run-damaged"
+        )
+    return found
+
+
+def _said(location: RunLocation, stored: object) -> dict[str, Any]:
+    """Return what a row of predictions says of its clip.
+
+    Raises:
+        RunError: it is none of a clip.
+    """
+    try:
+        said = load_json(str(stored))
+        if not isinstance(said["clip"], str) or not all(
+            is_number(said[name]) for name in ("start_s", "end_s")
+        ):
+            raise TypeError("of another kind")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{location.path}/predictions.parquet is damaged: a row names no clip ({error}). Make it again "
+            "with 'mixlab evaluate'.",
+            code="run-damaged",
+        ) from error
+    return dict(said)
 
 
 def clip_names(location: RunLocation, split: str) -> list[str]:
     """Return the corpus's own names of the clips of a split, in the order of the predictions."""
     part = get_predictions(location).only(split)
-    return [str(json.loads(str(text))["clip"]) for text in part.recipes]
+    return [str(_said(location, text)["clip"]) for text in part.recipes]
 
 
 def clip_wav(clip: Clip) -> bytes:

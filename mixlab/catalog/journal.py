@@ -125,6 +125,13 @@ class Journal:
         self._finished = True
 
 
+_RECORD: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("sample_rate", "frames", "channels", "time_reference"), int),
+    **dict.fromkeys(("loudness_lufs", "peak_db"), (int, float)),
+    "audio_hash": str,
+}
+
+
 def _encode(measurement: Measurement) -> dict[str, Any]:
     record = asdict(measurement)
     record["envelope"] = base64.b64encode(measurement.envelope.astype("<f2").tobytes()).decode()
@@ -134,4 +141,9 @@ def _encode(measurement: Measurement) -> dict[str, Any]:
 def _decode(record: dict[str, Any]) -> Measurement:
     envelope = np.frombuffer(base64.b64decode(record.pop("envelope")), dtype="<f2")
     problems = tuple((kind, message) for kind, message in record.pop("problems"))
+    for name, kind in _RECORD.items():
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
+            raise TypeError(f"{name} is another kind of value")
+    if not all(isinstance(text, str) for pair in problems for text in pair):
+        raise TypeError("a problem is no text")
     return Measurement(envelope=envelope, problems=problems, **record)

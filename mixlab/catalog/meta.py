@@ -1,38 +1,17 @@
 """What ``catalog.json`` must hold before anything of it is used: somebody else may have written it."""
 
-import math
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mixlab.utils.entries import is_number as _is_number
+from mixlab.utils.entries import is_path as _is_path
+from mixlab.utils.entries import is_text as _is_text
+from mixlab.utils.entries import is_whole as _is_whole
+
 __all__ = ["find_meta_fault"]
 
 _GENERATION = re.compile(r"[0-9a-f]{12}")  # it becomes a part of the names of files
-_LARGEST = 1 << 48
-_LONGEST_PATH, _LONGEST_NAME = 3000, 255  # characters, and bytes: systems allow 4,095 bytes and 255
-
-
-def _is_text(found: object) -> bool:
-    return isinstance(found, str) and "\0" not in found
-
-
-def _is_whole(found: object, low: int = 0, high: int = _LARGEST) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and low <= found <= high
-
-
-def _is_number(found: object) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
-
-
-def _is_path(found: object) -> bool:
-    """Tell what a system can take for a path: else looking for it raises errors of other kinds."""
-    if not isinstance(found, str) or "\0" in found or len(found) > _LONGEST_PATH:
-        return False
-    try:
-        return all(len(os.fsencode(part)) <= _LONGEST_NAME for part in found.split("/"))
-    except UnicodeEncodeError:
-        return False
 
 
 def _is_place(found: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from mixlab.errors import ConfigError
+from mixlab.utils.values import names_class
 from mixlab.utils.yaml import load_settings_yaml
 
 __all__ = ["check_setting_file"]
@@ -42,7 +43,7 @@ def check_setting_file(file: str, sections: Collection[str]) -> None:
                 "another file.",
                 code="invalid-setting",
             )
-        if _names_class(data):
+        if names_class(data):
             raise ConfigError(
                 f"{path}: expected the values of settings, found 'class_path', which would import what it "
                 "names. Write the values themselves; a part of your own is named package.module:Class.",
@@ -79,12 +80,6 @@ def _files(data: Mapping[Any, Any], sections: Collection[str]) -> list[str]:
         elif name in sections and isinstance(value, str):
             found.append(value)
     return found
-
-
-def _names_class(data: Any) -> bool:  # noqa: ANN401 - whatever the file holds
-    if isinstance(data, Mapping):
-        return "class_path" in data or any(map(_names_class, data.values()))
-    return isinstance(data, list) and any(map(_names_class, data))
 
 
 def _is_file(path: Path) -> bool:

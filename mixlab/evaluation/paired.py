@@ -162,7 +162,7 @@ def _where(a: str, b: str) -> str:
     try:
         first, second = json.loads(a), json.loads(b)
         names = [name for name in first.keys() | second.keys() if first.get(name) != second.get(name)]
-    except (json.JSONDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         names = []
     return ", ".join(sorted(names)) or "the item's place"
 

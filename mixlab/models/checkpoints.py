@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError as _UnpicklingError
 from typing import Literal
 
 import torch
@@ -59,21 +58,27 @@ def read_weights(path: Path, *, stream: int | None = None) -> dict[str, Tensor]:
 def _read_state(file: Path) -> dict[str, Tensor]:
     if file.suffix == ".safetensors":
         try:
-            from safetensors import SafetensorError
             from safetensors.torch import load_file
         except ImportError as error:
             raise MissingDependencyError("Weights need safetensors: install mixlab[train].") from error
         try:
             return dict(load_file(file))
-        except SafetensorError as error:
+        except MemoryError:  # says nothing of the file
+            raise
+        except Exception as error:
             raise ConfigError(
                 f"{file} is not a readable safetensors file: {error}.", code="invalid-weights"
             ) from error
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError, _UnpicklingError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its parts do
         raise ConfigError(f"{file} is not a readable state dict: {error}", code="invalid-weights") from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) and v.layout == torch.strided and not v.is_quantized
+        for k, v in state.items()
+    ):
         raise ConfigError(
             f"{file} does not hold a plain state dict (name -> tensor).", code="invalid-weights"
         )
@@ -99,6 +104,11 @@ def stream_state(state: Mapping[str, Tensor], stream: int) -> dict[str, Tensor]:
     Raises:
         ConfigError: the checkpoint has no such stream.
     """
+    if "spec.bn.weight" not in state or not state["spec.bn.weight"].ndim:
+        raise ConfigError(
+            "The weights are not those of several streams: they lack 'spec.bn.weight'.",
+            code="weights-mismatch",
+        )
     n_streams = state["spec.bn.weight"].shape[0]
     if not 0 <= stream < n_streams:
         raise ConfigError(
@@ -111,7 +121,7 @@ def stream_state(state: Mapping[str, Tensor], stream: int) -> dict[str, Tensor]:
             result[key.removeprefix("spec.")] = value
         elif key.startswith("spec.bn."):
             result["spec_bn." + parts[-1]] = value if value.ndim == 0 else value[stream : stream + 1]
-        elif parts[0].startswith("layer") and parts[1] == str(stream):
+        elif parts[0].startswith("layer") and parts[1:2] == [str(stream)]:
             result[".".join([parts[0], *parts[2:]])] = value
     return result
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mixlab import __version__
+from mixlab.errors import ConfigError
 from mixlab.sharing.encoding import AudioFormat
 from mixlab.sharing.formats import ExportFormat, features
 from mixlab.sharing.item_sources import ItemSource
@@ -73,15 +74,28 @@ def csv_labels(out: Path, lists: Iterable[Path], classes: Sequence[str]) -> str:
     rows: list[list[object]] = [[harmless(name) for name in (*fixed, *classes)]]
     for path in lists:
         folder = path.parent.relative_to(out).as_posix()
-        for line in path.read_text(encoding="utf-8").splitlines():
-            item = json.loads(line)
-            stems = ";".join(source["stem"] for source in item["sources"])
-            texts = [harmless(str(item[name])) for name in ("kind", "corpus", "mix_id")]
-            file = harmless(f"{folder}/{item['files'][0]}")
-            states = ("" if not m else int(t) for t, m in zip(item["target"], item["mask"], strict=True))
-            numbers = [item["item"], item["epoch"], item["index"]]
-            rows.append([file, *numbers, *texts, harmless(stems), *states])
+        try:
+            for line in path.read_text(encoding="utf-8").splitlines():
+                rows.append(_row(json.loads(line), folder, len(classes)))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise ConfigError(
+                f"{path} is damaged ({type(error).__name__}: {error}). Remove {path.parent} and start the "
+                "export again: that part is written anew.",
+                code="invalid-syntax",
+            ) from error
     return csv_text(rows)
+
+
+def _row(item: Mapping[str, Any], folder: str, n_classes: int) -> list[object]:
+    """Return the row of an item."""
+    stems = ";".join(source["stem"] for source in item["sources"])
+    texts = [harmless(str(item[name])) for name in ("kind", "corpus", "mix_id")]
+    file = harmless(f"{folder}/{item['files'][0]}")
+    states = ["" if not m else int(t) for t, m in zip(item["target"], item["mask"], strict=True)]
+    if len(states) != n_classes:
+        raise ValueError(f"expected {n_classes} classes, found {len(states)}")
+    numbers = [int(item[name]) for name in ("item", "epoch", "index")]
+    return [file, *numbers, *texts, harmless(stems), *states]
 
 
 def write_card(path: Path, source: ItemSource, facts: CardFacts, identity: Mapping[str, Any]) -> None:

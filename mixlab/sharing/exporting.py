@@ -22,10 +22,12 @@ from mixlab.sharing.card import CardFacts, csv_labels, write_card
 from mixlab.sharing.encoding import AudioFormat, encode_item
 from mixlab.sharing.formats import ITEMS_FILE, ExportFormat, open_shard, shard_name
 from mixlab.sharing.item_sources import ItemSource
+from mixlab.utils.entries import NUMBER, TEXT, WHOLE, Kind, find_fault, is_path, is_text, is_whole, list_of
 from mixlab.utils.files import check_writable, make_folder, remove_leftovers, write_atomic
 from mixlab.utils.hashing import file_digest, ordered_digest
 from mixlab.utils.locks import hold_folder
 from mixlab.utils.parallel import Engine, map_items
+from mixlab.utils.yaml import load_json
 
 __all__ = ["ExportReport", "ExportSettings", "export_items", "items_per_shard", "verify_export"]
 
@@ -197,8 +199,14 @@ def _begin(out: Path, identity: Mapping[str, Any], items: int) -> None:
     """Write down what is exported here, or check that it is the same that was begun."""
     path = out / _STATE / _BEGUN
     if path.is_file():
-        begun = _read_json(path) or {"identity": None, "items": 0}
-        before = begun["identity"] or {}
+        begun = _read_json(path) or {}
+        before, there = begun.get("identity"), begun.get("items")
+        if not isinstance(before, dict) or not isinstance(there, int) or not is_whole(there):
+            raise ConfigError(
+                f"{path} is damaged: expected what was exported here. Choose another folder, or remove "
+                f"{out}.",
+                code="invalid-syntax",
+            )
         differ = [name for name in {**before, **identity} if before.get(name) != identity.get(name)]
         if differ:
             said = ", ".join(f"{name} {before.get(name)!r} (now {identity.get(name)!r})" for name in differ)
@@ -207,9 +215,9 @@ def _begin(out: Path, identity: Mapping[str, Any], items: int) -> None:
                 "another folder.",
                 code="settings-changed",
             )
-        if int(begun["items"]) > items:
+        if there > items:
             raise ConfigError(
-                f"The export in {out} was begun with {begun['items']} items, now {items} are asked for: it "
+                f"The export in {out} was begun with {there} items, now {items} are asked for: it "
                 "can only grow. Choose another folder.",
                 code="settings-changed",
             )
@@ -218,16 +226,49 @@ def _begin(out: Path, identity: Mapping[str, Any], items: int) -> None:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = load_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def _is_left_out(found: object) -> bool:
+    return isinstance(found, list) and len(found) == 3 and is_whole(found[0]) and all(map(is_text, found[1:]))
+
+
+def _is_file(name: str, found: object) -> bool:
+    """Tell whether it is a file within the folder of an export, with its size and its SHA-256."""
+    inside = is_path(name) and ".." not in Path(name).parts and not Path(name).is_absolute()
+    return inside and isinstance(found, list) and len(found) == 2 and is_whole(found[0]) and is_text(found[1])
+
+
+def _are_counts(found: object) -> bool:
+    rows = list_of(list_of(WHOLE))
+    return (
+        rows.holds(found) and isinstance(found, list) and len(found) == 3 and len(set(map(len, found))) == 1
+    )
+
+
+_RECORD = {
+    "files": Kind(
+        lambda x: isinstance(x, Mapping) and all(_is_file(k, v) for k, v in x.items()),
+        "files with their sizes",
+    ),
+    "written": WHOLE,
+    "scaled": WHOLE,
+    "seconds": NUMBER,
+    "left_out": list_of(Kind(_is_left_out, "an item, a code and a reason")),
+    "counts": Kind(_are_counts, "three rows of counts"),
+    "stems": list_of(TEXT),
+}
 
 
 def _read_record(task: _Task, *, complete: bool = True) -> dict[str, Any] | None:
     """Return the record of a shard that is whole, with ``complete`` only where no item was left out."""
     record = _read_json(task.record)
-    if record is None or record.get("key") != task.key or (complete and record["left_out"]):
+    if record is None or record.get("key") != task.key or find_fault(record, _RECORD):
+        return None
+    if _RECORD.keys() - record.keys() or (complete and record["left_out"]):
         return None
     for name, (size, _) in record["files"].items():
         path = task.out / DATA / name
@@ -353,6 +394,19 @@ def _finish(
     return ExportReport(facts.items, written, len(tasks), kept, facts.size, facts.scaled, told)
 
 
+_SHARDS = list_of(
+    Kind(
+        lambda x: (
+            isinstance(x, Mapping)
+            and isinstance(x.get("files"), Mapping)
+            and all(is_path(name) for name in x["files"])
+            and all(isinstance(f, Mapping) and is_text(f.get("sha256")) for f in x["files"].values())
+        ),
+        "files with their SHA-256",
+    )
+)
+
+
 def verify_export(out: Path) -> list[str]:
     """Compare every file of a finished export with its checksum.
 
@@ -364,14 +418,14 @@ def verify_export(out: Path) -> list[str]:
     """
     index = _read_json(out / INDEX)
     shards = index.get("shards") if index else None
-    if not isinstance(shards, list):
+    if not _SHARDS.holds(shards):
         raise ConfigError(
             f"Expected a finished export with {INDEX} in {out}, found none. Go on with the export first: the "
             "same command without --verify.",
             code="unreadable-file",
         )
     wrong: list[str] = []
-    for shard in shards:
+    for shard in shards or ():
         for name, known in shard["files"].items():
             path = out / name
             if ".." in Path(name).parts or Path(name).is_absolute():

@@ -57,7 +57,7 @@ def _render_settings(predictions: Predictions) -> dict[str, Any]:
     """
     try:
         return dict(json.loads(str(predictions.recipes[0]))["render"])
-    except (json.JSONDecodeError, KeyError, TypeError, IndexError):
+    except (ValueError, RecursionError, KeyError, TypeError, IndexError):
         return {}
 
 
@@ -106,7 +106,7 @@ class CommonTargets:
         recipes = self._recipes(predictions)
         if not recipes:
             return predictions
-        arrays = self._stored(self._file(predictions))
+        arrays = self._stored(self._file(predictions), predictions)
         if arrays is None or not np.array_equal(arrays["mix_id"], predictions.mix_id.astype(str)):
             rules = ", ".join(f"{name}={value}" for name, value in self.rules.items())
             raise RunError(
@@ -136,11 +136,14 @@ class CommonTargets:
     def _file(self, predictions: Predictions) -> Path:
         return self.folder / f"{mixes_id(predictions)}-{digest(self.rules)[:8]}.npz"
 
-    def _stored(self, file: Path) -> dict[str, np.ndarray] | None:
+    def _stored(self, file: Path, predictions: Predictions) -> dict[str, np.ndarray] | None:
         if not file.is_file():
             return None
         try:
             arrays = read_arrays(file)
+            for name, meant in (("targets", predictions.targets), ("mask", predictions.mask)):
+                if arrays[name].shape != meant.shape or arrays[name].dtype != meant.dtype:
+                    raise ValueError(f"{name!r} is of other classes or mixes")
             return {name: arrays[name] for name in ("mix_id", "targets", "mask")}
         except (ValueError, KeyError) as error:
             discard_damaged(file, error)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mixlab.errors import RunError
+from mixlab.studies.commands import COMMANDS
 from mixlab.studies.plan import Condition
 from mixlab.utils.decode import Source, later, read_json
+from mixlab.utils.entries import TEXT, is_path, is_whole, list_of
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -164,4 +166,38 @@ class StudyState:
             raise RunError(
                 f"{file} is of another schema; use the mixlab release that wrote it.", code="study-version"
             )
-        return Source(str(file), written_by).decode(cls, data)
+        source = Source(str(file), written_by)
+        state = source.decode(cls, data)
+        if fault := _fault(state):
+            raise source.refuse(*fault)
+        return state
+
+
+def _fault(state: StudyState) -> tuple[str, str] | None:
+    """Return the key that says something that cannot be, and what; names become parts of paths."""
+    for n, run in enumerate(state.runs):
+        if not _is_name(run.name) or run.path != f"runs/{run.name}":
+            return f"runs[{n}].name", f"should name a folder in runs/, found {run.name!r} at {run.path!r}"
+        if run.kind not in COMMANDS:
+            return f"runs[{n}].kind", f"should be one of {', '.join(COMMANDS)}, found {run.kind!r}"
+        if run.status not in STATUSES:
+            return f"runs[{n}].status", f"should be one of {', '.join(STATUSES)}, found {run.status!r}"
+    for n, condition in enumerate(state.conditions):
+        if not _is_name(condition.name):
+            return f"conditions[{n}].name", f"should be fit for a file, found {condition.name!r}"
+        if condition.command not in COMMANDS:
+            return f"conditions[{n}].command", f"should be one of {', '.join(COMMANDS)}"
+    for section in ("mix", "train"):
+        if section not in state.base:
+            return f"base.{section}", "is missing"
+    if not is_whole(state.base["mix"].get("sample_rate"), 1, 768_000):
+        return "base.mix.sample_rate", "should be a sample rate"
+    metrics = state.base["train"].get("metrics", [])
+    if not list_of(TEXT).holds(metrics):
+        return "base.train.metrics", f"should be a list of names, found {metrics!r}"
+    return None
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether a text names one file or folder, and no way out of its own."""
+    return is_path(text) and not {"/", "\\"} & set(text) and text not in ("", ".", "..")

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
-from mixlab.utils.values import check_names, check_setting
+from mixlab.utils.values import check_names, check_setting, names_class
 
 __all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
 
@@ -260,23 +261,45 @@ _check = partial(check_setting, "train")
 def from_plain(kind: type[T], data: dict[str, Any]) -> T:
     """Build a configuration dataclass from plain data, as it stands in a run's ``config.yaml``.
 
+    Somebody else may have written that file. jsonargparse would import a class that is named in place of
+    values, and read a file that is named in place of a section: both are refused before it sees them.
+
     Raises:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
+    _check_sections(kind, data, kind.__name__)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=kind)
     try:
         # Renamed in jsonargparse 4.49.
         instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
-        value: T = instantiate(parser.parse_object({"value": data})).value
+        value: T = instantiate(parser.parse_object({"value": deepcopy(data)})).value
     except ArgumentError as error:
         names = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
         raise ConfigError(
             f"These are no settings of {kind.__name__} ({names}): {error}", code="invalid-setting"
         ) from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"These are no settings of {kind.__name__}: {type(error).__name__}: {error}",
+            code="invalid-setting",
+        ) from error
     return value
+
+
+def _check_sections(kind: type[Any], data: object, where: str) -> None:
+    """See to it that every section of settings holds values by name, and that nothing names a class."""
+    if not isinstance(data, Mapping) or names_class(data):
+        raise ConfigError(
+            f"{where}: expected the values of settings by name, found "
+            f"{'class_path' if isinstance(data, Mapping) else type(data).__name__}.",
+            code="invalid-setting",
+        )
+    for name, inner in get_type_hints(kind).items():
+        if is_dataclass(inner) and isinstance(inner, type) and name in data:
+            _check_sections(inner, data[name], f"{where}.{name}")
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

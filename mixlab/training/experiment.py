@@ -303,7 +303,7 @@ def load_model(run: Run) -> nn.Module:
     try:
         model = build_model(config, len(card["labels"]["outputs"]))
         model.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, ConfigError) as error:
         raise RunError(
             f"{run.path}/model.json does not describe model.safetensors: {error}", code="run-damaged"
         ) from error

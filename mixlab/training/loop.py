@@ -398,10 +398,6 @@ def fit(
             reason = "patience" if patience.wait_count >= patience.patience else "finished"
         except Stopped:
             reason = "interrupted"
-        except RuntimeError as error:
-            if world.size > 1 and is_lost_process(error):
-                raise _process_lost(run, config, world, error) from error
-            raise
         except SystemExit as error:
             # Lightning ends the process on Ctrl-C; how to end it is for the caller to say.
             if isinstance(error.__context__, KeyboardInterrupt):
@@ -410,6 +406,8 @@ def fit(
         except (MixlabError, MemoryError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:
+            if world.size > 1 and isinstance(error, RuntimeError) and is_lost_process(error):
+                raise _process_lost(run, config, world, error) from error
             if checkpoint is None or steps.begun:
                 raise
             # What was restored is not what this training saves: nothing of mixlab's has run yet.

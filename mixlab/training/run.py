@@ -21,7 +21,7 @@ import json
 import math
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -40,8 +40,10 @@ from mixlab.errors import MissingDependencyError, RunError
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
 from mixlab.evaluation.units import CLIPS, MIXES, TRACKS, Quantity, Units
+from mixlab.training.run_entries import CARD_ENTRIES, CONFIG_ENTRIES, RUN_ENTRIES
 from mixlab.utils.csv import csv_text
 from mixlab.utils.decode import Source
+from mixlab.utils.entries import Entries, Kind, find_fault, is_text
 from mixlab.utils.files import (
     check_writable,
     discard_damaged,
@@ -52,7 +54,7 @@ from mixlab.utils.files import (
 )
 from mixlab.utils.locks import LOCK, hold_folder
 from mixlab.utils.plain import plain
-from mixlab.utils.yaml import load_yaml
+from mixlab.utils.yaml import load_json, load_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -266,12 +268,14 @@ class Run:
 
     @property
     def info(self) -> dict[str, Any]:
-        """The content of ``run.json``.
+        """The content of ``run.json``; what it lacks is told when it is asked for.
 
         Raises:
             RunError: the file is missing or damaged.
         """
-        return self._read_json("run.json", "a run that 'mixlab train' started")
+        data = self._read_json("run.json", "a run that 'mixlab train' started")
+        known = RUN_ENTRIES if data.get("schema") == SCHEMA_VERSION else {}
+        return self._entries("run.json", data, known)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -286,11 +290,11 @@ class Run:
             raise RunError(
                 f"{self.path}/config.yaml cannot be read: {error}. The run is damaged.", code="run-damaged"
             ) from error
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not all(map(is_text, data)):
             raise RunError(
                 f"{self.path}/config.yaml holds no settings. The run is damaged.", code="run-damaged"
             )
-        return data
+        return self._entries("config.yaml", data, CONFIG_ENTRIES)
 
     @property
     def own_metrics(self) -> tuple[str, ...]:
@@ -339,14 +343,29 @@ class Run:
     def _read_json(self, name: str, made_by: str) -> dict[str, Any]:
         file = self.path / name
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
+            data = load_json(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise RunError(f"{file} is missing: expected {made_by}.", code="run-incomplete") from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise RunError(f"{file} is damaged: {error}.", code="run-damaged") from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{file} is damaged: {error}. {_RESTORE}", code="run-damaged") from error
         if not isinstance(data, dict):
-            raise RunError(f"{file} is damaged: expected a JSON object.", code="run-damaged")
+            raise RunError(f"{file} is damaged: expected a JSON object. {_RESTORE}", code="run-damaged")
         return data
+
+    def _entries(self, name: str, data: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Entries:
+        """Return what a file of this run holds, once what is known of it is of its kind."""
+        file = self.path / name
+        if fault := find_fault(data, kinds):
+            raise RunError(f"{file} is damaged: expected {fault}. {_RESTORE}", code="run-damaged")
+
+        def lacks(entry: str) -> RunError:
+            return RunError(
+                f"{file} has no {entry!r}, which is needed here: it is damaged, or another version of mixlab "
+                f"wrote it. {_RESTORE}",
+                code="run-incomplete",
+            )
+
+        return Entries(data, lacks)
 
     def write_metrics(self, row: Mapping[str, Any]) -> None:
         """Add the row of an epoch; rows of this and later epochs from before a resume are replaced.
@@ -373,9 +392,11 @@ class Run:
         try:
             with file.open(newline="", encoding="utf-8") as handle:
                 rows = [dict(row) for row in csv.DictReader(handle)]
-            return [{k: float(v) if v else math.nan for k, v in row.items()} for row in rows]
-        except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
-            raise RunError(f"{file} is damaged: {error}.", code="run-damaged") from error
+            found = [{k: float(v) if v else math.nan for k, v in row.items()} for row in rows]
+            _check_rows(found)
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise RunError(f"{file} is damaged: {error}. {_RESTORE}", code="run-damaged") from error
+        return found
 
     def write_model(self, state: Mapping[str, "Tensor"], card: Mapping[str, Any]) -> None:
         """Write weights and their card; the card carries the weights' checksum.
@@ -408,7 +429,8 @@ class Run:
         Raises:
             RunError: there is none, or it is damaged.
         """
-        return self._read_json("model.json", f"a finished epoch; {self._resume_hint()}")
+        data = self._read_json("model.json", f"a finished epoch; {self._resume_hint()}")
+        return self._entries("model.json", data, CARD_ENTRIES)
 
     @property
     def resume_command(self) -> str:
@@ -434,7 +456,12 @@ class Run:
             raise RunError(
                 f"{file} is damaged: its checksum differs from that in model.json.", code="run-damaged"
             )
-        return dict(_safetensors().load(data)), card
+        try:
+            return dict(_safetensors().load(data)), card
+        except Exception as error:  # whatever stands in a file that has the right checksum
+            raise RunError(
+                f"{file} holds no weights ({type(error).__name__}: {error}). {_RESTORE}", code="run-damaged"
+            ) from error
 
     def write_embeddings(self, items: Mapping[str, "Tensor"]) -> None:
         """Write the embeddings of the mixes that a frozen backbone is trained behind."""
@@ -446,7 +473,12 @@ class Run:
 
         A damaged file is removed, with a warning: embeddings can be made anew.
         """
-        return read_tensors(self.checkpoints / "embeddings.safetensors")
+        file = self.checkpoints / "embeddings.safetensors"
+        items = read_tensors(file)
+        if items is not None and not _are_embeddings(items):
+            discard_damaged(file, ValueError("it does not hold the embeddings of mixes"))
+            return None
+        return items
 
     def write_predictions(self, predictions: Predictions) -> None:
         """Write ``predictions.parquet``."""
@@ -492,7 +524,8 @@ class Run:
                     f"'mixlab evaluate {self.path}'.",
                     code="run-damaged",
                 )
-            labels = tuple(json.loads(table.schema.metadata[b"mixlab.labels"]))
+            labels = tuple(load_json(table.schema.metadata[b"mixlab.labels"].decode()))
+            _check_columns(table, labels)
 
             def cells(name: str) -> NDArray[Any]:
                 values = table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -542,6 +575,54 @@ class Run:
             except RunError:
                 continue
         return sorted(runs, key=lambda run: (str(run.info.get("created")), str(run.path)))
+
+
+def _are_embeddings(items: Mapping[str, "Tensor"]) -> bool:
+    """Tell whether tensors are embeddings, targets and mask, a row for each mix."""
+    if set(items) != {"embedding", "target", "mask"} or any(x.ndim != 2 for x in items.values()):
+        return False
+    same_rows = len({len(x) for x in items.values()}) == 1
+    return same_rows and items["target"].shape == items["mask"].shape
+
+
+_RESTORE = "Restore it from a copy, or train anew into another folder."
+
+
+def _check_rows(rows: Sequence[Mapping[str, float]]) -> None:
+    """See to it that rows of ``metrics.csv`` have what every epoch has.
+
+    Raises:
+        ValueError: they have not.
+    """
+    for row in rows:
+        missing = [name for name in (*_FIRST, *_LAST) if name not in row]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]!r}")
+        if not 1 <= row["epoch"] < 1 << 32 or row["epoch"] % 1:
+            raise ValueError(f"there is no epoch {row['epoch']:g}")
+
+
+def _check_columns(table: pa.Table, labels: tuple[object, ...]) -> None:
+    """See to it that ``predictions.parquet`` is as ``write_predictions`` writes it.
+
+    Raises:
+        ValueError: a column is missing, of another type, or has gaps.
+    """
+    if not all(map(is_text, labels)) or len(set(labels)) != len(labels):
+        raise ValueError("its classes are no names, or have one twice")
+    texts = {name: pa.string() for name in ("split", "group", "mix_id", "recipe")}
+    numbers = {name: pa.int64() for name in ("index", "attempt")}
+    cells = {"scores": pa.float32(), "targets": pa.float32(), "mask": pa.bool_()}
+    lists = {name: pa.list_(kind, len(labels)) for name, kind in cells.items()}
+    for name, kind in (texts | numbers | lists).items():
+        column = table.column(name)
+        found = column.type
+        is_row = pa.types.is_fixed_size_list(found) and found.list_size == len(labels)
+        if found != kind and not (is_row and name in cells and found.value_type == cells[name]):
+            raise ValueError(f"expected {kind} in {name!r}, found {found}")
+        missing = column.null_count or (column.combine_chunks().flatten().null_count if is_row else 0)
+        if missing:
+            raise ValueError(f"{missing} values of {name!r} are missing")
 
 
 def _run_files(folder: Path) -> Iterable[Path]:

@@ -1,7 +1,7 @@
 """Files of plain data read back as the dataclasses they were written from; every fault named by its place."""
 
-import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mixlab.errors import RunError
+from mixlab.utils.yaml import load_json
 
 __all__ = ["Source", "later", "read_json"]
 
@@ -90,12 +91,12 @@ def read_json(file: Path, written_by: str) -> dict[str, Any]:
         RunError: it is missing, damaged, or holds no object.
     """
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = load_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(
             f"{file} is missing: expected what '{written_by}' writes.", code="run-incomplete"
         ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{file} is damaged: {error}. Make it again with '{written_by}'.", code="run-damaged"
         ) from error
@@ -170,6 +171,7 @@ def _came_later(kind: type[Any]) -> frozenset[str]:
     return frozenset(field.name for field in fields(kind) if field.metadata.get(_LATER))
 
 
+_LARGEST = {float: sys.float_info.max, int: (1 << 63) - 1, bool: 1}
 _NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
 
 
@@ -179,4 +181,6 @@ def _plain(kind: Any, found: object, key: str, source: Source) -> Any:  # noqa: 
     allowed = (int, float) if kind is float else kind
     if not isinstance(found, allowed) or (isinstance(found, bool) and kind is not bool):
         raise source.refuse(key, f"should be {_NAMES[kind]}, found {found!r}")
+    if isinstance(found, int) and abs(found) > _LARGEST[kind]:
+        raise source.refuse(key, f"should be {_NAMES[kind]} that a computer holds, found {str(found)[:40]}")
     return kind(found)

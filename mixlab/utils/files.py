@@ -7,6 +7,7 @@ that what a killed one has left goes when the next one writes to that folder.
 """
 
 import errno
+import math
 import os
 import re
 import secrets
@@ -19,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 from mixlab.errors import OutputError
 
@@ -271,10 +272,32 @@ def read_arrays(path: Path) -> "dict[str, NDArray[Any]]":
     # Opened here: NumPy leaves a damaged file open, and a file that may not be read is not damaged.
     with path.open("rb") as file:
         try:
+            _check_sizes(file)
             with np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (OSError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
+        except Exception as error:  # NumPy evaluates the header's text, and raises what that raises
             raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _check_sizes(file: BinaryIO) -> None:
+    """See to it, before memory is taken for them, that arrays are as large as their headers say.
+
+    Raises:
+        ValueError: one is not.
+        Exception: what reading a damaged archive or header raises.
+    """
+    import numpy as np
+
+    with ZipFile(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as data:
+                if np.lib.format.read_magic(data) != (1, 0):
+                    raise ValueError("expected version 1.0 of the format of NumPy")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(data)
+                size = math.prod(shape) * dtype.itemsize
+                if size != member.file_size - data.tell():
+                    raise ValueError(f"{member.filename} has not the {size} bytes that its header says")
+    file.seek(0)
 
 
 def discard_damaged(path: Path, error: Exception) -> None:

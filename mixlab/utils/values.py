@@ -24,6 +24,7 @@ __all__ = [
     "check_setting",
     "is_later",
     "later",
+    "names_class",
     "refuse",
     "settle",
 ]
@@ -136,6 +137,13 @@ def check_names(where: str, found: Any, *, once: bool = True) -> None:  # noqa: 
     twice = [name for name, count in Counter(found).items() if count > 1]
     if once and twice:
         raise ConfigError(f"{where} has {twice[0]!r} twice; keep one.", code="repeated-option")
+
+
+def names_class(data: Any) -> bool:  # noqa: ANN401 - whatever a file holds
+    """Tell whether plain data names a class to build, which jsonargparse would import."""
+    if isinstance(data, Mapping):
+        return "class_path" in data or any(map(names_class, data.values()))
+    return isinstance(data, list | tuple) and any(map(names_class, data))
 
 
 def refuse(where: str, expected: str, found: object) -> ConfigError:

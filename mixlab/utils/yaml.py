@@ -182,12 +182,25 @@ def load_json(content: str) -> Any:  # noqa: ANN401
         data = json.loads(content, object_pairs_hook=unique)
     except RecursionError as error:
         raise ValueError("nested beyond reason") from error
+    if content.count("[") + content.count("{") > _MAX_DEPTH and _is_deep(data):
+        raise ValueError(f"nested more than {_MAX_DEPTH} deep")
     if repeated:
         raise ValueError(
             f"an object has the key {repeated[0][:80]!r} twice (it stands in line "
             f"{', '.join(map(str, _lines_with_key(content, repeated[0])))}): keep one"
         )
     return data
+
+
+def _is_deep(data: object) -> bool:
+    """Tell whether collections are nested deeper than is read, without a call within a call."""
+    level = [data]
+    for _ in range(_MAX_DEPTH):
+        within = [x for x in level if isinstance(x, dict | list)]
+        level = [x for each in within for x in (each.values() if isinstance(each, dict) else each)]
+        if not level:
+            return False
+    return any(isinstance(x, dict | list) for x in level)
 
 
 def _lines_with_key(content: str, key: str) -> list[int]:

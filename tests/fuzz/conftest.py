@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.laws import Law
 
 
-@pytest.fixture(params=[pytest.param(1, id="quick")])
+@pytest.fixture(params=[pytest.param(1, id="quick"), pytest.param(25, id="many", marks=pytest.mark.slow)])
 def scale(request: pytest.FixtureRequest) -> int:
     """How many times the quick number of cases to try; the random numbers are the same every time."""
     return int(request.param)

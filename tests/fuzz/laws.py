@@ -135,18 +135,21 @@ class Law:
         self.slowest_s = 0.0
         self._record = record
 
-    def holds(self, case: Callable[[], T], said: str, *, names: str | Path = "") -> T | None:
+    def holds(
+        self, case: Callable[[], T], said: str, *, names: str | Path = "", seconds: float = CASE_S
+    ) -> T | None:
         """Run a case: its result, or None where an error of mixlab refuses it.
 
         Args:
             case: What to try.
             said: What was done to the input, for whoever has to repeat it.
             names: What an error must name: the file.
+            seconds: Longest that it may compute.
         """
         self.cases += 1
         begin = time.process_time()
         try:
-            with _in_time(CASE_S):
+            with _in_time(seconds):
                 return case()
         except MixlabError as error:
             self._check(error, said, str(names))

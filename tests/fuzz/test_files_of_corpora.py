@@ -11,6 +11,8 @@ import soundfile
 from mixlab.audio.decoding.opening import longest_frames
 from mixlab.audio.loudness import measure
 from mixlab.audio.uploads import MAX_S, decode_upload
+from mixlab.catalog.build import BuildReport, build_catalog
+from mixlab.catalog.catalog import Catalog
 from mixlab.corpora import CORPORA, get_adapter
 from mixlab.corpora.base import ScanOptions
 from tests.corpora.trees import TREES
@@ -83,7 +85,7 @@ def flac_of_silence(blocks: int, rate: int) -> bytes:
 
 
 def test_a_file_that_decodes_without_an_end_is_left(tmp_path: Path) -> None:
-    """4 kB that decode to 5 hours are read for one, then listed; so is nothing that has an hour's bytes."""
+    """4 kB that decode to more than an hour are read for 17 minutes, then listed; a minute of it is read."""
     bomb, short = tmp_path / "bomb.flac", tmp_path / "short.flac"
     bomb.write_bytes(flac_of_silence(1100 // 4, 4000))
     assert bomb.stat().st_size < 5000
@@ -98,13 +100,38 @@ def test_a_file_that_decodes_without_an_end_is_left(tmp_path: Path) -> None:
 
 def test_how_much_of_a_file_is_read() -> None:
     hour, day = 3600 * 44100, 86_400 * 44100
-    assert longest_frames(10, 44100) == hour
+    assert longest_frames(10, 44100) == hour // 6
     assert longest_frames(4 * 7200, 44100) == 2 * hour
     assert longest_frames(10**12, 44100) == day
     # An hour of digital silence in FLAC's usual blocks, the smallest honest file there is.
     silence = io.BytesIO()
     soundfile.write(silence, np.zeros(60 * 44100, np.int16), 44100, format="FLAC")
     assert len(silence.getvalue()) / 60 > 4
+
+
+def test_an_index_of_damaged_files_is_small_and_soon_done(law: Law, scale: int, tmp_path: Path) -> None:
+    """What is kept of a file is bounded by what decodes, and that by the file's size."""
+    rng, root = random.Random(26), tmp_path / "root"
+    files = [(suffix, data) for (suffix, _, _), data in whole_files(rng).items()]
+    for number in range(20 * scale):
+        suffix, data = rng.choice(files)
+        place = root / f"song{number % 7}" / f"{number} piano.{suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(flac_of_silence(275, 4000) if number % 10 == 9 else damaged(data, rng, head=60)[0])
+    (root / "song0" / "good bass.wav").write_bytes(encode(sound(0.5, 1, rate=8000), "WAV", "PCM_16", 8000))
+
+    def index() -> BuildReport:
+        return build_catalog(tmp_path / "catalog", {"folder": root}, workers=1, progress=False)
+
+    with watched(root, tmp_path):
+        report = law.holds(index, "an index", seconds=10.0 + scale)
+    assert report is not None
+    catalog = Catalog.open(tmp_path / "catalog")
+    longest = sum(max(path.stat().st_size / 4, 600.0) for path in root.rglob("*.*"))
+    kept = sum((tmp_path / "catalog" / name).stat().st_size for name in ("active.npy", "activity.npy"))
+    assert kept < 6 * 10 * longest + 10_000
+    assert kept < 250_000 * scale, "a few seconds of each file are kept, and nothing of what has no end"
+    assert len(catalog) + len(catalog.problems()) > 20 * scale
 
 
 @pytest.mark.parametrize("name", sorted(CORPORA))

@@ -1,8 +1,13 @@
 """Settings, recipes, catalogs, runs and tables that hold something else than they should."""
 
+import csv
+import io
 import json
+import os
 import random
+import re
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,17 +26,21 @@ from mixlab.corpora.metadata import read_file
 from mixlab.errors import CatalogError, ConfigError, MixlabError, RecipeError, TaxonomyError
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects import find_effect
+from mixlab.mixing.effects.sound_files import SoundFile, find_sound
 from mixlab.mixing.export import read_recipe
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.mixing.rendering import render_mix
 from mixlab.mixing.sampler import sample_recipe
 from mixlab.taxonomy import load_label_set
+from mixlab.utils.csv import csv_text, guarded, unguarded
+from mixlab.utils.plugins import ALLOWED
 from mixlab.utils.values import as_dataclass
 from mixlab.utils.yaml import ExcessError, load_settings_yaml, load_yaml
+from tests.conftest import REPO
 from tests.errors import raises
 from tests.fuzz.laws import VALUES, Law, changed, damaged, watched
 from tests.fuzz.test_files_of_corpora import HOSTILE_TEXTS, LAUGHS
-from tests.stem_files import make_corpus
+from tests.stem_files import make_corpus, tone, write
 
 SHORT = MixConfig(duration_s=0.5)
 
@@ -139,14 +148,17 @@ PLAIN = st.recursive(
 FIELDS = ("p_musical", "duration_s", "sample_rate", "effects", "strategies", "label_set", "corpora", "snr_db")
 
 
-@settings(max_examples=60)
-@given(st.dictionaries(st.sampled_from(FIELDS), PLAIN, max_size=3))
-def test_settings_are_of_their_types_or_refused(data: dict[str, Any]) -> None:
-    try:
-        found = as_dataclass(MixConfig, data, "mix")
-    except MixlabError:
-        return
-    assert isinstance(found, MixConfig)
+def test_settings_are_of_their_types_or_refused(scale: int) -> None:
+    @settings(max_examples=60 * scale)
+    @given(st.dictionaries(st.sampled_from(FIELDS), PLAIN, max_size=3))
+    def holds(data: dict[str, Any]) -> None:
+        try:
+            found = as_dataclass(MixConfig, data, "mix")
+        except MixlabError:
+            return
+        assert isinstance(found, MixConfig)
+
+    holds()
 
 
 # ---- recipes ----
@@ -192,6 +204,20 @@ def test_a_recipe_names_no_file_to_read(small: Catalog, tmp_path: Path) -> None:
     data["render"]["label_set"] = str(secret)
     with watched(), raises(RecipeError, code="invalid-recipe", mentions=secret):
         MixRecipe.decode(data)
+
+
+@pytest.mark.parametrize(
+    "file", ["../secret.wav", "/etc/passwd", "a/../../secret.wav", "secret", "\0.wav", ""]
+)
+def test_a_recipe_names_no_sound_out_of_its_folder(file: str, tmp_path: Path) -> None:
+    """Its hash, in the message that it is another one, would say something of any file."""
+    (tmp_path / "sounds").mkdir()
+    for name in ("secret.wav", "sounds/secret"):
+        (tmp_path / name).write_bytes(b"x")
+    with watched(), raises(ConfigError, code="sounds-not-found"):
+        find_sound(SoundFile(str(tmp_path / "sounds"), file, "0" * 16))
+    with watched(), raises(ConfigError, code="sounds-not-found"):
+        find_sound(SoundFile("~no-such-user", "a.wav", "0" * 16))
 
 
 # ---- catalogs ----
@@ -278,6 +304,82 @@ def test_an_array_with_a_damaged_header_or_a_row_beyond_it(small: Catalog, tmp_p
 
 # ---- tables for spreadsheets ----
 
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1")
+TO_SPREADSHEETS = {"mixlab/taxonomy/label_maps.py": "the row to add to a label map, as it must be written"}
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_of_a_table_is_a_formula(text: str) -> None:
+    rows = list(
+        csv.reader(io.StringIO(csv_text([["name", text], [text, -0.5], ["-0.25", "+1e3"]]), newline=""))
+    )
+    assert rows == [["name", f"'{text}"], [f"'{text}", "-0.5"], ["-0.25", "+1e3"]]
+
+
+@given(st.text(max_size=12) | st.sampled_from([*FORMULAS, *(f"'{text}" for text in FORMULAS)]))
+def test_guarded_texts_come_back(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert not guarded(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def test_every_table_is_written_by_one_function() -> None:
+    """A table that is written past ``csv_text``, or exactly, has a reason."""
+    found = set()
+    for file in sorted(path for folder in ("mixlab", "app") for path in (REPO / folder).rglob("*.py")):
+        name, text = file.relative_to(REPO).as_posix(), file.read_text(encoding="utf-8")
+        if name == "mixlab/utils/csv.py" or name.startswith("mixlab/synthesis/"):
+            continue  # what makes demo corpora writes texts of its own alone
+        if re.search(r"csv\.writer|DictWriter|to_csv|csv_text\(.*exact=True", text):
+            found.add(name)
+    assert found == set(TO_SPREADSHEETS)
+
+
+def test_problems_named_by_formulas_are_harmless_and_come_back(tmp_path: Path) -> None:
+    for name in ("=1+1 violin.wav", "@x piano.wav", "-3 bass.wav"):
+        path = tmp_path / "one" / "song" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no audio")
+    write(tmp_path / "one" / "more" / "good piano.wav", tone())
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    with (tmp_path / "catalog" / "problems.csv").open(newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "@", "+", "-"))]
+    listed = {Path(problem.path).name for problem in Catalog.open(tmp_path / "catalog").problems()}
+    assert {"=1+1 violin.wav", "@x piano.wav", "-3 bass.wav"} <= listed
+
+
+# ---- names of files ----
+
+ODD_NAMES = (
+    *("a\nb piano.wav", "x" * 245 + " bass.wav", "\u202e piano.wav", "'; rm -rf ~ piano.wav"),
+    *("\x1b[31m bass.wav", os.fsdecode(b"\xff\xfe piano.wav"), "%00 bass.wav", "$(id) piano.wav"),
+    *("<script> bass.wav", "~ piano.wav"),
+)
+
+
+def test_odd_names_of_files_are_stems_or_problems(law: Law, tmp_path: Path) -> None:
+    root, secret = tmp_path / "root", tmp_path / "secret piano.wav"
+    good = write(root / "good" / "piano.wav", tone()).read_bytes()
+    secret.write_bytes(good)
+    (tmp_path / "catalog").mkdir()
+    for number, name in enumerate(ODD_NAMES):
+        place = root / f"odd {number % 3}" / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(good[: -2 * number - 2])
+    (root / "odd 0" / "out piano.wav").symlink_to(secret)
+    (root / "odd 1" / "etc").symlink_to("/etc")
+    with watched(root, tmp_path / "catalog"):
+        law.holds(
+            lambda: build_catalog(tmp_path / "catalog", {"folder": root}, workers=1, progress=False), "names"
+        )
+        catalog = Catalog.open(tmp_path / "catalog")
+        law.holds(lambda: use(catalog.path), "use")
+    said = "".join(problem.path for problem in catalog.problems())
+    assert "out piano.wav" in said
+    assert not [path for i in range(len(catalog)) if (path := catalog.audio_path(i)).resolve() == secret]
+    named = {catalog.audio_path(i).name for i in range(len(catalog))}
+    assert len({name for name in ODD_NAMES if name in named or name in said}) >= len(ODD_NAMES) - 1
+
 
 # ---- names of plug-ins, and addresses of the explorer ----
 
@@ -325,15 +427,59 @@ def test_a_name_of_a_plugin_imports_its_module(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "it-ran").exists()
 
 
-@settings(max_examples=100)
-@given(
-    st.dictionaries(st.text(max_size=8) | st.just("mix"), st.text(max_size=20)),
-    st.lists(st.text(max_size=20)),
-)
-def test_addresses_of_the_explorer(query: dict[str, str], names: list[str]) -> None:
-    assert all(isinstance(part, str) for part in read_link(query))
-    for name in (*names, "9" * 5000 + ".1 x", "1." + "9" * 5000 + " x", "\u0661.\u0661 x", "0.1 mixture: x"):
-        assert all(source >= -1 and effect >= -1 for source, effect in bypass_pairs([name]))
+def test_what_may_be_imported_can_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SECURITY.md says so: with ``MIXLAB_PLUGINS`` nothing else is imported, whoever names it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("fuzzed_a", "fuzzed_b"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name}-ran', 'w').close()\nX = 1\n")
+    for allowed in ("", "fuzzed_b", "fuzzed", "fuzzed_a.x, fuzzed_b"):
+        monkeypatch.setenv(ALLOWED, allowed)
+        with raises(ConfigError, code="plugin-refused", mentions=("fuzzed_a:X", ALLOWED)):
+            find_effect("fuzzed_a:X")
+    assert not (tmp_path / "fuzzed_a-ran").exists()
+    with raises(ConfigError, code="unfit-plugin", mentions="fuzzed_b:X"):
+        find_effect("fuzzed_b:X")
+    assert find_effect("gain")
+
+
+def test_modules_of_python_itself_are_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some do things when they are: this one opens a browser."""
+    monkeypatch.setattr("webbrowser.open", lambda *_, **__: pytest.fail("a browser was opened"))
+    with raises(ConfigError, code="plugin-refused", mentions="antigravity"):
+        find_effect("antigravity:geohash")
+    assert "antigravity" not in sys.modules
+
+
+def test_addresses_of_the_explorer(scale: int) -> None:
+    @settings(max_examples=100 * scale)
+    @given(
+        st.dictionaries(st.text(max_size=8) | st.just("mix"), st.text(max_size=20)),
+        st.lists(st.text(max_size=20)),
+    )
+    def holds(query: dict[str, str], names: list[str]) -> None:
+        assert all(isinstance(part, str) for part in read_link(query))
+        extreme = ("9" * 5000 + ".1 x", "1." + "9" * 5000 + " x", "\u0661.\u0661 x", "0.1 mixture: x")
+        for name in (*names, *extreme):
+            assert all(source >= -1 and effect >= -1 for source, effect in bypass_pairs([name]))
+
+    holds()
+
+
+FOLDERS = ("\0", "~no-such-user", "x" * 5000, "a\nb", "\ud800", "/dev/null", "", " ", "../" * 2000)
+
+
+@pytest.mark.parametrize("typed", FOLDERS)
+def test_folders_typed_into_the_explorer(typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be a folder is none; the page goes on."""
+    from app.data.mixes import find_location
+    from app.data.runs import find_found
+    from app.views import runs_locations
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs_locations.st, "session_state", {runs_locations.KEY: typed})
+    assert find_location(typed) is None
+    for folder, _ in runs_locations.locations(None):
+        assert not find_found(((folder, 0),)), "an address or a typo finds no run"
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
@@ -357,6 +503,31 @@ def test_settings_name_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "own.yaml").write_text("effects:\n  class_path: fuzzed_class.Evil\n")
     assert main(["mix", "CATALOG", "--config", "outer.yaml"]) == 2
     assert not (tmp_path / "it-ran").exists()
+
+
+QUERIES: tuple[dict[str, str], ...] = (
+    {"seed": "9" * 400, "index": "-1", "p": "nan", "split": "../../etc", "mix_kind": "<script>"},
+    {"seed": "1e999", "index": "0x10", "contains": "=1+1", "effects": "\0", "bypass": "9" * 3000 + ".1 x"},
+    {"from_run": "/etc/passwd", "catalog": "../..", "mix": "\u202e", "index": "\u0661"},
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", range(len(QUERIES)))
+def test_a_page_opens_whatever_its_address_says(
+    query: int, small: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIXLAB_CATALOG", str(small.path))
+    page = AppTest.from_file(str(REPO / "app" / "main.py"), default_timeout=120)
+    for name, value in QUERIES[query].items():
+        page.query_params[name] = value
+    with watched(tmp_path, small.path, *small.roots.values(), Path.home() / ".streamlit"):
+        page.run()
+    assert not page.exception
+    assert [title.value for title in page.title] == ["Audition"]
 
 
 def test_a_run_in_an_address_is_no_path(tmp_path: Path) -> None:

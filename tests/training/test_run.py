@@ -238,7 +238,8 @@ def test_plain_data_is_json() -> None:
 
 def test_damaged_embeddings_are_named_and_removed(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    run.write_embeddings({"target": torch.ones(3, 2)})
+    whole = {"embedding": torch.ones(3, 4), "target": torch.ones(3, 2), "mask": torch.ones(3, 2)}
+    run.write_embeddings(whole)
     file = run.checkpoints / "embeddings.safetensors"
     assert run.read_embeddings()["target"].tolist() == [[1, 1]] * 3
     file.write_bytes(file.read_bytes()[:-5])

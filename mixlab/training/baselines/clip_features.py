@@ -241,8 +241,10 @@ def _read_rows(folder: Path, wanted: set[str]) -> dict[str, FloatArray]:
         try:
             arrays = read_arrays(file)
             names, values = arrays["names"].tolist(), arrays["values"]
+            if values.ndim != 2 or values.dtype != np.float32 or not np.isfinite(values).all():
+                raise ValueError("it holds no features")
             found |= {n: row for n, row in zip(names, values, strict=True) if n in wanted}
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             discard_damaged(file, error)
     return found
 

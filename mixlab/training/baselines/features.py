@@ -250,8 +250,14 @@ def _read_block(file: Path) -> dict[str, NDArray[np.generic]] | None:
         return None
     try:
         arrays = read_arrays(file)
-        return {name: arrays[name] for name in _ARRAYS}
-    except (ValueError, KeyError) as error:
+        block = {name: arrays[name] for name in _ARRAYS}
+        rows = len(block["attempt"])
+        if any(array.shape[:1] != (rows,) or array.ndim != 2 for array in (*block.values(),)[:3]):
+            raise ValueError("its arrays do not belong together")
+        if any(array.dtype.kind not in "fbi" for array in block.values()):
+            raise ValueError("its arrays hold no numbers")
+        return block
+    except (ValueError, KeyError, TypeError) as error:
         discard_damaged(file, error)
         return None
 
