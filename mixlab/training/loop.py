@@ -365,8 +365,6 @@ def fit(
     Raises:
         ConfigError: the training diverged.
         RunError: another process has ended, or does not answer.
-
-
         OutputError: something cannot be written; the last checkpoint is kept.
         KeyboardInterrupt: a second Ctrl-C did not wait for the step in hand.
     """
