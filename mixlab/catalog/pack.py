@@ -121,6 +121,9 @@ class Pack:
         if name not in self._shards:
             path = folder / name
             try:
+                # Packing may have replaced it since the index was read.
+                if (size := path.stat().st_size) != self._shard_sizes[name]:
+                    raise ValueError(f"{size} bytes where the index has {self._shard_sizes[name]}")
                 # Without the class memmap, which is slow to slice; the base keeps the file mapped.
                 self._shards[name] = np.memmap(path, dtype="<i2", mode="r").view(np.ndarray)
             except (OSError, ValueError) as error:
@@ -233,8 +236,8 @@ def _find_fault(folder: Path, index: PackIndex) -> str:
             size = (folder / name).stat().st_size
         except OSError as error:
             return f"expected shard {name}, found none: {error.strerror}"
-        if size < needed:
-            return f"expected {needed} bytes in {name}, found {size}: it was cut off"
+        if size != needed:
+            return f"expected {needed} bytes in {name}, found {size}: it was cut off or replaced"
     return ""
 
 

@@ -359,6 +359,10 @@ def pack_catalog(
         whole = _find_whole(tasks, workers, hidden=hidden)
         todo = [task for task, is_there in zip(tasks, whole, strict=True) if not is_there]
         needs = [folder, *catalog.roots.values()]
+        if any(task.path.exists() for task in todo):
+            # Their names stay while what they hold may change: until they are written, no index names them.
+            untouched = [task for task, is_there in zip(tasks, whole, strict=True) if is_there]
+            write_index(folder, sample_rate, channels, _collect(untouched)[0])
         problems = _write_shards(todo, workers, engine, needs, hidden=hidden)
         entries, size = _collect(tasks)
         write_index(folder, sample_rate, channels, entries)

@@ -1,6 +1,7 @@
 """FLAC frames are decoded as libsndfile decodes them, wherever reading begins, and damage is left to it."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,20 @@ def test_a_file_that_ends_early_is_left_to_libsndfile(tmp_path: Path) -> None:
         np.testing.assert_array_equal(out, whole[5000:9000])
         with pytest.raises(DECODE_ERRORS, match=r"ends|Error|error"):
             file.read_at(50_000, out)
+
+
+def test_a_file_that_goes_on_in_zeros_comes_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "zeros.flac"
+    data = encode(sound(60_000, 1, np.random.default_rng(0)), 16)
+    path.write_bytes(
+        data[: len(data) // 2] + bytes(9 << 20)
+    )  # as of a download that was given its space at once
+    with open_source(path, "zeros", thorough=False) as file:
+        out = np.empty((40_000, 1), np.float32)
+        with suppress(*DECODE_ERRORS):
+            file.read_at(15_000, out)
+        assert file.read_at(5000, out[:4000]) == 4000
+        np.testing.assert_array_equal(out[:4000], decode(data)[5000:9000])
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from mixlab.catalog import packing
 from mixlab.catalog.build import build_catalog
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.pack import FileMark, Pack, PackReader, default_pack_folder, is_same_file, open_reader
@@ -122,7 +124,7 @@ def test_a_shard_that_is_cut_off_while_it_is_open_is_an_error_too(
     shutil.copytree(folder, copy)
     reader = open_reader(toy, 16000, 1, copy)
     os.truncate(next(copy.glob("shard-00000-*.i16")), 1000)
-    with raises(AudioError, code="pack-damaged", mentions=("folder/song00", "mixlab pack")):
+    with raises(AudioError, code="pack-damaged", mentions=("1000 bytes", "mixlab pack")):
         reader.read(0, 0.0, 1000, 16000, 1)
 
 
@@ -314,6 +316,35 @@ def test_a_stem_that_cannot_be_read_is_reported_and_the_rest_is_packed(tmp_path:
     assert len(report.problems) == 1
     assert "song01/01_piano" in report.problems[0]
     assert report.stems == int(catalog.column("drawable").sum()) - 1
+
+
+def test_packing_that_stops_leaves_no_index_of_other_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_corpus(tmp_path / "one", 4, seed=3)
+    build_catalog(tmp_path / "catalog", {"folder": tmp_path / "one"}, workers=1, progress=False)
+    catalog = Catalog.open(tmp_path / "catalog")
+    broken = tmp_path / "one" / "song01" / "01_piano.wav"
+    audio = broken.read_bytes()
+    broken.write_bytes(b"")
+    packed(catalog, tmp_path / "pack")
+    broken.write_bytes(audio)
+    opened = Pack(tmp_path / "pack")
+    write = packing._write_shards
+
+    def stopped(*args: Any, **kwargs: Any) -> list[str]:
+        write(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packing, "_write_shards", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        packed(catalog, tmp_path / "pack")
+    files, reader = open_reader(catalog, 16000, 1, None), PackReader(catalog, Pack(tmp_path / "pack"))
+    for stem in np.flatnonzero(catalog.column("drawable")):
+        one, other = (r.read(int(stem), 0.1, 4000, 16000, 1) for r in (files, reader))
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    with raises(AudioError, code="pack-damaged", mentions=("mixlab pack",)):
+        PackReader(catalog, opened).read(0, 0.1, 4000, 16000, 1)
 
 
 def test_packs_of_another_rate_or_version_or_none_are_refused(

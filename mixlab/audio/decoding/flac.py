@@ -164,8 +164,9 @@ class _Frames:
             done, number_then, happened = kernels.decode(
                 data, size, 0, number, self._stream, room, first, out
             )
-            whole = at + size >= len(self._data)
-            if happened not in (0, kernels.SHORT) or (happened == kernels.SHORT and whole):
+            # No frame is longer than the most that is read at once.
+            all_read = at + size >= len(self._data) or (number_then == number and wanted >= _MOST_READ)
+            if happened not in (0, kernels.SHORT) or (happened == kernels.SHORT and all_read):
                 raise _DoubtError
             # A frame that is longer than all that was read is read with more.
             wanted = wanted if number_then > number else 2 * wanted
