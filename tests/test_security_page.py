@@ -51,12 +51,13 @@ def test_processes_are_started_where_it_says() -> None:
     assert not unnamed, "say in SECURITY.md what these start"
     assert "os.exec" in CODE["mixlab/cli/commands/app.py"]
     others = {name for name, text in CODE.items() if re.search(r"os\.(system|exec|spawn|popen)", text)}
-    assert others == {"mixlab/cli/commands/app.py"}
+    assert others == {"mixlab/cli/commands/app.py", "mixlab/studies/tied.py"}
 
 
-def test_only_weights_are_fetched() -> None:
-    fetching = importing("urllib.request", "http.client", "requests", "httpx", "aiohttp")
-    assert fetching == {"mixlab/models/pretrained.py"}, "say in SECURITY.md what else reaches for the network"
+def test_weights_and_urls_alone_are_fetched() -> None:
+    fetching = importing("urllib.request", "http.client", "requests", "httpx", "aiohttp", "fsspec")
+    named = {"mixlab/models/pretrained.py", "mixlab/utils/remote.py"}
+    assert fetching == named, "say in SECURITY.md what else reaches for the network"
     assert not [name for name, text in CODE.items() if re.search(r"socket\.(socket|create_|bind)", text)]
     assert all(re.fullmatch(r"[0-9a-f]{64}", one.sha256) for one in CHECKPOINTS.values() if one.sha256)
 
