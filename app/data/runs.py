@@ -271,9 +271,8 @@ def _said(location: RunLocation, stored: object) -> dict[str, Any]:
     """
     try:
         said = load_json(str(stored))
-        if not isinstance(said["clip"], str) or not all(
-            is_number(said[name]) for name in ("start_s", "end_s")
-        ):
+        end_s = said["end_s"]  # null where the clip goes to the end of its file
+        if not isinstance(said["clip"], str) or not is_number(said["start_s"]) or not _is_end(end_s):
             raise TypeError("of another kind")
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
@@ -282,6 +281,10 @@ def _said(location: RunLocation, stored: object) -> dict[str, Any]:
             code="run-damaged",
         ) from error
     return dict(said)
+
+
+def _is_end(found: object) -> bool:
+    return found is None or is_number(found)
 
 
 def clip_names(location: RunLocation, split: str) -> list[str]:

@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import yaml
+
 __all__ = [
     "LARGEST",
     "NUMBER",
@@ -153,3 +155,6 @@ class Entries(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Be pickled and copied as a plain dict: errors are told where the file was read."""
         return dict, (dict(self),)
+
+
+yaml.SafeDumper.add_representer(Entries, lambda dumper, entries: dumper.represent_dict(entries))

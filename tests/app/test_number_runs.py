@@ -66,5 +66,5 @@ def test_a_run_of_numbers_shows_its_scores_and_every_prediction(runs: Path) -> N
 def test_numbers_and_classes_are_not_compared(runs: Path, pair: tuple[str, str]) -> None:
     page = open_page(run=f"runs/{pair[0]}", against=f"runs/{pair[1]}")
     assert not page.exception
-    assert not page.error
+    assert not page.error, [one.value for one in page.error]
     assert any("different classes" in one.value for one in page.warning)

@@ -182,7 +182,8 @@ def test_the_text_fits_into_100_columns_and_marks_what_excludes_zero() -> None:
 def runs(tmp_path: Path) -> tuple[Run, Run]:
     made = []
     for name, noise in (("first", 1.5), ("second", 0.3)):
-        run = Run.create(tmp_path / name, {}, {"labels": {"parents": PARENTS}, "note": "demo numbers"})
+        labels = {"outputs": list(NAMES), "parents": list(PARENTS)}
+        run = Run.create(tmp_path / name, {}, {"labels": labels, "note": "demo numbers"})
         run.write_predictions(predictions(noise))
         made.append(run)
     return made[0], made[1]

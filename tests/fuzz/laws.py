@@ -6,6 +6,7 @@ import signal
 import site
 import sys
 import sysconfig
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,8 @@ _LIBRARIES = tuple(
         "/sys",
         "/dev",
         "/usr/share/zoneinfo",
+        Path(tempfile.gettempdir())
+        / f"mixlab-numba-{os.getuid()}",  # where numba's imports wait for each other
     )
 )
 

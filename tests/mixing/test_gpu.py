@@ -388,6 +388,7 @@ def test_what_cannot_be_one_batch_is_refused(toy: Catalog, tmp_path: Path) -> No
             prepare_batch([changed], toy)
     with raises(CatalogMismatchError, code="catalog-mismatch", mentions=(toy.content_hash,)):
         prepare_batch([recipe], toy.with_splits("random", seed=4))
+    (tmp_path / "other").mkdir()  # an empty root is one that went away
     lost = Catalog.open(toy.path, roots=dict.fromkeys(toy.roots, tmp_path))
     with raises(AudioError, code="audio-not-found"):
         prepare_batch([recipe], lost)

@@ -105,7 +105,10 @@ def test_processes_compile_one_after_another() -> None:
     finally:
         for process in started:
             process.kill()
-            process.communicate()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                stream.close()
 
 
 def test_librosa_is_imported_alone(monkeypatch: pytest.MonkeyPatch) -> None:
