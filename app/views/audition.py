@@ -4,6 +4,7 @@ from dataclasses import replace
 from random import randrange
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import texts as words
 from app.components.mount import copy_link, play, show_strip
@@ -129,6 +130,13 @@ def _leave_run() -> None:
 # ---- controls ----
 
 
+def _whole_number(row: DeltaGenerator, label: str, key: str, width: int) -> int:
+    try:
+        return int(row.number_input(label, 0, LAST_INDEX, 0, key=key, bind="query-params", width=width))
+    except OverflowError:  # Streamlit's, where an address says 1e999
+        return int(row.number_input(label, 0, LAST_INDEX, 0, key=f"{key} beside", width=width))
+
+
 def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
     """Show what decides the mix; all of it stands in the address."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -145,8 +153,8 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
         required=True,
         width="content",
     )
-    seed = row.number_input("Seed", 0, LAST_INDEX, 0, key="seed", bind="query-params", width=130)
-    index = row.number_input("Index", 0, LAST_INDEX, 0, key="index", bind="query-params", width=150)
+    seed = _whole_number(row, "Seed", "seed", 130)
+    index = _whole_number(row, "Index", "index", 150)
     steps = row.container(horizontal=True, width="content", vertical_alignment="bottom")
     second = st.container(horizontal=True, vertical_alignment="bottom")
     contains = second.selectbox(

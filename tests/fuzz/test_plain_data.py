@@ -524,7 +524,8 @@ def test_a_page_opens_whatever_its_address_says(
     page = AppTest.from_file(str(REPO / "app" / "main.py"), default_timeout=120)
     for name, value in QUERIES[query].items():
         page.query_params[name] = value
-    with watched(tmp_path, small.path, *small.roots.values(), Path.home() / ".streamlit"):
+    own = REPO / "pyproject.toml", Path.home() / ".streamlit"
+    with watched(tmp_path, small.path, *small.roots.values(), *own):
         page.run()
     assert not page.exception
     assert [title.value for title in page.title] == ["Audition"]
