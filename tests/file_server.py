@@ -18,6 +18,7 @@ class FileServer(ThreadingHTTPServer):
         asked: Requests, by method and path.
         ranges: Whether it sends parts of files; else the whole file, whatever was asked for.
         sizes: Whether it says how large files are.
+        missing: Its status for what is not there; 403 is that of a bucket that may not be listed.
         statuses: Taken one by one for the next requests, in place of an answer; 0 closes the connection.
     """
 
@@ -28,6 +29,7 @@ class FileServer(ThreadingHTTPServer):
         self.folder = folder
         self.sent, self.asked = Counter[str](), Counter[tuple[str, str]]()
         self.ranges = self.sizes = True
+        self.missing = 404
         self.statuses: list[int] = []
         self.lock = threading.Lock()
 
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if status != 200 or not path.is_file():
-            self.send_response(404 if status == 200 else status)
+            self.send_response(server.missing if status == 200 else status)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

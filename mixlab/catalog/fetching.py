@@ -14,7 +14,7 @@ from typing import Any
 from mixlab.catalog.storage import DATA_FILES, META, name_generation, parse_meta
 from mixlab.errors import CatalogError
 from mixlab.utils.files import make_folder, write_atomic
-from mixlab.utils.remote import RemotePath, as_place, cache_folder
+from mixlab.utils.remote import RemotePath, as_place, cache_folder, denied_as_missing
 from mixlab.utils.yaml import load_json
 
 __all__ = ["fetch_catalog", "find_origin"]
@@ -102,7 +102,8 @@ def _write(folder: Path, place: RemotePath, files: Mapping[str, bytes]) -> None:
 def _update(path: Path, source: RemotePath) -> None:
     """Bring a file that a catalog may have, and that may change by itself, to what it is at its URL."""
     try:
-        content = source.read_bytes()
+        with denied_as_missing():
+            content = source.read_bytes()
     except FileNotFoundError:
         path.unlink(missing_ok=True)
         return

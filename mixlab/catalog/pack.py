@@ -29,7 +29,15 @@ from mixlab.catalog.pack_index import INDEX, Entry, PackIndex, damaged, read_ind
 from mixlab.catalog.readers import CatalogReader, Span, find_mark
 from mixlab.errors import AudioError, CatalogError
 from mixlab.utils.hashing import text_digest
-from mixlab.utils.remote import Place, RemoteInfo, RemotePath, as_place, changed_meanwhile, read_ranges
+from mixlab.utils.remote import (
+    Place,
+    RemoteInfo,
+    RemotePath,
+    as_place,
+    changed_meanwhile,
+    denied_as_missing,
+    read_ranges,
+)
 
 __all__ = ["Pack", "PackReader", "default_pack_folder", "find_pack", "fingerprint", "open_reader"]
 
@@ -49,7 +57,16 @@ def find_pack(catalog: Catalog, sample_rate: int, channels: int) -> Place | None
     """Return the folder of a catalog's pack, or that of the nearest catalog of which it is a subset."""
     own = default_pack_folder(catalog, sample_rate, channels)
     folders = [home / own.relative_to(catalog.path).as_posix() for home in _homes(catalog)]
-    return next((folder for folder in folders if (folder / INDEX).is_file()), None)
+    return next((folder for folder in folders if _has_index(folder)), None)
+
+
+def _has_index(folder: Place) -> bool:
+    """Tell whether a pack lies in a folder; one that may not be read is none."""
+    try:
+        with denied_as_missing():
+            return (folder / INDEX).is_file()
+    except FileNotFoundError:
+        return False
 
 
 def _homes(catalog: Catalog) -> list[Place]:

@@ -105,7 +105,7 @@ class StudyData:
         used = {condition.task for condition in plan.trained}
         tasks = tuple(self._task(name, config) for name, config in plan.tasks.items() if name in used)
         if self._catalog is not None and plan.on_mixes:
-            return StudyCatalog(str(self._catalog.path), self._catalog.content_hash, tasks)
+            return StudyCatalog(self._catalog.place, self._catalog.content_hash, tasks)
         roots = ", ".join(dict.fromkeys(task.root for task in tasks))
         return StudyCatalog(roots, digest([task.content_hash for task in tasks]), tasks)
 

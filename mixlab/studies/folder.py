@@ -14,9 +14,7 @@
 import contextlib
 import json
 import math
-import os
 import re
-import secrets
 import shlex
 import shutil
 import time
@@ -50,6 +48,7 @@ from mixlab.utils.files import (
     remove_leftovers,
     try_lock,
     write_atomic,
+    write_first,
 )
 from mixlab.utils.plain import plain
 
@@ -70,6 +69,7 @@ NEUTRAL = (
 _STATE = "study.json"
 _PRECISION = ".precision"
 _PREPARE_S = 1800.0
+_WRITTEN_S = 5.0
 _LOG_LINES = 3
 _ERROR = re.compile(r"^mixlab: error(?: \[[a-z-]+\])?: ")
 
@@ -171,7 +171,7 @@ class StudyFolder:
         """Return the complete configuration of a trial, as its command takes it."""
         places: dict[str, Any] = {"out": str(self.run_path(trial.name).absolute())}
         if not trial.how.on_clips:
-            places = {"catalog": str(self.catalog_for(trial, data.catalog).path), **places}
+            places = {"catalog": self.catalog_for(trial, data.catalog).place, **places}
             places |= {"root": list(roots)} if roots else {}
         sections = {name: dict(section) for name, section in trial.sections.items()}
         own = sections[trial.how.own]
@@ -430,14 +430,20 @@ class StudyFolder:
             yield
 
     def agree_precision(self, measured: str) -> str:
-        """Return the precision of all parts of a study: what the first one that asks has measured."""
+        """Return the precision of all parts of a study: what the first one that asks has measured.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         file = make_folder(self.path) / _PRECISION
-        own = self.path / f"{_PRECISION}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
-        write_atomic(own, measured, sync=False)
-        with contextlib.suppress(FileExistsError):
-            file.hardlink_to(own)
-        own.unlink()
-        return file.read_text(encoding="utf-8")
+        write_first(file, measured)
+        # Without hard links another part may have made the file, and not yet written to it.
+        deadline = time.monotonic() + _WRITTEN_S
+        while not (agreed := file.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not agreed:  # it was killed in between
+            write_atomic(file, measured, sync=False)
+        return agreed or measured
 
     def write_errors(self, part: Part, errors: Mapping[str, str]) -> None:
         """Write down what went wrong in a part, for the other parts and for whoever looks."""

@@ -102,7 +102,7 @@ class StudyCatalog:
     """What a study was started with.
 
     Attributes:
-        path: Folder of the catalog; the folders of the clips of a study that has no mixes.
+        path: Folder of the catalog, or its URL; the folders of the clips of a study that has no mixes.
         content_hash: The catalog's hash by then; that of the clips of a study that has no mixes.
         tasks: Its clips; empty where it has mixes alone.
     """

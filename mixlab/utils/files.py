@@ -40,6 +40,7 @@ __all__ = [
     "told_as_output_error",
     "try_lock",
     "write_atomic",
+    "write_first",
     "write_together",
 ]
 
@@ -161,6 +162,31 @@ def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> None:
     """
     with open_atomic(path, sync=sync) as file:
         file.write(data.encode() if isinstance(data, str) else data)
+
+
+def write_first(path: Path, text: str) -> None:
+    """Write a small file, unless there is one: of several that write it at once, the first one's stays.
+
+    Where the file system knows no hard links, whoever reads meanwhile may find it empty.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    temporary = path.with_name(_temporary_name(path))
+    try:
+        temporary.write_bytes(text.encode())
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return
+        except OSError:  # it knows no hard links
+            with suppress(FileExistsError), path.open("xb") as file:
+                file.write(text.encode())
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:

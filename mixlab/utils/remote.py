@@ -29,7 +29,9 @@ __all__ = [
     "as_place",
     "cache_folder",
     "changed_meanwhile",
+    "denied_as_missing",
     "read_ranges",
+    "refuse_url",
 ]
 
 T = TypeVar("T")
@@ -256,6 +258,24 @@ def as_place(given: str | os.PathLike[str] | RemotePath) -> Place:
     return RemotePath(f"{protocols}://{rest}")
 
 
+def refuse_url(name: str, given: str | os.PathLike[str]) -> None:
+    """Refuse a URL where labelled audio is read, which must lie on this machine.
+
+    Args:
+        name: The setting.
+        given: Its value.
+
+    Raises:
+        ConfigError: it is a URL.
+    """
+    if isinstance(place := as_place(given), RemotePath):
+        raise ConfigError(
+            f"{name}: expected a folder on this machine, found the URL {place}. Labelled clips are not read "
+            "from URLs: copy them here, or mount them as a folder (docs/remote.md).",
+            code="remote-not-supported",
+        )
+
+
 def cache_folder() -> Path:
     """Return where copies of small files from URLs are kept: ``MIXLAB_CACHE``, or the user's cache folder."""
     if given := os.environ.get("MIXLAB_CACHE"):
@@ -310,6 +330,23 @@ def changed_meanwhile(path: RemotePath, expected: str, found: str) -> RemoteErro
         "meanwhile. Start again.",
         code="remote-changed",
     )
+
+
+@contextmanager
+def denied_as_missing() -> Iterator[None]:
+    """Take a file that may not be read for one that is not there, where it need not be there.
+
+    Buckets that may be read, but not listed, answer 403 for both.
+
+    Raises:
+        FileNotFoundError: reading in the block was not allowed.
+    """
+    try:
+        yield
+    except RemoteError as error:
+        if error.code != "remote-denied":
+            raise
+        raise FileNotFoundError(errno.ENOENT, "no such file, or none that may be read") from error
 
 
 class RemoteBytes:

@@ -445,6 +445,19 @@ def test_what_needs_files_on_disk_says_so(
     assert "[remote-not-supported]" in capsys.readouterr().err
 
 
+def test_a_bucket_that_may_not_be_listed_holds_a_catalog_without_songs_and_packs(
+    toy: Catalog, server: FileServer
+) -> None:
+    server.missing = 403
+    roots = {"folder": f"{server.url}/one", "folder@two": f"{server.url}/two"}
+    catalog = Catalog.open(f"{server.url}/catalog", roots)
+    assert isinstance(open_reader(catalog, 16000, 1), CatalogReader)
+    for path in ("songs.parquet", "packs/16000-1ch/pack.json"):
+        assert any(name == f"/catalog/{path}" for _, name in server.asked)
+    with raises(RemoteError, code="remote-denied"):
+        Catalog.open(f"{server.url}/nowhere")
+
+
 def test_fsspec_is_not_imported_for_folders(toy: Catalog) -> None:
     program = (
         "import sys\n"

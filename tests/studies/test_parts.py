@@ -23,6 +23,7 @@ from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from tests.conftest import REPO
 from tests.errors import raises
+from tests.file_server import serving
 from tests.tiny_sweep import MIX, PLAN, TRAIN
 
 
@@ -137,6 +138,29 @@ def test_all_parts_train_in_the_precision_that_one_has_measured(
         assert with_precision(folder, auto, StudyData(toy), parts=True).train.precision == "bf16"
     folder.check_usable()
     assert [path.name for path in folder.path.iterdir()] == [".precision"]
+
+
+def test_a_precision_that_was_never_written_is_that_of_the_next_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixlab.studies.folder._WRITTEN_S", 0.0)
+    (tmp_path / ".precision").touch()  # as without hard links, if the first part was killed just then
+    folder = StudyFolder(tmp_path)
+    assert [folder.agree_precision(measured) for measured in ("bf16", "fp32")] == ["bf16", "bf16"]
+
+
+def test_plans_and_state_name_the_url_of_a_catalog(
+    toy: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIXLAB_CACHE", str(tmp_path / "cache"))
+    folder, trials = StudyFolder(tmp_path / "out"), PLAN.trials()
+    with serving(toy.path.parent) as server:
+        url = f"{server.url}/catalog"
+        data = StudyData(Catalog.open(url))
+        folder.prepare(PLAN, trials, data, threads=1)
+        folder.write_state(PLAN, data, [folder.state(trial) for trial in trials])
+    assert {yaml.safe_load(folder.plan_path(t.name).read_text())["catalog"] for t in trials} == {url}
+    assert folder.read_state().catalog.path == url
 
 
 @pytest.mark.slow

@@ -16,10 +16,12 @@ from mixlab.utils.files import (
     make_folder,
     open_atomic,
     read_arrays,
+    remove_leftovers,
     temporary_path,
     told_as_output_error,
     try_lock,
     write_atomic,
+    write_first,
     write_together,
 )
 from tests.errors import raises
@@ -37,6 +39,37 @@ time.sleep(60)
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_several_writers_the_first_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    for text in ("läuft\n", "again"):
+        write_first(tmp_path / "a", text)
+        assert (tmp_path / "a").read_bytes() == "läuft\n".encode()
+        assert names(tmp_path) == ["a"]
+    with raises(OutputError, code="output-not-writable", mentions="nowhere"):
+        write_first(tmp_path / "nowhere" / "a", "text")
+
+
+def test_what_a_first_writer_leaves_when_it_is_killed_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    monkeypatch.setattr(os, "getpid", lambda: killed.pid)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    write_first(tmp_path / "a", "text")
+    monkeypatch.undo()
+    assert len(names(tmp_path)) == 2
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["a"]
 
 
 @pytest.mark.parametrize("data", ["läuft\r\n", b"\x00\xff"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from mixlab.utils.remote import refuse_url
 from mixlab.utils.values import check_names, check_setting, later, settle
 
 __all__ = ["ClipsConfig"]
@@ -50,9 +51,11 @@ class ClipsConfig:
         """Check every value.
 
         Raises:
-            ConfigError: a value is of another type, out of its range or contradicts another.
+            ConfigError: a value is of another type, out of its range or contradicts another, or the root is
+                a URL.
         """
         settle(self, "clips")
+        refuse_url("clips.root", self.root)
         check_names("clips.classes", self.classes)
         _check(bool(self.corpus), "corpus", "the name of a corpus", self.corpus)
         _check(self.largest >= 0, "largest", "0 or more", self.largest)

@@ -35,6 +35,7 @@ from mixlab.audio.io import (
 from mixlab.errors import ConfigError, CorpusError
 from mixlab.taxonomy import LabelSet, Output, load_label_map, load_label_set
 from mixlab.utils.hashing import ordered_digest
+from mixlab.utils.remote import refuse_url
 
 __all__ = [
     "JamendoConfig",
@@ -257,6 +258,7 @@ def open_jamendo(
     Raises:
         CorpusError: there are no tables, or a split has no audio at all.
     """
+    refuse_url("root", root)
     root, config = Path(root), config or JamendoConfig()
     if not root.is_dir():
         raise CorpusError(f"Expected MTG-Jamendo at {root}, which is no folder.", code="root-not-found")

@@ -104,7 +104,10 @@ def evaluate_clip_run(
 
 def _open_again(stored: Mapping[str, Any], root: str | Path | None) -> ClipSet:
     config = from_plain(ClipsConfig, dict(stored))
-    return open_clips(config if root is None else replace(config, root=str(Path(root).absolute())))
+    if root is not None:
+        config = replace(config, root=str(root))  # as it was given: it may be a URL
+        config = replace(config, root=str(Path(root).absolute()))
+    return open_clips(config)
 
 
 def _predict(

@@ -8,6 +8,7 @@ import pytest
 
 from mixlab.corpora.clips import ClipsConfig, ClipSet, open_clips
 from mixlab.corpora.clips.base import Clip
+from mixlab.corpora.clips.mtg_jamendo import open_jamendo
 from mixlab.corpora.clips.opening import _divided
 from mixlab.errors import ConfigError, CorpusError
 from tests.errors import raises
@@ -113,6 +114,14 @@ def test_unknown_classes_and_tasks_are_named(root: Path) -> None:
         open_clips(ClipsConfig(root=str(root / "nowhere")))
     with raises(ConfigError, code="plugin-not-found", mentions=("polkas", "irmas")):
         open_clips(ClipsConfig(corpus="polkas", root=str(root)))
+
+
+@pytest.mark.parametrize("url", ["https://host/music", "s3:/bucket/music"])
+def test_urls_are_refused(url: str) -> None:
+    with raises(ConfigError, code="remote-not-supported", mentions=("clips.root", "/music")):
+        ClipsConfig(root=url)
+    with raises(ConfigError, code="remote-not-supported", mentions="/music"):
+        open_jamendo(url)
 
 
 @pytest.mark.parametrize(
