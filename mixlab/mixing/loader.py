@@ -3,7 +3,6 @@
 import gc
 import importlib
 import math
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from mixlab.mixing.dataset import MixDataset, worker_share
 from mixlab.mixing.origins import texts_of
 from mixlab.mixing.ranks import ProcessRank
 from mixlab.utils.checks import check_number
+from mixlab.utils.parallel import follow_parent
 
 __all__ = ["MixLoader", "warm_up"]
 
@@ -406,8 +406,8 @@ def warm_up(settings: RenderSettings) -> None:
 
 
 def _start_worker(worker: int) -> None:
-    """Keep each worker to one thread, and leave Ctrl-C to the process that waits for its batches."""
+    """Keep each worker to one thread, and leave signals to the process that waits for its batches."""
     # What a forked worker inherits is not garbage; to look through it for some would copy all of it.
     gc.freeze()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent()
     torch.set_num_threads(1)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
-from mixlab.utils.values import check_names, check_setting, names_class
+from mixlab.utils.values import check_names, check_seeds, check_setting, names_class
 
 __all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
 
@@ -155,10 +155,9 @@ class TrainConfig:
             "bootstrap",
             "weight_decay",
             "warmup_epochs",
-            "eval_seed",
-            "seed",
         ):
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        check_seeds("train", seed=self.seed, eval_seed=self.eval_seed)
         _check(self.batch_size >= 2, "batch_size", "2 or more (batch norm needs two items)", self.batch_size)
         _check(1 <= self.wait_s < math.inf, "wait_s", "1 or more seconds", self.wait_s)
         _check(self.lr_head > 0, "lr_head", "a number above 0", self.lr_head)

@@ -49,6 +49,7 @@ from mixlab.training.reporting import SPLITS, headings_of_mixes, score_predictio
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.shared_batch_norm import check_batch_norms
 from mixlab.training.transfer import new_model, settings_of_model
 
 __all__ = ["evaluate_run", "load_model", "predict", "train"]
@@ -211,6 +212,7 @@ def _train(
     stream = _stream(opened, mix, config, world)
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
     model = new_model(config, len(stream.labels), mix.render_settings().samples, mix.channels)
+    check_batch_norms(model, config, world)
     places = {"catalog": opened.place, "out": str(run.path.absolute())}
     settings = {**places, "mix": asdict(mix), "train": asdict(config)}
     ended = None

@@ -306,6 +306,20 @@ def _trainer(
     )
 
 
+_MISMATCHES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What restoring a state raises that is not that of this training."""
+
+_OF_DEVICES = ("CUDA", "cuDNN", "CUDNN", "CUBLAS", "NCCL")
+"""What torch says, in runtime errors, where a device or its driver fails."""
+
+
+def _is_mismatch(error: Exception) -> bool:
+    """Tell whether an error may come of what a checkpoint holds, not of devices, disks or networks."""
+    if isinstance(error, dist.DistError) or not isinstance(error, _MISMATCHES):
+        return False
+    return not (isinstance(error, RuntimeError) and any(name in str(error) for name in _OF_DEVICES))
+
+
 def _process_lost(run: Run, config: TrainConfig, world: World, error: RuntimeError) -> RunError:
     """Return what to say where another process has ended, or hangs."""
     saved = (
@@ -406,7 +420,7 @@ def fit(
         except Exception as error:
             if world.size > 1 and isinstance(error, RuntimeError) and is_lost_process(error):
                 raise _process_lost(run, config, world, error) from error
-            if checkpoint is None or steps.begun:
+            if checkpoint is None or steps.begun or not _is_mismatch(error):
                 raise
             # What was restored is not what this training saves: nothing of mixlab's has run yet.
             raise damaged_checkpoint(checkpoint, error) from error

@@ -43,6 +43,7 @@ from mixlab.training.reporting import SPLITS, score_predictions
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.session import fit_model, model_card, reopen, write_scores
+from mixlab.training.shared_batch_norm import check_batch_norms
 from mixlab.training.tracks import TrackExcerpts, TrackLoader, TrackStream
 from mixlab.training.transfer import new_model
 from mixlab.utils.hashing import digest
@@ -92,6 +93,7 @@ def pretrain(
     corpus = open_jamendo(root, jamendo, metadata=metadata)
     _say_what_is_there(corpus, report)
     world, run = World.from_environment(), Run(Path(out))
+    _check_shares(corpus, config, world)
     settings = {
         "root": str(Path(root).absolute()),
         "out": str(Path(out).absolute()),
@@ -132,6 +134,12 @@ def _check(config: TrainConfig) -> None:
             "train.transfer=random_frozen leaves nothing worth pretraining; choose scratch or finetune.",
             code="conflicting-settings",
         )
+
+
+def _check_shares(corpus: JamendoCorpus, config: TrainConfig, world: World) -> None:
+    """Refuse, before a run is begun, what cannot be divided among so many processes."""
+    world.share(config.batch_size)
+    world.share_fixed(min(len(corpus.tracks["validation"]), config.val_size), config.batch_size)
 
 
 def _say_what_is_there(corpus: JamendoCorpus, report: Progress | None) -> None:
@@ -211,7 +219,6 @@ class _ExcerptBatches:
 def _validation(corpus: JamendoCorpus, config: TrainConfig, world: World) -> Iterable[Mapping[str, Tensor]]:
     tracks = chosen_tracks(corpus.tracks["validation"], config.val_size, config.eval_seed)
     count = corpus.config.val_excerpts
-    world.share_fixed(len(tracks), config.batch_size)
     mine = tracks[world.rank :: world.size]
     batches = _ExcerptBatches(_excerpts(corpus, mine, config, count), config)
     size = 4 * len(mine) * count * batches.excerpts.tagged.samples
@@ -253,6 +260,7 @@ def _fit(
         world_size=world.size,
     )
     model = new_model(config, len(corpus.labels), stream.tagged.samples)
+    check_batch_norms(model, config, world)
     say(report, "decoding validation excerpts")
     validation = _validation(corpus, config, world)
     loader = TrackLoader(stream, num_workers=config.num_workers)

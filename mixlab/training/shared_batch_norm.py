@@ -8,7 +8,14 @@ from lightning.pytorch.plugins import LayerSync, TorchSyncBatchNorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["SharedBatchNorm", "SharedBatchNorms", "layer_sync"]
+from mixlab.errors import ConfigError
+from mixlab.training.config import TrainConfig
+from mixlab.training.distributed import World
+
+__all__ = ["SharedBatchNorm", "SharedBatchNorms", "check_batch_norms", "layer_sync"]
+
+_PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""Batch norms that do nothing else, so that another can take their place."""
 
 
 class _Sum(torch.autograd.Function):
@@ -102,6 +109,33 @@ def _shared(old: _BatchNorm) -> SharedBatchNorm:
     new.num_batches_tracked = old.num_batches_tracked
     new.training = old.training
     return new
+
+
+def check_batch_norms(model: nn.Module, config: TrainConfig, world: World) -> None:
+    """Refuse batch norms that do more than normalize, where another would take their place.
+
+    Both what is used on CPUs and torch's ``SyncBatchNorm`` exchange subclasses too, whose own ``forward`` (an
+    activation, say) would be lost.
+
+    Args:
+        model: The network.
+        config: Settings.
+        world: Which process of how many this is; a single one exchanges nothing.
+
+    Raises:
+        ConfigError: the network has such a layer; the message names it.
+    """
+    if world.size == 1 or not config.sync_batch_norm:
+        return
+    for name, layer in model.named_modules():
+        if isinstance(layer, _BatchNorm) and type(layer) not in _PLAIN:
+            kinds = ", ".join(kind.__name__ for kind in _PLAIN)
+            raise ConfigError(
+                f"train.sync_batch_norm takes the statistics of {kinds} over all {world.size} processes; "
+                f"{name or 'the network'} is a {type(layer).__name__}, which may compute something else "
+                "besides. Set train.sync_batch_norm=false, or start a single process.",
+                code="conflicting-settings",
+            )
 
 
 def layer_sync(accelerator: str) -> LayerSync:

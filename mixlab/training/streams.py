@@ -1,6 +1,5 @@
 """Endless streams of items by number, and their batches: what tracks and clips have in common."""
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from mixlab.errors import ConfigError
+from mixlab.utils.parallel import follow_parent
 from mixlab.utils.random import open_stream
 
 __all__ = ["Batch", "EndlessStream", "StreamLoader", "start_worker"]
@@ -141,6 +141,6 @@ class StreamLoader:
 
 
 def start_worker(worker: int) -> None:
-    """Keep each worker to one thread, and leave Ctrl-C to the process that waits for its batches."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Keep each worker to one thread, and leave signals to the process that waits for its batches."""
+    follow_parent()
     torch.set_num_threads(1)

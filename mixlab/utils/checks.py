@@ -5,6 +5,7 @@ import operator
 import numpy as np
 
 from mixlab.errors import ConfigError, OutOfRangeError
+from mixlab.utils.values import LARGEST_SEED
 
 __all__ = ["check_number", "check_sizes", "check_switches"]
 
@@ -46,7 +47,7 @@ def check_sizes(epoch_size: int, batch_size: int, seed: int) -> None:
             f"batch_size={batch_size}.",
             code="invalid-setting",
         )
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 63:
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"seed must be from 0 to 2**63 - 1, found {seed}.", code="invalid-setting")
 
 

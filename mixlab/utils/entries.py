@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from mixlab.utils.values import LARGEST_SEED
+
 __all__ = [
     "LARGEST",
     "NUMBER",
@@ -83,7 +85,7 @@ class Kind(NamedTuple):
 
 TEXT = Kind(is_text, "a text")
 WHOLE = Kind(is_whole, "a whole number from 0")
-SEED = Kind(lambda x: is_whole(x, 0, (1 << 63) - 1), "a whole number from 0 to 2**63 - 1")
+SEED = Kind(lambda x: is_whole(x, 0, LARGEST_SEED), "a whole number from 0 to 2**63 - 1")
 NUMBER = Kind(is_number, "a finite number")
 SWITCH = Kind(lambda x: isinstance(x, bool), "true or false")
 PATH = Kind(is_path, "a path")

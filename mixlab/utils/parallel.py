@@ -19,7 +19,7 @@ from mixlab.errors import ConfigError, MixlabError
 from mixlab.utils.outcome import DIED, Outcome, call_item
 from mixlab.utils.remote import Place
 
-__all__ = ["Engine", "Outcome", "default_workers", "map_items"]
+__all__ = ["Engine", "Outcome", "default_workers", "follow_parent", "map_items"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,6 +82,17 @@ def _begin_worker() -> None:
     # Ctrl-C reaches the whole process group; only the parent decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def follow_parent() -> None:
+    """Let this process, a worker of a loader, be ended by its parent alone, and end when that does.
+
+    Terminals send Ctrl-C to the whole group of processes, ``torchrun`` and others SIGTERM: whoever waits for
+    batches wants to finish a step and save, and needs its workers for that.
+    """
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    _begin_worker()
 
 
 def _end_with_parent() -> None:

@@ -17,10 +17,12 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 from mixlab.errors import ConfigError
 
 __all__ = [
+    "LARGEST_SEED",
     "as_dataclass",
     "as_plain",
     "changed",
     "check_names",
+    "check_seeds",
     "check_setting",
     "is_later",
     "later",
@@ -30,6 +32,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+LARGEST_SEED = (1 << 63) - 1
+"""Seeds beyond would be no signed 64-bit numbers, as which tables and recipes hold them."""
 
 
 def settle(values: Any, where: str) -> None:  # noqa: ANN401 - any dataclass
@@ -123,6 +128,16 @@ def check_setting(section: str, good: bool, name: str, expected: str, found: obj
     """
     if not good:
         raise refuse(f"{section}.{name}", expected, found)
+
+
+def check_seeds(section: str, **seeds: int) -> None:
+    """Refuse seeds that no stream takes and no run holds.
+
+    Raises:
+        ConfigError: one is not from 0 to 2**63 - 1; the message names it as ``section.name``.
+    """
+    for name, seed in seeds.items():
+        check_setting(section, 0 <= seed <= LARGEST_SEED, name, "a number from 0 to 2**63 - 1", seed)
 
 
 def check_names(where: str, found: Any, *, once: bool = True) -> None:  # noqa: ANN401 - whatever was given

@@ -293,6 +293,16 @@ def test_the_command_scores_a_baseline_again(
     assert "by the predictions that it holds" in capsys.readouterr().err
 
 
+def test_what_a_killed_process_has_left_is_in_nobodys_way(toy: Catalog, tmp_path: Path) -> None:
+    left = tmp_path / "run" / ".config.yaml.0123abcd-1-0123abcd.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    run, _ = run_baseline(toy.path, tmp_path / "run", MIX, CONFIG)
+    assert not left.exists()
+    with raises(RunError, code="folder-not-empty", mentions="--out"):
+        run_baseline(toy.path, run.path, MIX, CONFIG)
+
+
 def test_stereo_mixes_are_refused(toy: Catalog, tmp_path: Path) -> None:
     with raises(ConfigError, code="mono-required", mentions=("mix.channels", "2")):
         run_baseline(toy.path, tmp_path / "run", replace(MIX, channels=2), CONFIG)

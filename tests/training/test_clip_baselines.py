@@ -212,6 +212,17 @@ def test_a_damaged_file_is_made_again(tones: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.values, first.values)
 
 
+def test_what_a_killed_process_has_left_is_in_nobodys_way(tones: Path, tmp_path: Path) -> None:
+    left = tmp_path / "run" / ".config.yaml.0123abcd-1-0123abcd.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    config = replace(FAST, features="mfcc")
+    run, _ = run_clip_baseline(clips_of(tones), tmp_path / "run", WHOLE, config)
+    assert not left.exists()
+    with raises(RunError, code="folder-not-empty", mentions="--out"):
+        run_clip_baseline(clips_of(tones), run.path, WHOLE, config)
+
+
 def test_unreadable_clips_are_named_at_the_end(tmp_path: Path) -> None:
     root = make_tones(tmp_path / "tones")
     (root / "low" / "low 0" / "0.wav").write_bytes(b"no sound")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from mixlab import Catalog
 from mixlab.errors import ConfigError
@@ -28,6 +28,7 @@ from mixlab.models import ModelConfig
 from mixlab.training import TrainConfig, World, train
 from mixlab.training.losses import known_terms, masked_bce_with_logits, softmax_cross_entropy
 from mixlab.training.run import Run
+from mixlab.training.shared_batch_norm import check_batch_norms
 from mixlab.utils.plain import plain
 from tests.conftest import REPO
 from tests.errors import raises
@@ -421,6 +422,25 @@ def test_shared_batch_norm_is_that_of_the_whole_batch(tmp_path: Path) -> None:
     for name, value in model.state_dict().items():
         for f in found:
             torch.testing.assert_close(f["state"][name], value, **close)
+
+
+class NormAndRectify(nn.BatchNorm2d):
+    """As networks of others have it: a batch norm that does more."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).relu()
+
+
+def test_batch_norms_that_do_more_are_not_replaced() -> None:
+    config = replace(CONFIG, sync_batch_norm=True)
+    plain = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm2d(3), nn.BatchNorm3d(3), nn.SyncBatchNorm(3))
+    check_batch_norms(plain, config, World(0, 2, 2))
+    more = nn.Sequential(plain, nn.Sequential(NormAndRectify(3)))
+    mentions = ("1.0", "NormAndRectify", "train.sync_batch_norm=false", "2")
+    with raises(ConfigError, code="conflicting-settings", mentions=mentions):
+        check_batch_norms(more, config, World(0, 2, 2))
+    check_batch_norms(more, config, World())
+    check_batch_norms(more, replace(config, sync_batch_norm=False), World(0, 2, 2))
 
 
 @pytest.mark.parametrize("loss", ["bce", "softmax"])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, RunError
 from mixlab.models import ModelConfig, build_model
 from mixlab.training import (
     TrainConfig,
@@ -248,6 +248,36 @@ def test_resumed_training_is_bit_identical(tmp_path: Path, steps: int) -> None:
     whole_state, whole_card = whole_run.read_model()
     assert card == whole_card
     assert all(torch.equal(state[name], whole_state[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    ("error", "damaged"),
+    [
+        (OSError(5, "Input/output error"), False),
+        (RuntimeError("CUDA error: out of memory"), False),
+        (torch.distributed.DistNetworkError("The client socket has failed to connect"), False),
+        (ImportError("no such library"), False),
+        (RuntimeError("Error(s) in loading state_dict: size mismatch for head.weight"), True),
+        (KeyError("param_groups"), True),
+    ],
+)
+def test_only_what_does_not_fit_is_told_as_a_damaged_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, damaged: bool
+) -> None:
+    run = new_run(tmp_path / "run")
+    train(run, stop_after=1)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mixlab.training.loop._Tagger.configure_optimizers", fail)
+    if damaged:
+        with raises(RunError, code="run-damaged", mentions=str(run.last_checkpoint)):
+            train(run)
+    else:
+        with pytest.raises(type(error)) as found:
+            train(run)
+        assert found.value is error
 
 
 def test_training_goes_on_beyond_its_last_epoch(tmp_path: Path) -> None:
@@ -500,6 +530,9 @@ def test_bf16_must_be_clearly_faster(bf16: float, choice: str) -> None:
     [
         ({"epochs": 0}, "invalid-setting", ("train.epochs", "1", "0")),
         ({"batch_size": 1}, "invalid-setting", ("train.batch_size", "2")),
+        ({"seed": -1}, "invalid-setting", ("train.seed", "0", "-1")),
+        ({"seed": 2**63}, "invalid-setting", ("train.seed", str(2**63))),
+        ({"eval_seed": 2**63}, "invalid-setting", ("train.eval_seed", str(2**63))),
         ({"lr_head": 0.0}, "invalid-setting", ("train.lr_head", "0")),
         ({"lr_factor": 1.5}, "invalid-setting", ("train.lr_factor", "0", "1")),
         ({"optimizer": "adagrad"}, "invalid-setting", ("train.optimizer", "adadelta", "adagrad")),

@@ -18,7 +18,7 @@ from mixlab.inference.tagger import Tagger
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig
-from mixlab.training import TrainConfig, evaluate_run, load_model, train
+from mixlab.training import TrainConfig, World, evaluate_run, load_model, train
 from mixlab.training.pretraining import chosen_tracks, evaluate_pretrained, pretrain
 from mixlab.training.run import Run
 from mixlab.training.transfer import new_model
@@ -150,6 +150,18 @@ def test_what_is_made_for_mixes_is_refused(root: Path, tmp_path: Path) -> None:
     ):
         with raises(ConfigError, code="conflicting-settings", mentions=mentions):
             pretrain(root, tmp_path / "run", JAMENDO, replace(CONFIG, **settings))  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("processes", [3, 4])
+def test_what_processes_cannot_share_leaves_no_run(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr(World, "from_environment", lambda: World(0, processes, processes))
+    with raises(ConfigError, code="conflicting-settings", mentions="train.batch_size=4"):
+        pretrain(root, tmp_path / "run", JAMENDO, CONFIG)
+    with raises(ConfigError, code="conflicting-settings", mentions="train.val_size"):
+        pretrain(root, tmp_path / "run", JAMENDO, replace(CONFIG, batch_size=24, val_size=2))
     assert not (tmp_path / "run").exists()
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +148,81 @@ def test_ray_engine_names_its_extra_when_absent(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(sys.modules, name, None)
     with raises(MissingDependencyError, code="missing-dependency", mentions="mixlab[cluster]"):
         map_items(square, [1], engine="ray")
+
+
+LOADER = """
+import os, signal
+import torch
+from torch.utils.data import DataLoader
+from {module} import {name}
+
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append("stop"))
+signal.signal(signal.SIGINT, lambda *_: asked.append("Ctrl-C"))
+batches = iter(DataLoader(list(range(400)), batch_size=4, num_workers=2, worker_init_fn={name}))
+found = len(next(batches))
+for number in (signal.SIGTERM, signal.SIGINT):
+    os.killpg(0, number)
+    found += sum(len(next(batches)) for _ in range(20))
+found += sum(len(batch) for batch in batches)
+print(found, *asked, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("mixlab.training.streams", "start_worker"),
+        pytest.param("mixlab.mixing.loader", "_start_worker", marks=pytest.mark.slow),
+    ],
+)
+def test_signals_to_a_group_leave_the_workers_of_a_loader_alone(module: str, name: str) -> None:
+    """As ``torchrun`` and terminals send them: who waits for batches finishes a step and saves."""
+    program = LOADER.format(module=module, name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, start_new_session=True
+    )
+    assert done.stdout == "400 stop Ctrl-C\n", done.stderr
+
+
+ORPHANS = """
+import time
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+from mixlab.training.streams import start_worker
+
+class Slow(Dataset):
+    def __len__(self):
+        return 100
+    def __getitem__(self, index):
+        if index > 3:
+            time.sleep(60)
+        return index
+
+batches = DataLoader(Slow(), batch_size=1, num_workers=2, worker_init_fn=start_worker)._get_iterator()
+next(batches)
+print(*(worker.pid for worker in batches._workers), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+def test_workers_of_a_loader_end_with_a_parent_that_is_killed() -> None:
+    """In the midst of an item, too, and though they are of another group than it."""
+    with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(workers) == 2
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in workers if is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from mixlab.models import ModelConfig
 from mixlab.training.baselines.config import OF_NETWORKS, check_network
-from mixlab.utils.values import check_names, check_setting
+from mixlab.utils.values import check_names, check_seeds, check_setting
 
 __all__ = ["STRENGTHS", "ClipBaselineConfig", "ClipClassifierKind", "ClipFeatureKind"]
 
@@ -97,8 +97,9 @@ class ClipBaselineConfig:
             _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
         for name in ("steps", "batch_size", "trees", "min_leaf"):
             _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        for name in ("seed", "eval_seed", "workers", "bootstrap"):
+        for name in ("workers", "bootstrap"):
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        check_seeds("baseline", seed=self.seed, eval_seed=self.eval_seed)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)
         _check(all(c > 0 for c in self.strengths), "strengths", "numbers above 0", self.strengths)
         good = bool(self.gammas) and all(gamma >= 0 for gamma in self.gammas)

@@ -85,10 +85,10 @@ def run_clip_baseline(
         MixlabError: features could not be computed.
     """
     windows, config, out = windows or WindowConfig(), config or ClipBaselineConfig(), Path(out)
-    Run(out).check_empty()
-    check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
     with Run(out).held():
+        Run(out).check_empty()  # what a process that was killed has left is gone by now
+        check_writable(out)
         clips = replace(clips, root=str(Path(clips.root).absolute()) if clips.root else "")
         opened = open_clips(clips)
         single = opened.single_label and not opened.value

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
-from mixlab.utils.values import check_names, check_setting
+from mixlab.utils.values import check_names, check_seeds, check_setting
 
 __all__ = ["OF_NETWORKS", "RANDOM", "BaselineConfig", "check_network"]
 
@@ -95,8 +95,9 @@ class BaselineConfig:
             _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
         for name in ("items", "val_size", "test_size", "trees", "min_leaf", "steps", "batch_size"):
             _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        for name in ("seed", "eval_seed", "workers", "bootstrap"):
+        for name in ("workers", "bootstrap"):
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        check_seeds("baseline", seed=self.seed, eval_seed=self.eval_seed)
         good = bool(self.strengths) and all(strength > 0 for strength in self.strengths)
         _check(good, "strengths", "numbers above 0", self.strengths)
         _check(self.learning_rate > 0, "learning_rate", "a number above 0", self.learning_rate)

@@ -69,10 +69,10 @@ def run_baseline(
         raise ConfigError(
             f"Baselines take mono mixes: set mix.channels to 1, found {mix.channels}.", code="mono-required"
         )
-    Run(out).check_empty()
-    check_writable(out)
     find_metrics(config.metrics)  # what cannot be computed is found before the work
     with Run(out).held():
+        Run(out).check_empty()  # what a process that was killed has left is gone by now
+        check_writable(out)
         opened = as_catalog(catalog, roots)
         folder = Path(cache) if cache is not None else out.absolute().parent / "features"
         begin = time.perf_counter()

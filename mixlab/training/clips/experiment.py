@@ -29,6 +29,7 @@ from mixlab.training.provenance import Progress, plugin_sources, say, torch_thre
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.session import fit_model, model_card, reopen
+from mixlab.training.shared_batch_norm import check_batch_norms
 from mixlab.training.transfer import calibrate_batch_norm, new_model
 
 __all__ = ["train_on_clips"]
@@ -93,8 +94,10 @@ def train_on_clips(
     if config.loss == "softmax":
         check_single_label(found)
     world, run = World.from_environment(), Run(Path(out))
+    _check_shares(found, config, world)
     samples = window_samples(found, windows, config.model.sample_rate)
     model = new_model(config, len(found.classes), samples, channels=None)
+    check_batch_norms(model, config, world)
     cut = Cut(windows, config.model.sample_rate, in_channels(model), samples)
     settings = {
         "out": str(Path(out).absolute()),
@@ -141,6 +144,12 @@ def _check(windows: WindowConfig, config: TrainConfig) -> None:
             "to s1, which puts the classes of a clip in the same order.",
             code="conflicting-settings",
         )
+
+
+def _check_shares(clips: ClipSet, config: TrainConfig, world: World) -> None:
+    """Refuse, before a run is begun, what cannot be divided among so many processes."""
+    world.share(config.batch_size)
+    world.share_fixed(len(clips.only("validation")), config.batch_size)
 
 
 def _run_info(clips: ClipsConfig, found: ClipSet, cut: Cut, config: TrainConfig) -> dict[str, Any]:
@@ -234,7 +243,6 @@ def _validation(
     clips: ClipSet, cut: Cut, config: TrainConfig, world: World, *, show: bool
 ) -> Iterable[Mapping[str, Tensor]]:
     """Return the fixed batches of this process, held in memory unless they are too large for that."""
-    world.share_fixed(len(clips), config.batch_size)
     mine = clips.take(range(len(clips))[world.rank :: world.size])
     batches = ClipWindows(mine, cut, batch_size=config.batch_size, num_workers=config.num_workers)
     held, size = [], 0

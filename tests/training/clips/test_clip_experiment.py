@@ -18,7 +18,7 @@ from mixlab.cli.main import main
 from mixlab.corpora.clips import ClipsConfig, open_clips
 from mixlab.errors import CatalogMismatchError, ConfigError, RunError
 from mixlab.models import in_channels
-from mixlab.training import TrainConfig, evaluate_run, load_model
+from mixlab.training import TrainConfig, World, evaluate_run, load_model
 from mixlab.training.clips import WindowConfig, evaluate_clip_run, load_windows, train_on_clips
 from mixlab.training.config import from_plain
 from mixlab.training.provenance import DEMO_NOTE
@@ -256,6 +256,16 @@ def test_validation_that_memory_does_not_hold_is_read_every_epoch(
 def test_windows_too_short_for_the_network_leave_no_run(clips: ClipsConfig, tmp_path: Path) -> None:
     with raises(ConfigError, code="audio-too-short", mentions="windows.duration_s"):
         train_on_clips(clips, tmp_path / "run", WindowConfig(0.01), CONFIG)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("processes", "batch_size"), [(4, 6), (100, 200)])
+def test_what_processes_cannot_share_leaves_no_run(
+    clips: ClipsConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int, batch_size: int
+) -> None:
+    monkeypatch.setattr(World, "from_environment", lambda: World(0, processes, processes))
+    with raises(ConfigError, code="conflicting-settings", mentions=str(processes)):
+        train_on_clips(clips, tmp_path / "run", WINDOWS, replace(CONFIG, batch_size=batch_size))
     assert not (tmp_path / "run").exists()
 
 
