@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mixlab.errors import RunError
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.metrics import MetricInfo
 from mixlab.evaluation.tree_scores import Consistency, Hierarchical
@@ -226,7 +227,17 @@ class Report:
             RunError: a key is missing or unknown, or a value is of another type; the message names it.
         """
         source = source or Source("the report", "mixlab evaluate")
-        return source.decode_file(cls, data, REPORT_SCHEMA)
+        report = source.decode_file(cls, data, REPORT_SCHEMA)
+        for split, scores in report.splits.items():
+            names = {name for k in scores.classes for name in k.scores}
+            for k in scores.classes:
+                if lacking := sorted(names - set(k.scores)):
+                    raise RunError(
+                        f"{source.name} is damaged: expected {lacking[0]!r} of every class of {split!r}, and "
+                        f"{k.name!r} has none. Make it again with '{source.written_by}'.",
+                        code="run-damaged",
+                    )
+        return report
 
     @property
     def test(self) -> SplitScores:
