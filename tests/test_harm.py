@@ -20,6 +20,7 @@ def harm(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_jobs_that_are_killed_end_as_undisturbed_ones(tmp_path: Path) -> None:
     table = tmp_path / "harm.md"
     jobs = ("index", "pack", "mix", "export-webdataset", "train")

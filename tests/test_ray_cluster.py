@@ -187,6 +187,7 @@ def trainings(study: Path) -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked for in /proc")
 def test_trainings_go_on_after_ctrl_c_and_after_a_lost_node(
     nodes: Nodes, toy: Catalog, tmp_path: Path

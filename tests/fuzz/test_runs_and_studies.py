@@ -427,6 +427,9 @@ OTHER_VALUES: dict[str, Callable[[bytes, random.Random], tuple[bytes, str]]] = {
 PRODUCTS = ("trained", "studied", "exported_folder", "exported_webdataset", "caches")
 
 
+MANY = pytest.param(25, id="many", marks=[pytest.mark.slow, pytest.mark.long])
+
+
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_every_file_has_its_reader(product: str, request: pytest.FixtureRequest) -> None:
     made: Product = request.getfixturevalue(product)
@@ -437,6 +440,10 @@ def test_every_file_has_its_reader(product: str, request: pytest.FixtureRequest)
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize(
+    "scale",
+    [pytest.param(1, id="quick"), pytest.param(25, id="many", marks=[pytest.mark.slow, pytest.mark.long])],
+)
 def test_damaged_files_are_refused_or_made_anew(
     product: str, request: pytest.FixtureRequest, law: Law, scale: int, tmp_path: Path
 ) -> None:

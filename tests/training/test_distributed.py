@@ -117,6 +117,7 @@ def long_alone(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [2, 4])
 def test_several_processes_train_what_one_does(
     toy: Catalog, tmp_path: Path, alone: Run, processes: int
@@ -138,6 +139,7 @@ def test_several_processes_train_what_one_does(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_batch_norm_of_each_process_alone_trains_another_way(
     toy: Catalog, tmp_path: Path, alone: Run
 ) -> None:
@@ -221,6 +223,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 @needs_proc
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "fewer"), [(signal.SIGKILL, 2), (signal.SIGSTOP, 1)], ids=["killed", "hangs"]
 )
@@ -325,6 +328,7 @@ def hosts() -> Iterator[Hosts]:
 
 @needs_proc
 @pytest.mark.slow
+@pytest.mark.long
 def test_hosts_train_together_and_a_cable_that_is_pulled_costs_no_result(
     toy: Catalog,
     tmp_path: Path,
@@ -397,6 +401,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_shared_batch_norm_is_that_of_the_whole_batch(tmp_path: Path) -> None:
     (tmp_path / "norms.py").write_text(NORMS)
     file = tmp_path / "meet"

@@ -104,6 +104,7 @@ def test_a_run_that_could_not_begin_leaves_nothing_in_the_way(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_goes_on_where_the_disk_was_full(toy: Catalog, tmp_path: Path) -> None:
     whole, expected = train(toy, tmp_path / "whole", MIX, CONFIG)
     assert expected is not None
@@ -141,6 +142,7 @@ def test_a_training_goes_on_where_the_disk_was_full(toy: Catalog, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_root_that_goes_away_in_mid_epoch_ends_a_training_that_goes_on_when_it_is_back(
     tmp_path: Path, num_workers: int
