@@ -489,6 +489,7 @@ def test_weights_with_a_checksum_of_their_own(trained: Product, law: Law, scale:
             law.holds(lambda: read_model(Run.open(folder)), said)
 
 
+@pytest.mark.parametrize("scale", [pytest.param(1, id="quick"), MANY])
 def test_checkpoints_with_other_values(
     trained: Product, law: Law, scale: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
