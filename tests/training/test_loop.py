@@ -291,21 +291,25 @@ def test_training_goes_on_beyond_its_last_epoch(tmp_path: Path) -> None:
         np.testing.assert_equal(a, b)
 
 
+class KilledError(Exception):
+    pass
+
+
+class Dying(ToneLoader):
+    """A loader whose training ends in its fourth step."""
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for number, batch in enumerate(super().__iter__()):
+            if number == 3:
+                raise KilledError("killed")
+            yield batch
+
+
 def test_periodic_checkpoints_serve_as_well(tmp_path: Path) -> None:
     """A process that is killed goes on from the last checkpoint written every ``save_every`` steps."""
     run = new_run(tmp_path / "run")
     config = replace(CONFIG, save_every=2)
     _, whole, _ = train(new_run(tmp_path / "whole"), config)
-
-    class KilledError(Exception):
-        pass
-
-    class Dying(ToneLoader):
-        def __iter__(self) -> Iterator[dict[str, Tensor]]:
-            for number, batch in enumerate(super().__iter__()):
-                if number == 3:
-                    raise KilledError("killed")
-                yield batch
 
     torch.manual_seed(config.seed)
     with pytest.raises(KilledError, match="killed"):
@@ -321,16 +325,6 @@ def test_a_kill_costs_half_a_minute_at_most(tmp_path: Path, monkeypatch: pytest.
     run = new_run(tmp_path / "run")
     config = replace(CONFIG, save_every=500)
 
-    class KilledError(Exception):
-        pass
-
-    class Dying(ToneLoader):
-        def __iter__(self) -> Iterator[dict[str, Tensor]]:
-            for number, batch in enumerate(super().__iter__()):
-                if number == 3:
-                    raise KilledError("killed")
-                yield batch
-
     torch.manual_seed(config.seed)
     with pytest.raises(KilledError, match="killed"):
         fit(run, build_model(TINY, CLASSES), Dying(), VALIDATION, config, precision="fp32", card={})
@@ -343,10 +337,7 @@ def test_an_epoch_killed_in_its_validation_is_validated_again(tmp_path: Path) ->
     config = replace(CONFIG, save_every=4)
     _, whole, _ = train(whole_run, config)
 
-    class KilledError(Exception):
-        pass
-
-    class Dying:
+    class DyingLater:
         def __iter__(self) -> Iterator[dict[str, Tensor]]:
             if run.metrics():
                 raise KilledError("killed")
@@ -355,7 +346,7 @@ def test_an_epoch_killed_in_its_validation_is_validated_again(tmp_path: Path) ->
     torch.manual_seed(config.seed)
     card = {"config": asdict(config.model)}
     with pytest.raises(KilledError, match="killed"):
-        fit(run, build_model(TINY, CLASSES), ToneLoader(), Dying(), config, precision="fp32", card=card)
+        fit(run, build_model(TINY, CLASSES), ToneLoader(), DyingLater(), config, precision="fp32", card=card)
     _, resumed, loader = train(run, config)
     assert loader.served == [1000, 1001, 1002, 1003]
     assert_same_weights(whole, resumed)
