@@ -160,7 +160,7 @@ asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append("stop"))
 signal.signal(signal.SIGINT, lambda *_: asked.append("Ctrl-C"))
 batches = iter(DataLoader(list(range(400)), batch_size=4, num_workers=2, worker_init_fn={name}))
-found = len(next(batches))
+found = sum(len(next(batches)) for _ in range(2))  # one of each worker: both have begun
 for number in (signal.SIGTERM, signal.SIGINT):
     os.killpg(0, number)
     found += sum(len(next(batches)) for _ in range(20))
