@@ -30,9 +30,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mixlab.errors import ConfigError, RunError
+from mixlab.training.checkpoint_counts import check_counts
 from mixlab.training.config import TrainConfig
 from mixlab.training.run import Run
 from mixlab.training.transfer import movement
+from mixlab.utils.entries import is_whole
 from mixlab.utils.files import make_folder, open_atomic
 
 __all__ = [
@@ -157,6 +159,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         missing = [name for name in _PARTS if name not in found]
         if missing:
             raise ValueError(f"it has no {missing[0]!r}")
+        check_counts(found)
     except MemoryError:  # says nothing of the file
         raise
     except Exception as error:  # a damaged pickle raises whatever its parts do
@@ -206,7 +209,14 @@ class Patience(EarlyStopping):
     """Lightning's early stopping, whose patience may differ when a run goes on."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over everything but the patience."""
+        """Take over everything but the patience.
+
+        Raises:
+            ValueError: it cannot be what an epoch has left.
+        """
+        waited, best = state_dict["wait_count"], state_dict["best_score"]
+        if not is_whole(waited) or not isinstance(best, Tensor) or best.numel() != 1:
+            raise ValueError(f"patience is at {waited!r} epochs, and at a best score of {best!r}")
         super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

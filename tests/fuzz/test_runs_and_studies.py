@@ -516,6 +516,59 @@ def test_checkpoints_with_other_values(
     file.write_bytes(whole)
 
 
+def counts_of(state: object, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield where a checkpoint has the counts of this epoch, with which its training goes on."""
+    if isinstance(state, dict):
+        for key, value in state.items():
+            yield from counts_of(value, (*place, key))
+    elif "current" in place or place[-1] in ("is_last_batch", "_batches_that_stepped"):
+        yield place
+
+
+def test_counts_of_a_checkpoint_are_those_of_one_training(trained: Product, tmp_path: Path) -> None:
+    """With others Lightning leaves out a validation, or an epoch, or trains one twice."""
+    file = tmp_path / "last.ckpt"
+    state = torch.load(Run(trained.folder).last_checkpoint, weights_only=True)
+    read_checkpoint(Run(trained.folder).last_checkpoint)
+    fit = ("loops", "fit_loop")
+    places = [place for place in counts_of(state["loops"]["fit_loop"], fit) if "manual" not in place[2]]
+    places += [("epoch",), ("global_step",), ("lr_schedulers", 0, "last_epoch")]  # type: ignore[list-item]
+    assert len(places) > 20
+    for place in places:
+        found = state
+        for key in place:
+            found = found[key]
+        steps = (found + 1, found + 10**24, found - 1) if place[-1] != "_batches_that_stepped" else ()
+        for value in (*steps, None, "x", [], 1.5):
+            other = _with(state, place, value)
+            torch.save(other, file)
+            try:
+                with raises(RunError, code="run-damaged", mentions=file):
+                    read_checkpoint(file)
+            except pytest.fail.Exception:
+                pytest.fail(f"{place} may be {value!r}")
+
+
+def _with(data: Any, place: tuple[Any, ...], value: object) -> Any:
+    if not place:
+        return value
+    copy = list(data) if isinstance(data, list) else dict(data)
+    copy[place[0]] = _with(data[place[0]], place[1:], value)
+    return copy
+
+
+def test_a_changed_count_ends_before_training(trained: Product, tmp_path: Path) -> None:
+    """An epoch that is said to go on, and has no batches left, was trained on without its validation."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained.folder, folder)
+    run = Run(folder)
+    state = torch.load(run.last_checkpoint, weights_only=True)
+    place = ("loops", "fit_loop", "epoch_progress", "current", "processed")
+    torch.save(_with(state, place, 0), run.last_checkpoint)
+    with raises(RunError, code="run-damaged", mentions=run.last_checkpoint):
+        train(trained.roots[0], folder, MIX, replace(TRAIN, epochs=2), resume=True)
+
+
 class Evil:
     """What a pickle would call."""
 
