@@ -149,21 +149,34 @@ class StudyFolder:
             ConfigError: a run that is there was made with other settings, or from another catalog, other
                 clips or other weights.
         """
+        self.check_made(self.made_otherwise(trials, data))
         for folder in ("plans", "runs", "logs"):
             make_folder(self.path / folder)
-        faults = []
         for trial in trials:
-            fault = self._differs(trial, data)
-            if fault:
-                faults.append(f"{self.run_path(trial.name)}: {fault}")
             settings = self._settings_file(trial, data, threads, roots)
             write_atomic(self.plan_path(trial.name), yaml.safe_dump(settings, sort_keys=False), sync=False)
-        if faults:
+
+    def made_otherwise(self, trials: Sequence[Trial], data: StudyData) -> dict[str, str]:
+        """Return by their names in what runs that are there differ from what is asked for."""
+        found = {trial.name: self._differs(trial, data) for trial in trials}
+        return {name: fault for name, fault in found.items() if fault}
+
+    def check_made(self, faults: Mapping[str, str]) -> None:
+        """Refuse runs that ``made_otherwise`` has found.
+
+        Raises:
+            ConfigError: there are any.
+        """
+        for name, fault in faults.items():
             raise ConfigError(
                 f"{len(faults)} runs of {self.path} were made otherwise than this study asks. Choose another "
-                f"--out, or the settings they were made with. {faults[0]}",
+                f"--out, or the settings they were made with. {self.run_path(name)}: {fault}",
                 code="settings-changed",
             )
+
+    def has_run(self, trial: Trial) -> bool:
+        """Tell whether a run of a trial is there, begun or done."""
+        return (self.run_path(trial.name) / "run.json").is_file()
 
     def _settings_file(
         self, trial: Trial, data: StudyData, threads: int, roots: Sequence[str]
@@ -191,7 +204,7 @@ class StudyFolder:
         if not trial.splits:
             return catalog
         folder = self.path.absolute() / "catalogs" / f"{trial.splits}-{trial.seed}"
-        wanted = catalog.with_splits(trial.splits, trial.seed)
+        wanted = _divided(trial, catalog)
         if not (folder / "catalog.json").is_file() or (
             Catalog.open(folder).content_hash != wanted.content_hash
         ):
@@ -217,11 +230,11 @@ class StudyFolder:
 
     def _differs(self, trial: Trial, data: StudyData) -> str:
         """Say in what a run that is there differs from what is asked for; '' when in nothing."""
-        if not (self.run_path(trial.name) / "run.json").is_file():
+        if not self.has_run(trial):
             return ""
         run = Run.open(self.run_path(trial.name))
         on_clips = trial.how.on_clips
-        there = data.clips_of(trial) if on_clips else self.catalog_for(trial, data.catalog)
+        there = data.clips_of(trial) if on_clips else _divided(trial, data.catalog)
         found = run.info.get("catalog", {}).get("content_hash")
         if found != there.content_hash:
             return f"{'clips' if on_clips else 'catalog'} {found} instead of {there.content_hash}"
@@ -481,6 +494,11 @@ def _is_held(file: Path) -> bool:
             return not try_lock(handle)
     except OSError:  # a study that may be read only: who works on it cannot be seen
         return False
+
+
+def _divided(trial: Trial, catalog: Catalog) -> Catalog:
+    """Return the catalog of a trial: with its songs divided anew where its condition asks for that."""
+    return catalog.with_splits(trial.splits, trial.seed) if trial.splits else catalog
 
 
 def _about(trial: Trial | TrialState) -> TrialState:

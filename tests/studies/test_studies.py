@@ -663,6 +663,20 @@ def test_the_command_trains_reports_and_shows(
     assert {"report.md", "table.csv", "differences.csv", "runs.csv", "study.json"} <= {
         file.name for file in out.iterdir()
     }
+    assert main([*arguments, "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("  done") == 2
+    plans = {file: file.read_bytes() for file in (out / "plans").iterdir()}
+    refused = []
+    for how in (["--dry-run"], []):  # both say the same
+        assert main([*arguments, "--train.lr_head", "0.02", *how]) == 2
+        said = capsys.readouterr()
+        refused.append(said.err)
+        assert "error [settings-changed]" in said.err
+        assert "train.lr_head" in said.err
+        assert "  done" not in said.out
+        assert said.out.count("made otherwise") == (2 if how else 0)
+    assert refused[0] == refused[1]
+    assert {file: file.read_bytes() for file in plans} == plans
     assert main(["sweep", "--watch", str(out)]) == 0
     assert "2 done" in capsys.readouterr().out
     assert main(["sweep", "--report", str(out), "--resamples", "5"]) == 0

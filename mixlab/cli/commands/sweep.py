@@ -49,7 +49,7 @@ def sweep(
     fails is reported at the end and tried again the next time.
 
     Args:
-        catalog: Folder of the catalog.
+        catalog: Folder of the catalog, or its URL (docs/remote.md).
         out: Folder of the sweep: runs/, report.md, table.csv, figure.png and .svg, study.json.
         vary: A setting and its values, as NAME=VALUE,VALUE such as mix.p_musical=0,0.4,1; may be given
             several times, for a grid.
@@ -138,11 +138,7 @@ def carry_out(
     part = Part.parse(array) if array else None
     print(plan.title, flush=True)
     if dry_run:
-        trials = plan.trials() if part is None else part.own(plan.trials())
-        print(f"{len(trials)} runs in {out}/runs would be trained, or are there:")
-        states = [folder.state(trial) for trial in trials]
-        print("\n".join(f"  {state.name:<40}  {state.status}" for state in states))
-        return 0
+        return _say_what_would_be_trained(folder, plan, part, catalog, root)
     data = StudyData(Catalog.open(catalog, parse_pairs(root, "--root")) if plan.on_mixes else None)
     plan = with_precision(folder, plan, data, parts=part is not None)
     launcher, threads = _launcher(engine, parallel, threads, gpus, plan.train.num_workers)
@@ -166,6 +162,28 @@ def carry_out(
     if part is not None:
         return _finish_part(folder, part, result.states, result.unfinished)
     return _finish(folder, result.unfinished, resamples)
+
+
+def _say_what_would_be_trained(
+    folder: "StudyFolder", plan: "Plan", part: "Part | None", catalog: Path, root: list[str] | None
+) -> int:
+    """Print every run with its status; those that are there are compared with what is asked."""
+    from mixlab.catalog.catalog import Catalog
+    from mixlab.cli.commands.options import parse_pairs
+    from mixlab.studies.data import StudyData
+    from mixlab.studies.engine import with_precision
+
+    trials, faults = plan.trials(), dict[str, str]()
+    if any(map(folder.has_run, trials)):
+        data = StudyData(Catalog.open(catalog, parse_pairs(root, "--root")) if plan.on_mixes else None)
+        faults = folder.made_otherwise(with_precision(folder, plan, data).trials(), data)
+    own = trials if part is None else part.own(trials)
+    print(f"{len(own)} runs in {folder.path}/runs would be trained, or are there:")
+    for state in map(folder.state, own):
+        status = "made otherwise" if state.name in faults else state.status
+        print(f"  {state.name:<40}  {status}")
+    folder.check_made(faults)
+    return 0
 
 
 def _launcher(
