@@ -19,9 +19,10 @@ from mixlab.synthesis.slakh_layout import broken_slakh_file, write_slakh_song
 from mixlab.synthesis.soundfonts import SharedSamples, compare_soundfonts, overlap_lines
 from mixlab.synthesis.synth import default_soundfont, require_synthesizer
 from mixlab.synthesis.tagged import Clip, plan_tagged
-from mixlab.synthesis.tasks import Task, remove, remove_partial, run_tasks
-from mixlab.utils.files import make_folder, write_atomic
+from mixlab.synthesis.tasks import Task, hold_demo, remove, remove_partial, run_tasks
+from mixlab.utils.files import told_as_output_error, write_atomic
 from mixlab.utils.hashing import file_digest
+from mixlab.utils.locks import LOCK
 from mixlab.utils.parallel import Engine
 
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
@@ -106,9 +107,11 @@ def make_demo_corpora(
         progress: Called with (done, total) whenever an item is finished.
 
     Raises:
-        ConfigError: A setting is out of range, a SoundFont is missing, or ``out`` holds something else.
+        ConfigError: A setting is out of range, a SoundFont is missing, or ``out`` holds something else, or is
+            written by another process.
         MissingDependencyError: midirenderer or pretty_midi is not installed.
         MixlabError: Some items could not be rendered.
+        OutputError: There is no space left for more; what was made is kept.
     """
     if songs < 3:
         raise ConfigError(
@@ -124,22 +127,42 @@ def make_demo_corpora(
     fonts = _find_fonts(soundfonts, {"validation": validation_soundfont, "test": test_soundfont}, plans)
     shared = compare_soundfonts(list(fonts.held.values()), fonts.train) if fonts.held else []
     settings = _settings(songs, seconds, seed, tagged, fonts)
-    _claim(out, settings, force)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(
+            f"Expected a folder to write demo corpora to, found a file at {out}.", code="not-a-folder"
+        )
     clips = plan_tagged(songs, seconds, seed) if tagged else []
-    tasks = _song_tasks(out, plans, seconds, fonts) + _clip_tasks(out, clips, fonts)
+    with hold_demo(out), told_as_output_error(out):
+        _claim(out, settings, force)
+        made, kept = _make(out, plans, clips, fonts, settings, workers, engine, progress)
+        if tagged:
+            tagged_layout.write_tables(out, clips, seed)
+        (out / _README).write_text(_readme(settings, shared), encoding="utf-8")
+        _write_splits(out / _SPLITS, plans, {"test", *fonts.held})
+        _write_record(out, settings, plans, fonts, shared)
+        size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    roots = {name: out / folder for name, folder in CORPORA.items() if tagged or folder in SHARES}
+    return DemoCorpora(out, roots, made, kept, size / 1e6, tuple(shared))
+
+
+def _make(
+    out: Path,
+    plans: list[SongPlan],
+    clips: list[Clip],
+    fonts: "_Fonts",
+    settings: Mapping[str, Any],
+    workers: int | None,
+    engine: Engine,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[int, int]:
+    """Render what is not there yet; return how many items were made, and how many were there."""
+    tasks = _song_tasks(out, plans, settings["seconds"], fonts) + _clip_tasks(out, clips, fonts)
     left = [task for task in tasks if not task.target.exists()]
     needs = [out, *fonts.train, *fonts.held.values()]
     run_tasks(left, len(tasks), workers, progress, engine=engine, needs=needs)
     medleydb = [plan for plan in plans if plan.corpus == "medleydb"]
     write_coefficients(out / "medleydb" / "resources" / "mixing_coefficients_version2.yaml", medleydb)
-    if tagged:
-        tagged_layout.write_tables(out, clips, seed)
-    (out / _README).write_text(_readme(settings, shared), encoding="utf-8")
-    _write_splits(out / _SPLITS, plans, {"test", *fonts.held})
-    _write_record(out, settings, plans, fonts, shared)
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    roots = {name: out / folder for name, folder in CORPORA.items() if tagged or folder in SHARES}
-    return DemoCorpora(out, roots, len(left), len(tasks) - len(left), size / 1e6, tuple(shared))
+    return len(left), len(tasks) - len(left)
 
 
 @dataclass(frozen=True)
@@ -209,23 +232,18 @@ def _settings(songs: int, seconds: float, seed: int, tagged: bool, fonts: _Fonts
 
 
 def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
-    """Make sure that ``out`` is ours to write, and record the settings before the first song.
+    """Make sure that ``out``, which is held, is ours to write, and record the settings before the first song.
 
     Raises:
         ConfigError: it holds other files, or demo corpora of other settings without ``force``.
     """
     record = out / _RECORD
-    if out.exists() and not out.is_dir():
-        raise ConfigError(
-            f"Expected a folder to write demo corpora to, found a file at {out}.", code="not-a-folder"
-        )
     if not record.is_file():
-        if out.is_dir() and any(out.iterdir()):
+        if any(path.name != LOCK for path in out.iterdir()):
             raise ConfigError(
                 f"{out} is not empty and holds no demo corpora (no {_RECORD}). Choose another folder.",
                 code="folder-not-empty",
             )
-        make_folder(out)
     else:
         found = _read_record(record)
         if found != settings:

@@ -1,9 +1,10 @@
 """Render the stems of one planned song, and write arrays as the files of a corpus."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -25,6 +26,7 @@ __all__ = [
     "render_song",
     "to_pcm",
     "write_audio",
+    "write_sound",
 ]
 
 FloatArray = NDArray[np.float32]
@@ -125,7 +127,19 @@ def write_audio(path: Path, pcm: NDArray[np.int32], subtype: str = "PCM_16") -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     data = pcm.T.astype(np.int16) if subtype == "PCM_16" else (pcm.T << 8)
     kind = "FLAC" if path.suffix == ".flac" else "WAV"
-    soundfile.write(path, np.ascontiguousarray(data), SAMPLE_RATE, format=kind, subtype=subtype)
+    write_sound(path, np.ascontiguousarray(data), SAMPLE_RATE, kind, subtype)
+
+
+def write_sound(
+    path: Path, data: NDArray[Any], sample_rate: int, kind: str, subtype: str | None = None
+) -> None:
+    """Write ``(samples,)`` or ``(samples, channels)`` as a file of a kind that libsndfile knows.
+
+    By way of memory: where a disk is full, libsndfile takes what it could write of a FLAC for the whole.
+    """
+    buffer = io.BytesIO()
+    soundfile.write(buffer, data, sample_rate, format=kind, subtype=subtype)
+    path.write_bytes(buffer.getbuffer())
 
 
 def break_file(path: Path, how: str) -> None:

@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mixlab.synthesis.events import Note
-from mixlab.synthesis.stems import compose_plan, to_pcm, write_audio
+from mixlab.synthesis.stems import compose_plan, to_pcm, write_audio, write_sound
 from mixlab.synthesis.synth import SAMPLE_RATE, render_part
 from mixlab.synthesis.tagged import IRMAS_SECONDS, OPENMIC_CLASSES, Clip, openmic_artist
 
@@ -56,7 +56,7 @@ def write_clip(clip: Clip, soundfont: Path, path: Path) -> None:
     if path.suffix == ".wav":
         write_audio(path, to_pcm(audio))
     elif path.suffix == ".mp3":
-        soundfile.write(path, audio.T, SAMPLE_RATE, format="MP3")
+        write_sound(path, audio.T, SAMPLE_RATE, "MP3")
     else:
         path.write_bytes(_ogg(audio))
     if clip.corpus == "irmas" and clip.split == "test":

@@ -4,13 +4,16 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixlab.errors import MixlabError
+from mixlab.errors import ConfigError, MixlabError, OutputError
+from mixlab.utils.files import told_as_output_error
+from mixlab.utils.locks import hold_folder
 from mixlab.utils.parallel import Engine, default_workers, map_items
 
-__all__ = ["Task", "remove", "remove_partial", "run_tasks"]
+__all__ = ["Task", "hold_demo", "remove", "remove_partial", "run_tasks"]
 
 _PARTIAL = ".partial-"
 
@@ -29,8 +32,13 @@ class Task:
         """
         own = f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{self.target.name}"
         partial_path = self.target.with_name(own)
-        partial_path.parent.mkdir(parents=True, exist_ok=True)
-        self.write(partial_path)
+        try:
+            partial_path.parent.mkdir(parents=True, exist_ok=True)
+            self.write(partial_path)
+        except OSError:
+            with suppress(OSError):
+                remove(partial_path)  # on a full disk it would be in the way of what is still to come
+            raise
         try:
             partial_path.replace(self.target)
         except OSError:
@@ -47,8 +55,24 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def hold_demo(out: Path) -> AbstractContextManager[None]:
+    """Keep other processes from making demo corpora in a folder for as long as the ``with`` block lasts.
+
+    Raises:
+        ConfigError: another process does.
+        OutputError: the folder cannot be written.
+    """
+    return hold_folder(
+        out,
+        lambda: ConfigError(
+            f"Another process makes demo corpora in {out}. Wait for it, or choose another folder.",
+            code="demo-in-use",
+        ),
+    )
+
+
 def remove_partial(root: Path) -> None:
-    """Remove what a call that was interrupted left unfinished."""
+    """Remove what a call that was interrupted left unfinished; the folder must be held."""
     for leftover in [*root.rglob(f"{_PARTIAL}*")]:
         remove(leftover)
 
@@ -74,6 +98,7 @@ def run_tasks(
 
     Raises:
         MixlabError: some could not be made; the others are.
+        OutputError: there is no space left for more; what was made is kept.
     """
     done = total - len(tasks)
     errors = []
@@ -81,6 +106,8 @@ def run_tasks(
     count = workers if engine == "ray" else min(workers or default_workers(), 16)
     for outcome in map_items(_call, tasks, workers=count, engine=engine, needs=needs):
         done += 1
+        if outcome.value is not None:
+            raise outcome.value
         if outcome.error:
             errors.append(f"{tasks[outcome.index].target.name}: {outcome.error}")
         if progress is not None:
@@ -93,5 +120,11 @@ def run_tasks(
         )
 
 
-def _call(task: Task) -> None:
-    task()
+def _call(task: Task) -> OutputError | None:
+    """Carry out a task; return what keeps all tasks from being written, such as a full disk."""
+    try:
+        with told_as_output_error(task.target):
+            task()
+    except OutputError as error:
+        return error
+    return None

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,16 @@ from mixlab.corpora.base import ScanOptions
 from mixlab.errors import ConfigError, MissingDependencyError
 from mixlab.synthesis import make_demo_corpora
 from mixlab.synthesis.build import CORPORA
+from mixlab.synthesis.clip_trees.base import TreeOptions
+from mixlab.synthesis.clip_trees.making import make_clip_trees
 from mixlab.synthesis.medley_layout import mixing_weights
 from mixlab.synthesis.plan import plan_songs
 from mixlab.synthesis.soundfonts import sample_digests
+from mixlab.synthesis.stems import write_sound
+from mixlab.synthesis.tasks import hold_demo
 from mixlab.taxonomy import load_label_map, resolve_stem
 from tests.errors import raises
+from tests.small_disk import small_disk, until_it_fits
 
 pytest.importorskip("midirenderer")
 pytest.importorskip("pretty_midi")
@@ -83,6 +89,52 @@ def test_a_rerun_keeps_what_is_finished_and_makes_what_is_missing(tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.wav")} == kept
     assert digest(out) == before
     assert not list(out.rglob(".partial-*"))
+
+
+def test_a_second_call_leaves_what_the_first_one_makes_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    partial = out / "slakh2100_flac_redux" / "train" / ".partial-1-aa-song"
+    with hold_demo(out):
+        partial.mkdir(parents=True)
+
+        def call() -> None:  # a thread that does not hold the folder, as another process
+            with raises(ConfigError, code="demo-in-use", mentions=out):
+                make_demo_corpora(out, workers=1, **SMALL)
+            with raises(ConfigError, code="demo-in-use", mentions=out):
+                make_clip_trees(out, ["irmas"], TreeOptions(recordings=1), workers=1)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(call).result()
+        assert partial.is_dir()
+
+
+def test_a_full_disk_keeps_what_is_whole_and_the_rest_is_made_later(tmp_path: Path) -> None:
+    expected = digest(make_demo_corpora(tmp_path / "whole", workers=1, **SMALL).path)
+    with small_disk(tmp_path / "disk", 4) as disk:
+        out = disk.path / "demo"
+
+        def look() -> None:
+            assert not list(out.rglob(".partial-*"))
+            found = {name: each for name, each in digest(out).items() if name != "demo.json"}
+            assert found.items() <= expected.items()
+
+        _, failed = until_it_fits(disk, 1500, lambda: make_demo_corpora(out, workers=1, **SMALL), out, look)
+        assert failed >= 3
+        assert digest(out) == expected
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "MP3", "OGG"])
+def test_a_sound_file_is_whole_or_an_error(tmp_path: Path, kind: str) -> None:
+    """libsndfile says nothing where what it holds back of a FLAC does not fit."""
+    sound = np.random.default_rng(0).normal(0, 0.1, 60000).astype(np.float32)
+    write_sound(tmp_path / "whole", sound, 44100, kind)
+    size = (tmp_path / "whole").stat().st_size // 1024
+    with small_disk(tmp_path / "disk", size // 4 * 4) as disk:
+        with pytest.raises(OSError, match="No space left"):
+            write_sound(disk.path / "a", sound, 44100, kind)
+        disk.grow(8)
+        write_sound(disk.path / "a", sound, 44100, kind)
+        assert soundfile.info(disk.path / "a").frames >= len(sound)
 
 
 def test_other_settings_need_force(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
-import soundfile
 
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeItem, TreeOptions
 from mixlab.synthesis.compose import compose
@@ -22,6 +21,7 @@ from mixlab.synthesis.ensembles import line_up
 from mixlab.synthesis.harmony import Style
 from mixlab.synthesis.names import artist_name, song_title
 from mixlab.synthesis.plan import sample_sound
+from mixlab.synthesis.stems import write_sound
 from mixlab.synthesis.synth import SAMPLE_RATE, Room, Sound, render_part
 
 __all__ = ["DANCES", "TREE"]
@@ -123,7 +123,7 @@ def _write(track: _Track, soundfont: Path, seconds: float, path: Path) -> None:
     # Loudness differs from track to track, as in the real set.
     peak = 0.3 + 0.6 * float(np.random.default_rng([*track.seed, 2]).uniform())
     audio *= np.float32(peak / max(float(np.abs(audio).max()), 1e-9))
-    soundfile.write(path, audio.T.astype(np.float32), SAMPLE_RATE, format="MP3")
+    write_sound(path, audio.T.astype(np.float32), SAMPLE_RATE, "MP3")
 
 
 def _finish(root: Path, options: TreeOptions) -> None:

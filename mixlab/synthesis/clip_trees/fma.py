@@ -13,11 +13,11 @@ from math import sqrt
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeItem, TreeOptions
 from mixlab.synthesis.genres import FMA_LINE_UPS, GenreTrack, plan_track, render_track
 from mixlab.synthesis.names import artist_name, song_title
+from mixlab.synthesis.stems import write_sound
 from mixlab.synthesis.synth import SAMPLE_RATE
 
 __all__ = ["TREE"]
@@ -112,7 +112,7 @@ def _plan(options: TreeOptions) -> Sequence[TreeItem]:
 
 
 def _write(track: GenreTrack, soundfont: Path, seconds: float, path: Path) -> None:
-    soundfile.write(path, render_track(track, soundfont, 2, seconds).T, SAMPLE_RATE, format="MP3")
+    write_sound(path, render_track(track, soundfont, 2, seconds).T, SAMPLE_RATE, "MP3")
 
 
 def _finish(root: Path, options: TreeOptions) -> None:

@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from mixlab.corpora.clips.gtzan import filtered_splits
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeItem, TreeOptions
 from mixlab.synthesis.genres import GTZAN_LINE_UPS, GenreTrack, plan_track, render_track
-from mixlab.synthesis.stems import to_pcm
+from mixlab.synthesis.stems import to_pcm, write_sound
 from mixlab.synthesis.synth import SAMPLE_RATE
 
 __all__ = ["TREE"]
@@ -54,7 +53,7 @@ def _write(track: GenreTrack, soundfont: Path, seconds: float, path: Path) -> No
 
     audio = resample_poly(render_track(track, soundfont, 1, seconds), 1, SAMPLE_RATE // RATE, axis=1)
     pcm = to_pcm(audio.astype(np.float32)).astype(np.int16)
-    soundfile.write(path, pcm[0], RATE, format="WAV", subtype="PCM_16")
+    write_sound(path, pcm[0], RATE, "WAV", "PCM_16")
 
 
 TREE = ClipTree(

@@ -9,9 +9,9 @@ from typing import Any
 from mixlab.errors import ConfigError
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeOptions
 from mixlab.synthesis.synth import default_soundfont, require_synthesizer
-from mixlab.synthesis.tasks import Task, remove, remove_partial, run_tasks
+from mixlab.synthesis.tasks import Task, hold_demo, remove, remove_partial, run_tasks
 from mixlab.utils.discovery import offered
-from mixlab.utils.files import make_folder, write_atomic
+from mixlab.utils.files import told_as_output_error, write_atomic
 from mixlab.utils.hashing import file_digest
 from mixlab.utils.parallel import Engine
 
@@ -69,18 +69,20 @@ def make_clip_trees(
         progress: Called with (done, total) whenever a file of a tree is finished.
 
     Raises:
-        ConfigError: there is no such tree, or its folder holds something else.
+        ConfigError: there is no such tree, its folder holds something else, or another process makes some.
         MissingDependencyError: midirenderer or pretty_midi is not installed.
         MixlabError: some files could not be rendered.
+        OutputError: there is no space left for more; what was made is kept.
     """
     options = options or TreeOptions()
     chosen = _chosen(names)
     if any(tree.played for tree in chosen):
         require_synthesizer()
         options = replace(options, soundfont=options.soundfont or default_soundfont())
-    for tree in chosen:
-        _claim(out, tree, options, force)
-    return [_make(out, tree, options, workers, engine, progress) for tree in chosen]
+    with hold_demo(out), told_as_output_error(out):
+        for tree in chosen:
+            _claim(out, tree, options, force)
+        return [_make(out, tree, options, workers, engine, progress) for tree in chosen]
 
 
 def _chosen(names: Sequence[str]) -> list[ClipTree]:
@@ -129,7 +131,6 @@ def _claim(out: Path, tree: ClipTree, options: TreeOptions, force: bool) -> None
                 code="settings-changed",
             )
         remove(root)
-    make_folder(out)
     write_atomic(record, json.dumps({"settings": settings, "complete": False}) + "\n", sync=False)
     remove_partial(root)
 

@@ -12,14 +12,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeItem, TreeOptions, within_full_scale
 from mixlab.synthesis.compose import PartSpec
 from mixlab.synthesis.ensembles import Ensemble
 from mixlab.synthesis.plan import sample_sound
-from mixlab.synthesis.stems import compose_plan
+from mixlab.synthesis.stems import compose_plan, write_sound
 from mixlab.synthesis.synth import SAMPLE_RATE, Room, Sound, render_part
 
 __all__ = ["TREE"]
@@ -96,7 +95,7 @@ def _write(song: _Song, clip: int, soundfont: Path, path: Path) -> None:
     audio = render_part(notes, song.sounds[0], song.room, _SONG_S, soundfont, channels=1)[0]
     start = _starts(audio)[clip]
     clip_audio = within_full_scale(audio[start : start + SAMPLES])
-    soundfile.write(path, clip_audio, SAMPLE_RATE, format="WAV", subtype="FLOAT")
+    write_sound(path, clip_audio, SAMPLE_RATE, "WAV", "FLOAT")
 
 
 def _starts(audio: NDArray[np.float32]) -> list[int]:

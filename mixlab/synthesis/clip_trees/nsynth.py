@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeItem, TreeOptions, within_full_scale
 from mixlab.synthesis.events import Note
-from mixlab.synthesis.stems import to_pcm
+from mixlab.synthesis.stems import to_pcm, write_sound
 from mixlab.synthesis.synth import Room, Sound, render_part
 
 __all__ = ["TREE"]
@@ -101,7 +100,8 @@ def _write(note: _Note, soundfont: Path, path: Path) -> None:
     played = Note(0.0, HELD_S, note.pitch, note.velocity)
     audio = render_part([played], note.sound, Room(0.4, note.number), SECONDS, soundfont, channels=1)
     slow = within_full_scale(resample_poly(audio[0], 160, 441)[: round(SECONDS * RATE)])
-    soundfile.write(path, to_pcm(slow[None].astype(np.float32))[0].astype(np.int16), RATE, subtype="PCM_16")
+    pcm = to_pcm(slow[None].astype(np.float32))[0].astype(np.int16)
+    write_sound(path, pcm, RATE, "WAV", "PCM_16")
 
 
 def _finish(root: Path, options: TreeOptions) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from mixlab.synthesis.clip_trees.base import ClipTree, TreeItem, TreeOptions
+from mixlab.synthesis.stems import write_sound
 from mixlab.synthesis.voices import (
     RECORDED,
     SOUNDS,
@@ -115,7 +115,7 @@ def _write(sentence: Sentence, microphone: str, seed: int, path: Path) -> None:
         audio = _dull(audio)
     wide = resample_poly(audio, RATE // VOICE_RATE, 1)
     pcm = np.clip(np.rint(32767 * wide), -32767, 32767).astype(np.int16)
-    soundfile.write(path, pcm, RATE, format="FLAC", subtype="PCM_16")
+    write_sound(path, pcm, RATE, "FLAC", "PCM_16")
 
 
 def _dull(audio: NDArray[np.float32]) -> NDArray[np.float32]:
