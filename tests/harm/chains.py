@@ -22,7 +22,7 @@ MOST_KILLS = 6
 _PATIENCE_S = 60.0
 _PATIENCE = 30.0  # times the undisturbed run
 _IN_USE_S = 0.1
-_ORPHANS_S = 20.0
+_ORPHANS_S = 60.0
 
 
 class HarmError(Exception):
