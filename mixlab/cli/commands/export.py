@@ -54,7 +54,7 @@ def export(
     listed. The dataset has a card (README.md) and a list of its files with their SHA-256 (export.json).
 
     Args:
-        catalog: Catalog folder, as 'mixlab index' makes it.
+        catalog: Catalog folder, as 'mixlab index' makes it, or its URL (docs/remote.md).
         out: Folder for the dataset.
         format: webdataset (tar files), huggingface (Parquet, for 'datasets.load_dataset') or folder (audio
             files, labels.csv and JSON lines).

@@ -46,7 +46,7 @@ def mix(
     already in OUT are kept, so that an interrupted run goes on.
 
     Args:
-        catalog: Catalog folder, as 'mixlab index' makes it.
+        catalog: Catalog folder, as 'mixlab index' makes it, or its URL (docs/remote.md).
         out: Folder for the mixes; one folder per mix is made in it.
         index: Which items of the stream: '7', or 'start:stop' without the stop.
         seed: Seed of the stream.

@@ -34,7 +34,7 @@ def recipes(
     and whatever else is in it.
 
     Args:
-        catalog: Catalog folder, as 'mixlab index' makes it.
+        catalog: Catalog folder, as 'mixlab index' makes it, or its URL (docs/remote.md).
         items: How many items of the stream.
         out: File to write; by default they are printed.
         seed: Seed of the stream.

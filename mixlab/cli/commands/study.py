@@ -59,7 +59,7 @@ def study(
     Args:
         name: Which study: one that --list shows, a YAML file with conditions, or package.module:Class of
             your own.
-        catalog: Folder of the catalog, for studies on mixes.
+        catalog: Folder of the catalog, or its URL (docs/remote.md), for studies on mixes.
         out: Folder of the study; by default studies/ and its name. The same command goes on later.
         seeds: Seeds of every condition; the paper's Fig. 2 has four.
         root: Where a corpus lies, as NAME=FOLDER: the clips of a task, by its name or its corpus, or a corpus

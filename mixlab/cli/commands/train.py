@@ -67,9 +67,9 @@ def train(
     train together, also on several machines: docs/distributed.md.
 
     Args:
-        catalog: Catalog folder, made by 'mixlab index'.
+        catalog: Catalog folder, made by 'mixlab index', or its URL (docs/remote.md).
         out: Folder for the run; by default runs/ and the time.
-        root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
+        root: Where a corpus lies now, as NAME=FOLDER or NAME=URL, if it has moved since indexing.
         mix: How training mixes are made; validation and test use its musical mixes without effects.
         train: The model and its training.
         resume: Go on with the run in 'out' from its last checkpoint.
