@@ -94,7 +94,9 @@ COMMANDS: dict[str, Command] = {
         "mixlab.cli.commands.evaluate", "evaluate", "score a run on fixed musical mixes, per class"
     ),
     "evaluate-on": Command(
-        "mixlab.cli.commands.evaluate_on", "evaluate_on", "score a run on IRMAS, OpenMIC-2018 or MTG-Jamendo"
+        "mixlab.cli.commands.evaluate_on",
+        "evaluate_on",
+        "score a run or published weights on IRMAS, OpenMIC-2018 or MTG-Jamendo",
     ),
     "compare": Command(
         "mixlab.cli.commands.compare", "compare", "compare two runs on the same mixes, with paired intervals"

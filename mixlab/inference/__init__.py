@@ -1,4 +1,4 @@
-"""What a trained model says of recordings: tag files, and score external test sets."""
+"""What trained runs and published weights say of recordings: tag files, and score external test sets."""
 
 from typing import TYPE_CHECKING
 
@@ -6,12 +6,18 @@ from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport, evaluate_on
+    from mixlab.inference.published import published_scorer
+    from mixlab.inference.scorer import Scorer, open_run, raised_to
     from mixlab.inference.tagger import Tagger
 
 __all__ = [
     "ExternalReport",
+    "Scorer",
     "Tagger",
     "evaluate_on",
+    "open_run",
+    "published_scorer",
+    "raised_to",
 ]
 
 _HOMES = {
@@ -19,6 +25,8 @@ _HOMES = {
         "ExternalReport",
         "evaluate_on",
     ),
+    "published": ("published_scorer",),
+    "scorer": ("Scorer", "open_run", "raised_to"),
     "tagger": ("Tagger",),
 }
 

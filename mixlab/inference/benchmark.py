@@ -1,4 +1,4 @@
-"""Score a run's model on an external test set, class by class, as far as its outputs can say."""
+"""Score a run or published weights on an external test set, class by class, as far as they can say."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,16 +22,15 @@ from mixlab.evaluation import (
     find_metrics,
     score_split,
 )
-from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up, run_outputs
+from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up
 from mixlab.inference.clip_scores import score_clips
-from mixlab.inference.tagger import Tagger
-from mixlab.inference.unseen import check_unseen, part_of
-from mixlab.taxonomy import LabelSet, Output
+from mixlab.inference.scorer import Scorer, known_outputs, open_run
+from mixlab.inference.unseen import part_of
+from mixlab.taxonomy import LabelSet
 from mixlab.training.clips import WindowConfig
 from mixlab.training.clips.records import describe_windows
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
-from mixlab.training.run_kinds import WITH_NETWORK, check_command
 from mixlab.utils.decode import Source, later, read_json
 
 __all__ = ["ExternalReport", "align", "evaluate_on"]
@@ -50,7 +49,7 @@ REPORT_SCHEMA = 2
 
 @dataclass(frozen=True)
 class ExternalReport:
-    """What a run's model scores on a part of an external test set.
+    """What a run or published weights score on a part of an external test set.
 
     Attributes:
         benchmark: ``irmas``, ``openmic`` or ``jamendo``.
@@ -153,7 +152,7 @@ def _empty() -> _Columns:
 
 
 def evaluate_on(
-    run: Run,
+    model: Run | Scorer,
     clips: ClipSet,
     *,
     label_set: str | Path | None = None,
@@ -163,14 +162,14 @@ def evaluate_on(
     metrics: Sequence[str] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> ExternalReport:
-    """Score a run on an external test set.
+    """Score a run, published weights, or what else is a ``Scorer``, on an external test set.
 
     Decisions take the thresholds that were fitted on the run's own validation; a single-label run has none,
     and what several classes can be right of here is decided at 0.5. The prevalence beside the scores is each
     class's frequency in this very part: to predict always, or to say it for every clip.
 
     Args:
-        run: A run with a model.
+        model: A run with a model, or a scorer whose classes are known.
         clips: A part of an external test set.
         label_set: YAML file of the run's label set, if that is not shipped.
         device: Where the model computes; ``auto`` takes a GPU where there is one.
@@ -184,13 +183,13 @@ def evaluate_on(
         ConfigError: a metric cannot be used, no clip can be read, or the run was pretrained on clips of this
             part.
     """
-    check_command(run, *WITH_NETWORK)
-    check_unseen(run, clips)
-    labels = _labels(clips)
-    outputs = run_outputs(run, label_set)
-    computed = find_metrics(run.own_metrics if metrics is None else metrics)
-    tagger, windows = _with_own_thresholds(run, Tagger.load(run, device=device)), _own_windows(run)
-    scores, problems = score_clips(clips, tagger, windows=windows, num_workers=num_workers, progress=progress)
+    run = model if isinstance(model, Run) else None
+    scorer = _scorer_of_clips(model, label_set, device) if isinstance(model, Run) else model
+    scorer.refuse_seen(clips)
+    labels, outputs = _labels(clips), scorer.outputs
+    windows = None if run is None else _own_windows(run)
+    computed = find_metrics((run.own_metrics if run else ()) if metrics is None else metrics)
+    scores, problems = score_clips(clips, scorer, windows=windows, num_workers=num_workers, progress=progress)
     kept = np.array([row for row in range(len(clips)) if row not in problems], np.int64)
     if not len(kept):
         raise ConfigError(
@@ -199,51 +198,54 @@ def evaluate_on(
             code="unreadable-audio",
         )
     matches = match_classes(labels, outputs)
-    columns, rolled = _columns(clips, labels, scores, tagger, matches, outputs)
+    columns, rolled = _columns(clips, labels, scores, scorer, matches)
     groups = [clips.clips[row].group for row in kept]
     part, units = part_of(clips), TRACKS if clips.corpus == "mtg_jamendo" else CLIPS
     tables = {
-        name: _score(part, table, kept, groups, tagger, computed, n_resamples, units)
+        name: _score(part, table, kept, groups, scorer, computed, n_resamples, units)
         for name, table in columns.items()
         if table.names
     }
     return ExternalReport(
         benchmark=_benchmark(clips),
         part=part,
-        note=tagger.note,
+        note=scorer.note,
         source=clips.source,
         notes=clips.notes,
-        window_s=tagger.window_s,
+        window_s=scorer.window_s,
         n_clips=len(kept),
         n_groups=len(set(groups)),
         matches=matches,
         rolled_up=rolled,
         tables=tables,
         not_evaluable=tuple(match.name for match in matches if match.kind == "none"),
-        thresholds_fitted=tagger.fitted,
+        thresholds_fitted=scorer.fitted,
         missing=clips.missing,
         problems=tuple(f"{clips.clips[row].key}: {text}" for row, text in problems.items()),
-        windows=_say_windows(windows, tagger),
+        windows=_say_windows(windows, scorer),
     )
 
 
 def _own_windows(run: Run) -> WindowConfig | None:
     """Return how a run on clips cuts them; None for other runs."""
-    stored = run.card.get("windows")
+    stored = run.card.get("windows") if run.has_model else None
     return None if stored is None else from_plain(WindowConfig, stored)
 
 
-def _say_windows(windows: WindowConfig | None, tagger: Tagger) -> str:
-    samples = round(tagger.window_s * tagger.sample_rate)
-    return "" if windows is None else describe_windows(windows, samples, tagger.sample_rate)
+def _say_windows(windows: WindowConfig | None, scorer: Scorer) -> str:
+    return "" if windows is None else describe_windows(windows, scorer.window, scorer.sample_rate)
 
 
-def _with_own_thresholds(run: Run, tagger: Tagger) -> Tagger:
-    """Return the tagger with the thresholds of whole clips, and without what is said of single windows."""
-    fitted = run.card.get("consistent_thresholds") or run.card.get("thresholds")
-    values = [fitted[name] if fitted else 0.5 for name in tagger.labels]
-    note = str(run.card.get("note", ""))
-    return replace(tagger, thresholds=np.array(values, np.float64), fitted=bool(fitted), note=note)
+def _scorer_of_clips(run: Run, label_set: str | Path | None, device: str) -> Scorer:
+    """Return a run's scorer with thresholds of whole clips, and without what is said of single windows."""
+    scorer = known_outputs(open_run(run, device=device), run, label_set)
+    card = run.card if run.has_model else {}
+    if not card:
+        return scorer
+    fitted = card.get("consistent_thresholds") or card.get("thresholds")
+    values = [fitted[name] if fitted else 0.5 for name in scorer.labels]
+    note = str(card.get("note", ""))
+    return replace(scorer, thresholds=np.array(values, np.float64), fitted=bool(fitted), note=note)
 
 
 def _labels(clips: ClipSet) -> LabelSet:
@@ -265,12 +267,11 @@ def _columns(
     clips: ClipSet,
     labels: LabelSet,
     scores: Floats,
-    tagger: Tagger,
+    scorer: Scorer,
     matches: Sequence[Match],
-    outputs: Sequence[Output],
 ) -> tuple[dict[str, _Columns], dict[str, tuple[str, ...]]]:
     tables = {name: _empty() for name in TABLES}
-    aligned = align(scores, tagger.thresholds)
+    aligned = align(scores, scorer.thresholds)
     for c, match in enumerate(matches):
         truth = clips.targets[:, c], clips.mask[:, c]
         if match.kind == "parts":
@@ -278,12 +279,14 @@ def _columns(
             tables["exact"].add(match.name, best, 0.5, truth)
         elif match.kind != "none":
             (k,) = match.outputs
-            tables[match.kind].add(match.name, scores[:, k], float(tagger.thresholds[k]), truth)
+            best = scores[:, list(match.columns)].max(axis=1)
+            tables[match.kind].add(match.name, best, float(scorer.thresholds[k]), truth)
     rolled: dict[str, tuple[str, ...]] = {}
+    outputs = scorer.outputs
     for group in roll_up(labels, outputs):
         name = outputs[group.output].name
         truth = any_of(clips.targets, clips.mask, group.classes)
-        threshold = float(tagger.thresholds[group.output])
+        threshold = float(scorer.thresholds[group.output])
         tables["rolled_up"].add(name, scores[:, group.output], threshold, truth)
         rolled[name] = tuple(labels.names[c] for c in group.classes)
     return tables, rolled
@@ -294,7 +297,7 @@ def _score(
     table: _Columns,
     kept: NDArray[np.int64],
     groups: Sequence[str],
-    tagger: Tagger,
+    scorer: Scorer,
     metrics: Sequence[Metric],
     n_resamples: int,
     units: Units,
@@ -302,7 +305,7 @@ def _score(
     scores, targets, mask = (
         np.stack(values, axis=1)[kept] for values in (table.scores, table.targets, table.mask)
     )
-    fitted = np.full(len(table.names), tagger.fitted)
+    fitted = np.full(len(table.names), scorer.fitted)
     scored = score_split(
         part,
         table.names,

@@ -31,7 +31,7 @@ def _table(name: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
 
 
 def _tables(report: ExternalReport, outputs: Sequence[str]) -> list[Table]:
-    outputs_of = {m.name: " | ".join(outputs[k] for k in m.outputs) for m in report.matches}
+    outputs_of = {m.name: " | ".join(outputs[k] for k in m.columns) for m in report.matches}
     # Tags carry their category in front, which would only widen the column.
     stands_for = {
         name: "any of " + ", ".join(label.rpartition("---")[2] for label in classes)
@@ -60,7 +60,11 @@ def _lines(report: ExternalReport) -> list[str]:
             "not evaluable, as no output says anything of them; left out of all means: "
             + _listed(report.not_evaluable)
         )
-    fitted = "fitted on the run's own validation" if report.thresholds_fitted else "0.5: the run has none"
+    fitted = (
+        "fitted on the run's own validation"
+        if report.thresholds_fitted
+        else "that nobody fitted (0.5, of published weights 0.2)"
+    )
     lines.append(f"P, R and F1 at thresholds {fitted}; nothing was fitted on this corpus")
     lines.append(
         "chance AP is that of the same score for every clip, chance F1 that of predicting the class always"

@@ -20,6 +20,7 @@ from mixlab.taxonomy import (
     load_taxonomy,
 )
 from mixlab.training.run import Run
+from mixlab.utils.decode import later
 
 __all__ = ["Kind", "Match", "RolledUp", "match_classes", "roll_up", "run_outputs"]
 
@@ -36,11 +37,20 @@ class Match:
             highest counts (acoustic and electric guitar for guitar). ``family``: only an output above it,
             which says yes to its siblings as well. ``none``: the model cannot say.
         outputs: Columns of the model's outputs; one for ``exact`` and ``family``.
+        below: Of an ``exact`` one, the columns of further outputs at or below the class: a piano is a
+            keyboard. Their scores count too, unless the model's are hierarchy-consistent, which makes no
+            difference then.
     """
 
     name: str
     kind: Kind
     outputs: tuple[int, ...]
+    below: tuple[int, ...] = later(())
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """All columns of which the highest is the score of the class."""
+        return (*self.outputs, *self.below)
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ def _match(wanted: Output, outputs: Sequence[Output], taxonomy: Taxonomy) -> Mat
     # A tag without nodes (a genre) is only ever itself.
     same += [k for k, output in enumerate(outputs) if output == wanted and not wanted.nodes]
     if same:
-        return Match(wanted.name, "exact", (same[0],))
+        return Match(wanted.name, "exact", (same[0],), tuple(k for k in below if k != same[0]))
     if below:
         return Match(wanted.name, "parts", tuple(below))
     if above:

@@ -1,4 +1,4 @@
-"""What a run's model says of clips: their windows, scored and put together."""
+"""What a scorer says of clips: their windows, scored and put together."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,12 +12,10 @@ from mixlab.audio.io import fit_length, probe
 from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
 from mixlab.errors import AudioError
-from mixlab.inference.tagger import Tagger
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
+from mixlab.inference.blocks import peak_gain
+from mixlab.inference.scorer import Scorer
 from mixlab.training.clips import WindowConfig, load_windows, read_clip
 from mixlab.training.clips.reading import LONGEST_S, side_by_side
-from mixlab.training.embedding_cache import full_float32
-from mixlab.training.losses import scores_of
 
 __all__ = ["score_clips", "window_starts"]
 
@@ -45,17 +43,22 @@ class _Windows(Dataset[dict[str, Any]]):
     A run on clips has windows of its own, to which its thresholds belong.
     """
 
-    def __init__(self, clips: ClipSet, tagger: Tagger, shortest: int, own: WindowConfig | None) -> None:
-        self.clips, self.own, self.channels = clips.clips, own, tagger.channels
-        self.count, self.sample_rate = clips.windows, tagger.sample_rate
-        self.window, self.shortest = round(tagger.window_s * tagger.sample_rate), shortest
+    def __init__(self, clips: ClipSet, scorer: Scorer, own: WindowConfig | None) -> None:
+        self.clips, self.own, self.channels = clips.clips, own, scorer.channels
+        self.count, self.sample_rate = clips.windows, scorer.sample_rate
+        self.window, self.shortest = scorer.window, scorer.min_samples
+        self.peak = scorer.level == "peak"
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         try:
-            return {"audio": torch.from_numpy(self._cut(self.clips[index])), "index": index, "problem": ""}
+            audio = self._cut(self.clips[index])
+            # A run on clips has its windows at its own level already.
+            level = peak_gain([audio]) if self.peak and self.own is None else 1.0
+            given = torch.from_numpy(audio * np.float32(level))
+            return {"audio": given, "index": index, "problem": ""}
         except AudioError as error:
             return {"audio": torch.zeros(0), "index": index, "problem": str(error)}
 
@@ -92,7 +95,7 @@ class _Windows(Dataset[dict[str, Any]]):
 
 def score_clips(
     clips: ClipSet,
-    tagger: Tagger,
+    scorer: Scorer,
     *,
     windows: WindowConfig | None = None,
     num_workers: int = 0,
@@ -102,7 +105,7 @@ def score_clips(
 
     Args:
         clips: What to score.
-        tagger: A run's model.
+        scorer: What scores them.
         windows: How a run on clips cuts them, and puts the scores of windows together; None cuts windows
             that overlap by half, or as many as ``clips.windows`` says.
         num_workers: Processes that decode.
@@ -111,18 +114,17 @@ def score_clips(
     Returns:
         The scores, NaN for clips that cannot be read, and what went wrong by the clip's place.
     """
-    shortest = int(getattr(tagger.model, "min_samples", 1))
     loader: DataLoader[Any] = DataLoader(
-        _Windows(clips, tagger, shortest, windows),
+        _Windows(clips, scorer, windows),
         batch_size=None,
         num_workers=num_workers,
         generator=torch.Generator(),
     )
-    sums = np.zeros((len(clips), len(tagger.labels)))
+    sums = np.zeros((len(clips), len(scorer.labels)))
     counts = np.zeros(len(clips))
     problems: dict[int, str] = {}
     for batch, owners in _batches(loader, problems, progress):
-        scores = _model_scores(tagger, batch)
+        scores = scorer.consistent(scorer.score(batch.numpy()))
         for index in {owners[row] for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))}:
             problems[index] = f"{clips.clips[index].path}: the model gives no number for it"
         np.add.at(sums, owners, scores)
@@ -152,9 +154,3 @@ def _batches(
         owners = [*owners, *([int(clip["index"])] * len(audio))]
     if waiting:
         yield torch.cat(waiting), owners
-
-
-def _model_scores(tagger: Tagger, audio: torch.Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode(), full_float32():
-        scores = scores_of(tagger.model(audio.to(tagger.device)), tagger.loss).cpu().numpy()
-    return consistent_max(np.asarray(scores, np.float32), ancestry_from_parents(tagger.parents))

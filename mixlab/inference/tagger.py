@@ -1,4 +1,4 @@
-"""Which instruments sound in a whole audio file, and where: a run's model on overlapping windows.
+"""Which instruments sound in a whole audio file, and where: a scorer on overlapping windows.
 
 A model scores windows as long as its training excerpts. They are laid over the file every hop, the last one
 flush with its end; each moment of the file takes the score of the window whose middle is nearest. So one
@@ -7,25 +7,21 @@ about a hop long. Scores are made hierarchy-consistent (a family scores at least
 Moments below a level gate count as silent: there nothing sounds, whatever the model says of silence.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio.downmix import Downmix
 from mixlab.audio.io import FloatArray, iter_blocks, length_notes, probe
-from mixlab.errors import AudioError, ConfigError, RunError
+from mixlab.errors import AudioError, ConfigError
 from mixlab.inference.blocks import Meter, Progress, at_rate, cut_windows, metered, moment_edges, peak_gain
 from mixlab.inference.file_tags import FileTags
-from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
+from mixlab.inference.scorer import Scorer, open_run
 from mixlab.training.run import Run
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = ["GATE_DB", "Tagger", "class_notes", "tag_file"]
 
@@ -38,42 +34,73 @@ BLOCK_FRAMES = 1 << 19
 
 @dataclass(frozen=True)
 class Tagger:
-    """A run's model with all it takes to tag files; ``Tagger.load`` once, then ``tag`` any number of them.
+    """Tags files by a scorer; ``Tagger.load`` once, then ``tag`` any number of them.
 
     Attributes:
-        model: Audio ``(B, channels, T)`` to logits ``(B, C)``, in evaluation mode.
-        labels: The C class names.
-        parents: Nearest ancestor of each.
-        thresholds: ``(C,)`` for hierarchy-consistent scores; NaN for single-label runs.
-        sample_rate: Of the model's input, in Hz.
-        window_s: Length of its input.
-        device: Where it computes.
-        source: The run's folder.
-        fitted: Whether the thresholds come from validation, or none are needed; else all are 0.5.
-        note: What must be said beside its numbers, or ''.
-        loss: What the model was trained with: it says how logits become scores (``scores_of``).
-        channels: Of the model's input: 1, or 2 for stereo.
-        level: ``peak`` for a model that was given clips whose peak is at full scale: files are brought there.
+        scorer: What scores windows: a run, published weights (``mixlab.inference.scorer``).
     """
 
-    model: "nn.Module"
-    labels: tuple[str, ...]
-    parents: tuple[int | None, ...]
-    thresholds: NDArray[np.float64]
-    sample_rate: int
-    window_s: float
-    device: str
-    source: Path
-    fitted: bool
-    note: str
-    loss: str = "bce"
-    channels: int = 1
-    level: str = "as_recorded"
+    scorer: Scorer
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The C class names."""
+        return self.scorer.labels
+
+    @property
+    def parents(self) -> tuple[int | None, ...]:
+        """Nearest ancestor of each class."""
+        return self.scorer.parents
+
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """``(C,)`` for hierarchy-consistent scores; NaN for single-label runs."""
+        return self.scorer.thresholds
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that the scorer takes, in Hz."""
+        return self.scorer.sample_rate
+
+    @property
+    def window_s(self) -> float:
+        """Length of its windows."""
+        return self.scorer.window_s
+
+    @property
+    def channels(self) -> int:
+        """Of its audio: 1, or 2 for stereo."""
+        return self.scorer.channels
+
+    @property
+    def level(self) -> str:
+        """``peak`` where files are brought to full scale first."""
+        return self.scorer.level
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.scorer.device
+
+    @property
+    def source(self) -> str:
+        """The run's folder, or the name of published weights."""
+        return self.scorer.source
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the thresholds come from validation, or none are needed; else all are 0.5."""
+        return self.scorer.fitted
+
+    @property
+    def note(self) -> str:
+        """What must be said beside its numbers, or ''."""
+        return self.scorer.note
 
     @property
     def single_label(self) -> bool:
         """Whether exactly one class is right at a time: scores sum to 1, and the highest decides."""
-        return self.loss == "softmax"
+        return self.scorer.single_label
 
     @classmethod
     def load(cls, run: Run | str | Path, *, device: str = "auto") -> "Tagger":
@@ -87,49 +114,7 @@ class Tagger:
             RunError: the run has no model yet, or is damaged.
             ConfigError: it was trained on clips repeated at several levels, which no file to be tagged is.
         """
-        import torch
-
-        from mixlab.models import in_channels
-        from mixlab.training import load_model
-
-        run = run if isinstance(run, Run) else Run.open(run)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        model, card = load_model(run).to(device), run.card
-        windows = card.get("windows", {})
-        if windows.get("repeat_levels"):
-            raise ConfigError(
-                f"{run.path} was trained on clips repeated at several levels (windows.repeat_levels), and a "
-                "file to be tagged has its own alone. Tag with a run that was trained without it.",
-                code="conflicting-settings",
-            )
-        try:
-            labels = tuple(str(name) for name in card["labels"]["outputs"])
-            thresholds = _usable_thresholds(card)
-            loss = str(card.get("loss", "bce"))
-            return cls(
-                model=model,
-                labels=labels,
-                parents=tuple(card["labels"]["parents"]),
-                thresholds=np.full(len(labels), math.nan)
-                if loss == "softmax"
-                else _by_label(thresholds, labels),
-                sample_rate=int(card["input"]["sample_rate"]),
-                window_s=float(card["input"]["duration_s"]),
-                device=device,
-                source=run.path,
-                fitted=bool(thresholds) or loss == "softmax",
-                note="; ".join(filter(None, [str(card.get("note", "")), _clip_note(card)])),
-                loss=loss,
-                channels=in_channels(model),
-                level=str(windows.get("level", "as_recorded")),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"{run.path}/model.json lacks {error}, which tagging needs. Train the model again with this "
-                "mixlab.",
-                code="run-incomplete",
-            ) from error
+        return cls(open_run(run, device=device))
 
     def tag(
         self,
@@ -213,7 +198,7 @@ class Tagger:
         return 1 + max(-(-(samples - window) // hop), 0)
 
     def _sizes(self, hop_s: float) -> tuple[int, int]:
-        return round(self.window_s * self.sample_rate), max(round(hop_s * self.sample_rate), 1)
+        return self.scorer.window, max(round(hop_s * self.sample_rate), 1)
 
     def _check(self, hop_s: float, batch_size: int) -> None:
         if not 0 < hop_s <= self.window_s or batch_size < 1:
@@ -282,20 +267,11 @@ class Tagger:
         )
 
     def _consistent(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.single_label:  # one class alone is right: a maximum over several would not sum to 1
-            return scores
-        return consistent_max(scores, ancestry_from_parents(self.parents))
+        # Where one class alone is right, a maximum over several would not sum to 1.
+        return scores if self.single_label else self.scorer.consistent(scores)
 
     def _score(self, windows: Sequence[FloatArray], gain: float) -> NDArray[np.float32]:
-        import torch
-
-        from mixlab.training.embedding_cache import full_float32
-        from mixlab.training.losses import scores_of
-
-        with torch.inference_mode(), full_float32():
-            audio = torch.from_numpy(np.stack(windows) * np.float32(gain)).to(self.device)
-            scores: NDArray[np.float32] = scores_of(self.model(audio), self.loss).cpu().numpy()
-        return scores
+        return self.scorer.score(np.stack(windows) * np.float32(gain))
 
 
 def tag_file(path: str | Path, run: Run | Tagger | str | Path, **settings: Any) -> FileTags:  # noqa: ANN401
@@ -351,28 +327,3 @@ def _class_note(without: Sequence[str], item: str, *, single_label: bool) -> str
     if list(without) == ["validation", "test"]:
         return f"no validation or test {item} held it: perhaps it was not trained{guess}"
     return f"no validation {item} held it: its threshold is a guess"
-
-
-def _by_label(values: Mapping[str, float] | None, labels: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([0.5 if values is None else float(values[name]) for name in labels])
-
-
-def _usable_thresholds(card: Mapping[str, Any]) -> Mapping[str, float] | None:
-    """Return the thresholds of a run, unless they belong to scores of another kind than those of windows."""
-    if card.get("windows", {}).get("aggregation") == "s2":
-        return None
-    found: Mapping[str, float] | None = card.get("consistent_thresholds") or card.get("thresholds")
-    return found
-
-
-def _clip_note(card: Mapping[str, Any]) -> str:
-    """Say what must be known of a run that was trained on clips before its tags are read."""
-    aggregation = card.get("windows", {}).get("aggregation")
-    if aggregation is None or card.get("loss") == "softmax":
-        return ""
-    if aggregation == "s2":
-        return (
-            "the run's thresholds are for scores of whole clips divided by their maximum (s2), not for "
-            "windows: all are 0.5 here"
-        )
-    return "the thresholds were fitted on mean scores of whole clips, and decide on single windows here"

@@ -7,7 +7,7 @@ from mixlab.corpora.clips.base import JAMENDO_SPLIT, ClipSet
 from mixlab.errors import ConfigError
 from mixlab.training.run import Run
 
-__all__ = ["check_unseen", "part_of"]
+__all__ = ["check_unseen", "check_unseen_weights", "part_of"]
 
 
 def part_of(clips: ClipSet) -> str:
@@ -29,16 +29,38 @@ def check_unseen(run: Run, clips: ClipSet) -> None:
                 "own test part is scored by 'mixlab evaluate RUN'.",
                 code="training-overlap",
             )
-    if clips.corpus != "mtg_jamendo":
-        return
     for split in _jamendo_splits(run):
-        if split != JAMENDO_SPLIT or "train" in clips.splits:
+        if _seen_in_jamendo(split, clips):
             raise ConfigError(
                 f"{run.path} was pretrained on split {split} of MTG-Jamendo, and tracks of its training are "
                 f"among those of part {part_of(clips)!r} of split {JAMENDO_SPLIT}: the scores would flatter "
                 "it. A pretrained run's own test split is scored by 'mixlab evaluate RUN'.",
                 code="training-overlap",
             )
+
+
+def check_unseen_weights(name: str, jamendo_split: int | None, clips: ClipSet) -> None:
+    """Refuse to score published weights on clips that they were trained on.
+
+    Args:
+        name: Of the weights.
+        jamendo_split: The split of MTG-Jamendo whose training part they have seen; None where it is none.
+        clips: What is to be scored.
+
+    Raises:
+        ConfigError: some of the clips are of that part.
+    """
+    if jamendo_split is not None and _seen_in_jamendo(jamendo_split, clips):
+        raise ConfigError(
+            f"{name} was trained on split {jamendo_split} of MTG-Jamendo, and tracks of its training are "
+            f"among those of part {part_of(clips)!r}: the scores would flatter it. Score it on --part test.",
+            code="training-overlap",
+        )
+
+
+def _seen_in_jamendo(split: int, clips: ClipSet) -> bool:
+    """Tell whether clips hold tracks of the training part of a split of MTG-Jamendo."""
+    return clips.corpus == "mtg_jamendo" and (split != JAMENDO_SPLIT or "train" in clips.splits)
 
 
 def _trained_clips(run: Run) -> Iterator[Mapping[str, str]]:

@@ -19,8 +19,10 @@ from mixlab.errors import ConfigError, CorpusError, RunError
 from mixlab.inference.benchmark import ExternalReport, align, evaluate_on
 from mixlab.inference.class_mapping import any_of, match_classes, roll_up, run_outputs
 from mixlab.inference.clip_scores import score_clips, window_starts
+from mixlab.inference.scorer import network_scores
 from mixlab.inference.tagger import Tagger
 from mixlab.taxonomy import LabelSet, Output, load_label_set
+from mixlab.training import load_model
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from tests.errors import raises
@@ -383,12 +385,12 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path: Path, run: Run) -> None:
 
     make_irmas(tmp_path)
     clips, tagger = load_irmas(tmp_path), Tagger.load(run, device="cpu")
-    scores, problems = score_clips(clips, tagger)
+    scores, problems = score_clips(clips, tagger.scorer)
     assert not problems
     audio = read_span(clips.clips[0].path, 0, round(1.7 * RATE)).mean(axis=0, keepdims=True)
     windows = np.stack([audio[:, start : start + RATE] for start in (0, 8000, 11200)])
     with torch.inference_mode():
-        own = torch.sigmoid(tagger.model(torch.from_numpy(windows))).numpy()
+        own = torch.sigmoid(load_model(run)(torch.from_numpy(windows))).numpy()
     expected = consistent_max(own, ancestry_from_parents(tagger.parents)).mean(axis=0)
     np.testing.assert_allclose(scores[0], expected, atol=1e-5)
 
@@ -425,7 +427,7 @@ def test_a_model_that_gives_no_numbers_is_a_problem_of_each_clip(tmp_path: Path,
 
     make_irmas(tmp_path)
     tagger, clips = Tagger.load(run, device="cpu"), load_irmas(tmp_path)
-    _, problems = score_clips(clips, replace(tagger, model=Broken()))
+    _, problems = score_clips(clips, replace(tagger.scorer, compute=network_scores(Broken())))
     assert sorted(problems) == list(range(len(clips)))
     assert "the model gives no number for it" in problems[0]
 
@@ -440,7 +442,7 @@ def test_a_header_of_no_clip_takes_no_memory(tmp_path: Path, run: Run) -> None:
     data[22:26] = b"\xff" * 4
     long.write_bytes(data)
     first = replace(clips.clips[0], path=long)
-    _, problems = score_clips(replace(clips, clips=(first, *clips.clips[1:])), tagger)
+    _, problems = score_clips(replace(clips, clips=(first, *clips.clips[1:])), tagger.scorer)
     assert list(problems) == [0]
     assert "Expected a clip of up to 3600 s" in problems[0]
 
@@ -569,9 +571,9 @@ def test_silence_behind_a_short_clip_is_not_heard(tmp_path: Path, run: Run) -> N
 
     make_irmas(tmp_path)
     clips, tagger = load_irmas(tmp_path, "train"), Tagger.load(run, device="cpu")
-    scores, _ = score_clips(clips, tagger)
+    scores, _ = score_clips(clips, tagger.scorer)
     with torch.inference_mode():
         audio = torch.from_numpy(sound([200.0], 0.5, 0))[None, None]
-        own = torch.sigmoid(tagger.model(torch.round(audio * 32768).clamp(-32768, 32767) / 32768))
+        own = torch.sigmoid(load_model(run)(torch.round(audio * 32768).clamp(-32768, 32767) / 32768))
     singer = tagger.labels.index("singer")
     assert scores[0, singer] == pytest.approx(float(own[0, singer]), abs=1e-3)

@@ -115,4 +115,6 @@ def test_a_single_label_run_is_decided_at_one_half_where_several_are_right(
     assert not external.thresholds_fitted
     assert {scores.rules for scores in external.tables.values()} == {()}
     assert {k.threshold for k in external.tables["exact"].classes} == {0.5}
-    assert "0.5: the run has none" in format_text(external, ["flu", "gel", "voi"]).replace("\n", " ")
+    assert "thresholds that nobody fitted (0.5" in format_text(external, ["flu", "gel", "voi"]).replace(
+        "\n", " "
+    )

@@ -3,8 +3,9 @@
 import csv
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from mixlab.inference.output import (
     tags_as_csv,
     tags_as_json,
 )
+from mixlab.inference.scorer import Scorer, network_scores
 from mixlab.inference.tagger import Tagger, class_notes, tag_file
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig
@@ -59,19 +61,34 @@ class Detector(nn.Module):
         return torch.cat([family, 12 * share - 6], dim=1)
 
 
+@dataclass(frozen=True)
+class Probed(Tagger):
+    """A tagger whose model can be asked what it was given."""
+
+    model: Any = None
+
+
+def with_model(tagger: Probed, model: nn.Module, *, loss: str = "bce", **changed: object) -> Probed:
+    """Return the tagger with another model, and other entries of its scorer."""
+    scorer = replace(tagger.scorer, compute=network_scores(model, loss=loss), **changed)  # type: ignore[arg-type]
+    return Probed(scorer, model)
+
+
 @pytest.fixture
-def tagger() -> Tagger:
-    return Tagger(
-        model=Detector(),
-        labels=("family", "low", "high"),
-        parents=(None, 0, None),
-        thresholds=np.array([0.9, 0.5, 0.5]),
-        sample_rate=RATE,
-        window_s=WINDOW_S,
-        device="cpu",
-        source=Path("run"),
-        fitted=True,
-        note="",
+def tagger() -> Probed:
+    detector = Detector()
+    return Probed(
+        Scorer(
+            compute=network_scores(detector),
+            labels=("family", "low", "high"),
+            parents=(None, 0, None),
+            thresholds=np.array([0.9, 0.5, 0.5]),
+            sample_rate=RATE,
+            window_s=WINDOW_S,
+            source="run",
+            fitted=True,
+        ),
+        detector,
     )
 
 
@@ -98,7 +115,7 @@ def song(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("samples", [15999, 16000, 16001, 17000, 40000, 43210, 700000])
 @pytest.mark.parametrize("hop_s", [0.3, 1.0, 2.0])
 def test_windows_are_the_file_and_leave_nothing_out(
-    tagger: Tagger, tmp_path: Path, rng: np.random.Generator, samples: int, hop_s: float
+    tagger: Probed, tmp_path: Path, rng: np.random.Generator, samples: int, hop_s: float
 ) -> None:
     signal = rng.uniform(-0.5, 0.5, samples).astype(np.float32)
     soundfile.write(tmp_path / "x.wav", signal, RATE, subtype="FLOAT")
@@ -121,7 +138,7 @@ def test_windows_are_the_file_and_leave_nothing_out(
     assert (tags.end_s <= np.array(starts) / RATE + WINDOW_S + 1e-9).all()
 
 
-def test_spans_are_where_the_classes_sound(tagger: Tagger, song: Path) -> None:
+def test_spans_are_where_the_classes_sound(tagger: Probed, song: Path) -> None:
     tags = tagger.tag(song, hop_s=0.5)
     spans = tags.spans()
     assert set(tags.tags) == {"family", "low", "high"}
@@ -135,7 +152,7 @@ def test_spans_are_where_the_classes_sound(tagger: Tagger, song: Path) -> None:
     assert silent == pytest.approx((10, 14), abs=0.51)
 
 
-def test_scores_and_decisions_are_consistent(tagger: Tagger, song: Path) -> None:
+def test_scores_and_decisions_are_consistent(tagger: Probed, song: Path) -> None:
     tags = tagger.tag(song)
     np.testing.assert_array_equal(tags.scores[:, 0], tags.scores[:, :2].max(axis=1))
     assert (tags.detected[:, 0] >= tags.detected[:, 1]).all()
@@ -143,7 +160,7 @@ def test_scores_and_decisions_are_consistent(tagger: Tagger, song: Path) -> None
     assert ((tags.scores[:, 0] < 0.9) & tags.detected[:, 0]).any()
 
 
-def test_a_moment_counts_in_the_mean_by_its_length(tagger: Tagger, song: Path) -> None:
+def test_a_moment_counts_in_the_mean_by_its_length(tagger: Probed, song: Path) -> None:
     tags = replace(
         tagger.tag(song),
         start_s=np.array([0.0, 4.0, 5.0]),
@@ -154,7 +171,7 @@ def test_a_moment_counts_in_the_mean_by_its_length(tagger: Tagger, song: Path) -
     np.testing.assert_allclose(tags.mean, [0.3, 0.2, 0.2], atol=1e-7)
 
 
-def test_mean_and_max_are_over_what_sounds(tagger: Tagger, tmp_path: Path) -> None:
+def test_mean_and_max_are_over_what_sounds(tagger: Probed, tmp_path: Path) -> None:
     short = tagger.tag(write(tmp_path / "a.wav", tone(440, 10)))
     long = tagger.tag(write(tmp_path / "b.wav", tone(440, 10), silence(60)))
     assert long.max == pytest.approx(short.max)
@@ -174,7 +191,7 @@ def test_mean_and_max_are_over_what_sounds(tagger: Tagger, tmp_path: Path) -> No
     ],
 )
 def test_every_rate_format_and_number_of_channels_is_heard_alike(
-    tagger: Tagger, tmp_path: Path, name: str, rate: int, channels: int
+    tagger: Probed, tmp_path: Path, name: str, rate: int, channels: int
 ) -> None:
     signal = np.concatenate([tone(440, 3, rate), tone(1500, 3, rate)])
     soundfile.write(tmp_path / name, np.repeat(signal[:, None], channels, axis=1), rate)
@@ -184,12 +201,12 @@ def test_every_rate_format_and_number_of_channels_is_heard_alike(
     assert tags.spans()["low"][0] == pytest.approx((0, 3), abs=0.6)
 
 
-def test_silence_has_no_tags_whatever_the_model_says(tagger: Tagger, tmp_path: Path) -> None:
+def test_silence_has_no_tags_whatever_the_model_says(tagger: Probed, tmp_path: Path) -> None:
     class Believer(nn.Module):
         def forward(self, audio: torch.Tensor) -> torch.Tensor:
             return torch.full((len(audio), 3), 9.0)
 
-    tagger = replace(tagger, model=Believer())
+    tagger = with_model(tagger, Believer())
     noise = 1e-4 * np.random.default_rng(0).standard_normal(5 * RATE)  # -80 dBFS
     tags = tagger.tag(write(tmp_path / "quiet.wav", noise))
     assert tags.tags == ()
@@ -205,14 +222,14 @@ def test_silence_has_no_tags_whatever_the_model_says(tagger: Tagger, tmp_path: P
     assert len(heard.tags) == 3
 
 
-def test_levels_are_measured_per_moment(tagger: Tagger, tmp_path: Path) -> None:
+def test_levels_are_measured_per_moment(tagger: Probed, tmp_path: Path) -> None:
     tags = tagger.tag(write(tmp_path / "x.wav", tone(440, 8), 0.1 * tone(440, 8)))
     # A sine of amplitude 0.5 has -9.03 dBFS.
     assert tags.level_db[:7] == pytest.approx(-9.03, abs=0.05)
     assert tags.level_db[-7:] == pytest.approx(-29.03, abs=0.05)
 
 
-def test_batches_and_progress_change_nothing(tagger: Tagger, song: Path) -> None:
+def test_batches_and_progress_change_nothing(tagger: Probed, song: Path) -> None:
     done: list[float] = []
     first = tagger.tag(song, batch_size=1, progress=done.append)
     assert sum(done) == pytest.approx(first.duration_s)
@@ -220,7 +237,7 @@ def test_batches_and_progress_change_nothing(tagger: Tagger, song: Path) -> None
     np.testing.assert_allclose(first.scores, again.scores, atol=1e-6)
 
 
-def test_broken_samples_read_as_silence(tagger: Tagger, tmp_path: Path) -> None:
+def test_broken_samples_read_as_silence(tagger: Probed, tmp_path: Path) -> None:
     signal = tone(440, 5)
     signal[100:105] = np.nan
     soundfile.write(tmp_path / "x.wav", signal, RATE, subtype="FLOAT")
@@ -230,7 +247,7 @@ def test_broken_samples_read_as_silence(tagger: Tagger, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 2.01, 7.7, 70.0])
 @pytest.mark.parametrize("hop_s", [0.3, 1.0])
 def test_audio_in_memory_is_tagged_as_its_file_is(
-    tagger: Tagger, tmp_path: Path, rng: np.random.Generator, seconds: float, hop_s: float
+    tagger: Probed, tmp_path: Path, rng: np.random.Generator, seconds: float, hop_s: float
 ) -> None:
     signal = rng.uniform(-0.5, 0.5, round(seconds * RATE)).astype(np.float32)
     soundfile.write(tmp_path / "x.wav", signal, RATE, subtype="FLOAT")
@@ -250,7 +267,7 @@ def test_audio_in_memory_is_tagged_as_its_file_is(
     assert steps == [(min(done, windows), windows) for done in range(16, windows + 16, 16)]
 
 
-def test_audio_in_memory_is_checked_as_files_are(tagger: Tagger) -> None:
+def test_audio_in_memory_is_checked_as_files_are(tagger: Probed) -> None:
     with raises(AudioError, code="empty-audio"):
         tagger.tag_audio(np.zeros((1, 0), np.float32), name="x")
     with raises(ConfigError, code="invalid-setting", mentions="2"):
@@ -259,7 +276,7 @@ def test_audio_in_memory_is_checked_as_files_are(tagger: Tagger) -> None:
     assert tagger.tag_audio(stereo).level_db[0] == pytest.approx(-15.05, abs=0.05)
 
 
-def test_what_cannot_be_tagged_is_named(tagger: Tagger, tmp_path: Path, song: Path) -> None:
+def test_what_cannot_be_tagged_is_named(tagger: Probed, tmp_path: Path, song: Path) -> None:
     (tmp_path / "text.wav").write_text("nothing")
     with raises(AudioError, code="unreadable-audio", mentions=("text.wav", "7")):
         tagger.tag(tmp_path / "text.wav")
@@ -271,7 +288,7 @@ def test_what_cannot_be_tagged_is_named(tagger: Tagger, tmp_path: Path, song: Pa
 
 
 @pytest.fixture
-def tags(tagger: Tagger, song: Path) -> FileTags:
+def tags(tagger: Probed, song: Path) -> FileTags:
     return tagger.tag(song)
 
 
@@ -284,7 +301,7 @@ def test_the_table_names_what_sounds_and_where(tags: FileTags) -> None:
     assert "silent (below -60 dBFS) for" in text
 
 
-def test_no_class_above_its_threshold_is_said_so(tagger: Tagger, tmp_path: Path) -> None:
+def test_no_class_above_its_threshold_is_said_so(tagger: Probed, tmp_path: Path) -> None:
     text = format_table(tagger.tag(write(tmp_path / "x.wav", 0.2 * tone(440, 5))))
     assert "no class reaches its threshold; nearest is low, 0.027 of 0.500" in text
 
@@ -544,7 +561,7 @@ def write_float(path: Path, *channels: np.ndarray, rate: int = RATE) -> Path:
 
 
 def test_channels_that_cancel_are_said_to_and_not_called_a_silent_file(
-    tagger: Tagger, tmp_path: Path
+    tagger: Probed, tmp_path: Path
 ) -> None:
     left = tone(440, 6)
     tags = tagger.tag(write_float(tmp_path / "x.wav", left, -left))
@@ -558,7 +575,7 @@ def test_channels_that_cancel_are_said_to_and_not_called_a_silent_file(
     assert tagger.tag_audio(np.stack([left, -left]).astype(np.float32)).notes == tags.notes
 
 
-def test_channels_that_cancel_for_a_while_are_noted_beside_the_tags(tagger: Tagger, tmp_path: Path) -> None:
+def test_channels_that_cancel_for_a_while_are_noted_beside_the_tags(tagger: Probed, tmp_path: Path) -> None:
     left = tone(440, 8, 44100)
     right = np.where(np.arange(len(left)) < 4 * 44100, left, -left)
     tags = tagger.tag(write_float(tmp_path / "x.wav", left, right, rate=44100))
@@ -568,14 +585,14 @@ def test_channels_that_cancel_for_a_while_are_noted_beside_the_tags(tagger: Tagg
 
 
 def test_files_without_anything_odd_have_no_notes(
-    tagger: Tagger, tmp_path: Path, rng: np.random.Generator
+    tagger: Probed, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     for right in (tone(440, 4), 0 * tone(440, 4), rng.uniform(-0.5, 0.5, 4 * RATE)):
         assert tagger.tag(write_float(tmp_path / "x.wav", tone(440, 4), right)).notes == ()
 
 
 @pytest.mark.parametrize("offset", [0.01, -0.4])
-def test_an_offset_is_silence(tagger: Tagger, tmp_path: Path, offset: float) -> None:
+def test_an_offset_is_silence(tagger: Probed, tmp_path: Path, offset: float) -> None:
     signal = np.concatenate([silence(4), 0.1 * tone(440, 4)]) + offset
     tags = tagger.tag(write_float(tmp_path / "x.wav", signal))
     (silent,) = tags.silent_spans()
@@ -583,7 +600,7 @@ def test_an_offset_is_silence(tagger: Tagger, tmp_path: Path, offset: float) -> 
     assert tags.level_db[-1] == pytest.approx(-29.0, abs=0.2)
 
 
-def test_samples_that_are_not_finite_are_noted(tagger: Tagger, tmp_path: Path) -> None:
+def test_samples_that_are_not_finite_are_noted(tagger: Probed, tmp_path: Path) -> None:
     signal = tone(440, 4)
     signal[100:103] = [np.nan, np.inf, -np.inf]
     tags = tagger.tag(write_float(tmp_path / "x.wav", signal))
@@ -593,7 +610,7 @@ def test_samples_that_are_not_finite_are_noted(tagger: Tagger, tmp_path: Path) -
 
 @pytest.mark.parametrize("value", [40.0, -1e6, 1e20, 3e38])
 def test_corrupt_samples_are_refused_and_no_nan_is_ever_told(
-    tagger: Tagger, tmp_path: Path, value: float
+    tagger: Probed, tmp_path: Path, value: float
 ) -> None:
     signal = tone(440, 4)
     signal[9000] = value
@@ -602,17 +619,17 @@ def test_corrupt_samples_are_refused_and_no_nan_is_ever_told(
         tagger.tag(path)
 
 
-def test_a_model_that_gives_no_numbers_is_an_error(tagger: Tagger, song: Path) -> None:
+def test_a_model_that_gives_no_numbers_is_an_error(tagger: Probed, song: Path) -> None:
     class Broken(nn.Module):
         def forward(self, audio: torch.Tensor) -> torch.Tensor:
             return torch.full((len(audio), 3), torch.nan)
 
     with raises(AudioError, code="scores-not-finite", mentions="song.wav"):
-        replace(tagger, model=Broken()).tag(song)
+        with_model(tagger, Broken()).tag(song)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(1, 1), (200_000_000, 1), (44100, 80)])
-def test_headers_of_no_sound_are_refused(tagger: Tagger, tmp_path: Path, rate: int, channels: int) -> None:
+def test_headers_of_no_sound_are_refused(tagger: Probed, tmp_path: Path, rate: int, channels: int) -> None:
     path = write_float(tmp_path / "x.wav", *np.zeros((channels, 1000)), rate=rate)
     with raises(AudioError, code="implausible-header"):
         tagger.tag(path)
@@ -637,8 +654,15 @@ class Sides(nn.Module):
 
 
 @pytest.fixture
-def single(tagger: Tagger) -> Tagger:
-    return replace(tagger, loss="softmax", thresholds=np.full(3, np.nan), parents=(None,) * 3)
+def single(tagger: Probed) -> Tagger:
+    return with_model(
+        tagger,
+        tagger.model,
+        loss="softmax",
+        single_label=True,
+        thresholds=np.full(3, np.nan),
+        parents=(None,) * 3,
+    )
 
 
 def test_a_single_label_model_decides_for_the_highest_score_of_a_softmax(single: Tagger, song: Path) -> None:
@@ -668,8 +692,8 @@ def test_what_is_written_of_a_single_label_model_has_no_threshold(single: Tagger
     assert json.loads(tags_as_json(quiet))["decision"] is None
 
 
-def test_a_model_for_stereo_is_given_both_sides(tagger: Tagger, tmp_path: Path) -> None:
-    sides = replace(tagger, model=Sides(), labels=("left", "right"), parents=(None, None),
+def test_a_model_for_stereo_is_given_both_sides(tagger: Probed, tmp_path: Path) -> None:
+    sides = with_model(tagger, Sides(), labels=("left", "right"), parents=(None, None),
                     thresholds=np.full(2, 0.5), channels=2)  # fmt: skip
     left, right = tone(440, 6, 44100), 0.1 * tone(440, 6, 44100)
     tags = sides.tag(write_float(tmp_path / "x.wav", left, right, rate=44100))
@@ -685,9 +709,9 @@ def test_a_model_for_stereo_is_given_both_sides(tagger: Tagger, tmp_path: Path) 
 
 
 def test_a_model_for_stereo_is_given_a_single_side_twice_and_no_more_than_two(
-    tagger: Tagger, tmp_path: Path
+    tagger: Probed, tmp_path: Path
 ) -> None:
-    sides = replace(tagger, model=Sides(), labels=("left", "right"), parents=(None, None),
+    sides = with_model(tagger, Sides(), labels=("left", "right"), parents=(None, None),
                     thresholds=np.full(2, 0.5), channels=2)  # fmt: skip
     sides.tag(write(tmp_path / "x.wav", tone(440, 4)))
     heard = sides.model.heard[0]
@@ -698,9 +722,9 @@ def test_a_model_for_stereo_is_given_a_single_side_twice_and_no_more_than_two(
 
 @pytest.mark.parametrize("peak", [0.02, 0.5])
 def test_a_model_for_clips_at_full_scale_is_given_the_file_there(
-    tagger: Tagger, tmp_path: Path, peak: float
+    tagger: Probed, tmp_path: Path, peak: float
 ) -> None:
-    lifted = replace(tagger, level="peak")
+    lifted = with_model(tagger, tagger.model, level="peak")
     signal = 2 * peak * np.concatenate([tone(440, 4), 0.5 * tone(440, 4)])
     path = write_float(tmp_path / "x.wav", signal)
     tags = lifted.tag(path)
@@ -712,8 +736,8 @@ def test_a_model_for_clips_at_full_scale_is_given_the_file_there(
     np.testing.assert_allclose(again.scores, tags.scores, atol=1e-6)
 
 
-def test_a_model_at_22050_hz_is_given_windows_of_its_rate(tagger: Tagger, tmp_path: Path) -> None:
-    other = replace(tagger, sample_rate=22_050, window_s=1.0)
+def test_a_model_at_22050_hz_is_given_windows_of_its_rate(tagger: Probed, tmp_path: Path) -> None:
+    other = with_model(tagger, tagger.model, sample_rate=22_050, window_s=1.0)
     tags = other.tag(write(tmp_path / "x.wav", tone(440, 4, 44100), rate=44100))
     assert torch.cat(other.model.heard).shape[1:] == (1, 22_050)
     assert tags.duration_s == pytest.approx(4.0, abs=1e-3)

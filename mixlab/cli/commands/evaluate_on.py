@@ -1,14 +1,16 @@
-"""``mixlab evaluate-on``: score a run on a corpus that nothing here was trained on."""
+"""``mixlab evaluate-on``: score a run or published weights on a corpus that nothing here was trained on."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mixlab.cli.commands.options import check_one_model
 from mixlab.errors import ConfigError
-from mixlab.utils.files import make_folder, write_atomic
+from mixlab.utils.files import check_writable, make_folder, write_atomic
 
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport
+    from mixlab.inference.scorer import Scorer
     from mixlab.training.run import Run
 
 __all__ = ["evaluate_on"]
@@ -17,6 +19,7 @@ __all__ = ["evaluate_on"]
 def evaluate_on(
     benchmark: Literal["irmas", "openmic", "jamendo"],
     run: Path | None = None,
+    weights: str = "",
     root: Path | None = None,
     part: Literal["test", "train"] = "test",
     label_set: Path | None = None,
@@ -24,23 +27,29 @@ def evaluate_on(
     num_workers: int = 0,
     resamples: int = 1000,
     metrics: list[str] | None = None,
+    out: Path | None = None,
 ) -> int:
-    """Score a run on IRMAS, OpenMIC-2018 or MTG-Jamendo: what its outputs can say of their classes.
+    """Score a run or published weights on IRMAS, OpenMIC-2018 or MTG-Jamendo: what they say of the classes.
 
     Outputs are bound to classes by the instrument tree. Classes that only a family can score are reported
-    apart, classes without any output are listed and never counted. Thresholds are the run's own.
+    apart, classes without any output are listed and never counted. Thresholds are the run's own; published
+    weights (--weights) have none, and are decided at 0.2.
 
     Args:
         benchmark: The corpus.
         run: Folder of the run whose model is scored.
+        weights: Published weights that are scored in place of a run: a name that 'mixlab weights' lists, or a
+            file of one of these.
         root: Where the corpus lies.
         part: Of the corpus's own split.
-        label_set: YAML file of the run's label set, if neither mixlab nor the run has it.
+        label_set: YAML file of the run's label set, if neither mixlab nor the run has it. With --weights, the
+            classes that their tags are raised to (mixtures15).
         device: Where the model computes; auto takes a GPU where there is one.
         num_workers: Processes that decode.
         resamples: Bootstrap resamples of recordings or artists; 0 leaves the intervals out.
         metrics: Metrics of one's own beside mixlab's, as package.module:name or names of entry points; by
             default those of the run's settings.
+        out: With --weights, the folder where the report is written; that of a run lies in its folder.
 
     Returns:
         Exit code: 0 when all clips were scored, 1 when some could not be read.
@@ -50,19 +59,17 @@ def evaluate_on(
     from mixlab.corpora.clips.registry import load_benchmark
     from mixlab.inference.benchmark import evaluate_on as score
     from mixlab.inference.benchmark_text import format_text
-    from mixlab.training.run import Run
 
-    if run is None or root is None:
+    check_one_model(run, weights)
+    if root is None:
         raise ConfigError(
-            f"Which model, on which files? Give mixlab evaluate-on {benchmark} --run RUN --root FOLDER.",
-            code="missing-setting",
+            f"On which files? Give mixlab evaluate-on {benchmark} --root FOLDER.", code="missing-setting"
         )
-    opened = Run.open(run)
-    opened.check_writable()
+    model, folder = _open(run, weights, label_set, device, out)
     clips = load_benchmark(benchmark, root, part)
     with tqdm(total=len(clips), desc=benchmark, unit="clip", leave=False, disable=None) as bar:
         report = score(
-            opened,
+            model,
             clips,
             label_set=label_set,
             device=device,
@@ -71,18 +78,47 @@ def evaluate_on(
             metrics=metrics,
             progress=bar.update,
         )
-    outputs = [str(name) for name in opened.info["labels"]["outputs"]]
+    outputs = _output_names(model)
     print(f"\n{format_text(report, outputs)}\n")
-    print(f"Written:  {_write(opened, report, outputs)}   (all values: {report.name}.json beside it)")
+    if folder is None:
+        print("Nothing is written: give --out FOLDER for that.")
+    else:
+        print(f"Written:  {_write(folder, report, outputs)}   (all values: {report.name}.json beside it)")
     return 1 if report.problems else 0
 
 
-def _write(run: "Run", report: "ExternalReport", outputs: list[str]) -> Path:
-    """Write the report below the run folder; return the Markdown file."""
+def _open(
+    run: Path | None, weights: str, label_set: Path | None, device: str, out: Path | None
+) -> "tuple[Run | Scorer, Path | None]":
+    """Return what is scored, and the folder for its report; None where nothing is written."""
+    from mixlab.inference.published import DEFAULT_LABEL_SET, published_scorer
+    from mixlab.training.run import Run
+
+    if run is None:
+        if out is not None:
+            check_writable(out)
+        return published_scorer(weights, label_set or DEFAULT_LABEL_SET, device=device), out
+    if out is not None:
+        raise ConfigError(
+            f"--out goes with --weights: the report of a run lies in its folder ({run}/external).",
+            code="conflicting-settings",
+        )
+    opened = Run.open(run)
+    opened.check_writable()
+    return opened, opened.path / "external"
+
+
+def _output_names(model: "Run | Scorer") -> list[str]:
+    from mixlab.training.run import Run
+
+    return [str(n) for n in model.info["labels"]["outputs"]] if isinstance(model, Run) else [*model.labels]
+
+
+def _write(folder: Path, report: "ExternalReport", outputs: list[str]) -> Path:
+    """Write the report into a folder; return the Markdown file."""
     from mixlab.inference.benchmark_text import format_markdown
     from mixlab.utils.plain import plain
 
-    folder = run.path / "external"
     make_folder(folder)
     contents = {
         ".json": json.dumps(plain(report.to_dict()), indent=2, allow_nan=False) + "\n",

@@ -1,14 +1,50 @@
 """Options that several commands share."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixlab.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mixlab.inference.scorer import Scorer
     from mixlab.mixing.config import MixConfig
 
-__all__ = ["parse_pairs", "settings_for_split"]
+__all__ = ["check_one_model", "choose_scorer", "parse_pairs", "settings_for_split"]
+
+
+def choose_scorer(run: Path | None, weights: str, label_set: str, device: str) -> "Scorer":
+    """Return what is to score audio: a run, or published weights raised to a label set.
+
+    Raises:
+        ConfigError: both are given, or none.
+        MixlabError: what is given cannot be opened.
+    """
+    from mixlab.inference.published import published_scorer
+    from mixlab.inference.scorer import open_run
+
+    check_one_model(run, weights)
+    return (
+        published_scorer(weights, label_set, device=device) if weights else open_run(run or "", device=device)
+    )
+
+
+def check_one_model(run: Path | None, weights: str) -> None:
+    """See to it that either a run or published weights are given.
+
+    Raises:
+        ConfigError: both are, or none.
+    """
+    if run is not None and weights:
+        raise ConfigError(
+            f"Which of the two? Give --run {run} or --weights {weights}.", code="conflicting-settings"
+        )
+    if run is None and not weights:
+        raise ConfigError(
+            "Which model? Give --run RUN, a folder made by 'mixlab train', or --weights NAME, one that "
+            "'mixlab weights' lists.",
+            code="missing-setting",
+        )
 
 
 def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, str]:

@@ -3,16 +3,21 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from mixlab.audio.file_kinds import is_litter, is_read, why_not_read
+from mixlab.cli.commands.options import choose_scorer
 from mixlab.errors import AudioError, ConfigError
 from mixlab.utils.files import check_writable, make_folder, write_atomic
 
 if TYPE_CHECKING:
     from mixlab.inference.file_tags import FileTags
+    from mixlab.inference.scorer import Scorer
     from mixlab.inference.tagger import Tagger
 
 __all__ = ["tag"]
@@ -21,6 +26,9 @@ __all__ = ["tag"]
 def tag(
     files: list[str],
     run: Path | None = None,
+    weights: str = "",
+    label_set: str = "mixtures15",
+    threshold: float | None = None,
     hop: float = 1.0,
     out: Path | None = None,
     format: str | None = None,
@@ -37,9 +45,17 @@ def tag(
     Moments below the gate are silent: there nothing sounds, whatever the model says of silence. A file that
     cannot be read stops no other.
 
+    With --weights in place of --run, published weights are used as they are: a class of the label set scores
+    what the surest tag at or below it in the instrument tree does, and classes that no tag speaks of are
+    named and get no score. No thresholds are fitted for them: 0.2 decides, or your --threshold.
+
     Args:
         files: Audio files that libsndfile reads, and folders of them.
         run: Folder of the run whose model scores them, made by 'mixlab train', 'train-clips' or 'pretrain'.
+        weights: Published weights that score them, in place of a run: a name that 'mixlab weights' lists, or
+            a file of one of these.
+        label_set: With --weights, the classes: a shipped label set or a YAML file.
+        threshold: The score from which on every class counts as detected, in place of the fitted ones.
         hop: Seconds from one window to the next.
         out: Folder for the files that are written.
         format: What to give, separated by commas: table, json, csv, audacity, plot. By default the table,
@@ -58,11 +74,7 @@ def tag(
     if out is not None:
         check_writable(out)
     paths, unread = _expand(files)
-    if run is None:
-        raise ConfigError(
-            "Which model? Give --run RUN, a folder made by 'mixlab train'.", code="missing-setting"
-        )
-    tagger = Tagger.load(run, device=device)
+    tagger = Tagger(_at_threshold(choose_scorer(run, weights, label_set, device), threshold))
     _introduce(tagger)
     names, problems, written = output_names(paths), [f"  {text}" for text in unread], 0
     total = len(paths) + len(unread)
@@ -142,14 +154,34 @@ def _audio_below(folder: Path) -> tuple[list[Path], list[str]]:
     return sorted(found), sorted(problems)
 
 
-def _introduce(tagger: "Tagger") -> None:
-    print(f"model of {tagger.source}: {len(tagger.labels)} classes, windows of {tagger.window_s:g} s\n")
-    if tagger.note:
-        print(f"({tagger.note})\n")
-    if not tagger.fitted:
-        print(
-            f"No thresholds are fitted, so all are 0.5. Was the run scored? mixlab evaluate {tagger.source}\n"
+def _at_threshold(scorer: "Scorer", threshold: float | None) -> "Scorer":
+    """Return the scorer with one threshold for all classes, where one is given."""
+    if threshold is None:
+        return scorer
+    if scorer.single_label or not 0 <= threshold <= 1:
+        raise ConfigError(
+            f"--threshold lies between 0 and 1 and goes with runs that have thresholds; found {threshold:g}"
+            + (" for a run that decides by the highest score." if scorer.single_label else "."),
+            code="conflicting-settings" if scorer.single_label else "invalid-setting",
         )
+    return replace(scorer, thresholds=np.full(len(scorer.labels), threshold), fitted=True)
+
+
+def _introduce(tagger: "Tagger") -> None:
+    scorer = tagger.scorer
+    print(f"model of {scorer.source}: {len(scorer.labels)} classes, windows of {scorer.window_s:g} s\n")
+    if scorer.note:
+        print(f"({scorer.note})\n")
+    if scorer.unsaid:
+        print(f"It says nothing of {', '.join(scorer.unsaid)}.\n")
+    if not scorer.fitted:
+        at = f"{scorer.thresholds[0]:g}"
+        why = (
+            f"Was the run scored? mixlab evaluate {scorer.source}"
+            if scorer.kind == "run"
+            else "Another is chosen by --threshold."
+        )
+        print(f"No thresholds are fitted, so all are {at}. {why}\n")
 
 
 def _bar(paths: Sequence[Path]) -> Any:  # noqa: ANN401 - tqdm's own type has parameters that say nothing here
@@ -176,7 +208,9 @@ def _write(tags: "FileTags", tagger: "Tagger", out: Path, name: str, kinds: Sequ
     make_folder(out)
     for kind in kinds:
         ending, content = FORMATS[kind]
-        extra = {"run": str(tagger.source), "note": tagger.note} if kind == "json" else {}
+        scorer = tagger.scorer
+        said = {scorer.kind: scorer.source, "note": scorer.note, "unsaid": list(scorer.unsaid)}
+        extra = said if kind == "json" else {}
         data = content(tags, **extra)
         write_atomic(out / f"{name}{ending}", data, sync=False)
     return len(kinds)
