@@ -19,7 +19,7 @@ __all__ = ["Chain", "Harm", "Reference", "Tally", "measure"]
 MOST_KILLS = 6
 """Kills of one chain, after which the job may end."""
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 300.0
 _PATIENCE = 30.0  # times the undisturbed run
 _IN_USE_S = 0.1
 _ORPHANS_S = 60.0
