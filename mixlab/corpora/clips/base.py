@@ -15,11 +15,25 @@ from mixlab.errors import ConfigError
 from mixlab.taxonomy import LabelSet
 from mixlab.utils.hashing import ordered_digest
 
-__all__ = ["JAMENDO_SPLIT", "SPLITS", "AudioFiles", "Clip", "ClipCorpus", "ClipSet", "Part", "join"]
+__all__ = [
+    "JAMENDO_SPLIT",
+    "MIX",
+    "SOLO",
+    "SPLITS",
+    "AudioFiles",
+    "Clip",
+    "ClipCorpus",
+    "ClipSet",
+    "Part",
+    "join",
+]
 
 Part = Literal["train", "test"]
 
 SPLITS = ("train", "validation", "test")
+
+SOLO, MIX = "solo", "mix"
+"""Kinds of recordings: one family sounds, or several do."""
 
 JAMENDO_SPLIT = 0
 """The official split of MTG-Jamendo that is scored, as in what is published."""
@@ -73,6 +87,8 @@ class ClipSet:
         value: Which of them is what a model is to predict, instead of the classes; '' for the classes. The
             classes still decide which clips take part, and how groups are divided.
         unit: Of ``value``: ``BPM``; '' where it has none, or none is known.
+        kinds: ``solo`` or ``mix`` for each clip, '' where it is neither; () where the corpus does not say.
+        named: The classes that labels name, where others only follow as their ancestors; () where all are.
     """
 
     corpus: str
@@ -89,6 +105,8 @@ class ClipSet:
     values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     value: str = ""
     unit: str = ""
+    kinds: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -144,7 +162,10 @@ class ClipSet:
         kept = np.fromiter(rows, np.int64)
         clips = tuple(self.clips[row] for row in kept)
         values = {name: numbers[kept] for name, numbers in self.values.items()}
-        return replace(self, clips=clips, targets=self.targets[kept], mask=self.mask[kept], values=values)
+        kinds = tuple(self.kinds[row] for row in kept) if self.kinds else ()
+        return replace(
+            self, clips=clips, targets=self.targets[kept], mask=self.mask[kept], values=values, kinds=kinds
+        )
 
 
 def join(parts: Sequence[ClipSet]) -> ClipSet:
@@ -158,6 +179,7 @@ def join(parts: Sequence[ClipSet]) -> ClipSet:
         source="; ".join(dict.fromkeys(part.source for part in parts)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         missing=tuple(key for part in parts for key in part.missing),
+        kinds=tuple(kind for part in parts for kind in part.kinds),
         values={
             name: np.concatenate([part.values[name] for part in parts])
             for name in first.values

@@ -17,16 +17,16 @@ Traps, and what is done:
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from mixlab.corpora._folder_words import split_of
+from mixlab.corpora.clips._clip_rows import check_clips, clip_of, none_there, read_own_table
 from mixlab.corpora.clips._sets import number_of
 from mixlab.corpora.clips.base import AudioFiles, Clip, ClipCorpus, ClipSet
 from mixlab.errors import CorpusError
-from mixlab.utils.csv import CsvError, CsvRow, read_csv
+from mixlab.utils.csv import CsvRow
 
 __all__ = ["COLUMNS", "CORPUS", "read_clips_csv"]
 
@@ -55,11 +55,7 @@ def read_clips_csv(root: Path, task: str) -> ClipSet:
     rows = _read(table)
     kept = [row for row in rows if row.there]
     if not kept:
-        raise CorpusError(
-            f"{table}: none of the {len(rows)} files is there, such as {rows[0].clip.path}. Paths are "
-            "relative to the folder of the table.",
-            code="audio-not-found",
-        )
+        raise none_there(table, [row.clip for row in rows], "the folder of the table")
     classes = tuple(sorted({label for row in rows for label in row.labels}))
     targets = np.zeros((len(kept), len(classes)), np.float32)
     for place, row in enumerate(kept):
@@ -79,16 +75,7 @@ def read_clips_csv(root: Path, task: str) -> ClipSet:
 
 
 def _read(table: Path) -> list[_Row]:
-    try:
-        found = read_csv(table.read_bytes(), COLUMNS)
-    except OSError as error:
-        raise CorpusError(
-            f"Expected a table with the columns {', '.join(COLUMNS)} at {table}, but it cannot be read "
-            f"({error}).",
-            code="metadata-not-found",
-        ) from error
-    except CsvError as error:
-        raise CorpusError(f"{table}: {error}.", code="invalid-table") from error
+    found = read_own_table(table, COLUMNS)
     numbered = any(map(_number_name, found.header))
     for needed in ("file",) if numbered else ("file", "labels"):
         if needed not in found.header:
@@ -118,102 +105,28 @@ def _number_name(column: str) -> str:
 
 def _parse(table: Path, row: CsvRow, cells: dict[str, str], audio: AudioFiles) -> _Row:
     where = f"{table}, row {row.number}"
-    if not cells["file"]:
-        raise CorpusError(f"{where}: expected a file, found an empty cell.", code="invalid-table")
-    path = table.parent / PurePosixPath(cells["file"].replace("\\", "/"))
-    if not path.is_relative_to(table.parent) or ".." in path.relative_to(table.parent).parts:
-        raise CorpusError(
-            f"{where}: {cells['file']!r} leads out of {table.parent}. Put the table above all its files.",
-            code="path-outside-root",
-        )
-    start_s, end_s = _seconds(where, cells, "start") or 0.0, _seconds(where, cells, "end")
-    if end_s is not None and end_s <= start_s:
-        raise CorpusError(
-            f"{where}: expected an end after the start, found {start_s:g} to {end_s:g} s.",
-            code="invalid-table",
-        )
-    split = split_of(cells.get("split", ""))
-    if cells.get("split") and not split:
-        raise CorpusError(
-            f"{where}: expected train, validation or test as a split, found {cells['split']!r}.",
-            code="invalid-table",
-        )
-    file = audio.find(path)
-    part = f"#{start_s:g}" if start_s or end_s is not None else ""
-    key = cells.get("key") or f"{cells['file']}{part}"
-    group = cells.get("group", "")
-    clip = Clip(key, file or path, group or cells["file"], split, start_s, end_s)
+    clip, there = clip_of(where, table.parent, cells, audio)
     labels = tuple(dict.fromkeys(filter(None, (text.strip() for text in cells.get("labels", "").split("|")))))
     numbers = {
         name: number_of(cells[column], where, column)
         for column, name in ((column, _number_name(column)) for column in cells)
         if name
     }
-    return _Row(clip, labels, file is not None, bool(group), numbers)
-
-
-def _seconds(where: str, cells: dict[str, str], column: str) -> float | None:
-    text = cells.get(column, "")
-    try:
-        value = float(text) if text else None
-    except ValueError:
-        value = -1.0
-    if value is not None and not 0 <= value < float("inf"):
-        raise CorpusError(
-            f"{where}: expected seconds, 0 or more, as {column}, found {text!r}.", code="invalid-table"
-        )
-    return value
+    return _Row(clip, labels, there, bool(cells.get("group")), numbers)
 
 
 def _check(table: Path, numbers: Sequence[CsvRow], rows: Sequence[_Row]) -> None:
     """Refuse what contradicts itself: a clip twice, a group on two sides, a clip without its one class."""
-    lines: dict[Any, int] = {}
-    groups: dict[Path, tuple[str, int]] = {}
-    splits: dict[str, tuple[str, int]] = {}
+    check_clips(table, numbers, [row.clip for row in rows])
     bare = bool(rows[0].numbers) and not any(row.labels for row in rows)  # numbers alone, no classes
-    single = all(len(row.labels) <= 1 for row in rows) and not bare
+    if bare or any(len(row.labels) > 1 for row in rows):
+        return
     for number, row in zip((row.number for row in numbers), rows, strict=True):
-        where = f"{table}, row {number}"
-        _check_once(where, number, row.clip, lines)
-        _check_sides(where, number, row.clip, groups, splits)
-        if single and not row.labels:
+        if not row.labels:
             raise CorpusError(
-                f"{where}: expected a label, as every other clip has one, found none.", code="missing-labels"
+                f"{table}, row {number}: expected a label, as every other clip has one, found none.",
+                code="missing-labels",
             )
-
-
-def _check_once(where: str, number: int, clip: Clip, lines: dict[Any, int]) -> None:
-    for entry in (clip.key, (clip.path, clip.start_s, clip.end_s)):
-        if (first := lines.setdefault(entry, number)) != number:
-            raise CorpusError(
-                f"{where}: the clip {clip.key!r} stands in row {first} already. Keep one row with all its "
-                "labels; parts of a file need a start of their own, or a key.",
-                code="repeated-entry",
-            )
-
-
-def _check_sides(
-    where: str,
-    number: int,
-    clip: Clip,
-    groups: dict[Path, tuple[str, int]],
-    splits: dict[str, tuple[str, int]],
-) -> None:
-    group, before = groups.setdefault(clip.path, (clip.group, number))
-    if group != clip.group:
-        raise CorpusError(
-            f"{where}: {clip.path.name} is in the group {clip.group!r}, and in row {before} in {group!r}: "
-            "parts of one file are one recording. Give them one group.",
-            code="split-overlap",
-        )
-    split, before = splits.setdefault(clip.group, (clip.split, number))
-    if split != clip.split:
-        raise CorpusError(
-            f"{where}: the group {clip.group!r} is in {clip.split or 'no split'}, and in row {before} in "
-            f"{split or 'no split'}: a model would be scored on what it was trained on. Put the group on one "
-            "side, or leave the column 'split' out.",
-            code="split-overlap",
-        )
 
 
 def _notes(rows: Sequence[_Row]) -> Iterator[str]:
