@@ -16,6 +16,17 @@ RATE = 16000
 # Tag and the frequency in Hz by which it can be heard.
 TAGS = (("genre---rock", 110.0), ("instrument---piano", 440.0), ("instrument---violin", 1760.0))
 OPENMIC = tuple(load_label_set("openmic20").names)
+# Rows of a table of recordings: file, present, unknown, group.
+RECORDINGS = (
+    "a.wav,electric guitar,,a",
+    "b.wav,electric guitar|drums|singer,synth,b",
+    "c.wav,clarinet,,c",
+    "d.wav,violin|piano,,d",
+    "e.wav,piano,,e",
+    "f.wav,guitar|voice,percussion|bass,f",
+    "g.wav,clarinet|piano,*,g",
+    "h.wav,singer,,h",
+)
 
 
 def sound(frequencies_hz: list[float], seconds: float, seed: int) -> np.ndarray:
@@ -92,6 +103,15 @@ def make_openmic(root: Path, count: int = 8) -> None:
     columns = ("artist_id", "artist_name", "track_genres", "track_title", "sample_key", "start_time")
     about = [(k // 2, f"artist {k // 2}", "", f"title {k}", key, 1.0) for k, key in enumerate(keys)]
     write_csv(root / "openmic-2018-metadata.csv", columns, about)
+
+
+def make_recordings(root: Path, *more: str) -> Path:
+    """Eight recordings with what sounds in them; ``more`` are rows without a file."""
+    root.mkdir(parents=True, exist_ok=True)
+    for k, row in enumerate(RECORDINGS):
+        write_wav(root / row.split(",")[0], sound([200.0 + 70 * k], 0.6, k)[None], RATE)
+    (root / "clips.csv").write_text("\n".join(["file,present,unknown,group", *RECORDINGS, *more]) + "\n")
+    return root
 
 
 def write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

@@ -96,7 +96,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate-on": Command(
         "mixlab.cli.commands.evaluate_on",
         "evaluate_on",
-        "score a run or published weights on IRMAS, OpenMIC-2018 or MTG-Jamendo",
+        "score a run or published weights on IRMAS, OpenMIC-2018, MTG-Jamendo or recordings of one's own",
     ),
     "compare": Command(
         "mixlab.cli.commands.compare", "compare", "compare two runs on the same mixes, with paired intervals"

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.corpora.clips.base import ClipSet
+from mixlab.corpora.clips.base import MIX, SOLO, ClipSet
+from mixlab.corpora.clips.recordings import RECORDINGS
 from mixlab.corpora.clips.registry import BENCHMARKS
 from mixlab.errors import ConfigError
 from mixlab.evaluation import (
@@ -26,14 +27,17 @@ from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up
 from mixlab.inference.clip_scores import score_clips
 from mixlab.inference.scorer import Scorer, known_outputs, open_run
 from mixlab.inference.unseen import part_of
-from mixlab.taxonomy import LabelSet
+from mixlab.taxonomy import LabelSet, Node, load_taxonomy
 from mixlab.training.clips import WindowConfig
 from mixlab.training.clips.records import describe_windows
 from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 from mixlab.utils.decode import Source, later, read_json
 
-__all__ = ["ExternalReport", "align", "evaluate_on"]
+__all__ = ["FOLDER", "ExternalReport", "PartScores", "align", "evaluate_on"]
+
+FOLDER = "folder"
+"""Name of recordings of one's own as a benchmark."""
 
 Floats = NDArray[np.float64]
 
@@ -41,10 +45,32 @@ TABLES = {
     "exact": "classes that an output stands for, or outputs below it",
     "family": "weak: classes that only an output above them can score; it says yes to their siblings too",
     "rolled_up": "outputs above classes, against any of these classes together",
+    "families": "families that an output stands for, or outputs below them",
+    "instruments": "instruments and groups of them that an output stands for, or outputs below them",
 }
 """The tables of a report, by the name in its JSON."""
 
 REPORT_SCHEMA = 2
+
+KINDS = {"solos": SOLO, "mixes": MIX}
+"""Parts of recordings that are scored by themselves, too, by the name in the report's JSON."""
+
+
+@dataclass(frozen=True)
+class PartScores:
+    """What is scored on some of the clips by themselves.
+
+    Attributes:
+        name: ``solos`` or ``mixes``.
+        n_clips: Clips of them that were scored.
+        n_groups: Recordings that they are from.
+        tables: As those of the report.
+    """
+
+    name: str
+    n_clips: int
+    n_groups: int
+    tables: dict[str, SplitScores]
 
 
 @dataclass(frozen=True)
@@ -52,8 +78,8 @@ class ExternalReport:
     """What a run or published weights score on a part of an external test set.
 
     Attributes:
-        benchmark: ``irmas``, ``openmic`` or ``jamendo``.
-        part: ``train`` or ``test`` of it.
+        benchmark: ``irmas``, ``openmic`` or ``jamendo``; ``folder`` for recordings of one's own.
+        part: ``train`` or ``test`` of it; of recordings the name of their folder.
         note: What must stand beside the numbers, or ''.
         source: Who read the corpus.
         notes: What must be known to read the numbers.
@@ -62,13 +88,15 @@ class ExternalReport:
         n_groups: Recordings, artists or tracks they are from.
         matches: How each class can be scored.
         rolled_up: Classes below each output of the table ``rolled_up``.
-        tables: Scores by the names of ``TABLES``; a table without classes is missing.
+        tables: Scores by the names of ``TABLES``; a table without classes is missing. Recordings have
+            ``families`` and ``instruments`` instead of ``exact`` and ``rolled_up``.
         not_evaluable: Classes that no output can score; they count in no mean.
         thresholds_fitted: Whether thresholds are those of the run's validation; else 0.5.
         missing: Clips whose files are not there.
         problems: Clips that could not be read, and why.
         windows: How a run on clips cuts them and puts scores of windows together, in words. '' for other
             runs: clips score the mean of windows that overlap by half, or of as many as the corpus asks for.
+        apart: Of recordings, the solos and the mixes by themselves, as far as there are any.
     """
 
     benchmark: str
@@ -87,6 +115,7 @@ class ExternalReport:
     missing: tuple[str, ...]
     problems: tuple[str, ...]
     windows: str = later("")
+    apart: tuple[PartScores, ...] = later(())
 
     @property
     def name(self) -> str:
@@ -197,15 +226,18 @@ def evaluate_on(
             f"{next(iter(problems.values()), 'no clips')}",
             code="unreadable-audio",
         )
-    matches = match_classes(labels, outputs)
+    matches = _worth_showing(match_classes(labels, outputs), clips)
     columns, rolled = _columns(clips, labels, scores, scorer, matches)
-    groups = [clips.clips[row].group for row in kept]
     part, units = part_of(clips), TRACKS if clips.corpus == "mtg_jamendo" else CLIPS
-    tables = {
-        name: _score(part, table, kept, groups, scorer, computed, n_resamples, units)
-        for name, table in columns.items()
-        if table.names
-    }
+
+    def score(rows: NDArray[np.int64]) -> dict[str, SplitScores]:
+        groups = [clips.clips[row].group for row in rows]
+        return {
+            name: _score(part, table, rows, groups, scorer, computed, n_resamples, units)
+            for name, table in columns.items()
+            if table.names
+        }
+
     return ExternalReport(
         benchmark=_benchmark(clips),
         part=part,
@@ -214,16 +246,52 @@ def evaluate_on(
         notes=clips.notes,
         window_s=scorer.window_s,
         n_clips=len(kept),
-        n_groups=len(set(groups)),
+        n_groups=_groups(clips, kept),
         matches=matches,
         rolled_up=rolled,
-        tables=tables,
+        tables=score(kept),
         not_evaluable=tuple(match.name for match in matches if match.kind == "none"),
         thresholds_fitted=scorer.fitted,
         missing=clips.missing,
         problems=tuple(f"{clips.clips[row].key}: {text}" for row, text in problems.items()),
         windows=_say_windows(windows, scorer),
+        apart=tuple(
+            PartScores(name, len(rows), _groups(clips, rows), score(rows))
+            for name, rows in _rows_apart(clips, kept).items()
+        ),
     )
+
+
+def _groups(clips: ClipSet, rows: NDArray[np.int64]) -> int:
+    return len({clips.clips[row].group for row in rows})
+
+
+def _rows_apart(clips: ClipSet, kept: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return the rows of solos and of mixes, where there are any."""
+    if not clips.kinds:
+        return {}
+    found = {name: [row for row in kept if clips.kinds[row] == kind] for name, kind in KINDS.items()}
+    return {name: np.array(rows, np.int64) for name, rows in found.items() if rows}
+
+
+def _worth_showing(matches: Sequence[Match], clips: ClipSet) -> tuple[Match, ...]:
+    """Leave out ancestors of labels (reed instruments, above clarinet) that no output stands for."""
+    if not clips.named:
+        return tuple(matches)
+    shown = {*clips.named, *(node.name for node in _families())}
+    return tuple(match for match in matches if match.kind in ("exact", "parts") or match.name in shown)
+
+
+def _families() -> tuple[Node, ...]:
+    taxonomy = load_taxonomy()
+    return tuple(taxonomy.nodes[family] for family in taxonomy.families)
+
+
+def _table_of(match: Match, clips: ClipSet) -> str:
+    """Return the name of the table that a class stands in."""
+    if match.kind == "family" or not clips.kinds:
+        return "family" if match.kind == "family" else "exact"
+    return "families" if match.name in {node.name for node in _families()} else "instruments"
 
 
 def _own_windows(run: Run) -> WindowConfig | None:
@@ -260,7 +328,8 @@ def _labels(clips: ClipSet) -> LabelSet:
 
 def _benchmark(clips: ClipSet) -> str:
     """Return the name of a corpus in reports."""
-    return next((name for name, corpus in BENCHMARKS.items() if corpus == clips.corpus), clips.corpus)
+    names = {**BENCHMARKS, FOLDER: RECORDINGS}
+    return next((name for name, corpus in names.items() if corpus == clips.corpus), clips.corpus)
 
 
 def _columns(
@@ -272,18 +341,20 @@ def _columns(
 ) -> tuple[dict[str, _Columns], dict[str, tuple[str, ...]]]:
     tables = {name: _empty() for name in TABLES}
     aligned = align(scores, scorer.thresholds)
-    for c, match in enumerate(matches):
+    for match in matches:
+        c = labels.names.index(match.name)
         truth = clips.targets[:, c], clips.mask[:, c]
         if match.kind == "parts":
             best = aligned[:, list(match.outputs)].max(axis=1)
-            tables["exact"].add(match.name, best, 0.5, truth)
+            tables[_table_of(match, clips)].add(match.name, best, 0.5, truth)
         elif match.kind != "none":
             (k,) = match.outputs
             best = scores[:, list(match.columns)].max(axis=1)
-            tables[match.kind].add(match.name, best, float(scorer.thresholds[k]), truth)
+            tables[_table_of(match, clips)].add(match.name, best, float(scorer.thresholds[k]), truth)
     rolled: dict[str, tuple[str, ...]] = {}
     outputs = scorer.outputs
-    for group in roll_up(labels, outputs):
+    # The groups of recordings are classes themselves, and known wherever one of theirs is.
+    for group in () if clips.kinds else roll_up(labels, outputs):
         name = outputs[group.output].name
         truth = any_of(clips.targets, clips.mask, group.classes)
         threshold = float(scorer.thresholds[group.output])

@@ -9,7 +9,7 @@ from mixlab.inference.benchmark import TABLES, ExternalReport
 __all__ = ["format_markdown", "format_text"]
 
 
-def _table(name: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
+def _table(title: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
     # No calibration: it would be judged at the prevalence of another corpus.
     metrics = [m for m in scores.metrics if m.over == "class" and (m.needs_threshold or not m.detail)]
 
@@ -27,7 +27,7 @@ def _table(name: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
         (k.name, scored_by[k.name], f"{k.support}/{k.known}", str(k.songs), *figures(k.scores))
         for k in scores.classes
     ]
-    return Table(TABLES[name], header, (*rows, ("macro", "", "", "", *figures(scores.scores))), 1)
+    return Table(title, header, (*rows, ("macro", "", "", "", *figures(scores.scores))), 1)
 
 
 def _tables(report: ExternalReport, outputs: Sequence[str]) -> list[Table]:
@@ -37,10 +37,16 @@ def _tables(report: ExternalReport, outputs: Sequence[str]) -> list[Table]:
         name: "any of " + ", ".join(label.rpartition("---")[2] for label in classes)
         for name, classes in report.rolled_up.items()
     }
-    return [
-        _table(name, report.tables[name], stands_for if name == "rolled_up" else outputs_of)
-        for name in TABLES
+    tables = [
+        _table(title, report.tables[name], stands_for if name == "rolled_up" else outputs_of)
+        for name, title in TABLES.items()
         if name in report.tables
+    ]
+    return tables + [
+        _table(f"{part.name}, {part.n_clips} clips from {part.n_groups} groups: {name}", scores, outputs_of)
+        for part in report.apart
+        for name, scores in part.tables.items()
+        if name != "family"
     ]
 
 

@@ -11,8 +11,8 @@ __all__ = ["check_unseen", "check_unseen_weights", "part_of"]
 
 
 def part_of(clips: ClipSet) -> str:
-    """Return the name of a part in reports."""
-    return "+".join(clips.splits)
+    """Return the name of a part in reports; of clips without splits that of their task."""
+    return "+".join(filter(None, clips.splits)) or clips.task
 
 
 def check_unseen(run: Run, clips: ClipSet) -> None:

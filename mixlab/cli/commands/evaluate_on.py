@@ -17,10 +17,11 @@ __all__ = ["evaluate_on"]
 
 
 def evaluate_on(
-    benchmark: Literal["irmas", "openmic", "jamendo"],
+    benchmark: Literal["irmas", "openmic", "jamendo", "folder"],
     run: Path | None = None,
     weights: str = "",
     root: Path | None = None,
+    labels: Path | None = None,
     part: Literal["test", "train"] = "test",
     label_set: Path | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -29,19 +30,22 @@ def evaluate_on(
     metrics: list[str] | None = None,
     out: Path | None = None,
 ) -> int:
-    """Score a run or published weights on IRMAS, OpenMIC-2018 or MTG-Jamendo: what they say of the classes.
+    """Score a run or published weights on an external test set: what they can say of its classes.
 
     Outputs are bound to classes by the instrument tree. Classes that only a family can score are reported
     apart, classes without any output are listed and never counted. Thresholds are the run's own; published
     weights (--weights) have none, and are decided at 0.2.
 
     Args:
-        benchmark: The corpus.
+        benchmark: The corpus; folder stands for recordings of one's own and a table of what sounds in them.
         run: Folder of the run whose model is scored.
         weights: Published weights that are scored in place of a run: a name that 'mixlab weights' lists, or a
             file of one of these.
         root: Where the corpus lies.
-        part: Of the corpus's own split.
+        labels: Of a folder, the table: columns file, present, unknown, group, and optionally start, end, kind
+            (solo, mix), key. Several instruments, groups or families have | or ; between. By default
+            clips.csv in the folder.
+        part: Of the corpus's own split; a folder has none.
         label_set: YAML file of the run's label set, if neither mixlab nor the run has it. With --weights, the
             classes that their tags are raised to (mixtures15).
         device: Where the model computes; auto takes a GPU where there is one.
@@ -56,7 +60,9 @@ def evaluate_on(
     """
     from tqdm import tqdm
 
+    from mixlab.corpora.clips.recordings import read_recordings
     from mixlab.corpora.clips.registry import load_benchmark
+    from mixlab.inference.benchmark import FOLDER
     from mixlab.inference.benchmark import evaluate_on as score
     from mixlab.inference.benchmark_text import format_text
 
@@ -65,8 +71,9 @@ def evaluate_on(
         raise ConfigError(
             f"On which files? Give mixlab evaluate-on {benchmark} --root FOLDER.", code="missing-setting"
         )
+    _check_labels(benchmark, labels, part)
     model, folder = _open(run, weights, label_set, device, out)
-    clips = load_benchmark(benchmark, root, part)
+    clips = read_recordings(root, labels) if benchmark == FOLDER else load_benchmark(benchmark, root, part)
     with tqdm(total=len(clips), desc=benchmark, unit="clip", leave=False, disable=None) as bar:
         report = score(
             model,
@@ -85,6 +92,21 @@ def evaluate_on(
     else:
         print(f"Written:  {_write(folder, report, outputs)}   (all values: {report.name}.json beside it)")
     return 1 if report.problems else 0
+
+
+def _check_labels(benchmark: str, labels: Path | None, part: str) -> None:
+    """Refuse options that would say nothing.
+
+    Raises:
+        ConfigError: a table of labels for a corpus that has its own, or a part of a folder.
+    """
+    if labels is not None and benchmark != "folder":
+        raise ConfigError(
+            f"--labels is the table of 'mixlab evaluate-on folder'; {benchmark} has labels of its own.",
+            code="conflicting-settings",
+        )
+    if part != "test" and benchmark == "folder":
+        raise ConfigError("A folder has no parts: leave --part out.", code="conflicting-settings")
 
 
 def _open(
