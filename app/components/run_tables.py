@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixlab.evaluation import METRICS, MIN_SONGS, Difference, Interval
+from mixlab.evaluation import METRICS, MIN_SONGS, Difference, Interval, SplitScores
 from mixlab.evaluation.error_analysis import Confusion, TreeBox
 from mixlab.evaluation.measured import Score
 from mixlab.evaluation.thresholding import Decided, Fixed, SplitTable, chance_f1
@@ -21,6 +21,8 @@ __all__ = [
     "difference_dots",
     "difference_table",
     "dot_table",
+    "external_dots",
+    "external_table",
     "figure",
     "history_table",
     "is_little",
@@ -202,6 +204,33 @@ def confusion_table(found: Sequence[Confusion]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "pair", [f"{c.missed} → {c.added}" for c in found])
     return table
+
+
+def external_table(scores: SplitScores) -> pd.DataFrame:
+    """Return one row per class of a table of an external report: support, and every score beside chance."""
+    shown = [m for m in scores.metrics if m.over == "class" and not m.detail]
+    rows = []
+    for k in scores.classes:
+        row: dict[str, Any] = {
+            "class": k.name, "positive": k.support, "known": k.known, scores.units.groups: k.songs
+        }  # fmt: skip
+        for metric in shown:
+            row |= _with_ends(_columns(metric.title), k.scores[metric.name])
+            if metric.beside_chance:
+                row[f"chance {metric.title}"] = k.scores[metric.name].chance
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def external_dots(scores: SplitScores) -> pd.DataFrame:
+    """Return what the dots of average precision are drawn from, a row per class."""
+    rows = []
+    for k in scores.classes:
+        ap = k.scores["average_precision"]
+        little = k.support < FEW or k.songs < MIN_SONGS
+        row = {"row": k.name, **_with_ends(("value", "low", "high"), ap)}
+        rows.append({**row, "chance": ap.chance, "positive": k.support, "hollow": little})
+    return pd.DataFrame(rows)
 
 
 def _curves(row: Mapping[str, float], kind: str) -> dict[str, str]:

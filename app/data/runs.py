@@ -6,7 +6,7 @@ Objects that are shared between sessions (predictions, tables) are read-only by 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -35,6 +35,9 @@ from mixlab.training.run import Run
 from mixlab.utils.entries import is_number
 from mixlab.utils.yaml import load_json
 
+if TYPE_CHECKING:
+    from mixlab.inference.benchmark import ExternalReport
+
 __all__ = [
     "FITTED",
     "MOST_CELLS",
@@ -49,6 +52,7 @@ __all__ = [
     "get_curve",
     "get_decided",
     "get_differences",
+    "get_external",
     "get_fixed",
     "get_indices",
     "get_info",
@@ -58,6 +62,7 @@ __all__ = [
     "get_ranked",
     "get_recipe",
     "get_table",
+    "has_external",
     "mismatch",
     "run_mix_config",
     "stored_recipe",
@@ -197,6 +202,33 @@ def get_ranked(location: RunLocation, split: str, at: float | None, column: int,
     """Return rows of the split's table: the mixes of one kind, the clearest first."""
     threshold = float(get_decided(location, split, at).thresholds[column])
     return [int(row) for row in ranked(get_table(location, split), column, threshold, kind)]
+
+
+# ---- on sound of others ----
+
+
+def has_external(location: RunLocation) -> bool:
+    """Tell whether a run was scored on external test sets."""
+    return any(_external_files(location))
+
+
+def _external_files(location: RunLocation) -> list[Path]:
+    return sorted(Path(location.path, "external").glob("*.json"))
+
+
+def get_external(location: RunLocation) -> "dict[str, ExternalReport | str]":
+    """Return a run's reports on external test sets by name; of one that cannot be read, why."""
+    return {file.stem: _external(str(file), _time(file)) for file in _external_files(location)}
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _external(file: str, modified_ns: int) -> "ExternalReport | str":
+    from mixlab.inference.benchmark import ExternalReport
+
+    try:
+        return ExternalReport.load(file)
+    except MixlabError as error:
+        return str(error)
 
 
 # ---- two runs ----

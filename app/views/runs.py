@@ -16,6 +16,7 @@ from app.links import RunLocation
 from app.views import (
     runs_classes,
     runs_confusions,
+    runs_external,
     runs_listen,
     runs_locations,
     runs_more,
@@ -31,10 +32,10 @@ __all__ = ["show"]
 NONE = "no other run"
 SPLITS = ("test", "validation")
 PER_CLASS, ONE = "fitted per class", "one for all"
-TABS = ("Classes", "Listen", "Tree", "Confusions", "Learning curves", "Differences")
+TABS = ("Classes", "Listen", "Tree", "Confusions", "Learning curves", "Differences", "External")
 CONTROLS = (
     "run", "against", "mixes", "thresholds", "at", "look", "order", "class", "kind", "sorted", "missed",
-    "score",
+    "score", "external", "part",
 )  # fmt: skip
 
 
@@ -137,6 +138,7 @@ def _scored(location: Location | None, selection: RunSelection) -> None:
         "Confusions": lambda: runs_confusions.show_confusions(selection),
         "Learning curves": lambda: runs_more.learning(selection.names),
         "Differences": lambda: runs_more.differences(selection),
+        "External": lambda: runs_external.external(selection.run),
     }
     shown = [name for name in TABS if _has_tab(selection, name)]
     # Only what is open is drawn: a run of 60 classes then follows the slider at once.
@@ -149,6 +151,8 @@ def _scored(location: Location | None, selection: RunSelection) -> None:
 def _has_tab(selection: RunSelection, name: str) -> bool:
     if name == "Tree":  # classes of clips lie side by side
         return selection.units != CLIPS or any(parent is not None for parent in selection.table.parents)
+    if name == "External":
+        return runs_data.has_external(selection.run)
     return name != "Differences" or selection.other is not None
 
 

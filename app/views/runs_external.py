@@ -1,0 +1,99 @@
+"""Runs on sound that mixlab did not mix: the reports of ``mixlab evaluate-on``."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from app import texts as words
+from app.components import run_tables
+from app.components.theme import palette
+from app.data import runs as runs_data
+from app.links import RunLocation
+from app.views.runs_classes import behind
+from mixlab.evaluation import SplitScores
+from mixlab.evaluation.charts import UNIT, dots
+
+if TYPE_CHECKING:
+    from mixlab.inference.benchmark import ExternalReport
+
+__all__ = ["external"]
+
+ALL = "all"
+AP = "average_precision"
+
+
+def external(run: RunLocation) -> None:
+    """Show what a run scores on external test sets, as its reports say.
+
+    Args:
+        run: A run that was scored on some.
+    """
+    reports = runs_data.get_external(run)
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = row.selectbox("Test set", list(reports), key="external", bind="query-params", width=330)
+    report = reports.get(str(name))
+    if report is None:
+        st.error("This report is not there any more. Choose another one.")
+        return
+    if isinstance(report, str):
+        st.error(words.escape(report))
+        return
+    parts = {ALL: report.tables, **{part.name: part.tables for part in report.apart}}
+    chosen = ALL
+    if report.apart:
+        chosen = str(
+            row.segmented_control(
+                "Clips", list(parts), default=ALL, key="part", bind="query-params", required=True,
+                width="content", help="Solos: one family sounds. Mixes: several do.",
+            )
+        )  # fmt: skip
+    tables = parts.get(chosen, report.tables)
+    first = next(iter(tables.values()), None)
+    counted = f"{first.n_items:,} clips of {first.n_groups:,} groups · " if first else ""
+    st.caption(f"{counted}{words.escape(report.source)}")
+    if report.note:
+        st.caption(f"**{words.escape(report.note)}**")
+    for title, scores in tables.items():
+        _table(title, scores)
+    _remarks(report)
+
+
+def _table(title: str, scores: SplitScores) -> None:
+    from mixlab.inference.benchmark import TABLES
+
+    st.subheader(title.replace("_", " "), divider="gray")
+    mean = scores.scores[AP]
+    st.metric(
+        "macro AP", run_tables.figure(mean.value), run_tables.say_interval(mean.interval), delta_color="off",
+        delta_arrow="off", border=True, width=190,
+        help="Mean over the classes that have positives here.",
+    )  # fmt: skip
+    table = run_tables.external_table(scores)
+    st.altair_chart(
+        dots(
+            run_tables.external_dots(scores), [k.name for k in scores.classes], "AP", scale=UNIT,
+            more={"positive": "positive:d"}, undefined="undefined: no clip is known to hold it",
+            colours=palette(),
+        ),
+        alt=f"Average precision of {title} with 95 % intervals; the table below holds the numbers.",
+    )  # fmt: skip
+    st.caption(
+        f"{TABLES[title].capitalize()}. Dot: AP; line: its 95 % interval over {scores.units.groups}; grey "
+        "tick: the prevalence, which is the AP of the same score for every clip (macro "
+        f"{run_tables.figure(mean.chance)})."
+    )
+    behind(table, title.replace("_", " "))
+
+
+def _remarks(report: "ExternalReport") -> None:
+    said = list(report.notes)
+    if report.not_evaluable:
+        said.append(f"No output says anything of {', '.join(report.not_evaluable)}.")
+    if report.missing:
+        said.append(f"{len(report.missing)} clips have no file and are left out.")
+    for text in said:
+        st.caption(words.escape(text))
+    if report.problems:
+        st.warning(f"{len(report.problems)} clips could not be read.")
+        behind(pd.DataFrame({"clip": report.problems}), "clips that could not be read")
