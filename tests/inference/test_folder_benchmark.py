@@ -11,7 +11,7 @@ from mixlab.corpora.clips.recordings import read_recordings
 from mixlab.evaluation import METRICS
 from mixlab.inference.benchmark import ExternalReport, evaluate_on
 from mixlab.inference.clip_scores import score_clips
-from mixlab.inference.tagger import Tagger
+from mixlab.inference.scorer import open_run
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from tests.tagged_trees import RECORDINGS, make_recordings, make_run
@@ -49,12 +49,12 @@ def test_solos_and_mixes_are_scored_by_themselves(tmp_path: Path, run: Run) -> N
     assert [(part.name, part.n_clips, part.n_groups) for part in report.apart] == [
         ("solos", 4, 4), ("mixes", 4, 4),
     ]  # fmt: skip
-    tagger = Tagger.load(run, device="cpu")
-    scores, _ = score_clips(clips, tagger)
+    scorer = open_run(run, device="cpu")
+    scores, _ = score_clips(clips, scorer)
     for part, kind in zip(report.apart, ("solo", "mix"), strict=True):
         rows = [row for row, found in enumerate(clips.kinds) if found == kind]
         for k in part.tables["families"].classes:
-            c, column = clips.classes.index(k.name), tagger.labels.index(k.name)
+            c, column = clips.classes.index(k.name), scorer.labels.index(k.name)
             known = clips.mask[rows, c]
             present = clips.targets[rows, c][known] > 0.5
             assert (k.support, k.known) == (present.sum(), known.sum())
