@@ -42,11 +42,11 @@ FOLDER = "folder"
 Floats = NDArray[np.float64]
 
 TABLES = {
+    "families": "families that an output stands for, or outputs below them",
+    "instruments": "instruments and groups of them that an output stands for, or outputs below them",
     "exact": "classes that an output stands for, or outputs below it",
     "family": "weak: classes that only an output above them can score; it says yes to their siblings too",
     "rolled_up": "outputs above classes, against any of these classes together",
-    "families": "families that an output stands for, or outputs below them",
-    "instruments": "instruments and groups of them that an output stands for, or outputs below them",
 }
 """The tables of a report, by the name in its JSON."""
 

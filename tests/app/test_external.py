@@ -47,7 +47,7 @@ def test_the_report_of_recordings_is_shown(runs: Path) -> None:
     page = open_page(run="runs/scored", look="External", external="folder-mine")
     tables = [frame.value for frame in page.dataframe]
     expected = [
-        report.tables[name] for name in ("family", "families", "instruments") if name in report.tables
+        report.tables[name] for name in ("families", "instruments", "family") if name in report.tables
     ]
     assert [list(table["class"]) for table in tables] == [[k.name for k in s.classes] for s in expected]
     for table, scores in zip(tables, expected, strict=True):

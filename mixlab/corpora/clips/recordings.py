@@ -134,15 +134,15 @@ def _parse(where: str, folder: Path, cells: Mapping[str, str], audio: AudioFiles
     clip, there = clip_of(where, folder, cells, audio)
     present = _nodes(where, "present", cells)
     unknown = _nodes(where, "unknown", cells)
-    sure = [nodes[0] for nodes in present.values() if len(nodes) == 1]
-    if both := [label for label, nodes in unknown.items() if set(nodes).intersection(sure)]:
+    single = [nodes[0] for nodes in present.values() if len(nodes) == 1]
+    if both := [label for label, nodes in unknown.items() if set(nodes).intersection(single)]:
         raise CorpusError(
             f"{where}: {both[0]!r} is both present and unknown; leave it in one of the columns.",
             code="repeated-entry",
         )
     evidence = _evidence(taxonomy, list(present.values()), [n for nodes in unknown.values() for n in nodes])
     kind = _kind(where, cells.get("kind", ""), taxonomy, evidence)
-    return _Row(clip, there, bool(cells.get("group")), evidence, tuple(sure), kind)
+    return _Row(clip, there, bool(cells.get("group")), evidence, tuple(single), kind)
 
 
 def _nodes(where: str, column: str, cells: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
