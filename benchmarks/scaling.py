@@ -81,7 +81,7 @@ class Sizes:
     recipes: int = 2000
     rounds: int = 5
     mixes: int = 800
-    items: int = 512
+    items: int = 1536
     songs: int = 14
     seconds: float = 75.0
 
@@ -137,7 +137,7 @@ def measure_catalog(folder: Path, sizes: Sizes) -> Row:
     ready = _median(lambda: MixDataset(Catalog.open(folder), MixConfig(), reader=Silence()), sizes.rounds)
     sampler = RecipeSampler(catalog, MixConfig())
     at = iter(range(1 << 30))
-    draw = _median(lambda: [sampler.sample(0, 0, next(at)) for _ in range(sizes.recipes)], sizes.rounds)
+    sampled = _median(lambda: [sampler.sample(0, 0, next(at)) for _ in range(sizes.recipes)], sizes.rounds)
     shared = shared_memory(catalog)
     bytes_ = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     return {
@@ -147,8 +147,8 @@ def measure_catalog(folder: Path, sizes: Sizes) -> Row:
         "open_cpu_ms": 1000 * opened.cpu_s,
         "ready_ms": 1000 * ready.wall_s,
         "ready_cpu_ms": 1000 * ready.cpu_s,
-        "recipe_ms": 1000 * draw.wall_s / sizes.recipes,
-        "recipe_cpu_ms": 1000 * draw.cpu_s / sizes.recipes,
+        "recipe_ms": 1000 * sampled.wall_s / sizes.recipes,
+        "recipe_cpu_ms": 1000 * sampled.cpu_s / sizes.recipes,
         **shared,
     }
 
@@ -334,6 +334,9 @@ def measure(sizes: Sizes, work: Path, quick: list[str]) -> Row:
     """Measure everything."""
     machine = describe_machine()
     settings = replace(Settings(work), songs=sizes.songs, seconds=sizes.seconds)
+    print("Compiling ...", flush=True)
+    _apart("--catalog", str(make_big_catalog(sizes.stems[0])), "--quick")
+    measure_indexing(STEMS_PER_SONG, work)
     catalogs = []
     for stems in sizes.stems:
         folder = make_big_catalog(stems)

@@ -97,7 +97,7 @@ def judge(result: Result) -> list[dict[str, Any]]:
         ),
         Target(
             "W from FLAC, times audiomentations from FLAC",
-            3,
+            4,
             True,
             "×",
             ratio(filed, audiomentations),
@@ -125,7 +125,7 @@ def judge(result: Result) -> list[dict[str, Any]]:
         Target("two loader workers, times one (W from a pack)", 1.8, True, "×", ratio(two, one)),
         Target(
             "training of the paper's network on the CPU, lost to the loader (one worker)",
-            3,
+            2,
             False,
             "%",
             stall,
