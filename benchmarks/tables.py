@@ -5,10 +5,10 @@ from typing import Any
 
 from benchmarks.alternatives import AUDIOMENTATIONS, PLAIN
 from benchmarks.mixing import FEW_ROUNDS
-from benchmarks.prepared import COPY, FILES, PREPARED
+from benchmarks.prepared import COPY, FILES, PACK, PREPARED
 from benchmarks.profile import as_lines
 from benchmarks.targets import find, ratio
-from benchmarks.workloads import DESCRIPTIONS
+from benchmarks.workloads import DESCRIPTIONS, PAPER
 
 Result = dict[str, Any]
 
@@ -32,7 +32,7 @@ def as_markdown(result: Result) -> str:
     loader = [row for row in rows if row["name"] == "mixlab, loader"]
     sections = (
         ("Workers", _workers(loader) if loader else []),
-        ("Training", _training(result["training"]) if "training" in result else []),
+        ("Training", _training(result["training"], result["rows"]) if "training" in result else []),
         ("A big catalog", _big(result["big"]) if "big" in result else []),
         ("Indexing", _indexing(result["indexing"]) if "indexing" in result else []),
         ("Effects", _effects(result["effects"]) if "effects" in result else []),
@@ -122,7 +122,7 @@ def _workers(rows: Sequence[Result]) -> list[str]:
     return [*lines, "", "Workload W through `MixLoader`, in steady state; 0 workers is the main process."]
 
 
-def _training(found: Result) -> list[str]:
+def _training(found: Result, rows: Sequence[Result]) -> list[str]:
     lines = [
         "| workers | step on one batch, s | step with the loader, s | wait, ms | lost to the loader, % |"
     ]
@@ -137,6 +137,14 @@ def _training(found: Result) -> list[str]:
         f"paper's settings, from a pack) in {found['precision']} on {found['threads']} threads of the "
         f"{found['device']}."
     )
+    rate = find(rows, PAPER, "mixlab, dataset items", PACK)
+    if rate is not None:
+        batch_s = found["batch_size"] / rate
+        share = batch_s / (found["threads"] * found["runs"][-1]["constant_s"])
+        text += (
+            f" Making a batch takes {1000 * batch_s:.0f} ms of one processor, which is {100 * share:.1f} % "
+            f"of what {found['threads']} have in a step: so much is lost here even if nobody waits."
+        )
     return [*lines, "", text]
 
 
