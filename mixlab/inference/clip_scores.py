@@ -13,9 +13,9 @@ from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
 from mixlab.errors import AudioError
 from mixlab.inference.blocks import peak_gain
-from mixlab.inference.scorer import Scorer
+from mixlab.inference.scorer import Compute, Scorer
 from mixlab.training.clips import WindowConfig, load_windows, read_clip
-from mixlab.training.clips.reading import LONGEST_S, side_by_side
+from mixlab.training.clips.reading import LONGEST_S, fill, side_by_side
 
 __all__ = ["score_clips", "window_starts"]
 
@@ -47,7 +47,7 @@ class _Windows(Dataset[dict[str, Any]]):
         self.clips, self.own, self.channels = clips.clips, own, scorer.channels
         self.count, self.sample_rate = clips.windows, scorer.sample_rate
         self.window, self.shortest = scorer.window, scorer.min_samples
-        self.peak = scorer.level == "peak"
+        self.peak, self.of_clip = scorer.level == "peak", scorer.of_clip is not None
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -64,7 +64,12 @@ class _Windows(Dataset[dict[str, Any]]):
 
     def _cut(self, clip: Clip) -> NDArray[np.float32]:
         if self.own is not None:
-            return load_windows(clip, self.sample_rate, self.channels, self.own, self.window)
+            if not self.of_clip:
+                return load_windows(clip, self.sample_rate, self.channels, self.own, self.window)
+            # Whole clips keep their own length, as when the features of the run were computed.
+            found = load_windows(clip, self.sample_rate, self.channels, self.own)
+            length = max(found.shape[2], self.shortest)
+            return np.stack([fill(window, length, self.own.padding) for window in found])
         info = probe(clip.path)
         seconds = clip.seconds(info.frames / info.sample_rate)
         samples = round(seconds * self.sample_rate)
@@ -120,9 +125,11 @@ def score_clips(
         num_workers=num_workers,
         generator=torch.Generator(),
     )
+    problems: dict[int, str] = {}
+    if windows is not None and scorer.of_clip is not None:
+        return _clip_by_clip(clips, scorer, scorer.of_clip, loader, problems, progress), problems
     sums = np.zeros((len(clips), len(scorer.labels)))
     counts = np.zeros(len(clips))
-    problems: dict[int, str] = {}
     for batch, owners in _batches(loader, problems, progress):
         scores = scorer.consistent(scorer.score(batch.numpy()))
         for index in {owners[row] for row in np.flatnonzero(~np.isfinite(scores).all(axis=1))}:
@@ -132,6 +139,29 @@ def score_clips(
     divisor = sums.max(axis=1) if windows is not None and windows.aggregation == "s2" else counts
     with np.errstate(invalid="ignore", divide="ignore"):
         return sums / divisor[:, None], problems
+
+
+def _clip_by_clip(
+    clips: ClipSet,
+    scorer: Scorer,
+    of_clip: Compute,
+    loader: DataLoader[Any],
+    problems: dict[int, str],
+    progress: Callable[[int], object] | None,
+) -> Floats:
+    """Return the scores of clips whose windows are put together before they are scored."""
+    found = np.full((len(clips), len(scorer.labels)), np.nan)
+    for clip in loader:
+        index = int(clip["index"])
+        if progress is not None:
+            progress(1)
+        if clip["problem"]:
+            problems[index] = clip["problem"]
+            continue
+        found[index] = scorer.consistent(of_clip(clip["audio"].numpy()))[0]
+        if not np.isfinite(found[index]).all():
+            problems[index] = f"{clips.clips[index].path}: the model gives no number for it"
+    return found
 
 
 def _batches(

@@ -73,6 +73,8 @@ class Scorer:
             looked them up (``known_outputs`` does, for a run).
         unsaid: Classes of its label set that it says nothing of. They are listed and get no number.
         refuse_seen: Raises ConfigError for clips that it was trained on.
+        of_clip: From all windows of a clip ``(K, channels, T)`` to its scores ``(1, C)``, where these are not
+            the mean of the windows' scores: of a baseline, whose features are put together. None elsewhere.
         kind: What ``source`` is: a ``run``, or ``weights``.
     """
 
@@ -94,6 +96,7 @@ class Scorer:
     nodes: tuple[tuple[str, ...], ...] | None = None
     unsaid: tuple[str, ...] = ()
     refuse_seen: Callable[[ClipSet], None] = _nothing_seen
+    of_clip: Compute | None = None
     kind: Literal["run", "weights"] = "run"
 
     def score(self, audio: FloatArray) -> NDArray[np.float32]:
@@ -240,6 +243,7 @@ def raised_to(scorer: Scorer, labels: LabelSet) -> Scorer:
     return replace(
         scorer,
         compute=compute,
+        of_clip=None,
         labels=part.names,
         parents=part.parents(load_taxonomy()),
         thresholds=np.array(thresholds, np.float64),
@@ -251,11 +255,11 @@ def raised_to(scorer: Scorer, labels: LabelSet) -> Scorer:
 
 
 def _open_network(run: Run, device: str) -> Scorer:
-    """Return what the network of a run says: its best epoch's."""
+    """Return what the network of a run says, its best epoch's, or its fitted baseline."""
     from mixlab.models import in_channels
-    from mixlab.training import load_model
+    from mixlab.training.baselines.fitted import FittedBaseline, load_scoring_model
 
-    model, card = load_model(run).to(device), run.card
+    model, card = load_scoring_model(run).to(device), run.card
     windows = card.get("windows", {})
     if windows.get("repeat_levels"):
         raise ConfigError(
@@ -285,6 +289,7 @@ def _open_network(run: Run, device: str) -> Scorer:
             device=device,
             label_set=str(card["labels"].get("name", "")),
             refuse_seen=partial(check_unseen, run),
+            of_clip=model.of_clip if isinstance(model, FittedBaseline) and model.of_clips else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
@@ -298,6 +303,8 @@ _OPENERS: dict[str, Callable[[Run, str], Scorer]] = {
     "train": _open_network,
     "pretrain": _open_network,
     "train-clips": _open_network,
+    "baseline": _open_network,
+    "baseline-clips": _open_network,
 }
 """How a run of each command is opened: the run and the device, to a scorer."""
 
@@ -319,6 +326,8 @@ def _clip_note(card: Mapping[str, Any]) -> str:
     aggregation = card.get("windows", {}).get("aggregation")
     if aggregation is None or card.get("loss") == "softmax":
         return ""
+    if "classifier" in card:
+        return "the classifier was fitted on mean features of whole clips, and decides on single windows here"
     if aggregation == "s2":
         return (
             "the run's thresholds are for scores of whole clips divided by their maximum (s2), not for "

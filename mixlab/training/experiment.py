@@ -19,7 +19,7 @@ from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import MixLoader
-from mixlab.models import build_model, resolve, source_hash
+from mixlab.models import ModelConfig, build_model, resolve, source_hash
 from mixlab.taxonomy import LabelSet
 from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.config import TrainConfig, from_plain
@@ -52,7 +52,7 @@ from mixlab.training.session import fit_model, model_card, reopen, write_scores
 from mixlab.training.shared_batch_norm import check_batch_norms
 from mixlab.training.transfer import new_model, settings_of_model
 
-__all__ = ["evaluate_run", "load_model", "predict", "train"]
+__all__ = ["check_source", "evaluate_run", "load_model", "predict", "train"]
 
 Batch = Mapping[str, Tensor]
 
@@ -281,6 +281,31 @@ def _fit(
     )
 
 
+def check_source(run: Run, config: ModelConfig, told: str | None) -> None:
+    """See to it that a run's network is here, and warn where its file has changed.
+
+    Args:
+        run: The run.
+        config: Its network.
+        told: SHA-256 of the network's file when it was trained; None for mixlab's own.
+
+    Raises:
+        RunError: the class of the network is not to be found any more.
+    """
+    try:
+        source = source_hash(config)
+    except ConfigError as error:
+        raise RunError(
+            f"{run.path} holds a network that is not here. {error}", code="plugin-not-found"
+        ) from error
+    if told not in (None, source):
+        warnings.warn(
+            f"The file of {config.architecture} has changed since {run.path} was trained: its weights may "
+            "mean something else in it. Score the run again ('mixlab evaluate') to see.",
+            stacklevel=3,
+        )
+
+
 def load_model(run: Run) -> nn.Module:
     """Return a run's model, the best epoch's, ready for inference on the CPU.
 
@@ -290,18 +315,7 @@ def load_model(run: Run) -> nn.Module:
     """
     config = settings_of_model(run)
     state, card = run.read_model()
-    try:
-        source = source_hash(config)
-    except ConfigError as error:
-        raise RunError(
-            f"{run.path} holds a network that is not here. {error}", code="plugin-not-found"
-        ) from error
-    if card.get("source_sha256") not in (None, source):
-        warnings.warn(
-            f"The file of {config.architecture} has changed since {run.path} was trained: its weights may "
-            "mean something else in it. Score the run again ('mixlab evaluate') to see.",
-            stacklevel=2,
-        )
+    check_source(run, config, card.get("source_sha256"))
     try:
         model = build_model(config, len(card["labels"]["outputs"]))
         model.load_state_dict(state)

@@ -5,7 +5,7 @@
 ``config.yaml``         the resolved configuration; ``mixlab train --config`` takes it back
 ``metrics.csv``         one row per epoch
 ``checkpoints/``        ``last.ckpt``, from which training goes on; embeddings of ``train.cached_items``
-``model.safetensors``   weights of the best epoch so far
+``model.safetensors``   weights of the best epoch so far; of a baseline what it has fitted
 ``model.json``          their card: architecture, classes, input, where they come from, thresholds
 ``predictions.parquet`` per mix of validation and test: its name, scores, targets, mask, recipe; the
                         recipes are the fixed test set: each renders to its mix and its stored target again

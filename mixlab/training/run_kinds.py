@@ -3,7 +3,7 @@
 from mixlab.errors import RunError
 from mixlab.training.run import Run
 
-__all__ = ["WITH_NETWORK", "check_command"]
+__all__ = ["BASELINES", "SCORING", "WITH_NETWORK", "check_command"]
 
 _MADE_BY = {
     "train": "holds a network trained on mixes",
@@ -15,6 +15,12 @@ _MADE_BY = {
 
 WITH_NETWORK = ("train", "pretrain", "train-clips")
 """Commands whose runs hold a network: for files, for external test sets, to start from."""
+
+BASELINES = ("baseline", "baseline-clips")
+"""Commands whose runs hold a fitted classifier."""
+
+SCORING = (*WITH_NETWORK, *BASELINES)
+"""Commands whose runs score audio: files, and external test sets."""
 
 
 def check_command(run: Run, *wanted: str) -> None:
@@ -29,6 +35,8 @@ def check_command(run: Run, *wanted: str) -> None:
     works = "'mixlab evaluate' and 'mixlab compare' take it"
     if made_by in WITH_NETWORK:
         works += ", as do 'mixlab tag', 'mixlab evaluate-on' and train.pretrained"
+    elif made_by in SCORING:
+        works += ", as do 'mixlab tag' and 'mixlab evaluate-on'"
     raise RunError(
         f"{run.path} was made by 'mixlab {made_by}' and {_MADE_BY.get(made_by, 'is of another kind')}; this "
         f"takes a run of {' or '.join(f'mixlab {name}' for name in wanted)}. {works[0].upper()}{works[1:]}.",

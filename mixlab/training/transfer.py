@@ -39,6 +39,7 @@ __all__ = [
     "pretrained_facts",
     "set_training_mode",
     "settings_of_model",
+    "weights_facts",
 ]
 
 _CHANNELS = {1: "mono", 2: "stereo"}
@@ -154,18 +155,33 @@ def settings_of_model(run: Run) -> ModelConfig:
 def pretrained_facts(config: TrainConfig) -> dict[str, Any] | None:
     """Return what a run's card says of the weights it started from: file, name, licences, data.
 
-    None for a training that starts from random weights. Name and licences are None for a file that 'mixlab
-    weights' does not know; of another run, its own card says what it was trained on and started from.
+    None for a training that starts from random weights.
     """
     if config.transfer not in PRETRAINED:
         return None
-    path = find_weights(config.pretrained)
+    return weights_facts(config.pretrained, config.pretrained_stream)
+
+
+def weights_facts(weights: str, stream: int | None = None) -> dict[str, Any]:
+    """Return what a run's card says of weights that it takes: file, name, licences, data.
+
+    Name and licences are None for a file that 'mixlab weights' does not know; of another run, its own card
+    says what it was trained on and started from.
+
+    Args:
+        weights: A file, a run folder, or a name that 'mixlab weights' lists.
+        stream: Which stream of a multi-stream file.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    path = find_weights(weights)
     file = path / "model.safetensors" if path.is_dir() else path
     known = identify(file)
     card = Run.open(path).card if (path / "run.json").is_file() else {}
     return {
         "path": str(path.absolute()),
-        "stream": config.pretrained_stream,
+        "stream": stream,
         "sha256": file_digest(file),
         "known_as": known.name if known else None,
         "project": known.project if known else None,

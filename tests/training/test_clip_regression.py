@@ -124,7 +124,7 @@ def test_a_run_of_numbers_from_clips_to_its_report(
     assert main(["evaluate", str(run.path)]) == 0
     assert main(["compare", str(tmp_path / "svm"), str(tmp_path / "logistic")]) == 0
     assert "R2" in capsys.readouterr().out
-    with raises(RunError, code="wrong-run-kind"):
+    with raises(RunError, code="wrong-run-kind", mentions="pitch"):
         Tagger.load(run.path)
     (run.path / "run.json").write_text((run.path / "run.json").read_text().replace('"deviation"', '"spread"'))
     with raises(RunError, code="run-damaged", mentions="deviation"):

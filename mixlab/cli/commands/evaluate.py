@@ -24,8 +24,9 @@ def evaluate(
     """Score a run on its fixed mixes or tracks again; thresholds are fitted on validation only.
 
     A run of 'mixlab train' is scored on its fixed musical mixes, one of 'mixlab pretrain' on the tracks of
-    the official splits, one of 'mixlab train-clips' on the clips of its validation and test parts, a
-    baseline by the predictions that it holds.
+    the official splits, one of 'mixlab train-clips' on the clips of its validation and test parts. A
+    baseline is scored by the predictions that it holds; one on mixes mixes and scores them anew where
+    --catalog, --root or --num_workers is given.
 
     Args:
         run: Folder of the run, made by 'mixlab train', 'train-clips', 'pretrain' or 'baseline'.
@@ -68,17 +69,20 @@ def _evaluate(
     made_by = run.info.get("command", "train")
     if made_by == "train":
         return evaluate_run(run, catalog=catalog, roots=roots, num_workers=num_workers, metrics=metrics)
-    if made_by in ("baseline", "baseline-clips"):
-        from mixlab.training.baselines import evaluate_baseline, evaluate_clip_baseline
+    if made_by == "baseline":
+        from mixlab.training.baselines import evaluate_baseline
+
+        return evaluate_baseline(run, catalog=catalog, roots=roots, num_workers=num_workers, metrics=metrics)
+    if made_by == "baseline-clips":
+        from mixlab.training.baselines import evaluate_clip_baseline
 
         if catalog is not None or roots or num_workers is not None:
             raise ConfigError(
-                f"{run.path} is a baseline, scored by the predictions that it holds: leave --catalog, --root "
-                "and --num_workers out.",
+                f"{run.path} is a baseline on clips, scored by the predictions that it holds: leave "
+                "--catalog, --root and --num_workers out.",
                 code="conflicting-settings",
             )
-        stored = evaluate_baseline if made_by == "baseline" else evaluate_clip_baseline
-        return stored(run, metrics=metrics)
+        return evaluate_clip_baseline(run, metrics=metrics)
     from mixlab.training.clips import evaluate_clip_run
     from mixlab.training.pretraining import evaluate_pretrained
 
@@ -112,6 +116,8 @@ def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
     print(f"Report:  {run.path}/report.md   (scores: report.json, per item: predictions.parquet)")
     if made_by in ("baseline", "baseline-clips"):
         print(f"Next:    mixlab compare {run.path} RUN")
+        if run.has_model:
+            print(f"         mixlab tag FILE --run {run.path}")
         return
     print(f"Model:   {run.path}/model.safetensors   (card: model.json)")
     print(f"Next:    mixlab evaluate {run.path} --split {other}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,32 @@ from mixlab.evaluation import METRICS, Cells, class_prevalence, measure
 from mixlab.training.baselines.clip_config import ClipBaselineConfig
 from mixlab.training.baselines.config import BaselineConfig
 from mixlab.training.baselines.features import Features
-from mixlab.training.baselines.softmax import fit_last_layer, sigmoid
+from mixlab.training.baselines.scorers import (
+    Constant,
+    FittedScores,
+    Forest,
+    Kernel,
+    Linear,
+    Part,
+    Scorer,
+    logits,
+    of_last_layer,
+)
+from mixlab.training.baselines.softmax import fit_last_layer
 
-__all__ = ["Classifier", "fit_alone", "fit_forest", "fit_kernel", "fit_linear", "fit_softmax"]
-
-Scorer = Callable[[FloatArray], NDArray[np.float64]]
-"""From features ``(N, D)`` to the probability of one class ``(N,)``."""
+__all__ = [
+    "Classifier",
+    "fit_alone",
+    "fit_forest",
+    "fit_kernel",
+    "fit_linear",
+    "fit_softmax",
+    "kernel_of",
+    "scaling",
+]
 
 Fit = Callable[[NDArray[np.bool_], NDArray[np.bool_]], Scorer]
-"""Fits one class; takes which rows are known ``(N,)``, and its presence in these."""
+"""Fits a scorer of one class; takes which rows are known ``(N,)``, and its presence in these."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +50,13 @@ class Classifier:
     """C classifiers behind one set of features.
 
     Attributes:
-        scorers: One per class.
+        fitted: What scores the classes.
         constant: Classes that were always or never present in training: they get their training frequency.
         strength: scikit-learn's C of a linear classifier or of one with a kernel; None for others.
         gamma: Width of the kernel; None without one.
     """
 
-    scorers: tuple[Scorer, ...]
+    fitted: FittedScores
     constant: tuple[int, ...]
     strength: float | None = None
     gamma: float | None = None
@@ -52,30 +69,48 @@ class Classifier:
 
     def scores(self, values: FloatArray) -> NDArray[np.float32]:
         """Return probabilities ``(N, C)``, float32, for features ``(N, D)``."""
-        return np.stack([scorer(values) for scorer in self.scorers], axis=1).astype(np.float32)
+        return self.fitted.scores(values)
 
 
-def _per_class(training: Features, fit: Fit) -> tuple[tuple[Scorer, ...], tuple[int, ...]]:
+def _per_class(training: Features, fit: Fit) -> tuple[FittedScores, tuple[int, ...]]:
     """Fit every class on its known rows; ``fit`` takes which rows these are, and their presence."""
-    scorers: list[Scorer] = []
+    parts: list[Part] = []
     constant = []
     for c in range(training.targets.shape[1]):
         rows = training.mask[:, c]
         present = training.targets[rows, c] > 0.5
         if present.all() or not present.any():
-            scorers.append(_always(float(class_prevalence(present, np.ones_like(present)))))
+            scorer: Scorer = Constant(float(class_prevalence(present, np.ones_like(present))))
             constant.append(c)
         else:
-            scorers.append(fit(rows, present))
-    return tuple(scorers), tuple(constant)
+            scorer = fit(rows, present)
+        parts.append(Part(scorer, (c,)))
+    return FittedScores(tuple(parts), len(parts)), tuple(constant)
 
 
-def _always(value: float) -> Scorer:
-    return lambda values: np.full(len(values), value)
+def scaling(scaler: StandardScaler) -> tuple[FloatArray, FloatArray]:
+    """Return what a fitted scaler subtracts from float32 features, and what it divides them by."""
+    return scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
 
 
-def _positive(model: Any) -> Scorer:  # noqa: ANN401 - scikit-learn carries no types
-    return lambda values: np.asarray(model.predict_proba(values)[:, 1], np.float64)
+def kernel_of(model: SVC, scaler: StandardScaler, link: Literal["sigmoid", "softmax"]) -> Kernel:
+    """Take a support vector machine out of its object.
+
+    Args:
+        model: Fitted.
+        scaler: What its features went through.
+        link: ``sigmoid`` for one class against its absence.
+    """
+    return Kernel(
+        *scaling(scaler),
+        support=model.support_vectors_,
+        dual=model.dual_coef_,
+        counts=model.n_support_,
+        biases=model.intercept_,
+        gamma=float(model._gamma),
+        temperature=1.0,
+        link=link,
+    )
 
 
 def fit_forest(
@@ -106,7 +141,8 @@ def fit_forest(
             random_state=seed,
             n_jobs=workers,
         )
-        return _positive(model.fit(training.values[rows], present))
+        found = Forest.of_trees(model.fit(training.values[rows], present).estimators_)
+        return replace(found, leaves=found.leaves[:, 1:])  # of absent and present
 
     return Classifier(*_per_class(training, fit))
 
@@ -173,7 +209,7 @@ def fit_kernel(
         def fit_class(rows: NDArray[np.bool_], present: NDArray[np.bool_]) -> Scorer:
             model = SVC(C=strength, gamma=gamma or "auto", class_weight=weight, random_state=seed)
             model.fit(scaled[rows], present)
-            return lambda values: sigmoid(model.decision_function(scaler.transform(values)))
+            return kernel_of(model, scaler, "sigmoid")
 
         return fit_class
 
@@ -213,11 +249,9 @@ def fit_softmax(
         standardise=standardise,
         seed=seed,
     )
-
-    def fit_class(column: int) -> Scorer:
-        return lambda values: layer.scores(values)[:, column]
-
-    return Classifier(tuple(fit_class(c) for c in range(training.targets.shape[1])), ())
+    n_classes = training.targets.shape[1]
+    part = Part(of_last_layer(layer), tuple(range(n_classes)))
+    return Classifier(FittedScores((part,), n_classes), ())
 
 
 def fit_alone(training: Features, config: BaselineConfig | ClipBaselineConfig) -> Classifier:
@@ -269,7 +303,7 @@ def _best(
 
 def _linear_fit(
     scaled: FloatArray,
-    scaler: Any,  # noqa: ANN401 - scikit-learn carries no types
+    scaler: StandardScaler,
     kind: str,
     strength: float,
     balanced: bool,
@@ -285,7 +319,7 @@ def _linear_fit(
                 C=strength, class_weight=weight, max_iter=20_000, random_state=seed, dual="auto"
             )
         model.fit(scaled[rows], present)
-        return lambda values: sigmoid(model.decision_function(scaler.transform(values)))
+        return Linear(*scaling(scaler), model.coef_.T, model.intercept_, "sigmoid")
 
     return fit
 
@@ -297,26 +331,15 @@ def _macro_ap(scores: NDArray[np.float32], truth: Features) -> float:
 
 def _calibrated(classifier: Classifier, validation: Features) -> Classifier:
     """Bend each class's scores by a logistic curve in their logits, where validation has both kinds."""
-    tiny = 1e-7
-
-    def logits(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        inside = np.clip(scores, tiny, 1 - tiny)
-        return np.asarray(np.log(inside) - np.log1p(-inside))[:, None]
-
-    scorers = list(classifier.scorers)
-    for c, scorer in enumerate(classifier.scorers):
-        rows = validation.mask[:, c]
-        present = validation.targets[rows, c] > 0.5
-        if c in classifier.constant or present.all() or not present.any():
-            continue
-        curve = LogisticRegression().fit(logits(scorer(validation.values[rows])), present)
-        scorers[c] = _bent(scorer, curve, logits)
-    return replace(classifier, scorers=tuple(scorers))
+    parts = [_bent(part, classifier.constant, validation) for part in classifier.fitted.parts]
+    return replace(classifier, fitted=replace(classifier.fitted, parts=tuple(parts)))
 
 
-def _bent(
-    scorer: Scorer,
-    curve: Any,  # noqa: ANN401 - scikit-learn carries no types
-    logits: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> Scorer:
-    return lambda values: np.asarray(curve.predict_proba(logits(scorer(values)))[:, 1], np.float64)
+def _bent(part: Part, constant: Sequence[int], validation: Features) -> Part:
+    (c,) = part.columns
+    rows = validation.mask[:, c]
+    present = validation.targets[rows, c] > 0.5
+    if c in constant or present.all() or not present.any():
+        return part
+    curve = LogisticRegression().fit(logits(part.scores(validation.values[rows])), present)
+    return replace(part, curve=(float(curve.coef_.item()), float(curve.intercept_.item())))

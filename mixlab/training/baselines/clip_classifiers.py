@@ -13,6 +13,7 @@ from mixlab.training.baselines.clip_config import STRENGTHS, ClipBaselineConfig
 from mixlab.training.baselines.clip_features import ClipFeatures
 from mixlab.training.baselines.features import Features
 from mixlab.training.baselines.regression import Numbered, fit_number
+from mixlab.training.baselines.scorers import FittedScores
 from mixlab.training.baselines.single_label import Labelled, fit_single_label
 
 __all__ = ["FittedOnClips", "fit_on_clips"]
@@ -28,12 +29,14 @@ class FittedOnClips:
         constant: Classes that get a constant score, as training holds none of them, or nothing else.
         chosen: What was chosen on validation, by name.
         quantity: What number is predicted; None for classes.
+        fitted: What scores the classes; None of a regression.
     """
 
     scores: Callable[[FloatArray], NDArray[np.float32]]
     constant: tuple[int, ...]
     chosen: dict[str, float]
     quantity: Quantity | None = None
+    fitted: FittedScores | None = None
 
 
 def fit_on_clips(
@@ -55,9 +58,9 @@ def fit_on_clips(
     if single_label:
         learned, chosen_on = (Labelled(part.values, part.clips.targets) for part in (training, validation))
         whole = fit_single_label(learned, chosen_on, config)
-        return FittedOnClips(whole.scores, whole.constant, whole.chosen)
+        return FittedOnClips(whole.scores, whole.constant, whole.chosen, fitted=whole.fitted)
     each = _fit_each(_features(training), _features(validation), config)
-    return FittedOnClips(each.scores, each.constant, each.chosen)
+    return FittedOnClips(each.scores, each.constant, each.chosen, fitted=each.fitted)
 
 
 def _fit_number(

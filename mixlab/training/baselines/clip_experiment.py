@@ -17,8 +17,10 @@ from mixlab.training.baselines.clip_classifiers import FittedOnClips, fit_on_cli
 from mixlab.training.baselines.clip_config import ClipBaselineConfig
 from mixlab.training.baselines.clip_extractors import chosen_blocks, find_extractor
 from mixlab.training.baselines.clip_features import ClipFeatures, compute_clip_features
-from mixlab.training.baselines.plain_features import feature_title, network_facts
+from mixlab.training.baselines.features import Extractor
+from mixlab.training.baselines.plain_features import feature_title, network_facts, sample_rate_of
 from mixlab.training.baselines.regression import TITLES
+from mixlab.training.baselines.scorers import FittedScores
 from mixlab.training.clips.config import WindowConfig
 from mixlab.training.clips.records import (
     clip_facts,
@@ -98,7 +100,7 @@ def run_clip_baseline(
         say(report, describe_clips(info))
         folder = Path(cache) if cache is not None else out.absolute().parent / "features"
         begin = time.perf_counter()
-        found, about = _features(opened, windows, config, folder, report)
+        found, extractor, about = _features(opened, windows, config, folder, report)
         parts = {split: _part(found, split) for split in _PARTS}
         computed_s = time.perf_counter() - begin
         n_values, n_clips = found.values.shape[1], len(parts["train"].clips)
@@ -121,11 +123,43 @@ def run_clip_baseline(
         settings = {"out": str(out.absolute()), "cache": None if cache is None else str(folder.absolute())}
         sections = {"clips": asdict(clips), "windows": asdict(windows), "baseline": asdict(config)}
         run = Run.create(out, {**settings, **sections}, info)
+        if fitted.fitted is not None:
+            _keep(run, fitted.fitted, extractor, found.clips, windows, n_values)
         scored = [_predict(parts[split], split, fitted, single_label=single) for split in SPLITS]
         run.write_predictions(Predictions.join(scored))
         for line in note_unreadable(run.info):
             say(report, line)
         return run, evaluate_clip_baseline(run)
+
+
+def _keep(
+    run: Run,
+    fitted: FittedScores,
+    extractor: Extractor,
+    clips: ClipSet,
+    windows: WindowConfig,
+    n_values: int,
+) -> None:
+    from mixlab.training.baselines.fitted import keep_baseline
+    from mixlab.training.clips.batches import window_samples
+
+    rate = sample_rate_of(extractor)
+    keep_baseline(
+        run,
+        fitted,
+        extractor,
+        sample_rate=rate,
+        duration_s=window_samples(clips, windows, rate) / rate,
+        n_values=n_values,
+        more={
+            # Features are put together, not scores.
+            "windows": asdict(replace(windows, aggregation="s1")),
+            "clips": {"corpus": clips.corpus, "splits": run.config["clips"]["splits"]},
+            "trained_on": f"clips of {clips.corpus}, {clips.task}"
+            if clips.task
+            else f"clips of {clips.corpus}",
+        },
+    )
 
 
 def _predict(part: ClipFeatures, split: str, fitted: FittedOnClips, *, single_label: bool) -> Predictions:
@@ -137,15 +171,16 @@ def _predict(part: ClipFeatures, split: str, fitted: FittedOnClips, *, single_la
 
 def _features(
     clips: ClipSet, windows: WindowConfig, config: ClipBaselineConfig, cache: Path, report: Progress | None
-) -> tuple[ClipFeatures, dict[str, Any]]:
-    """Return the features of all clips, and what ``run.json`` says of them."""
+) -> tuple[ClipFeatures, Extractor, dict[str, Any]]:
+    """Return the features of all clips, what computed them, and what ``run.json`` says of them."""
     extractor, hearing = find_extractor(config, clips, windows, cache)
     title = feature_title(config.features, config.layers, extractor)
     say(report, f"features: {title}, kept in {cache}")
     found = compute_clip_features(
         clips, hearing, extractor, cache, workers=config.workers, show=report is not None
     )
-    return chosen_blocks(found, extractor, config), {"features": title, **network_facts(extractor)}
+    about = {"features": title, **network_facts(extractor)}
+    return chosen_blocks(found, extractor, config), extractor, about
 
 
 def _part(found: ClipFeatures, split: str) -> ClipFeatures:
@@ -186,15 +221,16 @@ def evaluate_clip_baseline(run: Run, *, metrics: Sequence[str] | None = None) ->
     check_command(run, COMMAND)
     run.check_writable()
     config = from_plain(ClipBaselineConfig, run.config["baseline"])
-    report = score_predictions(
-        run,
-        run.predictions(),
-        metrics=find_metrics(config.metrics if metrics is None else metrics),
-        n_resamples=config.bootstrap,
-        seed=config.eval_seed,
-        unreadable_tracks={split: len(run.info["unreadable_clips"].get(split, {})) for split in SPLITS},
-    )
+    computed = find_metrics(config.metrics if metrics is None else metrics)
     with run.held():
+        report = score_predictions(
+            run,
+            run.predictions(),
+            metrics=computed,
+            n_resamples=config.bootstrap,
+            seed=config.eval_seed,
+            unreadable_tracks={split: len(run.info["unreadable_clips"].get(split, {})) for split in SPLITS},
+        )
         run.write_report(report, report_text(run.path.name, report, _facts(run), clip_headings(run, report)))
         run.update(status="evaluated")
     return report

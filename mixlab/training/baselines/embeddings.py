@@ -47,6 +47,8 @@ __all__ = [
     "block_columns",
     "find_embeddings",
     "find_network",
+    "network_extract",
+    "without_denormals",
 ]
 
 CALIBRATION_ITEMS = 256
@@ -131,18 +133,35 @@ class Embeddings:
 
     def load(self) -> Extract:
         """Return the function that computes, in float32 on the CPU: values must not depend on hardware."""
-        model = _load(Path(self.path), self.model, self.stream)
+        return network_extract(self.network(), peak=self.peak, blocks=self.blocks)
 
-        def extract(audio: FloatArray) -> FloatArray:
-            items = _to_peak(audio) if self.peak else audio
-            with torch.inference_mode():
-                batches = [
-                    _taken(model, batch, self.blocks) for batch in torch.split(torch.from_numpy(items), BATCH)
-                ]
-            values: FloatArray = torch.cat(batches).numpy()
-            return values
+    def network(self) -> nn.Module:
+        """Return the frozen network, in evaluation mode on the CPU."""
+        return _load(Path(self.path), self.model, self.stream)
 
-        return extract
+
+def network_extract(model: nn.Module, *, peak: bool, blocks: bool) -> Extract:
+    """Return the function that computes features by a network, on the device where it lies.
+
+    Args:
+        model: In evaluation mode.
+        peak: Whether audio is scaled to full scale first.
+        blocks: Whether the mean activations of all blocks are taken instead of embeddings.
+    """
+
+    def extract(audio: FloatArray) -> FloatArray:
+        items = _to_peak(audio) if peak else audio
+        weight = next(model.parameters(), None)
+        device = torch.device("cpu") if weight is None else weight.device
+        with torch.inference_mode():
+            batches = [
+                _taken(model, batch.to(device), blocks).cpu()
+                for batch in torch.split(torch.from_numpy(items), BATCH)
+            ]
+        values: FloatArray = torch.cat(batches).numpy()
+        return values
+
+    return extract
 
 
 def _taken(model: nn.Module, audio: Tensor, blocks: bool) -> Tensor:
@@ -188,13 +207,13 @@ def _to_peak(audio: FloatArray) -> FloatArray:
 
 def _load(path: Path, config: ModelConfig, stream: int | None) -> nn.Module:
     if path.is_dir():
-        return _without_denormals(load_model(Run.open(path)))
+        return without_denormals(load_model(Run.open(path)))
     model = build_model(config, 1)
     load_weights(model, read_weights(path, stream=stream), parts="backbone")
-    return _without_denormals(model.eval())
+    return without_denormals(model.eval())
 
 
-def _without_denormals(model: nn.Module) -> nn.Module:
+def without_denormals(model: nn.Module) -> nn.Module:
     """Set weights below the smallest normal number to 0: they change no value, and cost most of the time.
 
     The published musicnn holds 31,000 of them, with which a processor takes a hundred times as long.

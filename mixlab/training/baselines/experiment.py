@@ -15,13 +15,15 @@ from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.loader import MixLoader
 from mixlab.taxonomy import LabelSet
 from mixlab.training.baselines.classifiers import Classifier, fit_alone, fit_linear
 from mixlab.training.baselines.config import BaselineConfig
 from mixlab.training.baselines.features import Extractor, Features, Mixes, compute_features
 from mixlab.training.baselines.plain_features import feature_title, network_facts, plain_extractor
 from mixlab.training.config import from_plain
-from mixlab.training.locations import as_catalog, catalog_entry
+from mixlab.training.experiment import predict
+from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
 from mixlab.training.provenance import Progress, demo_note, label_info, say
 from mixlab.training.reporting import SPLITS, headings_of_mixes, report_text, score_predictions
 from mixlab.training.run import Run
@@ -102,6 +104,7 @@ def run_baseline(
         seconds = {"features": round(computed_s, 1), "all": round(time.perf_counter() - begin, 1)}
         info |= {"features": _title(config, extractor), **network_facts(extractor)}
         run = Run.create(out, settings, {**info, "fitted": fitted, "seconds": seconds})
+        _keep(run, classifier, extractor, mix, n_values)
         run.write_predictions(
             Predictions.join([_predict(fixed[split], features[split], classifier) for split in SPLITS])
         )
@@ -155,6 +158,21 @@ def _fit(config: BaselineConfig, features: Mapping[str, Features]) -> Classifier
     )
 
 
+def _keep(run: Run, classifier: Classifier, extractor: Extractor, mix: MixConfig, n_values: int) -> None:
+    # torch is needed only now, and without a network nowhere else.
+    from mixlab.training.baselines.fitted import keep_baseline
+
+    keep_baseline(
+        run,
+        classifier.fitted,
+        extractor,
+        sample_rate=mix.sample_rate,
+        duration_s=mix.duration_s,
+        n_values=n_values,
+        more={},
+    )
+
+
 def _info(
     out: Path, catalog: Catalog, mix: MixConfig, config: BaselineConfig, labels: LabelSet
 ) -> dict[str, Any]:
@@ -175,33 +193,64 @@ def _predict(dataset: MixDataset, features: Features, classifier: Classifier) ->
     return Predictions.of_mixes(dataset, index, features.attempt, scores, features.targets, features.mask)
 
 
-def evaluate_baseline(run: Run, *, metrics: Sequence[str] | None = None) -> Report:
-    """Score a baseline's stored predictions again, and write its report; nothing is mixed or fitted.
+def evaluate_baseline(
+    run: Run,
+    *,
+    catalog: Catalog | str | Path | None = None,
+    roots: Mapping[str, str | Path] | None = None,
+    num_workers: int | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Report:
+    """Score a baseline again, and write its report; nothing is fitted.
 
-    Thresholds are fitted on validation, as for every run.
+    By default that is what it said of its fixed mixes when it was made. Where a catalog, roots or a number
+    of processes are given, the mixes are made anew, and what it keeps scores them, as ``evaluate_run`` does
+    for a network. Thresholds are fitted on validation, as for every run.
 
     Args:
         run: The run.
+        catalog: The run's catalog or its folder; None takes the path in its configuration.
+        roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
+        num_workers: Processes that mix.
         metrics: Metrics of one's own, as ``baseline.metrics``; None takes the run's setting.
 
     Raises:
         ConfigError: a metric cannot be used.
-        RunError: it is no run of a baseline, or holds no predictions.
+        RunError: it is no run of a baseline, holds no predictions, or keeps no weights where it is to score
+            mixes.
+        CatalogError: the catalog is not where it was.
+        CatalogMismatchError: the catalog is not the one the run was made with.
     """
     check_command(run, "baseline")
     run.check_writable()
     config = from_plain(BaselineConfig, run.config["baseline"])
-    report = score_predictions(
-        run,
-        run.predictions(),
-        metrics=find_metrics(config.metrics if metrics is None else metrics),
-        n_resamples=config.bootstrap,
-        seed=config.eval_seed,
-    )
+    computed = find_metrics(config.metrics if metrics is None else metrics)
     with run.held():
+        if catalog is not None or roots or num_workers is not None:
+            run.write_predictions(
+                _score_again(run, config, open_catalog(run, catalog, roots), num_workers or 0)
+            )
+        report = score_predictions(
+            run, run.predictions(), metrics=computed, n_resamples=config.bootstrap, seed=config.eval_seed
+        )
         run.write_report(report, report_text(run.path.name, report, _facts(run), headings_of_mixes(report)))
         run.update(status="evaluated")
     return report
+
+
+def _score_again(run: Run, config: BaselineConfig, catalog: Catalog, num_workers: int) -> Predictions:
+    """Mix the fixed mixes anew, and score them by what the run keeps."""
+    from mixlab.training.baselines.fitted import load_baseline
+
+    model, parts = load_baseline(run), []
+    for split, mixes in _streams(catalog, from_plain(MixConfig, run.config["mix"]), config).items():
+        if split not in SPLITS:
+            continue
+        dataset = mixes.open()
+        scored = predict(model, MixLoader(dataset, num_workers=num_workers), loss=str(run.card["loss"]))
+        columns = (scored[name] for name in ("index", "attempt", "scores", "target", "mask"))
+        parts.append(Predictions.of_mixes(dataset, *columns))
+    return Predictions.join(parts)
 
 
 def _facts(run: Run) -> list[str]:

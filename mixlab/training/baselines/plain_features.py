@@ -6,12 +6,17 @@ from typing import Any
 from mixlab.training.baselines.features import Descriptors, Extractor
 from mixlab.training.baselines.mfcc import MfccStatistics
 
-__all__ = ["feature_title", "network_facts", "plain_extractor"]
+__all__ = ["feature_title", "network_facts", "plain_extractor", "sample_rate_of"]
 
 
 def plain_extractor(features: str, sample_rate: int) -> Extractor:
     """Return the extractor of features that need no network."""
     return MfccStatistics(sample_rate) if features == "mfcc" else Descriptors(sample_rate)
+
+
+def sample_rate_of(extractor: Extractor) -> int:
+    """Return the rate of the audio that an extractor takes, in Hz: its own, or its network's."""
+    return int(getattr(getattr(extractor, "model", extractor), "sample_rate"))  # noqa: B009
 
 
 def feature_title(features: str, layers: Sequence[int], extractor: Extractor) -> str:

@@ -7,8 +7,8 @@ al. 2017 choose by cross-validation over clips.
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,23 @@ from sklearn.svm import SVC
 
 from mixlab.audio.io import FloatArray
 from mixlab.errors import ConfigError
+from mixlab.training.baselines.classifiers import kernel_of, scaling
 from mixlab.training.baselines.clip_config import STRENGTHS, ClipBaselineConfig
+from mixlab.training.baselines.scorers import (
+    FittedScores,
+    Forest,
+    Kernel,
+    Linear,
+    Part,
+    Scorer,
+    of_last_layer,
+)
 from mixlab.training.baselines.softmax import fit_last_layer, softmax
 
 __all__ = ["Labelled", "SingleLabelClassifier", "fit_single_label"]
 
-Scorer = Callable[[FloatArray], NDArray[Any]]
-"""From features ``(N, D)`` to probabilities ``(N, K)`` of the K classes that training has."""
+Logits = Callable[[FloatArray], NDArray[Any]]
+"""From features ``(N, D)`` to what is highest for the most probable of the K classes that training has."""
 
 _HOTTEST = 6.0  # temperatures from e^-6 to e^6
 
@@ -66,16 +76,18 @@ class SingleLabelClassifier:
     chosen: dict[str, float] = field(default_factory=dict)
 
     @property
+    def fitted(self) -> FittedScores:
+        """What scores the classes; the probability of those that training does not have is 0."""
+        return FittedScores((Part(self.scorer, self.known),), self.n_classes)
+
+    @property
     def constant(self) -> tuple[int, ...]:
         """Classes that training does not have: their probability is 0."""
         return tuple(c for c in range(self.n_classes) if c not in self.known)
 
     def scores(self, values: FloatArray) -> NDArray[np.float32]:
         """Return probabilities ``(N, C)``, float32, for features ``(N, D)``."""
-        found = np.zeros((len(values), self.n_classes), np.float32)
-        if len(values):
-            found[:, list(self.known)] = self.scorer(values)
-        return found
+        return self.fitted.scores(values)
 
 
 def fit_single_label(
@@ -104,6 +116,7 @@ def fit_single_label(
 
 
 Fitted = tuple[Scorer, dict[str, float]]
+Fit = TypeVar("Fit", bound=Scorer)
 
 
 def _forest(training: Labelled, validation: Labelled, config: ClipBaselineConfig) -> Fitted:
@@ -114,7 +127,7 @@ def _forest(training: Labelled, validation: Labelled, config: ClipBaselineConfig
         random_state=config.seed,
         n_jobs=config.workers or -1,
     )
-    return model.fit(training.values, training.classes).predict_proba, {}
+    return Forest.of_trees(model.fit(training.values, training.classes).estimators_), {}
 
 
 def _softmax(training: Labelled, validation: Labelled, config: ClipBaselineConfig) -> Fitted:
@@ -130,21 +143,24 @@ def _softmax(training: Labelled, validation: Labelled, config: ClipBaselineConfi
         standardise=config.standardise,
         seed=config.seed,
     )
-    return layer.scores, {}
+    return of_last_layer(layer), {}
 
 
 def _logistic(training: Labelled, validation: Labelled, config: ClipBaselineConfig) -> Fitted:
     scaler = StandardScaler().fit(training.values)
     scaled = scaler.transform(training.values)
 
-    def fit(strength: float) -> Scorer:
+    def fit(strength: float) -> Linear:
         model = LogisticRegression(
             C=strength, class_weight=_weight(config), max_iter=2000, random_state=config.seed
         ).fit(scaled, training.classes)
-        return lambda values: np.asarray(model.predict_proba(scaler.transform(values)))
+        weights, biases = model.coef_.T, model.intercept_
+        if len(biases) == 1:  # two classes: half of it speaks for one, and half against the other
+            weights, biases = (np.concatenate([-x, x], axis=-1) / 2 for x in (weights, biases))
+        return Linear(*scaling(scaler), weights, biases, "softmax")
 
     strengths = config.strengths or STRENGTHS["logistic"]
-    (strength,), scorer = _best(fit, [(c,) for c in sorted(strengths)], training, validation)
+    (strength,), scorer = _best(fit, [(c,) for c in sorted(strengths)], training, validation, lambda x: x)
     return scorer, {"strength": strength}
 
 
@@ -152,17 +168,18 @@ def _svm(training: Labelled, validation: Labelled, config: ClipBaselineConfig) -
     scaler = StandardScaler().fit(training.values)
     scaled = scaler.transform(training.values)
 
-    def fit(strength: float, gamma: float) -> Scorer:
+    def fit(strength: float, gamma: float) -> Kernel:
         model = SVC(
             C=strength, gamma=gamma, class_weight=_weight(config), break_ties=True, random_state=config.seed
         ).fit(scaled, training.classes)
-        return lambda values: _logits(model.decision_function(scaler.transform(values)))
+        return kernel_of(model, scaler, "softmax")
 
     strengths = sorted(config.strengths or STRENGTHS["svm"])
     gammas = sorted({gamma or 1 / scaled.shape[1] for gamma in config.gammas})
-    chosen, logits = _best(fit, list(itertools.product(strengths, gammas)), training, validation)
-    temperature = _temperature(logits, validation, _places(validation, training))
-    return lambda values: softmax(logits(values) / temperature), {
+    settings = list(itertools.product(strengths, gammas))
+    chosen, kernel = _best(fit, settings, training, validation, lambda found: found.distances)
+    temperature = _temperature(kernel.distances, validation, _places(validation, training))
+    return replace(kernel, temperature=temperature), {
         "strength": chosen[0],
         "gamma": chosen[1],
         "temperature": temperature,
@@ -173,24 +190,20 @@ def _weight(config: ClipBaselineConfig) -> str | None:
     return "balanced" if config.balanced else None
 
 
-def _logits(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return one column per class also for two, of which scikit-learn gives one distance."""
-    return distances if distances.ndim == 2 else np.stack([-distances, distances], axis=1) / 2
-
-
 def _best(
-    fit: Callable[..., Scorer],
+    fit: Callable[..., Fit],
     settings: Sequence[tuple[float, ...]],
     training: Labelled,
     validation: Labelled,
-) -> tuple[tuple[float, ...], Scorer]:
+    decides: Callable[[Fit], Logits],
+) -> tuple[tuple[float, ...], Fit]:
     """Return the settings whose classifier is most accurate on validation, the first among equals."""
     places = _places(validation, training)
-    best: tuple[tuple[float, ...], Scorer] | None = None
+    best: tuple[tuple[float, ...], Fit] | None = None
     best_share = -1.0
     for setting in settings:
         scorer = fit(*setting)
-        right = scorer(validation.values).argmax(axis=1) == places if len(places) else np.zeros(1)
+        right = decides(scorer)(validation.values).argmax(axis=1) == places if len(places) else np.zeros(1)
         if best is None or right.mean() > best_share:
             best, best_share = (setting, scorer), float(right.mean())
     assert best is not None  # there is at least one setting
@@ -203,7 +216,7 @@ def _places(items: Labelled, training: Labelled) -> NDArray[np.int64]:
     return np.array([known.get(int(c), -1) for c in items.classes], np.int64)
 
 
-def _temperature(logits: Scorer, items: Labelled, places: NDArray[np.int64]) -> float:
+def _temperature(logits: Logits, items: Labelled, places: NDArray[np.int64]) -> float:
     """Return what logits are divided by so that their softmax fits validation best.
 
     One number for all classes: it makes probabilities of distances and changes no decision (Guo et al. 2017,
