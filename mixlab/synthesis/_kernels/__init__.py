@@ -1,0 +1,1 @@
+"""Inner loops of the players, compiled by numba when first imported; their callers are documented."""

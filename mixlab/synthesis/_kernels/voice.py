@@ -1,0 +1,151 @@
+"""Kernel of ``mixlab.synthesis.singing``, compiled by numba when first imported; free of the GIL.
+
+A glottal pulse from a table, breath and hiss go through a cascade of resonators, as in Klatt, *Software for
+a cascade/parallel formant synthesizer*, JASA 67 (1980).
+"""
+
+import math
+
+import numpy as np
+
+from mixlab.utils.jit import njit
+
+__all__ = ["HOP", "sing"]
+
+HOP = 32
+"""Samples between two values of a track."""
+
+_QUIET_FRAMES = 48
+
+
+@njit(
+    "void(float64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, :, ::1], float64[::1],"
+    " float64[:, ::1], float64, float64, uint64, float64[::1])",
+    nogil=True,
+    cache=True,
+    fastmath={"contract", "nsz"},
+)
+def sing(rate, tracks, formants, widths, pulses, highest, wobble, jitter, shimmer, seed, out):  # type: ignore[no-untyped-def]
+    """Add a voice to ``out``, which has ``HOP`` samples for every frame but the last.
+
+    Args:
+        rate: Samples per second.
+        tracks: Rows of ``frames`` values: pitch in Hz; level of the voice; of breath; of hiss; middle and
+            width of the hiss in Hz; shape of the pulse (a row of ``pulses``, with fractions); the nasal
+            zero in Hz.
+        formants: ``(frames, n)`` in Hz; the first is the nasal pole.
+        widths: ``(frames, n)`` in Hz.
+        pulses: ``(shapes, bands, size + 1)``: a period each.
+        highest: Highest pitch in Hz that a band of ``pulses`` is for, rising.
+        wobble: ``(2, n)`` normal values: of the length and of the strength of each period.
+        jitter: Standard deviation of a period's length, as a part of it.
+        shimmer: Standard deviation of a period's strength, as a part of it.
+        seed: Of the noise; not 0.
+        out: float64.
+    """
+    frames, count = formants.shape
+    shapes, bands, size = pulses.shape
+    size -= 1
+    block = np.empty(HOP)
+    state = np.zeros((count + 2, 4))
+    phase, stretch, strength, period = 0.0, 1.0, 1.0, 0
+    bits = seed
+    resting = hissing = _QUIET_FRAMES
+    for frame in range(frames - 1):
+        voice, breath, hiss = tracks[1, frame], tracks[2, frame], tracks[3, frame]
+        voice_step = (tracks[1, frame + 1] - voice) / HOP
+        breath_step = (tracks[2, frame + 1] - breath) / HOP
+        hiss_step = (tracks[3, frame + 1] - hiss) / HOP
+        sounds = voice + breath + hiss + tracks[1, frame + 1] + tracks[2, frame + 1] + tracks[3, frame + 1]
+        resting = 0 if sounds > 1e-6 else resting + 1
+        if resting >= _QUIET_FRAMES:
+            state[:] = 0.0
+            continue
+        pitch = tracks[0, frame]
+        pitch_step = (tracks[0, frame + 1] - pitch) / HOP
+        band = 0
+        while band < bands - 1 and highest[band] < max(pitch, tracks[0, frame + 1]):
+            band += 1
+        shape = min(max(tracks[6, frame], 0.0), shapes - 1.001)
+        row = int(shape)
+        part = shape - row
+        begin = frame * HOP
+
+        # Hiss: noise through a band-pass, past the formants; a second one an octave up, lower.
+        hissing = 0 if hiss + tracks[3, frame + 1] > 0 else hissing + 1
+        if hissing >= _QUIET_FRAMES:
+            state[count:] = 0.0
+        for which in range(2 if hissing < _QUIET_FRAMES else 0):
+            middle = min(tracks[4, frame] * (1.0 + 0.7 * which), 0.45 * rate)
+            angle = 2.0 * math.pi * middle / rate
+            lean = 0.5 * math.sin(angle) * tracks[5, frame] / middle
+            scale = 1.0 / (1.0 + lean)
+            a1, a2 = -2.0 * math.cos(angle) * scale, (1.0 - lean) * scale
+            b0 = lean * scale * (1.0 - 0.6 * which)
+            x1, x2, y1, y2 = state[count + which, 0], state[count + which, 1], 0.0, 0.0
+            y1, y2 = state[count + which, 2], state[count + which, 3]
+            noisy = bits
+            level = hiss
+            for n in range(HOP):
+                noisy ^= noisy << np.uint64(13)
+                noisy ^= noisy >> np.uint64(7)
+                noisy ^= noisy << np.uint64(17)
+                level += hiss_step
+                x = level * (np.float64(noisy >> np.uint64(11)) * 2.0**-52 - 1.0) * 1.7320508
+                y = b0 * (x - x2) - a1 * y1 - a2 * y2
+                x2, x1 = x1, x
+                y2, y1 = y1, y
+                if which == 0:
+                    block[n] = y
+                else:
+                    out[begin + n] += block[n] + y
+            state[count + which, 0], state[count + which, 1] = x1, x2
+            state[count + which, 2], state[count + which, 3] = y1, y2
+
+        # The source: the pulse, and breath that is let through while the glottis is open.
+        for n in range(HOP):
+            phase += pitch * stretch / rate
+            if phase >= 1.0:
+                phase -= 1.0
+                period = (period + 1) % wobble.shape[1]
+                stretch = 1.0 + jitter * wobble[0, period]
+                strength = 1.0 + shimmer * wobble[1, period]
+            place = phase * size
+            whole = int(place)
+            rest = place - whole
+            low = pulses[row, band, whole] * (1.0 - rest) + pulses[row, band, whole + 1] * rest
+            high = pulses[row + 1, band, whole] * (1.0 - rest) + pulses[row + 1, band, whole + 1] * rest
+            bits ^= bits << np.uint64(13)
+            bits ^= bits >> np.uint64(7)
+            bits ^= bits << np.uint64(17)
+            noise = (np.float64(bits >> np.uint64(11)) * 2.0**-52 - 1.0) * 1.7320508
+            pulse = voice * strength * (low + part * (high - low))
+            block[n] = pulse + breath * noise * (1.0 if voice < 1e-3 or phase < 0.6 else 0.4)
+            voice += voice_step
+            breath += breath_step
+            pitch += pitch_step
+
+        # The nasal zero, and the resonators.
+        radius = math.exp(-math.pi * 100.0 / rate)
+        c = -radius * radius
+        b = 2.0 * radius * math.cos(2.0 * math.pi * tracks[7, frame] / rate)
+        scale = 1.0 / (1.0 - b - c)
+        x1, x2 = state[count - 1, 2], state[count - 1, 3]
+        for n in range(HOP):
+            x = block[n]
+            block[n] = scale * (x - b * x1 - c * x2)
+            x2, x1 = x1, x
+        state[count - 1, 2], state[count - 1, 3] = x1, x2
+        for k in range(count):
+            radius = math.exp(-math.pi * widths[frame, k] / rate)
+            c = -radius * radius
+            b = 2.0 * radius * math.cos(2.0 * math.pi * formants[frame, k] / rate)
+            a = 1.0 - b - c
+            y1, y2 = state[k, 0], state[k, 1]
+            for n in range(HOP):
+                y = a * block[n] + b * y1 + c * y2
+                y2, y1 = y1, y
+                block[n] = y
+            state[k, 0], state[k, 1] = y1, y2
+        for n in range(HOP):
+            out[begin + n] += block[n]

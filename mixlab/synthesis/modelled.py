@@ -1,0 +1,57 @@
+"""Players that are computed and need no recordings: voices."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mixlab.synthesis.players import Player
+from mixlab.synthesis.singing import Choir, Singer, sample_voice
+
+__all__ = ["MODELLED", "ModelledPlayers", "player_for"]
+
+
+def _singer(sex: str) -> Callable[[np.random.Generator], Player]:
+    def sample(rng: np.random.Generator) -> Player:
+        # One lead in five is doubled by a second take.
+        return Singer(sample_voice(sex, rng), takes=1 + int(rng.random() < 0.2))
+
+    return sample
+
+
+def _choir(fewest: int, most: int) -> Callable[[np.random.Generator], Player]:
+    def sample(rng: np.random.Generator) -> Player:
+        women, men = sample_voice("female", rng), sample_voice("male", rng)
+        return Choir(women, men, singers=int(rng.integers(fewest, most + 1)))
+
+    return sample
+
+
+MODELLED: Mapping[str, Callable[[np.random.Generator], Player]] = {
+    "female singer": _singer("female"),
+    "male singer": _singer("male"),
+    "vocalists": _choir(1, 2),
+    "choir": _choir(3, 4),
+}
+"""How a player is sampled, by the key of ``INSTRUMENTS``."""
+
+
+def player_for(instrument: str, rng: np.random.Generator) -> Player | None:
+    """Sample a player: another singer, another patch each time.
+
+    Args:
+        instrument: Key of ``INSTRUMENTS``.
+        rng: Source of every decision.
+
+    Returns:
+        None for an instrument that is not modelled.
+    """
+    factory = MODELLED.get(instrument)
+    return factory(rng) if factory else None
+
+
+class ModelledPlayers:
+    """All modelled players, as a ``PlayerFinder``."""
+
+    def find(self, instrument: str, rng: np.random.Generator) -> Player | None:
+        """Return a player for one part; None for an instrument that is not modelled."""
+        return player_for(instrument, rng)
