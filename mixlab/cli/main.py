@@ -98,6 +98,12 @@ COMMANDS: dict[str, Command] = {
         "evaluate_on",
         "score a run or published weights on IRMAS, OpenMIC-2018, MTG-Jamendo or recordings of one's own",
     ),
+    "realism": Command(
+        "mixlab.cli.commands.realism",
+        "realism",
+        "measure how much mixes sound like recorded music to a published tagger",
+        words=("catalog",),
+    ),
     "compare": Command(
         "mixlab.cli.commands.compare", "compare", "compare two runs on the same mixes, with paired intervals"
     ),

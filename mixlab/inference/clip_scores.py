@@ -10,31 +10,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from mixlab.audio.io import fit_length, probe
 from mixlab.corpora.clips.base import Clip, ClipSet
-from mixlab.corpora.clips.mtg_jamendo import even_starts, read_track_excerpt
+from mixlab.corpora.clips.mtg_jamendo import read_track_excerpt
 from mixlab.errors import AudioError
 from mixlab.inference.blocks import peak_gain
-from mixlab.inference.scorer import Compute, Scorer
+from mixlab.inference.scorer import Compute, Scorer, window_starts
 from mixlab.training.clips import WindowConfig, load_windows, read_clip
-from mixlab.training.clips.reading import LONGEST_S, fill, side_by_side
+from mixlab.training.clips.reading import LONGEST_S, fill
 
-__all__ = ["score_clips", "window_starts"]
+__all__ = ["score_clips"]
 
 Floats = NDArray[np.float64]
 
 _BATCH = 32
-
-
-def window_starts(samples: int, window: int, count: int) -> list[int]:
-    """Return where windows start in a clip.
-
-    Args:
-        samples: Length of the clip.
-        window: Length of a window.
-        count: So many, evenly spaced; 0 lays them every half window, the last one flush with the end.
-    """
-    if count:
-        return [round(start) for start in even_starts(samples, window, count)]
-    return side_by_side(samples, window, max(window // 2, 1))
 
 
 class _Windows(Dataset[dict[str, Any]]):

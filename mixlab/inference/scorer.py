@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 
 from mixlab.audio.io import FloatArray
 from mixlab.corpora.clips.base import ClipSet
+from mixlab.corpora.clips.mtg_jamendo import even_starts
 from mixlab.errors import ConfigError, RunError
+from mixlab.inference.blocks import peak_gain
 from mixlab.inference.class_mapping import match_classes, run_outputs
 from mixlab.inference.unseen import check_unseen
 from mixlab.taxonomy import LabelSet, Output, load_taxonomy
 from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
+from mixlab.training.clips.reading import side_by_side
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 
@@ -38,6 +41,8 @@ __all__ = [
     "raised_to",
     "scoring_commands",
     "usable_device",
+    "whole_scores",
+    "window_starts",
 ]
 
 Compute = Callable[[FloatArray], NDArray[np.float32]]
@@ -133,6 +138,61 @@ class Scorer:
                 code="unknown-label-set",
             )
         return tuple(Output(name, nodes) for name, nodes in zip(self.labels, self.nodes, strict=True))
+
+
+def whole_scores(scorer: Scorer, audio: FloatArray, sample_rate: int) -> NDArray[np.float32]:
+    """Return what a scorer says of whole excerpts, whatever their rate and length.
+
+    Each is brought to the scorer's level, and cut into windows that overlap by half, the last one flush with
+    the end; shorter ones are scored as they are, filled with silence up to ``min_samples``. The mean over the
+    windows counts.
+
+    Args:
+        scorer: What scores.
+        audio: ``(B, channels, T)`` float32, with as many channels as the scorer takes, or more, of which it
+            is given the mean; or one, which it is given twice.
+        sample_rate: Of the audio, in Hz.
+
+    Returns:
+        ``(B, C)`` hierarchy-consistent scores; of a single-label scorer as they are.
+    """
+    given = _with_channels(_at_rate(audio, sample_rate, scorer.sample_rate), scorer.channels)
+    if scorer.level == "peak":
+        given = given * np.array([[[peak_gain([item])]] for item in given], np.float32)
+    given = np.pad(given, ((0, 0), (0, 0), (0, max(scorer.min_samples - given.shape[2], 0))))
+    length = min(scorer.window, given.shape[2])
+    starts = window_starts(given.shape[2], length, 0)
+    scores = [scorer.score(np.ascontiguousarray(given[:, :, a : a + length])) for a in starts]
+    mean = np.mean([one if scorer.single_label else scorer.consistent(one) for one in scores], axis=0)
+    return np.asarray(mean, np.float32)
+
+
+def window_starts(samples: int, window: int, count: int) -> list[int]:
+    """Return where windows start in a clip.
+
+    Args:
+        samples: Length of the clip.
+        window: Length of a window.
+        count: So many, evenly spaced; 0 lays them every half window, the last one flush with the end.
+    """
+    if count:
+        return [round(start) for start in even_starts(samples, window, count)]
+    return side_by_side(samples, window, max(window // 2, 1))
+
+
+def _at_rate(audio: FloatArray, rate: int, wanted: int) -> FloatArray:
+    if rate == wanted:
+        return audio
+    import soxr
+
+    flat = [soxr.resample(row, rate, wanted, quality="HQ") for row in audio.reshape(-1, audio.shape[2])]
+    return np.asarray(flat, np.float32).reshape(*audio.shape[:2], -1)
+
+
+def _with_channels(audio: FloatArray, channels: int) -> FloatArray:
+    if audio.shape[1] == channels:
+        return audio
+    return np.repeat(audio.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)
 
 
 def usable_device(device: str) -> str:

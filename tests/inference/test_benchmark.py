@@ -18,8 +18,8 @@ from mixlab.corpora.clips.registry import load_benchmark
 from mixlab.errors import ConfigError, CorpusError, RunError
 from mixlab.inference.benchmark import ExternalReport, align, evaluate_on
 from mixlab.inference.class_mapping import any_of, match_classes, roll_up, run_outputs
-from mixlab.inference.clip_scores import score_clips, window_starts
-from mixlab.inference.scorer import network_scores
+from mixlab.inference.clip_scores import score_clips
+from mixlab.inference.scorer import network_scores, window_starts
 from mixlab.inference.tagger import Tagger
 from mixlab.taxonomy import LabelSet, Output, load_label_set
 from mixlab.training import load_model

@@ -1,0 +1,319 @@
+"""How much mixes sound like recorded music to a published tagger that was trained on it.
+
+The tagger scores the fixed musical mixes of a catalog, and is held against their labels. It has never been
+trained on them, and their labels are right: what it cannot find there does not sound as it does on records.
+The measure is the macro average precision over the families that it speaks of. Its chance level is the
+prevalence, which differs from catalog to catalog: compare measures with their chance levels beside them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixlab.audio.io import FloatArray
+from mixlab.catalog.catalog import Catalog
+from mixlab.corpora.clips.base import ClipSet
+from mixlab.errors import ConfigError
+from mixlab.evaluation import (
+    CLIPS,
+    METRICS,
+    MIXES,
+    Score,
+    SplitScores,
+    Thresholds,
+    Units,
+    class_prevalence,
+    score_split,
+)
+from mixlab.inference.class_mapping import match_classes
+from mixlab.inference.clip_scores import score_clips
+from mixlab.inference.published import published_scorer
+from mixlab.inference.scorer import Scorer, whole_scores
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.dataset import MixDataset
+from mixlab.models.pretrained import find_weights
+from mixlab.taxonomy import LabelSet, load_label_set, load_taxonomy
+from mixlab.training.baselines.features import Extract, Mixes, compute_features
+from mixlab.training.locations import as_catalog
+from mixlab.training.provenance import demo_note
+from mixlab.utils.hashing import digest, file_digest
+
+__all__ = ["Realism", "judge_scores", "measure_of", "measure_realism", "realism_of_sounds"]
+
+SCHEMA = 1
+
+_METRICS = ("average_precision", "roc_auc")
+
+
+@dataclass(frozen=True)
+class Realism:
+    """What a published tagger makes of mixes, beside what it makes of recordings.
+
+    Attributes:
+        weights: Name of the tagger.
+        label_set: Whose classes its tags are raised to.
+        catalog: Content hash of the catalog.
+        split: Which of its songs were mixed.
+        seed: Of the mixes.
+        mix_hash: Of the settings of the mixing.
+        mixes: Scores on the mixes; intervals are over songs.
+        unsaid: Classes that no tag speaks of. They count in no mean.
+        replaced: Mixes that are not those meant, as files could not be read.
+        note: What must stand beside the numbers, or ''.
+        recordings: The same on recordings; None without any.
+        recordings_source: Where these are from, or ''.
+    """
+
+    weights: str
+    label_set: str
+    catalog: str
+    split: str
+    seed: int
+    mix_hash: str
+    mixes: SplitScores
+    unsaid: tuple[str, ...]
+    replaced: int
+    note: str
+    recordings: SplitScores | None = None
+    recordings_source: str = ""
+
+    @property
+    def measure(self) -> Score:
+        """The measure: macro average precision over the families."""
+        return measure_of(self.mixes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all as plain dicts and lists; NaN is NaN still."""
+        return {"schema": SCHEMA, "measure": asdict(self.measure), **asdict(self)}
+
+
+def measure_of(scores: SplitScores) -> Score:
+    """Return the macro average precision over the families; over all classes where there is one level."""
+    for level in scores.levels:
+        if level.name == "families":
+            return level.scores["average_precision"]
+    return scores.scores["average_precision"]
+
+
+@dataclass(frozen=True)
+class _Tags:
+    """Raised scores of published weights as an ``Extractor``, so that they are cached and spread as features.
+
+    Attributes:
+        path: The file of the weights.
+        label_set: Name, path or text of the label set.
+        sha256: Of the file.
+        sample_rate: Of the mixes, in Hz.
+    """
+
+    path: str
+    label_set: str
+    sha256: str
+    sample_rate: int
+
+    @property
+    def content_hash(self) -> str:
+        """Changes with whatever changes a score."""
+        labels, taxonomy = load_label_set(self.label_set), load_taxonomy()
+        return digest(
+            ["raised tags 1", self.sha256, labels.content_hash, taxonomy.content_hash, self.sample_rate]
+        )
+
+    def load(self) -> Extract:
+        """Return the function that scores mixes ``(B, 1, T)``."""
+        scorer = published_scorer(self.path, self.label_set, device="cpu")
+        return lambda audio: whole_scores(scorer, audio, self.sample_rate)
+
+
+def measure_realism(
+    catalog: Catalog | str | Path,
+    weights: str | Path = "jamendo_musicnn",
+    *,
+    cache: str | Path,
+    mix: MixConfig | None = None,
+    split: str = "test",
+    n_mixes: int = 512,
+    seed: int = 0,
+    recordings: ClipSet | None = None,
+    roots: Mapping[str, str | Path] | None = None,
+    n_resamples: int = 1000,
+    workers: int = 1,
+    show: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Realism:
+    """Measure how much a catalog's mixes sound like recorded music to a published tagger.
+
+    Args:
+        catalog: A catalog or its folder.
+        weights: A name that ``mixlab weights`` lists, or a file of one of these.
+        cache: Folder where scores are kept, by the content of catalog, settings and weights: what was scored
+            once is read the second time, and after a stop the same call goes on.
+        mix: Settings of the mixing, used as for evaluation: musical mixes without effects. Its label set is
+            the one that tags are raised to.
+        split: Whose songs are mixed.
+        n_mixes: So many mixes.
+        seed: Of the mixes.
+        recordings: Labelled clips to judge the tagger by, as any reader of clips gives them.
+        roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
+        n_resamples: Bootstrap resamples of songs; 0 leaves intervals out.
+        workers: Processes that mix and score; 0 takes one per processor, 1 stays in this one.
+        show: Whether to show a progress bar on a terminal.
+        progress: Called with the number of recordings that are done.
+
+    Raises:
+        WeightsError: there are no such weights, or they say nothing of sound.
+        ConfigError: no tag says anything of the label set, or the mixes are not mono.
+        MixlabError: mixes could not be made; those that could are kept.
+    """
+    settings = mix or MixConfig()
+    if settings.channels != 1 or n_mixes < 1:
+        raise ConfigError(
+            f"The measure takes one mono mix at least: found mix.channels {settings.channels} and {n_mixes} "
+            "mixes.",
+            code="mono-required" if n_mixes > 0 else "invalid-setting",
+        )
+    opened, label_set = as_catalog(catalog, roots), settings.label_set
+    scorer = published_scorer(
+        weights, label_set, device="cpu"
+    )  # what cannot be used is found before the work
+    file = find_weights(str(weights))
+    tags = _Tags(str(file), label_set, file_digest(file), settings.sample_rate)
+    stream = tuple((name, str(root)) for name, root in opened.roots.items())
+    mixes = Mixes(str(opened.path), stream, settings.for_evaluation(), split, seed, n_mixes)
+    found = compute_features(mixes, tags, Path(cache), workers=workers, show=show)
+    dataset = mixes.open()
+    columns = [dataset.labels.names.index(name) for name in scorer.labels]
+    scored = judge_scores(
+        scorer,
+        found.values,
+        found.targets[:, columns],
+        found.mask[:, columns],
+        _songs(dataset, found.attempt),
+        part=split,
+        n_resamples=n_resamples,
+    )
+    judged = None if recordings is None else _judge_recordings(scorer, recordings, n_resamples, progress)
+    return Realism(
+        weights=scorer.source,
+        label_set=dataset.labels.name,
+        catalog=opened.content_hash,
+        split=split,
+        seed=seed,
+        mix_hash=mixes.mix.content_hash,
+        mixes=scored,
+        unsaid=scorer.unsaid,
+        replaced=int((found.attempt > 0).sum()),
+        note=demo_note(opened.path, *opened.roots.values()),
+        recordings=judged,
+        recordings_source="" if recordings is None else recordings.source,
+    )
+
+
+def judge_scores(
+    scorer: Scorer,
+    scores: ArrayLike,
+    targets: ArrayLike,
+    mask: ArrayLike,
+    groups: Sequence[str],
+    *,
+    part: str = "test",
+    n_resamples: int = 1000,
+    units: Units = MIXES,
+) -> SplitScores:
+    """Hold what a scorer said against what is true: average precision and ROC-AUC beside the prevalence.
+
+    Args:
+        scorer: What scored; its classes are the columns.
+        scores: ``(N, C)``.
+        targets: ``(N, C)`` 1 present, 0 absent.
+        mask: ``(N, C)`` True where that is known.
+        groups: N songs or recordings; intervals are over these.
+        part: Name of what was scored, for the report.
+        n_resamples: Bootstrap resamples; 0 leaves intervals out.
+        units: What items and groups are called.
+    """
+    return score_split(
+        part,
+        scorer.labels,
+        scores,
+        targets,
+        mask,
+        thresholds=Thresholds(scorer.thresholds, np.full(len(scorer.labels), scorer.fitted)),
+        prevalence=class_prevalence(np.asarray(targets), np.asarray(mask)),
+        groups=groups,
+        parents=scorer.parents,
+        metrics=[METRICS[name] for name in _METRICS],
+        n_resamples=n_resamples,
+        units=units,
+    )
+
+
+def realism_of_sounds(
+    sounds: Iterable[tuple[FloatArray, int]],
+    weights: str | Path = "jamendo_musicnn",
+    label_set: str = "mixtures15",
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Return what a published tagger says of single sounds, to judge a synthesizer or sampler by its patches.
+
+    Args:
+        sounds: Each is audio ``(channels, samples)`` float32 and its rate in Hz.
+        weights: As ``measure_realism`` takes them.
+        label_set: Whose classes its tags are raised to.
+
+    Returns:
+        The classes that it can say, and a row of their scores for each sound.
+
+    Raises:
+        WeightsError: there are no such weights, or they say nothing of sound.
+    """
+    scorer = published_scorer(weights, label_set, device="cpu")
+    rows = [whole_scores(scorer, audio[None], rate)[0] for audio, rate in sounds]
+    return scorer.labels, np.array(rows, np.float32).reshape(len(rows), len(scorer.labels))
+
+
+def _songs(dataset: MixDataset, attempts: NDArray[np.int64]) -> list[str]:
+    """Return the song of each mix; a mix without sources is of none."""
+    recipes = [dataset.recipe(index, attempt=attempt) for index, attempt in enumerate(attempts.tolist())]
+    return [recipe.sources[0].stem.rpartition("/")[0] if recipe.sources else "" for recipe in recipes]
+
+
+def _judge_recordings(
+    scorer: Scorer, clips: ClipSet, n_resamples: int, progress: Callable[[int], object] | None
+) -> SplitScores:
+    """Score the same classes on recordings; those that their labels do not speak of stay unknown."""
+    if clips.label_set is None:
+        raise ConfigError(
+            f"Expected recordings whose classes are instruments, found those of {clips.corpus} "
+            f"({clips.task}).",
+            code="unknown-benchmark",
+        )
+    scores, problems = score_clips(clips, scorer, progress=progress)
+    kept = [row for row in range(len(clips)) if row not in problems]
+    if not kept:
+        raise ConfigError(
+            f"None of the {len(clips)} recordings could be read; the first says: "
+            f"{next(iter(problems.values()))}",
+            code="unreadable-audio",
+        )
+    targets = np.zeros(scores.shape, np.float32)
+    mask = np.zeros(scores.shape, np.bool_)
+    wanted = LabelSet("said", "said", scorer.outputs, "")
+    for c, match in enumerate(match_classes(wanted, clips.label_set.outputs)):
+        # Where labels speak of some instruments of a class alone, nobody knows when it is absent.
+        if match.kind == "exact":
+            targets[:, c], mask[:, c] = clips.targets[:, match.outputs[0]], clips.mask[:, match.outputs[0]]
+    groups = [clips.clips[row].group for row in kept]
+    return judge_scores(
+        scorer,
+        scores[kept],
+        targets[kept],
+        mask[kept],
+        groups,
+        part="recordings",
+        n_resamples=n_resamples,
+        units=CLIPS,
+    )

@@ -1,0 +1,198 @@
+"""The measure of realism: a published tagger's scores of mixes, held against their labels."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mixlab.audio.io import write_wav
+from mixlab.catalog.catalog import Catalog
+from mixlab.cli.main import main
+from mixlab.corpora.clips.base import Clip, ClipSet
+from mixlab.errors import ConfigError, MixlabError, WeightsError
+from mixlab.inference import realism as module
+from mixlab.inference.published import published_scorer
+from mixlab.inference.realism import judge_scores, measure_of, measure_realism, realism_of_sounds
+from mixlab.inference.realism_text import format_markdown, format_text
+from mixlab.inference.scorer import Scorer, whole_scores
+from mixlab.mixing.config import MixConfig
+from mixlab.mixing.dataset import MixDataset
+from mixlab.models import ModelConfig, build_model
+from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.utils.plain import plain
+from tests.errors import raises
+from tests.tagged_trees import RATE, sound
+
+MIX = MixConfig(duration_s=2.0)
+N_MIXES = 12
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    file = tmp_path_factory.mktemp("weights") / "jamendo_crnn.pth"
+    torch.save(build_model(ModelConfig(architecture="crnn"), 50).state_dict(), file)
+    return file
+
+
+def level_scorer(window_s: float = 1.0, **changed: object) -> Scorer:
+    """A scorer of two unrelated classes that says how loud a window is, and half of that."""
+
+    def compute(audio: np.ndarray) -> np.ndarray:
+        level = np.sqrt((audio**2).mean(axis=(1, 2)))
+        return np.stack([level, level / 2], axis=1).astype(np.float32)
+
+    plain = Scorer(compute, ("a", "b"), (None, None), np.full(2, 0.5), RATE, window_s, "levels", fitted=True)
+    return replace(plain, **changed)  # type: ignore[arg-type]
+
+
+def test_a_whole_excerpt_scores_the_mean_of_windows_that_overlap_by_half(rng: np.random.Generator) -> None:
+    audio = rng.uniform(-0.5, 0.5, (3, 1, round(2.2 * RATE))).astype(np.float32)
+    found = whole_scores(level_scorer(), audio, RATE)
+    starts = [0, RATE // 2, RATE, audio.shape[2] - RATE]
+    windows = np.stack([np.sqrt((audio[:, :, a : a + RATE] ** 2).mean(axis=(1, 2))) for a in starts])
+    np.testing.assert_allclose(found[:, 0], windows.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found[:, 1], found[:, 0] / 2, rtol=1e-5)
+
+
+def test_rate_level_channels_and_length_are_the_scorers(rng: np.random.Generator) -> None:
+    t = np.arange(2 * RATE) / RATE
+    audio = (0.1 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)[None, None]
+    plain = whole_scores(level_scorer(), audio, RATE)
+    again = whole_scores(level_scorer(), np.repeat(audio, 2, axis=2), 2 * RATE)  # an octave lower, as long
+    np.testing.assert_allclose(again, plain, rtol=2e-2)
+    lifted = whole_scores(level_scorer(level="peak"), audio, RATE)
+    np.testing.assert_allclose(lifted, 10 * plain, rtol=1e-3)
+    stereo = whole_scores(level_scorer(channels=2), audio, RATE)
+    np.testing.assert_allclose(stereo, plain, rtol=1e-5)
+    mono = whole_scores(level_scorer(), np.concatenate([audio, 0 * audio], axis=1), RATE)
+    np.testing.assert_allclose(mono, plain / 2, rtol=1e-5)
+    short = whole_scores(level_scorer(min_samples=RATE), audio[:, :, : RATE // 4], RATE)
+    np.testing.assert_allclose(short, plain / 2, rtol=1e-2)  # a quarter of the energy
+
+
+def test_what_finds_all_measures_one_and_what_says_the_same_the_prevalence(rng: np.random.Generator) -> None:
+    labels = load_label_set("mixtures15")
+    scorer = level_scorer(labels=labels.names, parents=labels.parents(load_taxonomy()),
+                          thresholds=np.full(15, 0.5))  # fmt: skip
+    targets = (rng.uniform(size=(60, 15)) < 0.4).astype(np.float32)
+    mask = np.ones((60, 15), bool)
+    songs = [f"song {k % 12}" for k in range(60)]
+    perfect = judge_scores(scorer, targets, targets, mask, songs, n_resamples=20)
+    assert measure_of(perfect).value == pytest.approx(1.0)
+    blind = measure_of(judge_scores(scorer, 0 * targets, targets, mask, songs, n_resamples=0))
+    assert blind.value == pytest.approx(targets[:, :8].mean(axis=0).mean())
+    assert blind.chance == pytest.approx(blind.value)
+
+
+def test_the_measure_is_that_of_the_mixes_and_their_labels(
+    toy: Catalog, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure() -> module.Realism:
+        return measure_realism(
+            toy, weights, cache=tmp_path, mix=MIX, n_mixes=N_MIXES, seed=4, n_resamples=20, workers=1
+        )
+
+    found = measure()
+    dataset = MixDataset(toy, MIX.for_evaluation(), split="test", seed=4, epoch_size=N_MIXES, batch_size=1,
+                         rank=0, world_size=1)  # fmt: skip
+    items = [dataset.item(index) for index in range(N_MIXES)]
+    scorer = published_scorer(weights, device="cpu")
+    columns = [dataset.labels.names.index(name) for name in scorer.labels]
+    audio = np.stack([item["audio"].numpy() for item in items])
+    targets, mask = (
+        np.stack([item[name].numpy() for item in items])[:, columns] for name in ("target", "mask")
+    )
+    songs = [dataset.recipe(index).sources[0].stem.rpartition("/")[0] for index in range(N_MIXES)]
+    expected = judge_scores(scorer, whole_scores(scorer, audio, RATE), targets, mask, songs, n_resamples=20)
+    assert [k.name for k in found.mixes.classes] == list(scorer.labels)
+    assert [k.support for k in found.mixes.classes] == [k.support for k in expected.classes]
+    assert found.measure.value == pytest.approx(measure_of(expected).value, abs=1e-6)
+    assert found.unsaid == ("woodwind", "brass", "singer", "electric bass")
+    text = format_text(found)
+    assert "macro of families" in text
+    assert "no tag speaks of woodwind, brass, singer, electric bass" in " ".join(text.split())
+    assert format_markdown(found).startswith("# Realism: ")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("scored again")
+
+    monkeypatch.setattr(module, "whole_scores", fail)
+    assert plain(measure().to_dict()) == plain(found.to_dict())
+    # Other mixes have other scores.
+    with raises(MixlabError, code="items-failed", mentions="scored again"):
+        measure_realism(toy, weights, cache=tmp_path, mix=MIX, n_mixes=N_MIXES, seed=5, workers=1)
+
+
+def test_recordings_stand_beside_the_mixes(
+    toy: Catalog, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The families of recordings are judged; where labels speak of violins alone, bowed strings are not."""
+    for number in range(6):
+        write_wav(tmp_path / f"{number}.wav", sound([200.0 + 90 * number], 2.0, number)[None], RATE)
+    names = ("key", "violin")
+    own = load_label_set('{"name": "own", "outputs": [{"name": "key", "nodes": ["key"]}, '
+                         '{"name": "violin", "nodes": ["violin"]}]}')  # fmt: skip
+    clips = ClipSet(
+        corpus="own",
+        task="",
+        classes=names,
+        clips=tuple(Clip(str(n), tmp_path / f"{n}.wav", f"group {n}") for n in range(6)),
+        targets=np.array([[n % 2, n < 2] for n in range(6)], np.float32),
+        mask=np.ones((6, 2), np.bool_),
+        label_set=own,
+        source="by hand",
+    )
+    seen: list[int] = []
+    found = measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
+                            workers=1, recordings=clips, progress=seen.append)  # fmt: skip
+    assert found.recordings is not None
+    known = {k.name: (k.support, k.known) for k in found.recordings.classes if k.known}
+    assert known == {"key": (3, 6), "violin": (2, 6)}
+    assert sum(seen) == 6
+    assert "recordings (by hand): 6 clips of 6 groups" in " ".join(format_text(found).split())
+    clips.clips[0].path.write_bytes(b"no audio")
+    again = measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
+                            workers=1, recordings=clips)  # fmt: skip
+    assert again.recordings is not None
+    assert again.recordings.n_items == 5
+
+
+def test_the_command_writes_what_it_prints(
+    toy: Catalog, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "realism"
+    arguments = ["realism", str(toy.path), "--weights", str(weights), "--out", str(out), "--mixes", "4",
+                 "--mix.duration_s", "2", "--workers", "1", "--resamples", "0"]  # fmt: skip
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "macro average precision of jamendo_crnn on 4 test mixes" in text
+    data = json.loads((out / "realism.json").read_text())
+    assert data["weights"] == "jamendo_crnn"
+    assert data["catalog"] == toy.content_hash
+    assert data["mixes"]["n_items"] == 4
+    assert (out / "realism.md").is_file()
+    assert main([*arguments, "--labels", "x.csv"]) == 2
+    assert "--recordings FOLDER" in capsys.readouterr().err
+
+
+def test_sounds_are_scored_one_by_one(weights: Path, rng: np.random.Generator) -> None:
+    low, high = sound([220.0], 2.0, 0), sound([1760.0], 2.0, 1)
+    names, scores = realism_of_sounds([(low[None], RATE), (high[None], RATE)], weights)
+    assert scores.shape == (2, len(names))
+    alone = realism_of_sounds([(high[None], RATE)], weights)[1]
+    np.testing.assert_allclose(scores[1], alone[0], atol=1e-6)
+
+
+def test_what_cannot_be_measured_is_refused_before_the_work(
+    toy: Catalog, weights: Path, tmp_path: Path
+) -> None:
+    for settings, mixes in ((MixConfig(channels=2), 4), (MIX, 0)):
+        with raises(ConfigError, code="mono-required" if mixes else "invalid-setting"):
+            measure_realism(toy, weights, cache=tmp_path, mix=settings, n_mixes=mixes)
+    with raises(WeightsError, code="weights-not-found"):
+        measure_realism(toy, "nowhere.pth", cache=tmp_path, mix=MIX)
+    assert not list(tmp_path.iterdir())
