@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+
+ODD_LINKS = (
+    "../",
+    "?C=N;O=D",
+    "../two/",
+    "/two/",
+    "../../secret.wav",
+    "%2e%2e/two/",
+    "%2e%2e/",
+    "//elsewhere/a.wav",
+)
+"""Of pages that list a folder: up, sorted otherwise, and away from it."""
 
 
 class FileServer(ThreadingHTTPServer):
@@ -18,6 +30,7 @@ class FileServer(ThreadingHTTPServer):
         asked: Requests, by method and path.
         ranges: Whether it sends parts of files; else the whole file, whatever was asked for.
         sizes: Whether it says how large files are.
+        lists: Whether it lists folders, as a page of links.
         missing: Its status for what is not there; 403 is that of a bucket that may not be listed.
         statuses: Taken one by one for the next requests, in place of an answer; 0 closes the connection.
     """
@@ -28,7 +41,7 @@ class FileServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder = folder
         self.sent, self.asked = Counter[str](), Counter[tuple[str, str]]()
-        self.ranges = self.sizes = True
+        self.ranges = self.sizes = self.lists = True
         self.missing = 404
         self.statuses: list[int] = []
         self.lock = threading.Lock()
@@ -71,6 +84,9 @@ class Handler(BaseHTTPRequestHandler):
             server.asked[self.command, name] += 1
             status = server.statuses.pop(0) if server.statuses else 200
         path = server.folder / name.lstrip("/")
+        if status == 200 and server.lists and path.is_dir():
+            self.list_folder(path, body=body)
+            return
         if status == 0:
             self.close_connection = True
             return
@@ -103,6 +119,18 @@ class Handler(BaseHTTPRequestHandler):
             with server.lock:
                 server.sent[name] += stop - start
             self.wfile.write(data[start:stop])
+
+    def list_folder(self, folder: Path, *, body: bool) -> None:
+        """Answer as web servers list folders: a link up, links that sort, and one for every entry."""
+        entries = [quote(path.name) + "/" * path.is_dir() for path in sorted(folder.iterdir())]
+        links = "".join(f'<a href="{link}">{link}</a>' for link in (*ODD_LINKS, *entries))
+        page = f"<html><body>{links}</body></html>".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if body:
+            self.wfile.write(page)
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from tqdm import tqdm
 
 from mixlab.audio.faults import NEVER_SAMPLED
 from mixlab.audio.io import HOP_S
-from mixlab.audio.loudness import MEASURE_VERSION, Measurement, measure, unmeasured
+from mixlab.audio.loudness import MEASURE_VERSION, Measurement, unmeasured
 from mixlab.catalog.catalog import Catalog, songs_from_columns
 from mixlab.catalog.journal import FileKey, Journal
 from mixlab.catalog.relations import place_by_stamps, tie_by_audio
+from mixlab.catalog.remote_trees import ask_files, check_apart, measure_place
 from mixlab.catalog.roots import check_files, check_roots, refuse_lost_root
 from mixlab.catalog.scan import Row, open_roots, scan_all
 from mixlab.catalog.splits import LeakReport, assign_splits, find_leaks, read_splits
@@ -33,10 +34,11 @@ from mixlab.catalog.storage import (
     write_catalog,
 )
 from mixlab.corpora.base import Problem
-from mixlab.errors import CatalogError, ConfigError, CorpusError
+from mixlab.errors import CatalogError, ConfigError, CorpusError, RemoteError
 from mixlab.taxonomy import load_taxonomy
 from mixlab.utils.files import check_writable
 from mixlab.utils.parallel import Engine, default_workers, map_items
+from mixlab.utils.remote import Place, RemotePath
 
 __all__ = ["BuildReport", "build_catalog", "write_entries"]
 
@@ -118,8 +120,8 @@ def build_catalog(
 
     Args:
         out: The catalog folder; made if missing. The audio is never copied.
-        roots: Folder of each corpus by its name: one of ``mixlab.corpora.CORPORA``, ``mirdata:NAME``, or
-            one's own as ``package.module:Class``, which the catalog calls as its adapter does.
+        roots: Folder or URL of each corpus by its name: one of ``mixlab.corpora.CORPORA``, ``mirdata:NAME``,
+            or one's own as ``package.module:Class``, which the catalog calls as its adapter does.
             ``name@mine`` is a second root of the same kind, with ``name@mine`` as the name of its corpus.
         raws: Use raw recordings instead of stems, where the corpus has both.
         metadata: Folder with the metadata by corpus, where it does not lie beside the audio.
@@ -141,17 +143,20 @@ def build_catalog(
             or nothing at all can be mixed; then the catalog is written all the same, with the problems.
         UnknownLabelError: labels are in no map; the message holds the rows to add.
         CatalogError: another run is writing this catalog, or a root went away; what was measured is kept.
+        RemoteError: a root at a URL cannot be listed or read; what was measured is kept.
         OutputError: nothing can be written at ``out``.
         KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
     """
     check_writable(Path(out).expanduser())
     corpora = open_roots(roots, metadata or {}, labels_extra or {})
     places = {name: root.folder for name, root in corpora.items()}
-    check_roots(places)
+    check_roots({name: root for name, root in places.items() if isinstance(root, Path)})
+    check_apart(places)
     given = None if splits is None else read_splits(Path(splits).expanduser())
-    rows, problems, notes = scan_all(corpora, raws, on_unmapped, follow_links)
+    rows, problems, notes = scan_all(corpora, raws, on_unmapped, follow_links, progress)
     if len(places) > 1:
-        check_files((row.corpus, places[row.corpus] / row.entry.path) for row in rows)
+        files = ((row.corpus, places[row.corpus] / row.entry.path) for row in rows)
+        check_files((corpus, path) for corpus, path in files if isinstance(path, Path))
     if given is not None:
         _refuse_foreign(given, rows, splits)
     report = write_entries(
@@ -217,17 +222,25 @@ def _known_measurements(folder: Path) -> dict[FileKey, Measurement]:
     return known
 
 
-def _file_key(row: Row, root: Path) -> FileKey:
+def _file_keys(rows: Sequence[Row], roots: Mapping[str, Place]) -> list[FileKey]:
+    """Return what names the files of rows and changes with them; of URLs, the server is asked."""
+    paths = [roots[row.corpus] / row.entry.path for row in rows]
+    asked = ask_files(path for path in paths if isinstance(path, RemotePath))
+    marks = (asked.get(str(path), (0, 0)) if isinstance(path, RemotePath) else _mark(path) for path in paths)
+    return [(row.corpus, row.entry.path, *mark) for row, mark in zip(rows, marks, strict=True)]
+
+
+def _mark(path: Path) -> tuple[int, int]:
     try:
-        stat = (root / row.entry.path).stat()
+        stat = path.stat()
     except OSError:
-        return row.corpus, row.entry.path, 0, 0
-    return row.corpus, row.entry.path, stat.st_size, stat.st_mtime_ns
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _measure_all(
     keys: Sequence[FileKey],
-    roots: Mapping[str, Path],
+    roots: Mapping[str, Place],
     known: dict[FileKey, Measurement],
     journal: Journal,
     *,
@@ -235,7 +248,11 @@ def _measure_all(
     engine: Engine,
     progress: bool,
 ) -> float:
-    """Measure the files that ``known`` lacks and add them to it; return the seconds of audio."""
+    """Measure the files that ``known`` lacks and add them to it; return the seconds of audio.
+
+    Raises:
+        RemoteError: one of them could not be fetched.
+    """
     todo = [key for key in dict.fromkeys(keys) if key not in known]
     if workers is None and engine == "local":
         small = sum(key[2] for key in todo) < _SMALL_BYTES
@@ -244,7 +261,7 @@ def _measure_all(
     audio_s = 0.0
     begin = time.monotonic()
     outcomes = map_items(
-        measure,
+        measure_place,
         [roots[k[0]] / k[1] for k in todo],
         engine=engine,
         workers=workers,
@@ -255,6 +272,8 @@ def _measure_all(
     ) as bar:
         for outcome in outcomes:
             key = todo[outcome.index]
+            if isinstance(outcome.value, RemoteError):
+                raise outcome.value
             if outcome.value is None:
                 known[key] = unmeasured(f"Measuring {key[1]} failed: {outcome.error}.", "crashed")
             else:
@@ -272,7 +291,7 @@ def write_entries(
     out: str | Path,
     rows: Sequence[Row],
     *,
-    roots: Mapping[str, Path],
+    roots: Mapping[str, Place],
     problems: Sequence[Problem] = (),
     notes: Sequence[str] = (),
     split: str = "artist",
@@ -289,13 +308,13 @@ def write_entries(
     rows = sorted(rows, key=lambda row: (row.corpus, row.entry.song, row.entry.stem))
     with hold_catalog(folder), Journal(folder) as journal:
         known = _known_measurements(folder) | journal.found
-        keys = [_file_key(row, roots[row.corpus]) for row in rows]
+        keys = _file_keys(rows, roots)
         reused = sum(key in known for key in keys)
         try:
             audio_s = _measure_all(
                 keys, roots, known, journal, workers=workers, engine=engine, progress=progress
             )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RemoteError):
             journal.sync()
             raise
         measurements = [known[key] for key in keys]
@@ -342,7 +361,7 @@ def write_entries(
 
 
 def _refuse_lost_roots(
-    keys: Sequence[FileKey], measurements: Sequence[Measurement], roots: Mapping[str, Path]
+    keys: Sequence[FileKey], measurements: Sequence[Measurement], roots: Mapping[str, Place]
 ) -> None:
     """Write no catalog of files that went away with their disk: it would take the place of a good one."""
     for corpus in {key[0] for key, m in zip(keys, measurements, strict=True) if not m.frames}:

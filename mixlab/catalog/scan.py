@@ -9,12 +9,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixlab.catalog.remote_trees import LocalTree, local_tree
 from mixlab.corpora import check_scan, get_adapter, refuse_empty
 from mixlab.corpora.base import Adapter, Problem, ScanOptions, StemEntry
 from mixlab.errors import CorpusError, UnknownLabelError
 from mixlab.taxonomy import LabelMap, load_label_map, resolve_stem
 from mixlab.utils.plugins import running
-from mixlab.utils.remote import as_place
+from mixlab.utils.remote import Place, as_place
 
 __all__ = ["Root", "Row", "label_rows", "open_roots", "scan_all"]
 
@@ -44,13 +45,13 @@ class Root:
 
     Attributes:
         adapter: Its adapter.
-        folder: Its root.
+        folder: Its root, a folder or a URL.
         metadata: Folder with its metadata, where that does not lie beside the audio.
         labels_extra: CSV with label rows of one's own.
     """
 
     adapter: Adapter
-    folder: Path
+    folder: Place
     metadata: Path | None
     labels_extra: Path | None
 
@@ -89,7 +90,7 @@ def open_roots(
                 code="repeated-option",
             )
         extra = (metadata.get(name), labels_extra.get(name))
-        found[called] = Root(adapter, _on_disk(name, folder).absolute(), *(_path(name, one) for one in extra))
+        found[called] = Root(adapter, _absolute(folder), *(_path(name, one) for one in extra))
     return found
 
 
@@ -97,8 +98,13 @@ def _path(name: str, given: str | Path | None) -> Path | None:
     return _on_disk(name, given) if given else None
 
 
+def _absolute(given: str | Path) -> Place:
+    place = as_place(given)
+    return place.expanduser().absolute() if isinstance(place, Path) else place
+
+
 def _on_disk(name: str, given: str | Path) -> Path:
-    """Return a path; trees of corpora are walked, and files read to their ends, where they lie.
+    """Return a path to what one gives beside a root.
 
     Raises:
         CorpusError: it is a URL.
@@ -106,17 +112,19 @@ def _on_disk(name: str, given: str | Path) -> Path:
     place = as_place(given)
     if isinstance(place, Path):
         return place.expanduser()
-    spec = name.partition("@")[0]
     raise CorpusError(
-        f"Expected a folder on this machine for {name}, found the URL {place}. Index where the files are, "
-        f"and give the URL to whatever reads the catalog, as with: mixlab mix CATALOG --root {spec}={place} "
-        "(docs/remote.md).",
+        f"Expected a path on this machine for what belongs to {name}, found the URL {place}. Copy it here; "
+        "the root itself may be a URL (docs/remote.md).",
         code="remote-not-supported",
     )
 
 
 def scan_all(
-    roots: Mapping[str, Root], raws: bool, on_unmapped: str, follow_links: bool = False
+    roots: Mapping[str, Root],
+    raws: bool,
+    on_unmapped: str,
+    follow_links: bool = False,
+    progress: bool = False,
 ) -> tuple[list[Row], list[Problem], list[str]]:
     """Scan every root and resolve its labels.
 
@@ -125,6 +133,7 @@ def scan_all(
         raws: As ``build_catalog``, like all further ones.
         on_unmapped: Whether a label that no row maps is an ``error``.
         follow_links: Whether to read what links below a root lead to.
+        progress: Whether to show progress bars on a terminal.
 
     Returns:
         Labelled rows, problems, and what the adapters say of how they read the trees.
@@ -133,17 +142,22 @@ def scan_all(
         CorpusError: a root is missing or not laid out as its corpus, or an adapter's rows cannot be used.
         ConfigError: an adapter that is not mixlab's fails.
         UnknownLabelError: labels are in no map and that is an error.
+        RemoteError: a root at a URL cannot be listed.
     """
     rows: list[Row] = []
     problems: list[Problem] = []
     notes: list[str] = []
     unmapped: list[str] = []
     for name, root in sorted(roots.items()):
-        found = _scan(root, ScanOptions(raws, root.metadata, follow_links))
-        scan = check_scan(name, root.adapter, root.folder, found, follow_links)
-        refuse_empty(name, root.folder, scan)
-        problems += [Problem(name, p.song, p.stem, p.path, p.kind, p.message) for p in scan.problems]
-        notes += [f"{name}: {note}" for note in scan.notes]
+        with local_tree(root.folder, progress=progress) as tree:
+            found = _scan(root.adapter, tree, ScanOptions(raws, root.metadata, follow_links))
+            scan = check_scan(name, root.adapter, tree.folder, found, follow_links)
+            refuse_empty(name, tree.folder, scan)
+        problems += [
+            Problem(name, p.song, p.stem, p.path, p.kind, tree.at_home(p.message))
+            for p in (*tree.problems, *scan.problems)
+        ]
+        notes += [f"{name}: {tree.at_home(note)}" for note in scan.notes]
         label_map = load_label_map(root.adapter.label_map, root.labels_extra)
         missing = _unmapped(scan.stems, label_map)
         if missing and on_unmapped == "error":
@@ -158,12 +172,12 @@ def scan_all(
     return rows, problems, notes
 
 
-def _scan(root: Root, options: ScanOptions) -> object:
+def _scan(adapter: Adapter, tree: LocalTree, options: ScanOptions) -> object:
     """Return what an adapter finds; an error in the code of somebody else's says whose it is."""
-    kind = type(root.adapter)
+    kind = type(adapter)
     own = kind.__module__.partition(".")[0] == "mixlab"
     with nullcontext() if own else running("corpus", f"{kind.__module__}:{kind.__qualname__}"):
-        return root.adapter.scan(root.folder, options)
+        return adapter.scan(tree.folder, options)
 
 
 def _unmapped(entries: Iterable[StemEntry], label_map: LabelMap) -> dict[str, list[StemEntry]]:

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeGuard, TypeVar
@@ -189,6 +190,29 @@ class RemotePath:
         except FileNotFoundError:
             return False
         return True
+
+    def list_files(self) -> list[str]:
+        """Return the paths of all files below, decoded, with slashes between their parts.
+
+        Every folder is asked for by itself: drivers that walk a tree pass over what they cannot list.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or its server does not list it.
+            RemoteError: the server cannot be reached, refuses, or a folder goes away meanwhile.
+        """
+        files, folders = list[str](), [""]
+        while folders:
+            below = folders.pop()
+            folder = self.joinpath(below)
+            try:
+                entries = _attempt(folder.url, partial(_list, folder.url))
+            except FileNotFoundError as error:
+                if not below:
+                    raise
+                raise changed_meanwhile(folder, "a folder", "none") from error
+            for name, is_folder in entries:
+                (folders if is_folder else files).append(f"{below}/{name}" if below else name)
+        return files
 
     def read_bytes(self) -> bytes:
         """Return all of a small file, asked for anew.
@@ -461,6 +485,27 @@ def _ask(url: str) -> RemoteInfo:
     version = next((str(said[field]) for field in _VERSION_FIELDS if said.get(field)), "")
     digest = blake2b(version.encode(), digest_size=7).digest()
     return RemoteInfo(int(said["size"]), int.from_bytes(digest, "big") if version else 0)
+
+
+def _list(url: str) -> list[tuple[str, bool]]:
+    """Return the names in a folder, and of each whether it is a folder itself."""
+    system, at = _connect(url)
+    system.invalidate_cache(at)
+    of_web = RemotePath(url).protocol in ("http", "https")
+    found = list[tuple[str, bool]]()
+    for entry in system.ls(at, detail=True):
+        path = str(entry["name"])
+        folder, _, name = path.rstrip("/").rpartition("/")
+        # Links that sort a page, and what some drivers list for the folder itself.
+        if (of_web and ("?" in name or "#" in name)) or folder.rstrip("/") != at.rstrip("/"):
+            continue
+        decoded = unquote(name) if of_web else name
+        if decoded in ("", ".", ".."):
+            continue
+        # A slash within a name: nothing can be asked for by it, so it is told as a file that is not there.
+        odd = "/" in decoded
+        found.append((name if odd else decoded, entry.get("type") == "directory" and not odd))
+    return found
 
 
 _Fault = Literal["missing", "denied", "shorter", "passing", "lasting"]

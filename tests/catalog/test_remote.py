@@ -433,8 +433,6 @@ def test_what_needs_files_on_disk_says_so(
     toy: Catalog, moved: Catalog, server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"{server.url}/one"
-    with raises(CorpusError, code="remote-not-supported", mentions=(url, f"--root folder={url}")):
-        build_catalog(tmp_path / "catalog", {"folder": url})
     with raises(CorpusError, code="remote-not-supported", mentions=(url,)):
         build_catalog(tmp_path / "catalog", {"folder": toy.roots["folder"]}, metadata={"folder": url})
     with raises(ConfigError, code="remote-not-supported", mentions=(url,)):

@@ -38,9 +38,9 @@ def index(
 
     Args:
         out: Folder of the catalog; made if missing.
-        root: A corpus as NAME=FOLDER, such as medleydb=/data/MedleyDB; one --root for each corpus.
-            NAME@OTHER is a second folder of the same kind. An adapter of your own is named
-            package.module:Class.
+        root: A corpus as NAME=FOLDER, such as medleydb=/data/MedleyDB, or as NAME=URL (docs/remote.md); one
+            --root for each corpus. NAME@OTHER is a second folder of the same kind. An adapter of your own is
+            named package.module:Class.
         split: How songs are split 65/17.5/17.5: 'artist' (no artist in two splits), 'random' (by song)
             or 'corpus' (the corpus's own).
         seed: Seed of the split.
