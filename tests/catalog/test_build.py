@@ -43,7 +43,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append("/".join(path.parts[-2:]))
         return measure(path)
 
-    monkeypatch.setattr(mixlab.catalog.build, "measure", spy)
+    monkeypatch.setattr(mixlab.catalog.build, "measure_place", spy)
     return seen
 
 
@@ -292,7 +292,7 @@ def count_down(path):
         os.kill(os.getpid(), getattr(signal, sys.argv[4]))
     left[0] -= 1
     return measure(path)
-mixlab.catalog.build.measure = count_down
+mixlab.catalog.build.measure_place = count_down
 # Started in the background, shells have their children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 mixlab.catalog.build.build_catalog(sys.argv[1], {"folder": Path(sys.argv[2])}, workers=1, progress=False)
@@ -404,7 +404,7 @@ def test_a_file_that_crashes_its_worker_is_listed(tmp_path: Path, monkeypatch: p
 
     make_corpus(tmp_path / "audio", 2)
     with monkeypatch.context() as patch:
-        patch.setattr(mixlab.catalog.build, "measure", crash)
+        patch.setattr(mixlab.catalog.build, "measure_place", crash)
         report = build(tmp_path / "catalog", tmp_path / "audio")
     assert report.problems == {"crashed": 2}
     assert report.drawable == 2

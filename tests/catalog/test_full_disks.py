@@ -50,7 +50,7 @@ def test_indexing_goes_on_where_the_disk_was_full(
         measured.append(path.as_posix())
         return measure(path)
 
-    monkeypatch.setattr(mixlab.catalog.build, "measure", note)
+    monkeypatch.setattr(mixlab.catalog.build, "measure_place", note)
     with small_disk(tmp_path / "disk", 4) as disk:
         out = disk.path / "catalog"
 

@@ -113,13 +113,13 @@ def test_indexing_writes_no_catalog_of_files_that_went_away(
         return measure(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(mixlab.catalog.build, "measure", measure_and_lose)
+        patch.setattr(mixlab.catalog.build, "measure_place", measure_and_lose)
         with raises(CatalogError, code="root-not-found", mentions=place.root):
             place.build()
     assert Catalog.open(place.out).content_hash == before
     place.restore()
     measured.clear()
-    monkeypatch.setattr(mixlab.catalog.build, "measure", measure_again)
+    monkeypatch.setattr(mixlab.catalog.build, "measure_place", measure_again)
     assert len(place.build()) == 20
     assert len(measured) == 20 - after  # what was measured before is kept
 
