@@ -232,16 +232,26 @@ class RemotePath:
     def downloaded(self) -> Iterator[Path]:
         """Give a path to a copy of the file on this machine, for as long as the ``with`` block lasts.
 
+        The server need not send parts of files.
+
         Raises:
             FileNotFoundError: there is no such file.
             RemoteError: the server cannot be reached or refuses, or the file changes meanwhile.
         """
-        data = RemoteBytes(self)
+        size = self.info().size
         with tempfile.TemporaryDirectory(prefix="mixlab-") as folder:
             path = Path(folder) / f"fetched{PurePosixPath(self.name).suffix}"
-            with path.open("wb") as file:
-                for start in range(0, len(data), _WHOLE):
-                    file.write(data[start : start + _WHOLE])
+
+            def fetch() -> int:
+                system, name = _connect(self.url)
+                system.get_file(name, str(path))
+                found = path.stat().st_size
+                if found < size == self.info(fresh=True).size:
+                    raise ConnectionError(f"its answer ended after {found} of {size} bytes")
+                return found
+
+            if (found := _attempt(self.url, fetch)) != size:
+                raise changed_meanwhile(self, f"{size} bytes", str(found))
             yield path
 
 

@@ -103,6 +103,13 @@ def test_two_workers_index_the_same(toy: Catalog, server: FileServer, tmp_path: 
     assert index(tmp_path / "catalog", urls(server), workers=2).content_hash == toy.content_hash
 
 
+def test_a_server_that_sends_whole_files_alone_can_be_indexed(
+    toy: Catalog, server: FileServer, tmp_path: Path
+) -> None:
+    server.ranges = False
+    assert index(tmp_path / "catalog", urls(server)).content_hash == toy.content_hash
+
+
 TREES: dict[str, Callable[[Path], object]] = {
     "medleydb": trees.medleydb,
     "mixing_secrets": trees.mixing_secrets,
