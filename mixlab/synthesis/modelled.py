@@ -1,4 +1,4 @@
-"""Players that are computed and need no recordings: voices."""
+"""Players that are computed and need no recordings: voices and synthesizers."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from mixlab.synthesis.players import Player
 from mixlab.synthesis.singing import Choir, Singer, sample_voice
+from mixlab.synthesis.synthesizers import PatchPlayer, sample_patch, sample_rack
+from mixlab.synthesis.synthesizers.patches import Use
 
 __all__ = ["MODELLED", "ModelledPlayers", "player_for"]
 
@@ -26,11 +28,22 @@ def _choir(fewest: int, most: int) -> Callable[[np.random.Generator], Player]:
     return sample
 
 
+def _synthesizer(*uses: Use) -> Callable[[np.random.Generator], Player]:
+    def sample(rng: np.random.Generator) -> Player:
+        use = uses[int(rng.integers(len(uses)))]
+        return PatchPlayer(sample_patch(use, rng), sample_rack(use, rng))
+
+    return sample
+
+
 MODELLED: Mapping[str, Callable[[np.random.Generator], Player]] = {
     "female singer": _singer("female"),
     "male singer": _singer("male"),
     "vocalists": _choir(1, 2),
     "choir": _choir(3, 4),
+    "synth lead": _synthesizer("lead", "lead", "pluck"),
+    "synth pad": _synthesizer("pad"),
+    "bass synth": _synthesizer("bass"),
 }
 """How a player is sampled, by the key of ``INSTRUMENTS``."""
 
