@@ -87,8 +87,11 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return torch.load(run.last_checkpoint, weights_only=True)["state_dict"]
 
 
-def assert_same_training(found: Run, expected: Run, *, rtol: float = 1e-4) -> None:
-    """Check that two runs agree: losses and scores of every epoch, and the weights at the end."""
+def assert_same_training(found: Run, expected: Run, *, rtol: float = 1e-5) -> None:
+    """Check that two runs agree: losses and scores of every epoch, and the weights at the end.
+
+    Adam divides a gradient by its own size: of one that is next to nothing, rounding is a whole step.
+    """
     rows, others = found.metrics(), expected.metrics()
     assert [row["step"] for row in rows] == [row["step"] for row in others]
     for row, other in zip(rows, others, strict=True):
@@ -101,7 +104,7 @@ def assert_same_training(found: Run, expected: Run, *, rtol: float = 1e-4) -> No
     moved = 0.0
     for name, value in theirs.items():
         if name.startswith("model."):
-            torch.testing.assert_close(mine[name], value, rtol=rtol, atol=1e-6, msg=name)
+            torch.testing.assert_close(mine[name], value, rtol=rtol, atol=1e-4, msg=name)
             moved += float(value.float().abs().sum())
     assert moved > 0
 
