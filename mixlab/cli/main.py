@@ -90,6 +90,12 @@ COMMANDS: dict[str, Command] = {
         "baseline_clips",
         "fit a classical classifier on features of labelled clips",
     ),
+    "ensemble": Command(
+        "mixlab.cli.commands.ensemble",
+        "ensemble",
+        "put runs and published weights together, by ranks or calibrated scores",
+        words=("out",),
+    ),
     "evaluate": Command(
         "mixlab.cli.commands.evaluate", "evaluate", "score a run on fixed musical mixes, per class"
     ),
@@ -167,7 +173,7 @@ def _load(command: Command) -> Callable[..., Any]:
 
 _REPEATABLE = (
     *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also", "--metrics"),
-    *("--corpora", "--artists", "--genres", "--classes"),
+    *("--corpora", "--artists", "--genres", "--classes", "--member"),
     *("--mix.effects.custom", "--train.metrics", "--baseline.metrics", "--clips.classes"),
 )
 """Options that may be given several times; jsonargparse would let the last one win, silently."""

@@ -6,16 +6,20 @@ from mixlab.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport, evaluate_on
+    from mixlab.inference.ensemble import EnsembleConfig, build_ensemble
+    from mixlab.inference.opening import open_run
     from mixlab.inference.published import published_scorer
     from mixlab.inference.realism import Realism, measure_realism, realism_of_sounds
-    from mixlab.inference.scorer import Scorer, open_run, raised_to
+    from mixlab.inference.scorer import Scorer, raised_to
     from mixlab.inference.tagger import Tagger
 
 __all__ = [
+    "EnsembleConfig",
     "ExternalReport",
     "Realism",
     "Scorer",
     "Tagger",
+    "build_ensemble",
     "evaluate_on",
     "measure_realism",
     "open_run",
@@ -29,9 +33,11 @@ _HOMES = {
         "ExternalReport",
         "evaluate_on",
     ),
+    "ensemble": ("EnsembleConfig", "build_ensemble"),
+    "opening": ("open_run",),
     "published": ("published_scorer",),
     "realism": ("Realism", "measure_realism", "realism_of_sounds"),
-    "scorer": ("Scorer", "open_run", "raised_to"),
+    "scorer": ("Scorer", "raised_to"),
     "tagger": ("Tagger",),
 }
 

@@ -25,7 +25,8 @@ from mixlab.evaluation import (
 )
 from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up
 from mixlab.inference.clip_scores import score_clips
-from mixlab.inference.scorer import Scorer, known_outputs, open_run
+from mixlab.inference.opening import open_run
+from mixlab.inference.scorer import Scorer, known_outputs
 from mixlab.inference.unseen import part_of
 from mixlab.taxonomy import LabelSet, Node, load_taxonomy
 from mixlab.training.clips import WindowConfig

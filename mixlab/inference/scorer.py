@@ -37,9 +37,8 @@ __all__ = [
     "Scorer",
     "known_outputs",
     "network_scores",
-    "open_run",
+    "open_member",
     "raised_to",
-    "scoring_commands",
     "usable_device",
     "whole_scores",
     "window_starts",
@@ -227,8 +226,8 @@ def network_scores(model: "nn.Module", *, loss: str = "bce", device: str = "cpu"
     return compute
 
 
-def open_run(run: Run | str | Path, *, device: str = "auto") -> Scorer:
-    """Return what a run says of audio.
+def open_member(run: Run | str | Path, *, device: str = "auto") -> Scorer:
+    """Return what a run says of audio by itself; ``open_run`` takes ensembles too.
 
     Args:
         run: The run or its folder.
@@ -241,11 +240,6 @@ def open_run(run: Run | str | Path, *, device: str = "auto") -> Scorer:
     run = run if isinstance(run, Run) else Run.open(run)
     check_command(run, *_OPENERS)
     return _OPENERS[str(run.info.get("command", "train"))](run, usable_device(device))
-
-
-def scoring_commands() -> tuple[str, ...]:
-    """Return the commands whose runs score audio."""
-    return tuple(_OPENERS)
 
 
 def known_outputs(scorer: Scorer, run: Run, label_set: str | Path | None = None) -> Scorer:

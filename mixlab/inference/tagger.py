@@ -20,7 +20,8 @@ from mixlab.audio.io import FloatArray, iter_blocks, length_notes, probe
 from mixlab.errors import AudioError, ConfigError
 from mixlab.inference.blocks import Meter, Progress, at_rate, cut_windows, metered, moment_edges, peak_gain
 from mixlab.inference.file_tags import FileTags
-from mixlab.inference.scorer import Scorer, open_run
+from mixlab.inference.opening import open_run
+from mixlab.inference.scorer import Scorer
 from mixlab.training.run import Run
 
 __all__ = ["GATE_DB", "Tagger", "class_notes", "tag_file"]

@@ -153,8 +153,9 @@ CARD_ENTRIES: dict[str, Kind] = {
 CONFIG_ENTRIES: dict[str, Kind] = {
     "catalog": PATH,
     "out": PATH,
-    **dict.fromkeys(("mix", "train", "clips", "windows", "baseline", "jamendo"), OBJECT),
+    **dict.fromkeys(("mix", "train", "clips", "windows", "baseline", "jamendo", "ensemble"), OBJECT),
     "train.metrics": list_of(TEXT),
     "baseline.metrics": list_of(TEXT),
+    "ensemble.metrics": list_of(TEXT),
 }
 """Of ``config.yaml``."""

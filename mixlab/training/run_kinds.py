@@ -11,6 +11,7 @@ _MADE_BY = {
     "train-clips": "holds a network trained on labelled clips",
     "baseline": "is a classical baseline and holds no network",
     "baseline-clips": "is a classical baseline on clips and holds no network",
+    "ensemble": "is an ensemble of others and holds no network",
 }
 
 WITH_NETWORK = ("train", "pretrain", "train-clips")
@@ -19,7 +20,7 @@ WITH_NETWORK = ("train", "pretrain", "train-clips")
 BASELINES = ("baseline", "baseline-clips")
 """Commands whose runs hold a fitted classifier."""
 
-SCORING = (*WITH_NETWORK, *BASELINES)
+SCORING = (*WITH_NETWORK, *BASELINES, "ensemble")
 """Commands whose runs score audio: files, and external test sets."""
 
 

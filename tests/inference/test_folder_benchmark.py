@@ -11,7 +11,7 @@ from mixlab.corpora.clips.recordings import read_recordings
 from mixlab.evaluation import METRICS
 from mixlab.inference.benchmark import ExternalReport, evaluate_on
 from mixlab.inference.clip_scores import score_clips
-from mixlab.inference.scorer import open_run
+from mixlab.inference.opening import open_run
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
 from tests.tagged_trees import RECORDINGS, make_recordings, make_run

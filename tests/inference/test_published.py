@@ -15,8 +15,9 @@ from mixlab.corpora.clips.registry import load_benchmark
 from mixlab.errors import ConfigError, RunError, WeightsError
 from mixlab.inference.benchmark import ExternalReport, evaluate_on
 from mixlab.inference.class_mapping import match_classes
+from mixlab.inference.opening import open_run
 from mixlab.inference.published import published_scorer
-from mixlab.inference.scorer import Scorer, known_outputs, open_run, raised_to
+from mixlab.inference.scorer import Scorer, known_outputs, raised_to
 from mixlab.inference.tagger import Tagger
 from mixlab.models import ModelConfig, build_model
 from mixlab.taxonomy import Output, load_label_set

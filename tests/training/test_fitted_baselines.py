@@ -22,7 +22,7 @@ from mixlab.corpora.clips import open_clips
 from mixlab.errors import RunError
 from mixlab.inference.benchmark import ExternalReport
 from mixlab.inference.clip_scores import score_clips
-from mixlab.inference.scorer import open_run
+from mixlab.inference.opening import open_run
 from mixlab.training.baselines import Features, run_baseline, run_clip_baseline
 from mixlab.training.baselines.classifiers import fit_linear, kernel_of, scaling
 from mixlab.training.baselines.fitted import FittedBaseline, load_baseline

@@ -29,7 +29,8 @@ def evaluate(
     --catalog, --root or --num_workers is given.
 
     Args:
-        run: Folder of the run, made by 'mixlab train', 'train-clips', 'pretrain' or 'baseline'.
+        run: Folder of the run, made by 'mixlab train', 'train-clips', 'pretrain', 'baseline' or
+            'ensemble'.
         split: Whose table to print; both splits are scored and stored.
         catalog: Where the run's catalog lies now, if it has moved.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing; for a pretrained run
@@ -73,6 +74,16 @@ def _evaluate(
         from mixlab.training.baselines import evaluate_baseline
 
         return evaluate_baseline(run, catalog=catalog, roots=roots, num_workers=num_workers, metrics=metrics)
+    if made_by == "ensemble":
+        from mixlab.inference.ensemble import evaluate_ensemble
+
+        if catalog is not None or roots or num_workers is not None:
+            raise ConfigError(
+                f"{run.path} is an ensemble, scored by the predictions that it holds: leave --catalog, "
+                "--root and --num_workers out.",
+                code="conflicting-settings",
+            )
+        return evaluate_ensemble(run, metrics=metrics)
     if made_by == "baseline-clips":
         from mixlab.training.baselines import evaluate_clip_baseline
 
@@ -114,7 +125,7 @@ def print_evaluation(run: "Run", evaluation: "Report", split: str) -> None:
             print(f"({evaluation.replaced_note(name)})")
     print(f"\n{format_text(scores)}\n")
     print(f"Report:  {run.path}/report.md   (scores: report.json, per item: predictions.parquet)")
-    if made_by in ("baseline", "baseline-clips"):
+    if made_by in ("baseline", "baseline-clips", "ensemble"):
         print(f"Next:    mixlab compare {run.path} RUN")
         if run.has_model:
             print(f"         mixlab tag FILE --run {run.path}")

@@ -20,8 +20,8 @@ def choose_scorer(run: Path | None, weights: str, label_set: str, device: str) -
         ConfigError: both are given, or none.
         MixlabError: what is given cannot be opened.
     """
+    from mixlab.inference.opening import open_run
     from mixlab.inference.published import published_scorer
-    from mixlab.inference.scorer import open_run
 
     check_one_model(run, weights)
     return (
