@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from mixlab.corpora.clips.base import ClipSet
-from mixlab.errors import WeightsError
 from mixlab.inference.scorer import Scorer, network_scores, raised_to, usable_device
 from mixlab.inference.unseen import check_unseen_weights
 from mixlab.models.checkpoint_list import Checkpoint
-from mixlab.models.pretrained import CHECKPOINTS, find_weights, identify
-from mixlab.taxonomy import LabelSet, load_label_set, load_taxonomy
+from mixlab.models.published import PublishedTagger, find_published
+from mixlab.taxonomy import load_label_set, load_taxonomy
 
 __all__ = ["DEFAULT_LABEL_SET", "THRESHOLD", "published_scorer"]
 
@@ -50,55 +49,13 @@ def published_scorer(
         ConfigError: the file does not fit its network.
         RunError: no tag says anything of the label set.
     """
-    file = find_weights(str(weights))
-    entry = _entry_of(file, str(weights))
-    tags = _tags_of(entry, str(weights))
-    scorer = _scorer_of_tags(entry, file, tags, usable_device(device))
+    scorer = _scorer_of_tags(find_published(weights), usable_device(device))
     raised = raised_to(scorer, load_label_set(str(label_set)))
     return replace(raised, thresholds=np.full(len(raised.labels), THRESHOLD))
 
 
-def _entry_of(file: Path, given: str) -> Checkpoint:
-    known = None if file.is_dir() else identify(file)
-    known = known or CHECKPOINTS.get(file.stem)
-    if known is not None:
-        return known
-    if (file / "run.json").is_file():
-        raise WeightsError(
-            f"{file} is a run: give it by --run. --weights takes published ones.", code="unknown-weights"
-        )
-    raise WeightsError(
-        f"{given} is none of the checkpoints that 'mixlab weights' lists, so nobody knows what its outputs "
-        f"are. If it is one of them, name the file after it: {', '.join(_with_tags())}.",
-        code="unknown-weights",
-    )
-
-
-def _with_tags() -> list[str]:
-    return [entry.name for entry in CHECKPOINTS.values() if entry.label_set]
-
-
-def _tags_of(entry: Checkpoint, given: str) -> LabelSet:
-    """Return the label set of a checkpoint's head."""
-    if entry.label_set:
-        return load_label_set(entry.label_set)
-    if entry.picture_size:
-        why = "was trained on pictures, and says nothing of sound"
-    elif entry.streams:
-        why = "has one head for several streams, none for one of them"
-    else:
-        why = "has tags that are not bound to the instrument tree"
-    raise WeightsError(
-        f"{given} {why}. As they are, these can be used: {', '.join(_with_tags())}.", code="unknown-weights"
-    )
-
-
-def _scorer_of_tags(entry: Checkpoint, file: Path, tags: LabelSet, device: str) -> Scorer:
-    from mixlab.models import build_model, load_weights, read_weights
-
-    model = build_model(entry.model, entry.n_classes)
-    load_weights(model, read_weights(file))
-    model = model.eval().to(device)
+def _scorer_of_tags(published: PublishedTagger, device: str) -> Scorer:
+    entry, tags, model = published.entry, published.tags, published.load().to(device)
     rate = entry.model.sample_rate
     return Scorer(
         compute=network_scores(model, device=device),

@@ -11,7 +11,8 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.training.config import TrainConfig
     from mixlab.training.distributed import World
-    from mixlab.training.experiment import evaluate_run, load_model, predict, train
+    from mixlab.training.experiment import evaluate_run, predict, train
+    from mixlab.training.loading import load_model
     from mixlab.training.locations import open_catalog
     from mixlab.training.losses import balanced_weights, make_loss, masked_bce_with_logits, measure_precision
     from mixlab.training.transfer import (
@@ -45,7 +46,8 @@ __all__ = [
 
 _HOMES = {
     "config": ("TrainConfig",),
-    "experiment": ("evaluate_run", "load_model", "predict", "train"),
+    "experiment": ("evaluate_run", "predict", "train"),
+    "loading": ("load_model",),
     "losses": ("balanced_weights", "make_loss", "masked_bce_with_logits", "measure_precision"),
     "locations": ("open_catalog",),
     "transfer": (

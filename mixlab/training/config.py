@@ -11,7 +11,16 @@ from mixlab.errors import ConfigError
 from mixlab.models import ModelConfig
 from mixlab.utils.values import check_names, check_seeds, check_setting, names_class
 
-__all__ = ["FROZEN", "PRETRAINED", "TrainConfig", "Transfer", "flatten", "from_plain", "with_defaults"]
+__all__ = [
+    "FROZEN",
+    "PRETRAINED",
+    "TeacherConfig",
+    "TrainConfig",
+    "Transfer",
+    "flatten",
+    "from_plain",
+    "with_defaults",
+]
 
 Transfer = Literal["scratch", "frozen", "finetune", "last", "random_frozen"]
 Loss = Literal["bce", "mcm", "softmax"]
@@ -28,6 +37,39 @@ PRETRAINED = ("frozen", "finetune", "last")
 """Transfer modes that start from given weights."""
 FROZEN = ("frozen", "last", "random_frozen")
 """Transfer modes that leave front end and backbone as they start."""
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """A published tagger or a run whose scores of the mixes are learnt beside the targets (distillation).
+
+    Attributes:
+        weights: A name that 'mixlab weights' lists and that has a head of tags, a file of it, or a run
+            folder; '' for no teacher.
+        weight: What the cross-entropy to its scores counts beside the loss of the targets; 0 is no teacher.
+        temperature: Softens both where it is above 1.
+    """
+
+    weights: str = ""
+    weight: float = 0.5
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            ConfigError: a value is out of its range, or has no effect without a teacher.
+        """
+        check = partial(check_setting, "train.teacher")
+        check(0 <= self.weight < math.inf, "weight", "a number from 0", self.weight)
+        check(0 < self.temperature < math.inf, "temperature", "a number above 0", self.temperature)
+        if not self.weights and (self.weight, self.temperature) != (0.5, 1.0):
+            raise ConfigError(
+                "train.teacher.weight and train.teacher.temperature are of a teacher: set "
+                "train.teacher.weights to a name that 'mixlab weights' lists, a file or a run folder, or "
+                "leave them out.",
+                code="conflicting-settings",
+            )
 
 
 @dataclass(frozen=True)
@@ -50,6 +92,7 @@ class TrainConfig:
             over the label tree (a family is as present as its most present instrument), whose model
             also predicts so; or ``softmax``, cross-entropy over the classes, for clips that have exactly one
             class each (``mixlab train-clips``): scores are then the softmax, and the highest decides.
+        teacher: Whose scores of the mixes are learnt beside the targets; see ``TeacherConfig``.
         class_weights: ``none``, or ``balanced``: in every class, positives together weigh as much as
             negatives together, by how often the class is present in the training stream.
         optimizer: ``adam``; ``adamw``, whose weight decay is apart from the gradient; ``adadelta``, whose
@@ -106,6 +149,7 @@ class TrainConfig:
     pretrained: str = ""
     pretrained_stream: int | None = None
     loss: Loss = "bce"
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     class_weights: ClassWeights = "none"
     lr_head: float = 0.01
     lr_backbone: float | None = None
@@ -208,6 +252,13 @@ class TrainConfig:
             raise ConfigError(
                 f"train.class_weights belongs to train.loss=bce: with {self.loss} one class is judged by "
                 "another, so the two halves of a class have no weight of their own. Set it to none.",
+                code="conflicting-settings",
+            )
+        if self.teacher.weights and (self.loss != "bce" or self.cached_items):
+            raise ConfigError(
+                f"train.teacher.weights={self.teacher.weights} scores the audio of each mix, class by class: "
+                f"set train.loss to bce and train.cached_items to 0, found {self.loss} and "
+                f"{self.cached_items}.",
                 code="conflicting-settings",
             )
         if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:

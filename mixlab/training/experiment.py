@@ -1,6 +1,5 @@
 """From a catalog to a scored run: what ``mixlab train`` and ``mixlab evaluate`` do."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.errors import ConfigError, RunError
+from mixlab.errors import ConfigError
 from mixlab.evaluation import Metric, find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.loader import MixLoader
-from mixlab.models import ModelConfig, build_model, resolve, source_hash
+from mixlab.models import resolve
 from mixlab.taxonomy import LabelSet
 from mixlab.taxonomy.hierarchy import consistent_max
 from mixlab.training.config import TrainConfig, from_plain
+from mixlab.training.distillation import Teacher
 from mixlab.training.distributed import World
 from mixlab.training.embedding_cache import (
     calibrate,
@@ -31,6 +31,7 @@ from mixlab.training.embedding_cache import (
     training_batches,
     training_loss,
 )
+from mixlab.training.loading import load_model
 from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
 from mixlab.training.losses import scores_of
 from mixlab.training.monitoring import watched_metrics
@@ -50,9 +51,10 @@ from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
 from mixlab.training.session import fit_model, model_card, reopen, write_scores
 from mixlab.training.shared_batch_norm import check_batch_norms
-from mixlab.training.transfer import new_model, settings_of_model
+from mixlab.training.teacher import changed_teacher, open_teacher, teacher_facts, teacher_line
+from mixlab.training.transfer import new_model
 
-__all__ = ["check_source", "evaluate_run", "load_model", "predict", "train"]
+__all__ = ["evaluate_run", "predict", "train"]
 
 Batch = Mapping[str, Tensor]
 
@@ -103,11 +105,18 @@ def _fixed_batches(dataset: MixDataset, num_workers: int) -> Iterable[Batch]:
 
 
 def _reopen(
-    run: Run, settings: Mapping[str, Any], catalog: Catalog, mix: MixConfig, config: TrainConfig, world: World
+    run: Run,
+    settings: Mapping[str, Any],
+    catalog: Catalog,
+    mix: MixConfig,
+    config: TrainConfig,
+    world: World,
+    taught: Mapping[str, Any] | None,
 ) -> str | None:
     """Check that a run can go on, take over what may differ, and return how it ended if it did."""
     kinds = {"mix": MixConfig, "train": TrainConfig}
-    ended = reopen(run, settings, kinds, config, world, mix=mix, places=("catalog",))
+    changed = changed_teacher(run.info.get("teacher"), taught)
+    ended = reopen(run, settings, kinds, config, world, mix=mix, places=("catalog",), changed=changed)
     if world.is_first:
         run.update(catalog=catalog_entry(catalog, run.path))
     return ended
@@ -142,6 +151,7 @@ def _model_card(
         output=f"logits; apply a sigmoid for scores{through_tree}",
         loss=train.loss,
         class_weights=train.class_weights,
+        **({"teacher": run.info["teacher"]} if "teacher" in run.info else {}),
     )
 
 
@@ -211,22 +221,37 @@ def _train(
         )
     stream = _stream(opened, mix, config, world)
     fixed = {split: _fixed_set(opened, mix, config, split, world) for split in SPLITS}
+    teacher = open_teacher(config, mix, stream.labels)
+    taught = teacher_facts(config, stream.labels, teacher)
     model = new_model(config, len(stream.labels), mix.render_settings().samples, mix.channels)
     check_batch_norms(model, config, world)
     places = {"catalog": opened.place, "out": str(run.path.absolute())}
     settings = {**places, "mix": asdict(mix), "train": asdict(config)}
     ended = None
     if resume:
-        ended = _reopen(run, settings, opened, mix, config, world)
+        ended = _reopen(run, settings, opened, mix, config, world, taught)
     elif world.is_first:
-        Run.create(run.path, settings, _run_info(run.path, opened, mix, config, stream.labels))
+        info = _run_info(run.path, opened, mix, config, stream.labels)
+        Run.create(run.path, settings, {**info, **({"teacher": taught} if taught else {})})
+    if taught:
+        say(report, teacher_line(taught))
     if ended is None and world.is_first:
         # Also when an earlier part of the training was scored: how to go on depends on it.
         run.update(status="training")
     say(report, f"mixing {config.val_size} fixed musical mixes for validation")
     batches = {"validation": _fixed_batches(fixed["validation"], config.num_workers)}
     if ended is None:
-        ended = _fit(run, model, stream, batches["validation"], config, world, resume=resume, report=report)
+        ended = _fit(
+            run,
+            model,
+            stream,
+            batches["validation"],
+            config,
+            world,
+            teacher=teacher,
+            resume=resume,
+            report=report,
+        )
     if not world.is_first or ended == "interrupted":
         return run, None
     if world.size > 1:
@@ -257,6 +282,7 @@ def _fit(
     config: TrainConfig,
     world: World,
     *,
+    teacher: Teacher | None,
     resume: bool,
     report: Progress | None,
 ) -> str:
@@ -278,52 +304,8 @@ def _fit(
         report=report,
         loss=training_loss(run, stream, config, first=world.is_first, resume=resume, report=report),
         related=related_classes(config, labels),
+        teacher=teacher,
     )
-
-
-def check_source(run: Run, config: ModelConfig, told: str | None) -> None:
-    """See to it that a run's network is here, and warn where its file has changed.
-
-    Args:
-        run: The run.
-        config: Its network.
-        told: SHA-256 of the network's file when it was trained; None for mixlab's own.
-
-    Raises:
-        RunError: the class of the network is not to be found any more.
-    """
-    try:
-        source = source_hash(config)
-    except ConfigError as error:
-        raise RunError(
-            f"{run.path} holds a network that is not here. {error}", code="plugin-not-found"
-        ) from error
-    if told not in (None, source):
-        warnings.warn(
-            f"The file of {config.architecture} has changed since {run.path} was trained: its weights may "
-            "mean something else in it. Score the run again ('mixlab evaluate') to see.",
-            stacklevel=3,
-        )
-
-
-def load_model(run: Run) -> nn.Module:
-    """Return a run's model, the best epoch's, ready for inference on the CPU.
-
-    Raises:
-        RunError: no epoch was finished, the files are damaged, it is a baseline's run, or the class of its
-            network is not to be found any more.
-    """
-    config = settings_of_model(run)
-    state, card = run.read_model()
-    check_source(run, config, card.get("source_sha256"))
-    try:
-        model = build_model(config, len(card["labels"]["outputs"]))
-        model.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, ConfigError) as error:
-        raise RunError(
-            f"{run.path}/model.json does not describe model.safetensors: {error}", code="run-damaged"
-        ) from error
-    return model.eval()
 
 
 def predict(
@@ -449,6 +431,7 @@ def _facts(run: Run) -> list[str]:
         f"{info['precision']} on {info['device']}; best epoch {run.card['trained']['epoch']} of "
         f"{len(run.metrics())}",
         f"{started(run.card)}",
+        *([teacher_line(info["teacher"])] if "teacher" in info else []),
         "relative change of each module's weights since the start: " + moved(run.card),
         "thresholds fitted on validation only, so its own P, R and F1 flatter the model",
         "the chance-level baseline predicts each class's validation frequency for every mix; at its "

@@ -38,6 +38,7 @@ from mixlab.training.callbacks import (
     read_checkpoint,
 )
 from mixlab.training.config import FROZEN, TrainConfig
+from mixlab.training.distillation import Teacher
 from mixlab.training.distributed import World, is_lost_process
 from mixlab.training.embedding_cache import embed
 from mixlab.training.losses import (
@@ -113,6 +114,7 @@ class _Tagger(pl.LightningModule):
         config: Settings.
         loss: Of logits, targets and mask.
         related: Ancestry of the classes for a model that predicts through it; None for others.
+        teacher: What else is learnt of the mixes, beside their targets; None for nothing.
         fixed: The validation batches.
         metrics: What is computed of these after every epoch.
     """
@@ -123,6 +125,7 @@ class _Tagger(pl.LightningModule):
         config: TrainConfig,
         loss: LossFunction,
         related: NDArray[np.bool_] | None,
+        teacher: Teacher | None,
         fixed: _Validation,
         metrics: Mapping[str, Metric],
     ) -> None:
@@ -130,6 +133,7 @@ class _Tagger(pl.LightningModule):
         self.model = model
         self.config = config
         self.loss, self.related, self.fixed, self.metrics = loss, related, fixed, metrics
+        self.teacher = teacher
         self.frozen = config.transfer in FROZEN
         self.collected: list[tuple[np.ndarray, ...]] = []
         # Part of the checkpoint: an epoch that is resumed in its middle has the mean of all its steps.
@@ -148,25 +152,35 @@ class _Tagger(pl.LightningModule):
         torch.manual_seed(step_seed(self.config.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self.loss(self._logits(batch), batch["target"], batch["mask"])
+        logits = self._logits(batch)
+        loss = self.loss(logits, batch["target"], batch["mask"])
+        taught = None if self.teacher is None else self.teacher.loss(logits, batch["audio"])
         if self.trainer.world_size > 1:
-            return self._share(loss, batch["mask"])
+            return self._share(loss, batch["mask"], taught)
+        if taught is not None:
+            loss = loss + taught
         self.train_loss.update(loss.detach())
         return loss
 
-    def _share(self, loss: Tensor, mask: Tensor) -> Tensor:
+    def _share(self, loss: Tensor, mask: Tensor, taught: Tensor | None) -> Tensor:
         """Return what this process minimises, so that the mean over all has the gradient of the whole batch.
 
         The loss of the whole batch is the mean over all terms that are known, of which each process has
-        another number.
+        another number. Of a teacher's terms all have as many.
         """
         own = known_terms(mask, self.config.loss)
         sums = torch.stack([loss.detach() * own, own])
         dist.all_reduce(sums)
         terms = sums[1].clamp(min=1.0)
+        whole = sums[0] / terms
+        shared = loss * (own * self.trainer.world_size / terms)
+        if taught is not None:
+            mean = taught.detach() / self.trainer.world_size
+            dist.all_reduce(mean)
+            whole, shared = whole + mean, shared + taught
         # The same in every process, and so in the checkpoint, with which any number of them goes on.
-        self.train_loss.update(sums[0] / terms)
-        return loss * (own * self.trainer.world_size / terms)
+        self.train_loss.update(whole)
+        return shared
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if self.frozen and not self.fixed.complete:
@@ -349,6 +363,7 @@ def fit(
     card: Mapping[str, Any],
     loss: LossFunction = masked_bce_with_logits,
     related: NDArray[np.bool_] | None = None,
+    teacher: Teacher | None = None,
     world: World | None = None,
     stop: StopRequest | None = None,
     report: Callable[[str], None] | None = None,
@@ -368,6 +383,7 @@ def fit(
         card: What goes into ``model.json`` beside the weights and how far they moved.
         loss: Of logits, targets and mask, all ``(B, C)``.
         related: Ancestry of the classes, ``(C, C)``, for a model that predicts through it (``loss=mcm``).
+        teacher: What else is learnt of the mixes, beside their targets.
         world: Which process of how many this is.
         stop: A request that ends the training after the step in hand.
         report: Called with one line per epoch; None says nothing and shows no progress bar.
@@ -388,7 +404,7 @@ def fit(
     model.train()
     fixed = _Validation(validation_batches)
     metrics = watched_metrics(config)
-    tagger = _Tagger(model, config, loss, related, fixed, metrics)
+    tagger = _Tagger(model, config, loss, related, teacher, fixed, metrics)
     checkpoint = run.last_checkpoint if run.last_checkpoint.is_file() else None
     patience = Patience(
         f"validation_{config.monitor}",

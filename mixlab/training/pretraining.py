@@ -118,6 +118,12 @@ def pretrain(
 
 def _check(config: TrainConfig) -> None:
     resolve(config.model)
+    if config.teacher.weights:
+        raise ConfigError(
+            f"train.teacher.weights={config.teacher.weights} teaches on mixes ('mixlab train'): leave it "
+            "out.",
+            code="conflicting-settings",
+        )
     for name, value in (
         ("cached_items", 0),
         ("distinct_items", 0),

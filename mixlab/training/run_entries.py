@@ -70,6 +70,14 @@ _CLIPS = {
     "clips.missing": WHOLE,
 }
 
+_TEACHER = {
+    "teacher": OBJECT,
+    **{f"teacher.{name}": TEXT for name in ("weights", "sha256", "path")},
+    **{f"teacher.{name}": or_null(TEXT) for name in ("known_as", "trained_on", "licence_weights")},
+    **{f"teacher.{name}": NUMBER for name in ("weight", "temperature")},
+    "teacher.classes": list_of(TEXT),
+}
+
 RUN_ENTRIES: dict[str, Kind] = {
     **dict.fromkeys(("status", "created", "updated", "note", "mix_hash"), TEXT),
     **dict.fromkeys(("precision", "device", "features", "classifier"), TEXT),
@@ -85,6 +93,7 @@ RUN_ENTRIES: dict[str, Kind] = {
     "catalog.content_hash": TEXT,
     **_LABELS,
     **_CLIPS,
+    **_TEACHER,
     "clips.splits": each(each(WHOLE)),
     "versions": each(TEXT),
     "weights_sha256": or_null(TEXT),
@@ -113,6 +122,7 @@ CARD_ENTRIES: dict[str, Kind] = {
     "config": OBJECT,
     **_LABELS,
     **_CLIPS,
+    **_TEACHER,
     "input": OBJECT,
     "input.sample_rate": Kind(lambda x: is_whole(x, 1, 768_000), "a sample rate of 1 to 768000 Hz"),
     "input.duration_s": Kind(lambda x: is_number(x) and 0 < x <= 86_400, "seconds above 0, up to a day"),

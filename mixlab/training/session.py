@@ -13,6 +13,7 @@ from mixlab.evaluation.results import Report
 from mixlab.mixing.config import MixConfig
 from mixlab.models import n_parameters, plain_settings, source_hash
 from mixlab.training.config import TrainConfig
+from mixlab.training.distillation import Teacher
 from mixlab.training.distributed import World
 from mixlab.training.losses import LossFunction, masked_bce_with_logits
 from mixlab.training.provenance import (
@@ -131,6 +132,7 @@ def fit_model(
     report: Progress | None,
     loss: LossFunction = masked_bce_with_logits,
     related: NDArray[np.bool_] | None = None,
+    teacher: Teacher | None = None,
     items: str = "mixes",
 ) -> str:
     """Train a model until it has ended or Ctrl-C wishes to stop, and note down in the run how it went.
@@ -149,6 +151,7 @@ def fit_model(
         report: Called with lines of progress.
         loss: Of logits, targets and mask.
         related: Ancestry of the classes for a model that predicts through it.
+        teacher: What else is learnt of the mixes, beside their targets.
         items: What lines of progress call the items.
 
     Returns:
@@ -172,6 +175,7 @@ def fit_model(
             precision=precision,
             loss=loss,
             related=related,
+            teacher=teacher,
             card=card() if world.is_first else {},
             world=world,
             stop=stop,

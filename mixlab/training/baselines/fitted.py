@@ -30,7 +30,7 @@ from mixlab.training.baselines.features import Extract, Extractor
 from mixlab.training.baselines.plain_features import plain_extractor
 from mixlab.training.baselines.scorers import FittedScores
 from mixlab.training.config import from_plain
-from mixlab.training.experiment import check_source, load_model
+from mixlab.training.loading import check_source, load_model
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import BASELINES, check_command
 from mixlab.training.transfer import weights_facts

@@ -130,6 +130,7 @@ def _check(windows: WindowConfig, config: TrainConfig) -> None:
         f"loss={config.loss}": config.loss == "mcm",
         f"cached_items={config.cached_items}": config.cached_items > 0,
         f"distinct_items={config.distinct_items}": config.distinct_items > 0,
+        f"teacher.weights={config.teacher.weights}": bool(config.teacher.weights),
     }
     for setting in (name for name, given in made_for_mixes.items() if given):
         raise ConfigError(
