@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 DEMO   ?= demo-output
+NOTES  ?= notes
 # Test processes; the tests are light, but two share their caches well on small machines.
 WORKERS ?= 2
 
@@ -15,7 +16,7 @@ COVER := --cov --cov-report= --cov-fail-under=0 --cov-append
 FAST  := not slow and not gpu and not corpus and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all harm test-browser coverage coverage-report check format app bench wheel constraints clean
+.PHONY: help setup demo notes test test-all harm test-browser coverage coverage-report check format app bench wheel constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,9 @@ check: $(STAMP) ## Check format, style and types
 format: $(STAMP) ## Put the code into the common format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+notes: ## Get libraries of recorded notes into NOTES for "mixlab compose", with their licences (npm, apt-get)
+	examples/get_notes.sh $(NOTES)
 
 app: $(STAMP) ## Open the explorer in the browser
 	$(BIN)/mixlab app

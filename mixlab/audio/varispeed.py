@@ -8,7 +8,7 @@ import numpy as np
 
 from mixlab.audio.io import FloatArray
 
-__all__ = ["Swing", "swing_speed"]
+__all__ = ["Swing", "sinc_table", "swing_speed"]
 
 Swing = tuple[float, float, float]
 """Rate in Hz, depth (the most that the speed departs from 1), and phase in radians."""
@@ -37,12 +37,12 @@ def swing_speed(audio: FloatArray, sample_rate: int, swings: Sequence[Swing]) ->
         omega = 2.0 * math.pi * rate_hz / sample_rate
         places += depth / omega * np.sin(omega * time + phase)
     out = np.empty(audio.shape, dtype=np.float32)
-    kernels.play(np.ascontiguousarray(audio), places, _sincs(), out)
+    kernels.play(np.ascontiguousarray(audio), places, sinc_table(), out)
     return out
 
 
 @lru_cache(maxsize=1)
-def _sincs() -> FloatArray:
+def sinc_table() -> FloatArray:
     """Return a windowed sinc for each fraction of a sample, both ends included, ``(phases + 1, taps)``."""
     fractions = np.arange(_PHASES + 1) / _PHASES
     offsets = np.arange(_TAPS) - (_TAPS // 2 - 1) - fractions[:, None]

@@ -40,6 +40,11 @@ COMMANDS: dict[str, Command] = {
     "demo-corpora": Command(
         "mixlab.cli.commands.demo_corpora", "demo_corpora", "make demo corpora in the true layouts"
     ),
+    "compose": Command(
+        "mixlab.cli.commands.compose",
+        "compose",
+        "make multitracks of composed songs, played by recorded notes",
+    ),
     "index": Command("mixlab.cli.commands.index", "index", "index corpora into a catalog"),
     "catalog": Command(
         "mixlab.cli.commands.catalog", "catalog", "count what a catalog holds; problems; leakage"
@@ -172,7 +177,7 @@ def _load(command: Command) -> Callable[..., Any]:
 
 
 _REPEATABLE = (
-    *("--root", "--metadata", "--labels_extra", "--soundfont", "--vary", "--also", "--metrics"),
+    *("--root", "--metadata", "--labels_extra", "--soundfont", "--notes", "--vary", "--also", "--metrics"),
     *("--corpora", "--artists", "--genres", "--classes", "--member"),
     *("--mix.effects.custom", "--train.metrics", "--baseline.metrics", "--clips.classes"),
 )

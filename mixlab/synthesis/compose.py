@@ -5,7 +5,7 @@ Everything here is a pure function of its arguments. Parts share a :class:`~mixl
 enter and leave as in real songs and stems hold real silences.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,7 @@ class PartSpec:
     """One part as a song's plan asks for it.
 
     Attributes:
-        instrument: Key of ``INSTRUMENTS``.
+        instrument: Key of ``INSTRUMENTS``, or of what ``compose`` is given in its place.
         role: One of ``ROLES``.
         doubles: For the role ``double``: the position of the part that it plays along with.
     """
@@ -82,7 +82,11 @@ class Composition:
 
 
 def compose(
-    style: str | Style, parts: Sequence[PartSpec], music_s: float, rng: np.random.Generator
+    style: str | Style,
+    parts: Sequence[PartSpec],
+    music_s: float,
+    rng: np.random.Generator,
+    instruments: Mapping[str, Instrument] = INSTRUMENTS,
 ) -> Composition:
     """Compose a song.
 
@@ -92,6 +96,7 @@ def compose(
         music_s: Upper bound of the music's length; every note ends by then, but for humanised
             endings of a few milliseconds.
         rng: Source of every decision.
+        instruments: What the parts name, with the ranges that they may use.
     """
     frame_rng, arrange_rng, *streams = rng.spawn(2 + len(parts))
     frame = sample_frame(STYLES[style] if isinstance(style, str) else style, music_s, frame_rng)
@@ -99,7 +104,7 @@ def compose(
     written: list[list[Event]] = []
     played: list[tuple[Note, ...]] = []
     for spec, bars, stream in zip(parts, arrangement, streams, strict=True):
-        instrument = INSTRUMENTS[spec.instrument]
+        instrument = instruments[spec.instrument]
         if spec.doubles is None:
             events = _PATTERNS[spec.role](frame, bars, instrument, stream)
         else:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mixlab.errors import ConfigError
 
-__all__ = ["SharedSamples", "compare_soundfonts", "overlap_lines", "sample_digests"]
+__all__ = ["SharedSamples", "compare_soundfonts", "overlap_lines", "read_parts", "sample_digests"]
 
 # sfSample of the SoundFont 2.04 specification, section 7.10.
 _HEADER = struct.Struct("<20s5IBbHH")
@@ -79,7 +79,7 @@ def sample_digests(path: Path) -> frozenset[bytes]:
         ConfigError: the file is no SoundFont.
     """
     try:
-        chunks = dict(_chunks(np.memmap(path, np.uint8, "r")))
+        chunks = read_parts(path)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"Expected a SoundFont (.sf2, .sf3) at {path}, but {error}.", code="invalid-soundfont"
@@ -100,6 +100,16 @@ def sample_digests(path: Path) -> frozenset[bytes]:
             continue
         digests.add(blake2b(sample.tobytes(), digest_size=16).digest())
     return frozenset(digests)
+
+
+def read_parts(path: Path) -> dict[str, np.ndarray]:
+    """Return the content of each chunk inside the LIST chunks of a SoundFont, as bytes mapped from the file.
+
+    Raises:
+        ValueError: the file is no SoundFont.
+        OSError: it cannot be read.
+    """
+    return dict(_chunks(np.memmap(path, np.uint8, "r")))
 
 
 def _sounds(frames: np.ndarray) -> bool:

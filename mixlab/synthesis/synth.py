@@ -16,7 +16,15 @@ from mixlab.errors import AudioError, ConfigError, MissingDependencyError
 from mixlab.synthesis.events import Note
 from mixlab.synthesis.midi import encode_midi, midi_part
 
-__all__ = ["SAMPLE_RATE", "Room", "Sound", "default_soundfont", "render_part", "require_synthesizer"]
+__all__ = [
+    "SAMPLE_RATE",
+    "Room",
+    "Sound",
+    "default_soundfont",
+    "play_dry",
+    "render_part",
+    "require_synthesizer",
+]
 
 SAMPLE_RATE = 44_100
 _EXTRA = "pip install 'mixlab[demo]'"
@@ -106,7 +114,7 @@ def render_part(
     frames = round(seconds * SAMPLE_RATE)
     if not any(note.start_s < seconds for note in notes):
         return np.zeros((channels, frames), np.float32)
-    dry = _dry(notes, sound, seconds, soundfont)
+    dry = play_dry(notes, sound, seconds, soundfont)
     dry = _tilt(dry, sound.tilt_db)
     dry *= np.float32(10 ** (sound.level_db / 20) / _sounding_rms(dry))
     if sound.drive > 0:
@@ -118,8 +126,13 @@ def render_part(
     return mixed
 
 
-def _dry(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: Path) -> NDArray[np.float32]:
-    """Return the synthesizer's sound of a part, mono."""
+def play_dry(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: Path) -> NDArray[np.float32]:
+    """Return the synthesizer's sound of a part ``(samples,)``, mono, without what ``sound`` does to it after.
+
+    Raises:
+        AudioError: the SoundFont has no sound for the program's notes.
+        ConfigError: the SoundFont cannot be read.
+    """
     out = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     audio = _synthesize(notes, sound, seconds, soundfont)[: len(out)]
     if not audio.any():

@@ -1,0 +1,222 @@
+"""Play a part on recorded notes: layers, turns, small shifts of pitch, legato, vibrato, releases."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixlab.audio.filters import cascade, section
+from mixlab.audio.varispeed import sinc_table
+from mixlab.synthesis.events import Note
+from mixlab.synthesis.notes.library import RecordedNote
+from mixlab.synthesis.notes.recordings import Recording, load_recording, stretched
+from mixlab.synthesis.synth import SAMPLE_RATE
+
+__all__ = ["Manner", "RecordedPlayer"]
+
+_LEGATO_S = 0.03
+"""Notes of one voice that are this near follow each other without a new attack."""
+
+_FADE_S = 0.03
+_RING_FADE_S = 0.3
+_END_FADE_S = 0.012
+_DARK_DB, _DARK_HZ = 11.0, 2500.0
+"""How much less treble the softest note has, where there is one recording for all velocities."""
+
+# An open hi-hat sounds until the next note of the hi-hat.
+_CHOKED, _CHOKING = (46,), (42, 44, 46)
+_LOWEST = 1e-3
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How an instrument is played.
+
+    Attributes:
+        held: It sounds as long as it is played; what is too short is looped. Else notes die away.
+        release_s: How long a note sounds after its end.
+        rings: A note is never ended, as those of drums and bells.
+        most_s: How long a note rings at most.
+        kit: Pitches name pieces: nothing is shifted or tuned.
+        mono: One voice: near notes are slurred.
+        vibrato_cents: Depth of the vibrato that long notes get where the recordings have less.
+        tuning_cents: Standard deviation of each note's tuning.
+        range_db: By how much the softest note is softer than the loudest.
+    """
+
+    held: bool = False
+    release_s: float = 0.15
+    rings: bool = False
+    most_s: float = 10.0
+    kit: bool = False
+    mono: bool = False
+    vibrato_cents: float = 0.0
+    tuning_cents: float = 3.0
+    range_db: float = 26.0
+
+
+@dataclass(frozen=True)
+class RecordedPlayer:
+    """A :class:`~mixlab.synthesis.players.Player` of one instrument of a library.
+
+    Attributes:
+        notes: The recordings.
+        manner: How they are played.
+        detune_cents: Tuning of the whole part, as of one among several players.
+        delay_s: Timing of the whole part.
+        pieces: For kits: what is played for a piece that the library lacks.
+    """
+
+    notes: tuple[RecordedNote, ...]
+    manner: Manner = field(default_factory=Manner)
+    detune_cents: float = 0.0
+    delay_s: float = 0.0
+    pieces: Mapping[int, int] = field(default_factory=dict)
+
+    def play(self, notes: Sequence[Note], seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return the dry sound of a part; notes without a recording near enough are left out."""
+        out = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+        turns: dict[tuple[int, int], int] = {}
+        ordered = sorted(notes)
+        for place, note in enumerate(ordered):
+            recorded = self._choose(note, turns)
+            tuning = float(rng.normal(0.0, self.manner.tuning_cents)) + self.detune_cents
+            vibrato = (
+                float(rng.uniform(4.8, 6.3)),
+                float(rng.uniform(0.7, 1.2)),
+                float(rng.uniform(0, 6.28)),
+            )
+            if recorded is not None and note.start_s < seconds:
+                before = ordered[place - 1] if place else None
+                end_s = self._end(note, ordered[place + 1 :])
+                self._add(out, note, recorded, before, end_s, tuning, vibrato)
+        return _finish(out)
+
+    def _choose(self, note: Note, turns: dict[tuple[int, int], int]) -> RecordedNote | None:
+        """Return the recording that plays a note: its layer, and whose turn it is."""
+        pitch = self.pieces.get(note.pitch, note.pitch)
+        able = [each for each in self.notes if each.low <= pitch <= each.high]
+        if not able:
+            return None
+        off = [max(each.softest - note.velocity, note.velocity - each.loudest, 0) for each in able]
+        layer = [each for each, far in zip(able, off, strict=True) if far == min(off)]
+        key = (pitch, layer[0].softest)
+        turns[key] = turns.get(key, -1) + 1
+        return sorted(layer, key=lambda each: each.turn)[turns[key] % len(layer)]
+
+    def _add(
+        self,
+        out: NDArray[np.float32],
+        note: Note,
+        recorded: RecordedNote,
+        before: Note | None,
+        end_s: float,
+        tuning_cents: float,
+        vibrato: tuple[float, float, float],
+    ) -> None:
+        manner, kit = self.manner, self.manner.kit
+        sound = load_recording(recorded.path, recorded.start, 0.0 if kit else recorded.pitch)
+        slurred = manner.mono and before is not None and _near(before, note)
+        early_s = 0.0 if slurred else 0.7 * sound.attack_s
+        start_s = note.start_s + self.delay_s - early_s
+        skip_s = sound.attack_s if slurred else 0.0
+        cents = tuning_cents + (0.0 if kit else 100.0 * (note.pitch - recorded.pitch))
+        ratio = 2.0 ** (cents / 1200.0) * sound.rate / SAMPLE_RATE
+        release_s = recorded.release_s or manner.release_s
+        length_s = end_s + self.delay_s - start_s + release_s
+        if manner.rings:
+            whole_s = min(len(sound.audio) / ratio / SAMPLE_RATE, manner.most_s)
+            length_s, release_s = min(whole_s, length_s), _RING_FADE_S if length_s > whole_s else _FADE_S
+        first = round(start_s * SAMPLE_RATE)
+        samples = round(min(length_s, (len(out) - first) / SAMPLE_RATE) * SAMPLE_RATE)
+        if samples <= 16:
+            return
+        audio = sound.audio
+        if manner.held:
+            loop = recorded.loop and _loop_of(recorded.loop, sound)
+            audio = stretched(sound, math.ceil((skip_s * SAMPLE_RATE + samples) * ratio * 1.02) + 32, loop)
+        places = skip_s * sound.rate + ratio * np.arange(samples, dtype=np.float64)
+        if manner.vibrato_cents and note.duration_s > 0.35 and sound.swing_cents < 0.5 * manner.vibrato_cents:
+            places += _vibrato(samples, ratio, manner.vibrato_cents, vibrato)
+        played = _read(audio, places)
+        played *= _envelope(samples, release_s, slurred) * np.float32(self._gain(note, recorded))
+        if _alone(recorded) and not kit:
+            darker = section("high_shelf", _DARK_HZ, -_DARK_DB * (1 - note.velocity / 127), 0.7, SAMPLE_RATE)
+            played = cascade(played[None], [darker])[0]
+        cut = max(-first, 0)
+        out[first + cut : first + samples] += played[cut:]
+
+    def _end(self, note: Note, following: Sequence[Note]) -> float:
+        """Return when a note ends: by its length, or never, or by a hi-hat that closes."""
+        if not self.manner.rings:
+            return note.start_s + note.duration_s
+        if self.manner.kit and note.pitch in _CHOKED:
+            closing = (each.start_s for each in following if each.pitch in _CHOKING)
+            return next((at for at in closing if at > note.start_s), math.inf)
+        return math.inf
+
+    def _gain(self, note: Note, recorded: RecordedNote) -> float:
+        """Return the factor of a note's velocity; layers have most of it in their own levels."""
+        part = (127 - note.velocity) / 127.0
+        if not _alone(recorded):
+            part = 0.3 * (recorded.loudest - note.velocity) / 127.0
+        return math.pow(10.0, (recorded.gain_db - self.manner.range_db * part) / 20.0)
+
+
+def _alone(recorded: RecordedNote) -> bool:
+    return recorded.softest <= 1 and recorded.loudest >= 127
+
+
+def _near(before: Note, note: Note) -> bool:
+    gap = note.start_s - (before.start_s + before.duration_s)
+    return gap < _LEGATO_S and before.start_s < note.start_s and before.pitch != note.pitch
+
+
+def _loop_of(loop: tuple[int, int], sound: Recording) -> tuple[int, int]:
+    return max(loop[0], 0), min(loop[1], len(sound.audio))
+
+
+def _vibrato(
+    samples: int, ratio: float, cents: float, vibrato: tuple[float, float, float]
+) -> NDArray[np.float64]:
+    """Return how far ahead the place in a recording runs while the pitch swings, from a moment on."""
+    rate_hz, depth, phase = vibrato
+    time_s = np.arange(samples) / SAMPLE_RATE
+    omega = 2.0 * math.pi * rate_hz
+    swing = cents * depth * math.log(2.0) / 1200.0 * ratio * SAMPLE_RATE / omega
+    grown = np.clip((time_s - 0.18) / 0.4, 0.0, 1.0)
+    ahead: NDArray[np.float64] = swing * grown * np.sin(omega * time_s + phase)
+    return ahead
+
+
+def _envelope(samples: int, release_s: float, slurred: bool) -> NDArray[np.float32]:
+    """Return the gain over a note: a short rise, and a release that falls exponentially."""
+    gain = np.ones(samples, np.float32)
+    rise = min(round((_FADE_S if slurred else 0.001) * SAMPLE_RATE), samples)
+    gain[:rise] = np.linspace(0.0, 1.0, rise, dtype=np.float32)
+    fall = min(round(release_s * SAMPLE_RATE), samples)
+    if fall > 1:
+        curve = _LOWEST ** np.linspace(0.0, 1.0, fall, dtype=np.float32)
+        gain[-fall:] *= (curve - _LOWEST) / np.float32(1.0 - _LOWEST)
+    return gain
+
+
+def _read(audio: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    from mixlab.audio._kernels import varispeed as kernels
+
+    out = np.empty((1, len(places)), np.float32)
+    kernels.play(audio[None], places, sinc_table(), out)
+    played: NDArray[np.float32] = out[0]
+    return played
+
+
+def _finish(out: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fade the end out, and bring what is beyond full scale below it."""
+    fade = min(round(_END_FADE_S * SAMPLE_RATE), len(out))
+    out[len(out) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    peak = float(np.abs(out).max(initial=0.0))
+    if peak > 0.99:
+        out *= np.float32(0.99 / peak)
+    return out

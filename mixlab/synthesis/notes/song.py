@@ -1,0 +1,173 @@
+"""Compose, play and write one song: its stems, their sum, and a table that says what they are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from mixlab.audio.io import FloatArray
+from mixlab.errors import MixlabError
+from mixlab.synthesis.compose import Composition, compose
+from mixlab.synthesis.ensembles import Ensemble
+from mixlab.synthesis.notes.casting import Seat, SoundFontPlayer, amplified, player_of, section_of
+from mixlab.synthesis.notes.library import NoteInstrument
+from mixlab.synthesis.notes.stem_chain import master_together, process_stem, sample_chain, sample_space
+from mixlab.synthesis.players import Player, PlayerFinder
+from mixlab.synthesis.stems import add_bleed, to_pcm, write_audio
+from mixlab.utils.csv import csv_text
+
+__all__ = ["ComposedSong", "Orchestra", "render_composed", "write_composed"]
+
+_TAIL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Orchestra:
+    """All who can play.
+
+    Attributes:
+        seats: By the composer's names.
+        finders: Others who know players of instruments: singers, synthesizers.
+        soundfonts: SoundFonts for what nobody else plays.
+    """
+
+    seats: Mapping[str, Seat]
+    finders: tuple[PlayerFinder, ...] = ()
+    soundfonts: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComposedSong:
+    """A song to be made.
+
+    Attributes:
+        id: Folder name.
+        number: From 0.
+        split: ``train``, ``validation`` or ``test``: decides whose recordings play it.
+        artist: Who plays it; one artist keeps the same singers.
+        title: Its title.
+        ensemble: Style and parts.
+        hall: In a hall, not a studio.
+        bleeds: Its microphones hear all instruments.
+        seed: Key of its random streams.
+    """
+
+    id: str
+    number: int
+    split: str
+    artist: str
+    title: str
+    ensemble: Ensemble
+    hall: bool
+    bleeds: bool
+    seed: tuple[int, ...]
+
+
+def sources_of(seat: Seat, split: str) -> Sequence[NoteInstrument]:
+    """Return the sources that play in a split.
+
+    Of two the last is for test alone, of three or more the one before for validation, too; what there is once
+    plays everywhere.
+    """
+    count = len(seat.sources)
+    if count < 2:
+        return seat.sources
+    if split == "test":
+        return seat.sources[-1:]
+    if count > 2 and split == "validation":
+        return seat.sources[-2:-1]
+    return seat.sources[: count - (2 if count > 2 else 1)]
+
+
+def _find_player(name: str, song: ComposedSong, orchestra: Orchestra, part: int) -> tuple[Player, str]:
+    """Return who plays a part, and the name of what it is played on."""
+    # An artist keeps its singers and instruments.
+    rng = np.random.default_rng([song.seed[0], 61, crc32(song.artist.encode()), crc32(name.encode()), part])
+    seat = orchestra.seats[name]
+    if seat.members:
+        held = [sources_of(orchestra.seats[each], song.split) for each in seat.members]
+        chosen = [each[int(rng.integers(len(each)))] for each in held]
+        player = amplified(chosen[0], rng) if "guitar" in name else section_of(chosen, rng)
+        return player, " + ".join(each.library for each in chosen)
+    if seat.sources:
+        able = sources_of(seat, song.split)
+        source = able[int(rng.integers(len(able)))]
+        return player_of(source), source.library
+    for finder in orchestra.finders:
+        found = finder.find(name, rng)
+        if found is not None:
+            return found, type(found).__name__
+    font = orchestra.soundfonts[int(rng.integers(len(orchestra.soundfonts)))]
+    program = int(rng.choice(seat.instrument.programs))
+    return SoundFontPlayer(font, program, seat.instrument.drum_kit), font.name
+
+
+def render_composed(
+    song: ComposedSong, seconds: float, orchestra: Orchestra
+) -> tuple[Composition, list[FloatArray], list[str]]:
+    """Return a song's notes, its stems ``(2, samples)``, which sum to its mix, and what each is played on.
+
+    Raises:
+        MixlabError: a part cannot be played.
+    """
+    instruments = {name: seat.instrument for name, seat in orchestra.seats.items()}
+    compose_rng, space_rng, master_rng, *streams = np.random.default_rng(song.seed).spawn(
+        3 + len(song.ensemble.parts)
+    )
+    music_s = max(2.0, seconds - _TAIL_S)
+    composition = compose(song.ensemble.style, song.ensemble.parts, music_s, compose_rng, instruments)
+    space = sample_space(song.hall, space_rng)
+    stems, played = [], []
+    for part, (spec, notes, rng) in enumerate(
+        zip(song.ensemble.parts, composition.parts, streams, strict=True)
+    ):
+        player, name = _find_player(spec.instrument, song, orchestra, part if spec.role == "answer" else 0)
+        try:
+            dry = player.play(notes, seconds, rng)
+        except MixlabError as error:
+            raise MixlabError(f"{song.id}, {spec.instrument} ({name}): {error}", code=error.code) from error
+        stems.append(process_stem(dry, sample_chain(spec.role, space, rng)))
+        played.append(name)
+    if song.bleeds:
+        stems = add_bleed(stems, master_rng)
+    return composition, master_together(stems, song.hall, master_rng), played
+
+
+def write_composed(song: ComposedSong, seconds: float, orchestra: Orchestra, folder: Path) -> None:
+    """Write a song's folder: stems, mix, ``stems.csv`` for the adapter, ``song.json`` on what was composed.
+
+    Raises:
+        MixlabError: a part cannot be played.
+    """
+    composition, stems, played = render_composed(song, seconds, orchestra)
+    folder.mkdir(parents=True)
+    total = np.zeros_like(to_pcm(stems[0]))
+    rows: list[Sequence[object]] = [_COLUMNS]
+    parts = []
+    nodes = [orchestra.seats[part.instrument].node for part in song.ensemble.parts]
+    for number, (spec, stem, node, source) in enumerate(
+        zip(song.ensemble.parts, stems, nodes, played, strict=True), start=1
+    ):
+        pcm = to_pcm(stem)
+        total += pcm
+        name = f"{number:02d}_{spec.instrument.replace(' ', '_')}.flac"
+        write_audio(folder / name, pcm)
+        others = sorted(set(nodes) - {node, ""}) if song.bleeds else []
+        rows.append(
+            (name, node, song.id, song.artist, song.title, song.ensemble.genre, song.split,
+             "yes" if song.bleeds else "no", ";".join(others))
+        )  # fmt: skip
+        parts.append({"file": name, "instrument": spec.instrument, "role": spec.role, "played_on": source})
+    write_audio(folder / f"{song.id}_MIX.flac", np.clip(total, -32767, 32767))
+    (folder / "stems.csv").write_text(csv_text(rows, exact=True), encoding="utf-8")
+    frame = composition.frame
+    sheet = {"tempo_bpm": frame.tempo_bpm, "key": frame.key, "mode": frame.mode, "parts": parts}
+    (folder / "song.json").write_text(json.dumps(sheet, indent=1) + "\n", encoding="utf-8")
+
+
+_COLUMNS = (
+    "file", "label", "song", "artist", "title", "genre", "split", "bleed", "bleed_labels",
+)  # fmt: skip
