@@ -546,11 +546,11 @@ def test_nor_are_tracks_that_its_first_weights_were_trained_on(
         assert evaluate_on(run, clips, device="cpu", n_resamples=0).n_clips == len(clips)
 
 
-def test_a_baseline_cannot_be_scored_on_files(tmp_path: Path) -> None:
+def test_a_run_that_is_called_a_baseline_and_holds_none_is_refused(tmp_path: Path) -> None:
     make_irmas(tmp_path)
     run = make_run(tmp_path / "run")
     run.update(command="baseline")
-    with raises(RunError, code="wrong-run-kind"):
+    with raises(RunError, code="run-incomplete", mentions="model.json"):
         evaluate_on(run, load_irmas(tmp_path), device="cpu")
 
 
