@@ -42,7 +42,7 @@ def compose(
         workers: processes; by default one per processor, or as many as the cluster has
         engine: 'local', or 'ray' for a running ray cluster whose machines share all folders (docs/cluster.md)
         bleed: part of the songs, from 0 to 1, with the others in each stem, as of a band in one room
-        modelled: let voices that are computed sing, in place of what a SoundFont has for them
+        modelled: let computed voices sing and computed synthesizers play, in place of what a SoundFont has
         force: replace songs in OUT that were made with other settings
     """
     started = time.monotonic()
@@ -64,6 +64,11 @@ def compose(
     kept = f", {made.kept} were there already" if made.kept else ""
     print(f"Composed songs in {made.path}: {made.made} in {time.monotonic() - started:.0f} s{kept}.")
     print("Stems: " + ", ".join(f"{family or 'other'} {count}" for family, count in made.stems.items()))
+    if not notes and not soundfont:
+        print(
+            "  Without libraries (--notes) and SoundFonts (--soundfont) computed voices and synthesizers "
+            "play alone. 'make notes' in a checkout fetches libraries (docs/compose.md)."
+        )
     for path, message in made.problems[:_SHOWN]:
         print(f"  problem: {path}: {message}")
     if len(made.problems) > _SHOWN:
