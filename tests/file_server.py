@@ -22,6 +22,11 @@ ODD_LINKS = (
 """Of pages that list a folder: up, sorted otherwise, and away from it."""
 
 
+def spelt(folder: Path, path: Path) -> str:
+    """Return the usual link to an entry of a folder."""
+    return quote(path.name) + "/" * path.is_dir()
+
+
 class FileServer(ThreadingHTTPServer):
     """Serves what lies below ``folder``.
 
@@ -31,6 +36,7 @@ class FileServer(ThreadingHTTPServer):
         ranges: Whether it sends parts of files; else the whole file, whatever was asked for.
         sizes: Whether it says how large files are.
         lists: Whether it lists folders, as a page of links.
+        spell: Returns the link to an entry of a folder.
         missing: Its status for what is not there; 403 is that of a bucket that may not be listed.
         statuses: Taken one by one for the next requests, in place of an answer; 0 closes the connection.
     """
@@ -43,6 +49,7 @@ class FileServer(ThreadingHTTPServer):
         self.sent, self.asked = Counter[str](), Counter[tuple[str, str]]()
         self.ranges = self.sizes = self.lists = True
         self.missing = 404
+        self.spell = spelt
         self.statuses: list[int] = []
         self.lock = threading.Lock()
 
@@ -122,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def list_folder(self, folder: Path, *, body: bool) -> None:
         """Answer as web servers list folders: a link up, links that sort, and one for every entry."""
-        entries = [quote(path.name) + "/" * path.is_dir() for path in sorted(folder.iterdir())]
+        entries = [self.server.spell(folder, path) for path in sorted(folder.iterdir())]
         links = "".join(f'<a href="{link}">{link}</a>' for link in (*ODD_LINKS, *entries))
         page = f"<html><body>{links}</body></html>".encode()
         self.send_response(200)

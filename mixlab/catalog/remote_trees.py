@@ -41,7 +41,12 @@ class LocalTree:
 
     def __init__(self, folder: Path, place: Place, problems: Iterable[tuple[str, str]] = ()) -> None:
         self.folder, self._place = folder, place
-        self.problems = [Problem("", "", "", path, "skipped", text) for path, text in problems]
+        self.problems: list[Problem] = []
+        self.add_problems(problems)
+
+    def add_problems(self, problems: Iterable[tuple[str, str]]) -> None:
+        """Note what the adapter cannot see: paths and messages."""
+        self.problems += [Problem("", "", "", path, "skipped", text) for path, text in problems]
 
     def at_home(self, text: str) -> str:
         """Return what an adapter says, with the corpus's own place in it."""
@@ -69,9 +74,11 @@ def local_tree(place: Place, *, progress: bool = False) -> Iterator[LocalTree]:
         return
     faults = {name: _fault(name, listed) for listed in [set(_list(place))] for name in sorted(listed)}
     with tempfile.TemporaryDirectory(prefix="mixlab-") as folder:
-        tree = LocalTree(Path(folder), place, ((name, text) for name, text in faults.items() if text))
+        # Where stems lie in the root itself, its name is that of their song.
+        own = Path(folder) / "tree" / ("root" if _fault(place.name, set()) else place.name)
+        tree = LocalTree(own, place, ((name, text) for name, text in faults.items() if text))
         fit = [name for name, text in faults.items() if not text]
-        _write(tree.folder, place, fit, progress and sys.stderr.isatty())
+        tree.add_problems(_write(tree.folder, place, fit, progress and sys.stderr.isatty()))
         try:
             yield tree
         except MixlabError as error:
@@ -110,8 +117,9 @@ def _fault(name: str, listed: Set[str]) -> str:
     return f"Expected a file below the corpus, found the name {name!a}, {fault}. Rename it there."
 
 
-def _write(folder: Path, place: RemotePath, names: list[str], show: bool) -> None:
-    """Make the files: tables with their content, all others with a byte."""
+def _write(folder: Path, place: RemotePath, names: list[str], show: bool) -> list[tuple[str, str]]:
+    """Make the files: tables with their content, all others with a byte; return tables that are not there."""
+    lost = []
     tables = [name for name in names if PurePosixPath(name).suffix.lower() in METADATA_SUFFIXES]
     for name in names:
         path = folder / name
@@ -126,17 +134,24 @@ def _write(folder: Path, place: RemotePath, names: list[str], show: bool) -> Non
             unit="file",
             disable=not show,
         ):
-            if isinstance(content, int):
+            if content is None:
+                lost.append((name, f"Expected a table at {place / name}, which is listed, found none."))
+                (folder / name).unlink()
+            elif isinstance(content, int):
                 with (folder / name).open("wb") as file:
                     file.truncate(content)  # the adapter says that it is too large
             else:
                 (folder / name).write_bytes(content)
+    return lost
 
 
-def _fetch(path: RemotePath) -> bytes | int:
-    """Return a table, or how large it is where nobody reads so much."""
-    size = path.info(fresh=True).size
-    return size if size > MOST_METADATA_BYTES else path.read_bytes()
+def _fetch(path: RemotePath) -> bytes | int | None:
+    """Return a table, or how large it is where nobody reads so much; None where it is not there."""
+    try:
+        size = path.info(fresh=True).size
+        return size if size > MOST_METADATA_BYTES else path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def check_apart(roots: Mapping[str, Place]) -> None:

@@ -1,8 +1,10 @@
 """Corpora at URLs are indexed as those in folders, and no fault of the network leaves a file out."""
 
+import html
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import fsspec
 import pytest
@@ -108,6 +110,60 @@ def test_a_server_that_sends_whole_files_alone_can_be_indexed(
 ) -> None:
     server.ranges = False
     assert index(tmp_path / "catalog", urls(server)).content_hash == toy.content_hash
+
+
+def by_apache(folder: Path, path: Path) -> str:
+    return html.escape(quote(path.name, safe="'()&,")) + "/" * path.is_dir()
+
+
+def by_caddy(folder: Path, path: Path) -> str:
+    return "./" + quote(path.name) + "/" * path.is_dir()
+
+
+def absolute(folder: Path, path: Path) -> str:
+    return "/" + quote(folder.name, safe="'()&") + "/" + quote(path.name, safe="'()") + "/" * path.is_dir()
+
+
+@pytest.mark.parametrize("spell", [by_apache, by_caddy, absolute])
+def test_names_are_read_however_a_server_spells_links(
+    spell: Callable[[Path, Path], str], tmp_path: Path
+) -> None:
+    names = ["Don't Stop", "R & B, again", "A (live)", "50% #1 \u00e9", "plain.wav"]
+    for name in names:
+        (tmp_path / "tree" / name).write_bytes(b"-") if "." in name else (tmp_path / "tree" / name).mkdir(
+            parents=True
+        )
+    with serving(tmp_path) as server:
+        server.spell = spell
+        found = remote._list(f"{server.url}/tree")
+    assert sorted(found) == sorted((name, name != "plain.wav") for name in names)
+
+
+def test_a_folder_that_is_linked_without_its_slash_is_one(toy: Catalog, server: FileServer) -> None:
+    server.spell = lambda folder, path: quote(path.name)
+    assert len(RemotePath(f"{server.url}/one").list_files()) == sum(
+        path.is_file() for path in (toy.path.parent / "one").rglob("*")
+    )
+
+
+def test_stems_in_the_root_itself_are_a_song_of_its_name(toy: Catalog, tmp_path: Path) -> None:
+    sound = next(path for path in (toy.path.parent / "one").rglob("*.wav"))
+    (tmp_path / "My Song").mkdir()
+    for name in ("violin.wav", "drums.wav"):
+        shutil.copy(sound, tmp_path / "My Song" / name)
+    with serving(tmp_path) as server:
+        catalog = index(tmp_path / "url", {"folder": f"{server.url}/My%20Song"})
+    assert catalog.column("song").tolist() == ["My Song"] * 2
+    assert (
+        catalog.content_hash == index(tmp_path / "disk", {"folder": str(tmp_path / "My Song")}).content_hash
+    )
+
+
+def test_a_table_that_is_listed_and_not_there_is_a_problem(server: FileServer, writable_toy: Path) -> None:
+    (writable_toy / "one" / "readme.txt").symlink_to("nowhere")
+    with serving(writable_toy) as own, local_tree(RemotePath(f"{own.url}/one")) as tree:
+        assert [problem.path for problem in tree.problems] == ["readme.txt"]
+        assert not (tree.folder / "readme.txt").exists()
 
 
 TREES: dict[str, Callable[[Path], object]] = {
