@@ -92,7 +92,8 @@ class ExternalReport:
         tables: Scores by the names of ``TABLES``; a table without classes is missing. Recordings have
             ``families`` and ``instruments`` instead of ``exact`` and ``rolled_up``.
         not_evaluable: Classes that no output can score; they count in no mean.
-        thresholds_fitted: Whether thresholds are those of the run's validation; else 0.5.
+        thresholds_fitted: Whether thresholds are those of the run's validation; else one holds for all: 0.5,
+            of published weights 0.2.
         missing: Clips whose files are not there.
         problems: Clips that could not be read, and why.
         windows: How a run on clips cuts them and puts scores of windows together, in words. '' for other

@@ -255,6 +255,11 @@ def build_ensemble(
         opened, settings = _mixes_of(members, catalog, mix, roots)
         label_set = keep_label_set(settings.label_set)
         joined = [_Member.of(name, label_set, settings.sample_rate) for name in members]
+        if len({member.sha256 for member in joined}) < len(joined):
+            raise ConfigError(
+                f"An ensemble has each member once; of {', '.join(members)} two hold the same weights.",
+                code="invalid-setting",
+            )
         scorers = [member.open() for member in joined]
         labels, columns = _classes(load_label_set(label_set), scorers)
         folder = Path(cache) if cache is not None else out.absolute().parent / "scores"
@@ -304,6 +309,14 @@ def _mixes_of(
             code="mono-required",
         )
     found = open_catalog(trained[0], roots=roots) if catalog is None else as_catalog(catalog, roots)
+    for run in trained:
+        if run.info["catalog"].get("content_hash") != found.content_hash:
+            raise ConfigError(
+                f"{run.path} was trained on another catalog than {found.place}, or on other splits of it: "
+                "songs of its training may be among those of validation and test here, and the scores would "
+                "flatter it. Put runs together that were trained on one catalog.",
+                code="training-overlap",
+            )
     return found, settings.for_evaluation()
 
 

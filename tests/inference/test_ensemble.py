@@ -190,3 +190,20 @@ def test_one_member_is_no_ensemble(members: list[str], tmp_path: Path) -> None:
     with raises(ConfigError, code="invalid-setting"):
         build_ensemble(members, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_member_by_two_names_is_refused(toy: Catalog, member: Run, tmp_path: Path) -> None:
+    names = [str(member.path), f"{member.path}/."]
+    with raises(ConfigError, code="invalid-setting", mentions=names):
+        build_ensemble(names, tmp_path / "out", catalog=toy, mix=MIX, config=SMALL)
+
+
+def test_a_member_of_another_catalog_is_refused(
+    toy: Catalog, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was trained on may be validated and tested on here."""
+    other = make_run(tmp_path / "other")
+    other.update(catalog={**(other.info.get("catalog") or {}), "content_hash": "another"})
+    monkeypatch.setattr(type(other), "config", {"mix": {"duration_s": 1.0}})
+    with raises(ConfigError, code="training-overlap", mentions=(str(other.path),)):
+        build_ensemble([str(other.path), str(weights)], tmp_path / "out", catalog=toy, mix=MIX, config=SMALL)

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mixlab.errors import CorpusError
-from mixlab.synthesis.notes import NoteInstrument, find_libraries
+from mixlab.synthesis.events import Note
+from mixlab.synthesis.notes import NoteInstrument, find_libraries, soundfont
+from mixlab.synthesis.notes.casting import section_of
 from mixlab.synthesis.notes.library import SPREAD, RecordedNote, resolve_name, spread_pitches
+from mixlab.synthesis.notes.pieces import piece_of
 from mixlab.synthesis.notes.pitches import midi_pitch
+from mixlab.synthesis.synth import default_soundfont
 from mixlab.taxonomy import load_label_map, load_taxonomy
 from tests.errors import raises
 from tests.synthesis.recorded import drum_kit, pitch_library, tone, write
@@ -164,3 +169,39 @@ def test_folders_without_notes_stop_with_what_is_known(tmp_path: Path) -> None:
     write(tmp_path / "song.wav", tone(60))
     with raises(CorpusError, code="layout-not-found", mentions=str(tmp_path)):
         find_libraries([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("preset", "node"),
+    [
+        ("Standard", "drums"),
+        ("Power Kit", "drums"),
+        ("TR 808", "drum-machine"),
+        ("Electronic", "drum-machine"),
+    ],
+)
+def test_drum_presets_are_what_their_names_say(preset: str, node: str) -> None:
+    meaning = resolve_name(soundfont._drums(preset))
+    assert meaning is not None
+    assert meaning.nodes == (node,)
+
+
+def test_an_orchestra_kit_is_no_drum_set() -> None:
+    meaning = resolve_name(soundfont._drums("Orchestra Kit"))
+    assert meaning is None or meaning.nodes != ("drums",)
+
+
+@pytest.mark.parametrize("name", ["Sleigh Bells", "Agogo Bell", "Church Bell"])
+def test_bells_are_no_ride_cymbal(name: str) -> None:
+    assert piece_of(name) is None
+    assert piece_of("Ride Bell") == (53, "drums")
+
+
+def test_a_section_of_a_soundfont_plays() -> None:
+    """Its notes are not listed, so that none must be taken for one that it lacks."""
+    font = default_soundfont()
+    violin = NoteInstrument("TimGM6mb", "Violin", ("violin",), soundfont=(font, 40, False))
+    audio = section_of([violin], np.random.default_rng(0)).play(
+        [Note(0.0, 0.5, 69, 90)], 1.0, np.random.default_rng(1)
+    )
+    assert np.abs(audio).max() > 0.01

@@ -51,8 +51,8 @@ def tag(
 
     Args:
         files: Audio files that libsndfile reads, and folders of them.
-        run: Folder of the run whose model scores them, made by 'mixlab train', 'train-clips',
-            'pretrain' or 'baseline'.
+        run: Folder of the run that scores them, made by 'mixlab train', 'train-clips', 'pretrain',
+            'baseline', 'baseline-clips' or 'ensemble'.
         weights: Published weights that score them, in place of a run: a name that 'mixlab weights' lists, or
             a file of one of these.
         label_set: With --weights, the classes: a shipped label set or a YAML file.

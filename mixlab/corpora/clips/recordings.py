@@ -18,8 +18,8 @@ Traps, and what is done:
   several nodes may be meant: of these at least one sounds. A name of a node always means the node.
 * A node that is both present and unknown is an error; a family that is present with an instrument of it
   unknown is not.
-* A clip in which one family is known to sound is a solo, one of several families a mix, unless ``kind`` says
-  otherwise. A clip in which none is known to sound is neither.
+* A clip of several families is a mix, one of a single family, where no other can sound, a solo, unless
+  ``kind`` says otherwise. All other clips are neither.
 * Without ``group``, each file is a group of its own, which the notes say.
 * Rows whose file is not there are listed as missing, not refused.
 """
@@ -198,8 +198,10 @@ def _kind(where: str, said: str, taxonomy: Taxonomy, evidence: Evidence) -> str:
         raise CorpusError(
             f"{where}: expected solo or mix as kind, or nothing, found {said!r}.", code="invalid-table"
         )
-    families = len(evidence.present.intersection(taxonomy.families))
-    return _KINDS[said.casefold()] or ("" if not families else SOLO if families == 1 else MIX)
+    families = taxonomy.families
+    sounding = len(evidence.present.intersection(families))
+    alone = sounding == 1 and not evidence.unknown.intersection(families)
+    return _KINDS[said.casefold()] or (MIX if sounding > 1 else SOLO if alone else "")
 
 
 def _classes(rows: Sequence[_Row]) -> dict[str, tuple[str, ...]]:

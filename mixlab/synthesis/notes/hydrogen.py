@@ -57,8 +57,9 @@ def read(folder: Path) -> Findings:
     owned: dict[str, list[RecordedNote]] = defaultdict(list)
     taken: dict[tuple[int, str], int] = defaultdict(int)
     for instrument in root.iter("instrument"):
-        piece = piece_of(instrument.findtext("name") or "")
-        if piece is None:
+        name = instrument.findtext("name") or ""
+        if (piece := piece_of(name)) is None:
+            found.problem(folder / _FILE, f"piece {name!r} is none that is known, and is left out")
             continue
         notes = list(_layers(folder, instrument, piece[0], taken[piece], found))
         taken[piece] += bool(notes)

@@ -67,7 +67,9 @@ class NoteInstrument:
     soundfont: tuple[Path, int, bool] | None = None
 
     def pitches(self) -> frozenset[int]:
-        """Return the MIDI pitches that it can play."""
+        """Return the MIDI pitches that it can play; of a SoundFont, all are tried."""
+        if self.soundfont is not None:
+            return frozenset(range(128))
         return frozenset(p for note in self.notes for p in range(note.low, note.high + 1))
 
 

@@ -10,6 +10,7 @@ KIT_NOTES = frozenset(range(35, 60)) - {39, 54, 56, 58}
 # The first that matches counts: "Hat Closed" before "Hat", "Floor" before "Tom".
 _PIECES: tuple[tuple[str, int, str], ...] = (
     (r"choke|roll|swish|sample|zap|fx|click(?! )|beats_", -1, ""),
+    (r"sleigh|agogo|church|jingle|hand ?bell|tubular", -1, ""),
     (r"hand ?clap|^clap", 39, "claps"),
     (r"finger ?snap", 39, "snaps"),
     (r"cow ?bell", 56, "cowbell"),

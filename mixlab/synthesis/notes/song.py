@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from mixlab.audio.io import FloatArray
-from mixlab.errors import MixlabError
+from mixlab.errors import AudioError, MixlabError
 from mixlab.synthesis.compose import Composition, compose
 from mixlab.synthesis.ensembles import Ensemble
 from mixlab.synthesis.notes.casting import Seat, SoundFontPlayer, amplified, player_of, section_of
@@ -129,6 +129,12 @@ def render_composed(
             dry = player.play(notes, seconds, rng)
         except MixlabError as error:
             raise MixlabError(f"{song.id}, {spec.instrument} ({name}): {error}", code=error.code) from error
+        if notes and not dry.any():
+            raise AudioError(
+                f"{song.id}, {spec.instrument} ({name}): expected sound for {len(notes)} notes, such as "
+                f"{notes[0].pitch}, found silence. Leave the library out.",
+                code="unreadable-audio",
+            )
         stems.append(process_stem(dry, sample_chain(spec.role, space, rng)))
         played.append(name)
     if song.bleeds:

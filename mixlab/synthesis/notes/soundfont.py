@@ -1,5 +1,6 @@
 """SoundFonts (.sf2) as libraries: their presets, which the synthesizer plays."""
 
+import re
 import struct
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def read(folder: Path) -> Findings:
             found.problem(path, f"no SoundFont: {error}")
             continue
         for name, bank, program in presets:
-            meaning = resolve_name("drum set" if bank == _DRUMS else name)
+            meaning = resolve_name(_drums(name) if bank == _DRUMS else name)
             if meaning is None or meaning.ignored or bank not in (0, _DRUMS):
                 found.problem(path, f"preset {bank}:{program} {name!r} means no instrument that is known")
                 continue
@@ -38,6 +39,15 @@ def read(folder: Path) -> Findings:
                 NoteInstrument(path.stem, name, meaning.nodes, kit=drums, soundfont=(path, program, drums))
             )
     return found
+
+
+def _drums(name: str) -> str:
+    """Return what a preset of the drum bank is: a drum set, or what its own name says."""
+    if re.search(r"[78]0[789]|electr|techno|dance|analog|house|hip.?hop|machine", name, re.IGNORECASE):
+        return "drum machine"
+    return (
+        name if re.search(r"orch|fx|ethnic|percussion|latin|brush hits", name, re.IGNORECASE) else "drum set"
+    )
 
 
 def _presets(path: Path) -> list[tuple[str, int, int]]:

@@ -166,3 +166,20 @@ def test_tables_that_cannot_be_used(
 ) -> None:
     with raises(CorpusError, code=code, mentions=mentions):
         read_recordings(write_table(tmp_path, *rows, header=header))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ("violin,", "solo"),
+        ("violin|cello,", "solo"),
+        ("violin,cello", "solo"),
+        ("violin|drums,*", "mix"),
+        ("violin|bass,", ""),
+        ("violin,drums", ""),
+        ("choir,*", ""),
+        (",violin", ""),
+    ],
+)
+def test_a_clip_is_a_solo_where_no_other_family_can_sound(cells: str, kind: str, tmp_path: Path) -> None:
+    assert read_recordings(write_table(tmp_path, f"a.wav,{cells},g")).kinds == (kind,)
