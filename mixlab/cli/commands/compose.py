@@ -1,9 +1,9 @@
 """``mixlab compose``: make multitracks of composed songs, played by recorded notes."""
 
-import sys
 import time
 from pathlib import Path
 
+from mixlab.cli.commands.item_bar import ItemBar
 from mixlab.synthesis.modelled import ModelledPlayers
 from mixlab.synthesis.notes.making import DEFAULT_COMPOSED, make_composed
 from mixlab.utils.parallel import Engine
@@ -46,7 +46,7 @@ def compose(
         force: replace songs in OUT that were made with other settings
     """
     started = time.monotonic()
-    with _Bar() as bar:
+    with ItemBar("compose", "song") as bar:
         made = make_composed(
             out,
             notes=notes or (),
@@ -75,20 +75,3 @@ def compose(
         print(f"  and {len(made.problems) - _SHOWN} more files of the libraries that cannot be used")
     print(f"Licences: {made.path / 'README.txt'}")
     print(f"\nNext: mixlab index {out}/catalog --splits {out}/splits.csv --root folder={made.root}")
-
-
-class _Bar:
-    """A progress bar on stderr that opens with the first song; silent where stderr is no terminal."""
-
-    def __enter__(self) -> "_Bar":
-        from tqdm import tqdm
-
-        self._bar = tqdm(unit="song", desc="compose", disable=not sys.stderr.isatty(), leave=False)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def __call__(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)

@@ -1,9 +1,9 @@
 """``mixlab demo-corpora``: make small corpora in the layouts of the real ones."""
 
-import sys
 import time
 from pathlib import Path
 
+from mixlab.cli.commands.item_bar import ItemBar
 from mixlab.errors import ConfigError
 from mixlab.synthesis import DEFAULT_SECONDS, DEFAULT_SONGS, make_demo_corpora
 from mixlab.synthesis.clip_trees.base import DEFAULT_RECORDINGS, TreeOptions
@@ -62,7 +62,7 @@ def demo_corpora(
         _clip_trees(out, clips.split(","), options, workers, engine, force)
         return
     started = time.monotonic()
-    with _Bar() as bar:
+    with ItemBar("demo corpora") as bar:
         made = make_demo_corpora(
             out,
             songs=songs,
@@ -105,7 +105,7 @@ def _one(soundfonts: list[Path] | None) -> Path | None:
 def _clip_trees(
     out: Path, names: list[str], options: TreeOptions, workers: int | None, engine: Engine, force: bool
 ) -> None:
-    with _Bar() as bar:
+    with ItemBar("demo corpora") as bar:
         trees = make_clip_trees(
             out, names, options, workers=workers, engine=engine, force=force, progress=bar
         )
@@ -113,20 +113,3 @@ def _clip_trees(
         kept = f", {tree.kept} were there already" if tree.kept else ""
         print(f"{tree.name}: {tree.root} ({tree.made} files made{kept})\n  demo: {tree.about}")
     print(f"\nNext: mixlab clips {trees[0].name} {trees[0].root}")
-
-
-class _Bar:
-    """A progress bar on stderr that opens with the first item; silent where stderr is no terminal."""
-
-    def __enter__(self) -> "_Bar":
-        from tqdm import tqdm
-
-        self._bar = tqdm(unit="item", desc="demo corpora", disable=not sys.stderr.isatty(), leave=False)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def __call__(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
