@@ -48,14 +48,22 @@ def wait_for(what: Callable[[], object], seconds: float = 600.0) -> None:
         time.sleep(0.05)
 
 
-def next_line(program: "subprocess.Popen[str]", begin: str) -> str:
-    """Return the next line that a program prints of those that begin so."""
+def own_part(line: str, *marks: str) -> str:
+    """Return what a program itself says in a line, from a mark on; '' where there is none.
+
+    Ray writes a message of several lines in two goes, and ends it behind what the program said meanwhile.
+    """
+    return next((line[line.index(mark) :].strip() for mark in marks if mark in line), "")
+
+
+def next_line(program: "subprocess.Popen[str]", mark: str) -> str:
+    """Return the next line that a program prints with this mark, from it on."""
     assert program.stdout is not None
     printed = []
     for line in program.stdout:
         printed.append(line)
-        if line.startswith(begin):
-            return line.strip()
+        if said := own_part(line, mark):
+            return said
     raise AssertionError("".join(printed))
 
 
@@ -119,7 +127,7 @@ def test_a_lost_node_costs_only_what_it_had_in_hand(nodes: Nodes, tmp_path: Path
     nodes.ask(f"kill {first.read_text()}")
     nodes.ask("add")
     printed = rest(program, code=0)
-    lines = [line for line in printed.splitlines() if line.startswith(("OUTCOME", "REFUSED"))]
+    lines = [said for line in printed.splitlines() if (said := own_part(line, "OUTCOME ", "REFUSED "))]
     found = {o.index: o for o in (eval(line.partition(" ")[2]) for line in lines[:12])}
     assert sorted(found) == list(range(12))
     special = {DEADLY, FAULTY, UNPICKLABLE}
