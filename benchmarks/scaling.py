@@ -77,7 +77,7 @@ class Sizes:
     """
 
     stems: tuple[int, ...] = (100, 1000, 10_000, 100_000)
-    indexed: tuple[int, ...] = (100, 1000, 10_000)
+    indexed: tuple[int, ...] = (100, 1000, 10_000, 100_000)
     recipes: int = 2000
     rounds: int = 5
     mixes: int = 800
