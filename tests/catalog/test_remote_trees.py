@@ -20,6 +20,7 @@ from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.utils import remote
 from mixlab.utils.remote import RemotePath
+from mixlab.utils.remote_folders import Connect, list_folder
 from tests.corpora import trees
 from tests.errors import raises
 from tests.file_server import FileServer, serving
@@ -135,7 +136,7 @@ def test_names_are_read_however_a_server_spells_links(
         )
     with serving(tmp_path) as server:
         server.spell = spell
-        found = remote._list(f"{server.url}/tree")
+        found = list_folder(remote._connect, f"{server.url}/tree")
     assert sorted(found) == sorted((name, name != "plain.wav") for name in names)
 
 
@@ -205,14 +206,13 @@ def test_a_fault_of_the_network_ends_the_listing(
     """What cannot be listed would be missing from the catalog without a word."""
     found: list[str] = []
 
-    def fail_later(url: str) -> list[tuple[str, bool]]:
+    def fail_later(connect: Connect, url: str) -> list[tuple[str, bool]]:
         found.append(url)
         if len(found) == 3:
             server.statuses += [500] * 4
-        return listing(url)
+        return list_folder(connect, url)
 
-    listing = remote._list
-    monkeypatch.setattr(remote, "_list", fail_later)
+    monkeypatch.setattr(remote, "list_folder", fail_later)
     with raises(RemoteError, code="remote-unreachable"):
         index(tmp_path / "catalog", urls(server))
     assert not (tmp_path / "catalog" / "catalog.json").exists()
