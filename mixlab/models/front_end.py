@@ -6,6 +6,7 @@ anything else, then frequencies are weighted, then every excerpt is standardised
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -119,6 +120,9 @@ class MelFrontEnd(nn.Module):
 
     weighting_db: Tensor
 
+    masks: Callable[[Tensor], Tensor] | None = None
+    """What is done to maps while the network is trained (``mixlab.training.augmentation``), or None."""
+
     def __init__(
         self,
         sample_rate: int = 16000,
@@ -176,7 +180,8 @@ class MelFrontEnd(nn.Module):
         with torch.autocast(audio.device.type, enabled=False):
             maps = self.weighted(self.magnitudes(audio))
             maps = standardise_excerpts(maps) if self.standardise else cast(Tensor, self.spec_bn(maps))
-            return maps if self.scale == 1 else maps * self.scale
+            maps = maps if self.scale == 1 else maps * self.scale
+            return self.masks(maps) if self.training and self.masks is not None else maps
 
     def magnitudes(self, audio: Tensor) -> Tensor:
         """Return the map before anything but the magnitude was applied: decibels, logarithms or power."""

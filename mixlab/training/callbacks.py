@@ -371,6 +371,7 @@ class BestEpoch(Checkpoint):
         card: What goes into ``model.json`` beside the weights and how far they moved.
         report: Called with a line per epoch, or None.
         items: What that line calls the items.
+        kept: What holds the weights that are written, where it is not the network itself but their mean.
     """
 
     def __init__(
@@ -383,8 +384,9 @@ class BestEpoch(Checkpoint):
         card: Mapping[str, Any],
         report: Callable[[str], None] | None,
         items: str = "mixes",
+        kept: nn.Module | None = None,
     ) -> None:
-        self.items = items
+        self.items, self.kept = items, kept or model
         self.run, self.model, self.config, self.patience = run, model, config, patience
         self.steps, self.card, self.report = steps, card, report
         self.start = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
@@ -411,7 +413,7 @@ class BestEpoch(Checkpoint):
     def _write_model(self, epoch: int, row: Mapping[str, float]) -> None:
         monitor = self.config.monitor
         trained = {"epoch": epoch, "monitor": monitor, "value": row[f"validation_{monitor}"]}
-        state = self.model.state_dict()
+        state = self.kept.state_dict()
         moved = movement(self.model, self.start, state)
         self.run.write_model(state, {**self.card, "trained": trained, "moved": moved})
 

@@ -14,6 +14,7 @@ from mixlab.utils.values import check_names, check_seeds, check_setting, names_c
 __all__ = [
     "FROZEN",
     "PRETRAINED",
+    "AugmentConfig",
     "TeacherConfig",
     "TrainConfig",
     "Transfer",
@@ -73,6 +74,49 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to batches in training alone, beside the effects of the mixing; all off by default.
+
+    Attributes:
+        frequency_masks: So many stripes of neighbouring bands are blanked in each map (SpecAugment, Park et
+            al. 2019).
+        frequency_width: Widest of them, as a share of the bands; widths are uniform from 0.
+        time_masks: So many stretches of time are blanked in each map.
+        time_width: Longest of them, as a share of the frames.
+        p_mixup: Probability that another mix of the batch is added to a mix. What sounds in either sounds
+            in the sum; absent is what both lack.
+        mixup_db: Lowest and highest gain of the added one, uniform in dB.
+    """
+
+    frequency_masks: int = 0
+    frequency_width: float = 0.15
+    time_masks: int = 0
+    time_width: float = 0.1
+    p_mixup: float = 0.0
+    mixup_db: tuple[float, float] = (-6.0, 6.0)
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            ConfigError: a value is out of its range.
+        """
+        check = partial(check_setting, "train.augment")
+        for name in ("frequency_masks", "time_masks"):
+            check(0 <= getattr(self, name) <= 20, name, "0 to 20", getattr(self, name))
+        for name in ("frequency_width", "time_width"):
+            check(0 < getattr(self, name) <= 1, name, "a share in (0, 1]", getattr(self, name))
+        check(0 <= self.p_mixup <= 1, "p_mixup", "a number from 0 to 1", self.p_mixup)
+        low, high = self.mixup_db
+        check(-60 <= low <= high <= 24, "mixup_db", "lowest and highest within -60 to 24 dB", self.mixup_db)
+
+    @property
+    def masks(self) -> bool:
+        """Whether anything of a map is blanked."""
+        return self.frequency_masks > 0 or self.time_masks > 0
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Every knob of a training; defaults follow the paper (sections 2.4 and 3.1) where it states a value.
 
@@ -93,6 +137,9 @@ class TrainConfig:
             also predicts so; or ``softmax``, cross-entropy over the classes, for clips that have exactly one
             class each (``mixlab train-clips``): scores are then the softmax, and the highest decides.
         teacher: Whose scores of the mixes are learnt beside the targets; see ``TeacherConfig``.
+        augment: What is done to batches in training alone; see ``AugmentConfig``.
+        ema: Decay of a running mean of the weights over the steps, such as 0.999, which is scored and kept in
+            place of the weights of the last step; 0 for none.
         class_weights: ``none``, or ``balanced``: in every class, positives together weigh as much as
             negatives together, by how often the class is present in the training stream.
         optimizer: ``adam``; ``adamw``, whose weight decay is apart from the gradient; ``adadelta``, whose
@@ -150,6 +197,8 @@ class TrainConfig:
     pretrained_stream: int | None = None
     loss: Loss = "bce"
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    ema: float = 0.0
     class_weights: ClassWeights = "none"
     lr_head: float = 0.01
     lr_backbone: float | None = None
@@ -207,6 +256,7 @@ class TrainConfig:
         _check(self.lr_head > 0, "lr_head", "a number above 0", self.lr_head)
         backbone = self.lr_backbone
         _check(backbone is None or backbone > 0, "lr_backbone", "a number above 0, or null", backbone)
+        _check(0 <= self.ema < 1, "ema", "a number from 0, and below 1", self.ema)
         _check(0 < self.lr_factor <= 1, "lr_factor", "a number in (0, 1]", self.lr_factor)
         for name, choices in _CHOICES.items():
             _check(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
@@ -259,6 +309,18 @@ class TrainConfig:
                 f"train.teacher.weights={self.teacher.weights} scores the audio of each mix, class by class: "
                 f"set train.loss to bce and train.cached_items to 0, found {self.loss} and "
                 f"{self.cached_items}.",
+                code="conflicting-settings",
+            )
+        if self.augment.masks and self.transfer in FROZEN:
+            raise ConfigError(
+                f"train.augment blanks parts of the maps, which a frozen backbone (train.transfer="
+                f"{self.transfer}) was not trained to take: set frequency_masks and time_masks to 0.",
+                code="conflicting-settings",
+            )
+        if self.augment.p_mixup and (self.loss == "softmax" or self.cached_items):
+            raise ConfigError(
+                "train.augment.p_mixup adds mixes to each other: set it to 0 with train.loss=softmax, where "
+                "one class alone is right, and with train.cached_items, which keeps no audio.",
                 code="conflicting-settings",
             )
         if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:

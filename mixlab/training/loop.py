@@ -26,6 +26,7 @@ from mixlab.errors import MissingDependencyError, MixlabError, RunError
 from mixlab.evaluation import Metric
 from mixlab.models import classify
 from mixlab.taxonomy.hierarchy import consistent_max
+from mixlab.training.augmentation import WeightAverage, mix_up, set_masks
 from mixlab.training.callbacks import (
     BestEpoch,
     Patience,
@@ -134,15 +135,25 @@ class _Tagger(pl.LightningModule):
         self.config = config
         self.loss, self.related, self.fixed, self.metrics = loss, related, fixed, metrics
         self.teacher = teacher
+        # A part of this module, so that checkpoints hold it.
+        self.average = WeightAverage(model, config.ema) if config.ema else None
+        set_masks(model, config.augment)
         self.frozen = config.transfer in FROZEN
         self.collected: list[tuple[np.ndarray, ...]] = []
         # Part of the checkpoint: an epoch that is resumed in its middle has the mean of all its steps.
         self.train_loss = MeanMetric(nan_strategy="disable").set_dtype(torch.float64)
         self.train_loss.persistent(True)
 
+    @property
+    def scored(self) -> nn.Module:
+        """The network that is scored and kept."""
+        return self.model if self.average is None else self.average.model
+
     def on_train_start(self) -> None:
         # Not earlier: Lightning warns of modules that are in evaluation mode when fitting begins.
         set_training_mode(self.model, last_only=self.config.transfer == "last")
+        if self.average is not None:
+            self.average.eval()
 
     def on_train_epoch_start(self) -> None:
         set_training_mode(self.model, last_only=self.config.transfer == "last")
@@ -152,7 +163,9 @@ class _Tagger(pl.LightningModule):
         torch.manual_seed(step_seed(self.config.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self._logits(batch)
+        if self.config.augment.p_mixup:
+            batch = mix_up(batch, self.config.augment)
+        logits = self._logits(batch, self.model)
         loss = self.loss(logits, batch["target"], batch["mask"])
         taught = None if self.teacher is None else self.teacher.loss(logits, batch["audio"])
         if self.trainer.world_size > 1:
@@ -182,19 +195,26 @@ class _Tagger(pl.LightningModule):
         self.train_loss.update(whole)
         return shared
 
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - Lightning's own
+        """Take the step, and the mean of the weights with it: a checkpoint holds both or neither."""
+        super().optimizer_step(*arguments, **named)
+        if self.average is not None:
+            self.average.update(self.model)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if self.frozen and not self.fixed.complete:
             batch = {**batch, "embedding": embed(self.model, batch["audio"])}
             self.fixed.kept.append({name: batch[name].cpu() for name in ("embedding", "target", "mask")})
-        scores = scores_of(self._logits(batch), self.config.loss)
+        scores = scores_of(self._logits(batch, self.scored), self.config.loss)
         if self.related is not None:
             scores = consistent_max(scores, self.related)
         self.collected.append(tuple(x.cpu().numpy() for x in (scores, batch["target"], batch["mask"])))
 
-    def _logits(self, batch: Batch) -> Tensor:
+    @staticmethod
+    def _logits(batch: Batch, model: nn.Module) -> Tensor:
         if "embedding" in batch:
-            return classify(self.model, batch["embedding"])
-        return cast(Tensor, self.model(batch["audio"]))
+            return classify(model, batch["embedding"])
+        return cast(Tensor, model(batch["audio"]))
 
     def on_validation_epoch_end(self) -> None:
         self.fixed.complete = self.frozen
@@ -414,7 +434,7 @@ def fit(
         check_on_train_epoch_end=True,
     )
     steps = Steps(run, train_batches, config, stop, show=report is not None)
-    best = BestEpoch(run, model, config, patience, steps, card, report, items)
+    best = BestEpoch(run, model, config, patience, steps, card, report, items, kept=tagger.scored)
     with _quiet_lightning():
         callbacks = [steps, patience, best, *last_checkpoints(run, config)]
         with told_as_output_error(run.tensorboard):
