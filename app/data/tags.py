@@ -13,6 +13,8 @@ import streamlit as st
 from app.components.heat import HeatPicture, pack_tags, picture_of
 from mixlab.audio.uploads import Upload, decode_upload
 from mixlab.errors import RunError
+from mixlab.models.pretrained import CHECKPOINTS, copy_of
+from mixlab.models.shipped_model import SHIPPED, shipped_card, shipped_file
 from mixlab.studies.locations import Found
 
 if TYPE_CHECKING:
@@ -29,17 +31,33 @@ __all__ = [
     "get_tags",
     "get_upload",
     "with_model",
+    "without_run",
 ]
 
 _KEPT = 4
+BESIDE = "jamendo_musicnn"
+"""Published weights that are offered beside mixlab's own model, where they were fetched."""
 
 
 class RunModel(NamedTuple):
-    """A run with a model; the times of its files' last changes make the caches forget older ones."""
+    """A run with a model; the times of its files' last changes make the caches forget older ones.
+
+    ``weights`` names published weights in its place, several with commas between; '' for a run.
+    """
 
     name: str
     path: str
     modified_ns: tuple[int, ...]
+    weights: str = ""
+
+
+def without_run() -> list[RunModel]:
+    """Return the model that comes with mixlab, and it together with published weights that were fetched."""
+    names = [SHIPPED]
+    if copy_of(CHECKPOINTS[BESIDE]).is_file():
+        names.append(f"{SHIPPED},{BESIDE}")
+    modified = (_time(shipped_file()), _time(shipped_card()))
+    return [RunModel(name.replace(",", " and "), "", modified, name) for name in names]
 
 
 def with_model(found: Sequence[Found]) -> list[RunModel]:
@@ -62,10 +80,16 @@ def _time(file: Path) -> int:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def get_tagger(run: RunModel) -> "Tagger":
-    """Load a run's model."""
+    """Load a run's model, or published weights."""
     from mixlab.inference.tagger import Tagger
 
-    return Tagger.load(run.path)
+    if not run.weights:
+        return Tagger.load(run.path)
+    from mixlab.inference.joint import join_scorers
+    from mixlab.inference.published import published_scorer
+
+    scorers = [published_scorer(name) for name in run.weights.split(",")]
+    return Tagger(scorers[0] if len(scorers) == 1 else join_scorers(scorers))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -73,6 +97,8 @@ def get_notes(run: RunModel) -> dict[str, str]:
     """Return of which classes the run's tags mean little, and why."""
     from mixlab.inference.tagger import class_notes
 
+    if run.weights:
+        return {}
     try:
         return class_notes(run.path)
     except RunError:  # a damaged report must not keep the model from being used

@@ -32,7 +32,10 @@ PRIVACY = (
     "The file stays in the memory of this machine, is not stored on disk or sent anywhere, and is forgotten "
     "with this tab."
 )
-RUNS_HELP = "Runs with a model, in the folders that are listed under Folders."
+RUNS_HELP = (
+    "Runs with a model, in the folders that are listed under Folders; and the model that comes with mixlab. "
+    "Where jamendo_musicnn was fetched ('mixlab weights get jamendo_musicnn'), both together are better."
+)
 
 
 class Sound(NamedTuple):
@@ -53,10 +56,8 @@ def show(location: Location | None) -> None:
     head.title("Tag a file", width="content")
     st.caption("Which instruments sound in a recording, and when: a model scores windows of it.")
     try:
-        runs = tag_data.with_model(runs_locations.found_runs(location, head))
-        if not runs:
-            welcome.offer_run(location)
-            return
+        found = tag_data.with_model(runs_locations.found_runs(location, head))
+        runs = [*found, *tag_data.without_run()]
         row = st.container(horizontal=True, vertical_alignment="bottom")
         run = _choose_run(runs, row)
         with st.spinner("Loading the model …", show_time=False):
@@ -67,6 +68,9 @@ def show(location: Location | None) -> None:
         if sound is not None:
             _tag(run, tagger, sound, hop_s)
         st.caption(_describe_run(run, tagger))
+        if not found:
+            with st.expander("Train a run of your own"):
+                welcome.offer_run(location)
     except MixlabError as error:
         st.error(words.escape(str(error)), icon=":material/error:")
 
@@ -93,7 +97,8 @@ def _choose_hop(tagger: "Tagger", row: "st.delta_generator.DeltaGenerator") -> f
 
 def _describe_run(run: RunModel, tagger: "Tagger") -> str:
     classes = f"{len(tagger.labels)} classes, windows of {tagger.window_s:g} s, on {tagger.device}"
-    return words.escape(f"Run {run.path}: {classes}" + (f" · {tagger.note}" if tagger.note else ""))
+    who = run.name if run.weights else f"Run {run.path}"
+    return words.escape(f"{who}: {classes}" + (f" · {tagger.note}" if tagger.note else ""))
 
 
 def _warn(run: RunModel, tagger: "Tagger") -> None:
@@ -193,7 +198,7 @@ def _decide(found: "FileTags") -> tuple["FileTags", bool]:
     decide = row.segmented_control(
         "Thresholds", DECISIONS, default=FITTED, key="tag_decide", bind="query-params", required=True,
         width="content",
-        help="Fitted on the run's validation mixes, where each gives the best F1; or one of your own.",
+        help="Fitted on the model's validation mixes, where each gives the best F1; or one of your own.",
     )  # fmt: skip
     if decide == SAME:
         value = row.slider(
@@ -277,13 +282,14 @@ def _moments(tags: "FileTags") -> None:
 
 def _downloads(tags: "FileTags", run: RunModel, tagger: "Tagger") -> None:
     stem = Path(tags.path.name).stem
+    said = {"weights": run.weights} if run.weights else {"run": run.path}
     row = st.container(horizontal=True)
     row.download_button(
         "Scores (CSV)", lambda: tags_as_csv(tags), f"{stem}.csv", "text/csv", icon=DOWNLOAD,
         on_click="ignore", help="A row per moment, a column per class.",
     )  # fmt: skip
     row.download_button(
-        "Tags (JSON)", lambda: tags_as_json(tags, run=run.path, note=tagger.note), f"{stem}.json",
+        "Tags (JSON)", lambda: tags_as_json(tags, **said, note=tagger.note), f"{stem}.json",
         "application/json", icon=DOWNLOAD, on_click="ignore", help="Every class with its spans.",
     )  # fmt: skip
     row.download_button(

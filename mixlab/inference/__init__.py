@@ -7,8 +7,9 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport, evaluate_on
     from mixlab.inference.ensemble import EnsembleConfig, build_ensemble
+    from mixlab.inference.joint import join_scorers
     from mixlab.inference.opening import open_run
-    from mixlab.inference.published import published_scorer
+    from mixlab.inference.published import published_scorer, shipped_scorer
     from mixlab.inference.realism import Realism, measure_realism, realism_of_sounds
     from mixlab.inference.scorer import Scorer, raised_to
     from mixlab.inference.tagger import Tagger
@@ -21,11 +22,13 @@ __all__ = [
     "Tagger",
     "build_ensemble",
     "evaluate_on",
+    "join_scorers",
     "measure_realism",
     "open_run",
     "published_scorer",
     "raised_to",
     "realism_of_sounds",
+    "shipped_scorer",
 ]
 
 _HOMES = {
@@ -34,8 +37,9 @@ _HOMES = {
         "evaluate_on",
     ),
     "ensemble": ("EnsembleConfig", "build_ensemble"),
+    "joint": ("join_scorers",),
     "opening": ("open_run",),
-    "published": ("published_scorer",),
+    "published": ("published_scorer", "shipped_scorer"),
     "realism": ("Realism", "measure_realism", "realism_of_sounds"),
     "scorer": ("Scorer", "raised_to"),
     "tagger": ("Tagger",),

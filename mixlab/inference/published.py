@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from mixlab.corpora.clips.base import ClipSet
+from mixlab.errors import WeightsError
 from mixlab.inference.scorer import Scorer, network_scores, raised_to, usable_device
 from mixlab.inference.unseen import check_unseen_weights
 from mixlab.models.checkpoint_list import Checkpoint
 from mixlab.models.published import PublishedTagger, find_published
+from mixlab.models.shipped_model import SHIPPED, read_card
 from mixlab.taxonomy import load_label_set, load_taxonomy
 
-__all__ = ["DEFAULT_LABEL_SET", "THRESHOLD", "published_scorer"]
+__all__ = ["DEFAULT_LABEL_SET", "THRESHOLD", "published_scorer", "shipped_scorer"]
 
 DEFAULT_LABEL_SET = "mixtures15"
 
@@ -49,9 +51,43 @@ def published_scorer(
         ConfigError: the file does not fit its network.
         RunError: no tag says anything of the label set.
     """
-    scorer = _scorer_of_tags(find_published(weights), usable_device(device))
+    published = find_published(weights)
+    scorer = _scorer_of_tags(published, usable_device(device))
+    if published.entry.name == SHIPPED:
+        return raised_to(_as_carded(scorer), load_label_set(str(label_set)))
     raised = raised_to(scorer, load_label_set(str(label_set)))
     return replace(raised, thresholds=np.full(len(raised.labels), THRESHOLD))
+
+
+def shipped_scorer(*, device: str = "auto") -> Scorer:
+    """Return what the model says that comes with mixlab: fifteen classes, with thresholds of its own.
+
+    Args:
+        device: Where it computes; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        WeightsError: its file or its card is damaged or missing.
+    """
+    return published_scorer(SHIPPED, device=device)
+
+
+def _as_carded(scorer: Scorer) -> Scorer:
+    """Return mixlab's own model with the thresholds of its card, and audio at its own level."""
+    thresholds = read_card()["thresholds"]
+    missing = [name for name in scorer.labels if name not in thresholds]
+    if missing:
+        raise WeightsError(
+            f"The card of {SHIPPED} has no threshold of {missing[0]!r}. The installation is damaged: install "
+            "mixlab again.",
+            code="invalid-weights",
+        )
+    return replace(
+        scorer,
+        thresholds=np.array([thresholds[name] for name in scorer.labels], np.float64),
+        fitted=True,
+        level="as_recorded",
+        note="trained on composed songs alone",
+    )
 
 
 def _scorer_of_tags(published: PublishedTagger, device: str) -> Scorer:

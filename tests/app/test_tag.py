@@ -22,6 +22,7 @@ from app.components.payload import read_header
 from app.data import tags as tag_data
 from mixlab.audio.uploads import Upload, decode_upload
 from mixlab.inference.tagger import Tagger
+from mixlab.taxonomy import load_label_set
 from mixlab.training.run import Run
 from tests.tiny_run import LABELS, RATE, THRESHOLDS, write_run
 
@@ -324,6 +325,26 @@ def test_without_a_run_the_page_says_what_to_type_and_offers_one(
     assert not page.exception
     assert any("mixlab train --catalog" in text.value for text in page.markdown)
     assert OFFER in [button.label for button in page.button]
+
+
+def test_without_a_run_the_model_that_comes_with_mixlab_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIXLAB_WEIGHTS", str(tmp_path))
+    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    assert page.selectbox(key="run").options == ["mixlab_tagger"]
+    page = upload(page, wav(5.0, 16_000))
+    assert not page.exception
+    assert not page.error
+    (table,) = [frame.value for frame in page.dataframe if "class" in frame.value]
+    assert set(table["class"]) == set(load_label_set("mixtures15").names)
+    write_run(tmp_path / "runs" / "own")
+    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    assert [option.rpartition("/")[2] for option in page.selectbox(key="run").options] == [
+        "own",
+        "mixlab_tagger",
+    ]
 
 
 def test_one_click_makes_a_run_and_says_how_far_it_is(

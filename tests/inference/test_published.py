@@ -194,7 +194,7 @@ def test_a_file_is_tagged_by_weights(
     for wrong, code in ((["--run", "x"], "conflicting-settings"), (["--threshold", "2"], "invalid-setting")):
         assert main([*arguments, *wrong]) == 2
         assert code in capsys.readouterr().err
-    assert main(["tag", str(song)]) == 2
+    assert main(["evaluate-on", "folder", "--root", str(out)]) == 2
     assert "--weights NAME" in capsys.readouterr().err
 
 

@@ -20,6 +20,7 @@ def evaluate_on(
     benchmark: Literal["irmas", "openmic", "jamendo", "folder"],
     run: Path | None = None,
     weights: str = "",
+    also: str = "",
     root: Path | None = None,
     labels: Path | None = None,
     part: Literal["test", "train"] = "test",
@@ -40,7 +41,8 @@ def evaluate_on(
         benchmark: The corpus; folder stands for recordings of one's own and a table of what sounds in them.
         run: Folder of the run whose model is scored.
         weights: Published weights that are scored in place of a run: a name that 'mixlab weights' lists, or a
-            file of one of these.
+            file of one of these; mixlab_tagger comes with mixlab.
+        also: With --weights, others (or the folder of a run) that score beside them, so that the mean counts.
         root: Where the corpus lies.
         labels: Of a folder, the table: columns file, present, unknown, group, and optionally start, end, kind
             (solo, mix), key. Several instruments, groups or families have | or ; between. By default
@@ -72,7 +74,7 @@ def evaluate_on(
             f"On which files? Give mixlab evaluate-on {benchmark} --root FOLDER.", code="missing-setting"
         )
     _check_labels(benchmark, labels, part)
-    model, folder = _open(run, weights, label_set, device, out)
+    model, folder = _open(run, weights, also, label_set, device, out)
     clips = read_recordings(root, labels) if benchmark == FOLDER else load_benchmark(benchmark, root, part)
     with tqdm(total=len(clips), desc=benchmark, unit="clip", leave=False, disable=None) as bar:
         report = score(
@@ -110,16 +112,22 @@ def _check_labels(benchmark: str, labels: Path | None, part: str) -> None:
 
 
 def _open(
-    run: Path | None, weights: str, label_set: Path | None, device: str, out: Path | None
+    run: Path | None, weights: str, also: str, label_set: Path | None, device: str, out: Path | None
 ) -> "tuple[Run | Scorer, Path | None]":
     """Return what is scored, and the folder for its report; None where nothing is written."""
-    from mixlab.inference.published import DEFAULT_LABEL_SET, published_scorer
+    from mixlab.cli.commands.options import choose_scorer
+    from mixlab.inference.published import DEFAULT_LABEL_SET
     from mixlab.training.run import Run
 
     if run is None:
         if out is not None:
             check_writable(out)
-        return published_scorer(weights, label_set or DEFAULT_LABEL_SET, device=device), out
+        return choose_scorer(None, weights, str(label_set or DEFAULT_LABEL_SET), device, also), out
+    if also:
+        raise ConfigError(
+            "--also goes with --weights: put a run together with other models by 'mixlab ensemble'.",
+            code="conflicting-settings",
+        )
     if out is not None:
         raise ConfigError(
             f"--out goes with --weights: the report of a run lies in its folder ({run}/external).",

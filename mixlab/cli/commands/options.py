@@ -13,20 +13,40 @@ if TYPE_CHECKING:
 __all__ = ["check_one_model", "choose_scorer", "parse_pairs", "settings_for_split"]
 
 
-def choose_scorer(run: Path | None, weights: str, label_set: str, device: str) -> "Scorer":
+def choose_scorer(run: Path | None, weights: str, label_set: str, device: str, also: str = "") -> "Scorer":
     """Return what is to score audio: a run, or published weights raised to a label set.
 
+    Args:
+        run: Folder of a run.
+        weights: Published weights in its place. Without either it is the model that comes with mixlab.
+        label_set: The classes that tags of published weights are raised to.
+        device: Where it computes.
+        also: Published weights or a run that score beside it, so that the mean counts; '' for none.
+
     Raises:
-        ConfigError: both are given, or none.
+        ConfigError: run and weights are both given.
         MixlabError: what is given cannot be opened.
     """
     from mixlab.inference.opening import open_run
     from mixlab.inference.published import published_scorer
+    from mixlab.models.shipped_model import SHIPPED
 
-    check_one_model(run, weights)
-    return (
-        published_scorer(weights, label_set, device=device) if weights else open_run(run or "", device=device)
-    )
+    if run is not None and weights:
+        check_one_model(run, weights)
+    if run is not None:
+        scorer = open_run(run, device=device)
+    else:
+        scorer = published_scorer(weights or SHIPPED, label_set, device=device)
+    if not also:
+        return scorer
+    from mixlab.inference.joint import join_scorers, open_beside
+
+    if run is not None:
+        from mixlab.inference.scorer import known_outputs
+        from mixlab.training.run import Run
+
+        scorer = known_outputs(scorer, Run.open(run))
+    return join_scorers([scorer, open_beside(scorer, also, device=device)])
 
 
 def check_one_model(run: Path | None, weights: str) -> None:
@@ -42,7 +62,7 @@ def check_one_model(run: Path | None, weights: str) -> None:
     if run is None and not weights:
         raise ConfigError(
             "Which model? Give --run RUN, a folder made by 'mixlab train', or --weights NAME, one that "
-            "'mixlab weights' lists.",
+            "'mixlab weights' lists, such as mixlab_tagger, which comes with mixlab.",
             code="missing-setting",
         )
 

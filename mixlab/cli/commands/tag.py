@@ -27,6 +27,7 @@ def tag(
     files: list[str],
     run: Path | None = None,
     weights: str = "",
+    also: str = "",
     label_set: str = "mixtures15",
     threshold: float | None = None,
     hop: float = 1.0,
@@ -45,6 +46,10 @@ def tag(
     Moments below the gate are silent: there nothing sounds, whatever the model says of silence. A file that
     cannot be read stops no other.
 
+    Without --run and --weights the model scores that comes with mixlab. --also NAME has published weights
+    score beside it, which is the better choice where you may fetch them ('mixlab weights get NAME'): log
+    odds count from those of the threshold, and the mean of both counts.
+
     With --weights in place of --run, published weights are used as they are: a class of the label set scores
     what the surest tag at or below it in the instrument tree does, and classes that no tag speaks of are
     named and get no score. No thresholds are fitted for them: 0.2 decides, or your --threshold.
@@ -55,6 +60,7 @@ def tag(
             'baseline', 'baseline-clips' or 'ensemble'.
         weights: Published weights that score them, in place of a run: a name that 'mixlab weights' lists, or
             a file of one of these.
+        also: Published weights, or the folder of a run, that score beside the model, so that the mean counts.
         label_set: With --weights, the classes: a shipped label set or a YAML file.
         threshold: The score from which on every class counts as detected, in place of the fitted ones.
         hop: Seconds from one window to the next.
@@ -75,8 +81,8 @@ def tag(
     if out is not None:
         check_writable(out)
     paths, unread = _expand(files)
-    tagger = Tagger(_at_threshold(choose_scorer(run, weights, label_set, device), threshold))
-    _introduce(tagger)
+    tagger = Tagger(_at_threshold(choose_scorer(run, weights, label_set, device, also), threshold))
+    _introduce(tagger, default=run is None and not weights and not also)
     names, problems, written = output_names(paths), [f"  {text}" for text in unread], 0
     total = len(paths) + len(unread)
     tag_one = partial(tagger.tag, hop_s=hop, gate_db=gate_db, batch_size=batch_size)
@@ -168,8 +174,15 @@ def _at_threshold(scorer: "Scorer", threshold: float | None) -> "Scorer":
     return replace(scorer, thresholds=np.full(len(scorer.labels), threshold), fitted=True)
 
 
-def _introduce(tagger: "Tagger") -> None:
+def _introduce(tagger: "Tagger", *, default: bool = False) -> None:
     scorer = tagger.scorer
+    if default:
+        from mixlab.models.shipped_model import shipped_card
+
+        print(
+            f"{scorer.source} comes with mixlab, card: {shipped_card()}; better, where you may fetch it: "
+            "--also jamendo_musicnn"
+        )
     print(f"model of {scorer.source}: {len(scorer.labels)} classes, windows of {scorer.window_s:g} s\n")
     if scorer.note:
         print(f"({scorer.note})\n")

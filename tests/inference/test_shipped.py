@@ -1,0 +1,195 @@
+"""The model that comes with mixlab: the file is what its card says, and it tags where no other is named."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from benchmarks.shipped_model import reference_sound
+from mixlab.cli.main import main
+from mixlab.errors import ConfigError, WeightsError
+from mixlab.inference import join_scorers, shipped_scorer
+from mixlab.inference.joint import open_beside
+from mixlab.inference.scorer import Scorer
+from mixlab.inference.tagger import Tagger
+from mixlab.models import ModelConfig, build_model, shipped_model
+from mixlab.models.pretrained import CHECKPOINTS, find_weights
+from mixlab.models.registry import plain_settings
+from mixlab.models.shipped_model import SHIPPED, read_card, shipped_card, shipped_file
+from mixlab.taxonomy import load_label_set
+from mixlab.utils.hashing import file_digest
+from tests.errors import raises
+
+LABELS = load_label_set("mixtures15")
+FREE = ("MIT", "CC0", "Creative Commons 0", "CC BY", "cc-by", "Attribution")
+BOUND = ("NC", "NonCommercial", "GPL", "not known")
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is shipped, which a test may damage."""
+    shutil.copytree(shipped_model.FOLDER, tmp_path / "shipped")
+    monkeypatch.setattr(shipped_model, "FOLDER", tmp_path / "shipped")
+    return tmp_path / "shipped"
+
+
+@pytest.fixture(scope="module")
+def crnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file in the true format of jamendo_crnn, with random values."""
+    torch.manual_seed(3)
+    file = tmp_path_factory.mktemp("weights") / "jamendo_crnn.pth"
+    torch.save(build_model(ModelConfig(architecture="crnn"), 50).state_dict(), file)
+    return file
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    file = tmp_path / "song.wav"
+    soundfile.write(file, np.concatenate(reference_sound(16_000, 4.0)[:3, 0]), 16_000)
+    return file
+
+
+def test_the_file_is_the_one_that_code_and_card_name() -> None:
+    entry, card = CHECKPOINTS[SHIPPED], read_card()
+    assert find_weights(SHIPPED) == shipped_file()
+    assert shipped_file().stat().st_size == entry.size == card["size"] <= 8_000_000
+    assert file_digest(shipped_file()) == entry.sha256 == card["sha256"]
+    assert plain_settings(entry.model) == card["network"]
+    assert entry.native_samples == card["input"]["duration_s"] * entry.model.sample_rate
+    assert list(LABELS.names) == card["classes"]
+
+
+def test_it_gives_the_scores_that_its_card_states() -> None:
+    scorer, card = shipped_scorer(device="cpu"), read_card()
+    found = scorer.score(reference_sound(scorer.sample_rate, scorer.window_s))
+    # Those of the card are not raised to the tree; a family says what its surest instrument does.
+    wanted = scorer.consistent(np.array(card["reference"], np.float32))
+    np.testing.assert_allclose(scorer.consistent(found), wanted, atol=2e-3)
+    assert scorer.labels == LABELS.names
+    np.testing.assert_array_equal(scorer.thresholds, [card["thresholds"][name] for name in LABELS.names])
+    assert scorer.fitted
+
+
+def test_nothing_went_in_whose_licence_forbids_it() -> None:
+    card = read_card()
+    assert len(card["sound"]["libraries"]) > 20
+    for library in card["sound"]["libraries"]:
+        assert any(word in library["licence"] for word in FREE), library
+        assert not any(word in library["licence"] for word in BOUND), library
+    assert "teacher" not in json.dumps(card)
+    assert card["started_from"] is None or "Apache-2.0" in card["started_from"]["licence_weights"]
+
+
+def test_what_its_card_says_of_recordings_is_whole() -> None:
+    scores = read_card()["scores"]
+    on = scores["recordings"]
+    assert {*on["families"]} == set(LABELS.names[:8])
+    assert on["all"]["8"] == pytest.approx(np.mean([*on["families"].values()]))
+    low, high = on["interval_over_groups"]["8"]
+    assert low < on["all"]["8"] < high
+    assert set(scores["composed_test"]) == set(LABELS.names)
+
+
+def test_a_file_is_tagged_by_it_where_no_model_is_named(
+    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tag", str(sound), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"{SHIPPED} comes with mixlab")
+    assert str(shipped_card()) in first
+    assert "--also jamendo_musicnn" in first
+    data = json.loads((tmp_path / "out" / "song.json").read_text(encoding="utf-8"))
+    assert data["weights"] == SHIPPED
+    assert [row["name"] for row in data["classes"]] == list(LABELS.names)
+    own = Tagger(shipped_scorer(device="cpu")).tag(sound)
+    assert data["tags"] == list(own.tags)
+    assert main(["tag", str(sound), "--weights", SHIPPED, "--device", "cpu"]) == 0
+    assert "comes with mixlab" not in capsys.readouterr().out
+
+
+def test_damage_is_told(copied: Path, sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, card = copied / shipped_file().name, copied / shipped_card().name
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with raises(WeightsError, code="weights-checksum", mentions=(str(file), "damaged", "Install mixlab")):
+        shipped_scorer()
+    file.unlink()
+    with raises(WeightsError, code="weights-checksum", mentions=(str(file), "missing")):
+        shipped_scorer()
+    assert main(["tag", str(sound)]) == 2
+    assert "Install mixlab again" in capsys.readouterr().err
+    data[-1] ^= 1
+    file.write_bytes(data)
+    for content in ("", "{}", '{"thresholds": 3}', '{"thresholds": {"voice": "loud"}}'):
+        card.write_text(content, encoding="utf-8")
+        with raises(WeightsError, code="invalid-weights", mentions=str(card)):
+            shipped_scorer()
+    card.write_text('{"thresholds": {"voice": 0.5}}', encoding="utf-8")
+    with raises(WeightsError, code="invalid-weights", mentions="percussion"):
+        shipped_scorer()
+
+
+def fake(scores: dict[str, float], threshold: float, **changed: object) -> Scorer:
+    """One that says some classes of mixtures15, always with the same scores."""
+    outputs = [output for output in LABELS.outputs if output.name in scores]
+    row = np.array([scores[output.name] for output in outputs], np.float32)
+    made = Scorer(
+        compute=lambda audio: np.tile(row, (len(audio), 1)),
+        labels=tuple(output.name for output in outputs),
+        parents=(None,) * len(outputs),
+        thresholds=np.full(len(outputs), threshold),
+        sample_rate=8000,
+        window_s=1.0,
+        source="fake",
+        fitted=True,
+        label_set="mixtures15",
+        nodes=tuple(output.nodes for output in outputs),
+    )
+    return replace(made, **changed)
+
+
+def test_of_two_models_the_mean_of_log_odds_counts_from_their_thresholds() -> None:
+    first = fake({"voice": 0.2, "key": 0.9, "brass": 0.3}, 0.2, window_s=2.0)
+    second = fake({"voice": 0.6, "key": 0.1}, 0.6, sample_rate=4000)
+    both = join_scorers([first, second])
+    assert both.labels == ("voice", "brass", "key")
+    assert (both.sample_rate, both.window_s) == (8000, 2.0)
+    assert "woodwind" in both.unsaid
+    found = dict(zip(both.labels, both.score(np.zeros((2, 1, 16_000), np.float32))[1], strict=True))
+
+    def probability(*pairs: tuple[float, float]) -> float:
+        odds = [score / (1 - score) * (1 - threshold) / threshold for score, threshold in pairs]
+        mean = float(np.prod(odds)) ** (1 / len(odds))
+        return mean / (1 + mean)
+
+    assert found["voice"] == pytest.approx(0.5)
+    assert found["key"] == pytest.approx(probability((0.9, 0.2), (0.1, 0.6)))
+    assert found["brass"] == pytest.approx(probability((0.3, 0.2)))
+    np.testing.assert_array_equal(both.thresholds, 0.5)
+
+
+def test_published_weights_tag_beside_it(crnn: Path, sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tag", str(sound), "--also", str(crnn), "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert f"model of {SHIPPED} and jamendo_crnn: 15 classes" in out
+    own = shipped_scorer(device="cpu")
+    both = join_scorers([own, open_beside(own, crnn, device="cpu")])
+    assert both.labels == LABELS.names
+    audio = np.pad(reference_sound(16_000, 4.0), ((0, 0), (0, 0), (0, both.window - 64_000)))
+    alone = own.consistent(own.score(audio[..., : own.window]))
+    assert not np.allclose(both.score(audio), alone)
+
+
+def test_models_that_cannot_be_joined_are_refused() -> None:
+    with raises(ConfigError, code="conflicting-settings", mentions="one class at a time"):
+        join_scorers([fake({"voice": 0.5}, 0.5), fake({"voice": 0.5}, 0.5, single_label=True)])
+    with raises(ConfigError, code="conflicting-settings", mentions="stereo"):
+        join_scorers([fake({"voice": 0.5}, 0.5), fake({"voice": 0.5}, 0.5, channels=2)])
+    with raises(ConfigError, code="conflicting-settings", mentions="--also"):
+        open_beside(fake({"voice": 0.5}, 0.5, label_set=""), "jamendo_musicnn")
