@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixlab.synthesis import patterns, rhythm
+from mixlab.synthesis import guitars, keyboards, kits, patterns, rhythm
 from mixlab.synthesis.events import Event, Note
 from mixlab.synthesis.harmony import STYLES, Frame, Style, sample_frame
 from mixlab.synthesis.instruments import INSTRUMENTS, Instrument
@@ -33,6 +33,11 @@ _PATTERNS: dict[str, Pattern] = {
     "drums": rhythm.drums,
     "percussion": rhythm.percussion,
     "timpani": rhythm.timpani,
+    "strum": guitars.strummed,
+    "pick": guitars.fingerpicked,
+    "hands": keyboards.two_hands,
+    "tune": keyboards.with_tune,
+    "kit": kits.played_kit,
 }
 # Chance that a part plays in a section of that name; one sample per section, repeats play alike.
 _PRESENCE: dict[str, dict[str, float]] = {
@@ -50,6 +55,11 @@ _PRESENCE: dict[str, dict[str, float]] = {
     "percussion": {"intro": 0.2, "verse": 0.5, "chorus": 0.9, "bridge": 0.5, "outro": 0.2},
     "timpani": {"intro": 0.2, "verse": 0.3, "chorus": 1.0, "bridge": 0.4, "outro": 0.5},
     "double": {"intro": 0.0, "verse": 0.5, "chorus": 1.0, "bridge": 0.4, "outro": 0.2},
+    "strum": {"intro": 0.7, "verse": 0.9, "chorus": 1.0, "bridge": 0.7, "outro": 0.8},
+    "pick": {"intro": 0.8, "verse": 0.95, "chorus": 0.85, "bridge": 0.8, "outro": 0.9},
+    "hands": {"intro": 0.8, "verse": 0.95, "chorus": 1.0, "bridge": 0.8, "outro": 0.9},
+    "tune": {"intro": 1.0, "verse": 1.0, "chorus": 1.0, "bridge": 1.0, "outro": 1.0},
+    "kit": {"intro": 0.4, "verse": 0.95, "chorus": 1.0, "bridge": 0.8, "outro": 0.7},
 }
 ROLES = tuple(_PRESENCE)
 
@@ -129,7 +139,10 @@ def _arrange(frame: Frame, parts: Sequence[PartSpec], rng: np.random.Generator) 
                 break
             bars |= set(sections[name])
         chosen.append(bars)
-    order = sorted(range(len(parts)), key=lambda k: parts[k].role not in ("comp", "arp", "inner", "pad"))
+    order = sorted(
+        range(len(parts)),
+        key=lambda k: parts[k].role not in ("comp", "arp", "inner", "pad", "strum", "hands"),
+    )
     for bar in range(len(frame.bars)):
         absent = [k for k in order if bar not in chosen[k]]
         for k in absent[: max(0, min(2, len(parts)) - (len(parts) - len(absent)))]:

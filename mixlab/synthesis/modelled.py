@@ -7,7 +7,8 @@ import numpy as np
 from mixlab.synthesis.players import Player
 from mixlab.synthesis.singing import Choir, Singer, sample_voice
 from mixlab.synthesis.synthesizers import PatchPlayer, sample_patch, sample_rack
-from mixlab.synthesis.synthesizers.patches import Use
+from mixlab.synthesis.synthesizers.keyboards import sample_drawbar_organ, sample_electric_piano
+from mixlab.synthesis.synthesizers.patches import FmPatch, Rack, Use
 
 __all__ = ["MODELLED", "ModelledPlayers", "player_for"]
 
@@ -36,6 +37,15 @@ def _synthesizer(*uses: Use) -> Callable[[np.random.Generator], Player]:
     return sample
 
 
+def _keyboard(
+    keyboard: Callable[[np.random.Generator], tuple[FmPatch, Rack]],
+) -> Callable[[np.random.Generator], Player]:
+    def sample(rng: np.random.Generator) -> Player:
+        return PatchPlayer(*keyboard(rng))
+
+    return sample
+
+
 MODELLED: Mapping[str, Callable[[np.random.Generator], Player]] = {
     "female singer": _singer("female"),
     "male singer": _singer("male"),
@@ -44,6 +54,8 @@ MODELLED: Mapping[str, Callable[[np.random.Generator], Player]] = {
     "synth lead": _synthesizer("lead", "lead", "pluck"),
     "synth pad": _synthesizer("pad"),
     "bass synth": _synthesizer("bass"),
+    "electric piano": _keyboard(sample_electric_piano),
+    "electronic organ": _keyboard(sample_drawbar_organ),
 }
 """How a player is sampled, by the key of ``INSTRUMENTS``."""
 

@@ -13,7 +13,7 @@ from mixlab.errors import ConfigError
 from mixlab.synthesis.compose import ROLES
 from mixlab.synthesis.harmony import STYLES
 from mixlab.synthesis.notes import find_libraries
-from mixlab.synthesis.notes.casting import MORE_INSTRUMENTS, cast, family_of, node_of
+from mixlab.synthesis.notes.casting import MORE_INSTRUMENTS, Seat, cast, family_of, node_of
 from mixlab.synthesis.notes.line_ups import _SLOT, TEMPLATES, choose_ensembles
 from mixlab.synthesis.notes.making import make_composed
 from mixlab.synthesis.notes.song import sources_of
@@ -66,15 +66,32 @@ def test_what_libraries_play_stays_within_their_ranges(library: Path) -> None:
             assert set(range(seat.instrument.low, seat.instrument.high + 1)) <= played
 
 
-def test_line_ups_keep_the_families_even(library: Path) -> None:
+def test_balanced_line_ups_keep_the_families_even(library: Path) -> None:
     seats = cast(find_libraries([library]))
     counts = dict.fromkeys({seat.family for seat in seats.values()}, 0)
-    chosen = choose_ensembles(seats, 60, 0)
+    chosen = choose_ensembles(seats, 60, 0, "balanced")
     assert len(chosen) == 60
     for ensemble, _ in chosen:
         for family in {seats[part.instrument].family for part in ensemble.parts}:
             counts[family] += 1
     assert min(counts.values()) > 0.4 * max(counts.values()), counts
+
+
+def test_line_ups_of_records_are_bands_with_voices_rather_than_quartets() -> None:
+    seats = {
+        name: Seat(each, node_of(name), family_of(node_of(name)))
+        for name, each in MORE_INSTRUMENTS.items()
+        if node_of(name)
+    }
+    chosen = choose_ensembles(seats, 300, 0)
+    held = [{seats[part.instrument].family for part in ensemble.parts} for ensemble, _ in chosen]
+    shares = {
+        family: sum(family in each for each in held) / 300
+        for family in ("voice", "percussion", "plucked-string", "bowed-string", "brass")
+    }
+    assert min(shares[each] for each in ("voice", "percussion", "plucked-string")) > 0.5, shares
+    assert 0.05 < shares["brass"] < shares["bowed-string"] < 0.5, shares
+    assert any(len(ensemble.parts) == 1 for ensemble, _ in chosen)
 
 
 def test_stems_sum_to_the_mix_without_clipping(songs: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mixlab.cli.commands.item_bar import ItemBar
 from mixlab.synthesis.modelled import ModelledPlayers
+from mixlab.synthesis.notes.line_ups import LineUps
 from mixlab.synthesis.notes.making import DEFAULT_COMPOSED, make_composed
 from mixlab.utils.parallel import Engine
 
@@ -23,6 +24,7 @@ def compose(
     workers: int | None = None,
     engine: Engine = "local",
     bleed: float = 0.0,
+    line_ups: LineUps = "records",
     modelled: bool = True,
     force: bool = False,
 ) -> None:
@@ -42,6 +44,8 @@ def compose(
         workers: processes; by default one per processor, or as many as the cluster has
         engine: 'local', or 'ray' for a running ray cluster whose machines share all folders (docs/cluster.md)
         bleed: part of the songs, from 0 to 1, with the others in each stem, as of a band in one room
+        line_ups: 'records': styles as frequent as among records, with drums, guitars or voices in most songs;
+            'balanced': so that the eight families are about equally frequent
         modelled: let computed voices sing and computed synthesizers play, in place of what a SoundFont has
         force: replace songs in OUT that were made with other settings
     """
@@ -58,6 +62,7 @@ def compose(
             soundfonts=soundfont or (),
             finders=[ModelledPlayers()] if modelled else (),
             bleed=bleed,
+            line_ups=line_ups,
             force=force,
             progress=bar,
         )

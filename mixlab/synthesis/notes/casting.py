@@ -218,6 +218,7 @@ def section_of(sources: Sequence[NoteInstrument], rng: np.random.Generator) -> P
     return SectionPlayer(tuple(members))
 
 
-def amplified(source: NoteInstrument, rng: np.random.Generator) -> Player:
-    """Return a guitar through an amplifier that is driven hard."""
-    return AmplifiedPlayer(player_of(source), round(float(rng.uniform(20.0, 34.0)), 1))
+def amplified(source: NoteInstrument, rng: np.random.Generator, *, clean: bool = False) -> Player:
+    """Return a guitar through an amplifier: driven hard, or just so that it colours."""
+    drive_db = rng.uniform(2.0, 10.0) if clean else rng.uniform(20.0, 34.0)
+    return AmplifiedPlayer(player_of(source), round(float(drive_db), 1))

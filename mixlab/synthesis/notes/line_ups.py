@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from mixlab.synthesis.compose import PartSpec
 from mixlab.synthesis.ensembles import Ensemble
 from mixlab.synthesis.notes.casting import Seat
 
-__all__ = ["TEMPLATES", "Template", "choose_ensembles"]
+__all__ = ["LINE_UPS", "TEMPLATES", "LineUps", "Template", "choose_ensembles"]
+
+LineUps = Literal["records", "balanced"]
+LINE_UPS: tuple[LineUps, ...] = get_args(LineUps)
 
 _SLOT = re.compile(r"(?:(\.\d) )?([a-z]+)(?::(\d))?=(.+)")
 _CANDIDATES = 12
@@ -44,76 +48,96 @@ class Template:
 
 _SING = "female singer|male singer"
 _SOLO = "@woodwind|@brass|@bowed-string|@voice"
-_STRUM = "acoustic guitar|mandolin|ukulele"
+_STRUM = "acoustic guitar|acoustic guitar|acoustic guitar|mandolin|ukulele"
 _ELECTRIC = "clean electric guitar|electric guitar"
 _SHAKEN = "maracas|shaker|tambourine|claps|snaps|claves|cowbell|woodblock"
+_ORGAN = "electronic organ|organ"
 
 TEMPLATES: tuple[Template, ...] = (
     Template("rock", "Rock", (
-        "drums=drum set", "bass=electric bass", "comp=distorted electric guitar",
-        ".5 double:2=distorted electric guitar", f".4 comp={_ELECTRIC}",
-        ".3 comp=organ|electronic organ|piano",
-        f".8 lead={_SING}|@voice", ".4 solo=distorted electric guitar|saxophone|harmonica"), weight=1.5),
+        "kit=drum set", "bass=electric bass", "comp=distorted electric guitar",
+        ".6 double:2=distorted electric guitar", f".4 strum={_ELECTRIC}", f".2 pad={_ORGAN}",
+        ".2 hands=piano", f".9 lead={_SING}|@voice", ".4 solo=distorted electric guitar"), weight=3.0),
+    Template("rock", "Rock", (
+        "kit=drum set", "bass=electric bass", f"strum={_ELECTRIC}", ".4 strum=acoustic guitar",
+        f".4 comp={_ORGAN}|electric piano|piano", f"lead={_SING}|@voice",
+        ".3 solo=distorted electric guitar", f".3 percussion={_SHAKEN}"), weight=2.0),
     Template("pop", "Pop", (
-        "drums=drum set|drum machine", "bass=electric bass|bass synth",
-        f"comp=piano|{_STRUM}|{_ELECTRIC}|electric piano", ".5 pad=synth pad|string section|organ",
-        f"lead={_SING}|@voice|@woodwind|@brass", f".4 arp={_ELECTRIC}|synth lead|piano|harp",
-        ".3 pad=vocalists|choir", f".3 percussion={_SHAKEN}"), weight=1.5),
+        "kit=drum set|drum machine", "bass=electric bass|bass synth", "hands=piano|electric piano",
+        f"lead={_SING}|@voice", ".5 pad=synth pad|string section", f".5 strum=acoustic guitar|{_ELECTRIC}",
+        ".3 arp=synth lead", ".3 pad=vocalists|choir", f".3 percussion={_SHAKEN}"), weight=3.0),
+    Template("pop", "Pop", (
+        "kit=drum set|drum machine", "bass=electric bass", "strum=acoustic guitar", f"lead={_SING}|@voice",
+        f".5 arp={_ELECTRIC}", ".4 pad=synth pad|string section|organ", ".3 hands=piano", ".3 pad=vocalists",
+        f".4 percussion={_SHAKEN}"), weight=2.0),
     Template("ballad", "Singer/Songwriter", (
-        f"comp=piano|{_STRUM}", f"lead={_SING}|{_SOLO}", ".6 counter=cello|violin|@brass|@woodwind",
-        ".4 drums=drum set", ".5 bass=electric bass|double bass", f".4 arp={_STRUM}|harp|piano"),
+        "pick=acoustic guitar", f"lead={_SING}|@voice", ".3 counter=cello|violin", ".3 kit=drum set",
+        ".4 bass=electric bass|double bass", ".3 hands=piano"), weight=2.0),
+    Template("folk", "Singer/Songwriter", (
+        f"strum={_STRUM}", f"lead={_SING}|@voice", ".4 kit=drum set", ".5 bass=electric bass",
+        ".3 solo=harmonica|violin", f".3 percussion={_SHAKEN}"), weight=2.0),
+    Template("ballad", "Singer/Songwriter", (
+        "hands=piano", f"lead={_SING}|@voice", ".4 kit=drum set", ".4 bass=electric bass",
+        ".4 pad=string section|synth pad", ".3 counter=cello|violin", ".3 pick=acoustic guitar"), weight=2.5),
+    Template("folk", "World/Folk", (
+        f"strum={_STRUM}|banjo", f"lead=violin|flute|harmonica|{_SING}|@woodwind",
+        ".5 pick=acoustic guitar|banjo|harp", ".3 comp=accordion|harmonium",
+        f".5 percussion=djembe|bongo|congas|{_SHAKEN}", ".4 bass=upright bass|double bass|electric bass"),
         weight=1.5),
     Template("folk", "World/Folk", (
-        f"comp={_STRUM}|banjo", f"lead={_SING}|violin|flute|harmonica|@woodwind",
-        f".5 arp={_STRUM}|banjo|harp",
-        ".4 comp=harmonium|accordion", f".5 percussion=djembe|bongo|congas|{_SHAKEN}",
-        ".5 bass=upright bass|double bass|electric bass")),
+        "comp=harmonium|accordion", f"lead={_SOLO}", "percussion=djembe|bongo|congas",
+        ".4 pick=sitar|harp|acoustic guitar"), weight=0.4),
     Template("jazz", "Jazz", (
-        "drums=drum set", "bass=upright bass|electric bass", f"comp=piano|{_ELECTRIC}|electric piano",
+        "kit=drum set", "bass=upright bass|electric bass", "tune=piano"), weight=0.8),
+    Template("jazz", "Jazz", (
+        "kit=drum set", "bass=upright bass|electric bass", f"comp=piano|{_ELECTRIC}|electric piano",
         "lead=saxophone|trumpet|clarinet|flute|trombone|tenor saxophone|alto saxophone|vibraphone",
         f".5 solo=@brass|@woodwind|vibraphone|{_ELECTRIC}")),
     Template("funk", "Funk", (
-        "drums=drum set", "bass=electric bass", f"comp={_ELECTRIC}|clavinet",
-        ".6 comp=organ|electric piano|electronic organ|clavinet", "stabs=trumpet|brass section",
-        ".7 stabs=saxophone|tenor saxophone|alto saxophone", ".6 stabs=trombone", f".6 lead={_SING}|@voice",
-        ".3 percussion=congas|cowbell|tambourine")),
+        "kit=drum set", "bass=electric bass", f"comp={_ELECTRIC}|clavinet",
+        f".6 comp=electric piano|clavinet|{_ORGAN}", ".5 stabs=trumpet|brass section",
+        ".5 stabs=saxophone|tenor saxophone|alto saxophone", ".4 stabs=trombone", f".8 lead={_SING}|@voice",
+        ".3 percussion=congas|cowbell|tambourine"), weight=1.5),
     Template("latin", "Latin", (
-        "percussion=congas|bongo|djembe", f"percussion={_SHAKEN}", f"comp=piano|{_STRUM}",
-        "bass=electric bass|upright bass", f"lead=trumpet|flute|{_SING}|@brass|@woodwind",
-        ".5 stabs=trombone|brass section", ".3 drums=drum set")),
+        "percussion=congas|bongo|djembe", f"percussion={_SHAKEN}", "comp=piano",
+        "bass=electric bass|upright bass", f"lead={_SING}|trumpet|flute|@brass|@woodwind",
+        ".4 stabs=trombone|brass section", ".3 strum=acoustic guitar", ".3 kit=drum set"), weight=0.8),
     Template("dance", "Electronic/Fusion", (
-        "drums=drum machine|drum set", "bass=bass synth|electric bass", "pad=synth pad|organ",
-        "arp=synth lead|synth pad", f".6 lead={_SING}|@voice|synth lead", ".4 comp=piano|electric piano")),
+        "kit=drum machine|drum set", "bass=bass synth", "pad=synth pad", "arp=synth lead",
+        f".5 lead={_SING}|@voice|synth lead", ".3 hands=piano|electric piano"), weight=3.0),
     Template("hiphop", "Rap", (
-        "drums=drum machine|drum set", "bass=bass synth|electric bass", "comp=electric piano|piano",
-        f".7 lead={_SING}|@voice", ".4 pad=string section|synth pad", ".3 solo=trumpet|saxophone|flute")),
+        "kit=drum machine|drum set", "bass=bass synth|electric bass", "hands=electric piano|piano",
+        f".7 lead={_SING}|@voice", ".4 pad=string section|synth pad", ".3 solo=trumpet|saxophone|flute"),
+        weight=1.2),
     Template("pop", "Ambient", (
-        "pad=synth pad|string section|choir", "arp=synth lead|piano|harp|bass synth",
-        ".5 lead=synth lead|flute|cello|@voice", f".4 percussion={_SHAKEN}", ".4 bass=bass synth"),
-        weight=0.8),
+        "pad=synth pad", "arp=synth lead|piano|harp|bass synth", ".4 pad=string section|choir",
+        ".4 lead=synth lead|flute|cello|@voice", f".2 percussion={_SHAKEN}", ".5 bass=bass synth"),
+        weight=1.2),
+    Template("classical", "Classical", ("tune=piano",), hall=True, weight=1.2),
+    Template("classical", "Classical", ("pick=acoustic guitar", ".5 lead=acoustic guitar|flute|violin"),
+             hall=True, weight=0.8),
     Template("classical", "Classical", (
-        "lead=violin", "answer=violin|viola", "inner=viola|cello", "bass=cello|double bass"), hall=True),
+        "lead=violin", "answer=violin|viola", "inner=viola|cello", "bass=cello|double bass"), hall=True,
+        weight=1.2),
     Template("classical", "Classical", (
-        f"lead={_SOLO}", "comp=piano|harp|organ|harpsichord|harmonium"), hall=True, weight=1.5),
-    Template("classical", "Classical", ("lead=violin|cello", "answer=cello|clarinet|flute", "comp=piano"),
-             hall=True),
+        "lead=violin|cello|flute|clarinet", "hands=piano"), hall=True, weight=1.0),
+    Template("classical", "Classical", (
+        f"lead={_SOLO}", "comp=piano|harp|organ|harpsichord|harmonium"), hall=True, weight=0.6),
+    Template("classical", "Classical", ("lead=violin|cello", "answer=cello|clarinet|flute", "hands=piano"),
+             hall=True, weight=0.6),
     Template("classical", "Classical", (
         "lead=flute|piccolo", "answer=oboe|clarinet", "inner=clarinet|english horn|saxophone",
-        "inner=french horn", "bass=bassoon|bass clarinet"), hall=True),
+        "inner=french horn", "bass=bassoon|bass clarinet"), hall=True, weight=0.5),
     Template("classical", "Classical", (
         "lead=trumpet", ".6 answer=trumpet|french horn", "inner=french horn|trombone", "inner=trombone",
-        "bass=tuba|trombone"), hall=True, weight=1.5),
+        "bass=tuba|trombone"), hall=True, weight=0.5),
     Template("orchestral", "Classical", (
-        "lead=violin section|string section|violin", "bass=cello section|double bass|cello",
-        "inner=french horn|trombone", "answer=flute|clarinet|oboe|@woodwind",
-        ".5 stabs=trumpet|brass section",
-        ".4 arp=harp", ".4 timpani=timpani", ".3 pad=choir", ".3 inner=bassoon"), hall=True, weight=1.5),
-    Template("folk", "World/Folk", (
-        "comp=harmonium|accordion|organ", f"lead={_SOLO}", "percussion=djembe|bongo|congas",
-        ".4 arp=sitar|harp|acoustic guitar"), weight=0.8),
-    Template("folk", "Singer/Songwriter", (f"comp={_STRUM}", f"lead={_STRUM}|{_SING}|@voice"), weight=1.2),
+        "lead=violin section|string section|violin", "inner=viola|cello|string section",
+        "bass=cello section|double bass|cello", ".7 inner=french horn|trombone",
+        ".7 answer=flute|clarinet|oboe|@woodwind", ".4 stabs=trumpet|brass section",
+        ".3 arp=harp", ".4 timpani=timpani", ".2 pad=choir", ".3 inner=bassoon"), hall=True, weight=1.5),
     Template("classical", "Classical", ("arp=harp|piano|xylophone|marimba|acoustic guitar",
-             "lead=flute|clarinet|xylophone|vibraphone|glockenspiel|violin"), hall=True, weight=0.8),
+             "lead=flute|clarinet|xylophone|vibraphone|glockenspiel|violin"), hall=True, weight=0.4),
 )  # fmt: skip
 _NOT_SOLO = frozenset(
     {"violin section", "cello section", "string section", "brass section", "choir", "vocalists",
@@ -121,28 +145,34 @@ _NOT_SOLO = frozenset(
 )  # fmt: skip
 
 
-def choose_ensembles(seats: Mapping[str, Seat], count: int, seed: int) -> list[tuple[Ensemble, bool]]:
-    """Choose the line-ups of all songs, so that the families stay as even as they can.
+def choose_ensembles(
+    seats: Mapping[str, Seat], count: int, seed: int, line_ups: LineUps = "records"
+) -> list[tuple[Ensemble, bool]]:
+    """Choose the line-ups of all songs.
 
     Args:
         seats: What can be played.
         count: Number of songs.
         seed: Decides them.
+        line_ups: ``records``: as frequent as they are on records; ``balanced``: so that the families stay as
+            even as they can.
 
     Returns:
         Each song's line-up, and whether it is recorded in a hall; empty where no template can be filled.
     """
     rng = np.random.default_rng([seed, 51])
-    weights = np.array([each.weight for each in TEMPLATES])
+    weights = np.array([each.weight if line_ups == "records" else 1.0 for each in TEMPLATES])
     families: Counter[str] = Counter({seat.family: 0 for seat in seats.values() if seat.family})
     used: Counter[str] = Counter()
     chosen = []
     for _ in range(count):
-        candidates = []
+        candidates: list[tuple[Template, tuple[PartSpec, ...]]] = []
         for at in rng.choice(len(TEMPLATES), size=_CANDIDATES, p=weights / weights.sum()):
+            if candidates and line_ups == "records":
+                break
             template = TEMPLATES[int(at)]
-            parts = tuple(_fill(template, seats, used, rng))
-            if len(parts) >= 2:
+            parts = tuple(_fill(template, seats, used if line_ups == "balanced" else Counter(), rng))
+            if len(parts) >= min(2, len(template.slots)):
                 candidates.append((template, parts))
         if not candidates:
             continue
@@ -162,7 +192,7 @@ def _unevenness(families: Counter[str], seats: Mapping[str, Seat], parts: Sequen
 
 
 def _fill(
-    template: Template, seats: Mapping[str, Seat], used: Counter[str], rng: np.random.Generator
+    template: Template, seats: Mapping[str, Seat], used: Mapping[str, int], rng: np.random.Generator
 ) -> Iterator[PartSpec]:
     """Yield the parts of a template; a slot that nobody can play is left out."""
     places: dict[int, int] = {}
@@ -173,9 +203,10 @@ def _fill(
             raise ValueError(f"no slot: {slot!r}")
         chance, role, leader, names = match.groups()
         skipped = chance is not None and rng.random() >= float(chance)
-        able = [each for each in _names(names, seats) if each not in taken or leader or role == "answer"]
-        # What was seldom taken so far comes first.
-        weights = np.array([1.0 / (1 + used[each]) for each in able])
+        likely = _names(names, seats)
+        able = [each for each in likely if each not in taken or leader or role == "answer"]
+        # What was seldom taken so far comes first, where there is to be as much of all.
+        weights = np.array([likely[each] / (1 + used[each]) for each in able])
         choice = able[int(rng.choice(len(able), p=weights / weights.sum()))] if able else ""
         if skipped or not choice or (leader and int(leader) not in places):
             continue
@@ -184,12 +215,14 @@ def _fill(
         yield PartSpec(choice, role, places[int(leader)] if leader else None)
 
 
-def _names(names: str, seats: Mapping[str, Seat]) -> list[str]:
-    found: dict[str, None] = {}
+def _names(names: str, seats: Mapping[str, Seat]) -> dict[str, float]:
+    """Return who can fill a slot, and how likely: each alternative alike, those of a family share one."""
+    found: dict[str, float] = {}
     for name in names.split("|"):
         if name.startswith("@"):
-            solo = (k for k, seat in seats.items() if seat.family == name[1:] and k not in _NOT_SOLO)
-            found.update(dict.fromkeys(solo))
-        elif name in seats:
-            found[name] = None
-    return list(found)
+            able = [k for k, seat in seats.items() if seat.family == name[1:] and k not in _NOT_SOLO]
+        else:
+            able = [name] if name in seats else []
+        for each in able:
+            found[each] = found.get(each, 0.0) + 1.0 / len(able)
+    return found

@@ -14,7 +14,7 @@ from mixlab.errors import ConfigError
 from mixlab.synthesis.names import artist_name, song_title
 from mixlab.synthesis.notes.casting import MORE_INSTRUMENTS, Seat, cast, family_of, node_of
 from mixlab.synthesis.notes.library import NoteLibrary
-from mixlab.synthesis.notes.line_ups import choose_ensembles
+from mixlab.synthesis.notes.line_ups import LINE_UPS, LineUps, choose_ensembles
 from mixlab.synthesis.notes.reading import find_libraries
 from mixlab.synthesis.notes.song import ComposedSong, Orchestra, write_composed
 from mixlab.synthesis.plan import SPLITS
@@ -30,7 +30,7 @@ __all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "plan_composed"]
 
 DEFAULT_COMPOSED = 24
 _RECORD, _SONGS = "composed.json", "songs"
-_VERSION = 1
+_VERSION = 2
 _SONGS_OF_ARTIST = 2
 
 
@@ -67,6 +67,7 @@ def make_composed(
     soundfonts: Sequence[Path] = (),
     finders: Sequence[PlayerFinder] = (),
     bleed: float = 0.0,
+    line_ups: LineUps = "records",
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Composed:
@@ -87,6 +88,7 @@ def make_composed(
         soundfonts: SoundFonts (.sf2) for instruments that nobody else plays.
         finders: Others who know players, of voices and synthesizers say.
         bleed: Part of the songs in whose stems the others are detected, 18 to 26 dB down.
+        line_ups: As frequent as on records (``records``), or so that families are (``balanced``).
         force: Replace songs in ``out`` that were made with other settings.
         progress: Called with (done, total) whenever a song is finished.
 
@@ -96,18 +98,19 @@ def make_composed(
         CorpusError: A folder of notes is missing, or none holds a library.
         MixlabError: Some songs could not be rendered.
     """
-    _check(songs, seconds, bleed)
+    _check(songs, seconds, bleed, line_ups)
     libraries = find_libraries(notes)
     if soundfonts or any(each.soundfont for held in libraries for each in held.instruments):
         require_synthesizer()
     orchestra = _orchestra(libraries, finders, soundfonts)
-    plans = plan_composed(orchestra.seats, songs, seed, bleed)
+    plans = plan_composed(orchestra.seats, songs, seed, bleed, line_ups)
     settings = {
         "version": _VERSION,
         "songs": songs,
         "seconds": float(seconds),
         "seed": seed,
         "bleed": float(bleed),
+        "line_ups": line_ups,
         "libraries": [_described(each) for each in libraries],
         "soundfonts": [{"file": each.name, "sha256": file_digest(each)} for each in soundfonts],
         "others": [type(each).__name__ for each in finders],
@@ -129,11 +132,12 @@ def make_composed(
     return Composed(out, out / _SONGS, len(left), len(tasks) - len(left), stems, problems)
 
 
-def _check(songs: int, seconds: float, bleed: float) -> None:
+def _check(songs: int, seconds: float, bleed: float, line_ups: str) -> None:
     checks = (
         (songs >= 1, f"at least 1 song, found songs={songs}"),
         (4.0 <= seconds <= 600.0, f"4 to 600 seconds a song, found seconds={seconds}"),
         (0.0 <= bleed <= 1.0, f"a part of the songs from 0 to 1, found bleed={bleed}"),
+        (line_ups in LINE_UPS, f"one of {', '.join(LINE_UPS)}, found line_ups={line_ups}"),
     )
     for holds, expected in checks:
         if not holds:
@@ -159,13 +163,15 @@ def _orchestra(
     return Orchestra(seats, tuple(finders), tuple(path.resolve() for path in soundfonts))
 
 
-def plan_composed(seats: Mapping[str, Seat], songs: int, seed: int, bleed: float) -> list[ComposedSong]:
+def plan_composed(
+    seats: Mapping[str, Seat], songs: int, seed: int, bleed: float, line_ups: LineUps = "records"
+) -> list[ComposedSong]:
     """Return the plans of all songs: two in a row are by one artist, and an artist is in one split.
 
     Raises:
         ConfigError: the instruments do not make a single line-up.
     """
-    chosen = choose_ensembles(seats, songs, seed)
+    chosen = choose_ensembles(seats, songs, seed, line_ups)
     if len(chosen) < songs:
         raise ConfigError(
             f"Expected instruments that play together, such as piano and flute, found "

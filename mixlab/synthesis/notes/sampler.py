@@ -25,6 +25,9 @@ _END_FADE_S = 0.012
 _DARK_DB, _DARK_HZ = 11.0, 2500.0
 """How much less treble the softest note has, where there is one recording for all velocities."""
 
+_USUAL = 92
+"""Velocity at which a note sounds as it was recorded: libraries are played firmly."""
+
 # An open hi-hat sounds until the next note of the hi-hat.
 _CHOKED, _CHOKING = (46,), (42, 44, 46)
 _LOWEST = 1e-3
@@ -143,8 +146,10 @@ class RecordedPlayer:
         played = _read(audio, places)
         played *= _envelope(samples, release_s, slurred) * np.float32(self._gain(note, recorded))
         if _alone(recorded) and not kit:
-            darker = section("high_shelf", _DARK_HZ, -_DARK_DB * (1 - note.velocity / 127), 0.7, SAMPLE_RATE)
-            played = cascade(played[None], [darker])[0]
+            dark_db = _DARK_DB * max(_USUAL - note.velocity, 0) / _USUAL
+            if dark_db > 0.5:
+                darker = section("high_shelf", _DARK_HZ, -dark_db, 0.7, SAMPLE_RATE)
+                played = cascade(played[None], [darker])[0]
         cut = max(-first, 0)
         out[first + cut : first + samples] += played[cut:]
 

@@ -8,13 +8,21 @@ from zlib import crc32
 
 import numpy as np
 
+from mixlab.audio.filters import cascade
 from mixlab.audio.io import FloatArray
 from mixlab.errors import AudioError, MixlabError
 from mixlab.synthesis.compose import Composition, compose
 from mixlab.synthesis.ensembles import Ensemble
 from mixlab.synthesis.notes.casting import Seat, SoundFontPlayer, amplified, player_of, section_of
 from mixlab.synthesis.notes.library import NoteInstrument
-from mixlab.synthesis.notes.stem_chain import master_together, process_stem, sample_chain, sample_space
+from mixlab.synthesis.notes.stem_chain import (
+    master_together,
+    place_stem,
+    sample_chain,
+    sample_space,
+    shape_stem,
+)
+from mixlab.synthesis.notes.tone import balance_sections
 from mixlab.synthesis.players import Player, PlayerFinder
 from mixlab.synthesis.stems import add_bleed, to_pcm, write_audio
 from mixlab.utils.csv import csv_text
@@ -22,6 +30,8 @@ from mixlab.utils.csv import csv_text
 __all__ = ["ComposedSong", "Orchestra", "render_composed", "write_composed"]
 
 _TAIL_S = 1.0
+_AMPLIFIED = ("clean electric guitar", "electric guitar")
+"""Recorded without an amplifier, played through one."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,8 @@ def _find_player(name: str, song: ComposedSong, orchestra: Orchestra, part: int)
     if seat.sources:
         able = sources_of(seat, song.split)
         source = able[int(rng.integers(len(able)))]
+        if name in _AMPLIFIED and source.soundfont is None:
+            return amplified(source, rng, clean=True), source.library
         return player_of(source), source.library
     for finder in orchestra.finders:
         found = finder.find(name, rng)
@@ -120,7 +132,7 @@ def render_composed(
     music_s = max(2.0, seconds - _TAIL_S)
     composition = compose(song.ensemble.style, song.ensemble.parts, music_s, compose_rng, instruments)
     space = sample_space(song.hall, space_rng)
-    stems, played = [], []
+    shaped, chains, played = [], [], []
     for part, (spec, notes, rng) in enumerate(
         zip(song.ensemble.parts, composition.parts, streams, strict=True)
     ):
@@ -135,8 +147,15 @@ def render_composed(
                 f"{notes[0].pitch}, found silence. Leave the library out.",
                 code="unreadable-audio",
             )
-        stems.append(process_stem(dry, sample_chain(spec.role, space, rng)))
+        chains.append(sample_chain(spec.role, space, rng))
+        shaped.append(shape_stem(dry, chains[-1], orchestra.seats[spec.instrument].family))
         played.append(name)
+    # Halls are left as they sound; in a studio the mix is brought near the balance of records.
+    tone = [] if song.hall else balance_sections(shaped)
+    stems = [
+        place_stem(cascade(part[None], tone)[0] if tone else part, chain)
+        for part, chain in zip(shaped, chains, strict=True)
+    ]
     if song.bleeds:
         stems = add_bleed(stems, master_rng)
     return composition, master_together(stems, song.hall, master_rng), played

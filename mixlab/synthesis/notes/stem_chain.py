@@ -5,27 +5,45 @@ leads and the drums in front, basses close behind, chords 5 to 9 dB below.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.audio.dynamics import compress, limit
-from mixlab.audio.filters import cascade, pass_sections, section
+from mixlab.audio.filters import Section, cascade, pass_sections, section
 from mixlab.audio.io import FloatArray, amplitude
 from mixlab.audio.rooms import Point, Room, room_response
+from mixlab.synthesis.notes.tone import presence_db, shelf
 from mixlab.synthesis.players import SAMPLE_RATE
 
-__all__ = ["SongSpace", "StemChain", "master_together", "process_stem", "sample_chain", "sample_space"]
+__all__ = [
+    "SongSpace",
+    "StemChain",
+    "master_together",
+    "place_stem",
+    "process_stem",
+    "sample_chain",
+    "sample_space",
+    "shape_stem",
+]
 
 # RMS in dBFS where the part sounds, before the song is brought to its loudness.
 _LEVELS = {
     "lead": -18.0, "solo": -19.5, "answer": -20.5, "counter": -22.5, "inner": -21.5, "bass": -20.0,
     "comp": -22.5, "arp": -23.5, "pad": -25.5, "stabs": -22.0, "drums": -18.5, "percussion": -25.0,
-    "timpani": -22.0, "double": -23.0,
+    "timpani": -22.0, "double": -23.0, "strum": -22.0, "pick": -21.5, "hands": -21.0, "tune": -18.0,
+    "kit": -17.5,
 }  # fmt: skip
-_LOWEST_HZ = {"bass": 30.0, "drums": 28.0, "timpani": 35.0}
-_RATIOS = {"lead": (2.0, 4.0), "bass": (2.5, 5.0), "drums": (1.5, 3.5), "percussion": (1.2, 2.5)}
+_LOWEST_HZ = {"bass": 30.0, "drums": 28.0, "kit": 28.0, "tune": 30.0, "hands": 35.0, "timpani": 35.0}
+_RATIOS = {
+    "lead": (2.0, 4.0),
+    "bass": (2.5, 5.0),
+    "drums": (1.5, 3.5),
+    "kit": (1.5, 3.5),
+    "percussion": (1.2, 2.5),
+}
 _HALL_RATIO, _USUAL_RATIO = (1.0, 1.3), (1.2, 2.8)
 
 
@@ -51,6 +69,8 @@ class StemChain:
         pan: -1 (left) to 1 (right).
         distance_m: Between the source and its microphone.
         room: The room, with both in it.
+        role: What it plays.
+        hall: In a hall.
     """
 
     highpass_hz: float
@@ -61,6 +81,8 @@ class StemChain:
     pan: float
     distance_m: float
     room: Room
+    role: str = ""
+    hall: bool = False
 
 
 def sample_space(hall: bool, rng: np.random.Generator) -> SongSpace:
@@ -74,7 +96,7 @@ def sample_space(hall: bool, rng: np.random.Generator) -> SongSpace:
 
 def sample_chain(role: str, space: SongSpace, rng: np.random.Generator) -> StemChain:
     """Sample how a part of a role sounds in a song's room."""
-    low = role in ("bass", "drums")
+    low = role in ("bass", "drums", "kit")
     near, far = (1.5, 5.0) if space.hall else (0.25, 0.7) if low or role == "lead" else (0.4, 2.2)
     ratios = _HALL_RATIO if space.hall else _RATIOS.get(role, _USUAL_RATIO)
     bottom = _LOWEST_HZ.get(role, float(rng.uniform(50.0, 130.0)))
@@ -95,6 +117,8 @@ def sample_chain(role: str, space: SongSpace, rng: np.random.Generator) -> StemC
         pan=0.0 if low or role == "lead" else float(rng.uniform(-0.75, 0.75)),
         distance_m=distance,
         room=_placed(space, distance, rng),
+        role=role,
+        hall=space.hall,
     )
 
 
@@ -108,10 +132,25 @@ def _placed(space: SongSpace, distance_m: float, rng: np.random.Generator) -> Ro
     return Room(space.size_m, source, microphone, space.decay_s, int(rng.integers(2**31)))
 
 
-def process_stem(dry: NDArray[np.float32], chain: StemChain) -> FloatArray:
-    """Return the stem ``(2, samples)`` of a dry part ``(samples,)``; silence stays silence."""
+def process_stem(
+    dry: NDArray[np.float32], chain: StemChain, family: str = "", tone: Sequence[Section] = ()
+) -> FloatArray:
+    """Return the stem ``(2, samples)`` of a dry part ``(samples,)``; silence stays silence.
+
+    Args:
+        dry: As it was played.
+        chain: What is done to it.
+        family: Of the instrument: how bright it usually is; '' leaves that as it is.
+        tone: An equaliser of the whole mix.
+    """
+    shaped = shape_stem(dry, chain, family)
+    return place_stem(cascade(shaped[None], tone)[0] if tone else shaped, chain)
+
+
+def shape_stem(dry: NDArray[np.float32], chain: StemChain, family: str = "") -> NDArray[np.float32]:
+    """Return a dry part after its equaliser and compressor, at its level; see ``process_stem``."""
     if not dry.any():
-        return np.zeros((2, len(dry)), np.float32)
+        return dry
     (low_hz, low_db), (peak_hz, peak_db), (high_hz, high_db) = chain.curve
     filters = [
         *pass_sections("high_pass", chain.highpass_hz, 2, SAMPLE_RATE),
@@ -119,6 +158,8 @@ def process_stem(dry: NDArray[np.float32], chain: StemChain) -> FloatArray:
         section("peak", peak_hz, peak_db, 0.8, SAMPLE_RATE),
         section("high_shelf", high_hz, high_db, 0.7, SAMPLE_RATE),
     ]
+    if family:
+        filters.append(shelf(presence_db(dry, family, chain.role, chain.hall)))
     audio = cascade(dry[None], filters)
     audio *= np.float32(amplitude(-20.0) / _sounding_rms(audio[0]))
     if chain.ratio > 1.02:
@@ -126,8 +167,13 @@ def process_stem(dry: NDArray[np.float32], chain: StemChain) -> FloatArray:
             audio, SAMPLE_RATE, threshold_db=-22.0, ratio=chain.ratio, attack_ms=chain.attack_ms,
             release_ms=120.0,
         )  # fmt: skip
-    audio *= np.float32(amplitude(chain.level_db) / _sounding_rms(audio[0]))
-    return _in_room(audio[0], chain)
+    shaped: NDArray[np.float32] = audio[0] * np.float32(amplitude(chain.level_db) / _sounding_rms(audio[0]))
+    return shaped
+
+
+def place_stem(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
+    """Return a shaped part ``(samples,)`` in its place of the room, ``(2, samples)``."""
+    return _in_room(audio, chain) if audio.any() else np.zeros((2, len(audio)), np.float32)
 
 
 def _in_room(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
