@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 __all__ = [
@@ -11,9 +11,12 @@ __all__ = [
     "MIX_KINDS",
     "PAPER",
     "SPLITS",
+    "Allowed",
+    "Between",
     "Item",
     "Link",
     "RunLocation",
+    "bad_values",
     "bypass_pairs",
     "make_query",
     "read_link",
@@ -73,13 +76,19 @@ class Link(NamedTuple):
 
 
 def make_query(
-    item: Item, contains: str, bypass: Sequence[str], catalog_hash: str, mix_hash: str, *, run: str = ""
+    item: Item,
+    contains: Sequence[str],
+    bypass: Sequence[str],
+    catalog_hash: str,
+    mix_hash: str,
+    *,
+    run: str = "",
 ) -> str:
     """Return the query of a link, values that are defaults today included, since defaults may change.
 
     Args:
         item: What is looked at.
-        contains: Class that is looked for, or ''.
+        contains: Classes and instruments that are looked for.
         bypass: Names of the effects left out, as their buttons have them.
         catalog_hash: Hash of the catalog, so that no other one answers the link.
         mix_hash: Hash of the recipe, so that another one is noticed.
@@ -94,7 +103,7 @@ def make_query(
         "effects": item.preset,
     }
     if contains:
-        values["contains"] = contains
+        values["contains"] = list(contains)
     if bypass:
         values["bypass"] = list(bypass)
     if run:
@@ -105,6 +114,43 @@ def make_query(
 def read_link(query: Mapping[str, str]) -> Link:
     """Return what a query says about catalog and recipe."""
     return Link(query.get("catalog", ""), query.get("mix", ""))
+
+
+class Between(NamedTuple):
+    """Numbers that an address may have for a control, ends included."""
+
+    low: float
+    high: float
+
+
+Allowed: TypeAlias = Between | Sequence[str]
+"""What an address may have for a control: numbers of a range, or one or several of some words."""
+
+
+def bad_values(query: Mapping[str, Sequence[str]], allowed: Mapping[str, Allowed]) -> tuple[str, ...]:
+    """Return what of a query no control can take, in words: each value, and what was expected.
+
+    Args:
+        query: All values by key.
+        allowed: What controls take; other keys are not looked at.
+    """
+    said = []
+    for key, expected in allowed.items():
+        for value in query.get(key, ()):
+            if isinstance(expected, Between):
+                if not _lies_between(value, expected):
+                    said.append(f"{key}={value} (expected {expected.low:g} to {expected.high:g})")
+            elif value not in expected:
+                shown = ", ".join(expected[:8]) + (" ..." if len(expected) > 8 else "")
+                said.append(f"{key}={value} (expected {shown})")
+    return tuple(said)
+
+
+def _lies_between(value: str, expected: Between) -> bool:
+    try:
+        return expected.low <= float(value) <= expected.high
+    except ValueError:
+        return False
 
 
 def bypass_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:

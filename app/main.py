@@ -44,11 +44,13 @@ ENTRIES = (
 def show(entry: Entry) -> None:
     """Show a page; only now is its module loaded, with what it needs."""
     from app.data.mixes import find_location
-    from app.views import chooser, welcome
+    from app.views import chooser, header, welcome
 
     path = chooser.chosen_path()
     location = find_location(path)
-    if location is None and entry.needs_catalog:
+    unfit = location is None and entry.needs_catalog
+    header.show(location, entry.title, with_chooser=not unfit)
+    if unfit:
         welcome.show(path)
     else:
         import_module(f"app.views.{entry.view}").show(location)

@@ -1,7 +1,7 @@
 """Texts and tables of a mix: plain values in, words and data frames out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,11 +15,13 @@ from mixlab.taxonomy import load_taxonomy
 __all__ = [
     "LEVELS",
     "STATES",
+    "STATE_NAMES",
     "describe",
     "effect_names",
     "effect_table",
     "escape",
     "file_name",
+    "in_lanes",
     "label_markdown",
     "say_effect",
     "say_scaling",
@@ -30,8 +32,10 @@ __all__ = [
 STATES = {
     "present": ":green-badge[✓ present]",
     "absent": ":gray-badge[– absent]",
-    "unknown": ":orange-badge[? unknown]",
+    "unknown": ":orange-badge[? uncertain]",
 }
+STATE_NAMES = {"present": "present", "absent": "absent", "unknown": "uncertain"}
+"""What the states of a label are called for people."""
 LEVELS = ("level (dBFS)", "in the mix (dB)", "loudness (LUFS)")
 """Columns of the table of sources that hold decibels."""
 
@@ -150,20 +154,37 @@ def effect_table(recipe: MixRecipe, names: list[tuple[str, str]]) -> pd.DataFram
     )
 
 
+def in_lanes(reason: str, stems: Sequence[str], names: Sequence[str]) -> str:
+    """Return why a label is there with lanes and instruments in the place of keys of stems."""
+    lanes = {stem: f"lane {n + 1} ({name})" for n, (stem, name) in enumerate(zip(stems, names, strict=True))}
+    if not lanes:
+        return reason
+    # The longest first: one key may be the beginning of another.
+    keys = "|".join(re.escape(stem) for stem in sorted(lanes, key=len, reverse=True))
+    return re.sub(keys, lambda found: lanes[found[0]], reason)
+
+
 def _breakable(escaped: str) -> str:
     """Let the keys of stems break into lines: unbroken they make a table wider than a narrow screen."""
     return escaped.replace("/", f"/{_MAY_BREAK}").replace("\\_", f"\\_{_MAY_BREAK}")
 
 
-def label_markdown(rows: tuple[LabelRow, ...]) -> str:
-    """Return the label tree as a Markdown table: class, state in words and colour, and why."""
+def label_markdown(rows: tuple[LabelRow, ...], stems: Sequence[str] = (), names: Sequence[str] = ()) -> str:
+    """Return the label tree as a Markdown table: class, state in words and colour, and why.
+
+    Args:
+        rows: The tree.
+        stems: Keys of the mix's stems.
+        names: Their instruments, which with the number of the lane take the place of the keys.
+    """
     lines = ["| class | label | why |", "|:--|:--|:--|"]
     for row in rows:
         # Wide spaces would be places to break a line at, and leave a branch without its indent.
         indent = "&nbsp;" * (2 * row.depth) + ("└&nbsp;" if row.depth else "")
         text = escape(row.name).replace(" ", "&nbsp;")  # a name stays beside its branch on narrow screens
         name = f"**{text}**" if row.scored else f"*{text}*"
-        lines.append(f"| {indent}{name} | {STATES[row.state]} | {_breakable(escape(row.reason))} |")
+        why = _breakable(escape(in_lanes(row.reason, stems, names)))
+        lines.append(f"| {indent}{name} | {STATES[row.state]} | {why} |")
     return "\n".join(lines)
 
 

@@ -7,7 +7,15 @@ import pandas as pd
 from mixlab.catalog.statistics import ALL, Histogram
 from mixlab.evaluation.charts import Palette
 
-__all__ = ["FLOOR_DB", "curve_chart", "heat_chart", "heat_table", "histogram_chart", "say_number"]
+__all__ = [
+    "FLOOR_DB",
+    "curve_chart",
+    "heat_chart",
+    "heat_table",
+    "histogram_chart",
+    "rarest_first",
+    "say_number",
+]
 
 FLOOR_DB = -80.0
 """Lowest level that a curve shows."""
@@ -25,6 +33,18 @@ def say_number(value: float, unit: str) -> str:
     )
 
 
+def rarest_first(table: pd.DataFrame, across: str, unit: str) -> pd.DataFrame:
+    """Return a class table with its classes in another order: those of which there is least first."""
+    total = table[table[across] == ALL].set_index("class")[unit]
+    place = {name: n for n, name in enumerate(total.sort_values(kind="stable").index)}
+    order = np.lexsort((table["class"].map(place), table[across].map(_places(table[across]))))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _places(names: pd.Series) -> dict[str, int]:
+    return {name: n for n, name in enumerate(dict.fromkeys(names))}
+
+
 def heat_table(table: pd.DataFrame, across: str, unit: str) -> pd.DataFrame:
     """Return the numbers behind a heat table, one row per class: its groups, their sum, and ``unknown``."""
     wide = table.pivot_table(index="class", columns=across, values=unit, sort=False)
@@ -36,11 +56,14 @@ def heat_table(table: pd.DataFrame, across: str, unit: str) -> pd.DataFrame:
 
 
 def heat_chart(table: pd.DataFrame, across: str, unit: str, colours: Palette) -> alt.LayerChart:
-    """Return a heat table with its numbers in the cells; empty cells are dashed and say so."""
-    cells = table[table[across] != ALL]
-    empty, top = cells["stems"] == 0, max(float(cells[unit].max()), 1e-9)
+    """Return a heat table with its numbers in the cells; empty cells are dashed and say so.
+
+    The last column has the sums, without a colour.
+    """
+    cells, one = table, table[across] == ALL
+    empty, top = cells["stems"] == 0, max(float(cells[unit][~one].max()), 1e-9)
     ink = np.where(np.sqrt(cells[unit] / top) > colours.switch, colours.on_high, colours.on_low)
-    ink = np.where(empty, colours.quiet, ink)
+    ink = np.where(one, colours.on_low, np.where(empty, colours.quiet, ink))
     shown = [NONE if none else say_number(n, unit) for n, none in zip(cells[unit], empty, strict=True)]
 
     def order(names: pd.Series) -> list[str]:
@@ -57,7 +80,7 @@ def heat_chart(table: pd.DataFrame, across: str, unit: str, colours: Palette) ->
         domain=False,
         ticks=False,
     )
-    base = alt.Chart(cells.assign(empty=empty, shown=shown, ink=ink)).encode(
+    base = alt.Chart(cells.assign(empty=empty, shown=shown, ink=ink, sum=one)).encode(
         x=alt.X(f"{across}:N", sort=order(cells[across]), axis=top_axis, scale=alt.Scale(paddingInner=0.01)),
         y=alt.Y("class:N", sort=order(cells["class"]), axis=side, scale=alt.Scale(paddingInner=0.08)),
         tooltip=[alt.Tooltip("class:N"), alt.Tooltip(f"{across}:N"), alt.Tooltip("stems:Q", format=","),
@@ -66,11 +89,11 @@ def heat_chart(table: pd.DataFrame, across: str, unit: str, colours: Palette) ->
     )  # fmt: skip
     scale = alt.Scale(type="sqrt", domain=[0, top], range=[colours.low, colours.high])
     filled = (
-        base.transform_filter("!datum.empty")
+        base.transform_filter("!datum.empty && !datum.sum")
         .mark_rect(cornerRadius=2)
         .encode(color=alt.Color(f"{unit}:Q", scale=scale, legend=None))
     )
-    hollow = base.transform_filter("datum.empty").mark_rect(
+    hollow = base.transform_filter("datum.empty && !datum.sum").mark_rect(
         fillOpacity=0, stroke=colours.quiet, strokeDash=[3, 3], strokeOpacity=0.7, cornerRadius=2
     )
     text = base.mark_text(fontSize=12).encode(text="shown:N", color=alt.Color("ink:N", scale=None))

@@ -1,4 +1,4 @@
-"""Pack a tagged file for the player: header, samples, spectrogram, scores of classes over time."""
+"""Pack a tagged file for the player: header, samples, scores of classes over time."""
 
 import json
 import math
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.components.payload import eye_front
 from mixlab.audio.uploads import Upload
-from mixlab.mixing.preview import LOWEST_HZ, MEL_BANDS, loudness_lufs, mel_image
+from mixlab.mixing.preview import loudness_lufs
 
 if TYPE_CHECKING:
     from mixlab.inference.file_tags import FileTags
@@ -31,27 +32,20 @@ class HeatPicture:
 
     Attributes:
         samples: int16 samples, little-endian.
-        mel: The spectrogram's bytes, one per cell.
-        frames: Its columns.
         lufs: Integrated loudness in LUFS, or None.
         peak: Highest absolute sample.
     """
 
     samples: bytes
-    mel: bytes
-    frames: int
     lufs: float | None
     peak: float
 
 
 def picture_of(upload: Upload) -> HeatPicture:
     """Prepare a file for the player."""
-    mel = mel_image(upload.audio, upload.sample_rate)
     lufs = loudness_lufs(upload.audio, upload.sample_rate)
     return HeatPicture(
         samples=np.rint(np.clip(upload.audio, -1.0, 1.0) * 32767.0).astype("<i2").tobytes(),
-        mel=mel.tobytes(),
-        frames=mel.shape[1],
         lufs=round(lufs, 2) if math.isfinite(lufs) else None,
         peak=float(np.abs(upload.audio).max(initial=0.0)),
     )
@@ -89,12 +83,7 @@ def pack_tags(
         "encoding": "int16",
         "lanes": [],
         "takes": [_take(upload, picture)],
-        "mel": {
-            "bands": MEL_BANDS,
-            "frames": picture.frames,
-            "low_hz": round(LOWEST_HZ),
-            "high_hz": upload.sample_rate / 2,
-        },
+        "fronts": [eye_front(upload.sample_rate)],
         "heat": {
             "starts": np.round(tags.start_s, 3).tolist(),
             "silent": [int(k) for k in np.flatnonzero(~tags.sounding)],
@@ -112,7 +101,6 @@ def pack_tags(
             len(text).to_bytes(4, "little"),
             text,
             picture.samples,
-            picture.mel,
             np.ascontiguousarray(scores).tobytes(),
         ]
     )

@@ -1,5 +1,6 @@
 """Register the components' files with Streamlit; each is a folder of one HTML, one CSS and one JS file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,21 @@ _STRIP = _component("strip")
 _COPY_LINK = _component("copy_link")
 
 
-def play(payload: bytes, key: str = "player") -> None:
-    """Show the player; ``payload`` is what ``app.components.payload`` or ``app.components.heat`` packs."""
-    _PLAYER(data=payload, key=key)
+def play(payload: bytes, key: str = "player", on_step: Callable[[str], None] | None = None) -> None:
+    """Show the player.
+
+    Args:
+        payload: What ``app.components.payload`` or ``app.components.heat`` packs.
+        key: Of the component.
+        on_step: Called with ``previous``, ``next`` or ``random``, where the payload has these steps.
+    """
+
+    def step() -> None:
+        chosen = st.session_state[key].step
+        if chosen is not None and on_step is not None:
+            on_step(str(chosen))
+
+    _PLAYER(data=payload, key=key, on_step_change=step)
 
 
 def show_strip(data: dict[str, Any], index_key: str) -> None:

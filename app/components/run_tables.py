@@ -34,7 +34,8 @@ __all__ = [
 FEW = 30
 """Known positives below which a class's scores are drawn hollow."""
 
-ORDERS = ("as in the label set", "by F1", "by support")
+WORST = "worst first"
+ORDERS = (WORST, "best first", "as in the label set", "by support")
 
 LOSSES = {"train_loss": "training", "validation_loss": "validation"}
 _NONE = {"low": math.nan, "high": math.nan}
@@ -56,11 +57,11 @@ def is_little(decided: Decided, column: int) -> bool:
 
 
 def class_order(labels: Sequence[str], decided: Decided, order: str) -> list[int]:
-    """Return columns in the order of ``ORDERS``; undefined ones last when ordered by F1."""
+    """Return columns in the order of ``ORDERS``; undefined ones last where F1 orders them."""
     columns = list(range(len(labels)))
-    if order == "by F1":
-        f1 = decided.values("f1")
-        return sorted(columns, key=lambda c: -f1[c] if math.isfinite(f1[c]) else math.inf)
+    if order in ORDERS[:2]:
+        f1, sign = decided.values("f1"), 1 if order == WORST else -1
+        return sorted(columns, key=lambda c: sign * f1[c] if math.isfinite(f1[c]) else math.inf)
     return sorted(columns, key=lambda c: -int(decided.support[c])) if order == "by support" else columns
 
 

@@ -189,10 +189,17 @@ def verdict(location: Location, method: str | None) -> SplitVerdict:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def heat_spec(
-    location: Location, selection: Selection, label_set: str, across: Across, unit: str, colours: Palette
+    location: Location,
+    selection: Selection,
+    label_set: str,
+    across: Across,
+    unit: str,
+    rarest_first: bool,
+    colours: Palette,
 ) -> dict[str, Any]:
     """Return the heat table of classes as a Vega-Lite specification."""
     table = classes(location, selection, label_set, across)
+    table = charts.rarest_first(table, across, unit) if rarest_first else table
     return dict(charts.heat_chart(table, across, unit, colours).to_dict())
 
 

@@ -4,6 +4,7 @@ Objects that are shared between sessions (catalogs, mixes) are read-only by agre
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -11,18 +12,21 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import streamlit as st
 
-from app.components.payload import Take, pack_mix
+from app import texts as words
+from app.components.payload import Take, model_front, pack_mix
+from app.components.share import share_page
 from app.data import runs as runs_data
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_set, render_mix, sample_recipe
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.song_table import SONG_FILE
+from mixlab.catalog.statistics import known_nodes
 from mixlab.mixing.config import Kind
 from mixlab.mixing.effect_presets import Preset
 from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import (
-    find_class,
-    holds_class,
+    find_classes,
+    holds_classes,
     loudness_lufs,
     other_kinds,
     without_effects,
@@ -31,6 +35,7 @@ from mixlab.mixing.preview import (
 from mixlab.taxonomy import load_taxonomy
 
 __all__ = [
+    "LAST_INDEX",
     "NEIGHBOURS",
     "Location",
     "class_names",
@@ -40,18 +45,26 @@ __all__ = [
     "get_catalog",
     "get_lufs",
     "get_mix",
+    "get_page",
     "get_payload",
     "get_recipe",
     "get_rendered",
     "get_strip",
     "get_zip",
-    "has_class",
+    "has_classes",
+    "instrument_names",
     "mix_config",
     "source_names",
 ]
 
 LOCATIONS = ("demo-output/catalog", "demo-output", "catalog")
 NEIGHBOURS = 24
+LAST_INDEX = 2**31 - 1
+# As ``mixlab.models.ModelConfig`` has it, which takes torch to import.
+_DEFAULT_MODEL: dict[str, Any] = {
+    "architecture": "short_chunk_cnn", "sample_rate": 16000, "n_fft": 512, "hop": 256, "n_mels": 128,
+    "f_max": 8000.0, "spectrogram": "mel",
+}  # fmt: skip
 
 
 class Location(NamedTuple):
@@ -157,17 +170,23 @@ def _strip(location: Location, item: Item) -> list[dict[str, Any]]:
     return items
 
 
-def has_class(location: Location, item: Item, name: str) -> bool:
-    """Tell whether an item samples a source of a class."""
-    return holds_class(get_recipe(location, item), get_catalog(location), name)
+def instrument_names(location: Location) -> tuple[str, ...]:
+    """Return what a mix can be asked to hold: the classes of its labels, then instruments of the catalog."""
+    classes = class_names()
+    return (*classes, *(node for node in known_nodes(get_catalog(location)) if node not in classes))
 
 
-def find_index(location: Location, item: Item, name: str, step: int = 1) -> int | None:
-    """Return the first index from the item's own on that samples a class, or None."""
-    return find_class(
+def has_classes(location: Location, item: Item, names: Sequence[str]) -> bool:
+    """Tell whether an item samples sources of all of some classes or instruments."""
+    return holds_classes(get_recipe(location, item), get_catalog(location), names)
+
+
+def find_index(location: Location, item: Item, names: Sequence[str], step: int = 1) -> int | None:
+    """Return the first index from the item's own on that samples all of some classes, or None."""
+    return find_classes(
         get_catalog(location),
         mix_config(item),
-        name,
+        names,
         seed=item.seed,
         start=item.index,
         step=step,
@@ -200,7 +219,9 @@ def _counterpart(location: Location, item: Item, other: Kind) -> Take:
         mix = get_mix(location, replace(item, mix_kind=spelt, bypass=()))
     except MixlabError as error:
         return Take(other, name, _ABOUT[other], missing=str(error))
-    return Take(other, name, f"index {item.index} as a {spelt} mix: {_ABOUT[other]}", mix.mixture)
+    about = f"index {item.index} as a {spelt} mix: {_ABOUT[other]}"
+    names = source_names(mix.recipe, get_catalog(location))
+    return Take(other, name, about, mix.mixture, mix=None if mix.recipe.effects else mix, names=names)
 
 
 def _dry(location: Location, recipe: MixRecipe) -> Take:
@@ -208,13 +229,15 @@ def _dry(location: Location, recipe: MixRecipe) -> Take:
     about = "the same sources without any effect"
     if dry == recipe:
         return Take("dry", "Dry", about, missing="No effect is on, so dry and wet are the same.")
-    return Take("dry", "Dry", about, _rendered(location, dry.content_hash, dry).mixture)
+    mix = _rendered(location, dry.content_hash, dry)
+    names = source_names(dry, get_catalog(location))
+    return Take("dry", "Dry", about, mix.mixture, mix=mix, names=names, mixer="mix")
 
 
 def _with_mixture_effects(own: Take, mix: Mix) -> list[Take]:
     """Return the mix as its sources add up and, where effects on the mixture change that, as it is."""
     if mix.recipe.noise is not None:
-        return [own, Take("mixture", "Noise", "what there is in place of sources", mix.mixture)]
+        return [replace(own, about="noise, or silence, in place of sources")]
     if not mix.recipe.effects:
         return [own]
     sources: FloatArray = np.sum([source.audio for source in mix.sources], axis=0, dtype=np.float32)
@@ -228,14 +251,55 @@ def _with_mixture_effects(own: Take, mix: Mix) -> list[Take]:
 @st.cache_data(max_entries=16, show_spinner=False)
 def get_payload(location: Location, item: Item) -> bytes:
     """Return the player's blob: this mix, its counterparts and its dry form."""
+    return _payload(location, item, short=False)
+
+
+def get_page(location: Location, item: Item) -> str:
+    """Return a mix as one HTML file with its player, labels and recipe."""
+    mix, names = get_mix(location, item), source_names(get_recipe(location, item), get_catalog(location))
+    keys = [source.stem for source in mix.sources]
+    labels = [
+        (
+            one.name,
+            words.STATE_NAMES[one.state],
+            words.in_lanes(one.reason, keys, [name for name, _ in names]),
+        )
+        for one in mix.explain()
+    ]
+    title = words.describe(mix).replace("*", "").replace("\\", "")
+    about = f"Mix {mix.recipe.content_hash} of mixlab, index {item.index} of seed {item.seed}, {item.split}."
+    return share_page(
+        _payload(location, item, short=True), title, about, labels, mix.recipe.to_json(indent=2),
+        words.file_name(mix, item, ""),
+    )  # fmt: skip
+
+
+def _payload(location: Location, item: Item, *, short: bool) -> bytes:
+    """Return the player's blob; a short one, for a page of its own, has no steps."""
     mix = get_mix(location, item)
     kind = mix.recipe.kind
     count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
-    own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count} with their effects", mix.mixture)
+    dressed = " with their effects" if any(source.effects for source in mix.recipe.sources) else ""
+    own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count}{dressed}", mix.mixture)
     others = [_counterpart(location, item, other) for other in other_kinds(kind)]
     takes = [*_with_mixture_effects(own, mix), *others, _dry(location, mix.recipe)]
     name = f"{location.path} {replace(item, bypass=())}"
-    return pack_mix(mix, name, source_names(mix.recipe, get_catalog(location)), takes)
+    steps = {"previous": item.index > 0, "next": item.index < LAST_INDEX, "random": True}
+    front = _front(item, mix.recipe.render.sample_rate)
+    return pack_mix(
+        mix, name, source_names(mix.recipe, get_catalog(location)), takes, None if short else steps,
+        fronts=[front] if front else [], file=words.file_name(mix, item, ""), short=short,
+    )  # fmt: skip
+
+
+def _front(item: Item, rate: int) -> dict[str, Any] | None:
+    """Return the mel bands of the run's network, or of the default one; None where it has none, or others."""
+    model = _DEFAULT_MODEL if item.run is None else runs_data.run_model(item.run)
+    # A network of one's own keeps its settings to itself.
+    if model.get("parameters") or model.get("spectrogram") != "mel" or model.get("sample_rate") != rate:
+        return None
+    n_mels = model["n_mels"] or (128 if str(model["architecture"]).startswith("short_chunk") else 96)
+    return model_front(rate, model["n_fft"], model["hop"], n_mels, float(model["f_max"]))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

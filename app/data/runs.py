@@ -65,6 +65,7 @@ __all__ = [
     "has_external",
     "mismatch",
     "run_mix_config",
+    "run_model",
     "stored_recipe",
 ]
 
@@ -384,3 +385,13 @@ def run_mix_config(location: RunLocation) -> MixConfig:
     from mixlab.training.config import from_plain
 
     return from_plain(MixConfig, Run.open(location.path).config["mix"])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def run_model(location: RunLocation) -> dict[str, Any]:
+    """Return the settings of a run's network; {} where it has none that can be read."""
+    try:
+        card = load_json((Path(location.path) / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # its mixes play without it
+        return {}
+    return dict(card.get("config", {})) if isinstance(card, dict) else {}

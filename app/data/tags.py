@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "RunModel",
     "example_names",
+    "example_truth",
     "get_example",
     "get_notes",
     "get_payload",
     "get_tagger",
     "get_tags",
     "get_upload",
+    "instrument_words",
     "with_model",
     "without_run",
 ]
@@ -122,6 +124,24 @@ def example_names() -> dict[str, str]:
     from mixlab.synthesis.example import EXAMPLES
 
     return {name: ", ".join(example.instruments) for name, example in EXAMPLES.items()}
+
+
+def example_truth(name: str) -> frozenset[str]:
+    """Return the names of all nodes of the instrument tree that sound in an example."""
+    from mixlab.synthesis.example import EXAMPLES
+    from mixlab.taxonomy import load_label_map, load_taxonomy
+
+    tree, labels = load_taxonomy(), load_label_map("medleydb")  # whose words the composer uses
+    found = [labels.resolve(label) for label in EXAMPLES[name].instruments]
+    nodes = [node for one in found if one is not None for node in one.nodes]
+    return frozenset(tree.nodes[node].name for node in tree.closure(nodes))
+
+
+def instrument_words() -> frozenset[str]:
+    """Return the names of all nodes of the instrument tree: of other classes an example tells nothing."""
+    from mixlab.taxonomy import load_taxonomy
+
+    return frozenset(node.name for node in load_taxonomy().nodes.values())
 
 
 def get_example(name: str) -> bytes:

@@ -1,13 +1,14 @@
 """Audition: hear one mix of the stream, source by source, beside its effects, labels and recipe."""
 
 from dataclasses import replace
+from functools import partial
 from random import randrange
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import texts as words
-from app.components.mount import copy_link, play, show_strip
+from app.components.mount import play, show_strip
 from app.data import mixes as data
 from app.data import runs as runs_data
 from app.data.mixes import Location
@@ -15,6 +16,8 @@ from app.links import (
     BY_P,
     MIX_KINDS,
     SPLITS,
+    Allowed,
+    Between,
     Item,
     Link,
     RunLocation,
@@ -22,7 +25,7 @@ from app.links import (
     make_query,
     read_link,
 )
-from app.views import chooser, runs_locations
+from app.views import header, runs_locations
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
 from mixlab.mixing.effect_presets import PRESETS
@@ -30,9 +33,7 @@ from mixlab.mixing.preview import label_tree
 
 __all__ = ["show"]
 
-ANY = "any class"
 DOWNLOAD = ":material/download:"
-LAST_INDEX = 2**31 - 1
 RANDOM_BELOW = 100_000
 
 
@@ -41,16 +42,16 @@ def show(location: Location) -> None:
     try:
         catalog = data.get_catalog(location)
         link = _remember_link(catalog)
-        head = st.container(horizontal=True, vertical_alignment="center")
-        head.title("Audition", width="content")
-        with head.popover("Catalog", icon=":material/folder_open:"):
-            chooser.show()
-        run = _run_of_link(location)
+        header.check_address(_allowed(location))
+        # Whatever comes and goes has a container that stays: what follows is then not built anew.
+        with st.container():
+            run = _run_of_link(location)
         item, contains = _controls(location, run)
-        if _is_foreign(link, catalog):
-            return
+        with st.container():
+            if _is_foreign(link, catalog):
+                return
         with st.spinner("Mixing …", show_time=False):
-            _show_item(location, catalog, item, contains, link, head)
+            _show_item(location, catalog, item, contains, link)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 
@@ -130,46 +131,48 @@ def _leave_run() -> None:
 # ---- controls ----
 
 
+def _allowed(location: Location) -> dict[str, Allowed]:
+    """Return what values of an address the controls take."""
+    return {
+        "p": Between(0, 1), "seed": Between(0, data.LAST_INDEX), "index": Between(0, data.LAST_INDEX),
+        "split": SPLITS, "mix_kind": MIX_KINDS, "effects": tuple(PRESETS),
+        "contains": data.instrument_names(location),
+    }  # fmt: skip
+
+
 def _whole_number(row: DeltaGenerator, label: str, key: str, width: int) -> int:
+    # "min" is 0 here; a default beside a value that a step sets makes Streamlit print a stack trace.
+    box = partial(row.number_input, label, 0, data.LAST_INDEX, "min", width=width)
     try:
-        return int(row.number_input(label, 0, LAST_INDEX, 0, key=key, bind="query-params", width=width))
+        return int(box(key=key, bind="query-params"))
     except OverflowError:  # Streamlit's, where an address says 1e999
-        return int(row.number_input(label, 0, LAST_INDEX, 0, key=f"{key} beside", width=width))
+        return int(box(key=f"{key} beside"))
 
 
-def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
+def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[str, ...]]:
     """Show what decides the mix; all of it stands in the address."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     split = str(
-        row.selectbox("Split", SPLITS, key="split", bind="query-params", width=140,
+        row.selectbox("Split", SPLITS, key="split", bind="query-params", width=120,
                       help="Validation and test are as models are scored on them: musical, no effects.")
     )  # fmt: skip
-    mix_kind = row.segmented_control(
-        "Kind of mix",
-        MIX_KINDS,
-        default=BY_P,
-        key="mix_kind",
-        bind="query-params",
-        required=True,
-        width="content",
-    )
-    seed = _whole_number(row, "Seed", "seed", 130)
-    index = _whole_number(row, "Index", "index", 150)
-    steps = row.container(horizontal=True, width="content", vertical_alignment="bottom")
-    second = st.container(horizontal=True, vertical_alignment="bottom")
-    contains = second.selectbox(
-        "Must contain", [ANY, *data.class_names()], key="contains", bind="query-params", width=180,
-        help="Previous, next and random then go to the nearest index with this class.",
+    mix_kind = row.selectbox("Kind of mix", MIX_KINDS, key="mix_kind", bind="query-params", width=150)
+    seed = _whole_number(row, "Seed", "seed", 115)
+    index = _whole_number(row, "Index", "index", 130)
+    contains = row.multiselect(
+        "Must contain", data.instrument_names(location), key="contains", bind="query-params", width=230,
+        placeholder="anything",
+        help="Classes, or instruments of the tree. Previous, next and random then go to the nearest index "
+             "that has all of them.",
     )  # fmt: skip
-    wanted = "" if contains == ANY else str(contains)
-    p = second.slider(
-        "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params",
+    p = row.slider(
+        "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params", width=180,
         disabled=split != "train" or mix_kind != BY_P,
         help="Share of musical mixes. What decides is sampled first and alone, so moving the slider "
              "flips each index at most once and leaves its musical and its non-musical form as they are.",
     )  # fmt: skip
-    preset = second.selectbox(
-        "Effects", list(PRESETS), key="effects", bind="query-params", width=130,
+    preset = row.selectbox(
+        "Effects", list(PRESETS), key="effects", bind="query-params", width=120,
         disabled=split != "train" or run is not None,
         help="Preset of effects. paper: gain, filters, pitch shift and time stretch; studio and wild follow "
              "them with those that recordings have. The stems stay the same.",
@@ -177,7 +180,7 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
     item = Item(round(float(p), 4), int(seed), int(index), split, str(mix_kind or BY_P), run=run)
     if split == "train" and run is None:
         item = replace(item, preset=str(preset))
-    _step_buttons(steps, location, item, wanted)
+    wanted = tuple(contains)
     show_strip(
         {
             "items": data.get_strip(location, item),
@@ -187,8 +190,10 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, str]:
         },
         "index",
     )
-    if wanted and not data.has_class(location, item, wanted):
-        st.info(f"This mix has no source of class **{words.escape(wanted)}**. Next goes to one that does.")
+    with st.container():
+        if wanted and not data.has_classes(location, item, wanted):
+            named = words.escape(" and ".join(wanted))
+            st.info(f"This mix does not have **{named}**. Next goes to one that does.")
     return item, wanted
 
 
@@ -200,33 +205,24 @@ def _strip_note(item: Item) -> str:
     return "Choose one to hear it."
 
 
-def _step_buttons(
-    row: "st.delta_generator.DeltaGenerator", location: Location, item: Item, wanted: str
-) -> None:
-    for name, icon, index, step in (
-        ("Previous", ":material/skip_previous:", item.index - 1, -1),
-        ("Next", ":material/skip_next:", item.index + 1, 1),
-        ("Random", ":material/shuffle:", None, 1),
-    ):
-        row.button(
-            name, icon=icon, on_click=_go, args=(location, item, index, step, wanted), key=f"go_{name}",
-            disabled=index is not None and not 0 <= index <= LAST_INDEX,
-        )  # fmt: skip
-
-
-def _go(location: Location, item: Item, index: int | None, step: int, wanted: str) -> None:
-    """Go to an index, or on from it to the nearest that holds the class."""
-    # Any index will do here: what is sampled there is still decided by seed and index alone.
-    target: int | None = randrange(RANDOM_BELOW) if index is None else index
+def _go(location: Location, item: Item, step: str, wanted: tuple[str, ...]) -> None:
+    """Go to the previous, the next or a random index, or on from it to the nearest that holds the classes."""
+    # Any index will do for "random": what is sampled there is still decided by seed and index alone.
+    steps = {"previous": item.index - 1, "next": item.index + 1, "random": randrange(RANDOM_BELOW)}
+    target: int | None = steps[step]
+    if not 0 <= steps[step] <= data.LAST_INDEX:
+        return
     try:
         if wanted:
-            target = data.find_index(location, replace(item, index=int(target or 0)), wanted, step)
+            start = replace(item, index=steps[step])
+            target = data.find_index(location, start, wanted, -1 if step == "previous" else 1)
     except MixlabError as error:
         st.toast(str(error), icon=":material/error:")
         return
     if target is None:
         st.toast(
-            f"No {wanted} among the nearest 1000 mixes of this split and kind.", icon=":material/search_off:"
+            f"No {' and '.join(wanted)} among the nearest 1000 mixes of this split and kind.",
+            icon=":material/search_off:",
         )
     else:
         st.session_state["index"] = target
@@ -239,12 +235,11 @@ def _show_item(
     location: Location,
     catalog: Catalog,
     item: Item,
-    contains: str,
+    contains: tuple[str, ...],
     link: Link,
-    head: "st.delta_generator.DeltaGenerator",
 ) -> None:
     """Show player, tabs and downloads of one item."""
-    about, player = st.container(), st.container()
+    checked, player, about = st.container(), st.container(), st.container()
     tabs = st.tabs(["Sources", "Effects", "Labels", "Recipe"])
     sampled = data.get_recipe(location, item)
     names = data.source_names(sampled, catalog)
@@ -252,11 +247,11 @@ def _show_item(
         chosen = _bypass(sampled, names)
     item = replace(item, bypass=bypass_pairs(chosen))
     mix = data.get_mix(location, item)
-    with about:
+    with checked:
         _check_mix(link, mix.recipe)
-        st.markdown(words.describe(mix) + words.say_scaling(mix))
     with player:
-        play(data.get_payload(location, item))
+        play(data.get_payload(location, item), on_step=lambda step: _go(location, item, step, contains))
+    about.markdown(words.describe(mix) + words.say_scaling(mix))
     with tabs[0]:
         st.dataframe(
             words.source_table(mix, catalog, data.get_lufs(location, item)), hide_index=True,
@@ -268,20 +263,17 @@ def _show_item(
     with tabs[1]:
         _effects(sampled, names)
     with tabs[2]:
-        _labels(mix)
+        _labels(mix, [name for name, _ in names])
     with tabs[3]:
         _recipe(mix, item, catalog)
     _downloads(location, item, mix)
-    with head:
-        st.space("stretch")
-        copy_link(
-            make_query(
-                item, contains, chosen, catalog.content_hash, mix.recipe.content_hash,
-                run=item.run.name if item.run else "",
-            )
-        )  # fmt: skip
+    header.offer_link(
+        make_query(
+            item, contains, chosen, catalog.content_hash, mix.recipe.content_hash,
+            run=item.run.name if item.run else "",
+        )
+    )  # fmt: skip
     st.caption(
-        f"Catalog {words.escape(str(catalog.path))} · {len(catalog)} stems · hash {catalog.content_hash} · "
         f"mix {mix.recipe.content_hash}. This page answers on this machine only, and reads no audio but the "
         "catalog's."
     )
@@ -310,12 +302,12 @@ def _effects(recipe: MixRecipe, names: list[tuple[str, str]]) -> None:
         st.dataframe(table, hide_index=True, height="content")
 
 
-def _labels(mix: Mix) -> None:
+def _labels(mix: Mix, names: list[str]) -> None:
     st.caption(
         f"Bold: the classes of label set {mix.labels.name}, on which models are trained; italic: other nodes "
-        "of the instrument tree that were sampled. Unknown classes enter neither the loss nor a score."
+        "of the instrument tree that were sampled. Uncertain classes enter neither the loss nor a score."
     )
-    st.markdown(words.label_markdown(label_tree(mix)))
+    st.markdown(words.label_markdown(label_tree(mix), [source.stem for source in mix.sources], names))
 
 
 def _recipe(mix: Mix, item: Item, catalog: Catalog) -> None:
@@ -336,6 +328,12 @@ def _downloads(location: Location, item: Item, mix: Mix) -> None:
         "Sources (ZIP)", lambda: data.get_zip(location, item),
         words.file_name(mix, item, ".zip"), "application/zip", icon=DOWNLOAD, on_click="ignore",
         help="Mixture, every source as it stands in it, recipe and labels.",
+    )  # fmt: skip
+    row.download_button(
+        "Page (HTML)", lambda: data.get_page(location, item),
+        words.file_name(mix, item, ".html"), "text/html", icon=DOWNLOAD, on_click="ignore",
+        help="One file with the player, the labels and the recipe, for papers and issues. It opens without "
+             "mixlab and without a network, and holds the audio.",
     )  # fmt: skip
     row.download_button(
         "Recipe (JSON)", mix.recipe.to_json(indent=2),

@@ -5,14 +5,15 @@ from typing import cast
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import texts as words
 from app.components import corpus_charts as charts
 from app.components.theme import palette
 from app.data import corpus as data
 from app.data.mixes import Location, get_catalog
-from app.links import SPLITS
-from app.views import chooser
+from app.links import SPLITS, Allowed
+from app.views import header
 from mixlab import MixlabError
 from mixlab.catalog.browse import EXCERPT_S, ORDERS, PROBLEM_MEANINGS, SplitVerdict
 from mixlab.catalog.statistics import ALL, QUANTITIES, STATES, Across, Selection, Totals
@@ -24,11 +25,8 @@ ANY = "any instrument"
 DOWNLOAD = ":material/download:"
 UNITS = ("stems", "songs", "active hours")
 ACROSS = ("corpus", "split")
+LISTED = ("rarest first", "as in the label set")
 TABS = ("Classes", "Tree", "Distributions", "Stems", "Problems", "Leakage")
-# On narrow screens columns stand below each other: there what is heard comes before the long list.
-STEM_FIRST = """<style>@media (max-width: 640px) {
-[data-testid="stColumn"]:has(.st-key-chosen_stem) { order: -1; }
-}</style>"""
 PAGE_ROWS = 100
 """Rows of a table that are sent to the browser at once."""
 
@@ -36,25 +34,36 @@ OWN_SPLITS = "the catalog's own"
 METHODS = (OWN_SPLITS, "artist", "random", "corpus")
 FILTERS = {"corpora": [], "splits": [], "instrument": ANY, "stems": STATES[0], "search": ""}
 """Keys of the filters, as addresses have them, and their values when nothing is filtered."""
+CONTROLS = (
+    *FILTERS, "show", "labels", "across", "unit", "sorted_by", "absent", "sort", "down", "page", "stem",
+    "problem", "judged",
+)  # fmt: skip
 
 
 def show(location: Location) -> None:
     """Show the page for a catalog."""
     try:
-        head = st.container(horizontal=True, vertical_alignment="center")
-        head.title("Corpus", width="content")
-        with head.popover("Catalog", icon=":material/folder_open:"):
-            chooser.show()
+        header.check_address(_allowed(location))
         _show(location)
+        header.offer_view(CONTROLS)
     except MixlabError as error:
         st.error(words.escape(str(error)))
+
+
+def _allowed(location: Location) -> dict[str, Allowed]:
+    """Return what values of an address the controls take."""
+    return {
+        "corpora": data.corpora(location), "splits": SPLITS, "instrument": (ANY, *data.nodes(location)),
+        "stems": STATES, "show": TABS, "labels": tuple(data.label_sets()), "across": ACROSS, "unit": UNITS,
+        "sorted_by": LISTED, "sort": tuple(ORDERS), "judged": METHODS,
+    }  # fmt: skip
 
 
 def _show(location: Location) -> None:
     selection = _filters(location)
     found = data.count(location, selection)
-    _totals(found)
-    remarks = st.container()  # filled last: judging the splits of a big catalog takes a second
+    # Filled last: judging the splits of a big catalog takes a second.
+    remarks = _totals(found).container(width="content")
     tabs = st.tabs(TABS, key="show", bind="query-params")
     views: tuple[Callable[[Location, Selection, Totals], None], ...] = (
         _classes,
@@ -71,11 +80,7 @@ def _show(location: Location) -> None:
                     view(location, selection, found)
                 else:
                     _nothing(location)
-    catalog = get_catalog(location)
-    st.caption(
-        f"Catalog {words.escape(str(catalog.path))} · {len(catalog):,} stems · hash {catalog.content_hash}. "
-        "This page answers on this machine only, and reads no audio but the catalog's."
-    )
+    st.caption("This page answers on this machine only, and reads no audio but the catalog's.")
     _remarks(location, remarks)
 
 
@@ -128,7 +133,7 @@ def _filters(location: Location) -> Selection:
         bind="query-params",
         on_change=_first_page,
         width=190,
-        placeholder="song, artist, label …",
+        placeholder="song, artist, remark …",
     )
     return Selection(
         tuple(sorted(corpora)),
@@ -157,8 +162,9 @@ def _nothing(location: Location) -> None:
         st.info("This catalog holds no stems. The tab Problems says what was found instead.")
 
 
-def _totals(found: Totals) -> None:
-    row = st.container(horizontal=True)
+def _totals(found: Totals) -> DeltaGenerator:
+    """Show how much there is; return the line, which has room for more."""
+    row = st.container(horizontal=True, vertical_alignment="center")
     usable = "all usable" if found.usable == found.stems else f"{found.usable:,} usable"
     share = 100 * found.active_hours / found.hours if found.hours else 0.0
     for name, value, about in (
@@ -176,9 +182,10 @@ def _totals(found: Totals) -> None:
         ("Active hours", charts.say_number(found.active_hours, "active hours"), f"{share:.0f} % of the time"),
     ):
         row.metric(name, value, about, delta_color="off", delta_arrow="off", width=150)
+    return row
 
 
-def _remarks(location: Location, container: "st.delta_generator.DeltaGenerator") -> None:
+def _remarks(location: Location, container: DeltaGenerator) -> None:
     """Say in one line whether the catalog as a whole is sound."""
     count = len(data.problems(location, ()))
     verdict = data.verdict(location, None)
@@ -238,11 +245,17 @@ def _classes(location: Location, selection: Selection, found: Totals) -> None:
         )
         or UNITS[0]
     )
+    listed = row.segmented_control(
+        "Classes", LISTED, default=LISTED[0], key="sorted_by", bind="query-params", required=True,
+        width="content",
+    )  # fmt: skip
+    rare = listed != LISTED[1]
     table = data.classes(location, selection, labels, across)
+    table = charts.rarest_first(table, across, unit) if rare else table
     cells = table[table[across] != ALL]
     empty = cells[cells["stems"] == 0]
     st.vega_lite_chart(
-        data.heat_spec(location, selection, labels, across, unit, palette()),
+        data.heat_spec(location, selection, labels, across, unit, rare, palette()),
         key="heat",
         alt=f"Heat table of {unit} by class and {across}; {len(empty)} of {len(cells)} cells are empty. "
         "The numbers are in the table below.",
@@ -351,34 +364,31 @@ def _stems(location: Location, selection: Selection, found: Totals) -> None:
     pages = -(-found.stems // PAGE_ROWS)
     if int(st.session_state.get("page", 1)) > pages:
         st.session_state["page"] = pages
-    list_column, stem_column = st.columns([3, 2], gap="large")
-    with list_column:
+    with row.container(width="content"):
         at = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-        table = data.stems(location, selection, order, down, (at - 1) * PAGE_ROWS, PAGE_ROWS)
-        first = (at - 1) * PAGE_ROWS + 1
-        st.caption(
-            f"Stems {first:,} to {first + len(table) - 1:,} of {found.stems:,}. The box before a line "
-            "chooses it. Search and sorting in the table's own menu see these only, those above see all."
-        )
-        keys = [*(table["corpus"] + "/" + table["song"] + "/" + table["stem"])]
-        _stem_list(table, keys, f"{selection} {order} {down} {at}")
-        row = st.container(horizontal=True)
-        row.download_button(
-            "This list (CSV)",
-            lambda: data.stems_csv(location, selection, order, down),
-            "stems.csv",
-            "text/csv",
-            icon=DOWNLOAD,
-            on_click="ignore",
-            help=f"All {found.stems:,} stems that match the filters.",
-        )
-    st.html(STEM_FIRST)
-    with stem_column, st.container(key="chosen_stem"):
+    table = data.stems(location, selection, order, down, (at - 1) * PAGE_ROWS, PAGE_ROWS)
+    keys = [*(table["corpus"] + "/" + table["song"] + "/" + table["stem"])]
+    row.download_button(
+        "This list (CSV)",
+        lambda: data.stems_csv(location, selection, order, down),
+        "stems.csv",
+        "text/csv",
+        icon=DOWNLOAD,
+        on_click="ignore",
+        help=f"All {found.stems:,} stems that match the filters.",
+    )
+    with row:
         chosen = _chosen_stem(location, keys)
-        if chosen:
-            _stem(location, chosen)
-        else:
-            st.info("Choose a stem to hear it and to see when it sounds.", icon=":material/graphic_eq:")
+    _stem_list(table, keys, f"{selection} {order} {down} {at}")
+    first = (at - 1) * PAGE_ROWS + 1
+    st.caption(
+        f"Stems {first:,} to {first + len(table) - 1:,} of {found.stems:,}. The box before a line chooses "
+        "it. Search and sorting in the table's own menu see these only, those above see all."
+    )
+    if chosen:
+        _stem(location, chosen)
+    else:
+        st.info("Choose a stem to hear it and to see when it sounds.", icon=":material/graphic_eq:")
 
 
 def _stem_list(table: pd.DataFrame, keys: list[str], what: str) -> None:
@@ -396,15 +406,22 @@ def _stem_list(table: pd.DataFrame, keys: list[str], what: str) -> None:
         on_select=choose,
         selection_mode="single-row",
         hide_index=True,
-        height=560,
+        height=360,
         column_config={
-            "instrument": st.column_config.TextColumn(width=110),
+            "instrument": st.column_config.TextColumn(width=130),
             "song": st.column_config.TextColumn(width=150),
-            "stem": st.column_config.TextColumn(width=60),
-            "duration (s)": st.column_config.NumberColumn(format="%.1f"),
-            "active (%)": st.column_config.ProgressColumn(format="%.0f", min_value=0, max_value=100),
-            "loudness (LUFS)": st.column_config.NumberColumn(format="%.1f"),
-            "peak (dBFS)": st.column_config.NumberColumn(format="%.1f"),
+            "stem": st.column_config.TextColumn(width=70),
+            "corpus": st.column_config.TextColumn(width=110),
+            "duration (s)": st.column_config.NumberColumn(format="%.1f", width=90),
+            "split": st.column_config.TextColumn(width=80),
+            "artist": st.column_config.TextColumn(width=110),
+            "label": st.column_config.TextColumn(width=110),
+            "remarks": st.column_config.TextColumn(width=180),
+            "active (%)": st.column_config.ProgressColumn(
+                format="%.0f", min_value=0, max_value=100, width=90
+            ),
+            "loudness (LUFS)": st.column_config.NumberColumn(format="%.1f", width=110),
+            "peak (dBFS)": st.column_config.NumberColumn(format="%.1f", width=90),
         },
         alt="Stems with instrument, label, artist, split, duration, activity, loudness, peak and remarks.",
     )
@@ -425,6 +442,7 @@ def _chosen_stem(location: Location, listed: list[str]) -> str:
             index=None,
             key="stem",
             bind="query-params",
+            width=260,
             placeholder="Choose here or in the table",
         )
         or ""
@@ -538,7 +556,7 @@ def _leakage(location: Location, selection: Selection, found: Totals) -> None:
         _list_rows(verdict.leaks, "crossings", "crossings.csv", "Artists and groups in several splits.")
     st.markdown("**Songs by artist and split**")
     artists = verdict.artists.assign(
-        crosses=["✗ crosses" if crosses else "✓" for crosses in verdict.artists["crosses"]]
+        crosses=["✗ crosses" if crosses else "in one split" for crosses in verdict.artists["crosses"]]
     )
     _list_rows(artists, "artists", "artists.csv", "Songs of each artist in each split.")
 

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
 from app import texts as words
-from app.components.mount import copy_link
 from app.components.theme import palette
 from app.data import sweeps as sweep_data
 from app.data.mixes import Location
-from app.views import runs_locations
+from app.views import header, runs_locations
 from app.views.runs_classes import behind
 from mixlab import MixlabError
 from mixlab.evaluation.charts import lines
@@ -64,10 +62,8 @@ def show(location: Location | None) -> None:
     Args:
         location: The open catalog, near which studies are looked for; or None.
     """
-    head = st.container(horizontal=True, vertical_alignment="center")
-    head.title("p_musical", width="content")
     try:
-        found = runs_locations.found_studies(location, head)
+        found = runs_locations.found_studies(location)
         if not found:
             looked = (
                 ", ".join(f"`{folder}`" for folder, _ in runs_locations.locations(location))
@@ -92,11 +88,7 @@ def show(location: Location | None) -> None:
         path = str(next((one.path for one in found if one.name == name), found[0].path))
         # Only this part is drawn again by the clock; without the switch nothing is.
         st.fragment(_study, run_every=EVERY_S if watching else None)(path, watching)
-        with head:
-            st.space("stretch")
-            copy_link(
-                urlencode({key: st.session_state[key] for key in CONTROLS if st.session_state.get(key)})
-            )
+        header.offer_view(CONTROLS)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 

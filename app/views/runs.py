@@ -1,19 +1,18 @@
 """Runs: what a trained model gets right and wrong, class by class, at any threshold, and how it sounds."""
 
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app import texts as words
 from app.components import run_tables
-from app.components.mount import copy_link
 from app.data import runs as runs_data
 from app.data.mixes import Location
 from app.data.runs import FITTED
-from app.links import RunLocation
+from app.links import Allowed, Between, RunLocation
 from app.views import (
+    header,
     runs_classes,
     runs_confusions,
     runs_external,
@@ -27,6 +26,9 @@ from mixlab import MixlabError
 from mixlab.evaluation import CLIPS
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 __all__ = ["show"]
 
 NONE = "no other run"
@@ -39,6 +41,13 @@ CONTROLS = (
 )  # fmt: skip
 
 
+ALLOWED: dict[str, Allowed] = {
+    "mixes": SPLITS, "thresholds": (PER_CLASS, ONE), "at": Between(0, 1), "look": TABS,
+    "order": run_tables.ORDERS,
+}  # fmt: skip
+"""What values of an address the controls take."""
+
+
 def show(location: Location | None) -> None:
     """Show the page.
 
@@ -47,14 +56,14 @@ def show(location: Location | None) -> None:
     """
     # A mix that is opened from here comes with its own hashes, which Audition is to check.
     st.session_state.pop("link", None)
-    head = st.container(horizontal=True, vertical_alignment="center")
-    head.title("Runs", width="content")
     try:
-        found = runs_locations.found_runs(location, head)
+        found = runs_locations.found_runs(location)
         if not found:
             runs_locations.say_none(location)
             return
-        run, other, split = _choose(found)
+        header.check_address(ALLOWED)
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        run, other, split = _choose(found, row)
         if run is None:
             st.error("This run is not there any more. Choose another one.")
         elif not run.is_scored:
@@ -62,18 +71,15 @@ def show(location: Location | None) -> None:
         elif runs_data.get_numbers(run, split) is not None:
             runs_numbers.show_numbers(run, _comparable(run, other, split), split)
         else:
-            _scored(location, RunSelection(run, _comparable(run, other, split), split, FITTED))
-        with head:
-            st.space("stretch")
-            # All of them, those at their defaults too: defaults change with the runs that are there.
-            copy_link(
-                urlencode({key: st.session_state[key] for key in CONTROLS if st.session_state.get(key)})
-            )
+            _scored(location, RunSelection(run, _comparable(run, other, split), split, FITTED), row)
+        header.offer_view(CONTROLS)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 
 
-def _choose(found: tuple[Any, ...]) -> tuple[RunLocation | None, RunLocation | None, str]:
+def _choose(
+    found: tuple[Any, ...], row: "DeltaGenerator"
+) -> tuple[RunLocation | None, RunLocation | None, str]:
     names = [one.name for one in found]
     wanted = st.query_params.get("run")
     if wanted and wanted not in names:
@@ -82,11 +88,10 @@ def _choose(found: tuple[Any, ...]) -> tuple[RunLocation | None, RunLocation | N
             "found here; another one is shown. Folders says where runs are looked for.",
             icon=":material/link_off:",
         )
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    name = row.selectbox("Run", names, key="run", bind="query-params", width=330)
+    name = row.selectbox("Run", names, key="run", bind="query-params", width=260)
     others = [NONE, *(other for other in names if other != name)]
     other = row.selectbox(
-        "Compare with", others, key="against", bind="query-params", width=330,
+        "Compare with", others, key="against", bind="query-params", width=260,
         help="A second run that was scored on the same mixes or clips. Differences are its scores minus the "
              "first's.",
     )  # fmt: skip
@@ -126,10 +131,10 @@ def _unscored(run: RunLocation) -> None:
     runs_more.learning({run.name: run})
 
 
-def _scored(location: Location | None, selection: RunSelection) -> None:
-    _about(selection)
-    at = FITTED if selection.single_label else _threshold()
+def _scored(location: Location | None, selection: RunSelection, row: "DeltaGenerator") -> None:
+    at = FITTED if selection.single_label else _threshold(row)
     selection = RunSelection(selection.run, selection.other, selection.split, at)
+    _about(selection)
     _headline(selection)
     renderers: dict[str, Callable[[], None]] = {
         "Classes": lambda: runs_classes.classes(selection),
@@ -146,6 +151,7 @@ def _scored(location: Location | None, selection: RunSelection) -> None:
         if tab.open:
             with tab:
                 renderers[name]()
+    st.caption(_footnote(selection))
 
 
 def _has_tab(selection: RunSelection, name: str) -> bool:
@@ -177,19 +183,19 @@ def _about(selection: RunSelection) -> None:
         st.caption(f"Thresholds were fitted on these very {units.items}, so P, R and F1 flatter the model.")
 
 
-def _threshold() -> float | None:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+def _threshold(row: "DeltaGenerator") -> float | None:
     way = row.segmented_control(
         "Thresholds", (PER_CLASS, ONE), default=PER_CLASS, key="thresholds", bind="query-params",
         required=True, width="content",
         help="Fitted per class: the one with the best F1 on validation. A class is predicted from its "
              "threshold on.",
     )  # fmt: skip
+    if way != ONE:
+        return FITTED
     at = row.slider(
-        "Threshold for all classes", 0.0, 1.0, 0.5, 0.01, key="at", bind="query-params",
-        disabled=way != ONE, width=420,
-    )  # fmt: skip
-    return round(float(at), 4) if way == ONE else FITTED
+        "Threshold for all classes", 0.0, 1.0, 0.5, 0.01, key="at", bind="query-params", width=180
+    )
+    return round(float(at), 4)
 
 
 def _headline(selection: RunSelection) -> None:
@@ -200,17 +206,10 @@ def _headline(selection: RunSelection) -> None:
         fixed = runs_data.get_fixed(run, selection.split)
         found = [(one.metric, one.score()) for one in decided.measured.values()]
         found += [(metric, fixed.scores[metric.name]) for metric in fixed.metrics]
-        row = st.container(horizontal=True)
-        for metric, score in found:
-            # Where one class is right each, micro F1 is accuracy again.
-            again = metric.pooled and runs_data.get_table(run, selection.split).single_label
-            if not (metric.detail or again):
-                row.metric(
-                    metric.mean_title, run_tables.figure(score.value),
-                    run_tables.say_interval(score.interval), delta_color="off", delta_arrow="off",
-                    border=True, width=170,
-                )  # fmt: skip
-    st.caption(_footnote(selection))
+        # Where one class is right each, micro F1 is accuracy again.
+        single = runs_data.get_table(run, selection.split).single_label
+        shown = [one for one in found if not (one[0].detail or (one[0].pooled and single))]
+        runs_classes.show_scores([(metric.mean_title, score) for metric, score in shown])
 
 
 def _intervals(resamples: int, groups: str) -> str:

@@ -1,5 +1,6 @@
 """Runs, class by class: F1 with intervals, the table behind it, the tree."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,8 +12,9 @@ from app.data import runs as runs_data
 from app.views.runs_choice import RunSelection
 from mixlab.evaluation.charts import UNIT, dots, tree_chart
 from mixlab.evaluation.error_analysis import tree_boxes
+from mixlab.evaluation.measured import Score
 
-__all__ = ["TABLE_ICON", "behind", "classes", "tree"]
+__all__ = ["TABLE_ICON", "behind", "classes", "show_scores", "tree"]
 
 TABLE_ICON = ":material/table_chart:"
 _SCORE = st.column_config.NumberColumn(format="%.3f", width="small")
@@ -31,6 +33,20 @@ def behind(table: pd.DataFrame, name: str, **columns: Any) -> None:  # noqa: ANN
             column_config={**dict.fromkeys(numbers, _SCORE), **columns},
             alt=f"Table: {name}",
         )
+
+
+def show_scores(scores: Sequence[tuple[str, Score]]) -> None:
+    """Show scores with their intervals; where there are none, in one line that says so."""
+    if any(score.interval is not None for _, score in scores):
+        row = st.container(horizontal=True)
+        for title, score in scores:
+            row.metric(
+                title, run_tables.figure(score.value), run_tables.say_interval(score.interval),
+                delta_color="off", delta_arrow="off", width=180,
+            )  # fmt: skip
+        return
+    said = [f"{title} **{run_tables.figure(score.value)}**" for title, score in scores]
+    st.markdown(" · ".join([*said, ":small[no intervals]"]))
 
 
 def _floats(table: pd.DataFrame) -> list[str]:

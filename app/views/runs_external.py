@@ -10,7 +10,7 @@ from app.components import run_tables
 from app.components.theme import palette
 from app.data import runs as runs_data
 from app.links import RunLocation
-from app.views.runs_classes import behind
+from app.views.runs_classes import behind, show_scores
 from mixlab.evaluation import SplitScores
 from mixlab.evaluation.charts import UNIT, dots
 
@@ -64,11 +64,7 @@ def _table(title: str, scores: SplitScores) -> None:
 
     st.subheader(title.replace("_", " "), divider="gray")
     mean = scores.scores[AP]
-    st.metric(
-        "macro AP", run_tables.figure(mean.value), run_tables.say_interval(mean.interval), delta_color="off",
-        delta_arrow="off", border=True, width=190,
-        help="Mean over the classes that have positives here.",
-    )  # fmt: skip
+    show_scores([("macro AP", mean)])
     table = run_tables.external_table(scores)
     st.altair_chart(
         dots(

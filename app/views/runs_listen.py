@@ -150,7 +150,7 @@ def _pager(page: int, n_rows: int) -> None:
         return
     row = st.container(horizontal=True, vertical_alignment="center")
     row.button(
-        "Before",
+        "Previous",
         icon=":material/chevron_left:",
         on_click=_turn,
         args=(-1,),
@@ -234,7 +234,7 @@ def _hear(of: str, row: int) -> None:
 def _query(selection: "RunSelection", recipe: MixRecipe) -> dict[str, str]:
     """Return the query with which Audition opens this very mix."""
     item = Item(MixConfig.p_musical, recipe.seed, recipe.index, recipe.split, BY_P)
-    query = make_query(item, "", (), recipe.catalog_hash, recipe.content_hash, run=selection.run.name)
+    query = make_query(item, (), (), recipe.catalog_hash, recipe.content_hash, run=selection.run.name)
     return dict(parse_qsl(query))
 
 

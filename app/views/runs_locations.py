@@ -13,10 +13,9 @@ from mixlab.studies.locations import RUN, STUDY, Found
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-__all__ = ["found_runs", "found_studies", "locations", "say_none"]
+__all__ = ["found_runs", "found_studies", "locations", "say_none", "show_folders"]
 
 KEY = "runs_in"
-WHAT = {RUN: "runs", STUDY: "studies and sweeps"}
 
 
 def locations(location: Location | None) -> tuple[tuple[str, int], ...]:
@@ -30,31 +29,42 @@ def locations(location: Location | None) -> tuple[tuple[str, int], ...]:
     return runs_data.default_locations(location.path if location else "")
 
 
-def found_runs(location: Location | None, head: "DeltaGenerator") -> tuple[Found, ...]:
-    """Return the runs, and show where they were looked for."""
-    return _found(location, head, RUN)
+def found_runs(location: Location | None) -> tuple[Found, ...]:
+    """Return the runs."""
+    return runs_data.find_found(locations(location), RUN)
 
 
-def found_studies(location: Location | None, head: "DeltaGenerator") -> tuple[Found, ...]:
-    """Return the studies and sweeps, and show where they were looked for."""
-    return _found(location, head, STUDY)
+def found_studies(location: Location | None) -> tuple[Found, ...]:
+    """Return the studies and sweeps."""
+    return runs_data.find_found(locations(location), STUDY)
 
 
-def _found(location: Location | None, head: "DeltaGenerator", marker: str) -> tuple[Found, ...]:
-    with head.popover("Folders", icon=":material/folder_open:"):
+def show_folders(location: Location | None, row: "DeltaGenerator") -> None:
+    """Show where runs and studies are looked for, and let another folder be named.
+
+    Args:
+        location: The open catalog, or None.
+        row: The line above the page.
+    """
+    with row.popover("Folders", icon=":material/folder_open:"):
         # It is no part of a link: an address must not open folders.
         st.text_input(
             "Look in", key=KEY, persist_state="session", placeholder="a folder of runs or studies",
             help="Empty: the usual places. `mixlab app --runs FOLDER` sets them from the start.",
         )  # fmt: skip
         selection = locations(location)
-        found = runs_data.find_found(selection, marker)
-        st.caption(f"{len(found)} {WHAT[marker]} found below:")
-        st.code("\n".join(folder for folder, _ in selection) or "(none of the usual folders is there)")
+        runs, studies = found_runs(location), found_studies(location)
+        found = f"{_count(len(runs), 'run')} and {_count(len(studies), 'study', 'studies')}"
+        st.caption(f"{found} found below, sweeps among the studies:")
+        looked = "\n".join(folder for folder, _ in selection)
+        st.code(looked or "(none of the usual folders is there)", language=None)
         if st.button("Look again", icon=":material/refresh:"):
             runs_data.find_found.clear()
             st.rerun()
-    return found
+
+
+def _count(n: int, one: str, more: str = "") -> str:
+    return f"1 {one}" if n == 1 else f"{n:,} {more or one + 's'}"
 
 
 def say_none(location: Location | None) -> None:

@@ -58,6 +58,12 @@ def _scores(selection: "RunSelection") -> list[str]:
     ]
 
 
+def _by_chance(table: pd.DataFrame) -> str:
+    """Say how many intervals are shown, since some exclude 0 though nothing differs."""
+    n = int(table["verdict"].isin(["excludes 0", "holds 0"]).sum())
+    return f"One interval in twenty excludes 0 by chance; {n} are shown." if n else ""
+
+
 def differences(selection: "RunSelection") -> None:
     """Show what the second run does better, with paired intervals."""
     if selection.other is None:
@@ -92,7 +98,6 @@ def differences(selection: "RunSelection") -> None:
     st.caption(
         f"A: {words.escape(selection.run.name)}; B: {words.escape(selection.other.name)}. In each resample "
         f"the same {selection.units.groups} are sampled for both. Filled: the 95 % interval excludes 0; "
-        "hollow: not. Among 30 intervals one or two exclude 0 by chance; choose between runs on validation, "
-        "not on test."
+        f"hollow: not. {_by_chance(table)} Choose between runs on validation, not on test."
     )
     behind(table, f"differences of {score}")

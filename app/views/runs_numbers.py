@@ -8,7 +8,7 @@ from app import texts as words
 from app.components import run_tables
 from app.data import runs as runs_data
 from app.links import RunLocation
-from app.views.runs_classes import behind
+from app.views.runs_classes import behind, show_scores
 
 __all__ = ["show_numbers"]
 
@@ -33,13 +33,7 @@ def show_numbers(run: RunLocation, other: RunLocation | None, split: str) -> Non
     if info.get("note"):
         said.append(f"**{words.escape(str(info['note']))}**")
     st.caption(" · ".join(said))
-    with st.container(horizontal=True):
-        for metric in scores.metrics:
-            one = scores.scores[metric.name]
-            st.metric(
-                metric.title, run_tables.figure(one.value), run_tables.say_interval(one.interval),
-                delta_color="off", delta_arrow="off", border=True, width=220,
-            )  # fmt: skip
+    show_scores([(metric.title, scores.scores[metric.name]) for metric in scores.metrics])
     error = scores.scores["mean_absolute_error"].chance
     st.caption(
         f"Saying the mean of training, {quantity.mean:.4g}, of every {units.item} has an R2 of "

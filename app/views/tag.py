@@ -13,7 +13,7 @@ from app.components.mount import play
 from app.data import tags as tag_data
 from app.data.mixes import Location
 from app.data.tags import RunModel
-from app.views import runs_locations, welcome
+from app.views import header, runs_locations, welcome
 from mixlab.audio.uploads import MAX_BYTES, MAX_S, Upload
 from mixlab.errors import MixlabError
 from mixlab.inference.output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
@@ -26,8 +26,15 @@ __all__ = ["show"]
 
 UPLOAD, RECORD, EXAMPLE = SOURCES = ("Upload a file", "Record", "Try an example")
 FITTED, SAME = DECISIONS = ("fitted per class", "one for all")
+DEMO = "demo numbers"
+"""How the note of a run on demo corpora begins."""
+MIN_SHARE = 0.05
+"""A class is a tag of the file where it is detected in so much of what sounds."""
 HOPS_S = (0.5, 1.0, 2.0, 4.0)
 DOWNLOAD = ":material/download:"
+CONTROLS = (
+    "run", "tag_hop", "tag_source", "tag_example", "tag_decide", "tag_threshold", "tag_detected",
+)  # fmt: skip
 PRIVACY = (
     "The file stays in the memory of this machine, is not stored on disk or sent anywhere, and is forgotten "
     "with this tab."
@@ -39,11 +46,15 @@ RUNS_HELP = (
 
 
 class Sound(NamedTuple):
-    """What is to be tagged: its name, what stands for its content, and how to get the bytes."""
+    """What is to be tagged: its name, what stands for its content, how to get the bytes, and what plays.
+
+    Of ``truth``, the names of what plays in it, None says that it is not known.
+    """
 
     name: str
     key: str
     read: Callable[[], bytes]
+    truth: frozenset[str] | None = None
 
 
 def show(location: Location | None) -> None:
@@ -52,11 +63,8 @@ def show(location: Location | None) -> None:
     Args:
         location: The open catalog, near which runs are looked for; or None.
     """
-    head = st.container(horizontal=True, vertical_alignment="center")
-    head.title("Tag a file", width="content")
-    st.caption("Which instruments sound in a recording, and when: a model scores windows of it.")
     try:
-        found = tag_data.with_model(runs_locations.found_runs(location, head))
+        found = tag_data.with_model(runs_locations.found_runs(location))
         runs = [*found, *tag_data.without_run()]
         row = st.container(horizontal=True, vertical_alignment="bottom")
         run = _choose_run(runs, row)
@@ -71,6 +79,7 @@ def show(location: Location | None) -> None:
         if not found:
             with st.expander("Train a run of your own"):
                 welcome.offer_run(location)
+        header.offer_view(CONTROLS)
     except MixlabError as error:
         st.error(words.escape(str(error)), icon=":material/error:")
 
@@ -88,9 +97,10 @@ def _choose_hop(tagger: "Tagger", row: "st.delta_generator.DeltaGenerator") -> f
     hops = [hop for hop in HOPS_S if hop <= tagger.window_s] or [tagger.window_s]
     return float(
         row.selectbox(
-            "A window every", hops, index=hops.index(1.0) if 1.0 in hops else 0, key="tag_hop",
+            "Hop", hops, index=hops.index(1.0) if 1.0 in hops else 0, key="tag_hop",
             bind="query-params", format_func=lambda hop: f"{hop:g} s", width=150,
-            help="How finely spans are known. Half as far takes twice as long.",
+            help="Seconds from window to window: how finely spans are known. Half as far takes twice as "
+            "long.",
         )
     )  # fmt: skip
 
@@ -144,7 +154,10 @@ def _choose_example() -> Sound:
         f"What truly plays: **{examples[name]}**. Composed and synthesized on this machine, with seeds "
         "that no demo corpus has."
     )
-    return Sound(f"{name.lower()}.wav", f"example {name}", lambda: tag_data.get_example(name))
+    return Sound(
+        f"{name.lower()}.wav", f"example {name}", lambda: tag_data.get_example(name),
+        tag_data.example_truth(name),
+    )  # fmt: skip
 
 
 # ---- what is found ----
@@ -163,12 +176,17 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
     notes = tag_data.get_notes(run)
     st.markdown(_describe(upload, found, tagger.window_s, tagger.note))
     tags, only_detected = _decide(found)
-    _say_tags(tags, notes)
+    if tagger.note.startswith(DEMO) and sound.truth is None:
+        st.warning(
+            "This model was trained on demo corpora: what it says of recordings of real music means nothing.",
+            icon=":material/science:",
+        )
+    _say_tags(tags, notes, sound.truth)
     play(tag_data.get_payload(upload, tags, notes, only_detected=only_detected), key="tag_player")
     rows = class_rows(tags)
     first, second = st.tabs(["Classes", "Every moment"])
     with first:
-        _classes(rows, notes)
+        _classes(rows, tags, notes, sound.truth)
     with second:
         _moments(tags)
     _downloads(tags, run, tagger)
@@ -179,7 +197,7 @@ def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> s
     detected = "what is played below is what the model is given"
     text = (
         f"{upload.duration_s:.1f} s · {channels} at {upload.source_rate / 1000:g} kHz ({upload.format}) · "
-        f"{len(tags.scores)} windows; {detected}: {CHANNELS[len(upload.audio)]} at "
+        f"{_count(len(tags.scores), 'window')}; {detected}: {CHANNELS[len(upload.audio)]} at "
         f"{upload.sample_rate / 1000:g} kHz."
     )
     for beware in (note, *upload.notes):
@@ -188,6 +206,10 @@ def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> s
     if tags.padded:
         text += f" Shorter than the model's window of {window_s:g} s: silence was added at its end."
     return f"**{words.escape(upload.name)}** · {words.escape(text)}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _decide(found: "FileTags") -> tuple["FileTags", bool]:
@@ -213,22 +235,21 @@ def _only_detected(row: "st.delta_generator.DeltaGenerator") -> bool:
     return bool(row.toggle("Only classes that are detected", key="tag_detected", bind="query-params"))
 
 
-def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
-    if tags.tags:
-        badges = " ".join(
-            f":{'orange' if name in notes else 'green'}-badge[{'✓' if name not in notes else '?'} "
-            f"{words.escape(name)}]"
-            for name in tags.tags
-        )
-        if tags.decision is not None:
-            st.markdown(
-                f"**Decision: {words.escape(tags.decision)}**, the class with the highest mean score. Each "
-                "moment has exactly one class, that with the highest score; no threshold has a part in it."
-            )
+def _say_tags(tags: "FileTags", notes: dict[str, str], truth: frozenset[str] | None) -> None:
+    if tags.decision is not None:
         st.markdown(
-            f"**Detected** ({len(tags.tags)} of {len(tags.labels)} classes, the strongest first): {badges}"
+            f"**Decision: {words.escape(tags.decision)}**, the class with the highest mean score. Each "
+            "moment has exactly one class, that with the highest score; no threshold has a part in it."
         )
-    else:
+    share = dict(zip(tags.labels, tags.share, strict=True))
+    lasting = [name for name in tags.tags if share[name] >= MIN_SHARE]
+    short = [f"{words.escape(name)} ({share[name]:.0%})" for name in tags.tags if share[name] < MIN_SHARE]
+    if lasting:
+        badges = " ".join(_badge(name, notes, truth) for name in lasting)
+        st.markdown(
+            f"**Detected** ({len(lasting)} of {len(tags.labels)} classes, the strongest first): {badges}"
+        )
+    elif not short:
         highest = tags.max
         near = int((highest - tags.thresholds).argmax())
         st.info(
@@ -236,17 +257,44 @@ def _say_tags(tags: "FileTags", notes: dict[str, str]) -> None:
             f"{highest[near]:.2f} of {tags.thresholds[near]:.2f}.",
             icon=":material/hearing_disabled:",
         )
+    if short:
+        st.caption(f"In less than {MIN_SHARE:.0%} of what sounds, so no tag of the file: {', '.join(short)}.")
+    if truth is not None:
+        missed = [name for name in tags.labels if name in truth and name not in lasting]
+        st.caption(
+            ":green-badge[✓] is true, :red-badge[✗] false. "
+            + (f"Missed: {words.escape(', '.join(missed))}." if missed else "Nothing is missed.")
+        )
     told = [f"{words.escape(name)}: {note}" for name, note in notes.items()]
     if told:
         st.caption("\\* Little is known of some classes. " + ". ".join(told) + ".")
 
 
-def _classes(rows: tuple[ClassRow, ...], notes: dict[str, str]) -> None:
+def _badge(name: str, notes: dict[str, str], truth: frozenset[str] | None) -> str:
+    """Return a tag as a badge; where the truth is known its mark says whether it is true."""
+    text = words.escape(name)
+    if truth is not None and name in tag_data.instrument_words():
+        return f":green-badge[✓ {text}]" if name in truth else f":red-badge[✗ {text}]"
+    return f":orange-badge[? {text}]" if name in notes else f":green-badge[✓ {text}]"
+
+
+def _in_truth(name: str, truth: frozenset[str] | None) -> str:
+    if truth is None or name not in tag_data.instrument_words():
+        return ""
+    return "plays" if name in truth else "does not play"
+
+
+def _classes(
+    rows: tuple[ClassRow, ...], tags: "FileTags", notes: dict[str, str], truth: frozenset[str] | None
+) -> None:
+    share = dict(zip(tags.labels, tags.share, strict=True))
     ranked = sorted(rows, key=lambda row: (not row.detected, -(row.mean or 0.0)))
     table = pd.DataFrame(
         {
             "class": [row.name for row in ranked],
             "detected": ["✓ detected" if row.detected else "–" for row in ranked],
+            "in truth": [_in_truth(row.name, truth) for row in ranked],
+            "of what sounds": [float(share[row.name]) for row in ranked],
             "mean score": [row.mean for row in ranked],
             "highest score": [row.max for row in ranked],
             "threshold": [row.threshold for row in ranked],
@@ -256,6 +304,7 @@ def _classes(rows: tuple[ClassRow, ...], notes: dict[str, str]) -> None:
         }
     )
     left_out = [] if notes else ["known problems"]
+    left_out += [] if truth else ["in truth"]
     left_out += ["threshold"] if table["threshold"].isna().all() else []
     table = table.drop(columns=left_out)
     columns = {
@@ -264,6 +313,7 @@ def _classes(rows: tuple[ClassRow, ...], notes: dict[str, str]) -> None:
         ),
         "highest score": st.column_config.ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f"),
         "threshold": st.column_config.NumberColumn(format="%.2f"),
+        "of what sounds": st.column_config.NumberColumn(format="percent", help="For how much of it."),
     }
     st.dataframe(table, hide_index=True, column_config=columns, height="content")
 

@@ -46,7 +46,7 @@ def show(path: str) -> None:
     Args:
         path: Where a catalog was looked for.
     """
-    st.title("Welcome to mixlab")
+    st.markdown("## Welcome to mixlab")
     st.markdown(NO_CATALOG.format(path=path.replace("`", "'")))
     chooser.show()
     offer_catalog()

@@ -32,6 +32,7 @@ SILENT_DB = -60.0
 """An upload whose loudest 10 ms have an RMS level in dBFS below this holds nothing to tag."""
 
 _BLOCK_FRAMES = 1 << 18
+_ENDLESS = ("MP3", "OGG")  # streams, of which a recording is cut off anywhere
 
 # Beginnings of audio files: where the rest is none, the file is damaged rather than of another kind.
 _AUDIO_HEADS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
@@ -108,6 +109,7 @@ def decode_upload(
             _refuse_length(name, file.frames / rate, max_s)
         downmix = Downmix(name, rate, SILENT_DB, channels)
         audio = _decode(file, name, round(max_s * rate), downmix)
+        _refuse_loss(file, name, audio.shape[1])
         notes = (*length_notes(file, audio.shape[1]), *downmix.notes())
     duration_s = audio.shape[1] / rate
     if duration_s < MIN_S:
@@ -210,6 +212,24 @@ def _refuse_damage(file: AudioFile, name: str, done: int, why: str) -> NoReturn:
         "from its source again, or export what is left with an audio editor.",
         code="damaged-audio",
     )
+
+
+def _refuse_loss(file: AudioFile, name: str, frames: int) -> None:
+    """Refuse what the index of a corpus calls truncated or damaged; a cut last frame or page is a note."""
+    expected = max(file.promised or 0, file.frames if file.knows_frames else 0)
+    if frames < expected:
+        rate = file.samplerate
+        why = f"its header announces {expected / rate:.1f} s, and only {frames / rate:.1f} s are there"
+    else:
+        kinds = ("damaged",) if file.format in _ENDLESS else ("damaged", "truncated")
+        why = next((text.rstrip(".") for kind, text in file.remarks if kind in kinds), "")
+        why = why[:1].lower() + why[1:]
+    if why:
+        raise AudioError(
+            f"{name} is damaged: {why}. Tags of what is left would pass for those of the whole. Take it from "
+            "its source again, or export what is left with an audio editor.",
+            code="damaged-audio",
+        )
 
 
 def _loudest_db(mono: FloatArray, rate: int) -> float:

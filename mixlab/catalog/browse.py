@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mixlab.audio.io import HOP_S, FloatArray, read_span, to_channels
 from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.splits import SPLITS, Leak, empty_cells, find_leaks, known_artist, plain_name
-from mixlab.catalog.statistics import Selection, select_rows
+from mixlab.catalog.statistics import BLEEDS, Selection, select_rows
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.taxonomy import load_taxonomy
 from mixlab.utils.remote import Place
@@ -142,7 +142,7 @@ def stem_table(
             "artist": column["artist"],
             "label": [", ".join(labels) for labels in column["labels"]],
             "remarks": [
-                "; ".join(filter(None, [ignored, *problems, "may bleed" if bleed else ""]))
+                "; ".join(filter(None, [ignored, *problems, BLEEDS if bleed else ""]))
                 for ignored, problems, bleed in zip(
                     column["ignored"], column["problems"], column["bleed"], strict=True
                 )

@@ -22,6 +22,7 @@ from mixlab.taxonomy import load_label_set, load_taxonomy, stem_evidence
 
 __all__ = [
     "ALL",
+    "BLEEDS",
     "QUANTITIES",
     "STATES",
     "Across",
@@ -40,11 +41,13 @@ __all__ = [
 ALL = "all"
 """The column of totals in a class table."""
 
-State = Literal["all", "usable", "not usable", "with problems"]
+State = Literal["all", "usable", "not usable", "with problems", "may bleed"]
 STATES: tuple[State, ...] = get_args(State)
 Across = Literal["corpus", "split"]
 QUANTITIES = ("duration", "loudness", "active share", "stems per song")
 
+BLEEDS = "may bleed"
+"""The remark on a stem that may hold other instruments."""
 _MOST_BINS = 40
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _LOUDNESS_STEP = 2.0
@@ -62,8 +65,9 @@ class Selection:
         corpora: Only these corpora; empty for all.
         splits: Only these splits; empty for all.
         node: Only stems in which this node of the instrument tree is certain to sound; '' for any.
-        state: All stems, or those that can be sampled, that cannot, or that have problems.
-        text: Only stems with this text in key, artist, title or labels; case does not matter.
+        state: All stems, or those that can be sampled, that cannot, that have problems, or that may hold
+            other instruments as bleed.
+        text: Only stems with this text in key, artist, title, labels or remarks; case does not matter.
     """
 
     corpora: tuple[str, ...] = ()
@@ -125,6 +129,7 @@ class _Facts:
         unknown: Nodes of which it is open whether they sound.
         drawable: Usable stems.
         troubled: Stems with a problem.
+        bleeding: Stems that may hold other instruments as bleed.
         text: What a search looks through, in lower case.
     """
 
@@ -138,6 +143,7 @@ class _Facts:
     unknown: Bools
     drawable: Bools
     troubled: Bools
+    bleeding: Bools
     text: pa.ChunkedArray
 
 
@@ -159,8 +165,16 @@ def _gather(catalog: Catalog) -> _Facts:
     kind = np.array([known.setdefault(pair, len(known)) for pair in pairs], dtype=np.int64)
     present, unknown = _prove(tuple(known))
     labels = pc.binary_join(table.column("labels"), ", ")
+    bleeding = catalog.column("bleed").astype(bool)
+    remarks = pc.binary_join_element_wise(
+        table.column("ignored"),
+        pc.binary_join(table.column("problems"), ", "),
+        pa.array(np.where(bleeding, BLEEDS, "")),
+        ", ",
+        null_handling="skip",
+    )
     text = pc.binary_join_element_wise(
-        table.column("key"), table.column("artist"), table.column("title"), labels, "\n"
+        table.column("key"), table.column("artist"), table.column("title"), labels, remarks, "\n"
     )
     return _Facts(
         corpora=corpora,
@@ -172,6 +186,7 @@ def _gather(catalog: Catalog) -> _Facts:
         present=present,
         unknown=unknown,
         drawable=catalog.column("drawable"),
+        bleeding=bleeding,
         troubled=np.asarray(pc.list_value_length(table.column("problems")).to_numpy()) > 0,
         text=pc.utf8_lower(text),
     )
@@ -225,7 +240,7 @@ def select_rows(catalog: Catalog, selection: Selection) -> Rows:
         keep &= facts.present[:, node][facts.kind]
     state = _place(selection.state, STATES, "a state of stems")
     if state:
-        keep &= (facts.drawable, ~facts.drawable, facts.troubled)[state - 1]
+        keep &= (facts.drawable, ~facts.drawable, facts.troubled, facts.bleeding)[state - 1]
     if selection.text.strip():
         found = pc.match_substring(facts.text, selection.text.strip().lower())
         keep &= found.to_numpy()

@@ -88,6 +88,14 @@ class FileTags:
         return np.asarray(self.scores[self.sounding].max(axis=0), np.float64)
 
     @property
+    def share(self) -> NDArray[np.float64]:
+        """``(C,)`` share of what sounds in which each class is detected; 0 where nothing sounds."""
+        weights = (self.end_s - self.start_s) * self.sounding
+        if not weights.any():
+            return np.zeros(len(self.labels))
+        return np.asarray(weights @ self.detected / weights.sum(), np.float64)
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The classes that sound somewhere, the highest mean score first."""
         detected = np.flatnonzero(self.detected.any(axis=0))

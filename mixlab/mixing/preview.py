@@ -7,7 +7,7 @@ import io
 import math
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,10 +33,13 @@ from mixlab.utils.spans import spans
 __all__ = [
     "LOWEST_HZ",
     "MEL_BANDS",
+    "MEL_FRAMES",
+    "MEL_HOP",
+    "MEL_WINDOW",
     "LabelRow",
     "active_spans",
-    "find_class",
-    "holds_class",
+    "find_classes",
+    "holds_classes",
     "label_tree",
     "loudness_lufs",
     "mel_image",
@@ -47,10 +50,10 @@ __all__ = [
 
 MEL_BANDS = 96
 LOWEST_HZ = 30.0
-_MEL_FRAMES = 800
+MEL_FRAMES = 800
+MEL_WINDOW = 1024
+MEL_HOP = 256
 _MEL_FLOOR_DB = -80.0
-_WINDOW = 1024
-_SHORTEST_HOP = 256
 
 State = Literal["present", "absent", "unknown"]
 
@@ -77,38 +80,47 @@ def without_effects(recipe: MixRecipe, which: Iterable[tuple[int, int]] | None =
     return replace(recipe, sources=tuple(sources), effects=kept(-1, recipe.effects))
 
 
-def holds_class(recipe: MixRecipe, catalog: Catalog, name: str) -> bool:
-    """Tell whether a source of the recipe certainly is of the class, wherever it sounds.
+def holds_classes(recipe: MixRecipe, catalog: Catalog, names: Sequence[str]) -> bool:
+    """Tell whether sources of the recipe certainly are of all of some classes, wherever they sound.
+
+    Args:
+        recipe: The recipe.
+        catalog: That it samples from.
+        names: Classes of the recipe's label set, or nodes of the instrument tree; one source may be several
+            of them.
 
     Raises:
-        ConfigError: the recipe's label set has no class of that name.
+        ConfigError: neither the label set nor the tree has one of the names.
     """
-    nodes = _class_nodes(recipe.render.label_set, name)
+    wanted = [_class_nodes(recipe.render.label_set, name) for name in names]
     labels = load_label_set(recipe.render.label_set)
-    for source in recipe.sources:
-        own = nodes_of(catalog, catalog.find(source.stem), labels)
-        # Bleed proves nothing, so it is left aside.
-        if stem_evidence(load_taxonomy(), own).state(nodes) == "present":
-            return True
-    return False
+    # Bleed proves nothing, so it is left aside.
+    proved = [
+        stem_evidence(load_taxonomy(), nodes_of(catalog, catalog.find(source.stem), labels))
+        for source in recipe.sources
+    ]
+    return all(any(one.state(nodes) == "present" for one in proved) for nodes in wanted)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _class_nodes(label_set: str, name: str) -> tuple[str, ...]:
     labels = load_label_set(label_set)
     for output in labels.outputs:
         if output.name == name:
             return output.nodes
+    if name in load_taxonomy().nodes:
+        return (name,)
     raise ConfigError(
-        f"Label set {labels.name} has no class {name!r}; it has {', '.join(labels.names)}.",
+        f"Label set {labels.name} has no class {name!r}, nor has the instrument tree; the classes are "
+        f"{', '.join(labels.names)}.",
         code="unknown-class",
     )
 
 
-def find_class(
+def find_classes(
     catalog: Catalog,
     config: MixConfig,
-    name: str,
+    names: Sequence[str],
     *,
     seed: int,
     start: int,
@@ -117,12 +129,12 @@ def find_class(
     kind: Kind | None = None,
     tries: int = 1000,
 ) -> int | None:
-    """Return the first index from ``start`` on whose mix samples a source of a class.
+    """Return the first index from ``start`` on whose mix samples sources of all of some classes.
 
     Args:
         catalog: Where stems come from.
         config: How mixes are sampled.
-        name: A class of the configuration's label set.
+        names: Classes of the configuration's label set, or nodes of the instrument tree.
         seed: Seed of the stream; its epoch is 0.
         start: First index that is looked at.
         step: 1 forwards, -1 backwards.
@@ -131,15 +143,16 @@ def find_class(
         tries: Most indices that are looked at.
 
     Returns:
-        The index, or None when none of those looked at has the class.
+        The index, or None when none of those looked at has them all.
 
     Raises:
-        ConfigError: the label set has no such class.
+        ConfigError: neither the label set nor the tree has one of the names.
     """
     for index in range(start, start + step * tries, step):
         if index < 0:
             break
-        if holds_class(sample_recipe(catalog, config, seed, 0, index, split=split, kind=kind), catalog, name):
+        recipe = sample_recipe(catalog, config, seed, 0, index, split=split, kind=kind)
+        if holds_classes(recipe, catalog, names):
             return index
     return None
 
@@ -162,10 +175,10 @@ def mel_image(audio: FloatArray, sample_rate: int) -> NDArray[np.uint8]:
         more below it; silence is all 0. At most 800 frames or so, evenly spread over the audio.
     """
     mono = audio.mean(axis=0)
-    hop = max(_SHORTEST_HOP, -(-len(mono) // _MEL_FRAMES))
-    padded = np.pad(mono, (_WINDOW // 2, _WINDOW // 2 + hop))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[: len(mono) + hop : hop]
-    spectrum = np.fft.rfft(frames * np.hanning(_WINDOW).astype(np.float32), axis=1)
+    hop = max(MEL_HOP, -(-len(mono) // MEL_FRAMES))
+    padded = np.pad(mono, (MEL_WINDOW // 2, MEL_WINDOW // 2 + hop))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, MEL_WINDOW)[: len(mono) + hop : hop]
+    spectrum = np.fft.rfft(frames * np.hanning(MEL_WINDOW).astype(np.float32), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     level = _mel_bank(sample_rate) @ power.T
     top = float(level.max(initial=0.0))
@@ -179,11 +192,11 @@ def mel_image(audio: FloatArray, sample_rate: int) -> NDArray[np.uint8]:
 @lru_cache(maxsize=4)
 def _mel_bank(sample_rate: int) -> FloatArray:
     """Return triangles that are equally wide in mel (O'Shaughnessy's formula), each of area 1."""
-    frequencies = np.fft.rfftfreq(_WINDOW, 1.0 / sample_rate)
+    frequencies = np.fft.rfftfreq(MEL_WINDOW, 1.0 / sample_rate)
     low, high = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (LOWEST_HZ, sample_rate / 2))
     centres = 700.0 * (10.0 ** (np.linspace(low, high, MEL_BANDS + 2) / 2595.0) - 1.0)
     # Low bands are narrower than a bin; made one bin wide at least, none of them stays empty.
-    width = np.maximum(np.diff(centres), sample_rate / _WINDOW)
+    width = np.maximum(np.diff(centres), sample_rate / MEL_WINDOW)
     rise = (frequencies - (centres[1:-1] - width[:-1])[:, None]) / width[:-1, None]
     fall = ((centres[1:-1] + width[1:])[:, None] - frequencies) / width[1:, None]
     bank = np.clip(np.minimum(rise, fall), 0.0, None)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,9 +18,11 @@ import pytest
 pytest.importorskip("streamlit", reason="the app extra is not installed")
 
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from app import texts as words
 from app.components.payload import Take, pack_mix, read_header
+from app.data.mixes import LAST_INDEX, find_location
 from app.links import MIX_KINDS, Item, Link, bypass_pairs, make_query, read_link
 from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog, render_mix, sample_recipe
 from mixlab.audio.io import write_wav
@@ -141,7 +145,8 @@ def test_the_page_shows_the_mix_that_mixlab_draws(page: AppTest, catalog_path: P
     sources = table(page, 0)
     keys = zip(sources["corpus"], sources["song"], sources["stem"], strict=True)
     assert ["/".join(map(str, key)) for key in keys] == [source.stem for source in mix.recipe.sources]
-    assert words.label_markdown(label_tree(mix)) in [m.value for m in page.markdown]
+    stems, names = [source.stem for source in mix.sources], [name for name, _ in lane_names(page)]
+    assert words.label_markdown(label_tree(mix), stems, names) in [m.value for m in page.markdown]
     assert mix.recipe.to_json(indent=2) in [code.value for code in page.code]
 
 
@@ -197,8 +202,6 @@ def test_moving_p_musical_flips_each_neighbour_at_most_once(page: AppTest) -> No
         lambda page: page.number_input(key="index").set_value(3),
         lambda page: page.number_input(key="seed").set_value(5),
         lambda page: page.selectbox(key="split").set_value("test"),
-        lambda page: page.button(key="go_Next").click(),
-        lambda page: page.button(key="go_Random").click(),
         lambda page: page.slider(key="p").set_value(1.0 if kind(page) == "Non-musical" else 0.0),
     ],
 )
@@ -250,18 +253,122 @@ def test_the_matched_counterpart_needs_an_analysis_and_is_played_after_it(
         (catalog_path / SONG_FILE).unlink()
 
 
-def test_next_goes_to_a_mix_that_holds_the_class(page: AppTest, catalog_path: Path) -> None:
-    page.selectbox(key="contains").set_value("violin").run()
+def step(page: AppTest, name: str) -> AppTest:
+    """Press a button of the player: AppTest has no components, so what the button calls is called."""
+
+    def script(name: str) -> None:
+        import streamlit as st
+
+        from app.views import audition
+
+        location, item, wanted = st.session_state["asked"]
+        audition._go(location, item, name, wanted)
+
+    location = find_location(str(page.session_state["catalog_path"]))
+    assert location is not None
+    index = int(page.number_input(key="index").value)
+    item = Item(page.slider(key="p").value, page.number_input(key="seed").value, index, "train")
+    stepped = AppTest.from_function(script, kwargs={"name": name})
+    stepped.session_state["asked"] = (location, item, tuple(page.multiselect(key="contains").value))
+    stepped.run()
+    assert not stepped.exception
+    said = [toast.value for toast in stepped.toast]
+    if "index" in stepped.session_state:
+        page.number_input(key="index").set_value(stepped.session_state["index"]).run()
+    assert not page.exception
+    page.session_state["said"] = said
+    return page
+
+
+def test_steps_change_what_is_heard(page: AppTest) -> None:
+    ids = [player(page)["id"]]
+    for name in ("next", "random", "previous"):
+        ids.append(player(step(page, name))["id"])
+    assert len(set(ids)) == len(ids)
+
+
+def test_next_goes_to_a_mix_that_holds_all_of_what_is_asked_for(page: AppTest) -> None:
+    page.multiselect(key="contains").set_value(["violin", "key"]).run()
     for _ in range(3):
-        page.button(key="go_Next").click().run()
-        assert "violin" in [lane["name"] for lane in player(page)["lanes"]]
-        assert link(page)["contains"] == ["violin"]
-    page.selectbox(key="contains").set_value("brass").run()
-    assert "has no source of class **brass**" in page.info[0].value
+        step(page, "next")
+        assert {"violin", "piano"} <= {lane["name"] for lane in player(page)["lanes"]}
+        assert link(page)["contains"] == ["violin", "key"]
+    assert "brass" in page.multiselect(key="contains").options
+    assert "electric-bass" in page.multiselect(key="contains").options
+    page.multiselect(key="contains").set_value(["brass"]).run()
+    assert "does not have **brass**" in page.info[0].value
     index = page.number_input(key="index").value
-    page.button(key="go_Next").click().run()
+    step(page, "next")
     assert page.number_input(key="index").value == index
-    assert "No brass among" in page.toast[0].value
+    assert "No brass among" in page.session_state["said"][0]
+
+
+def test_the_steps_end_with_the_stream(page: AppTest) -> None:
+    assert player(page)["steps"] == {"previous": False, "next": True, "random": True}
+    page.number_input(key="index").set_value(LAST_INDEX).run()
+    assert player(page)["steps"] == {"previous": True, "next": False, "random": True}
+
+
+def test_a_catalog_that_is_indexed_again_or_gone_is_said(
+    catalog_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "catalog"
+    shutil.copytree(catalog_path, own)
+    monkeypatch.setenv("MIXLAB_CATALOG", str(own))
+    page = open_page()
+    assert not page.warning
+    stored = own / "catalog.json"
+    stored.write_text(stored.read_text(encoding="utf-8").replace(hash_of(own), "0" * 16), encoding="utf-8")
+    page.run()
+    assert "indexed again while this page was open" in page.warning[0].value
+    page.run()
+    assert "indexed again" in page.warning[0].value  # until it is accepted
+    next(b for b in page.button if b.label == "Go on with the new catalog").click().run()
+    assert not page.warning
+    own.rename(tmp_path / "moved")
+    page.run()
+    assert "not there any more" in page.error[0].value
+
+
+def test_what_an_address_says_in_vain_is_said(page: AppTest) -> None:
+    opened = open_page(p="7", index="-3", split="foo", contains="kazoo", seed="5")
+    assert not opened.exception
+    said = opened.warning[0].value.replace("\\", "")
+    for part in ("p=7 (expected 0 to 1)", "index=-3", "split=foo (expected train", "contains=kazoo"):
+        assert part in said
+    assert "seed" not in said
+    opened.run()
+    assert opened.warning  # until it is dismissed
+    next(button for button in opened.button if button.label == "Understood").click().run()
+    assert not opened.warning
+    assert not open_page(p="0.7", index="3", split="test").warning
+
+
+def hash_of(path: Path) -> str:
+    return Catalog.open(path).content_hash
+
+
+@pytest.mark.parametrize(
+    ("view", "title"),
+    [
+        ("", "Audition"),
+        ("corpus", "Corpus"),
+        ("runs", "Runs"),
+        ("p-musical", "p_musical"),
+        ("tag", "Tag a file"),
+    ],
+)
+def test_every_page_has_its_name_the_catalog_and_the_same_buttons(
+    page: AppTest, catalog_path: Path, view: str, title: str
+) -> None:
+    opened = AppTest.from_file(str(PAGE), default_timeout=60)
+    opened._page_hash = calc_hash(view) if view else ""
+    opened.run()
+    head = next(html.proto.body for html in opened.get("html") if "mixlab-head" in html.proto.body)
+    assert f"<h1>{title}</h1>" in head
+    assert hash_of(catalog_path) in head
+    assert f"{len(Catalog.open(catalog_path))} stems" in head
+    assert [one.proto.popover.label for one in opened.get("popover")][:2] == ["Catalog", "Folders"]
 
 
 def test_an_effect_can_be_left_out(page: AppTest, catalog_path: Path) -> None:
@@ -357,7 +464,7 @@ def test_hashes_in_links_are_shown_as_text(page: AppTest) -> None:
     ],
 )
 def test_links_hold_all_that_decides_a_mix(item: Item, bypass: list[str]) -> None:
-    query = parse_qs(make_query(item, "violin", bypass, "c" * 16, "m" * 16))
+    query = parse_qs(make_query(item, ("violin", "key"), bypass, "c" * 16, "m" * 16))
     assert read_link({key: values[-1] for key, values in query.items()}) == Link("c" * 16, "m" * 16)
     found = float(query["p"][0]), int(query["seed"][0]), int(query["index"][0])
     assert found == (item.p, item.seed, item.index)
@@ -415,7 +522,7 @@ def test_presets_are_of_training_mixes_alone(page: AppTest) -> None:
 def test_downloads_are_named_after_what_they_hold(page: AppTest) -> None:
     page.number_input(key="seed").set_value(4).run()
     labels = [button.proto.label for button in page.get("download_button")]
-    assert labels == ["Mixture (WAV)", "Sources (ZIP)", "Recipe (JSON)"]
+    assert labels == ["Mixture (WAV)", "Sources (ZIP)", "Page (HTML)", "Recipe (JSON)"]
 
 
 def test_without_a_catalog_the_page_says_what_to_type(
@@ -425,7 +532,7 @@ def test_without_a_catalog_the_page_says_what_to_type(
     empty = open_page()
     assert not empty.exception
     assert any("mixlab index" in m.value for m in empty.markdown)
-    assert [button.label for button in empty.button] == ["Make the demo corpora"]
+    assert [button.label for button in empty.button][-1] == "Make the demo corpora"
     assert component(empty, "player") is None
 
 
@@ -445,7 +552,7 @@ def test_making_the_demo_corpora_says_how_it_goes(
     script.write_text("".join(f"print({line!r}, flush=True)\n" for line in lines), encoding="utf-8")
     monkeypatch.setattr("app.views.welcome.SCRIPT", script)
     welcome = open_page()
-    welcome.button[0].click().run()
+    next(button for button in welcome.button if button.label == "Make the demo corpora").click().run()
     assert not welcome.exception
     assert [shown in error.value for error in welcome.error] == ([True] if shown else [])
 
@@ -480,31 +587,64 @@ def busy_mix(toy: Catalog) -> Mix:
     return render_mix(next(recipe for recipe in recipes if len(recipe.sources) >= 4), toy)
 
 
-def unpack(blob: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Read a blob as the player does: header, signals and spectrograms."""
+def unpack(blob: bytes) -> tuple[dict[str, Any], np.ndarray]:
+    """Read a blob as the player does: header and signals."""
     header = read_header(blob)
     start = 4 + int.from_bytes(blob[:4], "little")
     assert start % 4 == 0
-    sent = [take for take in header["takes"] if take["audio"]]
-    shape = (len(header["lanes"]) + len(sent), header["channels"], header["samples"])
-    audio = np.frombuffer(blob, "<f4", int(np.prod(shape)), start).reshape(shape)
-    pictures = np.frombuffer(blob, np.uint8, offset=start + audio.nbytes)
-    return header, audio, pictures.reshape(-1, header["mel"]["bands"], header["mel"]["frames"])
+    count = sum(len(take["lanes"]) + take["audio"] for take in header["takes"])
+    shape = (count, header["channels"], header["samples"])
+    if header.get("encoding") == "int16":
+        return header, np.frombuffer(blob, "<i2", offset=start).reshape(shape) / 32767
+    return header, np.frombuffer(blob, "<f4", offset=start).reshape(shape)
 
 
-def test_the_blob_holds_every_sample(busy_mix: Mix) -> None:
+def test_the_blob_holds_every_sample(busy_mix: Mix, toy: Catalog) -> None:
     own = Take("mix", "This mix", "", busy_mix.mixture)
-    other = Take("counterpart", "Twin", "", 0.5 * busy_mix.mixture)
+    whole = Take("mixture", "Mixture", "", 0.5 * busy_mix.mixture)
     names = [(f"source {n} ü", "from") for n in range(len(busy_mix.sources))]
-    none = Take("dry", "Dry", "", missing="there is none")
-    header, audio, pictures = unpack(pack_mix(busy_mix, "item", names, [own, other, none]))
+    dry = render_mix(without_effects(busy_mix.recipe), toy)
+    other = Take("dry", "Dry", "", dry.mixture, mix=dry, names=names, mixer="mix")
+    none = Take("counterpart", "Counterpart", "", missing="there is none")
+    header, audio = unpack(pack_mix(busy_mix, "item", names, [own, whole, other, none]))
     assert [lane["name"] for lane in header["lanes"]] == [name for name, _ in names]
-    for signal, source in zip(audio, busy_mix.sources, strict=False):
-        assert np.array_equal(signal, source.audio)
+    expected = [
+        *(source.audio for source in busy_mix.sources),
+        whole.mixture,
+        *(source.audio for source in dry.sources),
+    ]
+    assert np.array_equal(audio, np.stack(expected))
     assert np.allclose(audio[: len(names)].sum(axis=0), busy_mix.mixture, atol=1e-6)
-    assert np.array_equal(audio[-1], other.mixture)
-    assert len(pictures) == 2
-    assert [take["missing"] for take in header["takes"]] == ["", "", "there is none"]
+    assert [len(take["lanes"]) for take in header["takes"]] == [len(names), 0, len(names), 0]
+    assert [take["missing"] for take in header["takes"]] == ["", "", "", "there is none"]
+    assert [take.get("mixer") for take in header["takes"]] == [None, None, "mix", None]
+
+
+def test_a_short_blob_is_half_as_large_and_sounds_alike(busy_mix: Mix) -> None:
+    names = [("a", "b")] * len(busy_mix.sources)
+    takes = [Take("mix", "This mix", "", busy_mix.mixture)]
+    _, exact = unpack(pack_mix(busy_mix, "item", names, takes))
+    header, short = unpack(pack_mix(busy_mix, "item", names, takes, short=True))
+    assert header["encoding"] == "int16"
+    np.testing.assert_allclose(short, exact, atol=0.6 / 32767)
+
+
+def test_a_label_names_the_lanes_that_it_is_due_to(busy_mix: Mix) -> None:
+    names = [(f"source {n}", "from") for n in range(len(busy_mix.sources))]
+    header, _ = unpack(pack_mix(busy_mix, "", names, [Take("mix", "", "", busy_mix.mixture)]))
+    labels = {label["name"]: label for label in header["takes"][0]["labels"]}
+    said = {one.name: one for one in busy_mix.explain()}
+    assert {name: label["state"] for name, label in labels.items()} == {n: e.state for n, e in said.items()}
+    keys = [source.stem for source in busy_mix.sources]
+    for name, label in labels.items():
+        held = [n for n, key in enumerate(keys) if re.search(rf"{re.escape(key)}\b", said[name].reason)]
+        if label["state"] == "present":
+            assert label["lanes"] == held
+            assert held
+            assert all(f"lane {n + 1} (source {n})" in label["why"] for n in held)
+        if label["state"] == "absent":
+            assert not label["lanes"]
+        assert not any(key in label["why"] for key in keys)
 
 
 @pytest.mark.parametrize("factor", [0.05, 0.5, 1.0])

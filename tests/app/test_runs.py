@@ -128,7 +128,7 @@ def test_a_users_own_metrics_stand_beside_the_others(runs: Path) -> None:
 
 
 def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> None:
-    table = open_page(run="runs/a").dataframe[0].value
+    table = open_page(run="runs/a", order="as in the label set").dataframe[0].value
     rows = Run.open(runs / "a").report().splits["test"].classes
     assert table["class"].tolist() == [row.name for row in rows]
     assert table["positive"].tolist() == [row.support for row in rows]
@@ -149,7 +149,7 @@ def test_the_table_is_the_reports_and_undefined_stays_undefined(runs: Path) -> N
 
 @pytest.mark.parametrize("at", [0.1, 0.35, 0.9])
 def test_every_number_follows_the_threshold_as_scikit_learn_says(runs: Path, at: float) -> None:
-    page = open_page(run="runs/b", thresholds="one for all", at=str(at))
+    page = open_page(run="runs/b", thresholds="one for all", at=str(at), order="as in the label set")
     table = page.dataframe[0].value
     part = Run.open(runs / "b").predictions().only("test")
     f1 = []
@@ -185,7 +185,7 @@ def test_a_class_of_few_positives_is_little_support(runs: Path) -> None:
         ({"against": "runs/b"}, {"look": "Differences"}),
         ({"against": "runs/b", "look": "Differences"}, {"score": "AP"}),
         ({"against": "runs/b", "look": "Differences"}, {"score": "ROC-AUC"}),
-        ({}, {"order": "by F1"}),
+        ({}, {"order": "best first"}),
         ({}, {"order": "by support"}),
         ({"look": "Listen"}, {"class": "key"}),
         ({"look": "Listen", "class": "key"}, {"kind": "hits"}),

@@ -158,7 +158,6 @@ def test_joined_files_are_decoded_to_their_end() -> None:
 @pytest.mark.parametrize(
     ("data", "note"),
     [
-        (encode(tone(5.0))[: 44 + 2 * RATE], "its header announces 5.0 s, and only 1.0 s are there"),
         (KINDS["vorbis-cut"](), "it has no last page: it was cut off, or is a recorded broadcast"),
         (KINDS["mp3-cut"](), "its last frame is cut off"),
     ],
@@ -166,6 +165,27 @@ def test_joined_files_are_decoded_to_their_end() -> None:
 def test_what_is_missing_at_the_end_is_noted(data: bytes, note: str) -> None:
     (found,) = decode_upload(data, "a", sample_rate=RATE).notes
     assert found.startswith(note)
+
+
+def _garbled() -> bytes:
+    """An MP3 whose middle was written over, as a bad copy leaves it."""
+    data = bytearray(KINDS["mp3-untagged"]())
+    data[len(data) // 8 : -len(data) // 8] = np.random.default_rng(0).bytes(len(data))[
+        len(data) // 8 : -len(data) // 8
+    ]
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (encode(tone(5.0))[: 44 + 2 * RATE], "its header announces 5.0 s, and only 1.0 s are there"),
+        (_garbled(), "damaged"),
+    ],
+)
+def test_what_has_lost_a_part_is_refused(data: bytes, why: str) -> None:
+    with raises(AudioError, code="damaged-audio", mentions=why):
+        decode_upload(data, "a", sample_rate=RATE)
 
 
 def test_channels_that_cancel_for_a_while_are_noted() -> None:

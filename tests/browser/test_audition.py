@@ -1,14 +1,18 @@
 """The audition page in a real browser: what is heard, what moves, and what a link reopens."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import soundfile
 
-from mixlab import Catalog, MixConfig, sample_recipe
+from mixlab import Catalog, Mix, MixConfig, MixRecipe, render_mix, sample_recipe
+from mixlab.mixing.preview import MEL_BANDS, mel_image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
     from tests.browser.conftest import OpenPage
 
@@ -259,6 +263,134 @@ def test_a_copied_link_reopens_this_very_mix_in_a_fresh_browser(open_page: "Open
     assert player(fresh).evaluate(shown) == player(page).evaluate(shown) == mix_hash(page)
 
 
+FOCUSED = (
+    "() => document.activeElement.shadowRoot?.activeElement?.className ?? document.activeElement.tagName"
+)
+
+
+def test_the_player_is_worked_by_keys_after_a_step(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    # One tab stop for the strip, whose arrows move within it.
+    assert page.locator(".strip button[tabindex='0']").count() == 1
+    first = mix_hash(page)
+    page.get_by_role("button", name="Next").click()
+    wait_for_another(page, first)
+    assert page.evaluate(FOCUSED) == "player"
+    assert root.evaluate("root => root.player.playing") is True
+    page.keyboard.press("1")
+    assert root.evaluate("root => root.player.mixer.lanes[0].solo") is True
+    page.keyboard.press("Space")
+    assert root.evaluate("root => root.player.playing") is False
+    page.keyboard.press("Space")
+    page.get_by_label("play on").uncheck()
+    root.evaluate("root => root.focus()")
+    before = mix_hash(page)
+    page.keyboard.press("p")
+    wait_for_another(page, before)
+    assert mix_hash(page) == first
+    assert root.evaluate("root => root.player.playing") is False
+
+
+def test_what_a_mix_must_contain_leaves_the_player_as_it_is(open_page: "OpenPage", busy: str) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    page.get_by_role("button", name=re.compile("^Solo ")).nth(1).click()
+    box = page.get_by_role("combobox", name=re.compile("Must contain"))
+    for name in ("voice", "violin"):
+        box.click()
+        box.fill(name)
+        page.get_by_role("option", name=name, exact=True).first.click()
+        page.wait_for_function("name => location.search.includes(`contains=${name}`)", arg=name)
+    page.keyboard.press("Escape")
+    kept = (
+        "root => [root.isConnected, root.player.playing, root.player.loop, root.player.mixer.lanes[1].solo]"
+    )
+    assert root.evaluate(kept) == [True, True, True, True]
+
+
+def soloed(mix: Mix, lanes: list[int]) -> np.ndarray:
+    return np.sum([mix.sources[n].audio for n in lanes], axis=0)
+
+
+def test_labels_lanes_and_pictures_are_those_of_what_plays(
+    open_page: "OpenPage", busy: str, toy: Catalog
+) -> None:
+    page = open_page(busy)
+    root = playing(page)
+    index = int(busy.partition("&")[0].partition("=")[2])
+    mix, other = (
+        render_mix(sample_recipe(toy, MixConfig(), 0, 0, index, kind=kind), toy)
+        for kind in ("non_musical", "musical")
+    )
+    lanes = "root => [...root.querySelectorAll('[data-lane^=lane] strong')].map(one => one.textContent)"
+    assert len(root.evaluate(lanes)) == len(mix.sources)
+    # The spectrogram that the browser makes is that of the library.
+    power = root.evaluate("root => Array.from(root.player.picture.power)")
+    made = np.array(power).reshape(MEL_BANDS, -1)
+    level = np.clip(1 + np.log10(np.maximum(made / made.max(), 1e-30)) / 8, 0, 1)
+    assert np.abs(np.rint(255 * level) - mel_image(mix.mixture, 16000)).max() <= 1
+    # A label's chip solos the sources that it is due to, and once more hears all.
+    chip = page.locator(".chip.present").first
+    due = chip.evaluate("chip => chip.lanes")
+    wave = page.locator("[data-lane=main] .wave path")
+    whole = wave.get_attribute("d")
+    chip.click()
+    solo = root.evaluate("root => root.player.mixer.lanes.map(lane => lane.solo)")
+    assert [n for n, on in enumerate(solo) if on] == due
+    assert chip.get_attribute("aria-pressed") == "true"
+    # A chip of all sources changes nothing that is seen, so one lane is soloed.
+    page.keyboard.press("0")
+    page.get_by_role("button", name=re.compile("^Solo ")).nth(0).click()
+    page.wait_for_function(
+        "([path, old]) => path.getAttribute('d') !== old", arg=[wave.element_handle(), whole]
+    )
+    with page.expect_download() as expected:
+        page.get_by_role("button", name="Save what I hear").click()
+    assert expected.value.suggested_filename.endswith("_mix.wav")
+    saved, rate = soundfile.read(expected.value.path())
+    assert rate == 16000
+    np.testing.assert_allclose(saved, soloed(mix, [0])[0], atol=2**-22)
+    # The counterpart brings lanes, labels and a mixer of its own.
+    page.get_by_role("button", name="Musical counterpart", exact=True).click()
+    assert len(root.evaluate(lanes)) == len(other.sources)
+    assert not any(root.evaluate("root => root.player.mixer.lanes.map(lane => lane.solo)"))
+    present = {one.name for one in other.explain() if one.state == "present"}
+    assert {
+        text.removeprefix("✓ ") for text in page.locator(".chip.present span").all_inner_texts()
+    } == present
+    assert len(root.evaluate(LISTEN)["lanes"]) == len(other.sources)
+    page.get_by_label("of each lane").check()
+    assert page.locator("[data-lane=lane0] canvas").is_visible()
+    page.get_by_role("combobox", name="Spectrogram").select_option("what the model gets")
+    assert root.evaluate("root => root.player.picture.bands") == 128
+
+
+def test_a_mix_is_saved_as_a_page_that_needs_nothing_else(
+    open_page: "OpenPage", browser: "Browser", busy: str, tmp_path: Path
+) -> None:
+    page = open_page(busy)
+    sources = player(page).evaluate("root => root.player.sources.length")
+    with page.expect_download() as expected:
+        page.get_by_role("button", name="Page (HTML)").click()
+    path = tmp_path / expected.value.suggested_filename
+    expected.value.save_as(path)
+    context = browser.new_context(offline=True)
+    alone, errors = context.new_page(), []
+    alone.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    alone.on("pageerror", lambda error: errors.append(str(error)))
+    alone.goto(path.as_uri())
+    root = playing(alone)
+    assert root.evaluate("root => root.player.sources.length") == sources
+    assert root.evaluate(LISTEN)["master"] > 0.01
+    recipe = MixRecipe.from_json(alone.locator("pre").inner_text())
+    assert recipe.content_hash == mix_hash(page)
+    assert alone.locator("tbody tr").count() == 15
+    assert alone.get_by_role("button", name="Next").count() == 0
+    context.close()
+    assert errors == []
+
+
 def test_a_mix_of_more_sources_plays_after_one_of_fewer(open_page: "OpenPage", toy: Catalog) -> None:
     sizes = {i: len(sample_recipe(toy, MixConfig(), 0, 0, i, kind="non_musical").sources) for i in range(24)}
     small, large = min(sizes, key=lambda i: sizes[i]), max(sizes, key=lambda i: sizes[i])
@@ -269,9 +401,8 @@ def test_a_mix_of_more_sources_plays_after_one_of_fewer(open_page: "OpenPage", t
     page.locator(f".strip button[data-index='{large}']").click()
     wait_for_another(page, before)
     assert root.evaluate("root => root.player.sources.length") == sizes[large]
-    page.get_by_role("button", name="▶ Play").click()
-    assert len(root.evaluate(LISTEN)["lanes"]) == sizes[large]
     assert root.evaluate("root => root.player.playing") is True
+    assert len(root.evaluate(LISTEN)["lanes"]) == sizes[large]
 
 
 def test_a_link_of_another_catalog_warns_instead_of_playing(open_page: "OpenPage") -> None:

@@ -71,12 +71,14 @@ def naive_rows(catalog: Catalog, selection: Selection) -> list[int]:
     for i in range(len(catalog)):
         stem = catalog.stem(i)
         present = stem_evidence(taxonomy, stem.nodes, stem.bleed_nodes).present
-        text = "\n".join([stem.key, stem.artist, stem.title, ", ".join(stem.labels)]).lower()
+        remarks = [stem.ignored or "", *stem.problems, "may bleed" if stem.bleed else ""]
+        text = "\n".join([stem.key, stem.artist, stem.title, ", ".join(stem.labels), *remarks]).lower()
         state = {
             "all": True,
             "usable": stem.drawable,
             "not usable": not stem.drawable,
             "with problems": bool(stem.problems),
+            "may bleed": stem.bleed,
         }
         if (
             (not selection.corpora or stem.corpus in selection.corpora)
@@ -104,11 +106,16 @@ def test_a_selection_holds_the_stems_that_pass_every_filter(toy: Catalog, select
     assert found.active_hours == pytest.approx(sum(stem.active_s for stem in stems) / 3600)
 
 
-@pytest.mark.parametrize("state", ["usable", "not usable", "with problems"])
+@pytest.mark.parametrize("state", ["usable", "not usable", "with problems", "may bleed"])
 def test_stems_are_selected_by_their_state(odd: Catalog, state: str) -> None:
     rows = select_rows(odd, Selection(state=state))
     assert rows.tolist() == naive_rows(odd, Selection(state=state))
-    assert 0 < len(rows) < len(odd)
+    assert 0 < len(rows) < len(odd) or state == "may bleed"
+
+
+@pytest.mark.parametrize("text", ["clipped", "MAY BLEED", "no label"])
+def test_remarks_are_searched(odd: Catalog, text: str) -> None:
+    assert select_rows(odd, Selection(text=text)).tolist() == naive_rows(odd, Selection(text=text))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from mixlab.errors import ConfigError
 from mixlab.mixing.preview import (
     MEL_BANDS,
     active_spans,
-    find_class,
-    holds_class,
+    find_classes,
+    holds_classes,
     label_tree,
     loudness_lufs,
     mel_image,
@@ -66,11 +66,11 @@ def test_the_twin_of_a_twin_is_the_first() -> None:
 @pytest.mark.parametrize("step", [1, -1])
 def test_the_nearest_index_with_a_class_is_found(toy: Catalog, step: int) -> None:
     config, start = MixConfig(), 40
-    found = find_class(toy, config, "violin", seed=3, start=start, step=step)
+    found = find_classes(toy, config, ["violin"], seed=3, start=start, step=step)
     assert found is not None
     passed = range(start, found, step)
     sampled = [
-        holds_class(sample_recipe(toy, config, 3, 0, index), toy, "violin") for index in (*passed, found)
+        holds_classes(sample_recipe(toy, config, 3, 0, index), toy, ["violin"]) for index in (*passed, found)
     ]
     assert sampled == [False] * len(passed) + [True]
     assert render_mix(sample_recipe(toy, config, 3, 0, found), toy).target[10] == 1.0
@@ -84,14 +84,14 @@ def test_a_search_finds_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path
     )
     catalog = make_own_catalog(tmp_path, [{"song": "a", "label": "bass", "audio": steady(60, 6)}])
     recipe = sample_recipe(catalog, MixConfig(label_set=str(own)), 0, 0, 0)
-    assert [holds_class(recipe, catalog, name) for name in ("bass", "e")] == [True, False]
+    assert [holds_classes(recipe, catalog, [name]) for name in ("bass", "e")] == [True, False]
 
 
 def test_a_search_ends(toy: Catalog) -> None:
-    assert find_class(toy, MixConfig(), "synth", seed=0, start=0, tries=20) is None
-    assert find_class(toy, MixConfig(), "synth", seed=0, start=2, step=-1) is None
+    assert find_classes(toy, MixConfig(), ["synth"], seed=0, start=0, tries=20) is None
+    assert find_classes(toy, MixConfig(), ["synth"], seed=0, start=2, step=-1) is None
     with raises(ConfigError, code="unknown-class", mentions="kazoo"):
-        find_class(toy, MixConfig(), "kazoo", seed=0, start=0)
+        find_classes(toy, MixConfig(), ["kazoo"], seed=0, start=0)
 
 
 def test_a_tone_lights_up_its_own_band() -> None:

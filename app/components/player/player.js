@@ -1,8 +1,9 @@
 // A multitrack player on the Web Audio clock. One blob comes in: the length of a JSON header (uint32,
-// little-endian), the header padded to a multiple of 4 bytes, samples (every source, then every take that
-// brings audio of its own, channel after channel; float32, or int16 where the header's encoding says so),
-// one byte per cell of each take's spectrogram, and at the end, for a tagged file, one per class and moment.
-// The mixer lives here alone: nothing is sent back, so solo, mute and gain cause no rerun.
+// little-endian), the header padded to a multiple of 4 bytes, samples (of each take its lanes, then what it
+// brings as a whole, channel after channel; float32, or int16 where the header's encoding says so), and at the
+// end, for a tagged file, a byte per class and moment.
+// The mixer lives here alone: nothing is sent back, so solo, mute and gain cause no rerun. Waveform and
+// spectrogram are made here too, of what the mixer lets through.
 
 const COLUMNS = 600; // of a waveform
 const SMOOTH_S = 0.006; // time constant of gain changes: no clicks, yet at once
@@ -40,17 +41,18 @@ function readAudio(blob, header, offset) {
   // Copied once: a message's bytes need not lie on a multiple of four, as floats must.
   const bytes = blob.slice(offset);
   const size = header.channels * header.samples;
-  const count = header.lanes.length + header.takes.filter((take) => take.audio).length;
-  const short = header.encoding === "int16";
-  const floats = short ? Float32Array.from(new Int16Array(bytes.buffer, 0, count * size), (value) => value / 32767)
-    : new Float32Array(bytes.buffer, 0, count * size);
-  const audioEnd = count * size * (short ? 2 : 4);
-  const signals = Array.from({ length: count }, (_, i) =>
+  const count = header.takes.reduce((sum, take) => sum + take.lanes.length + (take.audio ? 1 : 0), 0);
+  let floats;
+  if (header.encoding === "int16") {
+    const short = new Int16Array(bytes.buffer, 0, count * size);
+    floats = new Float32Array(short.length);
+    for (let n = 0; n < short.length; n++) floats[n] = short[n] / 32767;
+  } else {
+    floats = new Float32Array(bytes.buffer, 0, count * size);
+  }
+  return Array.from({ length: count }, (_, i) =>
     Array.from({ length: header.channels }, (_, c) =>
       floats.subarray(i * size + c * header.samples, i * size + (c + 1) * header.samples)));
-  const cells = header.mel.bands * header.mel.frames;
-  const mel = (i) => bytes.subarray(audioEnd + i * cells, audioEnd + (i + 1) * cells);
-  return { signals, mel };
 }
 
 function readHeat(blob, header) {
@@ -65,12 +67,137 @@ function colour(level) {
 }
 const PALETTE = Array.from({ length: 256 }, (_, value) => colour(value / 255));
 
-function sumOf(signals) {
-  return signals[0].map((_, c) => {
-    const out = new Float32Array(signals[0][c].length);
-    for (const signal of signals) signal[c].forEach((value, n) => { out[n] += value; });
+function sumOf(signals, weights = signals.map(() => 1)) {
+  return signals[0].map((first, c) => {
+    const out = new Float32Array(first.length);
+    signals.forEach((signal, i) => {
+      const channel = signal[c], weight = weights[i];
+      if (weight) for (let n = 0; n < out.length; n++) out[n] += weight * channel[n];
+    });
     return out;
   });
+}
+
+// ---- spectrograms ----
+
+const toMel = (hertz) => 2595 * Math.log10(1 + hertz / 700);
+const toHertz = (mel) => 700 * (10 ** (mel / 2595) - 1);
+
+function transform(real, imaginary) {
+  // In place, of a length that is a power of two (Cooley and Tukey).
+  const n = real.length;
+  for (let i = 1, j = 0; i < n; i++) {
+    let bit = n >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) {
+      [real[i], real[j]] = [real[j], real[i]];
+      [imaginary[i], imaginary[j]] = [imaginary[j], imaginary[i]];
+    }
+  }
+  for (let size = 2; size <= n; size *= 2) {
+    const half = size / 2, angle = (-2 * Math.PI) / size;
+    for (let k = 0; k < half; k++) {
+      const c = Math.cos(angle * k), s = Math.sin(angle * k);
+      for (let i = k; i < n; i += size) {
+        const j = i + half;
+        const re = real[j] * c - imaginary[j] * s, im = real[j] * s + imaginary[j] * c;
+        [real[j], imaginary[j]] = [real[i] - re, imaginary[i] - im];
+        real[i] += re;
+        imaginary[i] += im;
+      }
+    }
+  }
+}
+
+function melBank(front, rate) {
+  // Triangles equally wide in mel: of area 1 and a bin wide at least for the eye, of height 1 for a network.
+  const { window, bands, low_hz: low, high_hz: high, area } = front;
+  const centres = Array.from({ length: bands + 2 }, (_, i) =>
+    toHertz(toMel(low) + (i * (toMel(high) - toMel(low))) / (bands + 1)));
+  return Array.from({ length: bands }, (_, band) => {
+    const middle = centres[band + 1], least = area ? rate / window : 0;
+    const rise = Math.max(middle - centres[band], least), fall = Math.max(centres[band + 2] - middle, least);
+    const bins = [];
+    let sum = 0;
+    for (let bin = 0; bin <= window / 2; bin++) {
+      const hertz = (bin * rate) / window;
+      const weight = Math.min((hertz - (middle - rise)) / rise, (middle + fall - hertz) / fall);
+      if (weight > 0) {
+        bins.push([bin, weight]);
+        sum += weight;
+      }
+    }
+    return area ? bins.map(([bin, weight]) => [bin, weight / sum]) : bins;
+  });
+}
+
+function melPicture(channels, front, rate) {
+  // Power by band and frame, Float32Array of bands times frames.
+  const samples = channels[0].length, { window, bands } = front;
+  const hop = Math.max(front.hop, Math.ceil(samples / front.frames));
+  const frames = Math.floor(samples / hop) + 1;
+  const bank = melBank(front, rate), power = new Float32Array(bands * frames);
+  const taper = Float32Array.from({ length: window }, (_, n) =>
+    0.5 - 0.5 * Math.cos((2 * Math.PI * n) / (front.area ? window - 1 : window)));
+  const real = new Float64Array(window), imaginary = new Float64Array(window);
+  const at = (n) => {
+    const place = front.area ? n : n < 0 ? -n : n >= samples ? 2 * samples - 2 - n : n; // zeros, or reflected
+    if (place < 0 || place >= samples) return 0;
+    let sum = 0;
+    for (const channel of channels) sum += channel[place];
+    return sum / channels.length;
+  };
+  for (let frame = 0; frame < frames; frame++) {
+    const start = frame * hop - window / 2;
+    for (let n = 0; n < window; n++) real[n] = at(start + n) * taper[n];
+    imaginary.fill(0);
+    transform(real, imaginary);
+    bank.forEach((bins, band) => {
+      let sum = 0;
+      for (const [bin, weight] of bins) sum += weight * (real[bin] ** 2 + imaginary[bin] ** 2);
+      power[band * frames + frame] = sum;
+    });
+  }
+  return { power, bands, frames, top: power.reduce((most, value) => Math.max(most, value), 0) };
+}
+
+function paint(canvas, { power, bands, frames, top }, loudest = top) {
+  // 80 dB from the loudest cell down; silence is dark.
+  canvas.width = frames;
+  canvas.height = bands;
+  const context = canvas.getContext("2d"), image = context.createImageData(frames, bands);
+  for (let band = 0; band < bands; band++) {
+    for (let frame = 0; frame < frames; frame++) {
+      const value = loudest > 1e-12 ? power[band * frames + frame] / loudest : 0;
+      const level = value > 0 ? clamp(1 + Math.log10(value) / 8, 0, 1) : 0;
+      image.data.set([...PALETTE[Math.round(255 * level)], 255], 4 * ((bands - 1 - band) * frames + frame));
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+// ---- files ----
+
+function wavOf(channels, rate) {
+  // 24 bits, as the page's other downloads are; what lies beyond full scale is cut.
+  const samples = channels[0].length, width = 3 * channels.length;
+  const view = new DataView(new ArrayBuffer(44 + samples * width));
+  const text = (at, word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF"); view.setUint32(4, 36 + samples * width, true); text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); view.setUint16(20, 1, true); view.setUint16(22, channels.length, true);
+  view.setUint32(24, rate, true); view.setUint32(28, rate * width, true);
+  view.setUint16(32, width, true); view.setUint16(34, 24, true);
+  text(36, "data"); view.setUint32(40, samples * width, true);
+  for (let n = 0, at = 44; n < samples; n++) {
+    for (const channel of channels) {
+      const value = Math.round(clamp(channel[n], -1, 1) * 8388607);
+      view.setUint16(at, value & 0xffff, true);
+      view.setUint8(at + 2, (value >> 16) & 0xff);
+      at += 3;
+    }
+  }
+  return new Blob([view], { type: "audio/wav" });
 }
 
 function outline(channels, scale) {
@@ -111,6 +238,9 @@ class Player {
     this.loop = false;
     this.region = null; // [start, end] in seconds, or null for all of it
     this.matched = true;
+    this.frontAt = 0; // the spectrogram that was chosen
+    this.playOn = true; // whether the next mix plays where this one did
+    this.send = () => {}; // tells the page what was asked for
     this.nodes = null; // of what is playing now
     this.onKey = (event) => this.pressed(event);
     // Keys work in the player, and anywhere while nothing else has the focus.
@@ -145,27 +275,26 @@ class Player {
       this.context?.close();
       this.context = null;
     }
-    const { signals, mel } = readAudio(blob, header, offset);
+    // A take without lanes of its own sounds as a whole.
+    header.takes.forEach((take) => { take.lanes ??= []; });
+    const signals = readAudio(blob, header, offset);
     this.header = header;
     this.heat = readHeat(blob, header);
     this.duration = header.samples / header.sample_rate;
     this.step = STEPS_S[+(this.duration > LONG_S)];
-    this.sources = signals.slice(0, header.lanes.length);
-    this.takes = header.takes.map((take) => ({ ...take }));
-    let next = header.lanes.length, picture = 0;
-    for (const take of this.takes) {
-      take.signal = take.audio ? signals[next++] : take.missing ? null : sumOf(this.sources);
-      take.mel = take.signal ? mel(picture++) : null;
-    }
+    let next = 0;
+    this.takes = header.takes.map((take) => {
+      const sources = take.lanes.map(() => signals[next++]);
+      const whole = take.audio ? signals[next++] : null;
+      return { ...take, sources, whole, signal: whole ?? (sources.length ? sumOf(sources) : null) };
+    });
+    this.front = this.header.fronts[this.frontAt] ? this.frontAt : 0;
     this.buffers = null;
-    // Another number of lanes needs another graph; the old one first fades out.
+    // Other lanes need another graph; the old one first fades out.
     const old = this.graph;
     [this.graph, this.levels] = [null, null];
     if (old) setTimeout(() => old.out.disconnect(), 100);
-    this.mixer = mixer ?? {
-      take: 0, main: { db: 0, mute: false },
-      lanes: header.lanes.map(() => ({ db: 0, mute: false, solo: false })),
-    };
+    this.mixer = mixer ?? this.freshMixer();
     if (!this.takes[this.mixer.take]?.signal) this.mixer.take = 0;
     this.position = sameItem ? Math.min(position, this.duration) : 0;
     if (!sameItem) this.region = null;
@@ -173,7 +302,27 @@ class Player {
     this.apply();
     this.show();
     this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
-    if (sameItem && wasPlaying) this.play();
+    if (wasPlaying && (sameItem || (header.steps && this.playOn))) this.play();
+  }
+
+  freshMixer() {
+    // Lanes by take; those of the dry mix are the mix's own, so they share its settings.
+    const byKey = {};
+    const of = (i) => {
+      const { key, mixer, lanes } = this.takes[i];
+      return (byKey[mixer ?? key] ??= lanes.map(() => ({ db: 0, mute: false, solo: false })));
+    };
+    return { take: 0, main: { db: 0, mute: false }, of, get lanes() { return of(this.take); } };
+  }
+
+  get sources() {
+    return this.takes[this.mixer.take].sources;
+  }
+
+  weights(i) {
+    // What the mixer lets through of each lane of a take.
+    const lanes = this.mixer.of(i), soloed = lanes.some((lane) => lane.solo);
+    return lanes.map((lane) => (lane.mute || (soloed && !lane.solo) ? 0 : amplitude(lane.db)));
   }
 
   focused() {
@@ -183,21 +332,62 @@ class Player {
   // ---- what is seen ----
 
   build() {
-    // One scale for the mixture and its sources, so that their heights compare; none for other takes.
-    let peak = Math.max(this.takes[0].peak, 1e-3);
-    for (const channel of this.sources.flat()) for (const value of channel) peak = Math.max(peak, Math.abs(value));
-    this.scale = 0.96 / peak;
-    this.laneViews = this.header.lanes.map((lane, i) => this.buildLane(lane, i));
     this.mainView = this.buildMain();
+    this.laneBox = make("div", { className: "lanes" });
+    this.labelBox = make("div", { className: "labels", role: "group", "aria-label": "Labels" });
     this.keys = make("p", { className: "keys" }, this.header.keys);
     this.status = make("p", { className: "hidden", role: "status" });
     this.root.replaceChildren(
       this.buildBar(),
-      make("div", { className: "grid" }, this.buildRuler(), this.mainView.row,
-        ...this.laneViews.map((view) => view.row), ...this.buildHeat(), this.buildSpectrogram()),
+      make("div", { className: "body" }, this.labelBox,
+        make("div", { className: "grid" }, this.buildRuler(), this.mainView.row, this.laneBox,
+          ...this.buildHeat(), this.buildSpectrogram())),
       this.keys, this.status,
     );
     this.drawTake();
+  }
+
+  buildLanes() {
+    // One scale for a mixture and its sources, so that their heights compare.
+    const take = this.takes[this.mixer.take];
+    let peak = Math.max(take.peak, 1e-3);
+    for (const channel of take.sources.flat()) for (const value of channel) peak = Math.max(peak, Math.abs(value));
+    this.scale = 0.96 / peak;
+    this.laneViews = take.lanes.map((lane, i) => this.buildLane(lane, i));
+    const whole = !take.lanes.length && this.takes.some((one) => one.lanes.length);
+    this.laneBox.replaceChildren(...this.laneViews.map((view) => view.row),
+      ...(whole ? [make("p", { className: "legend" }, "One sound: what is done to the mixture as a whole has no lanes.")] : []));
+  }
+
+  buildLabels() {
+    const { labels } = this.takes[this.mixer.take];
+    this.labelBox.hidden = !labels;
+    if (!labels) return;
+    const MARKS = { present: "✓", unknown: "?" };
+    const chip = (label) => {
+      const one = make("button", { type: "button", className: `chip ${label.state}`, title: label.why,
+        "data-focus": `chip-${label.name}`, onclick: () => this.soloLabel(label) },
+        make("span", {}, `${MARKS[label.state]} ${label.name}`), make("small", {}, label.why));
+      one.lanes = label.lanes;
+      return one;
+    };
+    const of = (state) => labels.filter((label) => label.state === state);
+    const absent = of("absent");
+    this.chips = [...of("present"), ...of("unknown")].map(chip);
+    const known = this.chips.length ? this.chips : [make("span", {}, "no class is present")];
+    const rest = absent.length ? [make("details", {}, make("summary", {}, `${absent.length} absent`),
+      make("span", {}, absent.map((label) => label.name).join(", ")))] : [];
+    const uncertain = of("unknown").length ? ", ? uncertain" : "";
+    this.labelBox.replaceChildren(make("span", { className: "legend" }, `Labels (✓ present${uncertain})`), ...known, ...rest);
+  }
+
+  soloLabel(label) {
+    // Hear what a label is due to, and nothing else; once more: everything.
+    const { lanes } = this.mixer;
+    if (!label.lanes.length) return;
+    const same = lanes.every((lane, i) => lane.solo === label.lanes.includes(i));
+    lanes.forEach((lane, i) => { lane.solo = !same && label.lanes.includes(i); });
+    this.changed(same ? "All sources" : `Solo: ${label.name}`);
   }
 
   buildBar() {
@@ -215,16 +405,28 @@ class Player {
     this.matchBox = make("input", { type: "checkbox", checked: this.matched, "data-focus": "match",
       onchange: () => { this.matched = this.matchBox.checked; this.apply(); this.show(); } });
     this.loudness = make("span", { className: "loudness" });
+    const step = (name, text, title) => {
+      const one = button(`step-${name}`, "step", text, () => this.go(name));
+      [one.disabled, one.title] = [!this.header.steps?.[name], title];
+      return one;
+    };
+    const steps = this.header.steps ? [step("previous", "‹ Previous", "Previous (key P)"),
+      step("next", "Next ›", "Next (key N)"), ...("random" in this.header.steps ? [step("random", "Random", "A random one")] : [])] : [];
+    this.playOnBox = make("input", { type: "checkbox", checked: this.playOn, "data-focus": "play-on",
+      onchange: () => { this.playOn = this.playOnBox.checked; } });
+    const playOn = make("label", { title: "What plays goes on playing in the next mix, from its start" }, this.playOnBox, " play on");
     const transport = make("div", { className: "group", role: "group", "aria-label": "Transport" },
-      this.playButton, this.loopButton, this.clock);
-    if (!this.sources.length) return make("div", { className: "bar" }, transport, this.loudness);
+      this.playButton, ...steps, this.loopButton, this.clock, ...(this.header.steps ? [playOn] : []));
+    if (this.takes.length === 1 && !this.takes[0].lanes.length) return make("div", { className: "bar" }, transport, this.loudness);
+    const save = button("save", "save", "Save what I hear", () => this.save());
+    save.title = "A WAV file of this take with solo, mute, gain and loudness as they are now";
     return make("div", { className: "bar" }, transport,
       make("div", { className: "group", role: "group", "aria-label": "Compare at the same position" },
         make("div", { className: "takes" }, ...this.takeButtons), this.loudness),
       make("div", { className: "group end" },
         make("label", { title: "The others are brought to the loudness of this mix" },
           this.matchBox, " match loudness"),
-        button("reset", "reset", "Reset mixer", () => this.reset())));
+        button("reset", "reset", "Reset mixer", () => this.reset()), save));
   }
 
   buildRuler() {
@@ -255,13 +457,19 @@ class Player {
       span.style.width = `${(100 * (end - start)) / this.duration}%`;
       view.wave.prepend(span);
     }
-    view.path.setAttribute("d", outline(this.sources[i], this.scale));
+    if (this.perLane) {
+      view.canvas = make("canvas", { role: "img", "aria-label": `Spectrogram of ${lane.name}` });
+      view.svg.replaceWith(view.canvas);
+      view.wave.classList.add("picture");
+    } else {
+      view.path.setAttribute("d", outline(this.sources[i], this.scale));
+    }
     view.svg.setAttribute("aria-label", `Waveform of ${lane.name}. ${lane.spoken}`);
     return view;
   }
 
   buildMain() {
-    const single = !this.sources.length;
+    const single = this.takes.every((take) => !take.lanes.length);
     const view = single ? this.buildRow("main", "♪", this.takes[0].name, "") : this.buildRow("main", "Σ", "Mixture", "");
     view.row.classList.add("main");
     view.solo.hidden = single;
@@ -302,22 +510,32 @@ class Player {
 
   buildSpectrogram() {
     this.canvas = make("canvas", { role: "img" });
-    const { bands, low_hz: low, high_hz: high } = this.header.mel;
-    const labels = make("div", { className: "hertz", "aria-hidden": true });
-    const mel = (hertz) => 2595 * Math.log10(1 + hertz / 700);
-    for (const hertz of [500, 1000, 2000, 4000, 8000, 16000].filter((f) => f <= high * 0.95)) {
-      const label = make("span", {}, hertz >= 1000 ? `${hertz / 1000}k` : `${hertz}`);
-      label.style.bottom = `${(100 * (mel(hertz) - mel(low))) / (mel(high) - mel(low))}%`;
-      labels.append(label);
-    }
-    const wave = make("div", { className: "wave picture" }, this.canvas, labels,
+    this.hertz = make("div", { className: "hertz", "aria-hidden": true });
+    const wave = make("div", { className: "wave picture" }, this.canvas, this.hertz,
       make("div", { className: "region" }), make("div", { className: "cursor" }));
     this.listenTo(wave);
-    this.canvasText = `Mel spectrogram, ${bands} bands from ${low} to ${Math.round(high)} Hz`;
-    return make("div", { className: "row" },
-      make("div", { className: "head" }, make("div", { className: "name" }, make("span", { className: "text" },
-        make("strong", {}, "Mel spectrogram"), make("small", {}, `${low} Hz to ${(high / 1000).toFixed(0)} kHz, 80 dB deep`)))),
-      wave);
+    const { fronts } = this.header;
+    const choice = make("select", { "aria-label": "Spectrogram", "data-focus": "front",
+      onchange: () => { this.frontAt = this.front = choice.selectedIndex; this.drawTake(); } },
+      ...fronts.map((front) => make("option", {}, front.name)));
+    choice.selectedIndex = this.front;
+    const lanes = make("input", { type: "checkbox", checked: !!this.perLane, "data-focus": "per-lane",
+      onchange: () => { this.perLane = lanes.checked; this.drawTake(); this.show(); } });
+    this.frontSmall = make("small", {});
+    const head = make("div", { className: "head" },
+      make("div", { className: "text" }, make("strong", {}, "Spectrogram"), this.frontSmall),
+      ...(fronts.length > 1 ? [choice] : []),
+      ...(this.takes[0].lanes.length ? [make("label", {}, lanes, " of each lane, too")] : []));
+    return make("div", { className: "row" }, head, wave);
+  }
+
+  drawHertz() {
+    const { low_hz: low, high_hz: high } = this.header.fronts[this.front];
+    this.hertz.replaceChildren(...[500, 1000, 2000, 4000, 8000, 16000].filter((f) => f <= high * 0.95).map((hertz) => {
+      const label = make("span", {}, hertz >= 1000 ? `${hertz / 1000}k` : `${hertz}`);
+      label.style.bottom = `${(100 * (toMel(hertz) - toMel(low))) / (toMel(high) - toMel(low))}%`;
+      return label;
+    }));
   }
 
   // ---- scores of classes over time ----
@@ -331,7 +549,7 @@ class Player {
     // Without a threshold the class with the highest score is detected.
     const free = this.header.heat.classes.every((one) => one.threshold === null);
     const legend = make("p", { className: "legend" }, "score 0 ", scale,
-      ` 1 · line below: detected, ${free ? "the highest score" : "at or above the threshold"} · hatched: silent`);
+      free ? " 1" : " 1, the threshold in the middle", ` · line below: detected, ${free ? "the highest score" : "at or above the threshold"} · hatched: silent`);
     const columns = free ? "highest score" : "highest score | threshold";
     const head = make("div", { className: "head" }, make("strong", {}, "Classes"), make("small", {}, columns));
     const row = make("div", { className: "row told-row" }, head, make("div", {}, this.told, legend));
@@ -354,10 +572,13 @@ class Player {
     const { starts } = this.header.heat;
     const picture = canvas.getContext("2d"), image = picture.createImageData(HEAT_COLUMNS, 1);
     const column = (time) => Math.round((time / this.duration) * HEAT_COLUMNS);
+    // By the class's own threshold, which lies in the middle of the colours: bright is detected.
+    const at = one.threshold === null ? 127.5 : clamp(255 * one.threshold, 1, 254);
+    const shade = (score) => PALETTE[Math.round(score < at ? (127.5 * score) / at : 255 - (127.5 * (255 - score)) / (255 - at))];
     scores.forEach((score, k) => {
       if (hidden.has(k)) return; // left clear: the hatching below shows
       for (let x = column(starts[k]); x < column(starts[k + 1] ?? this.duration); x++) {
-        image.data.set([...PALETTE[score], 255], 4 * x);
+        image.data.set([...shade(score), 255], 4 * x);
       }
     });
     picture.putImageData(image, 0, 0);
@@ -421,28 +642,46 @@ class Player {
 
   drawTake() {
     const take = this.takes[this.mixer.take];
-    const scale = this.mixer.take === 0 ? this.scale : 0.96 / Math.max(take.peak, 1e-3);
-    this.mainView.path.setAttribute("d", outline(take.signal, scale));
-    this.mainView.title.textContent = this.mixer.take === 0 && this.sources.length ? "Mixture" : take.name;
+    const focus = this.focused();
+    this.buildLanes();
+    this.buildLabels();
+    this.mainView.title.textContent = take.lanes.length ? "Mixture" : take.name;
     this.mainView.small.textContent = take.about;
     this.mainView.svg.setAttribute("aria-label", `Waveform: ${take.name}, ${take.about}`);
-    this.canvas.setAttribute("aria-label", `${this.canvasText}: ${take.name}`);
-    const { bands, frames } = this.header.mel;
-    this.canvas.width = frames;
-    this.canvas.height = bands;
-    const picture = this.canvas.getContext("2d");
-    const image = picture.createImageData(frames, bands);
-    for (let band = 0; band < bands; band++) {
-      for (let frame = 0; frame < frames; frame++) {
-        const at = 4 * ((bands - 1 - band) * frames + frame);
-        const [red, green, blue] = PALETTE[take.mel[band * frames + frame]];
-        image.data[at] = red;
-        image.data[at + 1] = green;
-        image.data[at + 2] = blue;
-        image.data[at + 3] = 255;
-      }
-    }
-    picture.putImageData(image, 0, 0);
+    const front = this.header.fronts[this.front];
+    this.canvas.setAttribute("aria-label", `Mel spectrogram, ${front.bands} bands: ${take.name}`);
+    this.frontSmall.textContent = front.about;
+    this.drawHertz();
+    this.drawHeard();
+    this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
+  }
+
+  heard() {
+    // What the mixer lets through of the take, without the gain of the whole.
+    const take = this.takes[this.mixer.take];
+    if (!take.sources.length) return take.signal;
+    const weights = this.weights(this.mixer.take);
+    return weights.every((weight) => weight === 1) ? take.signal : sumOf(take.sources, weights);
+  }
+
+  drawHeard() {
+    const heard = this.heard(), front = this.header.fronts[this.front], rate = this.header.sample_rate;
+    this.drawn = this.weights(this.mixer.take).join();
+    this.mainView.path.setAttribute("d", outline(heard, this.scale));
+    const picture = melPicture(heard, front, rate);
+    paint(this.canvas, picture);
+    this.picture = picture;
+    if (!this.perLane) return;
+    const pictures = this.sources.map((source) => melPicture(source, front, rate));
+    const loudest = Math.max(...pictures.map((one) => one.top));
+    this.laneViews.forEach((view, i) => paint(view.canvas, pictures[i], loudest));
+  }
+
+  redraw() {
+    // Not at each step of a slider that moves.
+    if (this.weights(this.mixer.take).join() === this.drawn) return;
+    clearTimeout(this.drawing);
+    this.drawing = setTimeout(() => this.drawHeard(), 60);
   }
 
   show() {
@@ -450,16 +689,18 @@ class Player {
     const soloed = lanes.some((lane) => lane.solo);
     this.laneViews.forEach((view, i) => {
       const lane = lanes[i];
-      const silent = take !== 0 || main.mute || lane.mute || (soloed && !lane.solo);
-      this.showRow(view, lane, silent);
+      this.showRow(view, lane, main.mute || lane.mute || (soloed && !lane.solo));
       view.solo.setAttribute("aria-pressed", lane.solo);
-      view.note.textContent = take !== 0 ? "not in this take" : lane.mute ? "muted"
+      view.note.textContent = lane.mute ? "muted"
         : soloed ? (lane.solo ? "solo" : "silenced by solo") : main.mute ? "mixture muted" : "";
     });
     this.showRow(this.mainView, main, main.mute);
     this.mainView.solo.disabled = !soloed;
-    this.mainView.note.textContent = main.mute ? "muted" : soloed && take === 0 ? "solo on" : "";
+    this.mainView.note.textContent = main.mute ? "muted" : soloed ? "solo on" : "";
     this.takeButtons.forEach((button, i) => button.setAttribute("aria-pressed", i === take));
+    for (const chip of this.chips ?? []) {
+      chip.setAttribute("aria-pressed", soloed && lanes.every((lane, i) => lane.solo === chip.lanes.includes(i)));
+    }
     this.loudness.textContent = this.loudnessText();
     this.loopButton.setAttribute("aria-pressed", this.loop);
     const [start, end] = this.region ?? [0, 0];
@@ -512,7 +753,8 @@ class Player {
     };
     // A meter covers 48 dB; linear amplitude would hide all but the loudest.
     const height = (peak) => (peak > 0 ? clamp(1 + (20 * Math.log10(peak)) / 48, 0, 1) : 0);
-    this.levels = { lanes: this.graph.lanes.map((lane) => size(lane.analyser)), master: size(this.graph.meter) };
+    const { lanes } = this.graph.takes[this.mixer.take];
+    this.levels = { lanes: lanes.map((lane) => size(lane.analyser)), master: size(this.graph.meter) };
     this.laneViews.forEach((view, i) => view.meter.style.setProperty("--level", height(this.levels.lanes[i])));
     this.mainView.meter.style.setProperty("--level", height(this.levels.master));
     if (this.levels.master > 1.0005) this.clippedAt = performance.now();
@@ -547,10 +789,9 @@ class Player {
       channels.forEach((channel, c) => made.copyToChannel(channel, c));
       return made;
     };
-    this.buffers = {
-      lanes: this.sources.map(buffer),
-      takes: this.takes.map((take) => (take.audio ? buffer(take.signal) : null)),
-    };
+    this.buffers = this.takes.map((take) => ({
+      lanes: take.sources.map(buffer), whole: take.whole ? buffer(take.whole) : null,
+    }));
     this.graph?.out.disconnect();
     this.graph = this.buildGraph();
     this.scratch = new Float32Array(this.graph.meter.fftSize);
@@ -564,35 +805,48 @@ class Player {
     // Straight within full scale and flat beyond it: nothing louder than the ceiling leaves the player.
     limit.curve = new Float32Array([-CEILING, 0, CEILING]);
     out.connect(meter).connect(limit).connect(context.destination);
-    const bus = context.createGain();
-    bus.connect(out);
-    const lanes = this.sources.map(() => {
-      const gain = context.createGain(), analyser = context.createAnalyser();
-      analyser.fftSize = 2048;
-      gain.connect(analyser).connect(bus);
-      return { gain, analyser };
+    const takes = this.takes.map((take) => {
+      const bus = context.createGain();
+      bus.connect(out);
+      const lanes = take.sources.map(() => {
+        const gain = context.createGain(), analyser = context.createAnalyser();
+        analyser.fftSize = 2048;
+        gain.connect(analyser).connect(bus);
+        return { gain, analyser };
+      });
+      return { bus, lanes };
     });
-    const takes = this.takes.map(() => context.createGain());
-    takes.forEach((gain) => gain.connect(out));
-    return { out, meter, bus, lanes, takes };
+    return { out, meter, takes };
   }
 
   apply(atOnce = false) {
+    this.redraw();
     if (!this.graph) return;
     const now = this.context.currentTime;
     const set = (node, value) => {
       if (atOnce) node.gain.setValueAtTime(value, now);
       else node.gain.setTargetAtTime(value, now, SMOOTH_S);
     };
-    const { lanes, main, take } = this.mixer;
-    const soloed = lanes.some((lane) => lane.solo);
-    const whole = main.mute ? 0 : amplitude(main.db);
-    lanes.forEach((lane, i) =>
-      set(this.graph.lanes[i].gain, lane.mute || (soloed && !lane.solo) ? 0 : amplitude(lane.db)));
-    set(this.graph.bus, take === 0 ? whole : 0);
-    this.takes.forEach((one, i) => {
-      if (one.audio) set(this.graph.takes[i], take === i ? whole * (this.matched ? 10 ** (one.match_db / 20) : 1) : 0);
+    const { take } = this.mixer;
+    this.graph.takes.forEach(({ bus, lanes }, i) => {
+      this.weights(i).forEach((weight, n) => set(lanes[n].gain, weight));
+      set(bus, take === i ? this.gainOf(i) : 0);
     });
+  }
+
+  gainOf(i) {
+    const { main } = this.mixer;
+    return (main.mute ? 0 : amplitude(main.db)) * (i > 0 && this.matched ? 10 ** (this.takes[i].match_db / 20) : 1);
+  }
+
+  save() {
+    const gain = this.gainOf(this.mixer.take);
+    const channels = this.heard().map((channel) => channel.map((value) => gain * value));
+    const link = make("a", { href: URL.createObjectURL(wavOf(channels, this.header.sample_rate)),
+      download: `${this.header.file ?? "mixlab"}_${this.takes[this.mixer.take].key}.wav` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    this.status.textContent = "Saved what is heard";
   }
 
   async play() {
@@ -612,8 +866,10 @@ class Player {
       node.start(this.startedAt, this.position);
       return node;
     };
-    this.nodes = this.buffers.lanes.map((buffer, i) => begin(buffer, this.graph.lanes[i].gain));
-    this.buffers.takes.forEach((buffer, i) => buffer && this.nodes.push(begin(buffer, this.graph.takes[i])));
+    this.nodes = this.buffers.flatMap(({ lanes, whole }, i) => [
+      ...lanes.map((buffer, n) => begin(buffer, this.graph.takes[i].lanes[n].gain)),
+      ...(whole ? [begin(whole, this.graph.takes[i].bus)] : []),
+    ]);
     const volume = this.graph.out.gain;
     volume.cancelScheduledValues(0);
     volume.setValueAtTime(1, this.startedAt);
@@ -666,6 +922,13 @@ class Player {
     this.showTransport();
   }
 
+  go(name) {
+    // Previous, next, random: the page decides what that is. The focus leaves the button, so that keys work.
+    if (!this.header.steps?.[name]) return;
+    this.root.focus({ preventScroll: true });
+    this.send("step", name);
+  }
+
   setLoop(on, region = null) {
     const playing = this.playing;
     this.halt();
@@ -686,7 +949,7 @@ class Player {
     const on = exclusive ? !(lanes[i].solo && lanes.filter((lane) => lane.solo).length === 1) : !lanes[i].solo;
     if (exclusive) lanes.forEach((lane) => { lane.solo = false; });
     lanes[i].solo = on;
-    const names = this.header.lanes.filter((_, n) => lanes[n].solo).map((lane) => lane.name);
+    const names = this.takes[this.mixer.take].lanes.filter((_, n) => lanes[n].solo).map((lane) => lane.name);
     this.changed(names.length ? `Solo: ${names.join(", ")}` : "All sources");
   }
 
@@ -705,7 +968,8 @@ class Player {
 
   reset() {
     this.mixer.main = { db: 0, mute: false };
-    this.mixer.lanes.forEach((lane) => Object.assign(lane, { db: 0, mute: false, solo: false }));
+    this.takes.forEach((_, i) =>
+      this.mixer.of(i).forEach((lane) => Object.assign(lane, { db: 0, mute: false, solo: false })));
     this.changed("Mixer reset");
   }
 
@@ -754,15 +1018,18 @@ class Player {
     else if (digit && +digit <= this.laneViews.length) this.solo(+digit - 1, event.shiftKey);
     else if (event.key === "b" && this.takes.length > 1) this.choose(this.mixer.take === 0 ? this.before || 1 : 0);
     else if (event.key === "l") this.setLoop(!this.loop);
+    else if (event.key === "n" && this.header.steps) this.go("next");
+    else if (event.key === "p" && this.header.steps) this.go("previous");
     else return;
     event.preventDefault();
   }
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".player");
   // Called again after every rerun of the page, mostly with the same bytes.
   root.player ??= new Player(root);
+  root.player.send = setTriggerValue;
   root.player.load(data);
   return () => root.player.destroy();
 }

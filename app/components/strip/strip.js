@@ -14,6 +14,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const list = document.createElement("ol");
   for (const item of data.items) {
     const { name, mark: shape, letter } = KINDS[item.kind];
+    const entry = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.index = item.index;
@@ -21,7 +22,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const known = before[`${data.stream}/${item.index}`];
     button.classList.toggle("flipped", known !== undefined && known !== item.kind);
     button.title = `${name}: ${item.about}`;
-    button.setAttribute("aria-label", `Index ${item.index}, ${name.toLowerCase()}: ${item.about}`);
+    // One tab stop for all of them: the arrows move within the strip.
+    button.tabIndex = item.index === data.current ? 0 : -1;
     if (item.index === data.current) button.setAttribute("aria-current", "true");
     const mark = document.createElement("span");
     mark.className = "mark";
@@ -29,9 +31,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const number = document.createElement("span");
     number.className = "number";
     number.textContent = `${letter} ${item.index}`;
-    button.append(mark, number);
-    button.onclick = () => setTriggerValue("go", item.index);
-    const entry = document.createElement("li");
+    mark.setAttribute("aria-hidden", "true");
+    const said = document.createElement("span");
+    said.className = "hidden";
+    said.textContent = `, ${name.toLowerCase()}: ${item.about}`;
+    button.append(mark, number, said);
+    button.onclick = (event) => {
+      setTriggerValue("go", item.index);
+      if (event.detail) button.blur(); // by the pointer: the player's keys then work at once
+    };
+    button.onkeydown = (event) => {
+      const to = { ArrowLeft: entry.previousSibling, ArrowRight: entry.nextSibling,
+        Home: list.firstChild, End: list.lastChild }[event.key];
+      if (!to) return;
+      event.preventDefault();
+      to.firstChild.focus();
+    };
     entry.append(button);
     list.append(entry);
   }
