@@ -25,6 +25,7 @@ def compose(
     engine: Engine = "local",
     bleed: float = 0.0,
     line_ups: LineUps = "records",
+    tone: bool = True,
     modelled: bool = True,
     force: bool = False,
 ) -> None:
@@ -46,6 +47,7 @@ def compose(
         bleed: part of the songs, from 0 to 1, with the others in each stem, as of a band in one room
         line_ups: 'records': styles as frequent as among records, with drums, guitars or voices in most songs;
             'balanced': so that the eight families are about equally frequent
+        tone: bring stems and mixes near the brightness and the balance that they have on records
         modelled: let computed voices sing and computed synthesizers play, in place of what a SoundFont has
         force: replace songs in OUT that were made with other settings
     """
@@ -63,6 +65,7 @@ def compose(
             finders=[ModelledPlayers()] if modelled else (),
             bleed=bleed,
             line_ups=line_ups,
+            tone=tone,
             force=force,
             progress=bar,
         )

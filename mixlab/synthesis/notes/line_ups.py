@@ -63,7 +63,7 @@ TEMPLATES: tuple[Template, ...] = (
         f".4 comp={_ORGAN}|electric piano|piano", f"lead={_SING}|@voice",
         ".3 solo=distorted electric guitar", f".3 percussion={_SHAKEN}"), weight=2.0),
     Template("pop", "Pop", (
-        "kit=drum set|drum machine", "bass=electric bass|bass synth", "hands=piano|electric piano",
+        "kit=drum set|drum machine", "bass=electric bass|bass synth", "hands=piano|piano|electric piano",
         f"lead={_SING}|@voice", ".5 pad=synth pad|string section", f".5 strum=acoustic guitar|{_ELECTRIC}",
         ".3 arp=synth lead", ".3 pad=vocalists|choir", f".3 percussion={_SHAKEN}"), weight=3.0),
     Template("pop", "Pop", (
@@ -105,6 +105,9 @@ TEMPLATES: tuple[Template, ...] = (
     Template("dance", "Electronic/Fusion", (
         "kit=drum machine|drum set", "bass=bass synth", "pad=synth pad", "arp=synth lead",
         f".5 lead={_SING}|@voice|synth lead", ".3 hands=piano|electric piano"), weight=3.0),
+    Template("pop", "Electronic/Fusion", (
+        "kit=drum machine|drum set", "bass=bass synth", "pad=synth pad", ".7 arp=synth lead",
+        f"lead={_SING}", ".3 solo=synth lead", f".3 strum={_ELECTRIC}", ".3 hands=piano"), weight=1.5),
     Template("hiphop", "Rap", (
         "kit=drum machine|drum set", "bass=bass synth|electric bass", "hands=electric piano|piano",
         f".7 lead={_SING}|@voice", ".4 pad=string section|synth pad", ".3 solo=trumpet|saxophone|flute"),

@@ -30,7 +30,7 @@ __all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "plan_composed"]
 
 DEFAULT_COMPOSED = 24
 _RECORD, _SONGS = "composed.json", "songs"
-_VERSION = 2
+_VERSION = 3
 _SONGS_OF_ARTIST = 2
 
 
@@ -68,6 +68,7 @@ def make_composed(
     finders: Sequence[PlayerFinder] = (),
     bleed: float = 0.0,
     line_ups: LineUps = "records",
+    tone: bool = True,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Composed:
@@ -89,6 +90,7 @@ def make_composed(
         finders: Others who know players, of voices and synthesizers say.
         bleed: Part of the songs in whose stems the others are detected, 18 to 26 dB down.
         line_ups: As frequent as on records (``records``), or so that families are (``balanced``).
+        tone: Bring stems and mixes near the brightness and the balance that they have on records.
         force: Replace songs in ``out`` that were made with other settings.
         progress: Called with (done, total) whenever a song is finished.
 
@@ -103,7 +105,7 @@ def make_composed(
     if soundfonts or any(each.soundfont for held in libraries for each in held.instruments):
         require_synthesizer()
     orchestra = _orchestra(libraries, finders, soundfonts)
-    plans = plan_composed(orchestra.seats, songs, seed, bleed, line_ups)
+    plans = plan_composed(orchestra.seats, songs, seed, bleed, line_ups, tone)
     settings = {
         "version": _VERSION,
         "songs": songs,
@@ -111,6 +113,7 @@ def make_composed(
         "seed": seed,
         "bleed": float(bleed),
         "line_ups": line_ups,
+        "tone": tone,
         "libraries": [_described(each) for each in libraries],
         "soundfonts": [{"file": each.name, "sha256": file_digest(each)} for each in soundfonts],
         "others": [type(each).__name__ for each in finders],
@@ -164,7 +167,12 @@ def _orchestra(
 
 
 def plan_composed(
-    seats: Mapping[str, Seat], songs: int, seed: int, bleed: float, line_ups: LineUps = "records"
+    seats: Mapping[str, Seat],
+    songs: int,
+    seed: int,
+    bleed: float,
+    line_ups: LineUps = "records",
+    tone: bool = True,
 ) -> list[ComposedSong]:
     """Return the plans of all songs: two in a row are by one artist, and an artist is in one split.
 
@@ -195,6 +203,7 @@ def plan_composed(
                 hall=hall,
                 bleeds=float(rng.random()) < bleed,
                 seed=(seed, 53, number),
+                tone=tone,
             )
         )
     return plans

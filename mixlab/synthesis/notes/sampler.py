@@ -80,7 +80,8 @@ class RecordedPlayer:
 
     def play(self, notes: Sequence[Note], seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
         """Return the dry sound of a part; notes without a recording near enough are left out."""
-        out = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+        # Notes are added up by how much darker they are, so that each shade is filtered once.
+        shades: dict[float, NDArray[np.float32]] = {}
         turns: dict[tuple[int, int], int] = {}
         ordered = sorted(notes)
         for place, note in enumerate(ordered):
@@ -94,8 +95,14 @@ class RecordedPlayer:
             if recorded is not None and note.start_s < seconds:
                 before = ordered[place - 1] if place else None
                 end_s = self._end(note, ordered[place + 1 :])
+                shade = 0.0 if self.manner.kit or not _alone(recorded) else _darker_db(note.velocity)
+                out = shades.setdefault(shade, np.zeros(round(seconds * SAMPLE_RATE), np.float32))
                 self._add(out, note, recorded, before, end_s, tuning, vibrato)
-        return _finish(out)
+        whole = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+        for shade, out in sorted(shades.items()):
+            shelf = [section("high_shelf", _DARK_HZ, -shade, 0.7, SAMPLE_RATE)] if shade else []
+            whole += cascade(out[None], shelf)[0]
+        return _finish(whole)
 
     def _choose(self, note: Note, turns: dict[tuple[int, int], int]) -> RecordedNote | None:
         """Return the recording that plays a note: its layer, and whose turn it is."""
@@ -145,11 +152,6 @@ class RecordedPlayer:
             places += _vibrato(samples, ratio, manner.vibrato_cents, vibrato)
         played = _read(audio, places)
         played *= _envelope(samples, release_s, slurred) * np.float32(self._gain(note, recorded))
-        if _alone(recorded) and not kit:
-            dark_db = _DARK_DB * max(_USUAL - note.velocity, 0) / _USUAL
-            if dark_db > 0.5:
-                darker = section("high_shelf", _DARK_HZ, -dark_db, 0.7, SAMPLE_RATE)
-                played = cascade(played[None], [darker])[0]
         cut = max(-first, 0)
         out[first + cut : first + samples] += played[cut:]
 
@@ -168,6 +170,11 @@ class RecordedPlayer:
         if not _alone(recorded):
             part = 0.3 * (recorded.loudest - note.velocity) / 127.0
         return math.pow(10.0, (recorded.gain_db - self.manner.range_db * part) / 20.0)
+
+
+def _darker_db(velocity: int) -> float:
+    """Return how much less treble a note has, in steps of 2 dB."""
+    return 2.0 * round(_DARK_DB * max(_USUAL - velocity, 0) / _USUAL / 2.0)
 
 
 def _alone(recorded: RecordedNote) -> bool:

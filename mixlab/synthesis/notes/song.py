@@ -63,6 +63,7 @@ class ComposedSong:
         hall: In a hall, not a studio.
         bleeds: Its microphones hear all instruments.
         seed: Key of its random streams.
+        tone: Stems and mix are brought near the brightness and the balance of records.
     """
 
     id: str
@@ -74,6 +75,7 @@ class ComposedSong:
     hall: bool
     bleeds: bool
     seed: tuple[int, ...]
+    tone: bool = True
 
 
 def sources_of(seat: Seat, split: str) -> Sequence[NoteInstrument]:
@@ -147,11 +149,12 @@ def render_composed(
                 f"{notes[0].pitch}, found silence. Leave the library out.",
                 code="unreadable-audio",
             )
-        chains.append(sample_chain(spec.role, space, rng))
-        shaped.append(shape_stem(dry, chains[-1], orchestra.seats[spec.instrument].family))
+        family = orchestra.seats[spec.instrument].family
+        chains.append(sample_chain(spec.role, space, rng, family))
+        shaped.append(shape_stem(dry, chains[-1], family if song.tone else ""))
         played.append(name)
     # Halls are left as they sound; in a studio the mix is brought near the balance of records.
-    tone = [] if song.hall else balance_sections(shaped)
+    tone = balance_sections(shaped) if song.tone and not song.hall else []
     stems = [
         place_stem(cascade(part[None], tone)[0] if tone else part, chain)
         for part, chain in zip(shaped, chains, strict=True)

@@ -32,13 +32,14 @@ __all__ = [
 # RMS in dBFS where the part sounds, before the song is brought to its loudness.
 _LEVELS = {
     "lead": -18.0, "solo": -19.5, "answer": -20.5, "counter": -22.5, "inner": -21.5, "bass": -20.0,
-    "comp": -22.5, "arp": -23.5, "pad": -25.5, "stabs": -22.0, "drums": -18.5, "percussion": -25.0,
-    "timpani": -22.0, "double": -23.0, "strum": -22.0, "pick": -21.5, "hands": -21.0, "tune": -18.0,
-    "kit": -17.5,
+    "comp": -22.0, "arp": -22.5, "pad": -24.5, "stabs": -22.0, "drums": -18.5, "percussion": -23.5,
+    "timpani": -22.0, "double": -23.0, "strum": -21.0, "pick": -20.5, "hands": -19.5, "tune": -18.0,
+    "kit": -17.0, "sung": -16.5,
 }  # fmt: skip
 _LOWEST_HZ = {"bass": 30.0, "drums": 28.0, "kit": 28.0, "tune": 30.0, "hands": 35.0, "timpani": 35.0}
 _RATIOS = {
     "lead": (2.0, 4.0),
+    "sung": (3.0, 6.0),
     "bass": (2.5, 5.0),
     "drums": (1.5, 3.5),
     "kit": (1.5, 3.5),
@@ -94,11 +95,12 @@ def sample_space(hall: bool, rng: np.random.Generator) -> SongSpace:
     return SongSpace(size, round(float(rng.uniform(0.2, 0.8)), 2), False)
 
 
-def sample_chain(role: str, space: SongSpace, rng: np.random.Generator) -> StemChain:
-    """Sample how a part of a role sounds in a song's room."""
+def sample_chain(role: str, space: SongSpace, rng: np.random.Generator, family: str = "") -> StemChain:
+    """Sample how a part of a role sounds in a song's room; a voice that leads is in front of all others."""
+    levelled = "sung" if (role, family) == ("lead", "voice") else role
     low = role in ("bass", "drums", "kit")
     near, far = (1.5, 5.0) if space.hall else (0.25, 0.7) if low or role == "lead" else (0.4, 2.2)
-    ratios = _HALL_RATIO if space.hall else _RATIOS.get(role, _USUAL_RATIO)
+    ratios = _HALL_RATIO if space.hall else _RATIOS.get(levelled, _USUAL_RATIO)
     bottom = _LOWEST_HZ.get(role, float(rng.uniform(50.0, 130.0)))
     distance = float(rng.uniform(near, far))
     return StemChain(
@@ -113,7 +115,7 @@ def sample_chain(role: str, space: SongSpace, rng: np.random.Generator) -> StemC
         ),
         ratio=float(rng.uniform(*ratios)),
         attack_ms=float(rng.uniform(3, 30)),
-        level_db=_LEVELS[role] + float(rng.normal(0.0, 1.5)),
+        level_db=_LEVELS[levelled] + float(rng.normal(0.0, 1.5)),
         pan=0.0 if low or role == "lead" else float(rng.uniform(-0.75, 0.75)),
         distance_m=distance,
         room=_placed(space, distance, rng),

@@ -23,7 +23,7 @@ def sample_electric_piano(rng: np.random.Generator) -> tuple[FmPatch, Rack]:
     decay = float(rng.uniform(2.5, 5.0))
     patch = FmPatch(
         ratios=(1.0, 1.0, 1.0, float(rng.choice([14.0, 14.0, 12.0, 7.0]))),
-        depths=((0, 1, float(rng.uniform(0.08, 0.26))), (2, 3, float(rng.uniform(0.04, 0.14)))),
+        depths=((0, 1, float(rng.uniform(0.14, 0.32))), (2, 3, float(rng.uniform(0.04, 0.14)))),
         weights=(0.7, 0.0, float(rng.uniform(0.2, 0.4)), 0.0),
         envelopes=(
             Envelope(0.002, decay, 0.0, 0.25),
@@ -33,7 +33,8 @@ def sample_electric_piano(rng: np.random.Generator) -> tuple[FmPatch, Rack]:
         ),
     )
     rack = Rack(
-        drive=float(rng.choice([0.0, rng.uniform(0.03, 0.25)])),
+        # Its own preamplifier and an amplifier behind it.
+        drive=float(rng.uniform(0.08, 0.35)),
         chorus_ms=float(rng.choice([0.0, rng.uniform(0.8, 2.0)])),
         chorus_hz=float(rng.uniform(0.4, 1.2)),
     )
