@@ -30,7 +30,7 @@ __all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "plan_composed"]
 
 DEFAULT_COMPOSED = 24
 _RECORD, _SONGS = "composed.json", "songs"
-_VERSION = 3
+_VERSION = 4
 _SONGS_OF_ARTIST = 2
 
 
