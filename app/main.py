@@ -38,6 +38,7 @@ ENTRIES = (
     Entry("runs", "Runs", ":material/query_stats:", needs_catalog=False),
     Entry("p_musical", "p_musical", ":material/tune:", needs_catalog=False),
     Entry("tag", "Tag a file", ":material/label:", needs_catalog=False),
+    Entry("index_folder", "New catalog", ":material/library_add:", needs_catalog=False),
 )
 
 

@@ -57,7 +57,7 @@ __all__ = [
     "source_names",
 ]
 
-LOCATIONS = ("demo-output/catalog", "demo-output", "catalog")
+LOCATIONS = ("demo-output/catalog", "demo-output", "catalog", "my-catalog", "starter/catalog")
 NEIGHBOURS = 24
 LAST_INDEX = 2**31 - 1
 # As ``mixlab.models.ModelConfig`` has it, which takes torch to import.

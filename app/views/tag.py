@@ -77,7 +77,7 @@ def show(location: Location | None) -> None:
             _tag(run, tagger, sound, hop_s)
         st.caption(_describe_run(run, tagger))
         if not found:
-            with st.expander("Train a run of your own"):
+            with st.expander("Train a run of your own", expanded=welcome.is_at_work()):
                 welcome.offer_run(location)
         header.offer_view(CONTROLS)
     except MixlabError as error:

@@ -38,6 +38,7 @@ from mixlab.errors import CatalogError, ConfigError, CorpusError, RemoteError
 from mixlab.taxonomy import load_taxonomy
 from mixlab.utils.files import check_writable
 from mixlab.utils.parallel import Engine, default_workers, map_items
+from mixlab.utils.progress import tell_progress
 from mixlab.utils.remote import Place, RemotePath
 
 __all__ = ["BuildReport", "build_catalog", "write_entries"]
@@ -270,7 +271,7 @@ def _measure_all(
     with tqdm(
         total=total, unit="B", unit_scale=True, desc="measuring", disable=None if progress else True
     ) as bar:
-        for outcome in outcomes:
+        for count, outcome in enumerate(outcomes, start=1):
             key = todo[outcome.index]
             if isinstance(outcome.value, RemoteError):
                 raise outcome.value
@@ -284,6 +285,7 @@ def _measure_all(
             rate = audio_s / max(1e-9, time.monotonic() - begin)
             bar.set_postfix_str(f"{audio_s / 3600:.1f} h of audio, {rate:.0f} x real time", refresh=False)
             bar.update(key[2])
+            tell_progress("measuring files", count, len(todo))
     return audio_s
 
 

@@ -12,6 +12,7 @@ from mixlab.errors import ConfigError, MixlabError, OutputError
 from mixlab.utils.files import told_as_output_error
 from mixlab.utils.locks import hold_folder
 from mixlab.utils.parallel import Engine, default_workers, map_items
+from mixlab.utils.progress import tell_progress
 
 __all__ = ["Task", "hold_demo", "remove", "remove_partial", "run_tasks"]
 
@@ -110,6 +111,7 @@ def run_tasks(
             raise outcome.value
         if outcome.error:
             errors.append(f"{tasks[outcome.index].target.name}: {outcome.error}")
+        tell_progress("making songs and clips", done, total)
         if progress is not None:
             progress(done, total)
     if errors:

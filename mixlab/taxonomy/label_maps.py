@@ -88,9 +88,13 @@ class LabelMap:
             return self._folded[key]
         return next((r for prefix, r in self._prefixes if key.startswith(prefix)), None)
 
+    def guess(self, label: str) -> Resolution | None:
+        """Return what a label that is not in the map probably means, to be checked; None without an idea."""
+        return _guess(self, label)
+
     def row_to_add(self, label: str) -> str:
         """Return the CSV row that would map ``label``, with a guess to be checked."""
-        guess = _guess(self, label)
+        guess = self.guess(label)
         if guess is None:
             row = [
                 label,

@@ -36,6 +36,7 @@ from mixlab.training.run import Run
 from mixlab.training.transfer import movement
 from mixlab.utils.entries import is_whole
 from mixlab.utils.files import make_folder, open_atomic
+from mixlab.utils.progress import tell_progress
 
 __all__ = [
     "BestEpoch",
@@ -422,6 +423,7 @@ class BestEpoch(Checkpoint):
         timing = self.steps.timing(trainer)
         best = {"best": int(self.patience.improved)}
         self.run.write_metrics({"epoch": epoch, "step": trainer.global_step, **row, **timing, **best})
+        tell_progress("training, in epochs", epoch, self.config.epochs)
         if trainer.logger is not None:
             curves = {f"epoch/{name}": value for name, value in row.items()}
             trainer.logger.log_metrics(curves, trainer.global_step)

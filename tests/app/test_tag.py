@@ -16,7 +16,6 @@ pytest.importorskip("torch", reason="the train extra is not installed")
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from app import make_demo
 from app.components.heat import pack_tags, picture_of
 from app.components.payload import read_header
 from app.data import tags as tag_data
@@ -344,45 +343,6 @@ def test_without_a_run_the_model_that_comes_with_mixlab_tags(
         "own",
         "mixlab_tagger",
     ]
-
-
-def test_one_click_makes_a_run_and_says_how_far_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_run(tmp_path / "elsewhere")
-    script = tmp_path / "script.py"
-    lines = ["made 1 2", "made 2 2", "index", "mixing", "epoch 1 2", "score", "done"]
-    script.write_text(
-        "import sys, pathlib\n"
-        "assert sys.argv[2] == '--run'\n"
-        "pathlib.Path(sys.argv[1]).mkdir()\n"
-        "pathlib.Path('elsewhere').rename(pathlib.Path(sys.argv[1]) / 'run')\n"
-        f"for line in {lines!r}: print(line, flush=True)\n",
-        encoding="utf-8",
-    )
-    monkeypatch.setattr("app.views.welcome.SCRIPT", script)
-    page = AppTest.from_string(SCRIPT, default_timeout=60).run()
-    next(button for button in page.button if button.label == OFFER).click().run()
-    assert not page.exception
-    assert not page.error
-    assert page.file_uploader(key="tag_file").label
-
-
-@pytest.mark.slow
-def test_the_script_makes_corpora_catalog_and_a_run_and_does_nothing_twice(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("midirenderer", reason="the demo extra is not installed")
-    sizes = [f"--train.{name}={n}" for name, n in (("epochs", 2), ("epoch_size", 32), ("val_size", 16))]
-    arguments = [str(tmp_path / "out"), "6", "--run", *sizes, "--train.test_size=16", "--train.num_workers=0"]
-    for expected in (["made", "index", "mixing", "epoch", "done"], ["index", "done"]):
-        assert make_demo.main(arguments) == 0
-        words = [line.partition(" ")[0] for line in capfd.readouterr().out.splitlines()]
-        assert [word for word in dict.fromkeys(words) if word != "score"] == expected
-    (found,) = Run.find(tmp_path / "out")
-    assert found.info["status"] == "evaluated"
-    assert Tagger.load(found, device="cpu").fitted
 
 
 # ---- the blob ----
