@@ -19,14 +19,18 @@ KEY = "runs_in"
 
 
 def locations(location: Location | None) -> tuple[tuple[str, int], ...]:
-    """Return where to look, and how deep: the folder that was typed, else the usual places."""
-    typed = str(st.session_state.get(KEY) or "").strip()
+    """Return where to look, and how deep: the folders that were typed, else the usual places."""
+    typed = [part.strip() for part in str(st.session_state.get(KEY) or "").split(";") if part.strip()]
     if typed:
-        try:
-            return ((str(Path(typed).expanduser().resolve()), runs_data.DEEP),)
-        except (OSError, ValueError, RuntimeError):  # what cannot be a path, or the home of nobody
-            return ()
+        return tuple((folder, runs_data.DEEP) for folder in map(_absolute, typed) if folder)
     return runs_data.default_locations(location.path if location else "")
+
+
+def _absolute(typed: str) -> str:
+    try:
+        return str(Path(typed).expanduser().resolve())
+    except (OSError, ValueError, RuntimeError):  # what cannot be a path, or the home of nobody
+        return ""
 
 
 def found_runs(location: Location | None) -> tuple[Found, ...]:
@@ -50,7 +54,8 @@ def show_folders(location: Location | None, row: "DeltaGenerator") -> None:
         # It is no part of a link: an address must not open folders.
         st.text_input(
             "Look in", key=KEY, persist_state="session", placeholder="a folder of runs or studies",
-            help="Empty: the usual places. `mixlab app --runs FOLDER` sets them from the start.",
+            help="Several are separated by a semicolon. Empty: the usual places. `mixlab app --runs FOLDER` "
+                 "sets them from the start.",
         )  # fmt: skip
         selection = locations(location)
         runs, studies = found_runs(location), found_studies(location)
