@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,6 +12,9 @@ from mixlab import Catalog, Mix, MixRecipe
 from mixlab.mixing.effects import Effect, describe_effect
 from mixlab.mixing.preview import LabelRow
 from mixlab.taxonomy import load_taxonomy
+
+if TYPE_CHECKING:
+    from mixlab.inference.source_scores import Blame
 
 __all__ = [
     "LEVELS",
@@ -23,6 +27,7 @@ __all__ = [
     "file_name",
     "in_lanes",
     "label_markdown",
+    "say_blame",
     "say_effect",
     "say_scaling",
     "snippet",
@@ -218,3 +223,22 @@ def snippet(mix: Mix, item: Item, path: Path) -> str:
         f"catalog = Catalog.open({str(path)!r})\n"
         f"mix = render_mix(sample_recipe(catalog, {config}, {where}), catalog)"
     )
+
+
+def say_blame(found: "Blame", label: str, names: Sequence[str]) -> str:
+    """Say which source a decision on a class hangs on.
+
+    Args:
+        found: What ``blame`` found.
+        label: The class.
+        names: What the sources are called.
+    """
+    name = "" if found.source is None else f"**{escape(names[found.source])}**"
+    label = escape(label)
+    if found.how == "decides":
+        return f"It hangs on {name}: without it {label} would not be detected."
+    if found.how == "alone":
+        return f"{name} alone is taken for {label}, but without it others still are."
+    if found.how == "hides":
+        return f"{name} hides it: without that source {label} would be detected."
+    return f"No single source decides on {label}: leaving out any one of them changes nothing."

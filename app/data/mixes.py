@@ -48,6 +48,7 @@ __all__ = [
     "get_page",
     "get_payload",
     "get_recipe",
+    "get_recipe_payload",
     "get_rendered",
     "get_strip",
     "get_zip",
@@ -300,6 +301,20 @@ def _front(item: Item, rate: int) -> dict[str, Any] | None:
         return None
     n_mels = model["n_mels"] or (128 if str(model["architecture"]).startswith("short_chunk") else 96)
     return model_front(rate, model["n_fft"], model["hop"], n_mels, float(model["f_max"]))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _recipe_payload(location: Location, recipe_hash: str, _recipe: MixRecipe) -> bytes:
+    mix = get_rendered(location, _recipe)
+    count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
+    own = Take("mix", "This mix", f"{_recipe.kind.replace('_', '-')}, {count}", mix.mixture)
+    names = source_names(_recipe, get_catalog(location))
+    return pack_mix(mix, f"{location.path} {recipe_hash}", names, _with_mixture_effects(own, mix))
+
+
+def get_recipe_payload(location: Location, recipe: MixRecipe) -> bytes:
+    """Return the player's blob of a recipe as it is, without counterparts."""
+    return _recipe_payload(location, recipe.content_hash, recipe)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -12,15 +12,18 @@ import numpy as np
 import streamlit as st
 
 from app.links import RunLocation
-from mixlab import MixConfig, MixlabError, MixRecipe
+from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav, probe
 from mixlab.corpora.clips import Clip, ClipsConfig
 from mixlab.errors import RunError
 from mixlab.evaluation import Comparison, Difference, check_same_items, compare
-from mixlab.evaluation.error_analysis import Confusion, Kind, confusions, precision_recall, ranked
+from mixlab.evaluation.error_analysis import Confusion, Kind, adding, confusions, precision_recall, ranked
+from mixlab.evaluation.marks import Mark, read_marks
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.regression import score_numbers
 from mixlab.evaluation.results import SplitScores
+from mixlab.evaluation.source_levels import class_levels
+from mixlab.evaluation.subsets import Subset, by_class, by_facts, by_level, subset_scores
 from mixlab.evaluation.thresholding import (
     Decided,
     Fixed,
@@ -37,6 +40,8 @@ from mixlab.utils.yaml import load_json
 
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport
+    from mixlab.inference.scorer import Scorer
+    from mixlab.inference.source_scores import SourceScores
 
 __all__ = [
     "FITTED",
@@ -44,6 +49,7 @@ __all__ = [
     "clip_names",
     "clip_wav",
     "default_locations",
+    "divisions",
     "find_found",
     "find_run",
     "get_clip",
@@ -56,14 +62,20 @@ __all__ = [
     "get_fixed",
     "get_indices",
     "get_info",
+    "get_item",
+    "get_marks",
     "get_metrics",
     "get_numbers",
     "get_predictions",
     "get_ranked",
     "get_recipe",
+    "get_source_scores",
+    "get_subsets",
     "get_table",
     "has_external",
+    "has_model",
     "mismatch",
+    "row_of_index",
     "run_mix_config",
     "run_model",
     "stored_recipe",
@@ -199,10 +211,127 @@ def get_confusions(location: RunLocation, split: str, at: float | None) -> tuple
     return confusions(get_table(location, split), get_decided(location, split, at).thresholds)
 
 
-def get_ranked(location: RunLocation, split: str, at: float | None, column: int, kind: Kind) -> list[int]:
-    """Return rows of the split's table: the mixes of one kind, the clearest first."""
-    threshold = float(get_decided(location, split, at).thresholds[column])
-    return [int(row) for row in ranked(get_table(location, split), column, threshold, kind)]
+def get_ranked(
+    location: RunLocation, split: str, at: float | None, column: int, kind: Kind, added: int | None = None
+) -> list[int]:
+    """Return rows of the split's table: the mixes of one kind, the clearest first.
+
+    Args:
+        location: The run.
+        split: The split.
+        at: One threshold for all classes, or ``FITTED``.
+        column: The class.
+        kind: One of ``KINDS``.
+        added: Only those in which this class is falsely detected; None for all.
+    """
+    table, thresholds = get_table(location, split), get_decided(location, split, at).thresholds
+    rows = ranked(table, column, float(thresholds[column]), kind)
+    return [int(row) for row in (rows if added is None else adding(table, rows, thresholds, added))]
+
+
+# ---- one by one ----
+
+
+def get_marks(location: RunLocation) -> dict[tuple[str, str, str], Mark]:
+    """Return what was marked by ear, as it stands on disk right now: another tab may have marked, too."""
+    return read_marks(location.path)
+
+
+def get_item(location: RunLocation, split: str, row: int) -> tuple[str, int, str]:
+    """Return name, index and group of a row of the split's table."""
+    stored, table = get_predictions(location), get_table(location, split)
+    at = _rows(location, split)[table.rows[row]]
+    return str(stored.mix_id[at]), int(stored.index[at]), str(stored.group[at])
+
+
+def row_of_index(location: RunLocation, split: str, index: int) -> int | None:
+    """Return the row of the split's table that has an index of the split; None where none has it."""
+    table = get_table(location, split)
+    found = np.flatnonzero(get_indices(location, split)[table.rows] == index)
+    return int(found[0]) if len(found) else None
+
+
+def has_model(location: RunLocation) -> bool:
+    """Tell whether there is something that can score sound again: a network, a baseline, an ensemble."""
+    return Run(Path(location.path)).has_model
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
+def _scorer(location: RunLocation) -> "Scorer":
+    from mixlab.inference.opening import open_run
+
+    return open_run(location.path)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def get_source_scores(location: RunLocation, mix_hash: str, _mix: Mix) -> "SourceScores":
+    """Score a mix, each source alone, and the mix without each, by the run's model.
+
+    Args:
+        location: The run.
+        mix_hash: Hash of the mix's recipe.
+        _mix: The mix.
+
+    Raises:
+        MixlabError: the model cannot be loaded, or the mix has no sources.
+    """
+    from mixlab.inference.source_scores import score_sources
+
+    return score_sources(_scorer(location), _mix)
+
+
+# ---- parts of a split ----
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _by_facts(location: RunLocation, split: str) -> dict[str, dict[str, Any]]:
+    recipes = get_predictions(location).recipes[_rows(location, split)]
+    try:
+        return by_facts(get_table(location, split), list(map(str, recipes)))
+    except ValueError as error:
+        raise RunError(
+            f"{location.path}/predictions.parquet is damaged: a row says nothing of its item ({error}). Make "
+            "it again with 'mixlab evaluate'.",
+            code="run-damaged",
+        ) from error
+
+
+def divisions(location: RunLocation, split: str) -> tuple[str, ...]:
+    """Return by what the items of a split can be divided, as their recipes differ in it."""
+    return tuple(_by_facts(location, split))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Scoring the parts …")
+def get_subsets(
+    location: RunLocation, split: str, at: float | None, by: str, column: int | None, catalog: str = ""
+) -> tuple[Subset, ...]:
+    """Return the scores of parts of a split.
+
+    Args:
+        location: The run.
+        split: The split.
+        at: One threshold for all classes, or ``FITTED``.
+        by: One of ``divisions``, ``level``, or anything else for whether other classes sound.
+        column: The class; None for all together.
+        catalog: Folder of the run's catalog, for levels.
+
+    Raises:
+        MixlabError: the recipes are none of mixes, or of another catalog.
+    """
+    table, groups = get_table(location, split), _by_facts(location, split).get(by)
+    if groups is None and column is not None:
+        groups = (
+            by_level(_levels(location, split, column, catalog)) if by == "level" else by_class(table, column)
+        )
+    thresholds = get_decided(location, split, at).thresholds
+    decisions = table.cells.decisions if table.single_label else table.scores >= thresholds
+    return subset_scores(table, decisions, groups or {}, column)
+
+
+def _levels(location: RunLocation, split: str, column: int, catalog: str) -> Any:  # noqa: ANN401 - an array
+    table = get_table(location, split)
+    recipes = get_predictions(location).recipes[_rows(location, split)][table.rows]
+    return class_levels(Catalog.open(catalog), list(map(str, recipes)), table.labels[column])
 
 
 # ---- on sound of others ----

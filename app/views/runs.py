@@ -20,6 +20,7 @@ from app.views import (
     runs_locations,
     runs_more,
     runs_numbers,
+    runs_subsets,
 )
 from app.views.runs_choice import RunSelection
 from mixlab import MixlabError
@@ -34,10 +35,10 @@ __all__ = ["show"]
 NONE = "no other run"
 SPLITS = ("test", "validation")
 PER_CLASS, ONE = "fitted per class", "one for all"
-TABS = ("Classes", "Listen", "Tree", "Confusions", "Learning curves", "Differences", "External")
+TABS = ("Classes", "Listen", "Subsets", "Tree", "Confusions", "Learning curves", "Differences", "External")
 CONTROLS = (
     "run", "against", "mixes", "thresholds", "at", "look", "order", "class", "kind", "sorted", "missed",
-    "score", "external", "part",
+    "score", "external", "part", "added", "item", "list", "subset", "scores_of",
 )  # fmt: skip
 
 
@@ -55,7 +56,8 @@ def show(location: Location | None) -> None:
         location: The open catalog, near which runs are looked for and from which mixes are heard; or None.
     """
     # A mix that is opened from here comes with its own hashes, which Audition is to check.
-    st.session_state.pop("link", None)
+    for key in ("link", *runs_listen.IN_ADDRESS):
+        st.session_state.pop(key, None)
     try:
         found = runs_locations.found_runs(location)
         if not found:
@@ -139,6 +141,7 @@ def _scored(location: Location | None, selection: RunSelection, row: "DeltaGener
     renderers: dict[str, Callable[[], None]] = {
         "Classes": lambda: runs_classes.classes(selection),
         "Listen": lambda: runs_listen.listen(location, selection),
+        "Subsets": lambda: runs_subsets.subsets(location, selection),
         "Tree": lambda: runs_classes.tree(selection),
         "Confusions": lambda: runs_confusions.show_confusions(selection),
         "Learning curves": lambda: runs_more.learning(selection.names),

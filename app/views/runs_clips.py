@@ -1,5 +1,6 @@
 """Runs on clips: what is wrong and right, to listen to, and what a run says of one item."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -7,68 +8,58 @@ import streamlit as st
 
 from app import texts as words
 from app.data import runs as runs_data
-from mixlab.corpora.clips import Clip
 from mixlab.errors import MixlabError
 
 if TYPE_CHECKING:
     from app.views.runs_choice import RunSelection
 
-__all__ = ["hear_clips", "say_scores"]
+__all__ = ["TRUTH", "list_clips", "play_clip", "say_scores"]
 
 TRUTH = {True: "present", False: "absent"}
 YES = {True: "yes", False: "no"}
 
 
-def hear_clips(selection: "RunSelection", column: int, rows: list[int]) -> None:
-    """Show some clips of a list, each to be heard as its corpus holds it.
+def list_clips(
+    selection: "RunSelection",
+    column: int,
+    rows: list[int],
+    chosen: int | None,
+    hear: Callable[["RunSelection", int], None],
+) -> None:
+    """Show some clips of a list, each with a button that plays it.
 
     Args:
         selection: What is looked at.
         column: The class.
         rows: Rows of the split's table.
+        chosen: The row that plays, or None.
+        hear: Goes to a row.
     """
     try:
         clips = [runs_data.get_clip(selection.run, selection.split, row) for row in rows]
     except MixlabError as error:
         st.info(f"These cannot be heard here. {words.escape(str(error))}", icon=":material/volume_off:")
         return
-    of, played = st.session_state.get("played", ("", -1))
-    with st.container(border=True):
-        if of == _of(selection) and played in rows:
-            _player(selection, column, played, clips[rows.index(played)])
-        else:
-            st.caption("Choose a clip below to hear it here.")
     for row, clip in zip(rows, clips, strict=True):
-        _clip_row(selection, column, row, clip, chosen=of == _of(selection) and row == played)
+        line = st.container(horizontal=True, vertical_alignment="center", key=f"clip_{row}")
+        line.button(
+            "Hear",
+            icon=":material/volume_up:" if row == chosen else ":material/play_arrow:",
+            type="primary" if row == chosen else "secondary",
+            key=f"hear_{row}", on_click=hear, args=(selection, row),
+        )  # fmt: skip
+        line.markdown(f"**{float(selection.table.scores[row, column]):.3f}**", width=56)
+        line.markdown(f"{words.escape(clip.key)} :small[:gray[{words.escape(clip.group)}]]")
 
 
-def _of(selection: "RunSelection") -> str:
-    return f"{selection.run.path} {selection.split}"
-
-
-def _clip_row(selection: "RunSelection", column: int, row: int, clip: Clip, *, chosen: bool) -> None:
-    line = st.container(horizontal=True, vertical_alignment="center", key=f"clip_{row}")
-    line.button(
-        "Hear",
-        icon=":material/volume_up:" if chosen else ":material/play_arrow:",
-        type="primary" if chosen else "secondary",
-        key=f"hear_{row}", on_click=_hear, args=(_of(selection), row),
-    )  # fmt: skip
-    line.markdown(f"**{float(selection.table.scores[row, column]):.3f}**", width=56)
-    line.markdown(f"{words.escape(clip.key)} :small[:gray[{words.escape(clip.group)}]]")
-
-
-def _hear(of: str, row: int) -> None:
-    st.session_state["played"] = (of, row)
-
-
-def _player(selection: "RunSelection", column: int, row: int, clip: Clip) -> None:
-    st.markdown(f"**{words.escape(clip.key)}** :small[:gray[{words.escape(clip.group)}]]")
+def play_clip(selection: "RunSelection", row: int) -> None:
+    """Play a clip as its corpus holds it."""
     try:
+        clip = runs_data.get_clip(selection.run, selection.split, row)
+        st.markdown(f"**{words.escape(clip.key)}** :small[:gray[{words.escape(clip.group)}]]")
         st.audio(runs_data.clip_wav(clip), format="audio/wav", alt=f"Clip {clip.key}")
     except MixlabError as error:
-        st.info(words.escape(str(error)), icon=":material/volume_off:")
-    say_scores(selection, row, selection.table.labels[column])
+        st.info(f"It cannot be heard here. {words.escape(str(error))}", icon=":material/volume_off:")
 
 
 def say_scores(selection: "RunSelection", row: int, label: str) -> None:

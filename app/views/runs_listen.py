@@ -1,7 +1,8 @@
 """Runs, one class: its precision-recall curve with the chosen point, and its mistakes to listen to."""
 
 import math
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pandas as pd
 import streamlit as st
@@ -12,12 +13,10 @@ from app.components.theme import palette
 from app.data import mixes as data
 from app.data import runs as runs_data
 from app.data.mixes import Location
-from app.links import BY_P, Item, make_query
-from app.views import chooser, runs_clips
+from app.views import chooser, runs_case, runs_clips
 from app.views.runs_choice import RunSelection
 from app.views.runs_classes import behind
-from mixlab import MixConfig, MixlabError, MixRecipe
-from mixlab.audio.io import encode_wav
+from mixlab import MixlabError, MixRecipe
 from mixlab.errors import RecipeError
 from mixlab.evaluation import CLIPS
 from mixlab.evaluation.charts import recall_curve
@@ -25,9 +24,17 @@ from mixlab.evaluation.error_analysis import KINDS, Kind
 from mixlab.training import open_catalog
 from mixlab.training.run import Run
 
-__all__ = ["listen"]
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+__all__ = ["ANY_OTHER", "IN_ADDRESS", "listen"]
 
 PER_PAGE = 8
+LIST = "list"
+"""What stands for the page of the list in addresses."""
+IN_ADDRESS = (runs_case.ITEM, LIST)
+"""What addresses hold beside the controls; a copied link has it while the mistakes are open."""
+ANY_OTHER = "any or none"
 CLEAREST, NEAREST = "clearest first", "nearest to the threshold first"
 ABOUT = {
     "false positives": "predicted and absent: the highest score fooled the model most",
@@ -37,15 +44,61 @@ ABOUT = {
 
 
 def listen(location: Location | None, selection: "RunSelection") -> None:
-    """Show one class: its curve, and its mixes by score, each to be heard and opened in Audition."""
+    """Show one class: its mixes by score, each to be heard source by source and marked, and its curve."""
     labels = list(selection.table.labels)
-    name = st.selectbox("Class", labels, key="class", bind="query-params", width=330)
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = row.selectbox("Class", labels, key="class", bind="query-params", width=190)
     column = labels.index(str(name)) if name in labels else 0
+    kind, order, added = _which(row, selection, labels, column)
+    rows = runs_data.get_ranked(
+        selection.run, selection.split, selection.at, column, kind,
+        labels.index(added) if added in labels else None,
+    )  # fmt: skip
+    rows = rows if order == CLEAREST else rows[::-1]
+    chosen = runs_case.chosen_row(selection)
+    try:
+        here = location if selection.units == CLIPS else _usable(location, selection)
+        if rows or chosen is not None:
+            runs_case.show_case(here, selection, column, chosen, rows)
+        runs_case.export_marks(selection)
+    except RecipeError:  # the list below says why
+        here = None
     left, right = st.columns([5, 6], gap="large")
     with left:
         _curve(selection, column)
     with right:
-        _list(location, selection, column)
+        and_added = f", {added} falsely added" if added in labels else ""
+        st.caption(
+            f"{len(rows):,} {kind} of **{words.escape(labels[column])}**{words.escape(and_added)} "
+            f"({ABOUT[kind]})."
+        )
+        if rows:
+            what = f"{selection.run.name} {selection.split} {selection.at} {column} {kind} {order} {added}"
+            _list(here, selection, column, rows, chosen, f"{kind} of {labels[column]}", what)
+
+
+def _which(
+    row: "DeltaGenerator", selection: "RunSelection", labels: list[str], column: int
+) -> tuple[Kind, str, str]:
+    """Show what is listed: which kind, in which order, and with which class falsely detected."""
+    kind: Kind = row.segmented_control(
+        f"{selection.units.items.capitalize()} to hear",
+        KINDS,
+        default=KINDS[0],
+        key="kind",
+        bind="query-params",
+        required=True,
+    )
+    order = row.segmented_control(
+        "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True,
+        format_func=lambda way: "least clear first" if way == NEAREST and selection.single_label else way,
+    )  # fmt: skip
+    added = row.selectbox(
+        "Detected in error", [ANY_OTHER, *labels], key="added", bind="query-params", width=190,
+        help="Only those in which this class is detected, too, and does not sound: what a pair of Confusions "
+             "counts.",
+    )  # fmt: skip
+    return kind, str(order or CLEAREST), ANY_OTHER if added == labels[column] else str(added or ANY_OTHER)
 
 
 def _curve(selection: "RunSelection", column: int) -> None:
@@ -81,85 +134,77 @@ def _decided_at(who: str, threshold: float) -> str:
     return who + (how if who else how[0].upper() + how[1:])
 
 
-def _list(location: Location | None, selection: "RunSelection", column: int) -> None:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    kind: Kind = row.segmented_control(
-        f"{selection.units.items.capitalize()} to hear",
-        KINDS,
-        default=KINDS[0],
-        key="kind",
-        bind="query-params",
-        required=True,
-    )
-    order = row.segmented_control(
-        "Sorted", (CLEAREST, NEAREST), default=CLEAREST, key="sorted", bind="query-params", required=True,
-        format_func=lambda way: "least clear first" if way == NEAREST and selection.single_label else way,
-    )  # fmt: skip
-    rows = runs_data.get_ranked(selection.run, selection.split, selection.at, column, kind)
-    rows = rows if order == CLEAREST else rows[::-1]
-    label = selection.table.labels[column]
-    st.caption(f"{len(rows):,} {kind} of **{words.escape(label)}** ({ABOUT[kind]}).")
-    if not rows:
-        return
-    page = _page(len(rows), f"{selection.run.name} {selection.split} {selection.at} {column} {kind} {order}")
+def _list(
+    here: Location | None,
+    selection: "RunSelection",
+    column: int,
+    rows: list[int],
+    chosen: int | None,
+    name: str,
+    what: str,
+) -> None:
+    """Show a page of a list, each line with a button that plays it.
+
+    Args:
+        here: The catalog, where it is the run's; else None.
+        selection: What is looked at.
+        column: The class.
+        rows: The list: rows of the split's table.
+        chosen: The row that is heard, or None.
+        name: What it is a list of.
+        what: What it follows from: another list starts at its first page.
+    """
+    page = _page(len(rows), what)
     shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
-    behind_list = f"{kind} of {label}" + (" (first 1000)" if len(rows) > 1000 else "")
     if selection.units == CLIPS:
-        runs_clips.hear_clips(selection, column, shown)
-        _pager(page, len(rows))
-        behind(_plain_rows(selection, column, rows[:1000]), behind_list)
-        return
-    try:
-        recipes = [runs_data.get_recipe(selection.run, selection.split, row) for row in shown]
-    except RecipeError as error:
-        st.info(f"These cannot be heard here. {words.escape(str(error))}", icon=":material/volume_off:")
-        st.dataframe(_plain_rows(selection, column, shown), hide_index=True)
-        return
-    here = _usable(location, selection)
-    # A row means something in this run and split only.
-    of, played = st.session_state.get("played", ("", -1))
-    played = played if of == _of(selection) else -1
-    with st.container(border=True):
-        if here and played in shown:
-            _player(here, selection, column, played, recipes[shown.index(played)])
-        else:
-            st.caption("Choose a mix below to hear it here, or open it in Audition to solo its sources.")
-    for number, recipe in zip(shown, recipes, strict=True):
-        _mix_row(here, selection, column, number, recipe, chosen=number == played)
-    _pager(page, len(rows))
-    behind(_plain_rows(selection, column, rows[:1000]), behind_list)
+        runs_clips.list_clips(selection, column, shown, chosen, runs_case.hear)
+    else:
+        try:
+            recipes = [runs_data.get_recipe(selection.run, selection.split, row) for row in shown]
+        except RecipeError as error:
+            st.info(f"These cannot be heard here. {words.escape(str(error))}", icon=":material/volume_off:")
+            st.dataframe(_plain_rows(selection, column, shown), hide_index=True)
+            return
+        for row, recipe in zip(shown, recipes, strict=True):
+            _mix_row(here, selection, column, row, recipe, chosen=row == chosen)
+    _pager(page, len(rows), what)
+    behind(_plain_rows(selection, column, rows[:1000]), name + (" (first 1000)" if len(rows) > 1000 else ""))
 
 
 # ---- pages of the list ----
 
 
+def _mark_of(what: str, page: int) -> str:
+    """Return what stands for a page in addresses: it counts for the very list that it is of."""
+    return f"{page + 1}-{crc32(what.encode()):08x}"
+
+
 def _page(n_rows: int, what: str) -> int:
-    """Return the page of the list; another list starts at its first."""
-    if st.session_state.get("listed") != what:
-        st.session_state["listed"], st.session_state["page"] = what, 0
-    return min(int(st.session_state["page"]), (n_rows - 1) // PER_PAGE)
+    """Return the page of the list that the address names; another list starts at its first."""
+    text = st.query_params.get(LIST, "")
+    st.session_state[LIST] = text  # for the copied link
+    number, _, of = text.partition("-")
+    page = int(number[:9]) - 1 if number.isdecimal() and _mark_of(what, 0).endswith(of) and of else 0
+    return min(max(page, 0), (n_rows - 1) // PER_PAGE)
 
 
-def _turn(step: int) -> None:
-    st.session_state["page"] += step
+def _turn(what: str, page: int) -> None:
+    st.query_params[LIST] = _mark_of(what, page)
 
 
-def _pager(page: int, n_rows: int) -> None:
+def _pager(page: int, n_rows: int, what: str) -> None:
     last = (n_rows - 1) // PER_PAGE
     if not last:
         return
     row = st.container(horizontal=True, vertical_alignment="center")
     row.button(
-        "Previous",
-        icon=":material/chevron_left:",
-        on_click=_turn,
-        args=(-1,),
-        disabled=page == 0,
-        key="earlier",
-    )
+        "Previous page", icon=":material/chevron_left:", on_click=_turn, args=(what, page - 1),
+        disabled=page == 0, key="earlier",
+    )  # fmt: skip
     row.button(
-        "Next", icon=":material/chevron_right:", on_click=_turn, args=(1,), disabled=page == last, key="later"
-    )
+        "Next page", icon=":material/chevron_right:", on_click=_turn, args=(what, page + 1),
+        disabled=page == last, key="later",
+    )  # fmt: skip
     row.caption(f"{page * PER_PAGE + 1} to {min((page + 1) * PER_PAGE, n_rows)} of {n_rows:,}")
 
 
@@ -203,14 +248,15 @@ def _mix_row(
         "Hear",
         icon=":material/volume_up:" if chosen else ":material/play_arrow:",
         type="primary" if chosen else "secondary",
-        key=f"hear_{row}", on_click=_hear, args=(_of(selection), row), disabled=location is None,
+        key=f"hear_{row}", on_click=runs_case.hear, args=(selection, row), disabled=location is None,
         help=f"Mix {recipe.index} of {selection.split}",
     )  # fmt: skip
     line.markdown(f"**{score:.3f}**", width=56)
     if location is not None:
         line.page_link(
             st.Page(lambda: None, title="Audition", url_path="audition", default=True),
-            label="Audition", icon=":material/headphones:", query_params=_query(selection, recipe),
+            label="Audition", icon=":material/headphones:",
+            query_params=runs_case.page_query(selection, recipe),
         )  # fmt: skip
     box.markdown(_sources(location, recipe))
 
@@ -221,33 +267,6 @@ def _sources(location: Location | None, recipe: MixRecipe) -> str:
         return f"{len(recipe.sources)} sources of {song}"
     names = [name for name, _ in data.source_names(recipe, data.get_catalog(location))]
     return f"{words.escape(', '.join(names))} :small[:gray[{song}]]"
-
-
-def _of(selection: "RunSelection") -> str:
-    return f"{selection.run.path} {selection.split}"
-
-
-def _hear(of: str, row: int) -> None:
-    st.session_state["played"] = (of, row)
-
-
-def _query(selection: "RunSelection", recipe: MixRecipe) -> dict[str, str]:
-    """Return the query with which Audition opens this very mix."""
-    item = Item(MixConfig.p_musical, recipe.seed, recipe.index, recipe.split, BY_P)
-    query = make_query(item, (), (), recipe.catalog_hash, recipe.content_hash, run=selection.run.name)
-    return dict(parse_qsl(query))
-
-
-def _player(location: Location, selection: "RunSelection", column: int, row: int, recipe: MixRecipe) -> None:
-    label = selection.table.labels[column]
-    mix = data.get_rendered(location, recipe)
-    st.markdown(f"Mix **{recipe.index}** of {selection.split}: {_sources(location, recipe)}")
-    # Encoded here: given an array, Streamlit would scale every mix to full peak.
-    st.audio(
-        encode_wav(mix.mixture, recipe.render.sample_rate), format="audio/wav",
-        alt=f"Mix {recipe.index} of {selection.split}, {recipe.render.duration_s:g} s",
-    )  # fmt: skip
-    runs_clips.say_scores(selection, row, label)
 
 
 def _plain_rows(selection: "RunSelection", column: int, rows: list[int]) -> pd.DataFrame:

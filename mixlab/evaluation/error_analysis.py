@@ -11,7 +11,17 @@ from sklearn.metrics import precision_recall_curve
 from mixlab.evaluation.arrays import Floats
 from mixlab.evaluation.thresholding import SplitTable
 
-__all__ = ["KINDS", "Confusion", "Kind", "TreeBox", "confusions", "precision_recall", "ranked", "tree_boxes"]
+__all__ = [
+    "KINDS",
+    "Confusion",
+    "Kind",
+    "TreeBox",
+    "adding",
+    "confusions",
+    "precision_recall",
+    "ranked",
+    "tree_boxes",
+]
 
 Kind = Literal["false positives", "false negatives", "hits"]
 KINDS: tuple[Kind, ...] = ("false positives", "false negatives", "hits")
@@ -43,6 +53,25 @@ def ranked(table: SplitTable, column: int, threshold: float, kind: Kind) -> NDAr
     rows = np.flatnonzero(chosen)
     sign = 1 if kind == "false negatives" else -1
     return np.asarray(rows[np.argsort(sign * scores[rows], kind="stable")])
+
+
+def adding(
+    table: SplitTable, rows: NDArray[np.int64], thresholds: ArrayLike, added: int
+) -> NDArray[np.int64]:
+    """Return those of some rows in which a class is falsely detected: it is absent, and predicted.
+
+    Of the rows in which another class is missed these are what a pair of ``confusions`` counts, and of
+    single-label runs a cell of the confusion matrix.
+
+    Args:
+        table: The split.
+        rows: Rows of ``table``.
+        thresholds: ``(C,)``; of single-label runs the highest score decides, whatever these are.
+        added: The class that is falsely detected.
+    """
+    decided = table.cells.decisions if table.single_label else table.scores >= np.asarray(thresholds)
+    false = table.known[:, added] & ~table.present[:, added] & decided[:, added]
+    return rows[false[rows]]
 
 
 def precision_recall(table: SplitTable, column: int, *, most: int = 400) -> dict[str, Floats]:

@@ -155,7 +155,7 @@ def whole_scores(scorer: Scorer, audio: FloatArray, sample_rate: int) -> NDArray
     Returns:
         ``(B, C)`` hierarchy-consistent scores; of a single-label scorer as they are.
     """
-    given = _with_channels(_at_rate(audio, sample_rate, scorer.sample_rate), scorer.channels)
+    given = with_channels(at_rate(audio, sample_rate, scorer.sample_rate), scorer.channels)
     if scorer.level == "peak":
         given = given * np.array([[[peak_gain([item])]] for item in given], np.float32)
     given = np.pad(given, ((0, 0), (0, 0), (0, max(scorer.min_samples - given.shape[2], 0))))
@@ -179,7 +179,7 @@ def window_starts(samples: int, window: int, count: int) -> list[int]:
     return side_by_side(samples, window, max(window // 2, 1))
 
 
-def _at_rate(audio: FloatArray, rate: int, wanted: int) -> FloatArray:
+def at_rate(audio: FloatArray, rate: int, wanted: int) -> FloatArray:
     if rate == wanted:
         return audio
     import soxr
@@ -188,7 +188,7 @@ def _at_rate(audio: FloatArray, rate: int, wanted: int) -> FloatArray:
     return np.asarray(flat, np.float32).reshape(*audio.shape[:2], -1)
 
 
-def _with_channels(audio: FloatArray, channels: int) -> FloatArray:
+def with_channels(audio: FloatArray, channels: int) -> FloatArray:
     if audio.shape[1] == channels:
         return audio
     return np.repeat(audio.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)

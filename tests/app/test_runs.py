@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
+import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,6 +15,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the app extra is not installed")
 
+import torch
 from sklearn.metrics import f1_score, label_ranking_average_precision_score
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -19,10 +23,16 @@ from streamlit.util import calc_hash
 from app.components import run_tables
 from app.components.payload import read_header
 from app.data import runs as runs_data
-from mixlab import Catalog, MixConfig
+from mixlab import Catalog, MixConfig, load_label_set, render_mix
 from mixlab.cli.commands.app import app
 from mixlab.errors import RunError
 from mixlab.evaluation import METRICS, Metric
+from mixlab.evaluation.marks import read_marks
+from mixlab.inference.opening import open_run
+from mixlab.inference.source_scores import score_sources
+from mixlab.models import ModelConfig
+from mixlab.models.registry import build_model
+from mixlab.taxonomy import load_taxonomy
 from mixlab.training.run import Run
 from tests.errors import raises
 from tests.scored_run import write_report, write_scored
@@ -181,7 +191,7 @@ def test_a_class_of_few_positives_is_little_support(runs: Path) -> None:
         ({}, {"mixes": "validation"}),
         ({}, {"thresholds": "one for all"}),
         ({"thresholds": "one for all"}, {"at": 0.8}),
-        *(({}, {"look": look}) for look in ("Listen", "Tree", "Confusions", "Learning curves")),
+        *(({}, {"look": look}) for look in ("Listen", "Subsets", "Tree", "Confusions", "Learning curves")),
         ({"against": "runs/b"}, {"look": "Differences"}),
         ({"against": "runs/b", "look": "Differences"}, {"score": "AP"}),
         ({"against": "runs/b", "look": "Differences"}, {"score": "ROC-AUC"}),
@@ -192,6 +202,8 @@ def test_a_class_of_few_positives_is_little_support(runs: Path) -> None:
         ({"look": "Listen", "class": "key"}, {"kind": "false negatives"}),
         ({"look": "Listen", "class": "key", "kind": "hits"}, {"sorted": "nearest to the threshold first"}),
         ({"look": "Confusions"}, {"missed": "key"}),
+        ({"look": "Listen", "class": "key"}, {"added": "voice"}),
+        ({"look": "Subsets"}, {"scores_of": "key"}),
     ],
 )
 def test_every_control_changes_what_is_shown(
@@ -202,18 +214,138 @@ def test_every_control_changes_what_is_shown(
     assert shown(move(page, **change)) != before
 
 
+def players(page: AppTest) -> list[dict[str, Any]]:
+    found = (e for e in page.get("bidi_component") if e.proto.component_name.endswith("player"))
+    return [read_header(element.proto.bytes) for element in found]
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    next(button for button in page.button if button.key == key).click().run()
+    assert not page.exception
+    return page
+
+
 def test_the_buttons_of_the_list_play_a_mix_and_turn_the_page(runs: Path) -> None:
     page = open_page(run="runs/a", look="Listen", thresholds="one for all", at="0", **{"class": "violin"})
-    assert not page.get("audio")
+    assert not players(page)
     hear = [button for button in page.button if button.label == "Hear"]
     hear[0].click().run()
     assert not page.exception
-    (audio,) = page.get("audio")
-    assert not audio.proto.autoplay
+    (header,) = players(page)
+    (item,) = (
+        page.query_params["item"]
+        if isinstance(page.query_params["item"], list)
+        else [page.query_params["item"]]
+    )
+    index = int(item)
+    stored = Run.open(runs / "a").predictions().only("test").mix_recipes()
+    assert header["id"] == next(recipe for recipe in stored if recipe.index == index).content_hash
+    assert len(header["lanes"]) == len(stored[index].sources)
+    assert any("keeps no model" in caption.value for caption in page.caption)
+    press(page, "case_Next")
+    assert players(page)[0]["id"] != header["id"]
+    press(page, "case_Previous")
+    assert players(page)[0]["id"] == header["id"]
     first = shown(page)
-    next(button for button in page.button if button.key == "later").click().run()
+    press(page, "later")
     assert shown(page) != first
     assert any("9 to" in caption.value for caption in page.caption)
+    page = move(page, kind="hits")
+    assert not any("9 to" in caption.value for caption in page.caption)
+
+
+def test_a_decision_is_marked_beside_the_run_and_exported(runs: Path) -> None:
+    page = open_page(run="runs/b", look="Listen", kind="hits", item="0", **{"class": "key"})
+    other = open_page(run="runs/b", look="Listen", kind="hits", item="1", **{"class": "key"})
+    press(page, "mark_label wrong")
+    press(other, "mark_unclear")
+    found = read_marks(runs / "b")
+    assert [(mark.index, mark.label, mark.verdict) for mark in found.values()] == [
+        (0, "key", "label wrong"),
+        (1, "key", "unclear"),
+    ]
+    part = Run.open(runs / "b").predictions().only("test")
+    mark = next(iter(found.values()))
+    column = part.labels.index("key")
+    assert (mark.item, mark.score) == (part.mix_id[0], float(part.scores[0, column]))
+    page.run()
+    (note,) = (box for box in page.text_input if box.label == "Note")
+    note.set_value("a harpsichord").run()
+    assert read_marks(runs / "b")[mark.key].note == "a harpsichord"
+    assert any("2 marked by ear: 1 label wrong, 0 model wrong, 1 unclear" in c.value for c in page.caption)
+    press(page, "mark_none")
+    assert mark.key not in read_marks(runs / "b")
+
+
+def test_each_source_is_scored_by_the_runs_own_model(runs: Path) -> None:
+    shutil.copytree(runs / "a", runs / "modelled")
+    write_small_model(Run.open(runs / "modelled"))
+    runs_data.find_found.clear()
+    page = open_page(run="runs/modelled", look="Listen", kind="hits", item="0", **{"class": "key"})
+    recipe = Run.open(runs / "modelled").predictions().only("test").recipe(0)
+    table = next(frame.value for frame in page.dataframe if "source" in frame.value.columns)
+    assert len(table) == 1 + len(recipe.sources)
+    catalog = Catalog.open(os.environ["MIXLAB_CATALOG"])
+    scores = score_sources(open_run(runs / "modelled"), render_mix(recipe, catalog))
+    column = load_label_set("mixtures15").names.index("key")
+    np.testing.assert_allclose(table["key: score alone"].iloc[0], scores.mix[column], atol=1e-5)
+    np.testing.assert_allclose(table["of the mix without it"].iloc[1:], scores.without[:, column], atol=1e-5)
+    every = next(frame.value for frame in page.dataframe if "mix" in frame.value.columns)
+    assert len(every) == len(scores.labels)
+    assert any("its model now gives" in caption.value for caption in page.caption)
+    shutil.rmtree(runs / "modelled")
+    runs_data.find_found.clear()
+
+
+def write_small_model(run: Run) -> None:
+    """Give a run an untrained network of its classes."""
+    labels, mix = load_label_set("mixtures15"), MixConfig()
+    config = ModelConfig(sample_rate=mix.sample_rate, n_fft=512, hop=512, n_mels=16, width=4)
+    torch.manual_seed(0)
+    card = {
+        "schema": 1,
+        "config": asdict(config),
+        "labels": {"name": labels.name, "outputs": labels.names, "parents": labels.parents(load_taxonomy())},
+        "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
+        "thresholds": dict.fromkeys(labels.names, 0.5),
+        "consistent_thresholds": dict.fromkeys(labels.names, 0.5),
+    }
+    run.write_model(build_model(config, len(labels)).eval().state_dict(), card)
+
+
+def test_the_parts_of_a_split_are_scored(runs: Path) -> None:
+    page = open_page(run="runs/a", look="Subsets", subset="polyphony")
+    table = page.dataframe[0].value
+    assert table["mixes"].sum() == 30
+    assert all(name.endswith(("source", "sources")) for name in table["subset"])
+    level = open_page(run="runs/a", look="Subsets", subset="level", scores_of="key").dataframe[0].value
+    assert 0 < level["mixes"].sum() <= 30
+    others = open_page(run="runs/a", look="Subsets", subset="other classes", scores_of="key").dataframe[0]
+    assert any(name.startswith("without ") for name in others.value["subset"])
+    asked = open_page(run="runs/a", look="Subsets", subset="level")
+    assert "Choose a class" in asked.info[0].value
+
+
+@pytest.mark.parametrize(
+    ("look", "fields"), [("Classes", {"row"}), ("Tree", {"class"}), ("Confusions", {"missed", "added"})]
+)
+def test_the_marks_of_charts_can_be_clicked(runs: Path, look: str, fields: set[str]) -> None:
+    (chart,) = open_page(run="runs/a", look=look).get("vega_lite_chart")
+    picks = re.findall(r'"fields": \[([^]]*)\][^}]*\}[^}]*"name": "pick"', chart.proto.spec) or re.findall(
+        r'"name": "pick", "select": \{[^}]*"fields": \[([^]]*)\]', chart.proto.spec
+    )
+    assert {name.strip(' "') for name in picks[0].split(",")} == fields
+    assert list(chart.proto.selection_mode) == ["pick"]
+
+
+def test_a_pair_of_confusions_opens_the_mixes_that_it_counts(runs: Path) -> None:
+    pairs = open_page(run="runs/a", look="Confusions").dataframe[0].value
+    pair = pairs.iloc[0]
+    page = open_page(
+        run="runs/a", look="Listen", kind="false negatives", added=pair["added"], **{"class": pair["missed"]}
+    )
+    said = next(caption.value for caption in page.caption if "falsely added" in caption.value)
+    assert said.startswith(f"{pair['mixes']:,} false negatives")
 
 
 # ---- links ----

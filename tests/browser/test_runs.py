@@ -4,17 +4,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from mixlab import Catalog
+from mixlab.evaluation.marks import read_marks
 from mixlab.training.run import Run
 from tests.browser.conftest import serve
 from tests.scored_run import write_scored
 from tests.studies.test_reports import INSIDE, made_up
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
     from tests.browser.conftest import OpenPage
 
@@ -54,17 +56,81 @@ def test_every_view_opens_and_draws(open_page: "OpenPage", look: str) -> None:
     assert page.locator("[data-testid=stAlert]").count() == 0
 
 
-def test_a_mix_is_heard_after_a_click_and_never_before(open_page: "OpenPage") -> None:
-    page = open_page(LISTEN, location="runs")
-    hear = page.get_by_role("button", name=re.compile("Hear")).first
-    hear.wait_for()
-    assert page.locator("audio").count() == 0
-    hear.click()
-    audio = page.locator("audio")
-    audio.wait_for(state="attached")
-    assert audio.evaluate("a => a.paused && !a.autoplay")
-    audio.evaluate("a => a.play()")
-    page.wait_for_function("a => a.currentTime > 0.3 && a.duration > 1", arg=audio.element_handle())
+def query_of(page: "Page") -> dict[str, str]:
+    """Return the controls in the address."""
+    return {name: values[-1] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def wait_for_query(page: "Page", **values: str | None) -> None:
+    """Wait until the address says so of some controls; None where it names none."""
+    page.wait_for_function(
+        "wanted => { const found = new URLSearchParams(location.search);"
+        " return Object.entries(wanted).every(([name, value]) => found.get(name) === value); }",
+        arg=values,
+    )
+
+
+def selected_tab(page: "Page", name: str) -> None:
+    page.get_by_role("tab", name=name, selected=True).wait_for()
+
+
+def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder: Path) -> None:
+    """The loop of a day's work: a class by its dot, its mixes by keys, a mark, and Back all the way."""
+    page = open_page("run=runs/a", location="runs")
+    chart = page.locator(CHART).first
+    chart.wait_for()
+    box = chart.bounding_box()
+    assert box
+    chart.click(position={"x": 0.6 * box["width"], "y": 0.5 * box["height"]})
+    selected_tab(page, "Listen")
+    page.wait_for_function("() => new URLSearchParams(location.search).get('class')")
+    label = query_of(page)["class"]
+    page.get_by_text("hits", exact=True).first.click()
+    wait_for_query(page, kind="hits")
+    assert page.locator(".player").count() == 0
+    page.keyboard.press("n")
+    page.locator(".player [data-lane=lane0]").wait_for()
+    first = query_of(page)["item"]
+    player = page.locator(".player")
+    assert player.evaluate("root => root.player.playing") is False
+    player.evaluate("root => root.player.play()")
+    page.wait_for_function("root => root.player.time > 0.3", arg=player.element_handle())
+    page.keyboard.press("n")
+    page.wait_for_function(f"() => new URLSearchParams(location.search).get('item') !== '{first}'")
+    second = query_of(page)["item"]
+    page.keyboard.press("w")
+    page.get_by_text("Marked of").wait_for()
+    page.screenshot(path=folder / "listen.png")
+    (mark,) = read_marks(folder / "runs" / "a").values()
+    assert (str(mark.index), mark.label, mark.verdict) == (second, label, "label wrong")
+    page.go_back()
+    wait_for_query(page, item=first, **{"class": label})
+    page.get_by_text("1 marked by ear").wait_for()
+    page.go_back()
+    wait_for_query(page, item=None, kind="hits", **{"class": label})
+    page.go_back()
+    wait_for_query(page, look=None, **{"class": None})
+    selected_tab(page, "Classes")
+
+
+def test_back_from_audition_returns_to_class_tab_and_page(open_page: "OpenPage") -> None:
+    page = open_page("run=runs/a&thresholds=one+for+all&at=0.1", location="runs")
+    page.get_by_role("tab", name="Listen").click()
+    selected_tab(page, "Listen")
+    page.get_by_text("hits", exact=True).first.click()
+    page.get_by_role("button", name="Next page").click()
+    page.get_by_text("9 to").wait_for()
+    before = query_of(page)
+    assert (before["look"], before["kind"]) == ("Listen", "hits")
+    page.get_by_role("link", name="Audition").nth(1).click()  # the first one is in the navigation
+    page.locator(".player [data-lane=lane0]").wait_for()
+    page.get_by_text("With the settings of the run").wait_for()
+    page.wait_for_timeout(1500)
+    page.go_back()
+    page.get_by_text("9 to").wait_for()
+    assert urlsplit(page.url).path == "/runs"
+    assert query_of(page) == before
+    selected_tab(page, "Listen")
 
 
 def test_its_mix_opens_in_audition_and_its_sources_can_be_soloed(open_page: "OpenPage", folder: Path) -> None:
@@ -114,3 +180,20 @@ def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> 
     command = page.get_by_text("mixlab train --config").first
     command.wait_for()
     assert "plans" in command.inner_text()
+
+
+def test_two_runs_are_chosen_in_the_table_and_compared(open_page: "OpenPage") -> None:
+    page = open_page("mixes=test", location="compare")
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    for line in (0, 1):
+        table.click(position={"x": 18, "y": 52 + 35 * line})
+    wait_for_query(page, run_a="runs/a", run_b="runs/b")
+    page.get_by_role("heading", name="Settings").wait_for()
+    page.get_by_text("They have the same settings").wait_for()
+    assert page.get_by_text("Not paired").count() == 0
+    page.get_by_role("link", name="Class by class").click()
+    selected_tab(page, "Differences")
+    page.go_back()
+    wait_for_query(page, run_a="runs/a", run_b="runs/b")
+    page.get_by_text("They have the same settings").wait_for()
