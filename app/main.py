@@ -36,6 +36,7 @@ ENTRIES = (
     Entry("audition", "Audition", ":material/headphones:"),
     Entry("corpus", "Corpus", ":material/library_music:"),
     Entry("runs", "Runs", ":material/query_stats:", needs_catalog=False),
+    Entry("compare", "Compare runs", ":material/compare_arrows:", needs_catalog=False),
     Entry("p_musical", "p_musical", ":material/tune:", needs_catalog=False),
     Entry("tag", "Tag a file", ":material/label:", needs_catalog=False),
     Entry("index_folder", "New catalog", ":material/library_add:", needs_catalog=False),
@@ -44,9 +45,11 @@ ENTRIES = (
 
 def show(entry: Entry) -> None:
     """Show a page; only now is its module loaded, with what it needs."""
+    from app.components.mount import join_steps
     from app.data.mixes import find_location
     from app.views import chooser, header, welcome
 
+    join_steps()
     path = chooser.chosen_path()
     location = find_location(path)
     unfit = location is None and entry.needs_catalog

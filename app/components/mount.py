@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-__all__ = ["copy_link", "play", "show_strip"]
+__all__ = ["copy_link", "join_steps", "play", "show_strip"]
 
 _FOLDER = Path(__file__).resolve().parent
 
@@ -21,6 +21,7 @@ def _component(name: str) -> Any:  # noqa: ANN401 - a callable whose keywords ar
 _PLAYER = _component("player")
 _STRIP = _component("strip")
 _COPY_LINK = _component("copy_link")
+_STEPS = _component("steps")
 
 
 def play(payload: bytes, key: str = "player", on_step: Callable[[str], None] | None = None) -> None:
@@ -54,3 +55,10 @@ def show_strip(data: dict[str, Any], index_key: str) -> None:
 def copy_link(query: str) -> None:
     """Show a button that copies the address of this page with ``query``."""
     _COPY_LINK(data={"query": query}, key="copy_link", width="content")
+
+
+def join_steps() -> None:
+    """Let the browser's history have one entry per click, not one per parameter of the address."""
+    st.html("<style>.st-key-steps_place { display: none; }</style>")
+    with st.container(key="steps_place"):
+        _STEPS(key="steps")

@@ -32,12 +32,13 @@ from mixlab.catalog.statistics import (
     tree_table,
 )
 from mixlab.errors import CatalogError
-from mixlab.evaluation.charts import Palette
+from mixlab.evaluation.charts import Palette, clickable
 from mixlab.taxonomy import label_set_names, load_label_set, load_taxonomy
 from mixlab.utils.csv import csv_text
 
 __all__ = [
     "StemFacts",
+    "class_option",
     "classes",
     "corpora",
     "count",
@@ -46,6 +47,7 @@ __all__ = [
     "excerpt",
     "heat_spec",
     "histogram_spec",
+    "instruments",
     "label_sets",
     "nodes",
     "problems",
@@ -93,6 +95,26 @@ def corpora(location: Location) -> tuple[str, ...]:
 def nodes(location: Location) -> tuple[str, ...]:
     """Return the nodes of the instrument tree that the catalog has."""
     return known_nodes(get_catalog(location))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def instruments(location: Location) -> dict[str, tuple[str, tuple[str, str] | None]]:
+    """Return what stems can be filtered by: node, or label set and class, by the name that is shown.
+
+    Nodes of the instrument tree first, then the classes that are more, or other, than one node.
+    """
+    found: dict[str, tuple[str, tuple[str, str] | None]] = {node: (node, None) for node in nodes(location)}
+    for label_set in label_sets():
+        for output in load_label_set(label_set).outputs:
+            if class_option(label_set, output.name) not in found:
+                found[class_option(label_set, output.name)] = ("", (label_set, output.name))
+    return found
+
+
+def class_option(label_set: str, name: str) -> str:
+    """Return the name of a class among ``instruments``: that of its node, where it is one node."""
+    outputs = {output.name: output.nodes for output in load_label_set(label_set).outputs}
+    return outputs[name][0] if len(outputs[name]) == 1 else f"{name} ({label_set})"
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -200,7 +222,8 @@ def heat_spec(
     """Return the heat table of classes as a Vega-Lite specification."""
     table = classes(location, selection, label_set, across)
     table = charts.rarest_first(table, across, unit) if rarest_first else table
-    return dict(charts.heat_chart(table, across, unit, colours).to_dict())
+    chart = clickable(charts.heat_chart(table, across, unit, colours), "class", across, "stems")
+    return dict(chart.to_dict())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -209,7 +232,7 @@ def histogram_spec(
 ) -> dict[str, Any]:
     """Return the histogram of a quantity as a Vega-Lite specification."""
     found = distribution(location, selection, quantity)
-    return dict(charts.histogram_chart(found, quantity, colours).to_dict())
+    return dict(clickable(charts.histogram_chart(found, quantity, colours), "from", "to").to_dict())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

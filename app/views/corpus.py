@@ -1,7 +1,8 @@
 """Corpus: what the catalog holds, what is missing, what is wrong, and whether its splits leak."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import texts as words
 from app.components import corpus_charts as charts
+from app.components.clicks import go_to, when_picked
 from app.components.theme import palette
 from app.data import corpus as data
 from app.data.mixes import Location, get_catalog
@@ -17,6 +19,7 @@ from app.views import header
 from mixlab import MixlabError
 from mixlab.catalog.browse import EXCERPT_S, ORDERS, PROBLEM_MEANINGS, SplitVerdict
 from mixlab.catalog.statistics import ALL, QUANTITIES, STATES, Across, Selection, Totals
+from mixlab.evaluation.charts import PICK
 from mixlab.taxonomy import load_taxonomy
 
 __all__ = ["PAGE_ROWS", "show"]
@@ -38,6 +41,9 @@ CONTROLS = (
     *FILTERS, "show", "labels", "across", "unit", "sorted_by", "absent", "sort", "down", "page", "stem",
     "problem", "judged",
 )  # fmt: skip
+
+WITHIN = "within"
+"""What stands for a bar of a histogram in addresses: its quantity and both edges."""
 
 
 def show(location: Location) -> None:
@@ -111,7 +117,7 @@ def _filters(location: Location) -> Selection:
     )
     instrument = row.selectbox(
         "Instrument",
-        [ANY, *data.nodes(location)],
+        [ANY, *data.instruments(location)],
         key="instrument",
         bind="query-params",
         width=190,
@@ -135,13 +141,38 @@ def _filters(location: Location) -> Selection:
         width=190,
         placeholder="song, artist, remark …",
     )
+    node, label = data.instruments(location).get(str(instrument), ("", None))
     return Selection(
         tuple(sorted(corpora)),
         tuple(sorted(splits)),
-        "" if instrument in (ANY, None) else str(instrument),
+        node,
         state,
         str(text or "").strip(),
+        label,
+        _within(),
     )
+
+
+def _within() -> tuple[str, float, float] | None:
+    """Return the bar of a histogram that the address names, and offer to leave it."""
+    text = st.query_params.get(WITHIN, "")
+    st.session_state[WITHIN] = text  # for the copied link
+    quantity, *edges = text.split(":")
+    try:
+        low, high = map(float, edges)
+    except ValueError:
+        return None
+    if quantity not in QUANTITIES:
+        return None
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(f"Only **{quantity}** from **{low:g}** to **{high:g}**, as clicked under Distributions.")
+    row.button("Leave it", icon=":material/close:", type="tertiary", on_click=_leave_bar)
+    return quantity, low, high
+
+
+def _leave_bar() -> None:
+    st.query_params.pop(WITHIN, None)
+    _first_page()
 
 
 def _first_page() -> None:
@@ -151,7 +182,7 @@ def _first_page() -> None:
 def _clear() -> None:
     for key, value in FILTERS.items():
         st.session_state[key] = value
-    _first_page()
+    _leave_bar()
 
 
 def _nothing(location: Location) -> None:
@@ -195,7 +226,10 @@ def _remarks(location: Location, container: DeltaGenerator) -> None:
     trouble = (
         f":orange-badge[! {count:,} {_plural('problem', count)}]" if count else ":green-badge[✓ no problems]"
     )
-    container.markdown(f"{leaks} {trouble}")
+    row = container.container(horizontal=True, gap="small")
+    for badge, tab in ((leaks, "Leakage"), (trouble, "Problems")):
+        row.button(badge, key=f"open {tab}", type="tertiary", on_click=go_to, kwargs={"show": tab},
+                   help=f"Opens the tab {tab}")  # fmt: skip
 
 
 def _plural(noun: str, count: int) -> str:
@@ -257,6 +291,8 @@ def _classes(location: Location, selection: Selection, found: Totals) -> None:
     st.vega_lite_chart(
         data.heat_spec(location, selection, labels, across, unit, rare, palette()),
         key="heat",
+        on_select=when_picked("heat", partial(_open_cell, labels, across, selection)),
+        selection_mode=PICK,
         alt=f"Heat table of {unit} by class and {across}; {len(empty)} of {len(cells)} cells are empty. "
         "The numbers are in the table below.",
     )
@@ -267,6 +303,24 @@ def _classes(location: Location, selection: Selection, found: Totals) -> None:
         "a bowed string too. *unknown*: stems of which it is open whether the class sounds in them; models "
         "are neither trained nor scored on those.",
     )
+
+
+def _open_cell(label_set: str, across: Across, selection: Selection, cell: Mapping[str, Any]) -> None:
+    """List the stems that a cell of the heat table counts; Back returns."""
+    if not cell["stems"]:
+        return
+    where = {"corpora" if across == "corpus" else "splits": [str(cell[across])]}
+    # Cells count usable stems; of those of a state that holds no usable ones there are none.
+    state = {"stems": "usable"} if selection.state == "all" else {}
+    instrument = data.class_option(label_set, str(cell["class"]))
+    go_to("stem", **where, **state, instrument=instrument, show="Stems")
+    _first_page()
+
+
+def _open_bar(quantity: str, bar: Mapping[str, Any]) -> None:
+    """List the stems that a bar of a histogram counts; Back returns."""
+    go_to("stem", within=f"{quantity}:{float(bar['from']):g}:{float(bar['to']):g}", show="Stems")
+    _first_page()
 
 
 def _say_empty(empty: pd.DataFrame, count: int, across: str) -> str:
@@ -342,6 +396,8 @@ def _distributions(location: Location, selection: Selection, found: Totals) -> N
             st.vega_lite_chart(
                 data.histogram_spec(location, selection, quantity, palette()),
                 key=f"histogram {quantity}",
+                on_select=when_picked(f"histogram {quantity}", partial(_open_bar, quantity)),
+                selection_mode=PICK,
                 alt=f"Histogram of {quantity} over {one.table['count'].sum():,} {one.counted}; most of them, "
                 f"{most['count']:,.0f}, lie from {most['from']:g} to {most['to']:g} {one.unit}.",
             )

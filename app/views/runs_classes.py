@@ -1,12 +1,13 @@
 """Runs, class by class: F1 with intervals, the table behind it, the tree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app.components import run_tables
+from app.components.clicks import go_to, show_clickable
 from app.components.theme import palette
 from app.data import runs as runs_data
 from app.views.runs_choice import RunSelection
@@ -14,7 +15,7 @@ from mixlab.evaluation.charts import UNIT, dots, tree_chart
 from mixlab.evaluation.error_analysis import tree_boxes
 from mixlab.evaluation.measured import Score
 
-__all__ = ["TABLE_ICON", "behind", "classes", "show_scores", "tree"]
+__all__ = ["TABLE_ICON", "behind", "classes", "listen_to", "show_scores", "tree"]
 
 TABLE_ICON = ":material/table_chart:"
 _SCORE = st.column_config.NumberColumn(format="%.3f", width="small")
@@ -66,25 +67,28 @@ def classes(selection: "RunSelection") -> None:
     columns = run_tables.class_order(table.labels, decided, str(order))
     names = [table.labels[c] for c in columns]
     scores = selection.all_decided
-    st.altair_chart(
-        dots(
-            run_tables.dot_table(table, scores, columns),
-            names,
-            "F1",
-            runs=list(scores),
-            scale=UNIT,
-            more={"positive": f"positive {units.items}:d", "songs": f"{units.groups}:d"},
-            undefined=f"undefined: no {units.item} is known to hold it",
-            colours=palette(),
-        ),
+    chart = dots(
+        run_tables.dot_table(table, scores, columns),
+        names,
+        "F1",
+        runs=list(scores),
+        scale=UNIT,
+        more={"positive": f"positive {units.items}:d", "songs": f"{units.groups}:d"},
+        undefined=f"undefined: no {units.item} is known to hold it",
+        pointed=True,
+        colours=palette(),
+    )
+    show_clickable(
+        chart, ["row"], _open_row, key="dots",
         alt=f"F1 of {len(names)} classes with 95 % intervals over {units.groups}; the table below holds the "
         "numbers.",
-    )
+    )  # fmt: skip
     little = [table.labels[c] for c in columns if decided.support[c] > 0 and run_tables.is_little(decided, c)]
     st.caption(
         f"Dot: F1; line: its 95 % interval over {units.groups}; grey tick: F1 of {always}. Hollow: "
         f"fewer than {run_tables.FEW} positive {units.items}, or positives in fewer than 3 {units.groups}"
         + (f" ({', '.join(little)})." if little else " (none here).")
+        + f" A click opens the {units.items} of the class."
     )
     for name, run in selection.names.items():
         each = runs_data.get_decided(run, selection.split, selection.at)
@@ -93,6 +97,16 @@ def classes(selection: "RunSelection") -> None:
         if selection.other is not None:
             st.caption(name)
         _all_scores(run_tables.class_table(own, each, fixed, columns, fitted=selection.at is None), name)
+
+
+def listen_to(name: str, **more: object) -> None:
+    """Open the mixes or clips of a class; Back returns.
+
+    Args:
+        name: The class.
+        more: Values of further controls of the tab.
+    """
+    go_to("item", "list", **{"look": "Listen", "class": name, **more})
 
 
 def _all_scores(table: pd.DataFrame, name: str) -> None:
@@ -121,11 +135,11 @@ def tree(selection: "RunSelection") -> None:
         if selection.other is not None:
             st.caption(name)
         cells = run_tables.tree_table(boxes, table, decided)
-        st.altair_chart(
-            tree_chart(cells, items=selection.units.items, colours=palette()),
-            width=min(320 * (max(box.level for box in boxes) + 1), 960),
+        show_clickable(
+            tree_chart(cells, items=selection.units.items, colours=palette()), ["class"], _open_class,
+            key=f"tree {name}", width=min(320 * (max(box.level for box in boxes) + 1), 960),
             alt="The tree of classes as boxes with F1 in each, families at the left.",
-        )
+        )  # fmt: skip
         shown = cells[["class", "level", "F1", "positive"]].assign(
             parent=[_parent(selection, box.column) for box in boxes]
         )
@@ -134,8 +148,17 @@ def tree(selection: "RunSelection") -> None:
         "Families at the left, their instruments beside them. The figure is F1; – is undefined (no known "
         f"positive), ° marks fewer than {run_tables.FEW} positives or 3 {selection.units.groups} with one. A "
         "family that is "
-        "detected while its instruments are not is a right family and a wrong instrument."
+        f"detected while its instruments are not is a right family and a wrong instrument. A click opens the "
+        f"{selection.units.items} of the class."
     )
+
+
+def _open_row(mark: Mapping[str, Any]) -> None:
+    listen_to(str(mark["row"]))
+
+
+def _open_class(mark: Mapping[str, Any]) -> None:
+    listen_to(str(mark["class"]))
 
 
 def _parent(selection: "RunSelection", column: int) -> str:

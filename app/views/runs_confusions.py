@@ -1,12 +1,17 @@
 """Runs: what is detected instead of what."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from app.components import run_tables
+from app.components.clicks import show_clickable
 from app.components.theme import palette
 from app.data import runs as runs_data
+from app.views import runs_listen
 from app.views.runs_choice import RunSelection
-from app.views.runs_classes import behind
+from app.views.runs_classes import behind, listen_to
 from mixlab.evaluation.charts import confusion_bars, confusion_matrix, confusion_table
 
 __all__ = ["show_confusions"]
@@ -35,8 +40,11 @@ def show_confusions(selection: "RunSelection") -> None:
         if table.empty:
             st.info("No class is added more often than usual where this one is missed.")
             continue
-        st.altair_chart(
+        show_clickable(
             confusion_bars(table.head(MOST_PAIRS), items=items, colours=palette()),
+            ["missed", "added"],
+            _open_pair,
+            key=f"pairs {name}",
             alt="Pairs of a missed and a falsely added class, with their counts and how many to expect.",
         )
         behind(
@@ -52,7 +60,19 @@ def show_confusions(selection: "RunSelection") -> None:
         "which does not sound, is. Bar: how many; the upright mark: how many there would be if the second "
         f"were added as often as in all {items} without it. Sorted by what is beyond that. Several classes "
         f"sound at once, so a miss and an addition in one {selection.units.item} are a hint, no proof, that "
-        "one was taken for the other."
+        "one was taken for the other. A click opens them."
+    )
+
+
+def _open_pair(mark: Mapping[str, Any]) -> None:
+    listen_to(str(mark["missed"]), kind="false negatives", added=str(mark["added"]))
+
+
+def _open_cell(mark: Mapping[str, Any]) -> None:
+    truth, decided = str(mark["truth"]), str(mark["decided"])
+    right = truth == decided
+    listen_to(
+        truth, kind="hits" if right else "false negatives", added=runs_listen.ANY_OTHER if right else decided
     )
 
 
@@ -67,8 +87,11 @@ def _matrices(selection: "RunSelection") -> None:
             st.info("This run decides on each class by itself, so that it has no confusion matrix.")
             continue
         cells = confusion_table(table.labels, table.cells.confusion_matrix())
-        st.altair_chart(
+        show_clickable(
             confusion_matrix(cells, table.labels, items, colours=palette()),
+            ["truth", "decided"],
+            _open_cell,
+            key=f"matrix {name}",
             width=min(320 + 40 * len(table.labels), 1100),
             alt="A row for each class in truth, a column for each that was decided for, counts in the cells.",
         )
@@ -82,5 +105,6 @@ def _matrices(selection: "RunSelection") -> None:
         )
     st.caption(
         f"Rows: the class in truth; columns: the class with the highest score; figures: {items}. The "
-        "stronger the colour, the larger the share of the row: on the diagonal that is the class's recall."
+        "stronger the colour, the larger the share of the row: on the diagonal that is the class's recall. "
+        "A click opens what a cell counts."
     )

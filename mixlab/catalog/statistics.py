@@ -68,6 +68,10 @@ class Selection:
         state: All stems, or those that can be sampled, that cannot, that have problems, or that may hold
             other instruments as bleed.
         text: Only stems with this text in key, artist, title, labels or remarks; case does not matter.
+        label: Only stems in which this class is certain to sound: name of a label set, and of its class; None
+            for any.
+        within: Only stems in a bin of ``histogram``: one of ``QUANTITIES``, and both edges as the histogram's
+            table has them; None for any.
     """
 
     corpora: tuple[str, ...] = ()
@@ -75,6 +79,8 @@ class Selection:
     node: str = ""
     state: State = "all"
     text: str = ""
+    label: tuple[str, str] | None = None
+    within: tuple[str, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -244,7 +250,37 @@ def select_rows(catalog: Catalog, selection: Selection) -> Rows:
     if selection.text.strip():
         found = pc.match_substring(facts.text, selection.text.strip().lower())
         keep &= found.to_numpy()
-    return np.flatnonzero(keep)
+    if selection.label is not None:
+        label_set, name = selection.label
+        column = _place(name, load_label_set(label_set).names, f"a class of {label_set}")
+        keep &= _classes(catalog, label_set)[0][:, column][facts.kind]
+    rows = np.flatnonzero(keep)
+    return rows if selection.within is None else rows[_in_bin(catalog, rows, *selection.within)]
+
+
+def _in_bin(catalog: Catalog, rows: Rows, quantity: str, low: float, high: float) -> Bools:
+    """Tell which stems of a selection a bin of its histogram counts, or are of songs that it counts."""
+    _place(quantity, QUANTITIES, "a quantity")
+    if quantity == "stems per song":
+        _, song, sizes = np.unique(_facts(catalog).song[rows], return_inverse=True, return_counts=True)
+        return (sizes >= low)[song] & (sizes <= high)[song]
+    values = _values(catalog, rows, quantity)
+    # The last bin of shares holds 100 %.
+    return (values >= low) & (
+        (values < high) | ((quantity == "active share") & (high >= 100) & (values <= high))
+    )
+
+
+def _values(catalog: Catalog, rows: Rows, quantity: str) -> NDArray[np.float64]:
+    """Return a quantity of stems, NaN where one has none."""
+    duration_s = catalog.column("duration_s")[rows].astype(np.float64)
+    if quantity == "loudness":
+        return np.asarray(catalog.column("loudness_lufs")[rows], np.float64)
+    there = np.where(duration_s > 0, duration_s, np.nan)
+    if quantity == "duration":
+        return there
+    # A last hop that the file fills only in part counts as a whole one.
+    return np.minimum(100.0 * catalog.column("active_s")[rows] / there, 100.0)
 
 
 def _place(name: str, names: Sequence[str], what: str) -> int:
@@ -455,20 +491,14 @@ def histogram(catalog: Catalog, selection: Selection, quantity: str) -> Histogra
         sizes = np.unique(_facts(catalog).song[rows], return_counts=True)[1].astype(np.float64)
         table = _bin(sizes, _step(sizes))
         return Histogram(table.assign(to=table["to"] - 1), "stems", "songs")
-    duration_s = catalog.column("duration_s")[rows].astype(np.float64)
-    with_audio = duration_s > 0
+    values = _values(catalog, rows, quantity)
+    values = values[np.isfinite(values)]
     if quantity == "duration":
-        values, unit = duration_s[with_audio], "s"
-        table = _bin(values, _step(values), first=0)
+        table, unit = _bin(values, _step(values), first=0), "s"
     elif quantity == "loudness":
-        values, unit = catalog.column("loudness_lufs")[rows].astype(np.float64), "LUFS"
-        values = values[np.isfinite(values)]
-        table = _bin(values, _LOUDNESS_STEP)
+        table, unit = _bin(values, _LOUDNESS_STEP), "LUFS"
     else:
-        # A last hop that the file fills only in part counts as a whole one.
-        share = 100.0 * catalog.column("active_s")[rows][with_audio] / duration_s[with_audio]
-        values, unit = np.minimum(share, 100.0), "%"
-        table = _bin(values, _SHARE_STEP, first=0, end=round(100 / _SHARE_STEP))
+        table, unit = _bin(values, _SHARE_STEP, first=0, end=round(100 / _SHARE_STEP)), "%"
     return Histogram(table, unit, "stems", len(rows) - len(values))
 
 

@@ -22,6 +22,7 @@ from app.components.corpus_charts import (
     say_number,
 )
 from app.data import corpus as corpus_data
+from app.data.corpus import class_option
 from app.data.mixes import find_location
 from mixlab import Catalog
 from mixlab.catalog.browse import judge_splits, problem_table, stem_table
@@ -92,13 +93,39 @@ def test_the_totals_are_the_catalogs(page: AppTest, odd: Catalog) -> None:
 def test_the_line_below_the_totals_warns(
     page: AppTest, toy: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = next(m.value for m in page.markdown if "badge" in m.value)
-    assert "✗ splits leak" in line
-    assert "problems]" in line
+    leaks, problems = (button for button in page.button if "badge" in button.label)
+    assert "✗ splits leak" in leaks.label
+    assert "problems]" in problems.label
+    problems.click().run()
+    assert page.session_state["show"] == "Problems"
+    assert any("What indexing found" in caption.value for caption in page.caption)
     monkeypatch.setenv("MIXLAB_CATALOG", str(toy.path))
-    line = next(m.value for m in open_corpus().markdown if "badge" in m.value)
-    assert "✓ no leakage" in line
-    assert "✓ no problems" in line
+    leaks, problems = (button.label for button in open_corpus().button if "badge" in button.label)
+    assert "✓ no leakage" in leaks
+    assert "✓ no problems" in problems
+
+
+def test_a_bar_of_a_histogram_and_a_cell_of_the_heat_table_list_what_they_count(
+    odd: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the addresses that a click leads to; the click itself is tried in a browser."""
+    monkeypatch.setenv("MIXLAB_CATALOG", str(odd.path))
+    for quantity in ("duration", "stems per song"):
+        bars = histogram(odd, Selection(), quantity).table
+        bar = bars.iloc[int(bars["count"].argmax())]
+        page = open_corpus(show="Stems", within=f"{quantity}:{bar['from']:g}:{bar['to']:g}")
+        listed = column(page, "song")
+        counted = len(set(zip(listed, column(page, "corpus"), strict=True)))
+        assert bar["count"] == (counted if quantity == "stems per song" else len(listed))
+        assert any(f"Only **{quantity}**" in m.value for m in page.markdown)
+    next(button for button in page.button if button.label == "Leave it").click().run()
+    assert len(column(page, "song")) == len(odd)
+    assert len(column(open_corpus(show="Stems", within="duration:x:9"), "song")) == len(odd)
+    cells = class_table(odd, Selection(), "openmic20", "split")
+    cell = cells[(cells["split"] == "train") & (cells["stems"] > 0)].iloc[0]
+    option = class_option("openmic20", cell["class"])
+    page = open_corpus(show="Stems", stems="usable", splits="train", instrument=option)
+    assert len(column(page, "song")) == cell["stems"]
 
 
 def test_the_numbers_behind_the_heat_table_are_shown(page: AppTest, odd: Catalog) -> None:

@@ -67,7 +67,39 @@ def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
     page.get_by_role("link", name="Corpus").click()
     opened(page)
     names = [re.sub(r"\s+", " ", link.inner_text()) for link in page.get_by_test_id("stTopNavLink").all()]
-    assert [name.split()[-1] for name in names] == ["Audition", "Corpus", "Runs", "p_musical", "file"]
+    assert [name.split()[-1] for name in names] == ["Audition", "Corpus", "Runs", "runs", "p_musical", "file"]
+
+
+def test_a_cell_a_bar_and_a_badge_open_what_they_count_and_back_returns(open_page: "OpenPage") -> None:
+    page = opened(open_page("across=split", location="corpus"))
+    chart = page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first
+    chart.wait_for()
+    box = chart.bounding_box()
+    assert box
+    chart.click(position={"x": 0.35 * box["width"], "y": 45})  # the first class on train
+    page.get_by_role("tab", name="Stems", selected=True).wait_for()
+    page.wait_for_function("() => location.search.includes('splits=train')")
+    assert "instrument=" in page.url
+    page.go_back()
+    page.get_by_role("tab", name="Classes", selected=True).wait_for()
+    page.wait_for_function("() => !location.search.includes('splits=') && location.search.includes('split')")
+    page.get_by_role("button", name=re.compile("leak")).click()
+    page.get_by_role("tab", name="Leakage", selected=True).wait_for()
+    page.go_back()
+    page.get_by_role("tab", name="Classes", selected=True).wait_for()
+    page.get_by_role("tab", name="Distributions").click()
+    bars = page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first
+    bars.wait_for()
+    box = bars.bounding_box()
+    assert box
+    # From below, where the highest bar is sure to be.
+    for share in (0.3, 0.5, 0.7, 0.9):
+        bars.click(position={"x": share * box["width"], "y": box["height"] - 60})
+        page.wait_for_timeout(800)
+        if "within=" in page.url:
+            break
+    page.get_by_text("as clicked under Distributions").wait_for()
+    page.get_by_role("tab", name="Stems", selected=True).wait_for()
 
 
 @pytest.mark.parametrize("width", [400, 1280])

@@ -416,3 +416,21 @@ def test_a_leaky_catalog_is_told_from_a_clean_one(toy: Catalog, odd: Catalog) ->
     assert found.leaks["songs"].iloc[0] == "folder/first, folder/second"
     assert judge_splits(odd, "artist").clean
     assert found.unnamed == 1  # the song without an artist
+
+
+def test_a_class_and_a_bar_select_what_they_count(odd: Catalog) -> None:
+    for labels in ("mixtures15", "openmic20"):
+        table = class_table(odd, EVERYTHING, labels)
+        for row in table[table["corpus"] == ALL].to_dict("records"):
+            rows = select_rows(odd, Selection(state="usable", label=(labels, row["class"])))
+            assert len(rows) == row["stems"]
+    for quantity in QUANTITIES:
+        for bar in histogram(odd, EVERYTHING, quantity).table.to_dict("records"):
+            rows = select_rows(odd, Selection(within=(quantity, bar["from"], bar["to"])))
+            stems = [odd.stem(int(row)) for row in rows]
+            songs = {(stem.corpus, stem.song) for stem in stems} if quantity == "stems per song" else rows
+            assert len(songs) == bar["count"]
+    with raises(ConfigError, code="invalid-setting", mentions="no such"):
+        select_rows(odd, Selection(label=("mixtures15", "no such")))
+    with raises(ConfigError, code="invalid-setting", mentions="no such"):
+        select_rows(odd, Selection(within=("no such", 0.0, 1.0)))

@@ -21,15 +21,27 @@ from mixlab.evaluation.charts.errors import (
 )
 from mixlab.evaluation.charts.pictures import figure, files, panel
 from mixlab.evaluation.charts.scores import bars, dots, history, lines, timeline
-from mixlab.evaluation.charts.style import DARK, LIGHT, UNIT, Chart, Palette, rows_axis, tips
+from mixlab.evaluation.charts.style import (
+    DARK,
+    LIGHT,
+    PICK,
+    UNIT,
+    Chart,
+    Palette,
+    clickable,
+    rows_axis,
+    tips,
+)
 
 __all__ = [
     "DARK",
     "LIGHT",
+    "PICK",
     "UNIT",
     "Chart",
     "Palette",
     "bars",
+    "clickable",
     "confusion_bars",
     "confusion_matrix",
     "confusion_table",

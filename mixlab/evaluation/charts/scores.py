@@ -41,6 +41,7 @@ def dots(
     more: Mapping[str, str] | None = None,
     undefined: str = "undefined",
     labels: bool = True,
+    pointed: bool = False,
     colours: Palette = LIGHT,
 ) -> Chart:
     """Draw a row per class or condition: a dot, its interval as a line, the score of chance as a grey tick.
@@ -59,6 +60,7 @@ def dots(
         more: What else the pointer shows, as for ``tips``.
         undefined: What stands in rows without a value.
         labels: Whether the rows have their names beside them.
+        pointed: Whether a pointer finds a row anywhere along it, for charts whose rows are clicked.
         colours: Of the page.
     """
     known, missing = table[table["value"].notna()], table[table["value"].isna()].drop_duplicates("row")
@@ -77,6 +79,9 @@ def dots(
     pointer = tips(number, **who, value=f"{title or 'value'}:Q", **ends, **chance, **(more or {}))
     base = alt.Chart(_inked(known, runs, colours)).encode(y=y, tooltip=pointer, **aside)
     layers: list[Any] = []
+    if pointed:
+        along = {"x": alt.value(0), "x2": alt.value("width")}
+        layers.append(alt.Chart(pd.DataFrame({"row": list(rows)})).mark_bar(opacity=0).encode(y=y, **along))
     if zero:
         layers.append(alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(color=colours.quiet).encode(x="at:Q"))
     if chance:

@@ -1,7 +1,7 @@
 """What all charts share: colours of a light and a dark page, legends, axes, and what the pointer shows."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import altair as alt
 import pandas as pd
@@ -9,11 +9,13 @@ import pandas as pd
 __all__ = [
     "DARK",
     "LIGHT",
+    "PICK",
     "ROW",
     "UNIT",
     "Chart",
     "Palette",
     "Table",
+    "clickable",
     "cycled",
     "height_of",
     "legend",
@@ -131,3 +133,22 @@ def tell_apart(field: str, names: Sequence[str], colours: Palette, *, hollow: bo
         "color": alt.Color(f"{field}:N", scale=cycled(colours.series, names), legend=key),
         "shape": alt.Shape(f"{field}:N", scale=cycled(SHAPES, names), legend=key),
     }
+
+
+PICK = "pick"
+"""Name of the selection that clicks fill in charts that ``clickable`` returned."""
+
+
+AnyChart = TypeVar("AnyChart", bound=Chart | alt.Chart)
+
+
+def clickable(chart: AnyChart, *fields: str) -> AnyChart:
+    """Return a chart whose marks can be clicked: the selection ``PICK`` then holds values of the mark.
+
+    Args:
+        chart: The chart.
+        fields: Columns of its table, whose values the selection holds.
+    """
+    point = alt.selection_point(name=PICK, fields=list(fields), toggle=False)
+    drawn: AnyChart = chart.add_params(point).configure_mark(cursor="pointer")
+    return drawn
