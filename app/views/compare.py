@@ -21,7 +21,7 @@ SPLITS = ("validation", "test")
 MOST_SETTINGS = 8
 """So many of the settings that vary are columns, unless all are asked for."""
 
-CONTROLS = ("folders", "mixes", "columns", "run_a", "run_b", "score_of")
+CONTROLS = ("folders", "scored_on", "columns", "run_a", "run_b", "score_of")
 _SCORE = st.column_config.NumberColumn(format="%.3f", width="small")
 _SIGNED = st.column_config.NumberColumn(format="%+.3f", width="small")
 
@@ -53,7 +53,7 @@ def _page(runs: dict[str, RunLocation]) -> None:
     )  # fmt: skip
     split = str(
         row.segmented_control(
-            "Split", SPLITS, default=SPLITS[0], key="mixes", bind="query-params", required=True,
+            "Split", SPLITS, default=SPLITS[0], key="scored_on", bind="query-params", required=True,
             help="Choose between runs on validation, and report the test score of the one that is chosen.",
         )
         or SPLITS[0]

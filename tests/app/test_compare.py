@@ -34,7 +34,7 @@ def runs(made: Path, toy: Catalog, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_runs_stand_in_one_table_with_scores_and_what_varies(runs: Path) -> None:
-    page = open_page("compare", mixes="test")
+    page = open_page("compare", scored_on="test")
     table = page.dataframe[0].value
     place = runs.name
     assert table["run"].tolist() == [f"{place}/one/a", f"{place}/one/b", f"{place}/two/c"]
@@ -49,7 +49,7 @@ def test_all_runs_stand_in_one_table_with_scores_and_what_varies(runs: Path) -> 
 
 def test_two_runs_on_the_same_mixes_are_paired_and_what_differs_is_said(runs: Path) -> None:
     place = runs.name
-    page = open_page("compare", mixes="test", run_a=f"{place}/one/a", run_b=f"{place}/one/b")
+    page = open_page("compare", scored_on="test", run_a=f"{place}/one/a", run_b=f"{place}/one/b")
     assert not page.warning
     scores, settings = (frame.value for frame in page.dataframe[1:3])
     f1 = scores[scores["score"] == "F1"].iloc[0]
@@ -59,7 +59,7 @@ def test_two_runs_on_the_same_mixes_are_paired_and_what_differs_is_said(runs: Pa
     micro = scores[scores["score"] == "micro F1"].iloc[0]
     assert micro["from"] <= micro["B - A"] <= micro["to"]
     assert settings.to_numpy().tolist() == [["train.seed", "0", "1"]]
-    one = open_page("compare", mixes="test", run_a=f"{place}/one/a", run_b=f"{place}/one/b", score_of="key")
+    one = open_page("compare", scored_on="test", run_a=f"{place}/one/a", run_b=f"{place}/one/b", score_of="key")
     assert one.dataframe[1].value["A"].tolist() != scores["A"].tolist()
 
 

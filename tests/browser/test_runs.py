@@ -183,17 +183,17 @@ def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> 
 
 
 def test_two_runs_are_chosen_in_the_table_and_compared(open_page: "OpenPage") -> None:
-    page = open_page("mixes=test", location="compare")
+    page = open_page("scored_on=test", location="compare")
     table = page.get_by_test_id("stDataFrame").first
     table.locator("canvas").first.wait_for()
     for line in (0, 1):
         table.click(position={"x": 18, "y": 52 + 35 * line})
-    wait_for_query(page, run_a="runs/a", run_b="runs/b")
+    wait_for_query(page, run_a="runs/a", run_b="runs/b", scored_on="test")
     page.get_by_role("heading", name="Settings").wait_for()
     page.get_by_text("They have the same settings").wait_for()
     assert page.get_by_text("Not paired").count() == 0
     page.get_by_role("link", name="Class by class").click()
     selected_tab(page, "Differences")
     page.go_back()
-    wait_for_query(page, run_a="runs/a", run_b="runs/b")
+    wait_for_query(page, run_a="runs/a", run_b="runs/b", scored_on="test")
     page.get_by_text("They have the same settings").wait_for()
