@@ -37,13 +37,12 @@ OWN_SPLITS = "the catalog's own"
 METHODS = (OWN_SPLITS, "artist", "random", "corpus")
 FILTERS = {"corpora": [], "splits": [], "instrument": ANY, "stems": STATES[0], "search": ""}
 """Keys of the filters, as addresses have them, and their values when nothing is filtered."""
-CONTROLS = (
-    *FILTERS, "show", "labels", "across", "unit", "sorted_by", "absent", "sort", "down", "page", "stem",
-    "problem", "judged",
-)  # fmt: skip
-
 WITHIN = "within"
 """What stands for a bar of a histogram in addresses: its quantity and both edges."""
+CONTROLS = (
+    *FILTERS, "show", "labels", "across", "unit", "sorted_by", "absent", "sort", "down", "page", "stem",
+    "problem", "judged", WITHIN,
+)  # fmt: skip
 
 
 def show(location: Location) -> None:
@@ -309,7 +308,8 @@ def _open_cell(label_set: str, across: Across, selection: Selection, cell: Mappi
     """List the stems that a cell of the heat table counts; Back returns."""
     if not cell["stems"]:
         return
-    where = {"corpora" if across == "corpus" else "splits": [str(cell[across])]}
+    of = str(cell[across])
+    where = {} if of == ALL else {"corpora" if across == "corpus" else "splits": [of]}
     # Cells count usable stems; of those of a state that holds no usable ones there are none.
     state = {"stems": "usable"} if selection.state == "all" else {}
     instrument = data.class_option(label_set, str(cell["class"]))

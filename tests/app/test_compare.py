@@ -59,7 +59,9 @@ def test_two_runs_on_the_same_mixes_are_paired_and_what_differs_is_said(runs: Pa
     micro = scores[scores["score"] == "micro F1"].iloc[0]
     assert micro["from"] <= micro["B - A"] <= micro["to"]
     assert settings.to_numpy().tolist() == [["train.seed", "0", "1"]]
-    one = open_page("compare", scored_on="test", run_a=f"{place}/one/a", run_b=f"{place}/one/b", score_of="key")
+    one = open_page(
+        "compare", scored_on="test", run_a=f"{place}/one/a", run_b=f"{place}/one/b", score_of="key"
+    )
     assert one.dataframe[1].value["A"].tolist() != scores["A"].tolist()
 
 

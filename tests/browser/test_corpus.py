@@ -76,7 +76,7 @@ def test_a_cell_a_bar_and_a_badge_open_what_they_count_and_back_returns(open_pag
     chart.wait_for()
     box = chart.bounding_box()
     assert box
-    chart.click(position={"x": 0.35 * box["width"], "y": 45})  # the first class on train
+    chart.click(position={"x": 0.2 * box["width"], "y": 45})  # the first class on train
     page.get_by_role("tab", name="Stems", selected=True).wait_for()
     page.wait_for_function("() => location.search.includes('splits=train')")
     assert "instrument=" in page.url
