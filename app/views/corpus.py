@@ -58,7 +58,7 @@ def show(location: Location) -> None:
 def _allowed(location: Location) -> dict[str, Allowed]:
     """Return what values of an address the controls take."""
     return {
-        "corpora": data.corpora(location), "splits": SPLITS, "instrument": (ANY, *data.nodes(location)),
+        "corpora": data.corpora(location), "splits": SPLITS, "instrument": (ANY, *data.instruments(location)),
         "stems": STATES, "show": TABS, "labels": tuple(data.label_sets()), "across": ACROSS, "unit": UNITS,
         "sorted_by": LISTED, "sort": tuple(ORDERS), "judged": METHODS,
     }  # fmt: skip
