@@ -3,14 +3,12 @@
     make notes NOTES=notes
     python -m benchmarks.shipped_model data work --notes notes --soundfont FluidR3_GM.sf2
     python -m benchmarks.shipped_model table work --recordings recordings
-    python -m benchmarks.shipped_model train work
     python -m benchmarks.shipped_model ship work --recordings recordings
 
 ``data`` composes songs, half of them played by recorded notes and half by a SoundFont, and makes a packed
 catalog of each and of both. ``table`` changes one thing at a time against one configuration, with three
-seeds, and scores every training on real recordings (``benchmarks/real_recordings.py``). ``train`` trains
-what is shipped, and ``ship`` writes it into the package with its card. Every step goes on where it was
-stopped.
+seeds, and scores every training on real recordings (``benchmarks/real_recordings.py``). ``ship`` writes one
+of these trainings into the package, with its card. Every step goes on where it was stopped.
 
 Drum kits whose licence is not a Creative Commons one are left out, and no published weights teach what is
 shipped: what goes in is on the card.
@@ -26,7 +24,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +40,9 @@ from mixlab.training.config import AugmentConfig, TeacherConfig, TrainConfig
 from mixlab.training.run import Run
 from mixlab.utils.csv import csv_text
 from mixlab.utils.files import write_atomic
+
+if TYPE_CHECKING:
+    from mixlab.synthesis.notes.line_ups import LineUps
 
 __all__ = ["CONDITIONS", "Condition", "average_precision", "interval", "scores_on_recordings", "summary"]
 
@@ -145,9 +146,16 @@ CONDITIONS: dict[str, Condition] = {
             **_SLOWER,
         },
     ),
+    "peak_all": Condition(
+        "full scale, and 80 songs more, lined up and mixed more as records are",
+        data="all",
+        model={"level": "peak"},
+    ),
     "imagenet_peak": Condition(
-        "EfficientNet-Lite0 from ImageNet's weights, every window to full scale",
+        "EfficientNet-Lite0 from ImageNet's weights, full scale, the same songs, 6,000 mixes",
+        data="all",
         train={
+            "epoch_size": 1200,
             "model": replace(_EFFICIENT, level="peak"),
             "transfer": "finetune",
             "pretrained": "imagenet_efficientnet_lite0",
@@ -181,22 +189,29 @@ def make_data(work: Path, notes: Path, soundfont: Path, songs: int, seconds: flo
     from mixlab.synthesis.modelled import ModelledPlayers
     from mixlab.synthesis.notes.making import make_composed
 
-    parts = {"recorded": (libraries(notes), 101), "soundfont": ([], 102)}
-    for name, (held, seed) in parts.items():
+    held = libraries(notes)
+    parts: dict[str, tuple[list[Path], int, LineUps]] = {
+        "recorded": (held, 101, "balanced"),
+        "soundfont": ([], 102, "balanced"),
+        "later": (held, 103, "balanced"),
+    }
+    for name, (given, seed, line_ups) in parts.items():
         begin = time.time()
         made = make_composed(
             work / "composed" / name,
-            notes=held,
+            notes=given,
             songs=songs,
             seconds=seconds,
             seed=seed,
+            line_ups=line_ups,
             workers=workers,
             soundfonts=[soundfont],
             finders=[ModelledPlayers()],
         )
         print(f"{name}: {made.made} songs in {time.time() - begin:.0f} s; {dict(made.stems)}", flush=True)
         make_catalog(work, name, [name])
-    make_catalog(work, "both", list(parts))
+    make_catalog(work, "both", ["recorded", "soundfont"])
+    make_catalog(work, "all", list(parts))
 
 
 def make_catalog(work: Path, name: str, parts: Sequence[str]) -> None:
@@ -245,8 +260,8 @@ def _put(song: Path, place: Path, part: str) -> None:
 
 
 def average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> float:
-    """Return the average precision of scores ``(N,)``, ties taken together; NaN without both kinds."""
-    if truth.all() or not truth.any() or not np.isfinite(scores).all():
+    """Return the average precision of scores ``(N,)``, ties taken together; NaN where nothing is present."""
+    if not truth.any() or not np.isfinite(scores).all():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(truth[order])
@@ -269,7 +284,7 @@ def family_scores(scorer: Scorer, clips: ClipSet) -> NDArray[np.float64]:
 
 
 def by_family(scores: NDArray[Any], clips: ClipSet, rows: NDArray[Any]) -> dict[str, float]:
-    """Return the average precision of each family that is known to sound, and not to, in some clips."""
+    """Return the average precision of each family that is known to sound in some of the clips."""
     found = {}
     for k, family in enumerate(FAMILIES):
         c = clips.classes.index(family)
@@ -325,7 +340,7 @@ def run_trial(work: Path, recordings: Path, name: str, seed: int) -> dict[str, A
     done = place.with_suffix(".json")
     if done.is_file():
         return dict(json.loads(done.read_text(encoding="utf-8")))
-    condition, begin = CONDITIONS[name], time.time()
+    condition = CONDITIONS[name]
     mix, config = condition.settings(seed)
     resume = (place / "run.json").is_file()
     if not resume:
@@ -341,8 +356,7 @@ def run_trial(work: Path, recordings: Path, name: str, seed: int) -> dict[str, A
     result = {
         "condition": name,
         "seed": seed,
-        "seconds": round(time.time() - begin),
-        "training_s": run.info.get("training_s"),
+        "minutes": round(sum(row["seconds"] for row in run.metrics()) / 60, 1),
         "parameters": run.info["parameters"],
         "test": float(np.nanmean([row.scores["average_precision"].value for row in families])),
         "recordings": scores_on_recordings(scores, clips),
@@ -374,7 +388,7 @@ def make_table(
             print(
                 f"{name} seed {seed}: 8 {on['all']['8']:.3f}  6 {on['all']['6']:.3f}  "
                 f"solos {on['solos']['6']:.3f}  mixes {on['mixes']['6']:.3f}  test {result['test']:.3f}  "
-                f"{result['seconds']} s",
+                f"{result['minutes']} min",
                 flush=True,
             )
     write_atomic(RESULTS, json.dumps(summary(work, recordings), indent=1) + "\n")
@@ -392,6 +406,8 @@ def summary(work: Path, recordings: Path) -> dict[str, Any]:
         if not trials:
             continue
         kept[name] = {t["seed"]: np.load(work / "runs" / f"{name}-seed{t['seed']}.npy") for t in trials}
+        for trial in trials:
+            trial["recordings"] = scores_on_recordings(kept[name][trial["seed"]], clips)
         found[name] = {"title": condition.title, "trials": trials}
         shared = [seed for seed in kept[name] if seed in kept.get(BASELINE, {})]
         if name != BASELINE and shared:
@@ -416,18 +432,14 @@ def summary(work: Path, recordings: Path) -> dict[str, Any]:
 
 # ---- what is shipped ----
 
-FINAL = Condition("what is shipped", model={"level": "peak"})
-FINAL_SEED = 0
-WEAKNESSES: tuple[str, ...] = ()
+CHOSEN = "imagenet-seed0"
+"""The training of the table that is shipped."""
 
-
-def train_final(work: Path) -> None:
-    """Train what is shipped, or go on with it."""
-    from mixlab.training import train
-
-    mix, config = FINAL.settings(FINAL_SEED)
-    place = work / "runs" / "final"
-    train(work / "catalogs" / FINAL.data / "catalog", place, mix, config, resume=place.is_dir(), report=print)
+WEAKNESSES = (
+    "of the clips most families have a handful, so that its scores are known roughly",
+    "bowed strings, brass and woodwind are hardly found on recordings (AP .14, .12, .10)",
+    "trained on level as it is: it was chosen at the clips' own levels",
+)
 
 
 def reference_sound(sample_rate: int, seconds: float) -> NDArray[np.float32]:
@@ -459,14 +471,14 @@ def _licences(work: Path) -> list[dict[str, str]]:
 FONTS = {"FluidR3_GM.sf2": "MIT, Copyright (c) 2000-2002, 2008 Frank Wen"}
 
 
-def ship(work: Path, recordings: Path) -> None:
+def ship(work: Path, recordings: Path, chosen: str) -> None:
     """Write weights and card into the package, and say what to enter in ``checkpoint_list``."""
     from safetensors.torch import save
 
     from mixlab.models.shipped_model import SHIPPED, shipped_card, shipped_file
     from mixlab.utils.hashing import file_digest
 
-    run = Run.open(work / "runs" / "final")
+    run = Run.open(work / "runs" / chosen)
     state, card = run.read_model()
     kept = {
         # What a front end computes from its settings need not be carried.
@@ -478,7 +490,7 @@ def ship(work: Path, recordings: Path) -> None:
     write_atomic(shipped_file(), save({name: value.contiguous() for name, value in kept.items()}))
     report, clips = run.report(), read_recordings(recordings)
     scores = shipped_scores(run, clips)
-    mix, config = FINAL.settings(FINAL_SEED)
+    started, config = card["pretrained_file"], run.config
     content = {
         "name": SHIPPED,
         "sha256": file_digest(shipped_file()),
@@ -488,20 +500,19 @@ def ship(work: Path, recordings: Path) -> None:
         "input": card["input"],
         "network": card["config"],
         "parameters": card["parameters"],
-        "started_from": card["pretrained_file"]
+        "started_from": started
         and {
-            name: card["pretrained_file"][name]
-            for name in ("known_as", "sha256", "licence_weights", "trained_on", "project")
+            name: started[name] for name in ("known_as", "sha256", "licence_weights", "trained_on", "project")
         },
         "thresholds": card["consistent_thresholds"],
         "trained": {
             **card["trained"],
-            "seed": FINAL_SEED,
-            "mixes": len(run.metrics()) * config.epoch_size,
-            "hours": round(sum(row["seconds"] for row in run.metrics()) / 3600, 3),
+            "seed": config["train"]["seed"],
+            "mixes": config["train"]["batch_size"] * int(run.metrics()[-1]["step"]),
+            "minutes": round(sum(row["seconds"] for row in run.metrics()) / 60, 1),
             "versions": card["versions"],
             "commands": [line.strip() for line in str(__doc__).splitlines() if line.startswith("    ")],
-            "mix": mix.to_dict(),
+            "settings": {name: config[name] for name in ("mix", "train")},
         },
         "sound": {
             "what": "songs composed by mixlab; voices and synthesizers are computed by mixlab, all else is "
@@ -511,7 +522,9 @@ def ship(work: Path, recordings: Path) -> None:
         "scores": {
             "measure": "macro average precision",
             "composed_test": {
-                row.name: round(row.scores["average_precision"].value, 4) for row in report.test.classes
+                row.name: round(row.scores["average_precision"].value, 4)
+                for row in report.test.classes
+                if row.support
             },
             "recordings": {
                 **scores_on_recordings(scores, clips),
@@ -555,7 +568,7 @@ def reference_scores(card: Mapping[str, Any]) -> list[list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("step", choices=("data", "table", "summary", "train", "ship"))
+    parser.add_argument("step", choices=("data", "table", "summary", "ship"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--notes", type=Path)
     parser.add_argument("--soundfont", type=Path)
@@ -566,6 +579,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="conditions, with commas between")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--run", default=CHOSEN, help="which training of the table is shipped")
     given = parser.parse_args()
     if given.step == "data":
         make_data(given.work, given.notes, given.soundfont, given.songs, given.seconds, given.workers)
@@ -573,10 +587,8 @@ def main() -> None:
         names = [name for name in given.only.split(",") if name] or [*CONDITIONS]
         seeds = [int(seed) for seed in given.seeds.split(",")]
         make_table(given.work, given.recordings, names, seeds, given.parallel)
-    elif given.step == "train":
-        train_final(given.work)
     elif given.step == "ship":
-        ship(given.work, given.recordings)
+        ship(given.work, given.recordings, given.run)
     else:
         write_atomic(RESULTS, json.dumps(summary(given.work, given.recordings), indent=1) + "\n")
 

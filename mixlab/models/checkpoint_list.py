@@ -148,17 +148,17 @@ _BY_HAND = "Checksum not known here: take the file from the project and give its
 _ALL = (
     Checkpoint(
         name=SHIPPED,
-        model=ModelConfig(n_mels=64, hop=512, width=32, dropout=0.2, level="peak"),
+        model=ModelConfig(architecture="efficientnet_lite0", n_mels=64, hop=512, dropout=0.2),
         n_classes=15,
         native_samples=64_000,
         label_set="mixtures15",
         project="",
         url="",
-        sha256="b8f650c9fd3e0d19c748e537622558b0cdea04abd2fa9addfeb0c3347bea3147",
-        size=402_148,
+        sha256="6ec456bc79bda174187237e2e4754a32230cab499b3496f7cbddafd173c331c5",
+        size=7_059_412,
         trained_on="songs composed by mixlab: played by notes under CC0, CC BY 3.0 and CC BY-SA 3.0 and by "
         "FluidR3 (MIT), voices and synthesizers computed; each library is named on its card",
-        published="",
+        published="macro AP of eight families on 101 real clips, by which it was chosen: .522",
         licence_code="MIT (mixlab)",
         licence_weights="MIT (mixlab)",
         note="Comes with mixlab, and tags where no other model is named.",
