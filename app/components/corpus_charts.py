@@ -90,11 +90,11 @@ def heat_chart(table: pd.DataFrame, across: str, unit: str, colours: Palette) ->
     scale = alt.Scale(type="sqrt", domain=[0, top], range=[colours.low, colours.high])
     filled = (
         base.transform_filter("!datum.empty && !datum.sum")
-        .mark_rect(cornerRadius=2)
+        .mark_rect(cornerRadius=2, aria=False)  # the text on it says all
         .encode(color=alt.Color(f"{unit}:Q", scale=scale, legend=None))
     )
     hollow = base.transform_filter("datum.empty && !datum.sum").mark_rect(
-        fillOpacity=0, stroke=colours.quiet, strokeDash=[3, 3], strokeOpacity=0.7, cornerRadius=2
+        fillOpacity=0, stroke=colours.quiet, strokeDash=[3, 3], strokeOpacity=0.7, cornerRadius=2, aria=False
     )
     text = base.mark_text(fontSize=12).encode(text="shown:N", color=alt.Color("ink:N", scale=None))
     height = _ROW_PX * cells["class"].nunique() + 30

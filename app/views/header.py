@@ -26,8 +26,10 @@ __all__ = ["check_address", "offer_link", "offer_view", "show"]
 STYLE = """<style>
 .stMainBlockContainer { padding: 4.4rem 2rem 3rem; }
 .mixlab-head { margin: 0; line-height: 1.35; overflow-wrap: anywhere; }
-.mixlab-head h1 { position: absolute; width: 1px; height: 1px; padding: 0;
-  overflow: hidden; clip-path: inset(50%); }
+.mixlab-head h1 { display: inline; margin: 0; padding: 0; font-size: 1em; font-weight: 700; }
+.mixlab-head h2 {
+  position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%);
+}
 .mixlab-head code { font-size: 0.85em; color: inherit; background: none; padding: 0; }
 [data-testid="stMetricValue"] { font-size: 1.4rem; padding-bottom: 0; }
 [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.8; }
@@ -47,7 +49,9 @@ def show(location: Location | None, title: str, *, with_chooser: bool = True) ->
     """
     st.html(STYLE)
     row = st.container(horizontal=True, vertical_alignment="center", key="head")
-    row.html(f'<div class="mixlab-head"><h1>{escape(title)}</h1>{_catalog_line(location)}</div>')
+    row.html(
+        f'<div class="mixlab-head"><h1>mixlab</h1><h2>{escape(title)}</h2>{_catalog_line(location)}</div>'
+    )
     if with_chooser:
         with row.popover("Catalog", icon=":material/library_music:"):
             chooser.show()
@@ -103,10 +107,10 @@ def _forget(key: str) -> None:
 
 def _catalog_line(location: Location | None) -> str:
     if location is None:
-        return "<strong>mixlab</strong> · no catalog is open"
+        return " · no catalog is open"
     path = Path(location.path)
     name = escape(str(Path(*path.parts[-2:])) if len(path.parts) > 2 else str(path))
-    shown = f'<strong>mixlab</strong> · <span title="{escape(str(path))}">{name}</span>'
+    shown = f' · <span title="{escape(str(path))}">{name}</span>'
     try:
         catalog = data.get_catalog(location)
     except MixlabError:  # the page says why

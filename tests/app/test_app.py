@@ -364,7 +364,7 @@ def test_every_page_has_its_name_the_catalog_and_the_same_buttons(
     opened._page_hash = calc_hash(view) if view else ""
     opened.run()
     head = next(html.proto.body for html in opened.get("html") if "mixlab-head" in html.proto.body)
-    assert f"<h1>{title}</h1>" in head
+    assert f"<h2>{title}</h2>" in head
     assert hash_of(catalog_path) in head
     assert f"{len(Catalog.open(catalog_path))} stems" in head
     assert [one.proto.popover.label for one in opened.get("popover")][:2] == ["Catalog", "Folders"]

@@ -45,7 +45,7 @@ def labels_of(page: AppTest) -> set[str]:
 
 
 def test_a_single_label_run_shows_accuracy_and_no_threshold(runs: Path) -> None:
-    page = open_page(run="runs/good")
+    page = open_page(run="runs/good", order="as in the label set")
     report = Run.open(runs / "good").report().test
     accuracy = report.scores["accuracy"]
     value, interval = metrics(page)["accuracy"]

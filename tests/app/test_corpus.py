@@ -55,7 +55,7 @@ def page(odd: Catalog, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("app.views.corpus.PAGE_ROWS", 5)
     test = open_corpus()
     assert not test.exception
-    assert any("<h1>Corpus</h1>" in html.proto.body for html in test.get("html"))
+    assert any("<h2>Corpus</h2>" in html.proto.body for html in test.get("html"))
     return test
 
 

@@ -12,7 +12,7 @@ from mixlab.corpora.clips.recordings import read_recordings
 from mixlab.inference.benchmark import ExternalReport, evaluate_on
 from mixlab.utils.plain import plain
 from tests.app.test_clip_runs import labels_of
-from tests.app.test_runs import move, open_page
+from tests.app.test_runs import all_scores, move, open_page
 from tests.clip_run import write_clip_run
 from tests.tagged_trees import make_recordings, make_run
 from tests.training.clips.tone_clips import make_tones
@@ -67,7 +67,7 @@ def test_solos_and_mixes_are_chosen(runs: Path) -> None:
     for part in report.apart:
         move(page, part=part.name)
         assert f"{part.n_clips} clips of {part.n_groups} groups" in " ".join(c.value for c in page.caption)
-        shown = {value for value, _ in [(m.value, m.delta) for m in page.metric if m.label == "macro AP"]}
+        shown = {value for name, value, _ in all_scores(page) if name == "macro AP"}
         assert f"{part.tables['families'].scores['average_precision'].value:.3f}" in shown
 
 

@@ -89,8 +89,16 @@ def shown(page: AppTest) -> str:
     return repr((charts, texts, tables, audio, [(m.label, m.value, m.delta) for m in page.metric]))
 
 
+def all_scores(page: AppTest) -> list[tuple[str, str, str]]:
+    """Return name, value and interval of all scores: figures, or a line where there are no intervals."""
+    found = [(metric.label, metric.value, metric.delta) for metric in page.metric]
+    for line in (text.value for text in page.markdown if ":small[no intervals]" in text.value):
+        found += [(*pair, "no interval") for pair in re.findall(r"(?:^|· )([^·*]+?) \*\*([^*]+)\*\*", line)]
+    return found
+
+
 def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
-    return {metric.label: (metric.value, metric.delta) for metric in page.metric}
+    return {name: (value, interval) for name, value, interval in all_scores(page)}
 
 
 # ---- numbers ----
@@ -421,7 +429,7 @@ def test_a_run_that_was_not_scored_shows_its_curves_and_the_command(runs: Path) 
 def test_runs_on_other_mixes_are_not_compared(runs: Path) -> None:
     page = open_page(run="runs/a", against="runs/own")
     assert "cannot be compared" in page.warning[0].value
-    assert len(page.metric) == 6
+    assert len(metrics(page)) == 6
 
 
 def test_mixes_of_another_catalog_are_heard_after_a_click(

@@ -364,6 +364,35 @@ def test_another_threshold_is_another_blob_of_the_same_sound(own: tuple[Upload, 
     assert first["audio"] == other["audio"]
 
 
+def test_a_tag_of_a_file_needs_a_share_of_it(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(page, wav(10.0))
+    assert any("✓ voice" in text.value for text in page.markdown)
+    monkeypatch.setattr("app.views.tag.MIN_SHARE", 1.5)  # of a file that is voice throughout
+    page.run()
+    assert not any("✓ voice" in text.value for text in page.markdown)
+    assert any("so no tag of the file: voice (100%)" in caption.value for caption in page.caption)
+    shares = page.dataframe[0].value.set_index("class")["of what sounds"]
+    assert (shares["voice"], shares["key"]) == (1.0, 0.0)
+    assert any("trained on demo corpora" in warning.value for warning in page.warning)
+
+
+def test_where_the_truth_is_known_tags_are_marked_true_or_false() -> None:
+    from app.views.tag import _badge, _in_truth
+
+    truth = tag_data.example_truth("Duo")
+    assert {"violin", "piano", "bowed string", "key"} <= truth
+    assert not {"brass", "drums", "singer"} & truth
+    assert "green" in _badge("violin", {"violin": "little known"}, truth)
+    assert "red-badge[✗ brass]" in _badge("brass", {}, truth)
+    assert "green" in _badge("brass", {}, None)
+    assert "orange" in _badge("brass", {"brass": "little known"}, None)
+    assert [_in_truth(name, truth) for name in ("violin", "brass", "my own class")] == [
+        "plays",
+        "does not play",
+        "",
+    ]
+
+
 def test_every_class_is_said_in_words(own: tuple[Upload, Tagger]) -> None:
     sound, tagger = own
     found = read_header(pack_tags(sound, picture_of(sound), tagger.tag_audio(sound.audio), {"key": "never"}))

@@ -87,6 +87,16 @@ def test_a_search_finds_a_class_that_holds_whatever_a_stem_can_be(tmp_path: Path
     assert [holds_classes(recipe, catalog, [name]) for name in ("bass", "e")] == [True, False]
 
 
+def test_all_of_what_is_asked_for_is_held(toy: Catalog) -> None:
+    recipes = [sample_recipe(toy, MixConfig(), 0, 0, index) for index in range(30)]
+    names = ("violin", "key", "bowed-string")
+    held = [[holds_classes(recipe, toy, [name]) for name in names] for recipe in recipes]
+    assert [holds_classes(recipe, toy, names) for recipe in recipes] == [all(one) for one in held]
+    assert any(map(all, held))
+    assert any(any(one) and not all(one) for one in held)
+    assert all(one[2] for one in held if one[0])  # a violin is a bowed string, whose node has another name
+
+
 def test_a_search_ends(toy: Catalog) -> None:
     assert find_classes(toy, MixConfig(), ["synth"], seed=0, start=0, tries=20) is None
     assert find_classes(toy, MixConfig(), ["synth"], seed=0, start=2, step=-1) is None
