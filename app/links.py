@@ -56,6 +56,7 @@ class Item:
         run: The run whose settings sample it, and whose own recipe it is where it was scored on it; None
             for the defaults.
         preset: Effects of training mixes that no run samples, by the name of their preset.
+        settings: All other settings of mixes that no run samples, as ``app.settings.encode`` returns them.
     """
 
     p: float
@@ -66,6 +67,7 @@ class Item:
     bypass: tuple[tuple[int, int], ...] = ()
     run: RunLocation | None = None
     preset: str = PAPER
+    settings: str = ""
 
 
 class Link(NamedTuple):
@@ -102,6 +104,8 @@ def make_query(
         "mix_kind": item.mix_kind,
         "effects": item.preset,
     }
+    if item.settings:
+        values["settings"] = item.settings
     if contains:
         values["contains"] = list(contains)
     if bypass:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from app import settings
 from app.links import BY_P, PAPER, Item
 from mixlab import Catalog, Mix, MixRecipe
 from mixlab.mixing.effects import Effect, describe_effect
@@ -209,11 +210,14 @@ def snippet(mix: Mix, item: Item, path: Path) -> str:
             f"mix = render_mix(recipe, Catalog.open({str(path)!r}))"
         )
     preset = "" if item.preset == PAPER else f", effects=EffectsConfig(preset={item.preset!r})"
-    config = (
-        f"MixConfig(p_musical={item.p:g}{preset})"
-        if item.split == "train"
-        else "MixConfig().for_evaluation()"
-    )
+    if item.settings:
+        preset = ""
+        found = settings.differences(settings.decode(item.settings, item.p, item.preset))
+        config = f"MixConfig.from_dict({found!r})" + ("" if item.split == "train" else ".for_evaluation()")
+    elif item.split == "train":
+        config = f"MixConfig(p_musical={item.p:g}{preset})"
+    else:
+        config = "MixConfig().for_evaluation()"
     imported = "from mixlab.mixing import EffectsConfig\n" if preset else ""
     forced = "" if item.mix_kind == BY_P else f", kind={mix.recipe.kind!r}"
     where = f"seed={item.seed}, epoch=0, index={item.index}, split={item.split!r}{forced}"

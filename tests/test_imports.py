@@ -31,7 +31,7 @@ ROOMS = (
     "cli",
 )
 # Views show data by way of components; links and texts serve all of them.
-APP_ROOMS = ("links", "texts", "components", "data", "views", "main")
+APP_ROOMS = ("links", "settings", "texts", "components", "data", "views", "main")
 # The tour types other commands as a user would, so it goes back to the command line, when it is called.
 # What lists the files that no adapter looked at names the tree in its annotations only.
 BACK = {

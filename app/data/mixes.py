@@ -4,6 +4,7 @@ Objects that are shared between sessions (catalogs, mixes) are read-only by agre
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +13,17 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import streamlit as st
 
+from app import settings
 from app import texts as words
 from app.components.payload import Take, model_front, pack_mix
 from app.components.share import share_page
 from app.data import runs as runs_data
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_set, render_mix, sample_recipe
-from mixlab.audio.io import FloatArray
+from mixlab.audio.io import FloatArray, resample
 from mixlab.catalog.song_table import SONG_FILE
 from mixlab.catalog.statistics import known_nodes
 from mixlab.mixing.config import Kind
-from mixlab.mixing.effect_presets import Preset
-from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.mixing.preview import (
     find_classes,
     holds_classes,
@@ -56,6 +56,8 @@ __all__ = [
     "instrument_names",
     "mix_config",
     "source_names",
+    "training_config",
+    "try_settings",
 ]
 
 LOCATIONS = ("demo-output/catalog", "demo-output", "catalog", "my-catalog", "starter/catalog")
@@ -102,14 +104,32 @@ def get_catalog(location: Location) -> Catalog:
 
 def mix_config(item: Item) -> MixConfig:
     """Return the configuration of an item, as ``MixDataset`` has it for its split."""
-    if item.run is not None:
-        own = runs_data.run_mix_config(item.run)
-        if item.split != "train":
-            return own.for_evaluation()
-        return own if own.strategies else replace(own, p_musical=item.p)
-    if item.split != "train":
-        return MixConfig().for_evaluation()
-    return MixConfig(p_musical=item.p, effects=EffectsConfig(preset=cast("Preset", item.preset)))
+    config = training_config(item)
+    return config if item.split == "train" else config.for_evaluation()
+
+
+def training_config(item: Item) -> MixConfig:
+    """Return the configuration of the training mixes to which an item belongs.
+
+    Raises:
+        ConfigError: its settings, as from an address, are none.
+    """
+    if item.run is None:
+        return settings.decode(item.settings, item.p, item.preset)
+    own = runs_data.run_mix_config(item.run)
+    return own if own.strategies else replace(own, p_musical=item.p)
+
+
+def try_settings(location: Location, config: MixConfig, item: Item) -> tuple[str, ...]:
+    """Sample one training mix by way of trial, and return what mixlab warns of.
+
+    Raises:
+        MixlabError: these settings have no mixes on this catalog.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sample_recipe(get_catalog(location), config, item.seed, 0, item.index)
+    return tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
 
 def _kind(item: Item) -> Kind | None:
@@ -249,10 +269,41 @@ def _with_mixture_effects(own: Take, mix: Mix) -> list[Take]:
     ]
 
 
+def _before(location: Location, before: Item, mix: Mix) -> Take:
+    """Return the same index with the settings it is compared with, as the player can switch to it."""
+    about = f"index {before.index} with the settings before they were changed"
+    try:
+        old = get_mix(location, before)
+    except MixlabError as error:
+        return Take("before", "Before", about, missing=str(error))
+    if old.recipe == mix.recipe:
+        return Take("before", "Before", about, missing="These settings make no difference to this index.")
+    names = source_names(old.recipe, get_catalog(location))
+    # Lanes of its own where they are of one length and rate, and add up to what is heard.
+    alike = old.mixture.shape == mix.mixture.shape and (
+        old.recipe.render.sample_rate == mix.recipe.render.sample_rate
+    )
+    lanes = old if alike and not old.recipe.effects else None
+    return Take("before", "Before", about, _fitted(old, mix), mix=lanes, names=names)
+
+
+def _fitted(old: Mix, mix: Mix) -> FloatArray:
+    """Return a mixture at the rate, the channels and the length of another one."""
+    rate, (channels, samples) = mix.recipe.render.sample_rate, mix.mixture.shape
+    audio = old.mixture
+    if old.recipe.render.sample_rate != rate:
+        audio = resample(audio, old.recipe.render.sample_rate, rate)
+    if len(audio) != channels:
+        audio = np.repeat(audio.mean(axis=0, keepdims=True), channels, axis=0)
+    fitted = np.zeros((channels, samples), dtype=np.float32)
+    fitted[:, : audio.shape[1]] = audio[:, :samples]
+    return fitted
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
-def get_payload(location: Location, item: Item) -> bytes:
-    """Return the player's blob: this mix, its counterparts and its dry form."""
-    return _payload(location, item, short=False)
+def get_payload(location: Location, item: Item, before: Item | None = None) -> bytes:
+    """Return the player's blob: this mix, the same index before, its counterparts and its dry form."""
+    return _payload(location, item, before, short=False)
 
 
 def get_page(location: Location, item: Item) -> str:
@@ -270,12 +321,12 @@ def get_page(location: Location, item: Item) -> str:
     title = words.describe(mix).replace("*", "").replace("\\", "")
     about = f"Mix {mix.recipe.content_hash} of mixlab, index {item.index} of seed {item.seed}, {item.split}."
     return share_page(
-        _payload(location, item, short=True), title, about, labels, mix.recipe.to_json(indent=2),
+        _payload(location, item, None, short=True), title, about, labels, mix.recipe.to_json(indent=2),
         words.file_name(mix, item, ""),
     )  # fmt: skip
 
 
-def _payload(location: Location, item: Item, *, short: bool) -> bytes:
+def _payload(location: Location, item: Item, before: Item | None, *, short: bool) -> bytes:
     """Return the player's blob; a short one, for a page of its own, has no steps."""
     mix = get_mix(location, item)
     kind = mix.recipe.kind
@@ -283,8 +334,11 @@ def _payload(location: Location, item: Item, *, short: bool) -> bytes:
     dressed = " with their effects" if any(source.effects for source in mix.recipe.sources) else ""
     own = Take("mix", "This mix", f"{kind.replace('_', '-')}, {count}{dressed}", mix.mixture)
     others = [_counterpart(location, item, other) for other in other_kinds(kind)]
+    if before is not None:
+        others.insert(0, _before(location, before, mix))
     takes = [*_with_mixture_effects(own, mix), *others, _dry(location, mix.recipe)]
-    name = f"{location.path} {replace(item, bypass=())}"
+    # While it stays, the player goes on at its place, so that changed settings are heard at once.
+    name = f"{location.path} {replace(item, bypass=(), settings='', preset='')}"
     steps = {"previous": item.index > 0, "next": item.index < LAST_INDEX, "random": True}
     front = _front(item, mix.recipe.render.sample_rate)
     return pack_mix(

@@ -25,7 +25,7 @@ from app.links import (
     make_query,
     read_link,
 )
-from app.views import header, runs_locations
+from app.views import header, runs_locations, settings
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe
 from mixlab.audio.io import encode_wav
 from mixlab.mixing.effect_presets import PRESETS
@@ -151,6 +151,7 @@ def _whole_number(row: DeltaGenerator, label: str, key: str, width: int) -> int:
 
 def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[str, ...]]:
     """Show what decides the mix; all of it stands in the address."""
+    text = settings.current("audition")
     row = st.container(horizontal=True, vertical_alignment="bottom")
     split = str(
         row.selectbox("Split", SPLITS, key="split", bind="query-params", width=120,
@@ -167,7 +168,7 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[
     )  # fmt: skip
     p = row.slider(
         "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params", width=180,
-        disabled=split != "train" or mix_kind != BY_P,
+        disabled=split != "train" or mix_kind != BY_P or settings.sets_shares(text),
         help="Share of musical mixes. What decides is sampled first and alone, so moving the slider "
              "flips each index at most once and leaves its musical and its non-musical form as they are.",
     )  # fmt: skip
@@ -181,6 +182,7 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[
     if split == "train" and run is None:
         item = replace(item, preset=str(preset))
     wanted = tuple(contains)
+    item = settings.settle("audition", location, item, row)
     show_strip(
         {
             "items": data.get_strip(location, item),
@@ -250,7 +252,8 @@ def _show_item(
     with checked:
         _check_mix(link, mix.recipe)
     with player:
-        play(data.get_payload(location, item), on_step=lambda step: _go(location, item, step, contains))
+        payload = data.get_payload(location, item, settings.before_of(item))
+        play(payload, on_step=lambda step: _go(location, item, step, contains))
     about.markdown(words.describe(mix) + words.say_scaling(mix))
     with tabs[0]:
         st.dataframe(

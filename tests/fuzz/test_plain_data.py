@@ -509,6 +509,8 @@ QUERIES: tuple[dict[str, str], ...] = (
     {"seed": "9" * 400, "index": "-1", "p": "nan", "split": "../../etc", "mix_kind": "<script>"},
     {"seed": "1e999", "index": "0x10", "contains": "=1+1", "effects": "\0", "bypass": "9" * 3000 + ".1 x"},
     {"from_run": "/etc/passwd", "catalog": "../..", "mix": "\u202e", "index": "\u0661"},
+    {"settings": '{"effects": {"custom": ["antigravity:geohash"]}, "label_set": "/etc/passwd.yaml"}'},
+    {"settings": "[" * 5000},
 )
 
 

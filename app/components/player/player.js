@@ -260,7 +260,9 @@ class Player {
 
   load(blob) {
     const { header, offset } = readHeader(blob);
-    if (header.id === this.header?.id) return;
+    // What a mix is compared with may change while it stays.
+    const takes = (one) => JSON.stringify(one?.takes.map((take) => [take.key, take.about, take.missing, take.lufs]));
+    if (header.id === this.header?.id && takes(header) === takes(this.header)) return;
     if (header.audio && header.audio === this.header?.audio) {
       this.header = header; // only what is said of the same sound has changed: it plays on
       this.heat = readHeat(blob, header);
@@ -269,7 +271,8 @@ class Player {
     }
     const sameItem = header.item === this.header?.item;
     const wasPlaying = this.playing, position = this.time, focus = this.focused();
-    const mixer = sameItem ? this.mixer : null;
+    const mixer = sameItem && this.hasLanesOf(header) ? this.mixer : null;
+    const takeKey = this.takes?.[this.mixer.take]?.key;
     this.halt();
     if (header.sample_rate !== this.header?.sample_rate) {
       this.context?.close();
@@ -295,6 +298,7 @@ class Player {
     [this.graph, this.levels] = [null, null];
     if (old) setTimeout(() => old.out.disconnect(), 100);
     this.mixer = mixer ?? this.freshMixer();
+    if (sameItem) this.mixer.take = Math.max(this.takes.findIndex((take) => take.key === takeKey), 0);
     if (!this.takes[this.mixer.take]?.signal) this.mixer.take = 0;
     this.position = sameItem ? Math.min(position, this.duration) : 0;
     if (!sameItem) this.region = null;
@@ -303,6 +307,15 @@ class Player {
     this.show();
     this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
     if (wasPlaying && (sameItem || (header.steps && this.playOn))) this.play();
+  }
+
+  hasLanesOf(header) {
+    // With other settings the same item may have other sources, to which no solo or gain belongs.
+    const lanes = (take) => JSON.stringify((take.lanes ?? []).map((lane) => [lane.name, lane.detail]));
+    return header.takes.every((take) => {
+      const old = this.takes.find((one) => one.key === take.key);
+      return !old || lanes(old) === lanes(take);
+    });
   }
 
   freshMixer() {
