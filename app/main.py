@@ -34,6 +34,7 @@ class Entry(NamedTuple):
 # The first one is the home page.
 ENTRIES = (
     Entry("audition", "Audition", ":material/headphones:"),
+    Entry("stream", "Stream", ":material/queue_music:"),
     Entry("corpus", "Corpus", ":material/library_music:"),
     Entry("runs", "Runs", ":material/query_stats:", needs_catalog=False),
     Entry("compare", "Compare runs", ":material/compare_arrows:", needs_catalog=False),

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-__all__ = ["copy_link", "join_steps", "play", "show_strip"]
+__all__ = ["copy_link", "join_steps", "play", "show_mixes", "show_strip"]
 
 _FOLDER = Path(__file__).resolve().parent
 
@@ -20,6 +20,7 @@ def _component(name: str) -> Any:  # noqa: ANN401 - a callable whose keywords ar
 
 _PLAYER = _component("player")
 _STRIP = _component("strip")
+_MIXES = _component("mix_table")
 _COPY_LINK = _component("copy_link")
 _STEPS = _component("steps")
 
@@ -50,6 +51,22 @@ def show_strip(data: dict[str, Any], index_key: str) -> None:
             st.session_state[index_key] = int(chosen)
 
     _STRIP(data=data, key="strip", on_go_change=go)
+
+
+def show_mixes(data: dict[str, Any], play_key: str, open_key: str) -> None:
+    """Show a table of mixes; its buttons write an index into ``st.session_state``, to play or open it."""
+
+    def keep(event: str, key: str) -> None:
+        chosen = getattr(st.session_state["mix_table"], event)
+        if chosen is not None:
+            st.session_state[key] = int(chosen)
+
+    _MIXES(
+        data=data,
+        key="mix_table",
+        on_play_change=lambda: keep("play", play_key),
+        on_open_change=lambda: keep("open", open_key),
+    )
 
 
 def copy_link(query: str) -> None:

@@ -31,7 +31,7 @@ from mixlab.audio.io import encode_wav
 from mixlab.mixing.effect_presets import PRESETS
 from mixlab.mixing.preview import label_tree
 
-__all__ = ["show"]
+__all__ = ["show", "whole_number"]
 
 DOWNLOAD = ":material/download:"
 RANDOM_BELOW = 100_000
@@ -140,9 +140,10 @@ def _allowed(location: Location) -> dict[str, Allowed]:
     }  # fmt: skip
 
 
-def _whole_number(row: DeltaGenerator, label: str, key: str, width: int) -> int:
+def whole_number(row: DeltaGenerator, label: str, key: str, width: int, last: int = data.LAST_INDEX) -> int:
+    """Show a field for a number from 0 on, which stands in the address, and return it."""
     # "min" is 0 here; a default beside a value that a step sets makes Streamlit print a stack trace.
-    box = partial(row.number_input, label, 0, data.LAST_INDEX, "min", width=width)
+    box = partial(row.number_input, label, 0, last, "min", width=width)
     try:
         return int(box(key=key, bind="query-params"))
     except OverflowError:  # Streamlit's, where an address says 1e999
@@ -158,8 +159,8 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[
                       help="Validation and test are as models are scored on them: musical, no effects.")
     )  # fmt: skip
     mix_kind = row.selectbox("Kind of mix", MIX_KINDS, key="mix_kind", bind="query-params", width=150)
-    seed = _whole_number(row, "Seed", "seed", 115)
-    index = _whole_number(row, "Index", "index", 130)
+    seed = whole_number(row, "Seed", "seed", 115)
+    index = whole_number(row, "Index", "index", 130)
     contains = row.multiselect(
         "Must contain", data.instrument_names(location), key="contains", bind="query-params", width=230,
         placeholder="anything",

@@ -68,6 +68,7 @@ def settle_tag(page: Page) -> None:
 VIEWS = {
     # A mix worth looking at: of several sources, with effects, and at a time within it.
     "audition": View("", "index=7&p=0.5", settle_audition),
+    "stream": View("stream", "seed=5&p=0.5", settle_charts),
     "corpus": View("corpus", "labels=openmic20", settle_corpus),
     "corpus-stems": View("corpus", "show=Stems&instrument=brass&sort=duration", settle_stems),
     # These want a run beside the catalog, as `mixlab demo` leaves one.

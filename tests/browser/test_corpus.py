@@ -67,7 +67,16 @@ def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
     page.get_by_role("link", name="Corpus").click()
     opened(page)
     names = [re.sub(r"\s+", " ", link.inner_text()) for link in page.get_by_test_id("stTopNavLink").all()]
-    assert [name.split()[-1] for name in names] == ["Audition", "Corpus", "Runs", "runs", "p_musical", "file"]
+    assert [name.split()[-1] for name in names] == [
+        "Audition",
+        "Stream",
+        "Corpus",
+        "Runs",
+        "runs",
+        "p_musical",
+        "file",
+        "catalog",
+    ]
 
 
 def test_a_cell_a_bar_and_a_badge_open_what_they_count_and_back_returns(open_page: "OpenPage") -> None:
