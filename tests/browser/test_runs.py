@@ -79,14 +79,18 @@ def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder:
     page = open_page("run=runs/a", location="runs")
     chart = page.locator(CHART).first
     chart.wait_for()
-    box = chart.bounding_box()
+    label = "percussion"
+    name, box = chart.get_by_text(label, exact=True).bounding_box(), chart.bounding_box()
+    assert name
     assert box
-    chart.click(position={"x": 0.6 * box["width"], "y": 0.5 * box["height"]})
+    # Anywhere along its row.
+    y = name["y"] + name["height"] / 2 - box["y"]
+    chart.click(position={"x": 0.6 * box["width"], "y": y})
     selected_tab(page, "Listen")
-    page.wait_for_function("() => new URLSearchParams(location.search).get('class')")
-    label = query_of(page)["class"]
+    wait_for_query(page, **{"class": label})
     page.get_by_text("hits", exact=True).first.click()
-    wait_for_query(page, kind="hits")
+    page.get_by_text(re.compile("hits of")).first.wait_for()
+    page.get_by_role("button", name=re.compile("^Next"), disabled=False).first.wait_for()
     assert page.locator(".player").count() == 0
     page.keyboard.press("n")
     page.locator(".player [data-lane=lane0]").wait_for()
@@ -120,6 +124,7 @@ def test_back_from_audition_returns_to_class_tab_and_page(open_page: "OpenPage")
     page.get_by_text("hits", exact=True).first.click()
     page.get_by_role("button", name="Next page").click()
     page.get_by_text("9 to").wait_for()
+    page.wait_for_function("() => location.search.includes('list=2-')")
     before = query_of(page)
     assert (before["look"], before["kind"]) == ("Listen", "hits")
     page.get_by_role("link", name="Audition").nth(1).click()  # the first one is in the navigation
