@@ -118,7 +118,7 @@ def default_locations(catalog: str = "") -> tuple[tuple[str, int], ...]:
     return tuple((str(location), depth) for location, depth in locations if location.is_dir())
 
 
-@st.cache_data(ttl=5, max_entries=16, show_spinner=False)
+@st.cache_resource(ttl=5, max_entries=16, show_spinner=False)
 def find_found(locations: tuple[tuple[str, int], ...], marker: str = RUN) -> tuple[Found, ...]:
     """Return the runs, or with ``STUDY`` the studies, below some folders."""
     return find_folders(marker, [(Path(location), depth) for location, depth in locations])
