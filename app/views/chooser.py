@@ -1,6 +1,9 @@
 """The field in which the catalog is chosen; every page shows it, here or there."""
 
+from contextlib import suppress
+
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app.data import mixes as data
 
@@ -11,9 +14,14 @@ _KEY = "catalog_path"
 
 def chosen_path() -> str:
     """Return the catalog's folder as chosen, or the one to start with."""
-    if not st.session_state.get(_KEY):
-        st.session_state[_KEY] = data.default_catalog()
-    return str(st.session_state[_KEY]).strip()
+    chosen = str(st.session_state.get(_KEY) or "").strip()
+    if chosen:
+        return chosen
+    path = data.default_catalog()
+    # Where the field is shown already, as on a page that was left before it was complete, it stays as it is.
+    with suppress(StreamlitAPIException):
+        st.session_state[_KEY] = path
+    return path
 
 
 def show() -> None:

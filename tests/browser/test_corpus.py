@@ -80,7 +80,7 @@ def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
 
 
 def test_a_cell_a_bar_and_a_badge_open_what_they_count_and_back_returns(open_page: "OpenPage") -> None:
-    page = opened(open_page("across=split", location="corpus"))
+    page = opened(open_page("across=split&sorted_by=as+in+the+label+set", location="corpus"))
     chart = page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first
     chart.wait_for()
     box = chart.bounding_box()
