@@ -3,19 +3,21 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from mixlab.studies.folder import StudyFolder
+from mixlab.studies.forecast import seconds_left
 from mixlab.studies.results import ConditionResult, StudyResults
 from mixlab.studies.state import TrialState
 from mixlab.studies.statistics import Estimate
 
 __all__ = [
     "CONDITION",
+    "P_MUSICAL",
     "Axis",
     "ClassEffect",
     "Point",
@@ -104,6 +106,9 @@ class StudyStatus:
         states: What became of every training.
         at_work: Whether a process works on it.
         done: Names of the runs that are done; when they change, there is more to score.
+        parallel: Trainings at a time.
+        vary: Values of each varied setting of a grid.
+        catalog: What it trains on.
     """
 
     kind: str
@@ -114,11 +119,23 @@ class StudyStatus:
     states: tuple[TrialState, ...]
     at_work: bool
     done: tuple[str, ...]
+    parallel: int = 1
+    vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    catalog: str = ""
+
+    def word(self, state: TrialState) -> str:
+        """Return the status of a run: one that waits for its turn is ``queued``, not missing."""
+        return "queued" if self.at_work and state.status == "missing" else state.status
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Runs by status."""
-        return Counter(state.status for state in self.states)
+        """Runs by status, those that wait for their turn as ``queued``."""
+        return Counter(map(self.word, self.states))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it takes to the end, by the epochs that are done; None while nobody can tell."""
+        return seconds_left(self.states, {}, parallel=self.parallel) if self.at_work else None
 
 
 def study_status(folder: StudyFolder) -> StudyStatus:
@@ -137,12 +154,15 @@ def study_status(folder: StudyFolder) -> StudyStatus:
         states=states,
         at_work=folder.is_locked(),
         done=tuple(state.name for state in states if state.status == "done"),
+        parallel=stored.parallel,
+        vary=stored.vary,
+        catalog=stored.catalog.path,
     )
 
 
 def unfinished_trials(status: StudyStatus) -> tuple[TrialState, ...]:
-    """Return the trainings that somebody must start: neither done nor running."""
-    return tuple(state for state in status.states if state.status not in ("done", "running"))
+    """Return the trainings that somebody must start: neither done, running nor queued."""
+    return tuple(s for s in status.states if status.word(s) not in ("done", "running", "queued"))
 
 
 def axes_of(results: StudyResults) -> tuple[Axis, ...]:
@@ -210,15 +230,22 @@ def point_table(points: Sequence[Point], *, over: Literal["songs", "seeds"]) -> 
     return pd.DataFrame(rows, columns=columns)
 
 
-def seed_table(results: StudyResults, axis: Axis, metric: str, column: int | None = None) -> pd.DataFrame:
-    """Return the score of every seed of every point on the test mixes: columns ``x``, ``line``, ``value``."""
+def seed_table(
+    results: StudyResults, axis: Axis, metric: str, column: int | None = None, *, split: str = "test"
+) -> pd.DataFrame:
+    """Return the score of every seed of every point.
+
+    Returns:
+        Columns ``x``, ``line``, ``value``, ``seed``, and ``run``, the folder of its run.
+    """
     conditions = {c.condition.name: c for c in results.conditions}
-    rows = [
-        (p.x, p.line, value)
-        for p in points_of(results, axis, metric, column)
-        for value in conditions[p.condition].test.by_seed(metric, column)
-    ]
-    return pd.DataFrame(rows, columns=["x", "line", "value"])
+    rows = []
+    for p in points_of(results, axis, metric, column):
+        condition = conditions[p.condition]
+        scores = condition.test if split == "test" else condition.validation
+        for seed, value in zip(scores.runs, scores.by_seed(metric, column), strict=True):
+            rows.append((p.x, p.line, value, seed, str(condition.runs[seed])))
+    return pd.DataFrame(rows, columns=["x", "line", "value", "seed", "run"])
 
 
 def _place(results: StudyResults, axis: Axis, found: ConditionResult) -> tuple[float | str, str]:

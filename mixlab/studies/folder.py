@@ -6,7 +6,7 @@
 ``runs/``         one run folder per condition and seed
 ``logs/``         what each training said
 ``catalogs/``     the catalog with songs divided anew, where conditions ask for that
-``parts/``        what went wrong in each part of a study that job arrays carry out (``--array``)
+``parts/``        what went wrong in each part of a study that work arrays carry out (``--array``)
 ``report.md`` ... tables and figures
 ================  ====================================================================================
 """
@@ -41,6 +41,7 @@ from mixlab.studies.state import SCHEMA_VERSION, STATUSES, StoredTrial, StudySta
 from mixlab.training.config import flatten, with_defaults
 from mixlab.training.run import Run
 from mixlab.utils.decode import read_json
+from mixlab.utils.detached import WORK
 from mixlab.utils.files import (
     check_writable,
     make_folder,
@@ -117,7 +118,8 @@ class StudyFolder:
         # A study that was killed in its first second has a lock or plans, and nothing else yet.
         begun = any((self.path / name).exists() for name in (_STATE, "plans", _PRECISION))
         begun = begun or any(self.path.glob(".lock*"))
-        if self.path.is_dir() and not begun and any(self.path.iterdir()):
+        # Whoever starts a study in the explorer keeps its log there before there is anything else.
+        if self.path.is_dir() and not begun and any(path.name != WORK for path in self.path.iterdir()):
             raise ConfigError(
                 f"{self.path} is neither empty nor a study's folder. Choose another --out.",
                 code="folder-not-empty",

@@ -152,7 +152,8 @@ class ConditionScores:
         values, resampled = _collect(runs, metric, column)
         sparse = column is not None and any(int(run.songs[column]) < MIN_SONGS for run in runs)
         found = estimate(values, None if sparse else resampled, wanted=self.wanted)
-        return replace(found, over=_groups(runs))
+        info = _measured(runs[0], metric, column).metric if runs else None
+        return replace(found, over=_groups(runs), seeds=_within(found.seeds, info))
 
     def by_seed(self, metric: str, column: int | None = None) -> list[float]:
         """Return the same of every seed, in the order of ``runs``."""
@@ -165,6 +166,14 @@ def _collect(runs: Sequence[RunScores], metric: str, column: int | None) -> tupl
     values = np.array([one.mean for one in found], np.float64)
     resampled = [resampled for one in found if (resampled := one.resampled_mean()) is not None]
     return values, np.stack(resampled) if resampled and len(resampled) == len(runs) else None
+
+
+def _within(interval: Interval | None, info: MetricInfo | None) -> Interval | None:
+    """Return the part of an interval in which a metric can lie: Student's knows no bounds."""
+    if interval is None or info is None:
+        return interval
+    highest = math.inf if info.highest is None else info.highest
+    return Interval(max(interval.low, info.lowest), min(interval.high, highest))
 
 
 def _groups(runs: Sequence[RunScores]) -> str:

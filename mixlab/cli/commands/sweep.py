@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mixlab.mixing.config import MixConfig
 from mixlab.training.config import TrainConfig
@@ -41,6 +41,8 @@ def sweep(
     dry_run: bool = False,
     watch: Path | None = None,
     report: Path | None = None,
+    go_on: Path | None = None,
+    more_seeds: str | int | list[int] = "",
 ) -> int:
     """Train a run for every combination of settings and every seed, then write one table and one figure.
 
@@ -68,6 +70,9 @@ def sweep(
         dry_run: Only say what would be trained.
         watch: Show how a sweep or a study in this folder stands, also from a second terminal.
         report: Write the tables and figures of a sweep or a study in this folder again, and train nothing.
+        go_on: Train what a sweep or a study in this folder lacks, with its own settings, catalog and seeds;
+            --vary gives a grid more values, --more_seeds gives all conditions more seeds.
+        more_seeds: Further seeds, with --go_on.
 
     Returns:
         Exit code: 0 when all is done, 1 when runs failed, 130 when it was interrupted.
@@ -80,15 +85,19 @@ def sweep(
     from mixlab.studies.plan import Plan
 
     varied = parse_vary(vary or [])
-    plan = Plan(
-        kind="sweep",
-        title=f"Sweep over {', '.join(varied)}",
-        conditions=grid_conditions(varied),
-        seeds=parse_seeds(seeds),
-        mix=mix,
-        train=train,
-        vary=varied,
-    )
+    if go_on is not None:
+        plan, there = _plan_again(go_on, varied, more_seeds)
+        catalog, out = there if catalog == Path("catalog") else catalog, go_on
+    else:
+        plan = Plan(
+            kind="sweep",
+            title=f"Sweep over {', '.join(varied)}",
+            conditions=grid_conditions(varied),
+            seeds=parse_seeds(seeds),
+            mix=mix,
+            train=train,
+            vary=varied,
+        )
     return carry_out(
         plan,
         catalog,
@@ -102,6 +111,19 @@ def sweep(
         resamples=resamples,
         dry_run=dry_run,
     )
+
+
+def _plan_again(
+    out: Path, vary: "dict[str, tuple[Any, ...]]", seeds: str | int | list[int]
+) -> "tuple[Plan, Path]":
+    """Return the plan of a study that is there, with more values and seeds, and its catalog."""
+    from mixlab.studies.extending import extend_plan, plan_of
+    from mixlab.studies.folder import StudyFolder
+    from mixlab.studies.grids import parse_seeds
+
+    state = StudyFolder(out).read_state()
+    more = () if seeds == "" else parse_seeds(seeds)
+    return extend_plan(plan_of(state), vary, more), Path(state.catalog.path)
 
 
 def carry_out(

@@ -130,6 +130,7 @@ def lines(
     band: bool = False,
     marks: Table | None = None,
     at: float | None = None,
+    pick: bool = False,
     colours: Palette = LIGHT,
 ) -> Chart:
     """Draw a score along a setting: means with their intervals, and a line where the setting is a number.
@@ -143,6 +144,8 @@ def lines(
         band: Whether intervals are an area instead of upright strokes; along numbers only.
         marks: Columns ``x``, ``line``, ``value``: the score of every seed, as small dots.
         at: A value of the setting to point out.
+        pick: Whether points can be chosen: ``seed`` by the column ``run`` of ``marks``, ``mean`` by ``x`` and
+            ``line`` of the table.
         colours: Of the page.
     """
     kind = "Q" if numeric else "N"
@@ -175,11 +178,23 @@ def lines(
     if numeric:
         layers.append(base.mark_line(strokeWidth=1.5 if small else 2).encode(y=y))
     if marks is not None:
-        seed = alt.Chart(marks[marks["value"].notna()]).mark_circle(size=9 if small else 14, opacity=0.7)
-        layers.append(seed.encode(x=x, y=y, color=named["color"]))
-    dot = base.mark_point(size=30 if small else 70, filled=True, opacity=1)
-    layers.append(dot.encode(y=y, tooltip=shown, **named))
+        size = 9 if small else 60 if pick else 14  # what is to be clicked must be hit
+        seed = alt.Chart(marks[marks["value"].notna()]).mark_circle(size=size, opacity=0.7)
+        seed = seed.encode(x=x, y=y, color=named["color"])
+        if pick:
+            of_seed = tips(**where, seed="seed:d", value=f"{title or 'value'}:Q")
+            seed = seed.encode(tooltip=of_seed).add_params(_choice("seed", ["run"]))
+        layers.append(seed)
+    dot = base.mark_point(size=30 if small else 70, filled=True, opacity=1).encode(
+        y=y, tooltip=shown, **named
+    )
+    layers.append(dot.add_params(_choice("mean", ["x", "line"])) if pick else dot)
     return alt.layer(*layers).properties(height=140 if small else 320)
+
+
+def _choice(name: str, columns: list[str]) -> alt.Parameter:
+    """Return what lets a click choose a point."""
+    return alt.selection_point(name=name, fields=columns, empty=False, toggle=False)
 
 
 def _along(kind: str, title: str | None) -> alt.X:
