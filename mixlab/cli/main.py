@@ -137,6 +137,17 @@ COMMANDS: dict[str, Command] = {
         words=("action", "name"),
     ),
     "app": Command("mixlab.cli.commands.app", "app", "open the explorer in a browser"),
+    "cite": Command(
+        "mixlab.cli.commands.cite",
+        "cite",
+        "print what to cite for what a catalog holds, with licences",
+        words=("catalog",),
+    ),
+    "report-environment": Command(
+        "mixlab.cli.commands.report_environment",
+        "report_environment",
+        "print versions, processor and settings, to paste into an issue",
+    ),
 }
 
 _USAGE_EXIT = 2

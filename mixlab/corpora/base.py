@@ -136,11 +136,12 @@ class Adapter(Protocol):
         label_map: Name of the label map in ``taxonomy/corpora`` (``medleydb`` also serves others), or the
             path of a CSV file of the same form.
         licence: Licence of the audio.
-        citation: BibTeX or one-line reference.
+        citation: BibTeX, of one entry or several, or a one-line reference.
         description: One line for ``--help``.
 
     One of mixlab's own whose corpus has the score of each song also has ``find_midi(audio: Path) -> Path``:
     the MIDI file of the song that a stem's file belongs to, which need not exist, for ``mixlab analyse``.
+    Any may have ``citing_note``, a sentence that ``mixlab cite`` prints beside reference and licence.
     """
 
     name: str

@@ -42,10 +42,21 @@ __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MedleyDB"]
 
 NAME = "medleydb"
 LICENCE = "CC BY-NC-SA 4.0"
-CITATION = (
-    "R. Bittner, J. Salamon, M. Tierney, M. Mauch, C. Cannam, J. P. Bello: MedleyDB: A Multitrack "
-    "Dataset for Annotation-Intensive MIR Research. ISMIR 2014."
-)
+CITATION = """
+@inproceedings{bittner2014medleydb,
+  author = {Bittner, Rachel M. and Salamon, Justin and Tierney, Mike and Mauch, Matthias and
+            Cannam, Chris and Bello, Juan P.},
+  title = {{MedleyDB}: A Multitrack Dataset for Annotation-Intensive {MIR} Research},
+  booktitle = {15th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2014},
+}
+@inproceedings{bittner2016medleydb,
+  author = {Bittner, Rachel M. and Wilkins, Julia and Yip, Hanna and Bello, Juan P.},
+  title = {{MedleyDB} 2.0: New Data and a System for Sustainable Data Collection},
+  booktitle = {ISMIR, late-breaking and demo papers},
+  year = {2016},
+}
+"""
 _LAYOUT = "<root>/{Audio,V1,V2}/<Artist_Title>/<Artist_Title>_STEMS/*.wav with <Artist_Title>_METADATA.yaml"
 
 # Errata, type 1: bleed in files of songs that are not (or were not always) tagged as bleeding.
@@ -70,6 +81,7 @@ class MedleyDB:
     licence = LICENCE
     citation = CITATION
     description = "MedleyDB V1 and V2: stems, or raws on request"
+    citing_note = "The first is of MedleyDB, the second of the songs of version 2."
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
         """Walk ``root`` and return its stems and problems.

@@ -45,10 +45,20 @@ __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MixingSecrets"]
 
 NAME = "mixing_secrets"
 LICENCE = "educational use only, no redistribution (Cambridge-MT)"
-CITATION = (
-    "S. Gururani, A. Lerch: Mixing Secrets: A Multi-track Dataset for Instrument Recognition in "
-    "Polyphonic Music. Late-breaking demo, ISMIR 2017."
-)
+CITATION = """
+@inproceedings{gururani2017mixing,
+  author = {Gururani, Siddharth and Lerch, Alexander},
+  title = {Mixing Secrets: A Multi-Track Dataset for Instrument Recognition in Polyphonic Music},
+  booktitle = {ISMIR, late-breaking and demo papers},
+  year = {2017},
+}
+@misc{cambridgemt,
+  author = {Senior, Mike},
+  title = {The 'Mixing Secrets' Free Multitrack Download Library},
+  howpublished = {Cambridge Music Technology},
+  url = {https://cambridge-mt.com/ms/mtk/},
+}
+"""
 _LAYOUT = "<root>/<Artist_Title>/<Artist_Title>_STEMS/*.wav with <Artist_Title>_METADATA.yaml"
 
 _MAGAZINE_ID = re.compile(r"MR\d{4}")
@@ -122,6 +132,7 @@ class MixingSecrets:
     licence = LICENCE
     citation = CITATION
     description = "Mixing Secrets (Cambridge-MT) with MedleyDB-style metadata: stems, or raws on request"
+    citing_note = "The first is of the annotations, the second of the recordings, which are their artists'."
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
         """Walk ``root`` and return its stems and problems.

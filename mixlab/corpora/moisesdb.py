@@ -30,10 +30,16 @@ __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "MoisesDB"]
 
 NAME = "moisesdb"
 LICENCE = "CC BY-NC-SA 4.0"
-CITATION = (
-    "I. Pereira, F. Araujo, F. Korzeniowski, R. Vogl: MoisesDB: A Dataset for Source Separation "
-    "Beyond 4-Stems. ISMIR 2023."
-)
+CITATION = """
+@inproceedings{pereira2023moisesdb,
+  author = {Pereira, Igor and Ara{\\'u}jo, Felipe and Korzeniowski, Filip and Vogl, Richard},
+  title = {{MoisesDB}: A Dataset for Source Separation Beyond 4-Stems},
+  booktitle = {24th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2023},
+  eprint = {2307.15913},
+  archiveprefix = {arXiv},
+}
+"""
 _LAYOUT = "<root>/<provider>/<uuid>/data.json with <stemName>/<track id>.wav"
 
 
@@ -45,6 +51,10 @@ class MoisesDB:
     licence = LICENCE
     citation = CITATION
     description = "MoisesDB: 240 songs, bleed known per track"
+    citing_note = (
+        "The project's page has since named terms of its own (NC-RCL: research only, no redistribution, no "
+        "derivatives unless the artist permits them): those that came with a copy hold for it."
+    )
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
         """Walk ``root`` and return its stems and problems.

@@ -31,10 +31,16 @@ __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Musdb18HQ"]
 
 NAME = "musdb18hq"
 LICENCE = "educational use only; MedleyDB songs CC BY-NC-SA 4.0"
-CITATION = (
-    "Z. Rafii, A. Liutkus, F.-R. Stoeter, S. I. Mimilakis, R. Bittner: MUSDB18-HQ, an uncompressed "
-    "version of MUSDB18. 2019. doi:10.5281/zenodo.3338373"
-)
+CITATION = """
+@misc{rafii2019musdb18hq,
+  author = {Rafii, Zafar and Liutkus, Antoine and St{\\"o}ter, Fabian-Robert and
+            Mimilakis, Stylianos Ioannis and Bittner, Rachel},
+  title = {{MUSDB18-HQ} - an uncompressed version of {MUSDB18}},
+  howpublished = {Zenodo},
+  year = {2019},
+  doi = {10.5281/zenodo.3338373},
+}
+"""
 _LAYOUT = "<root>/{train,test}/<Artist> - <Title>/{vocals,drums,bass,other}.wav"
 _STEMS = ("vocals", "drums", "bass", "other")
 # Sums of stems, which tools for this corpus write beside them.
@@ -68,6 +74,10 @@ class Musdb18HQ:
     licence = LICENCE
     citation = CITATION
     description = "MUSDB18-HQ: vocals, drums and bass of 150 songs"
+    citing_note = (
+        "46 of its songs are from MedleyDB and 93 are also in Mixing Secrets; its track list names the "
+        "source and licence of each."
+    )
 
     def scan(self, root: Path, options: ScanOptions) -> Scan:
         """Walk ``root`` and return its stems and problems; ``options`` change nothing here.

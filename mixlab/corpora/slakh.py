@@ -39,10 +39,15 @@ __all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "Slakh"]
 
 NAME = "slakh"
 LICENCE = "CC BY 4.0"
-CITATION = (
-    "E. Manilow, G. Wichern, P. Seetharaman, J. Le Roux: Cutting Music Source Separation Some Slakh: "
-    "A Dataset to Study the Impact of Training Data Quality and Quantity. WASPAA 2019."
-)
+CITATION = """
+@inproceedings{manilow2019cutting,
+  author = {Manilow, Ethan and Wichern, Gordon and Seetharaman, Prem and Le Roux, Jonathan},
+  title = {Cutting Music Source Separation Some {Slakh}: A Dataset to Study the Impact of Training Data
+           Quality and Quantity},
+  booktitle = {IEEE Workshop on Applications of Signal Processing to Audio and Acoustics (WASPAA)},
+  year = {2019},
+}
+"""
 _LAYOUT = "<root>/[train|validation|test|omitted/]TrackNNNNN/metadata.yaml with stems/SNN.flac or .wav"
 
 _TRACK = re.compile(r"Track\d{5}")
