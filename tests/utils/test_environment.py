@@ -2,12 +2,12 @@
 
 import getpass
 import json
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 
 from mixlab import __version__
 from mixlab.cli.main import main
@@ -57,7 +57,7 @@ def test_versions_are_those_that_are_installed(facts: dict[str, dict[str, object
     for name in ("numpy", "numba", "torch", "soundfile"):
         assert packages[name] == metadata.version(name)
     assert str(packages["ray"]).endswith("[all, cluster]")
-    assert facts["threads"]["torch"] == int(os.environ["OMP_NUM_THREADS"])
+    assert facts["threads"]["torch"] == torch.get_num_threads()
 
 
 def test_a_library_that_fails_is_said_and_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
