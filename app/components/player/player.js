@@ -306,7 +306,10 @@ class Player {
     this.apply();
     this.show();
     this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
-    if (wasPlaying && (sameItem || (header.steps && this.playOn))) this.play();
+    // Also where it came to its end while the next mix was waited for.
+    const goesOn = header.steps && this.playOn && (wasPlaying || this.stepped);
+    this.stepped = false;
+    if (goesOn || (wasPlaying && sameItem)) this.play();
   }
 
   hasLanesOf(header) {
@@ -919,6 +922,7 @@ class Player {
   // ---- what people do ----
 
   toggle() {
+    this.stepped = false;
     if (this.playing) {
       this.halt();
       this.showTransport();
@@ -939,6 +943,7 @@ class Player {
     // Previous, next, random: the page decides what that is. The focus leaves the button, so that keys work.
     if (!this.header.steps?.[name]) return;
     this.root.focus({ preventScroll: true });
+    this.stepped = this.playing;
     this.send("step", name);
   }
 
