@@ -153,28 +153,29 @@ def whole_number(row: DeltaGenerator, label: str, key: str, width: int, last: in
 def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[str, ...]]:
     """Show what decides the mix; all of it stands in the address."""
     text = settings.current("audition")
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    # Of such widths that all of it stands in one line of a screen of 1280 pixels.
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
     split = str(
-        row.selectbox("Split", SPLITS, key="split", bind="query-params", width=120,
+        row.selectbox("Split", SPLITS, key="split", bind="query-params", width=112,
                       help="Validation and test are as models are scored on them: musical, no effects.")
     )  # fmt: skip
-    mix_kind = row.selectbox("Kind of mix", MIX_KINDS, key="mix_kind", bind="query-params", width=150)
-    seed = whole_number(row, "Seed", "seed", 115)
+    mix_kind = row.selectbox("Kind of mix", MIX_KINDS, key="mix_kind", bind="query-params", width=140)
+    seed = whole_number(row, "Seed", "seed", 95)
     index = whole_number(row, "Index", "index", 130)
     contains = row.multiselect(
-        "Must contain", data.instrument_names(location), key="contains", bind="query-params", width=230,
+        "Must contain", data.instrument_names(location), key="contains", bind="query-params", width=215,
         placeholder="anything",
         help="Classes, or instruments of the tree. Previous, next and random then go to the nearest index "
              "that has all of them.",
     )  # fmt: skip
     p = row.slider(
-        "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params", width=180,
+        "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params", width=160,
         disabled=split != "train" or mix_kind != BY_P or settings.sets_shares(text),
         help="Share of musical mixes. What decides is sampled first and alone, so moving the slider "
              "flips each index at most once and leaves its musical and its non-musical form as they are.",
     )  # fmt: skip
     preset = row.selectbox(
-        "Effects", list(PRESETS), key="effects", bind="query-params", width=120,
+        "Effects", list(PRESETS), key="effects", bind="query-params", width=112,
         disabled=split != "train" or run is not None,
         help="Preset of effects. paper: gain, filters, pitch shift and time stretch; studio and wild follow "
              "them with those that recordings have. The stems stay the same.",

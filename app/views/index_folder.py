@@ -62,7 +62,7 @@ def _finished(status: WorkStatus) -> None:
 
 def form() -> None:
     """Ask for a folder, show what its labels would become, and index it."""
-    st.markdown("## Index a folder of your own")
+    st.markdown("### Index a folder of your own")
     st.caption("Nothing is copied or renamed: a catalog points at the audio.")
     row = st.container(horizontal=True, vertical_alignment="bottom")
     folder = row.text_input(

@@ -54,7 +54,7 @@ MOST_COMMANDS = 40
 P_MUSICAL = "mix.p_musical"
 MARKS = {"done": "✓ done", "running": "▸ running", "queued": "· queued", "interrupted": "~ stopped",
          "failed": "✗ failed", "missing": "· missing"}  # fmt: skip
-CONTROLS = ("study", "task", "metric", "axis", "mixes", "panels")
+CONTROLS = ("study", "task", "metric", "axis", "study_mixes", "panels")
 NO_STUDY = """\
 There is no sweep or study in {looked}. How many mixes should be musical? A study trains a grid of taggers
 over `p_musical`, several seeds each; it can be stopped and gone on with. Start one below, or any other in a
@@ -127,18 +127,22 @@ def _study(path: str, location: Location | None, followed: bool) -> None:
 def _status(path: str, status: StudyStatus, work: WorkStatus | None) -> None:
     counts = status.counts
     said = [f"{counts[name]} {name}" for name in MARKS if counts[name]] or ["nothing to train"]
-    st.markdown(f"**{words.escape(status.title)}**")
     busy = status.at_work or (work is not None and work.at_work)  # the report is written after the runs
     at_work = "a process works on it" if busy else "nobody is at work on it"
     when = status.updated[:16].replace("T", " ")
-    st.caption(f"{len(status.states)} runs: {', '.join(said)}; {at_work}. Written {when} UTC.")
+    st.markdown(
+        f"**{words.escape(status.title)}** · {len(status.states)} runs: {', '.join(said)}; {at_work}. "
+        f"Written {when} UTC."
+    )
     if not status.states:
         return
-    left = status.seconds_left
-    rest = f", about {plain_seconds(left)} left" if left is not None else ""
-    st.progress(
-        counts["done"] / len(status.states), f"{counts['done']} of {len(status.states)} runs are done{rest}"
-    )
+    if busy:  # else it is said above, and the curve is what is looked for
+        left = status.seconds_left
+        rest = f", about {plain_seconds(left)} left" if left is not None else ""
+        st.progress(
+            counts["done"] / len(status.states),
+            f"{counts['done']} of {len(status.states)} runs are done{rest}",
+        )
     for state in status.states:
         if state.status == "running":
             took = "" if state.seconds is None else f", {plain_seconds(state.seconds)} so far"
@@ -278,7 +282,7 @@ def _results(results: StudyResults, status: StudyStatus, location: Location | No
     title = row.selectbox("Along", titles, key="axis", bind="query-params", width=200)
     split = row.segmented_control(
         results.words.items.capitalize(), SPLITS,
-        default=SPLITS[0], key="mixes", bind="query-params", required=True,
+        default=SPLITS[0], key="study_mixes", bind="query-params", required=True,
         help="Choose an optimum on validation, and report its test score: the highest of several test "
              "scores is higher than its worth.",
     )  # fmt: skip

@@ -43,7 +43,7 @@ def new_study(location: Location | None) -> None:
         location: The open catalog, which it mixes from; or None.
     """
     with st.container(border=True):
-        st.markdown("## New study of p_musical")
+        st.markdown("### New study of p_musical")
         if location is None:
             st.info("Open a catalog first: its songs are what is mixed.")
             return

@@ -83,7 +83,7 @@ def test_a_missing_point_comes_with_the_command_that_fills_it(study: "StudyFolde
         {"metric": "macro ROC-AUC"},
         {"metric": "micro F1"},
         {"metric": "loss"},
-        {"mixes": "validation"},
+        {"study_mixes": "validation"},
     ],
 )
 def test_every_control_changes_what_is_shown(study: "StudyFolder", change: dict[str, str]) -> None:
@@ -94,11 +94,11 @@ def test_every_control_changes_what_is_shown(study: "StudyFolder", change: dict[
 
 def test_a_study_that_runs_is_followed_and_what_waits_is_queued(study: "StudyFolder") -> None:
     page = open_page("p-musical", study="studies/p_musical")
-    assert any("nobody is at work on it" in caption.value for caption in page.caption)
+    assert any("nobody is at work on it" in m.value for m in page.markdown)
     assert "Go on (1 left)" in [button.label for button in page.button]
     with study.lock():
         page.run()
-        assert any("a process works on it" in caption.value for caption in page.caption)
+        assert any("a process works on it" in m.value for m in page.markdown)
         assert not [button for button in page.button if button.label.startswith("Go on")]
     waiting = replace(study_status(study).states[-1], status="missing", error="")
     status = replace(study_status(study), states=(waiting,), at_work=True)

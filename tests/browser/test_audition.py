@@ -188,6 +188,23 @@ def test_comparing_goes_on_at_the_same_position(open_page: "OpenPage", busy: str
     assert page.get_by_role("button", name="Dry", exact=True).get_attribute("aria-pressed") == "true"
 
 
+def test_controls_and_player_have_one_line_each_and_comparing_moves_nothing(open_page: "OpenPage") -> None:
+    page = open_page("p=0.5")
+    root = player(page)
+    first, last = page.get_by_label("Seed", exact=True), page.get_by_role("button", name="Settings")
+    boxes = [first.bounding_box(), last.bounding_box()]
+    assert boxes[0]
+    assert boxes[1]
+    assert abs(boxes[0]["y"] - boxes[1]["y"]) < 20
+    tops = "root => new Set([...root.querySelectorAll('.bar button')].map((one) => one.offsetTop)).size"
+    assert root.evaluate(tops) == 1
+    top = "root => root.querySelector('.lanes').getBoundingClientRect().top"
+    before = root.evaluate(top)
+    page.get_by_role("button", name=re.compile("usical counterpart$"), disabled=False).first.click()
+    assert "played" in page.locator(".loudness").inner_text()
+    assert root.evaluate(top) == before
+
+
 def test_an_effect_is_bypassed_while_listening(open_page: "OpenPage", busy: str) -> None:
     page = open_page(busy)
     root = playing(page)

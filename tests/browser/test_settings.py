@@ -96,8 +96,9 @@ def test_a_yaml_is_opened_and_python_is_copied(open_page: "OpenPage", toy: Catal
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text("min_sources: 5").wait_for()
     sidebar.get_by_text("MixConfig.from_dict").wait_for()
+    changed = mix_hash(page)
     page.get_by_role("button", name="Undo all").click()
-    wait_for_another(page, mix_hash(page))
+    wait_for_another(page, changed)
     assert mix_hash(page) == before
     assert "settings" not in page.url
 

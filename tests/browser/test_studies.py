@@ -63,7 +63,7 @@ def test_a_study_goes_on_while_the_page_is_closed(open_page: "OpenPage", folder:
     page.context.close()
 
     page = open_page(location="p-musical")
-    page.get_by_text("2 of 2 runs are done").wait_for(timeout=LONG_MS)
+    page.get_by_text("2 runs: 2 done").wait_for(timeout=LONG_MS)
     page.get_by_text("nobody is at work on it").wait_for(timeout=LONG_MS)
     page.locator(f"{CHART} canvas, {CHART} svg").first.wait_for()
     page.screenshot(path=folder / "done.png", full_page=True)

@@ -413,7 +413,10 @@ class Player {
     this.loopButton = button("loop", "loop", "Loop", () => this.setLoop(!this.loop));
     this.clock = make("span", { className: "clock", role: "timer", "aria-live": "off" });
     this.takeButtons = this.takes.map((take, i) => {
-      const one = button(`take${i}`, "take", take.name, () => this.choose(i));
+      const [first, ...rest] = take.name.split(" counterpart");
+      const one = button(`take${i}`, "take", first, () => this.choose(i));
+      if (rest.length) one.append(make("span", { className: "long" }, " counterpart")); // where there is room
+      one.setAttribute("aria-label", take.name);
       one.disabled = !take.signal;
       one.title = take.missing || take.about;
       return one;
@@ -438,7 +441,7 @@ class Player {
     save.title = "A WAV file of this take with solo, mute, gain and loudness as they are now";
     return make("div", { className: "bar" }, transport,
       make("div", { className: "group", role: "group", "aria-label": "Compare at the same position" },
-        make("div", { className: "takes" }, ...this.takeButtons), this.loudness),
+        make("div", { className: "takes" }, ...this.takeButtons)),
       make("div", { className: "group end" },
         make("label", { title: "The others are brought to the loudness of this mix" },
           this.matchBox, " match loudness"),
@@ -456,8 +459,10 @@ class Player {
       this.ruler.append(tick);
     }
     this.listenTo(this.ruler);
-    return make("div", { className: "row ruler-row" }, make("div", { className: "head" },
-      this.duration > 90 ? "minutes" : "seconds"), this.ruler);
+    // The loudness stands here, where its change from take to take moves nothing.
+    const inBar = this.takes.length === 1 && !this.takes[0].lanes.length;
+    return make("div", { className: "row ruler-row" }, make("div", { className: "head" }, ...(inBar ? [] : [this.loudness]),
+      make("span", { className: "unit" }, this.duration > 90 ? "minutes" : "seconds")), this.ruler);
   }
 
   buildLane(lane, i) {
