@@ -42,6 +42,7 @@ __all__ = [
     "build_ensemble",
     "calibrate",
     "calibrated",
+    "ensemble_members",
     "evaluate_ensemble",
     "open_ensemble",
     "ranks",
@@ -449,23 +450,18 @@ def open_ensemble(run: Run, device: str = "cpu") -> Scorer:
     tensors, card = run.read_model()
     try:
         entry = card["ensemble"]
-        named = [_located(run, member) for member in entry["members"]]
-        members = [_Member(place, entry["label_set"], of["sha256"], 0) for place, of in named]
+        members = [_Member(place, entry["label_set"], sha256, 0) for place, sha256 in ensemble_members(run)]
         joint = _Joint(
             entry["combine"],
             tuple(tensors[f"member.{m}"].numpy().astype(np.float64) for m in range(len(members))),
-            tuple(tuple(int(c) for c in of["columns"]) for _, of in named),
+            tuple(tuple(int(c) for c in of["columns"]) for of in entry["members"]),
             len(card["labels"]["outputs"]),
         )
         outputs = tuple(str(name) for name in card["labels"]["outputs"])
         nodes = tuple(tuple(str(node) for node in of) for of in card["labels"]["nodes"])
         rate, window_s = int(card["input"]["sample_rate"]), float(card["input"]["duration_s"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"{run.path}/model.json does not describe an ensemble ({type(error).__name__}: {error}). Make it "
-            "again with 'mixlab ensemble'.",
-            code="run-damaged",
-        ) from error
+        raise _no_ensemble(run, error) from error
     for member in members:
         _check_member(run, member)
     scorers = [member.open(device) for member in members]
@@ -500,13 +496,34 @@ def _members_note(scorers: Sequence[Scorer]) -> str:
     return "an ensemble of " + " and ".join(scorer.source for scorer in scorers)
 
 
-def _located(run: Run, member: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def ensemble_members(run: Run) -> list[tuple[str, str]]:
+    """Return of each member of an ensemble where it lies now, and the SHA-256 of its weights.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        members = run.card["ensemble"]["members"]
+        return [(_located(run, member), str(member["sha256"])) for member in members]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_ensemble(run, error) from error
+
+
+def _no_ensemble(run: Run, error: Exception) -> RunError:
+    return RunError(
+        f"{run.path}/model.json does not describe an ensemble ({type(error).__name__}: {error}). Make it "
+        "again with 'mixlab ensemble'.",
+        code="run-damaged",
+    )
+
+
+def _located(run: Run, member: Mapping[str, Any]) -> str:
     """Return where a member lies now: where it was, or as far from the ensemble as it was."""
     name = str(member["name"])
     if Path(name).exists() or not member.get("relative"):
-        return name, member
+        return name
     beside = Path(os.path.normpath(run.path.absolute() / str(member["relative"])))
-    return (str(beside) if beside.exists() else name), member
+    return str(beside) if beside.exists() else name
 
 
 def _check_member(run: Run, member: _Member) -> None:

@@ -12,6 +12,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.citing import _of_adapter
 from mixlab.cli.commands.cite import MIXLAB, _comment
 from mixlab.cli.main import main
+from mixlab.models.pretrained import CHECKPOINTS
 from mixlab.synthesis.made_here import MadeHere, made_here
 from mixlab.training.run import Run
 from mixlab.utils.bibtex import read_bibtex
@@ -100,6 +101,41 @@ def test_weights_that_a_run_started_from_are_cited_with_those_before_them(
         patch.setattr(Run, "open", classmethod(lambda cls, path: SimpleNamespace(card={})))
         text, _ = said(capsys, "--run", str(tmp_path))
     assert "it started from random weights" in text
+
+
+def test_an_ensemble_is_cited_by_its_members_and_a_run_by_its_teacher(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member, both = tmp_path / "member", tmp_path / "both"
+    member.mkdir()
+    (member / "run.json").write_text("{}")
+    published = CHECKPOINTS["jamendo_musicnn"].sha256
+    members = [
+        {"name": "mixlab_tagger", "sha256": CHECKPOINTS["mixlab_tagger"].sha256},
+        {"name": "/elsewhere/renamed.pth", "sha256": published},
+        {"name": "/away/member", "relative": "../member", "sha256": "0"},
+        {"name": "/away/own", "sha256": "1"},
+    ]
+    cards = {
+        both: {"ensemble": {"members": members}},
+        member: {"pretrained_file": None, "teacher": {"known_as": "mtat_musicnn", "path": "b"}},
+        tmp_path: {"pretrained_file": None, "classifier": {"kind": "logistic"}},
+    }
+
+    def opened(cls: type[Run], path: Path) -> SimpleNamespace:
+        return SimpleNamespace(path=Path(path), card=cards[Path(path)])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "open", classmethod(opened))
+        text, missing = said(capsys, "--run", str(both))
+        of_baseline, _ = said(capsys, "--run", str(tmp_path))
+    assert f"weights mixlab_tagger, of which {both} is made" in text
+    assert f"weights jamendo_musicnn, of which {both} is made" in text
+    assert f"run {member}\n  it started from random weights" in text
+    assert f"weights mtat_musicnn, which taught {member}" in text
+    assert f"run {both}" not in text
+    assert missing == ["what to cite for the weights /away/own: no published file"]
+    assert "a baseline without published weights" in of_baseline
 
 
 def test_a_second_root_of_a_corpus_is_cited_as_the_corpus() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mixlab import __version__
 from mixlab.catalog.catalog import Catalog
@@ -12,6 +12,9 @@ from mixlab.cli.commands.options import parse_pairs
 from mixlab.studies.papers import PAPERS
 from mixlab.synthesis.made_here import MadeHere, made_here
 from mixlab.utils.remote import RemotePath
+
+if TYPE_CHECKING:
+    from mixlab.training.run import Run
 
 __all__ = ["MIXLAB", "cite"]
 
@@ -51,7 +54,7 @@ def cite(
 
     Args:
         catalog: Catalog folder, as 'mixlab index' makes it.
-        run: A run, for the published weights that it started from.
+        run: A run, for the published weights that it started from, was taught by, or is made of.
         format: text, or bibtex for an entry each, with all else as comments.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
     """
@@ -105,28 +108,57 @@ def _of_corpus(found: CorpusCitation, made: MadeHere | str | None) -> _Section:
 
 
 def _of_run(path: Path) -> Iterator[_Section]:
-    from mixlab.models.checkpoint_references import checkpoint_references
-    from mixlab.models.pretrained import CHECKPOINTS
+    """Yield what to cite for weights: those that a run started from, was taught by, or is made of."""
     from mixlab.training.run import Run
 
-    facts: Mapping[str, Any] | None = Run.open(path).card.get("pretrained_file")
-    if facts is None:
+    run = Run.open(path)
+    card: Mapping[str, Any] = run.card
+    if "ensemble" in card:
+        yield from _of_members(run)
+        return
+    started, teacher = card.get("pretrained_file"), card.get("teacher")
+    if started is None and "classifier" in card:
+        yield _Section(f"run {path}", facts=["it is a baseline without published weights: nothing to cite"])
+    elif started is None:
         yield _Section(f"run {path}", facts=["it started from random weights: nothing to cite for them"])
-    while facts is not None:
-        name = facts.get("known_as")
-        entry = CHECKPOINTS.get(str(name))
-        section = _Section(f"weights {name or facts.get('path')}, from which {path} started")
-        if entry is not None:
-            section.citation = checkpoint_references(entry)
-            section.facts += [
-                f"project: {entry.project or 'mixlab'}",
-                f"licence: code {entry.licence_code}; weights {entry.licence_weights}",
-                f"data: {entry.trained_on}",
-            ]
+    while started is not None:
+        yield _of_weights(started, f"from which {path} started")
+        started = started.get("started_from")
+    if teacher is not None:
+        yield _of_weights(teacher, f"which taught {path}")
+
+
+def _of_members(run: "Run") -> Iterator[_Section]:
+    """Yield what to cite for the members of an ensemble: published weights, or runs."""
+    from mixlab.inference.ensemble import ensemble_members
+    from mixlab.models.pretrained import CHECKPOINTS
+
+    for place, sha256 in ensemble_members(run):
+        known = next((entry for entry in CHECKPOINTS.values() if entry.sha256 == sha256), None)
+        if known is None and (Path(place) / "run.json").is_file():
+            yield from _of_run(Path(place))
         else:
-            section.unknown.append(f"what to cite for the weights {facts.get('path')}: no published file")
-        yield section
-        facts = facts.get("started_from")
+            facts = {"known_as": None if known is None else known.name, "path": place}
+            yield _of_weights(facts, f"of which {run.path} is made")
+
+
+def _of_weights(facts: Mapping[str, Any], how: str) -> _Section:
+    from mixlab.models.checkpoint_references import checkpoint_references
+    from mixlab.models.pretrained import CHECKPOINTS
+
+    name, path = facts.get("known_as"), facts.get("path")
+    entry = CHECKPOINTS.get(str(name))
+    section = _Section(f"weights {name or path}, {how}")
+    if entry is None:
+        section.unknown.append(f"what to cite for the weights {path}: no published file")
+        return section
+    section.citation = checkpoint_references(entry)
+    section.facts += [
+        f"project: {entry.project or 'mixlab'}",
+        f"licence: code {entry.licence_code}; weights {entry.licence_weights}",
+        f"data: {entry.trained_on}",
+    ]
+    return section
 
 
 def _text(sections: list[_Section]) -> list[str]:
