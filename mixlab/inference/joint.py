@@ -18,7 +18,7 @@ from mixlab.errors import ConfigError
 from mixlab.inference.opening import open_run
 from mixlab.inference.published import published_scorer
 from mixlab.inference.scorer import Scorer, known_outputs, raised_to, whole_scores
-from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.taxonomy import LabelSet, label_set_names, load_label_set, load_taxonomy
 from mixlab.training.run import Run
 
 __all__ = ["join_scorers", "open_beside"]
@@ -26,13 +26,16 @@ __all__ = ["join_scorers", "open_beside"]
 _TINY = 1e-6
 
 
-def open_beside(first: Scorer, also: str | Path, *, device: str = "auto") -> Scorer:
+def open_beside(
+    first: Scorer, also: str | Path, *, device: str = "auto", labels: LabelSet | None = None
+) -> Scorer:
     """Return another model raised to the classes of a first one.
 
     Args:
         first: The first one.
         also: A run's folder, or the name or file of published weights.
         device: Where it computes.
+        labels: The label set that both speak of; by default that of the first.
 
     Raises:
         RunError: the classes of one of them are not known, or the other says none of the first's.
@@ -44,13 +47,24 @@ def open_beside(first: Scorer, also: str | Path, *, device: str = "auto") -> Sco
             "out.",
             code="conflicting-settings",
         )
+    labels = labels or _labels_of(first)
     if not (Path(also) / "run.json").is_file():
-        return published_scorer(also, first.label_set, device=device)
+        return published_scorer(also, labels.to_text(), device=device)
     run = Run.open(also)
-    return raised_to(known_outputs(open_run(run, device=device), run), load_label_set(first.label_set))
+    return raised_to(known_outputs(open_run(run, device=device), run), labels)
 
 
-def join_scorers(members: Sequence[Scorer]) -> Scorer:
+def _labels_of(first: Scorer) -> LabelSet:
+    """Return a shipped label set whole; of one's own, which no name finds, the classes that are said."""
+    if first.label_set in label_set_names():
+        shipped = load_label_set(first.label_set)
+        nodes = {output.name: output.nodes for output in shipped.outputs}
+        if first.nodes is None or all(nodes.get(each.name) == each.nodes for each in first.outputs):
+            return shipped
+    return LabelSet(first.label_set, first.label_set, first.outputs, "")
+
+
+def join_scorers(members: Sequence[Scorer], labels: LabelSet | None = None) -> Scorer:
     """Return several models as one: of each class the mean over those that can say it, of log odds.
 
     All its thresholds are one half: there the odds of members are on average as high as those of their
@@ -59,9 +73,11 @@ def join_scorers(members: Sequence[Scorer]) -> Scorer:
     Args:
         members: Two or more whose classes are of one label set. Those of the first come first, and its rate
             is taken; windows are as long as the longest.
+        labels: That label set; by default that of the first.
 
     Raises:
-        ConfigError: one decides for one class at a time, or takes stereo.
+        ConfigError: one decides for one class at a time, takes stereo, or has classes of another label set.
+        RunError: the nodes of the first one's classes are not known, and its label set is not shipped.
     """
     first = members[0]
     for member in members:
@@ -71,7 +87,14 @@ def join_scorers(members: Sequence[Scorer]) -> Scorer:
                 + ("decides for one class at a time." if member.single_label else "takes stereo."),
                 code="conflicting-settings",
             )
-    labels = load_label_set(first.label_set)
+    labels = labels or _labels_of(first)
+    for member in members:
+        if other := [name for name in member.labels if name not in labels.names]:
+            raise ConfigError(
+                f"{member.source} cannot be joined with {first.source}: label set {labels.name} has no class "
+                f"{other[0]!r}. Raise it to the classes of the first (raised_to, open_beside).",
+                code="conflicting-settings",
+            )
     said = {name for member in members for name in member.labels}
     outputs = [output for output in labels.outputs if output.name in said]
     names = tuple(output.name for output in outputs)

@@ -1,6 +1,7 @@
 """The model that comes with mixlab: the file is what its card says, and it tags where no other is named."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,12 @@ import soundfile
 import torch
 
 from benchmarks.shipped_model import reference_sound
+from mixlab.cli.commands.options import choose_scorer
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError, WeightsError
 from mixlab.inference import join_scorers, shipped_scorer
 from mixlab.inference.joint import open_beside
+from mixlab.inference.published import published_scorer
 from mixlab.inference.scorer import Scorer
 from mixlab.inference.tagger import Tagger
 from mixlab.models import ModelConfig, build_model, shipped_model
@@ -23,6 +26,7 @@ from mixlab.models.registry import plain_settings
 from mixlab.models.shipped_model import SHIPPED, read_card, shipped_card, shipped_file
 from mixlab.taxonomy import load_label_set
 from mixlab.utils.hashing import file_digest
+from tests.conftest import REPO
 from tests.errors import raises
 
 LABELS = load_label_set("mixtures15")
@@ -52,6 +56,23 @@ def sound(tmp_path: Path) -> Path:
     file = tmp_path / "song.wav"
     soundfile.write(file, np.concatenate(reference_sound(16_000, 4.0)[:3, 0]), 16_000)
     return file
+
+
+def test_the_page_says_of_each_family_what_the_card_says() -> None:
+    page, scores = (REPO / "docs" / "shipped_model.md").read_text(encoding="utf-8"), read_card()["scores"]
+    on = scores["recordings"]
+    for family, value in on["families"].items():
+        assert f"| {family} | {_said(scores['composed_test'][family])} | {_said(value)} |" in page
+    (row,) = [line for line in page.splitlines() if line.startswith("| `mixlab_tagger` | ")]
+    means = (on["all"]["8"], on["all"]["6"], on["solos"]["6"], on["mixes"]["6"])
+    assert re.findall(r"(\.\d{3}) [(|]", row) == [_said(value) for value in means]
+    named = ("bowed string", "brass", "woodwind")
+    told = ", ".join(f"{on['families'][family]:.2f}".lstrip("0") for family in named)
+    assert f"(AP {told})" in " ".join(read_card()["weaknesses"])
+
+
+def _said(value: float) -> str:
+    return f"{value:.3f}".lstrip("0")
 
 
 def test_the_file_is_the_one_that_code_and_card_name() -> None:
@@ -152,6 +173,21 @@ def fake(scores: dict[str, float], threshold: float, **changed: object) -> Score
         nodes=tuple(output.nodes for output in outputs),
     )
     return replace(made, **changed)
+
+
+def test_two_models_say_the_classes_of_a_label_set_of_ones_own(crnn: Path, tmp_path: Path) -> None:
+    outputs = [{"name": name, "nodes": [node]} for name, node in (("keys", "key"), ("sung", "voice"))]
+    # The name of a shipped one does not make it that one.
+    file = tmp_path / "own.yaml"
+    file.write_text(json.dumps({"name": "mixtures15", "outputs": outputs}))
+    both = choose_scorer(None, "", str(file), "cpu", also=str(crnn))
+    assert both.labels == ("keys", "sung")
+    first = published_scorer(SHIPPED, file, device="cpu")
+    again = join_scorers([first, open_beside(first, crnn, device="cpu")])
+    sound = reference_sound(16_000, 4.0)
+    np.testing.assert_array_equal(both.score(sound), again.score(sound))
+    with raises(ConfigError, code="conflicting-settings", mentions=("'voice'", "mixtures15")):
+        join_scorers([first, shipped_scorer(device="cpu")])
 
 
 def test_of_two_models_the_mean_of_log_odds_counts_from_their_thresholds() -> None:

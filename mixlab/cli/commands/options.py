@@ -40,13 +40,15 @@ def choose_scorer(run: Path | None, weights: str, label_set: str, device: str, a
     if not also:
         return scorer
     from mixlab.inference.joint import join_scorers, open_beside
+    from mixlab.taxonomy import load_label_set
 
     if run is not None:
         from mixlab.inference.scorer import known_outputs
         from mixlab.training.run import Run
 
         scorer = known_outputs(scorer, Run.open(run))
-    return join_scorers([scorer, open_beside(scorer, also, device=device)])
+    labels = load_label_set(label_set) if run is None else None
+    return join_scorers([scorer, open_beside(scorer, also, device=device, labels=labels)], labels)
 
 
 def check_one_model(run: Path | None, weights: str) -> None:
