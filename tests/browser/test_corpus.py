@@ -79,26 +79,37 @@ def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
     ]
 
 
+def settle(page: "Page") -> None:
+    """Wait until the page is drawn as a whole: until then charts move, and the address is not yet its last."""
+    page.wait_for_timeout(300)
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    page.wait_for_timeout(300)
+
+
 def test_a_cell_a_bar_and_a_badge_open_what_they_count_and_back_returns(open_page: "OpenPage") -> None:
     page = opened(open_page("across=split&sorted_by=as+in+the+label+set", location="corpus"))
     chart = page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first
     chart.wait_for()
+    settle(page)
     box = chart.bounding_box()
     assert box
     chart.click(position={"x": 0.2 * box["width"], "y": 45})  # the first class on train
     page.get_by_role("tab", name="Stems", selected=True).wait_for()
     page.wait_for_function("() => location.search.includes('splits=train')")
     assert "instrument=" in page.url
+    settle(page)
     page.go_back()
     page.get_by_role("tab", name="Classes", selected=True).wait_for()
     page.wait_for_function("() => !location.search.includes('splits=') && location.search.includes('split')")
     page.get_by_role("button", name=re.compile("leak")).click()
     page.get_by_role("tab", name="Leakage", selected=True).wait_for()
+    settle(page)
     page.go_back()
     page.get_by_role("tab", name="Classes", selected=True).wait_for()
     page.get_by_role("tab", name="Distributions").click()
     bars = page.get_by_test_id("stVegaLiteChart").nth(2).locator("canvas, svg").first
     bars.wait_for()
+    settle(page)
     box = bars.bounding_box()
     assert box
     bars.click(position={"x": 0.55 * box["width"], "y": 0.5 * box["height"]})  # most stems are that loud

@@ -182,6 +182,7 @@ def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> 
     page = open_page("study=studies/p_musical", location="p-musical")
     page.locator(CHART).first.wait_for()
     page.get_by_text("1 point is missing").wait_for()
+    page.get_by_text("The same in a terminal").click()
     command = page.get_by_text("mixlab train --config").first
     command.wait_for()
     assert "plans" in command.inner_text()
