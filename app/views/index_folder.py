@@ -114,6 +114,12 @@ def _checked(preview: LabelPreview, out: str) -> None:
             pd.DataFrame([_row(use) for use in preview.labels if use.known]), hide_index=True,
             alt="Each label with its stems and what it becomes.",
         )  # fmt: skip
+    if not any(use.nodes for use in preview.labels if use.known) and not any(labels.values()):
+        st.warning(
+            "No stem of it would have an instrument, so nothing could be mixed. Choose under *Laid out as* "
+            "what the folder is, or name its files by their instruments.",
+            icon=":material/warning:",
+        )
     st.caption(f"The catalog goes to `{Path(out).expanduser().absolute()}`.")
     st.button(
         "Index", type="primary", icon=":material/library_add:", on_click=_start, args=(out, preview, labels)

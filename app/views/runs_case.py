@@ -250,7 +250,14 @@ def _marking(selection: RunSelection, column: int, row: int) -> None:
 
 
 def _mark(selection: RunSelection, column: int, row: int, verdict: str, note_key: str) -> None:
-    _write(selection, column, row, verdict, str(st.session_state.get(note_key) or ""))
+    """Keep a verdict; a note that another tab wrote meanwhile stays where none was typed here."""
+    note = str(st.session_state.get(note_key) or "")
+    item = runs_data.get_item(selection.run, selection.split, row)[0]
+    try:
+        mark = runs_data.get_marks(selection.run).get((selection.split, item, selection.table.labels[column]))
+    except MixlabError:  # which writing says, too
+        mark = None
+    _write(selection, column, row, verdict, note or (mark.note if mark is not None else ""))
 
 
 def _note(selection: RunSelection, column: int, row: int, note_key: str) -> None:

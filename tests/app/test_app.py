@@ -675,5 +675,6 @@ def test_the_server_stays_on_this_machine_and_watches_no_files() -> None:
         command
     )
     assert "--server.headless=true" in command
+    assert "--global.disableWidgetStateDuplicationWarning=true" in command  # or pages print stack traces
     assert "--logger.hideWelcomeMessage=true" in command  # or Streamlit's own messages lie over the pages
     assert Path(command[4]) == PAGE

@@ -89,6 +89,7 @@ def test_labels_are_checked_first_and_indexed_as_they_were_decided(
     click(page, "Check its labels")
     assert "**9 stems** in 3 songs" in said(page)
     assert "**2 unknown**" in said(page)
+    assert not page.warning
     choices = {box.label: box for box in page.selectbox if box.label.endswith("(3 stems)")}
     assert choices["violyn (3 stems)"].value == "violin"
     assert choices["zzqqkk (3 stems)"].value == ""
@@ -103,6 +104,20 @@ def test_labels_are_checked_first_and_indexed_as_they_were_decided(
         for stem, found in zip(catalog.column("stem"), catalog.column("nodes"), strict=True)
     }
     assert nodes == {"piano": ("piano",), "violyn": ("violin",), "zzqqkk": ()}
+
+
+def test_a_folder_that_would_have_no_instrument_says_so(
+    recordings: Path, started: list[dict[str, Any]]
+) -> None:
+    for stem in (*recordings.glob("*/piano.wav"), *recordings.glob("*/violyn.wav")):
+        stem.unlink()
+    page = open_page("index-folder")
+    page.text_input(key="index_folder").set_value(str(recordings)).run()
+    click(page, "Check its labels")
+    assert "No stem of it would have an instrument" in page.warning[0].value
+    (choice,) = (box for box in page.selectbox if box.label.endswith("(3 stems)"))
+    choice.set_value("violin").run()
+    assert not page.warning
 
 
 def test_a_folder_that_is_not_there_is_an_error_in_words(here: Path, started: list[dict[str, Any]]) -> None:

@@ -285,6 +285,19 @@ def test_a_decision_is_marked_beside_the_run_and_exported(runs: Path) -> None:
     assert mark.key not in read_marks(runs / "b")
 
 
+def test_a_note_of_another_tab_stays_when_the_verdict_changes(runs: Path) -> None:
+    page, other = (
+        open_page(run="runs/b", look="Listen", kind="hits", item="0", **{"class": "key"}) for _ in range(2)
+    )
+    (note,) = (box for box in other.text_input if box.label == "Note")
+    note.set_value("a harpsichord").run()
+    press(other, "mark_unclear")
+    press(page, "mark_label wrong")
+    (mark,) = (one for one in read_marks(runs / "b").values() if (one.index, one.label) == (0, "key"))
+    assert (mark.verdict, mark.note) == ("label wrong", "a harpsichord")
+    press(page, "mark_none")
+
+
 def test_each_source_is_scored_by_the_runs_own_model(runs: Path) -> None:
     shutil.copytree(runs / "a", runs / "modelled")
     write_small_model(Run.open(runs / "modelled"))

@@ -69,6 +69,8 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        # What one page knows of a control is given to the next, which Streamlit would print a stack trace of.
+        "global.disableWidgetStateDuplicationWarning": "true",
         # Streamlit also shows an advertisement on every page with it, on some machines.
         "logger.hideWelcomeMessage": "true",
         "theme.light.primaryColor": "#0f6b8f",
