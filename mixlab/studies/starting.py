@@ -78,7 +78,7 @@ class StudyOrder:
         """Return what to type behind ``mixlab``, with the settings in a file."""
         return (
             *("study", "p_musical", "--config", str(settings), "--catalog", self.catalog, "--out", self.out),
-            *("--grid", ",".join(f"{p:g}" for p in self.grid)),
+            *("--grid", ",".join(f"{p!r}" for p in self.grid)),
             *("--seeds", ",".join(map(str, self.seeds)), "--parallel", str(self.parallel)),
         )
 

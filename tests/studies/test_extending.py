@@ -60,6 +60,16 @@ def test_more_values_and_seeds_keep_what_is_done(
     assert main(["sweep", "--go_on", str(study.path), "--vary", "mix.p_musical=0", "--dry_run"]) == 0
 
 
+def test_options_without_effect_are_refused(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    there = ["sweep", "--go_on", str(study.path), "--dry_run"]
+    for options in (["--train.epochs", "9"], ["--mix.balance", "0.1"], ["--seeds", "7"], ["--out", "x"]):
+        assert main([*there, *options]) == 2
+        assert options[0].partition(".")[0] in capsys.readouterr().err
+    assert main(["sweep", "--vary", "mix.balance=0,1", "--more_seeds", "7", "--dry_run"]) == 2
+    assert "--more_seeds" in capsys.readouterr().err
+    assert main([*there, "--more_seeds", "7"]) == 0
+
+
 def test_a_study_gets_no_second_axis(study: StudyFolder) -> None:
     plan = plan_of(study.read_state())
     with raises(ConfigError, code="conflicting-settings", mentions=("mix.balance", "mix.p_musical")):

@@ -20,8 +20,8 @@ TRAIN = replace(TINY, num_workers=0)
 
 @pytest.fixture
 def order(toy: Catalog, tmp_path: Path) -> StudyOrder:
-    """Three values, two seeds, in trainings of seconds."""
-    return StudyOrder(str(toy.path), str(tmp_path / "out"), (0.0, 0.5, 1.0), (0, 1), MIX, TRAIN)
+    """Three values, one of them with many digits, and two seeds, in trainings of seconds."""
+    return StudyOrder(str(toy.path), str(tmp_path / "out"), (0.0, 0.1234567, 1.0), (0, 1), MIX, TRAIN)
 
 
 def test_the_command_is_the_plan(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["carry_out", "report_again", "sweep", "watch_study"]
 
-_MIX, _TRAIN = MixConfig(), TrainConfig()
+_MIX, _TRAIN, _SEEDS = MixConfig(), TrainConfig(), "0,1,2"
 
 _MOST_LINES = 12
 
@@ -28,7 +28,7 @@ def sweep(
     catalog: Path = Path("catalog"),
     out: Path | None = None,
     vary: list[str] | None = None,
-    seeds: str | int | list[int] = "0,1,2",
+    seeds: str | int | list[int] = _SEEDS,
     root: list[str] | None = None,
     mix: MixConfig = _MIX,
     train: TrainConfig = _TRAIN,
@@ -84,6 +84,8 @@ def sweep(
     from mixlab.studies.grids import grid_conditions, parse_seeds, parse_vary
     from mixlab.studies.plan import Plan
 
+    given = {"--out": out, "--seeds": seeds != _SEEDS, "--mix": mix != _MIX, "--train": train != _TRAIN}
+    _check_going_on(go_on, more_seeds, [name for name, there in given.items() if there])
     varied = parse_vary(vary or [])
     if go_on is not None:
         plan, there = _plan_again(go_on, varied, more_seeds)
@@ -111,6 +113,27 @@ def sweep(
         resamples=resamples,
         dry_run=dry_run,
     )
+
+
+def _check_going_on(go_on: Path | None, more_seeds: str | int | list[int], others: Sequence[str]) -> None:
+    """Refuse options that would have no effect.
+
+    Raises:
+        ConfigError: further seeds of no study that is there, or settings beside those of one that is.
+    """
+    from mixlab.errors import ConfigError
+
+    if go_on is None and more_seeds != "":
+        raise ConfigError(
+            "--more_seeds goes with --go_on FOLDER, a sweep or study that is there; a new one takes --seeds.",
+            code="conflicting-settings",
+        )
+    if go_on is not None and others:
+        raise ConfigError(
+            f"--go_on trains {go_on} with its own settings and seeds, without {', '.join(others)}: "
+            "leave that out, give --more_seeds, or start another sweep (--out).",
+            code="conflicting-settings",
+        )
 
 
 def _plan_again(
