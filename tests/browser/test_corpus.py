@@ -80,7 +80,7 @@ def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
 
 
 def settle(page: "Page") -> None:
-    """Wait until the page is drawn as a whole: until then charts move, and the address is not yet its last."""
+    """Wait until the page is drawn as a whole: until then charts move, and the address may change again."""
     page.wait_for_timeout(300)
     page.locator("[data-test-script-state=notRunning]").wait_for()
     page.wait_for_timeout(300)
