@@ -167,7 +167,7 @@ def test_a_new_study_says_what_it_will_take_and_starts(
         started.append(work)
         (step,), files = steps, more["files"]
         assert step.arguments[:2] == ("study", "p_musical")
-        assert step.arguments[-6:] == ("--grid", "0,0.5,1", "--seeds", "0,1", "--parallel", "1")
+        assert step.arguments[-6:] == ("--grid", "0.0,0.5,1.0", "--seeds", "0,1", "--parallel", "1")
         assert from_plain(MixConfig, load_yaml(files["settings.yaml"])["mix"]) == MIX  # type: ignore[index]
         return True
 
