@@ -3,6 +3,7 @@
 Its commands are ``say CODE``, which ends with a code at once, and ``wait CODE``, which waits to be stopped.
 """
 
+import signal
 import sys
 import time
 
@@ -23,5 +24,6 @@ def command(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as mixlab's own program has it
     folder, steps = sys.argv[1:]
     sys.exit(carry_out(Work(folder), parse_steps(steps), command))

@@ -367,13 +367,15 @@ def test_a_page_beyond_the_last_is_the_last(page: AppTest) -> None:
 # ---- other catalogs ----
 
 
-def test_without_a_catalog_the_page_says_what_to_type(
+def test_without_a_catalog_the_page_offers_to_index_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = open_corpus()
     assert not page.exception
-    assert any("mixlab index" in m.value for m in page.markdown)
+    assert any("Welcome" in m.value for m in page.markdown)
+    assert {"Make a few songs", "Make the demo corpora"} <= {button.label for button in page.button}
+    assert any("folder" in field.label.lower() for field in page.text_input)
 
 
 def test_a_damaged_catalog_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

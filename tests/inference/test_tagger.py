@@ -546,7 +546,7 @@ def test_the_command_says_what_it_needs(
     run: Run, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, message in (
-        ([str(song)], "Give --run RUN"),
+        ([str(song), "--run", str(run.path), "--weights", "jamendo_musicnn"], "--run"),
         ([str(song), "--run", str(run.path), "--format", "json"], "say where with --out FOLDER"),
         ([str(song), "--run", str(run.path), "--format", "midi"], "takes some of table, json, csv"),
         ([str(tmp_path / "none"), "--run", str(tmp_path)], "is no run"),
