@@ -154,7 +154,7 @@ def check_same_items(a: Predictions, b: Predictions) -> None:
 def _predicted(predictions: Predictions) -> str:
     """Say what is predicted, in messages."""
     quantity = predictions.quantity
-    return str(predictions.labels) if quantity is None else f"the number {quantity.title}"
+    return ", ".join(predictions.labels) if quantity is None else f"the number {quantity.title}"
 
 
 def _where(a: str, b: str) -> str:

@@ -120,5 +120,6 @@ def test_whatever_ends_a_command_is_kept(tmp_path: Path, fault: BaseException, c
     assert json.loads((work.path / "end.json").read_text())["code"] == code
 
 
-def test_progress_that_nobody_wants_goes_nowhere() -> None:
+def test_progress_that_nobody_wants_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     tell_progress("measuring", 1, 2)
+    assert capfd.readouterr() == ("", "")
