@@ -72,7 +72,7 @@ def _page(runs: dict[str, RunLocation]) -> None:
     if first in listed and second in listed and first != second:
         _pair(listed[str(first)], listed[str(second)], split)
     else:
-        st.caption("Choose two runs, here or by the boxes before the lines of the table.")
+        st.caption("Choose two runs, here or by the boxes before the lines of the table: two of them.")
 
 
 def _table(runs: dict[RunLocation, RunOverview], split: str, *, every: bool) -> None:
@@ -84,14 +84,17 @@ def _table(runs: dict[RunLocation, RunOverview], split: str, *, every: bool) -> 
     key = f"runs {hash(tuple(names))}"
 
     def choose() -> None:
-        lines = st.session_state[key].selection.rows
-        for place, line in zip(("run_a", "run_b"), lines, strict=False):
-            st.session_state[place] = names[line]
+        ticked = [names[line] for line in st.session_state[key].selection.rows]
+        # Those that were chosen before stay A and B, whatever is ticked beside them.
+        kept = [run for run in _chosen_pair() if run in ticked]
+        pair = [*kept, *(run for run in ticked if run not in kept), NONE, NONE]
+        st.session_state["run_a"], st.session_state["run_b"] = pair[:2]
 
     numbers = [str(name) for name in table.columns if pd.api.types.is_float_dtype(table[name])]
-    st.dataframe(
+    selected = st.dataframe(
         table.loc[:, [bool((table[name].notna() & (table[name] != "")).any()) for name in table.columns]],
         key=key, on_select=choose, selection_mode="multi-row", hide_index=True, placeholder="–",
+        selection_default={"selection": {"rows": [names.index(r) for r in _chosen_pair() if r in names]}},
         height="content" if len(table) <= 12 else 460,
         column_config={
             **dict.fromkeys(numbers, _SCORE),
@@ -100,6 +103,7 @@ def _table(runs: dict[RunLocation, RunOverview], split: str, *, every: bool) -> 
         },
         alt=f"{len(table)} runs with their scores on {split} and the settings that vary between them.",
     )  # fmt: skip
+    _say_left_out([names[line] for line in selected.selection.rows])
     more = len(varying) - len(shown)
     said = f"{len(table)} runs; {len(varying)} settings vary between them"
     said += f", {more} of which are not shown" if more else ""
@@ -108,6 +112,23 @@ def _table(runs: dict[RunLocation, RunOverview], split: str, *, every: bool) -> 
         "All runs (CSV)", lambda: table_csv(data.run_table(runs, split, varying)), "runs.csv", "text/csv",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip
+
+
+def _chosen_pair() -> list[str]:
+    """Return the runs that are A and B now, whose fields come below the table."""
+    chosen = [str(st.session_state.get(key, st.query_params.get(key, NONE))) for key in ("run_a", "run_b")]
+    return [run for run in dict.fromkeys(chosen) if run != NONE]
+
+
+def _say_left_out(ticked: list[str]) -> None:
+    """Say which of the runs that are ticked are not compared, as only two are."""
+    left_out = [run for run in ticked if run not in _chosen_pair()]
+    if left_out:
+        st.warning(
+            f"Two runs are compared, A and B below. Ticked, but not compared: **"
+            f"{words.escape(', '.join(left_out))}**. Untick one of the others first, or choose it as A or B.",
+            icon=":material/looks_two:",
+        )
 
 
 def _pair(a: RunLocation, b: RunLocation, split: str) -> None:

@@ -244,11 +244,14 @@ def _run_link(place: "DeltaGenerator", run: str, location: Location | None, labe
 
 
 def _open_picked(picked: "AttributeDictionary", seeds: pd.DataFrame, location: Location | None) -> None:
-    """Link to what was clicked: the run of a seed's dot, or the runs behind a mean."""
+    """Open what was clicked: go to the run of a seed's dot, or link to the runs behind a mean."""
     # A click fills both selections, with what the dot that was clicked has of their columns.
     clicked = [one for one in _first(picked.get("seed")) if "run" in one]
     means = [] if clicked else _first(picked.get("mean"))
     chosen = seeds[seeds["run"].isin([one["run"] for one in clicked])]
+    for one in clicked:
+        if name := _name_of(str(one["run"]), location):
+            st.switch_page(_runs_page(), query_params={"run": name})
     for one in means:
         chosen = seeds[(seeds["x"] == one["x"]) & (seeds["line"] == one["line"])]
     if len(chosen):
@@ -296,7 +299,7 @@ def _results(results: StudyResults, status: StudyStatus, location: Location | No
     )  # fmt: skip
     picked = st.altair_chart(
         curve, key=f"curve {score} {axis.name} {split}", on_select="rerun", selection_mode=["seed", "mean"],
-        alt=f"{score} along {axis.title}: seeds as dots, means and 95 % intervals; a click links to runs. "
+        alt=f"{score} along {axis.title}: seeds as dots, means and 95 % intervals; a click opens runs. "
         "The table holds the numbers.",
     )  # fmt: skip
     _open_picked(picked.selection, seeds, location)
@@ -315,7 +318,7 @@ def _say(
     split: str,
 ) -> None:
     said = (
-        "Small dots: seeds; a click on one links to its run. Large dot: their mean, of up to "
+        "Small dots: seeds; a click on one opens its run. Large dot: their mean, of up to "
         f"{len(status.seeds)}; line: Student's 95 % interval of that mean within the score's own bounds, "
         "wide with few seeds; none with one. Which songs are tested is not in it: `mixlab sweep --report` "
         "adds that."

@@ -12,6 +12,7 @@ from mixlab import Catalog
 from mixlab.evaluation.marks import read_marks
 from mixlab.training.run import Run
 from tests.browser.conftest import serve
+from tests.browser.test_corpus import settle
 from tests.scored_run import write_scored
 from tests.studies.test_reports import INSIDE, made_up
 
@@ -188,6 +189,30 @@ def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> 
     assert "plans" in command.inner_text()
 
 
+def test_the_dot_of_a_seed_opens_its_run_and_back_returns(open_page: "OpenPage") -> None:
+    page = open_page("study=studies/p_musical&study_mixes=validation", location="p-musical")
+    dot = page.locator(
+        "path[aria-roledescription=circle][aria-label^='p_musical: 0.4'][aria-label$='seed: 1']"
+    )
+    dot.wait_for()
+    settle(page)
+    before = query_of(page)
+    assert before["study_mixes"] == "validation"
+    box = dot.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**/runs?**")
+    wait_for_query(page, run="studies/p_musical/runs/p0.4-seed1")
+    selected_tab(page, "Classes")
+    settle(page)
+    page.go_back()
+    page.wait_for_url("**/p-musical?**")
+    dot.wait_for()
+    settle(page)
+    # What was clicked is not followed once more.
+    assert (urlsplit(page.url).path, query_of(page)) == ("/p-musical", before)
+
+
 def test_two_runs_are_chosen_in_the_table_and_compared(open_page: "OpenPage") -> None:
     page = open_page("scored_on=test", location="compare")
     table = page.get_by_test_id("stDataFrame").first
@@ -203,3 +228,32 @@ def test_two_runs_are_chosen_in_the_table_and_compared(open_page: "OpenPage") ->
     page.go_back()
     wait_for_query(page, run_a="runs/a", run_b="runs/b", scored_on="test")
     page.get_by_text("They have the same settings").wait_for()
+
+
+def test_a_third_box_is_not_ignored_silently(open_page: "OpenPage") -> None:
+    page = open_page("scored_on=validation", location="compare")
+    table = page.get_by_test_id("stDataFrame").first
+    table.locator("canvas").first.wait_for()
+    settle(page)
+
+    def tick(*lines: int) -> None:
+        for line in lines:
+            table.click(position={"x": 18, "y": 52 + 35 * line})
+            settle(page)
+
+    tick(1, 0)
+    wait_for_query(page, run_a="runs/b", run_b="runs/a")
+    tick(2)
+    said = page.get_by_text("Ticked, but not compared")
+    said.wait_for()
+    assert "studies/p_musical/runs/p0-seed0" in said.inner_text()
+    wait_for_query(page, run_a="runs/b", run_b="runs/a")
+    tick(1)
+    wait_for_query(page, run_a="runs/a", run_b="studies/p_musical/runs/p0-seed0")
+    page.get_by_role("heading", name="Settings").wait_for()
+    assert said.count() == 0
+    page.reload()  # the address says which are ticked
+    page.get_by_role("heading", name="Settings").wait_for()
+    settle(page)
+    tick(0)
+    wait_for_query(page, run_a="studies/p_musical/runs/p0-seed0", run_b=None)
