@@ -24,7 +24,7 @@ from mixlab.mixing.preview import (
     loudness_lufs,
 )
 
-__all__ = ["KEYS", "Take", "eye_front", "model_front", "pack_mix", "read_header"]
+__all__ = ["KEYS", "Take", "eye_front", "model_front", "pack_mix", "read_header", "with_scores"]
 
 KEYS = (
     "Keys: space plays, ← → move (with Shift further), 1–9 solo a source (with Shift that one only), 0 hears "
@@ -82,7 +82,8 @@ def pack_mix(
         names: Name and second line of each source.
         takes: The mix itself first. The audio of a take with lanes is theirs, since it is their sum.
         steps: Of ``previous``, ``next`` and ``random`` those that have a button, and whether it can be
-            pressed; what they do is up to the page, see ``app.components.mount.play``.
+            pressed; what they do is up to the page, see ``app.components.mount.play``. Empty where the page
+            has these buttons itself; None where nothing follows.
         fronts: Spectrograms to choose from beside the usual one, see ``model_front``.
         file: Beginning of the names of files that are saved from the player.
         short: Send 16 bits per sample where nothing lies beyond full scale, in half the size.
@@ -100,15 +101,44 @@ def pack_mix(
         "lanes": _lanes(own[0]),
         "takes": _take_headers(own, rate),
         "fronts": [eye_front(rate), *fronts],
-        "keys": KEYS + (STEP_KEYS if steps else ""),
-        **({"steps": dict(steps)} if steps else {}),
+        "keys": KEYS + (STEP_KEYS if steps is not None else ""),
+        **({"steps": dict(steps)} if steps is not None else {}),
         **({"encoding": "int16"} if short else {}),
         **({"file": file} if file else {}),
     }
+    sent = [_as_int16(signal) if short else np.ascontiguousarray(signal, "<f4").tobytes() for signal in audio]
+    return b"".join([_header_bytes(header), *sent])
+
+
+def _header_bytes(header: Mapping[str, Any]) -> bytes:
     text = json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
-    sent = [_as_int16(signal) if short else np.ascontiguousarray(signal, "<f4").tobytes() for signal in audio]
-    return b"".join([len(text).to_bytes(4, "little"), text, *sent])
+    return len(text).to_bytes(4, "little") + text
+
+
+def with_scores(
+    blob: bytes,
+    label: str,
+    threshold: float | None,
+    mix: float,
+    alone: Sequence[float],
+    without: Sequence[float],
+) -> bytes:
+    """Return a player's blob whose lanes say what they score.
+
+    Args:
+        blob: As ``pack_mix`` returned it.
+        label: The class.
+        threshold: The score from which on it is detected; None where it is not by a threshold.
+        mix: Score of the mix.
+        alone: Score of each source alone.
+        without: Score of the mix without each source.
+    """
+    scores = {
+        "label": label, "threshold": threshold, "mix": mix, "alone": list(alone), "without": list(without),
+    }  # fmt: skip
+    sound = blob[4 + int.from_bytes(blob[:4], "little") :]
+    return _header_bytes({**read_header(blob), "scores": scores}) + sound
 
 
 def _as_int16(signal: FloatArray) -> bytes:

@@ -363,7 +363,8 @@ def _recipe_payload(location: Location, recipe_hash: str, _recipe: MixRecipe) ->
     count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
     own = Take("mix", "This mix", f"{_recipe.kind.replace('_', '-')}, {count}", mix.mixture)
     names = source_names(_recipe, get_catalog(location))
-    return pack_mix(mix, f"{location.path} {recipe_hash}", names, _with_mixture_effects(own, mix))
+    # The page has the steps.
+    return pack_mix(mix, f"{location.path} {recipe_hash}", names, _with_mixture_effects(own, mix), {})
 
 
 def get_recipe_payload(location: Location, recipe: MixRecipe) -> bytes:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import texts as words
 from app.components.mount import play
+from app.components.payload import with_scores
 from app.data import mixes as data
 from app.data import runs as runs_data
 from app.data.mixes import Location
@@ -27,6 +28,9 @@ __all__ = ["ITEM", "chosen_row", "export_marks", "hear", "page_query", "show_cas
 
 ITEM = "item"
 """What stands for the mix that is heard in addresses: its index within the split."""
+
+_SCORED = "case_scored"
+"""Run and mix whose sources have been scored: from then on the lanes say so."""
 
 KEYS = {"label wrong": "W", "model wrong": "M", "unclear": "U"}
 ICONS = {
@@ -123,7 +127,11 @@ def _mix(location: Location | None, selection: RunSelection, column: int, row: i
         runs_clips.say_scores(selection, row, selection.table.labels[column])
         return
     mix = data.get_rendered(location, recipe)
-    play(data.get_recipe_payload(location, recipe), key="case_player")
+    payload = data.get_recipe_payload(location, recipe)
+    scored = [selection.run.path, recipe.content_hash]
+    if st.session_state.get(_SCORED) == scored:
+        payload = _payload_with_scores(payload, selection, column, mix)
+    play(payload, key="case_player")
     _marking(selection, column, row)
     left, right = st.columns(2, gap="large")
     with left:
@@ -131,6 +139,9 @@ def _mix(location: Location | None, selection: RunSelection, column: int, row: i
     names = [name for name, _ in data.source_names(recipe, data.get_catalog(location))]
     with right:
         scores = _sources(selection, column, row, mix, names)
+    if scores is not None and st.session_state.get(_SCORED) != scored:
+        st.session_state[_SCORED] = scored
+        st.rerun()  # it plays already; now its lanes say what they score
     if scores is not None:
         with st.expander("All classes, source by source", icon=":material/table_chart:"):
             st.dataframe(
@@ -138,6 +149,16 @@ def _mix(location: Location | None, selection: RunSelection, column: int, row: i
                 placeholder="–", column_config={"class": st.column_config.TextColumn(pinned=True)},
                 alt="Scores of every class: of the mix, of each source alone, and of the mix without each.",
             )  # fmt: skip
+
+
+def _payload_with_scores(payload: bytes, selection: RunSelection, column: int, mix: Mix) -> bytes:
+    """Return the player's blob whose lanes say what they score of a class; the scores are there already."""
+    scores = runs_data.get_source_scores(selection.run, mix.recipe.content_hash, mix)
+    threshold = float(selection.decided.thresholds[column])
+    return with_scores(
+        payload, selection.table.labels[column], None if math.isnan(threshold) else threshold,
+        float(scores.mix[column]), scores.alone[:, column].tolist(), scores.without[:, column].tolist(),
+    )  # fmt: skip
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

@@ -302,7 +302,8 @@ def test_each_source_is_scored_by_the_runs_own_model(runs: Path) -> None:
     shutil.copytree(runs / "a", runs / "modelled")
     write_small_model(Run.open(runs / "modelled"))
     runs_data.find_found.clear()
-    page = open_page(run="runs/modelled", look="Listen", kind="hits", item="0", **{"class": "key"})
+    at = {"thresholds": "one for all", "at": "0.3", "class": "key"}
+    page = open_page(run="runs/modelled", look="Listen", kind="hits", item="0", **at)
     recipe = Run.open(runs / "modelled").predictions().only("test").recipe(0)
     table = next(frame.value for frame in page.dataframe if "source" in frame.value.columns)
     assert len(table) == 1 + len(recipe.sources)
@@ -311,6 +312,11 @@ def test_each_source_is_scored_by_the_runs_own_model(runs: Path) -> None:
     column = load_label_set("mixtures15").names.index("key")
     np.testing.assert_allclose(table["key: score alone"].iloc[0], scores.mix[column], atol=1e-5)
     np.testing.assert_allclose(table["of the mix without it"].iloc[1:], scores.without[:, column], atol=1e-5)
+    (header,) = players(page)  # once more, now with what its lanes score
+    assert header["scores"]["label"] == "key"
+    assert header["scores"]["threshold"] == 0.3
+    np.testing.assert_allclose(header["scores"]["alone"], scores.alone[:, column], atol=1e-5)
+    np.testing.assert_allclose(header["scores"]["without"], scores.without[:, column], atol=1e-5)
     every = next(frame.value for frame in page.dataframe if "mix" in frame.value.columns)
     assert len(every) == len(scores.labels)
     assert any("its model now gives" in caption.value for caption in page.caption)

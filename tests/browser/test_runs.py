@@ -11,6 +11,7 @@ import pytest
 from mixlab import Catalog
 from mixlab.evaluation.marks import read_marks
 from mixlab.training.run import Run
+from tests.app.test_runs import write_small_model
 from tests.browser.conftest import serve
 from tests.browser.test_corpus import settle
 from tests.scored_run import write_scored
@@ -32,7 +33,7 @@ def folder(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two runs and a study."""
     folder = tmp_path_factory.mktemp("served")
     first = write_scored(folder / "runs" / "a", toy)
-    write_scored(folder / "runs" / "b", toy, noise=2.0, sampled=first.predictions())
+    write_small_model(write_scored(folder / "runs" / "b", toy, noise=2.0, sampled=first.predictions()))
     made_up("p_musical", toy, folder / "studies", INSIDE, fail=("p1-seed2",), grid=(0.0, 0.4, 1.0))
     return folder
 
@@ -116,6 +117,27 @@ def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder:
     page.go_back()
     wait_for_query(page, look=None, **{"class": None})
     selected_tab(page, "Classes")
+
+
+def test_the_next_mistake_plays_on_and_lanes_say_what_they_score(open_page: "OpenPage", folder: Path) -> None:
+    page = open_page("run=runs/b&look=Listen&class=key&kind=hits&item=0", location="runs")
+    player, scores = page.locator(".player"), page.locator(".player .score")
+    alone = scores.filter(has_text=re.compile(r"^alone [01]\.\d\d.* mix without it [01]\.\d\d"))
+    scores.filter(has_text=re.compile(r"^key [01]\.\d\d.*, threshold [01]\.\d\d$")).wait_for()
+    assert alone.count() == player.evaluate("root => root.player.header.lanes.length")
+    page.screenshot(path=folder / "scores.png")
+    player.evaluate("root => { root.player.play(); root.player.setLoop(true); }")
+    page.keyboard.press("n")
+    moved = "([root, old]) => root.player.header.id !== old && root.player.playing === "
+    first = player.evaluate("root => root.player.header.id")
+    page.wait_for_function(f"{moved} true", arg=[player.element_handle(), first])
+    second = player.evaluate("root => root.player.header.id")
+    player.evaluate("root => root.player.toggle()")
+    settle(page)
+    page.keyboard.press("p")
+    page.wait_for_function(f"{moved} false", arg=[player.element_handle(), second])
+    settle(page)
+    assert player.evaluate("root => [root.player.header.id, root.player.playing]") == [first, False]
 
 
 def test_back_from_audition_returns_to_class_tab_and_page(open_page: "OpenPage") -> None:

@@ -243,6 +243,10 @@ class Player {
     this.send = () => {}; // tells the page what was asked for
     this.nodes = null; // of what is playing now
     this.onKey = (event) => this.pressed(event);
+    // Whether it played when something was last asked for, here or anywhere on the page.
+    this.onAct = () => { this.stepped = this.playing; };
+    document.addEventListener("pointerdown", this.onAct, true);
+    document.addEventListener("keydown", this.onAct, true);
     // Keys work in the player, and anywhere while nothing else has the focus.
     this.onPageKey = (event) => document.activeElement === document.body && this.pressed(event);
     root.addEventListener("keydown", this.onKey);
@@ -254,6 +258,8 @@ class Player {
     cancelAnimationFrame(this.frame);
     this.root.removeEventListener("keydown", this.onKey);
     document.removeEventListener("keydown", this.onPageKey);
+    document.removeEventListener("pointerdown", this.onAct, true);
+    document.removeEventListener("keydown", this.onAct, true);
     this.context?.close();
     this.context = null;
   }
@@ -262,7 +268,11 @@ class Player {
     const { header, offset } = readHeader(blob);
     // What a mix is compared with may change while it stays.
     const takes = (one) => JSON.stringify(one?.takes.map((take) => [take.key, take.about, take.missing, take.lufs]));
-    if (header.id === this.header?.id && takes(header) === takes(this.header)) return;
+    if (header.id === this.header?.id && takes(header) === takes(this.header)) {
+      this.header.scores = header.scores; // they come after the sound
+      this.drawScores();
+      return;
+    }
     if (header.audio && header.audio === this.header?.audio) {
       this.header = header; // only what is said of the same sound has changed: it plays on
       this.heat = readHeat(blob, header);
@@ -307,7 +317,7 @@ class Player {
     this.show();
     this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
     // Also where it came to its end while the next mix was waited for.
-    const goesOn = header.steps && this.playOn && (wasPlaying || this.stepped);
+    const goesOn = header.steps && this.playOn && (wasPlaying || (this.stepped && !sameItem));
     this.stepped = false;
     if (goesOn || (wasPlaying && sameItem)) this.play();
   }
@@ -429,7 +439,7 @@ class Player {
       [one.disabled, one.title] = [!this.header.steps?.[name], title];
       return one;
     };
-    const steps = this.header.steps ? [step("previous", "‹ Previous", "Previous (key P)"),
+    const steps = "next" in (this.header.steps ?? {}) ? [step("previous", "‹ Previous", "Previous (key P)"),
       step("next", "Next ›", "Next (key N)"), ...("random" in this.header.steps ? [step("random", "Random", "A random one")] : [])] : [];
     this.playOnBox = make("input", { type: "checkbox", checked: this.playOn, "data-focus": "play-on",
       onchange: () => { this.playOn = this.playOnBox.checked; } });
@@ -515,18 +525,19 @@ class Player {
       "aria-label": `Gain of ${name}`, "data-focus": `${id}-gain` });
     const output = make("output", {});
     const title = make("strong", {}, name), small = make("small", { title: detail }, detail);
+    const score = make("small", { className: "score" });
     const note = make("em", {});
     const meter = make("i", {});
     const wave = make("div", { className: "wave" }, svg, make("div", { className: "region" }),
       make("div", { className: "cursor" }));
     const head = make("div", { className: "head" },
       make("div", { className: "name" }, make("span", { className: "number" }, number),
-        make("span", { className: "text" }, make("span", {}, title, note), small)),
+        make("span", { className: "text" }, make("span", {}, title, note), small, score)),
       make("div", { className: "mixer" }, mute, solo, gain, output));
     const row = make("div", { className: "row", role: "group", "aria-label": name, "data-lane": id }, head, wave,
       make("div", { className: "meter", "aria-hidden": true }, meter));
     this.listenTo(wave);
-    return { row, title, small, note, mute, solo, gain, output, wave, svg, path, meter };
+    return { row, title, small, score, note, mute, solo, gain, output, wave, svg, path, meter };
   }
 
   buildSpectrogram() {
@@ -661,6 +672,18 @@ class Player {
       .map(([score, one]) => `${one.name} ${score.toFixed(2)}${detected(one) ? " ✓" : ""}`).join(", ") || "no class");
   }
 
+  drawScores() {
+    // Of the class that is looked at: of the mix, of each lane alone, and of the mix without it.
+    const { scores } = this.header, shown = scores && this.mixer.take === 0;
+    const told = (score) => `${score.toFixed(2)}${scores.threshold !== null && score >= scores.threshold ? " ✓" : ""}`;
+    const say = (view, text, title) => [view.score.textContent, view.score.title] = shown ? [text(), title()] : ["", ""];
+    const at = () => (scores.threshold === null ? "" : `, threshold ${scores.threshold.toFixed(2)}`);
+    this.laneViews.forEach((view, i) => say(view,
+      () => `alone ${told(scores.alone[i])} · mix without it ${told(scores.without[i])}`,
+      () => `Score of ${scores.label}: of this source alone, and of the mix without it${at()}`));
+    say(this.mainView, () => `${scores.label} ${told(scores.mix)}${at()}`, () => `Score of ${scores.label}: of the mix${at()}`);
+  }
+
   drawTake() {
     const take = this.takes[this.mixer.take];
     const focus = this.focused();
@@ -674,6 +697,7 @@ class Player {
     this.frontSmall.textContent = front.about;
     this.drawHertz();
     this.drawHeard();
+    this.drawScores();
     this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
   }
 
@@ -948,7 +972,6 @@ class Player {
     // Previous, next, random: the page decides what that is. The focus leaves the button, so that keys work.
     if (!this.header.steps?.[name]) return;
     this.root.focus({ preventScroll: true });
-    this.stepped = this.playing;
     this.send("step", name);
   }
 
@@ -1041,8 +1064,8 @@ class Player {
     else if (digit && +digit <= this.laneViews.length) this.solo(+digit - 1, event.shiftKey);
     else if (event.key === "b" && this.takes.length > 1) this.choose(this.mixer.take === 0 ? this.before || 1 : 0);
     else if (event.key === "l") this.setLoop(!this.loop);
-    else if (event.key === "n" && this.header.steps) this.go("next");
-    else if (event.key === "p" && this.header.steps) this.go("previous");
+    else if (event.key === "n" && "next" in (this.header.steps ?? {})) this.go("next");
+    else if (event.key === "p" && "next" in (this.header.steps ?? {})) this.go("previous");
     else return;
     event.preventDefault();
   }
