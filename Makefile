@@ -12,11 +12,12 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.mixlab-setup
 BENCH := $(VENV)/.mixlab-bench
+DOCS  := $(VENV)/.mixlab-docs
 COVER := --cov --cov-report= --cov-fail-under=0 --cov-append
 FAST  := not slow and not gpu and not corpus and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo notes test test-all harm test-browser coverage coverage-report check format app bench wheel constraints clean
+.PHONY: help setup demo notes test test-all harm test-browser coverage coverage-report check format app bench docs wheel constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +83,16 @@ $(BENCH): $(STAMP) benchmarks/alternatives.txt
 	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r benchmarks/alternatives.txt; \
 	then touch $@; else echo "NOTICE: not all of it can be installed here; what is missing will have no figure"; fi
 	@command -v rubberband >/dev/null || .ci/apt-install rubberband-cli || true
+
+docs: $(DOCS) ## Make the site of docs/ in build/docs, where every warning and every broken link is an error
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --fresh-env --conf-dir docs/site docs build/docs
+	$(BIN)/python -m docs.site.check build/docs
+
+$(DOCS): $(STAMP)
+	@echo "Installing what makes the site into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[docs]'
+	@touch $@
 
 wheel: $(STAMP) ## Build the wheel and the source archive into dist/
 	rm -rf dist

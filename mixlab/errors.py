@@ -51,6 +51,14 @@ class MixlabError(Exception):
     Attributes:
         code: The kind of fault in words that stay, such as ``catalog-not-found``; tracebacks show it. An
             error made without one, by a plug-in, has that of its class.
+
+    Example:
+        >>> from mixlab import MixlabError, load_label_set
+        >>> try:
+        ...     load_label_set("mixtures16")
+        ... except MixlabError as error:
+        ...     print(error.code)
+        unknown-label-set
     """
 
     code: str = "unspecified"

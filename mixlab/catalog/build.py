@@ -147,6 +147,12 @@ def build_catalog(
         RemoteError: a root at a URL cannot be listed or read; what was measured is kept.
         OutputError: nothing can be written at ``out``.
         KeyboardInterrupt: Ctrl-C; what was measured is kept and the next run goes on from there.
+
+    Example:
+        >>> from mixlab import Catalog, build_catalog
+        >>> report = build_catalog("new-catalog", {"folder": "songs"}, workers=1, progress=False)
+        >>> len(Catalog.open("new-catalog"))
+        80
     """
     check_writable(Path(out).expanduser())
     corpora = open_roots(roots, metadata or {}, labels_extra or {})

@@ -88,6 +88,12 @@ class Stem:
         size: Size of the file in bytes.
         mtime_ns: Time of the file's last change.
         drawable: Nodes are known and there is sound to sample.
+
+    Example:
+        >>> from mixlab import Catalog
+        >>> stem = Catalog.open("my-catalog").stem(0)
+        >>> stem.labels, stem.nodes, stem.family
+        (('drum set',), ('drums',), 'percussion')
     """
 
     key: str
@@ -235,6 +241,14 @@ class Catalog:
         subset_of: Of a subset (``mixlab.catalog.subset``), what it was made of, the first catalog first:
             ``path``, ``content_hash``, ``filters``, and these in words as ``kept``. Else empty.
         derived: What others compute from this catalog and keep with it, by a name of theirs.
+
+    Example:
+        >>> from mixlab import Catalog
+        >>> catalog = Catalog.open("my-catalog")
+        >>> len(catalog), catalog.stem(0).key
+        (130, 'folder/song00/00_drumset')
+        >>> sorted(set(catalog.column("split")))
+        ['test', 'train', 'validation']
     """
 
     def __init__(self, files: CatalogFiles, path: Path, overrides: Mapping[str, Place]) -> None:

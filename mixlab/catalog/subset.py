@@ -145,6 +145,12 @@ def subset_catalog(
             another process writes there.
         TaxonomyError: the label set cannot be read.
         OutputError: nothing can be written at ``out``.
+
+    Example:
+        >>> from mixlab import Catalog, subset_catalog
+        >>> report = subset_catalog(Catalog.open("my-catalog"), "violins", classes=["violin"])
+        >>> 0 < len(Catalog.open("violins")) < 130
+        True
     """
     filters = Filters(
         tuple(corpora), tuple(artists), tuple(genres), min_duration_s, tuple(classes), label_set, keep

@@ -67,6 +67,11 @@ def get_adapter(name: str) -> Adapter:
 
     Raises:
         CorpusError: there is no such corpus, or it lacks a part of an adapter.
+
+    Example:
+        >>> from mixlab.corpora import get_adapter
+        >>> get_adapter("slakh").name
+        'slakh'
     """
     from mixlab.corpora import via_mirdata
 
@@ -100,5 +105,11 @@ def get_adapter(name: str) -> Adapter:
 
 
 def installed_adapters() -> dict[str, Adapter]:
-    """Return all adapters that have a name: mixlab's own, and those of installed packages' entry points."""
+    """Return all adapters that have a name: mixlab's own, and those of installed packages' entry points.
+
+    Example:
+        >>> from mixlab.corpora import installed_adapters
+        >>> {"folder", "medleydb", "slakh"} <= set(installed_adapters())
+        True
+    """
     return {name: get_adapter(name) for name in known_names(offered("mixlab.corpora", "ADAPTER"), GROUP)}

@@ -39,6 +39,11 @@ def find_metrics(names: Collection[str] = ()) -> tuple[Metric, ...]:
     Raises:
         ConfigError: there is none of a name, it is no metric, a metric of that name is there already, or
             ``check_metric`` finds fault with it; or its module cannot be imported.
+
+    Example:
+        >>> from mixlab.evaluation import METRICS, find_metrics
+        >>> [metric.name for metric in find_metrics()] == list(METRICS)
+        True
     """
     check_names("metrics", names, once=False)
     found = dict(METRICS)

@@ -63,6 +63,18 @@ def score(
         ConfigError: shapes differ, a score lies outside [0, 1], a known target is neither 0 nor 1, labels or
             thresholds are not those of C classes, or there is nothing to score.
         TaxonomyError: there is no label set of that name.
+
+    Example:
+        >>> from mixlab.evaluation import score
+        >>> found = score(
+        ...     targets=[[1, 0], [1, 1], [0, 1]],
+        ...     mask=[[True, True], [True, True], [True, False]],
+        ...     scores=[[0.9, 0.2], [0.6, 0.4], [0.3, 0.7]],
+        ...     labels=["voice", "drums"],
+        ...     n_resamples=0,
+        ... )
+        >>> found.scores["ap"].value
+        1.0
     """
     t, s = _array(targets), _array(scores)
     m = np.ones(t.shape, np.bool_) if mask is None else _array(mask) != 0

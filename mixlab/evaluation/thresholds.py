@@ -65,6 +65,15 @@ def fit_thresholds(scores: ArrayLike, targets: ArrayLike, mask: ArrayLike) -> Th
     Candidates lie half-way between neighbouring distinct scores, so that a threshold does not sit on a
     single item's score. Of equally good ones the highest is taken. A class without known positives
     gets 0.5 and ``fitted`` False. ``common`` is chosen in the same way over all known cells at once.
+
+    Example:
+        >>> from mixlab.evaluation import fit_thresholds
+        >>> scores = [[0.9, 0.2], [0.6, 0.4], [0.3, 0.7], [0.2, 0.1]]
+        >>> targets = [[1, 0], [1, 1], [0, 1], [0, 0]]
+        >>> mask = [[True, True], [True, True], [True, True], [True, False]]
+        >>> fitted = fit_thresholds(scores, targets, mask)
+        >>> fitted.values.round(2).tolist(), fitted.fitted.tolist()
+        ([0.45, 0.3], [True, True])
     """
     s, t, m = check_arrays(scores, targets, mask)
     n_classes = s.shape[1]
@@ -95,7 +104,13 @@ def consistent_thresholds(
 
 
 def decide(scores: ArrayLike, thresholds: ArrayLike) -> Bools:
-    """Return ``(N, C)`` decisions: score at least the class's threshold."""
+    """Return ``(N, C)`` decisions: score at least the class's threshold.
+
+    Example:
+        >>> from mixlab.evaluation import decide
+        >>> decide([[0.9, 0.2], [0.4, 0.3]], [0.5, 0.3]).tolist()
+        [[True, False], [False, True]]
+    """
     return np.asarray(np.asarray(scores, np.float64) >= np.asarray(thresholds, np.float64)[None, :])
 
 
@@ -135,6 +150,11 @@ def class_prevalence(targets: ArrayLike, mask: ArrayLike) -> Floats:
     """Return each class's frequency among its known cells, ``(k + 1) / (n + 2)``.
 
     The added counts keep the baseline's loss finite for a class that was never (or always) seen.
+
+    Example:
+        >>> from mixlab.evaluation import class_prevalence
+        >>> class_prevalence([[1, 0], [1, 1]], [[True, True], [True, False]]).round(3).tolist()
+        [0.75, 0.333]
     """
     t, m = np.asarray(targets) > 0.5, np.asarray(mask, np.bool_)
     return np.asarray(((t & m).sum(0) + 1) / (m.sum(0) + 2), np.float64)

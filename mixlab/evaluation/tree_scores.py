@@ -46,6 +46,11 @@ def close_upwards(decisions: ArrayLike, parents: Sequence[int | None]) -> Bools:
     Args:
         decisions: ``(N, C)`` decisions.
         parents: For each class the index of its nearest ancestor among the classes, or None.
+
+    Example:
+        >>> from mixlab.evaluation import close_upwards
+        >>> close_upwards([[False, True]], parents=[None, 0]).tolist()  # the second is a kind of the first
+        [[True, True]]
     """
     closed = np.array(decisions, np.bool_)
     for child in range(len(parents)):
@@ -59,7 +64,14 @@ def close_upwards(decisions: ArrayLike, parents: Sequence[int | None]) -> Bools:
 def hierarchical(
     decisions: ArrayLike, targets: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
 ) -> Hierarchical:
-    """Return hierarchical precision, recall and F1: micro over sets of known cells closed under ancestors."""
+    """Return hierarchical precision, recall and F1: micro over sets of known cells closed under ancestors.
+
+    Example:
+        >>> from mixlab.evaluation import hierarchical
+        >>> found = hierarchical([[1, 1]], [[1, 0]], [[True, True]], parents=[None, 0])
+        >>> found.precision, found.recall
+        (0.5, 1.0)
+    """
     m = np.asarray(mask, np.bool_)
     closed = close_upwards(np.asarray(decisions, np.bool_) & m, parents)
     t = close_upwards((np.asarray(targets) > 0.5) & m, parents)
@@ -70,7 +82,13 @@ def hierarchical(
 def consistency(
     scores: ArrayLike, decisions: ArrayLike, mask: ArrayLike, parents: Sequence[int | None]
 ) -> Consistency:
-    """Count contradictions between children and their parents where both are known, before any repair."""
+    """Count contradictions between children and their parents where both are known, before any repair.
+
+    Example:
+        >>> from mixlab.evaluation import consistency
+        >>> consistency([[0.2, 0.6]], [[False, True]], [[True, True]], parents=[None, 0]).pairs
+        1
+    """
     s, d, m = np.asarray(scores, np.float64), np.asarray(decisions, np.bool_), np.asarray(mask, np.bool_)
     pairs = [(child, parent) for child, parent in enumerate(parents) if parent is not None]
     children, parents_ = [child for child, _ in pairs], [parent for _, parent in pairs]

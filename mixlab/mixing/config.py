@@ -154,6 +154,15 @@ class MixConfig:
         negative_db: Lowest and highest level of such noise, uniform in dBFS; below -96 it is digital silence.
         min_duration_s: Length of the shortest mixes in seconds: each item's is uniform from this to
             ``duration_s``, in steps of 0.1 s. 0 gives all the same. Songs are as long as ``duration_s``.
+
+    Example:
+        >>> from mixlab import MixConfig
+        >>> config = MixConfig(p_musical=0.3, duration_s=2.0)
+        >>> config.p_musical, config.max_sources
+        (0.3, 5)
+        >>> MixConfig(p_musical=4)
+        Traceback (most recent call last):
+        mixlab.errors.ConfigError: mix.p_musical: expected a number from 0 to 1, found 4.0.
     """
 
     p_musical: float = 0.4

@@ -141,6 +141,15 @@ class MixDataset(IterableDataset[Item]):
             world, or ``fixed`` or ``evaluation`` stands beside ``mode``. Later, where items are made: a
             transform failed, or returned what it may not.
         RecipeError: the split holds nothing that the configuration allows.
+
+    Example:
+        >>> from mixlab import MixConfig, MixDataset
+        >>> dataset = MixDataset("my-catalog", MixConfig(duration_s=1.0, sample_rate=16_000))
+        >>> item = next(iter(dataset))
+        >>> item["audio"].shape, item["target"].shape, item["mask"].dtype
+        ((1, 16000), (15,), dtype('bool'))
+        >>> dataset.mix(7).recipe == dataset.recipe(7)
+        True
     """
 
     attempts: ClassVar[int] = ATTEMPTS

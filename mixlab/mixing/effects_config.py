@@ -205,6 +205,12 @@ class EffectsConfig:
         preset: A set of effects by name (docs/effects.md): ``paper`` is the four alone, ``none`` leaves them
             out, whatever is set for them; ``studio`` and ``wild`` follow them with what recordings have.
             Those of ``custom`` come last in each.
+
+    Example:
+        >>> from mixlab import MixConfig
+        >>> from mixlab.mixing import EffectsConfig
+        >>> MixConfig(effects=EffectsConfig(preset="none")).effects.preset
+        'none'
     """
 
     gain: GainRange = field(default_factory=GainRange)

@@ -39,6 +39,13 @@ class MixItems(Dataset[Item]):
     Raises:
         ConfigError: it is no ``MixDataset`` (a ``Subset``, say), or overrides ``__iter__``.
         OutOfRangeError: there is no such epoch.
+
+    Example:
+        >>> from mixlab import MixConfig, MixDataset, MixItems
+        >>> dataset = MixDataset("my-catalog", MixConfig(duration_s=1.0), epoch_size=100)
+        >>> items = MixItems(dataset, epoch=0)
+        >>> len(items), int(items[7]["index"])
+        (100, 7)
     """
 
     def __init__(self, dataset: MixDataset, epoch: int = 0) -> None:

@@ -153,6 +153,13 @@ class MixLoader:
             ``dataset`` is an ``IterableDataset``, and this one's is exact.
         epoch: The epoch of the next batch.
         replaced: Epoch and index of items that were replaced as a file could not be read.
+
+    Example:
+        >>> from mixlab import MixConfig, MixDataset, MixLoader
+        >>> config = MixConfig(duration_s=1.0, sample_rate=16_000)
+        >>> dataset = MixDataset("my-catalog", config, epoch_size=8, batch_size=4)
+        >>> [tuple(batch["audio"].shape) for batch in MixLoader(dataset, num_workers=0)]
+        [(4, 1, 16000), (4, 1, 16000)]
     """
 
     def __init__(self, dataset: MixDataset, *, num_workers: int = 0, pin_memory: bool = False) -> None:

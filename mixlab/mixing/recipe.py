@@ -82,6 +82,14 @@ class MixRecipe:
         effects: On the sum of the sources, in the order of their application.
         mixture_lufs: Loudness to which the mixture is brought, in LUFS, or None.
         noise: What is mixed in place of sources, or None.
+
+    Example:
+        >>> from mixlab import Catalog, MixConfig, MixRecipe, sample_recipe
+        >>> recipe = sample_recipe(Catalog.open("my-catalog"), MixConfig(), seed=0, epoch=0, index=7)
+        >>> recipe.kind in ("musical", "non_musical"), 1 <= len(recipe.sources) <= 5
+        (True, True)
+        >>> MixRecipe.from_json(recipe.to_json()) == recipe
+        True
     """
 
     catalog_hash: str

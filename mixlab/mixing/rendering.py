@@ -127,6 +127,14 @@ class Mix:
         labels: The label set of ``target`` and ``mask``.
         frame_hop_s: Seconds per frame of ``frames``.
         notes: What effects on the mixture could not do as their values ask, in words.
+
+    Example:
+        >>> from mixlab import MixConfig, MixDataset
+        >>> mix = MixDataset("my-catalog", MixConfig(duration_s=1.0)).mix(0)
+        >>> mix.audio.shape == (1, mix.recipe.sample_rate)
+        True
+        >>> sorted({label.state for label in mix.explain()})
+        ['absent', 'present', 'unknown']
     """
 
     recipe: MixRecipe
@@ -197,6 +205,14 @@ def render_mix(
         AudioError: a file is missing or damaged, or what is rendered of it is not finite.
         ConfigError: ``out`` has another shape, type or order, or there are no such frames; or
             ``source_transform`` failed, or returned what it may not.
+
+    Example:
+        >>> from mixlab import Catalog, MixConfig, render_mix, sample_recipe
+        >>> catalog = Catalog.open("my-catalog")
+        >>> config = MixConfig(duration_s=1.0, sample_rate=16_000)
+        >>> mix = render_mix(sample_recipe(catalog, config, seed=0, epoch=0, index=7), catalog)
+        >>> mix.audio.shape, mix.audio.dtype
+        ((1, 16000), dtype('float32'))
     """
     check_frame_hop(frame_hop_s)
     check_recipe(recipe, catalog)

@@ -579,6 +579,13 @@ def sample_recipe(
 
     Raises:
         RecipeError: the split holds nothing that the configuration allows.
+
+    Example:
+        >>> from mixlab import Catalog, MixConfig, sample_recipe
+        >>> catalog, config = Catalog.open("my-catalog"), MixConfig()
+        >>> one, again = (sample_recipe(catalog, config, seed=0, epoch=2, index=5) for _ in range(2))
+        >>> one == again
+        True
     """
     # Kept with the catalog, so that they go when it goes; the few latest, since sliders make many.
     samplers: dict[tuple[str, str], RecipeSampler] = catalog.derived.setdefault("samplers", {})

@@ -94,7 +94,14 @@ def backbone_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def n_parameters(model: nn.Module, *, trainable: bool = False) -> int:
-    """Count parameters; with ``trainable`` only those that a gradient may move."""
+    """Count parameters; with ``trainable`` only those that a gradient may move.
+
+    Example:
+        >>> import torch
+        >>> from mixlab.models import n_parameters
+        >>> n_parameters(torch.nn.Linear(3, 2))
+        8
+    """
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
 
 

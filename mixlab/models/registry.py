@@ -70,6 +70,11 @@ def resolve(config: ModelConfig) -> ModelConfig:
 
     Raises:
         ConfigError: there is no such network, a setting that it does not have, or a value it cannot have.
+
+    Example:
+        >>> from mixlab.models import ModelConfig, resolve
+        >>> resolve(ModelConfig(architecture="musicnn")).n_mels
+        96
     """
     cls = network_class(config.architecture)
     with running("network", config.architecture):
@@ -106,6 +111,13 @@ def build_model(config: ModelConfig, n_classes: int) -> nn.Module:
     Raises:
         ConfigError: as ``resolve``; or the network takes another sample rate, does not name its parts, or
             its constructor fails.
+
+    Example:
+        >>> import torch
+        >>> from mixlab.models import ModelConfig, build_model
+        >>> model = build_model(ModelConfig(architecture="musicnn"), n_classes=15)
+        >>> tuple(model.eval()(torch.zeros(2, 1, 48_000)).shape)
+        (2, 15)
     """
     if n_classes < 1:
         raise ConfigError(f"A model needs at least one class, got {n_classes}.", code="invalid-setting")

@@ -86,6 +86,11 @@ def grid_conditions(vary: Mapping[str, Sequence[Any]]) -> tuple[Condition, ...]:
 
     Raises:
         ConfigError: nothing varies.
+
+    Example:
+        >>> from mixlab.studies import grid_conditions
+        >>> [condition.name for condition in grid_conditions({"mix.p_musical": [0.0, 0.4]})]
+        ['p_musical-0', 'p_musical-0.4']
     """
     if not vary:
         raise ConfigError(

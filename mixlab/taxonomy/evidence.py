@@ -62,6 +62,13 @@ def stem_evidence(taxonomy: Taxonomy, nodes: Sequence[str], bleed_nodes: Sequenc
 
     Raises:
         TaxonomyError: a node is not in the tree.
+
+    Example:
+        >>> from mixlab import load_taxonomy
+        >>> from mixlab.taxonomy import stem_evidence
+        >>> section = stem_evidence(load_taxonomy(), ["violin", "cello"])
+        >>> section.state(["bowed-string"]), section.state(["violin"]), section.state(["piano"])
+        ('present', 'unknown', 'absent')
     """
     if not nodes or ANYTHING in bleed_nodes:
         unknown: set[str] = set(taxonomy.nodes)
@@ -74,7 +81,17 @@ def stem_evidence(taxonomy: Taxonomy, nodes: Sequence[str], bleed_nodes: Sequenc
 
 
 def combine_evidence(evidences: Iterable[Evidence]) -> Evidence:
-    """Return what several stems that sound together prove: present wins over unknown."""
+    """Return what several stems that sound together prove: present wins over unknown.
+
+    Example:
+        >>> from mixlab import load_taxonomy
+        >>> from mixlab.taxonomy import combine_evidence, stem_evidence
+        >>> tree = load_taxonomy()
+        >>> section, violin = stem_evidence(tree, ["violin", "cello"]), stem_evidence(tree, ["violin"])
+        >>> both = combine_evidence([section, violin])
+        >>> both.state(["violin"]), both.state(["cello"])
+        ('present', 'unknown')
+    """
     present: set[str] = set()
     unknown: set[str] = set()
     one_of: set[Closures] = set()

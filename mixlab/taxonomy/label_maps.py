@@ -42,7 +42,13 @@ NO_LABEL = Resolution((), "no label")
 
 
 def normalise_label(label: str) -> str:
-    """Collapse white space and case, as label maps do when they compare."""
+    """Collapse white space and case, as label maps do when they compare.
+
+    Example:
+        >>> from mixlab.taxonomy import normalise_label
+        >>> normalise_label("  Electric   Guitar ")
+        'electric guitar'
+    """
     return " ".join(label.split()).casefold()
 
 
@@ -148,6 +154,11 @@ def load_label_map(name: str, extra: Path | None = None) -> LabelMap:
 
     Raises:
         TaxonomyError: unknown name, or a file with an inconsistent row; the row is named.
+
+    Example:
+        >>> from mixlab.taxonomy import load_label_map
+        >>> load_label_map("medleydb").resolve("female singer").nodes
+        ('female-voice',)
     """
     if extra is None:
         return _cached_label_map(name)
@@ -235,6 +246,11 @@ def resolve_stem(label_map: LabelMap, labels: Sequence[str]) -> Resolution:
 
     Raises:
         UnknownLabelError: labels are missing from the map; the message holds the rows to add.
+
+    Example:
+        >>> from mixlab.taxonomy import load_label_map, resolve_stem
+        >>> resolve_stem(load_label_map("medleydb"), ["violin"]).nodes
+        ('violin',)
     """
     resolved = {label: label_map.resolve(label) for label in labels}
     missing = [label for label, r in resolved.items() if r is None]

@@ -108,6 +108,16 @@ class LabelSet:
         title: One line for people.
         outputs: The outputs, in the order of the model's columns.
         content_hash: 16 hex digits that change with names, nodes or order.
+
+    Example:
+        >>> from mixlab import load_label_set, load_taxonomy
+        >>> from mixlab.taxonomy import stem_evidence
+        >>> labels = load_label_set("musdb4")
+        >>> labels.names
+        ('vocals', 'drums', 'bass', 'other')
+        >>> target, known = labels.encode(stem_evidence(load_taxonomy(), ["drums"]))
+        >>> target.tolist(), known.tolist()
+        ([0.0, 1.0, 0.0, 0.0], [True, True, True, True])
     """
 
     name: str
@@ -202,7 +212,13 @@ class LabelSet:
 
 @lru_cache(maxsize=1)
 def label_set_names() -> tuple[str, ...]:
-    """Return the names of the shipped label sets."""
+    """Return the names of the shipped label sets.
+
+    Example:
+        >>> from mixlab.taxonomy import label_set_names
+        >>> {"irmas11", "mixtures15", "musdb4", "openmic20"} <= set(label_set_names())
+        True
+    """
     return tuple(sorted(p.stem for p in resource_path("taxonomy", "labels").glob("*.yaml")))
 
 
@@ -223,6 +239,12 @@ def load_label_set(name_path_or_text: str) -> LabelSet:
 
     Raises:
         TaxonomyError: unknown name, or an inconsistent file; the message names file, output and key.
+
+    Example:
+        >>> from mixlab import load_label_set
+        >>> labels = load_label_set("mixtures15")
+        >>> len(labels), "violin" in labels.names
+        (15, True)
     """
     text = name_path_or_text
     if not isinstance(text, str):

@@ -56,6 +56,12 @@ class Taxonomy:
 
     Raises:
         TaxonomyError: an id occurs twice, a parent or a ``maybe`` is unknown, or parents form a cycle.
+
+    Example:
+        >>> from mixlab import load_taxonomy
+        >>> taxonomy = load_taxonomy()
+        >>> taxonomy["violin"].name, taxonomy["violin"].parent
+        ('violin', 'bowed-string')
     """
 
     def __init__(self, nodes: Iterable[Node], source: str = "taxonomy") -> None:
@@ -225,6 +231,11 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
 
     Raises:
         TaxonomyError: the file is not a consistent tree; the message names the entry.
+
+    Example:
+        >>> from mixlab import load_taxonomy
+        >>> load_taxonomy().ancestors("violin")
+        ('bowed-string',)
     """
     if path is None:
         return _shipped_taxonomy()

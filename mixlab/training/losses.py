@@ -55,6 +55,13 @@ def masked_bce_with_logits(
         weights: ``(2, C)`` what a negative and a positive of each class counts; None counts all alike. The
             sum is still divided by the number of known targets, so that the step's size does not depend
             on which classes a batch happens to hold.
+
+    Example:
+        >>> import torch
+        >>> from mixlab.training import masked_bce_with_logits
+        >>> logits, targets = torch.tensor([[0.0, 5.0]]), torch.tensor([[1.0, 0.0]])
+        >>> round(masked_bce_with_logits(logits, targets, torch.tensor([[True, False]])).item(), 4)
+        0.6931
     """
     # Computed in float32 also under autocast: bfloat16 sums lose small differences.
     known = mask.to(torch.float32)
@@ -105,6 +112,12 @@ def balanced_weights(rates: NDArray[np.float64]) -> Tensor:
 
     Raises:
         ConfigError: a rate outside (0, 1).
+
+    Example:
+        >>> import numpy as np
+        >>> from mixlab.training import balanced_weights
+        >>> balanced_weights(np.array([0.5, 0.2])).tolist()
+        [[1.0, 0.625], [1.0, 2.5]]
     """
     if not ((rates > 0) & (rates < 1)).all():
         raise ConfigError(
@@ -126,6 +139,13 @@ def make_loss(
 
     Raises:
         ConfigError: ``mcm`` without an ancestry.
+
+    Example:
+        >>> import torch
+        >>> from mixlab.training import make_loss
+        >>> loss = make_loss("bce")
+        >>> loss(torch.zeros(1, 2), torch.ones(1, 2), torch.zeros(1, 2, dtype=torch.bool)).item()
+        0.0
     """
     if kind == "mcm":
         if related is None:

@@ -21,7 +21,13 @@ _NEEDED = ("name", "tasks", "read")
 
 
 def clip_corpora() -> Mapping[str, ClipCorpus]:
-    """Return every corpus of labelled clips by name: each module of this package is one."""
+    """Return every corpus of labelled clips by name: each module of this package is one.
+
+    Example:
+        >>> from mixlab.corpora.clips import clip_corpora
+        >>> {"folder", "gtzan", "irmas"} <= set(clip_corpora())
+        True
+    """
     return offered("mixlab.corpora.clips", "CORPUS")
 
 

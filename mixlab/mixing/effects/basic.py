@@ -38,7 +38,14 @@ STRETCH_RATE: Range = (0.8, 1.25)
 # Limits in recipes are far beyond that: outside, filters are none, or unstable.
 @dataclass(frozen=True)
 class Gain(Effect):
-    """Amplitude scaling: +6.02 dB doubles every sample."""
+    """Amplitude scaling: +6.02 dB doubles every sample.
+
+    Example:
+        >>> import numpy as np
+        >>> from mixlab.mixing.effects import Gain
+        >>> Gain(20.0).apply(np.float32([[0.1, -0.2]]), 16_000).round(2).tolist()
+        [[1.0, -2.0]]
+    """
 
     gain_db: float = field(metadata=value_info("gain", "dB", -200.0, 200.0))
 

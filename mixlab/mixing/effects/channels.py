@@ -16,7 +16,14 @@ __all__ = ["Polarity", "SwapChannels"]
 
 @dataclass(frozen=True)
 class Polarity(Effect):
-    """Every sample with the other sign."""
+    """Every sample with the other sign.
+
+    Example:
+        >>> import numpy as np
+        >>> from mixlab.mixing.effects import Polarity
+        >>> Polarity().apply(np.float32([[0.5, -0.25]]), 16_000).tolist()
+        [[-0.5, 0.25]]
+    """
 
     stage = "either"
 

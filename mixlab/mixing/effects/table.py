@@ -77,6 +77,11 @@ def find_effect(name: str) -> type[Effect]:
 
     Raises:
         ConfigError: there is none of that name, or what has it is no effect.
+
+    Example:
+        >>> from mixlab.mixing.effects import find_effect
+        >>> find_effect("gain").__name__
+        'Gain'
     """
     kind = find(name, EFFECTS, "mixlab.effects", "effect")
     if name not in EFFECTS:
@@ -131,7 +136,15 @@ def _values(effect: Effect | type[Effect]) -> tuple[Field[Any], ...]:
 
 
 def encode_effect(effect: Effect) -> dict[str, Any]:
-    """Return an effect as plain data: its stable name and its values."""
+    """Return an effect as plain data: its stable name and its values.
+
+    Example:
+        >>> from mixlab.mixing.effects import Gain, decode_effect, encode_effect
+        >>> encode_effect(Gain(-6.0))
+        {'effect': 'gain', 'gain_db': -6.0}
+        >>> decode_effect({"effect": "gain", "gain_db": -6.0})
+        Gain(gain_db=-6.0)
+    """
     return {"effect": effect_name(type(effect)), **asdict(effect)}  # type: ignore[call-overload]
 
 
@@ -194,7 +207,13 @@ def settle_values(effect: E) -> E:
 
 
 def describe_effect(effect: Effect) -> tuple[str, list[tuple[str, str, Any]]]:
-    """Return an effect for people: its name, and title, unit and value of each of its values."""
+    """Return an effect for people: its name, and title, unit and value of each of its values.
+
+    Example:
+        >>> from mixlab.mixing.effects import Gain, describe_effect
+        >>> describe_effect(Gain(-6.0))
+        ('gain', [('gain', 'dB', -6.0)])
+    """
     title = effect_name(type(effect)).rpartition(":")[2].replace("_", " ")
     return title, [(*_title_and_unit(v.name, v.metadata), getattr(effect, v.name)) for v in _values(effect)]
 

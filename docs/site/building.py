@@ -1,0 +1,136 @@
+"""A Sphinx extension: writes the generated pages, sets links and navigation, links words to the glossary."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+
+from docs.site import terms
+from docs.site.links import navigation, rewrite
+from docs.site.pages import write_pages
+from docs.site.public import entries
+
+__all__ = ["setup"]
+
+logger = logging.getLogger(__name__)
+
+
+def _write(app: Sphinx) -> None:
+    write_pages(Path(app.srcdir))
+
+
+def _read(app: Sphinx, page: str, source: list[str]) -> None:
+    if Path(app.env.doc2path(page)).suffix == ".md" and "/" not in page:
+        source[0] = rewrite(source[0], f"docs/{page}.md")
+        if page == app.config.root_doc:
+            source[0] = navigation(source[0])
+
+
+def _check_names(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of a public name without an entry; warnings end a build."""
+    held = env.get_domain("py").objects  # type: ignore[attr-defined]
+    for entry in entries():
+        if entry.at not in held:
+            logger.warning("%s is public and has no entry in the API reference", entry.full_name)
+
+
+class Words(SphinxPostTransform):
+    """Link the first use of each word of the glossary on a page, and what is called ``docs/NAME.md``."""
+
+    default_priority = 300
+
+    def run(self, **_: Any) -> None:  # noqa: ANN401 - what docutils passes
+        """Change the page in hand."""
+        page = (
+            self.env.current_document.docname if hasattr(self.env, "current_document") else self.env.docname
+        )
+        for literal in list(self.document.findall(nodes.literal)):
+            self._link_page(literal, page)
+        for text in list(self.document.findall(nodes.Text)):
+            if not _within(text, nodes.literal, nodes.reference):
+                self._link_named_pages(text, page)
+        if page == "glossary":
+            self._mark_terms()
+        elif "/" not in page and page != self.config.root_doc:
+            self._link_words(page)
+
+    def _reference(self, page: str, to: str, anchor: str = "", **more: Any) -> nodes.reference:  # noqa: ANN401
+        uri = self.app.builder.get_relative_uri(page, to) + (f"#{anchor}" if anchor else "")
+        return nodes.reference("", "", internal=True, refuri=uri, **more)
+
+    def _link_page(self, literal: nodes.literal, page: str) -> None:
+        named = re.fullmatch(r"docs/([\w-]+)\.md", literal.astext())
+        if named and named[1] in self.env.all_docs and not _within(literal, nodes.reference):
+            link = self._reference(page, named[1])
+            literal.replace_self(link)
+            link += literal
+
+    def _link_named_pages(self, text: nodes.Text, page: str) -> None:
+        parts = re.split(r"docs/([\w-]+)\.md", text.astext())
+        if len(parts) == 1 or text.parent is None:
+            return
+        out: list[nodes.Node] = []
+        for place, part in enumerate(parts):
+            if place % 2 and part in self.env.all_docs:
+                link = self._reference(page, part)
+                link += nodes.Text(f"docs/{part}.md")
+                out.append(link)
+            else:
+                out.append(nodes.Text(f"docs/{part}.md" if place % 2 else part))
+        text.parent.replace(text, out)
+
+    def _mark_terms(self) -> None:
+        for strong in self.document.findall(nodes.strong):
+            strong["ids"].append(terms.anchor(strong.astext()))
+
+    def _link_words(self, page: str) -> None:
+        left = dict(terms.glossary())
+        for text in list(self.document.findall(nodes.Text)):
+            if not left:
+                return
+            if isinstance(text.parent, nodes.paragraph) and not _within(text, nodes.table):
+                found = terms.find(text.astext(), left)
+                if found:
+                    text.parent.replace(text, list(self._linked(text.astext(), found, left, page)))
+
+    def _linked(
+        self, text: str, found: list[tuple[int, int, str]], left: dict[str, str], page: str
+    ) -> Iterator[nodes.Node]:
+        end = 0
+        for start, stop, term in found:
+            yield nodes.Text(text[end:start])
+            link = self._reference(
+                page, "glossary", terms.anchor(term), reftitle=left.pop(term), classes=["term"]
+            )
+            link += nodes.Text(text[start:stop])
+            yield link
+            end = stop
+        yield nodes.Text(text[end:])
+
+
+def _within(node: nodes.Node, *kinds: type[nodes.Node]) -> bool:
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, kinds):
+            return True
+        parent = parent.parent
+    return False
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect all of it."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
+    app.connect("builder-inited", _write)
+    app.connect("source-read", _read)
+    app.connect("env-check-consistency", _check_names)
+    app.add_post_transform(Words)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
