@@ -53,12 +53,12 @@ class MixlabError(Exception):
             error made without one, by a plug-in, has that of its class.
 
     Example:
-        >>> from mixlab import MixlabError, load_label_set
+        >>> from mixlab import MixConfig, MixlabError
         >>> try:
-        ...     load_label_set("mixtures16")
+        ...     MixConfig(p_musical=4)
         ... except MixlabError as error:
-        ...     print(error.code)
-        unknown-label-set
+        ...     print(error.code, "-", error)
+        invalid-setting - mix.p_musical: expected a number from 0 to 1, found 4.0.
     """
 
     code: str = "unspecified"

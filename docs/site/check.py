@@ -62,6 +62,7 @@ def read_page(text: str) -> Page:
 
 def check_site(site: Path) -> tuple[list[str], list[str]]:
     """Return what is wrong with a site, a line each, and its links to other sites, sorted."""
+    site = site.resolve()
     pages = {file: read_page(file.read_text(encoding="utf-8")) for file in sorted(site.rglob("*.html"))}
     wrong: list[str] = []
     outside: set[str] = set()
@@ -92,13 +93,13 @@ def _faults(site: Path, file: Path, address: str, pages: dict[Path, Page]) -> It
 def main(arguments: list[str]) -> int:
     """Check the site in a folder; return 0 where all is well, else 1."""
     site = Path(arguments[0]).resolve()
-    wrong, outside = check_site(site)
-    listed = site.with_name(f"{site.name}-external-links.txt")
-    listed.write_text("".join(f"{link}\n" for link in outside), encoding="utf-8")
     n_pages = len(list(site.rglob("*.html")))
     if not n_pages:
         print(f"There is no site in {site}: type 'make docs'.", file=sys.stderr)
         return 1
+    wrong, outside = check_site(site)
+    listed = site.with_name(f"{site.name}-external-links.txt")
+    listed.write_text("".join(f"{link}\n" for link in outside), encoding="utf-8")
     for line in wrong:
         print(line, file=sys.stderr)
     print(f"{n_pages} pages, {len(wrong)} faults; {len(outside)} links to other sites, listed in {listed}")

@@ -43,6 +43,7 @@ html_static_path = ["static"]
 templates_path = ["templates"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

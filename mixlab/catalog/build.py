@@ -152,7 +152,7 @@ def build_catalog(
         >>> from mixlab import Catalog, build_catalog
         >>> report = build_catalog("new-catalog", {"folder": "songs"}, workers=1, progress=False)
         >>> len(Catalog.open("new-catalog"))
-        80
+        20
     """
     check_writable(Path(out).expanduser())
     corpora = open_roots(roots, metadata or {}, labels_extra or {})

@@ -73,7 +73,7 @@ def score(
         ...     labels=["voice", "drums"],
         ...     n_resamples=0,
         ... )
-        >>> found.scores["ap"].value
+        >>> found.scores["average_precision"].value
         1.0
     """
     t, s = _array(targets), _array(scores)

@@ -130,11 +130,11 @@ class Mix:
 
     Example:
         >>> from mixlab import MixConfig, MixDataset
-        >>> mix = MixDataset("my-catalog", MixConfig(duration_s=1.0)).mix(0)
-        >>> mix.audio.shape == (1, mix.recipe.sample_rate)
+        >>> mix = MixDataset("my-catalog", MixConfig(duration_s=1.0, sample_rate=16_000)).mix(0)
+        >>> mix.mixture.shape, len(mix.explain())
+        ((1, 16000), 15)
+        >>> {label.state for label in mix.explain()} <= {"present", "absent", "unknown"}
         True
-        >>> sorted({label.state for label in mix.explain()})
-        ['absent', 'present', 'unknown']
     """
 
     recipe: MixRecipe
@@ -211,7 +211,7 @@ def render_mix(
         >>> catalog = Catalog.open("my-catalog")
         >>> config = MixConfig(duration_s=1.0, sample_rate=16_000)
         >>> mix = render_mix(sample_recipe(catalog, config, seed=0, epoch=0, index=7), catalog)
-        >>> mix.audio.shape, mix.audio.dtype
+        >>> mix.mixture.shape, mix.mixture.dtype
         ((1, 16000), dtype('float32'))
     """
     check_frame_hop(frame_hop_s)

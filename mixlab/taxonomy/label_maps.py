@@ -158,7 +158,7 @@ def load_label_map(name: str, extra: Path | None = None) -> LabelMap:
     Example:
         >>> from mixlab.taxonomy import load_label_map
         >>> load_label_map("medleydb").resolve("female singer").nodes
-        ('female-voice',)
+        ('female-singer',)
     """
     if extra is None:
         return _cached_label_map(name)

@@ -60,8 +60,8 @@ class Taxonomy:
     Example:
         >>> from mixlab import load_taxonomy
         >>> taxonomy = load_taxonomy()
-        >>> taxonomy["violin"].name, taxonomy["violin"].parent
-        ('violin', 'bowed-string')
+        >>> taxonomy.family("violin"), "viola" in taxonomy.children("bowed-string")
+        ('bowed-string', True)
     """
 
     def __init__(self, nodes: Iterable[Node], source: str = "taxonomy") -> None:
