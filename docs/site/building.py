@@ -11,6 +11,7 @@ from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
+from sphinx.util.osutil import relative_uri
 
 from docs.site import terms
 from docs.site.links import navigation, rewrite
@@ -48,9 +49,7 @@ class Words(SphinxPostTransform):
 
     def run(self, **_: Any) -> None:  # noqa: ANN401 - what docutils passes
         """Change the page in hand."""
-        page = (
-            self.env.current_document.docname if hasattr(self.env, "current_document") else self.env.docname
-        )
+        page = self.env.docname
         for literal in list(self.document.findall(nodes.literal)):
             self._link_page(literal, page)
         for text in list(self.document.findall(nodes.Text)):
@@ -62,7 +61,7 @@ class Words(SphinxPostTransform):
             self._link_words(page)
 
     def _reference(self, page: str, to: str, anchor: str = "", **more: Any) -> nodes.reference:  # noqa: ANN401
-        uri = self.app.builder.get_relative_uri(page, to) + (f"#{anchor}" if anchor else "")
+        uri = relative_uri(f"{page}.html", f"{to}.html") + (f"#{anchor}" if anchor else "")
         return nodes.reference("", "", internal=True, refuri=uri, **more)
 
     def _link_page(self, literal: nodes.literal, page: str) -> None:
