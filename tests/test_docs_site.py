@@ -11,7 +11,7 @@ from docs.site.check import check_site
 from docs.site.check import main as check
 from docs.site.links import COPIES, navigation, rewrite
 from docs.site.pages import api_pages, command_page, copied_pages
-from docs.site.public import entries, imports_of_pages, public_modules
+from docs.site.public import entries, imports_of_pages, public_modules, written_pages
 from mixlab.cli.main import COMMANDS
 from tests.conftest import REPO
 
@@ -51,7 +51,8 @@ def test_every_package_with_public_names_is_a_page() -> None:
 def test_the_home_page_leads_to_every_page_once() -> None:
     ours = navigation(rewrite(HOME, "docs/index.md"))
     listed = re.findall(r"^[\w/.-]+$", "\n".join(re.findall(r"```{toctree}(.*?)```", ours, re.DOTALL)), re.M)
-    pages = {path.stem for path in (REPO / "docs").glob("*.md")} - {"index"}
+    docs = REPO / "docs"
+    pages = {path.relative_to(docs).with_suffix("").as_posix() for path in written_pages()} - {"index"}
     copies = {page.removesuffix(".md") for page in COPIES.values()}
     assert sorted(listed) == sorted(pages | copies | {"api/index", "commands/index"})
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
@@ -16,7 +17,7 @@ from sphinx.util.osutil import relative_uri
 from docs.site import terms
 from docs.site.links import navigation, rewrite
 from docs.site.pages import write_pages
-from docs.site.public import entries
+from docs.site.public import GENERATED, entries
 
 __all__ = ["setup"]
 
@@ -28,10 +29,14 @@ def _write(app: Sphinx) -> None:
 
 
 def _read(app: Sphinx, page: str, source: list[str]) -> None:
-    if Path(app.env.doc2path(page)).suffix == ".md" and "/" not in page:
+    if Path(app.env.doc2path(page)).suffix == ".md" and not _is_generated(page):
         source[0] = rewrite(source[0], f"docs/{page}.md")
         if page == app.config.root_doc:
             source[0] = navigation(source[0])
+
+
+def _is_generated(page: str) -> bool:
+    return page.partition("/")[0] in GENERATED
 
 
 def _check_names(app: Sphinx, env: BuildEnvironment) -> None:
@@ -40,6 +45,27 @@ def _check_names(app: Sphinx, env: BuildEnvironment) -> None:
     for entry in entries():
         if entry.at not in held:
             logger.warning("%s is public and has no entry in the API reference", entry.full_name)
+
+
+def _home(_app: Sphinx, module: str, name: str) -> str:
+    """Return the module that defines a name, or that whose class has it as a member."""
+    first = name.partition(".")[0]
+    homes = {entry.full_name: entry.home for entry in entries()}
+    return homes.get(f"{module}.{first}", module)
+
+
+def _mend_back_links(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _tree: object) -> None:
+    """Lead from a source to where each name has its entry: Sphinx takes one module for all of a file."""
+    if not page.startswith("_modules/mixlab"):
+        return
+    at = {entry.name: entry.at for entry in entries() if entry.home == context["title"]}
+
+    def mended(match: re.Match[str]) -> str:
+        name, dot, member = match[2].partition(".")
+        return f"{match[1]}{at[name]}{dot}{member}"
+
+    pattern = r'(id="([^"]+)">\n<a class="viewcode-back" href="[^"#]*#)[^"]*'
+    context["body"] = re.sub(pattern, mended, context["body"])
 
 
 class Words(SphinxPostTransform):
@@ -57,7 +83,7 @@ class Words(SphinxPostTransform):
                 self._link_named_pages(text, page)
         if page == "glossary":
             self._mark_terms()
-        elif "/" not in page and page != self.config.root_doc:
+        elif not _is_generated(page) and page != self.config.root_doc:
             self._link_words(page)
 
     def _reference(self, page: str, to: str, anchor: str = "", **more: Any) -> nodes.reference:  # noqa: ANN401
@@ -65,14 +91,14 @@ class Words(SphinxPostTransform):
         return nodes.reference("", "", internal=True, refuri=uri, **more)
 
     def _link_page(self, literal: nodes.literal, page: str) -> None:
-        named = re.fullmatch(r"docs/([\w-]+)\.md", literal.astext())
+        named = re.fullmatch(r"docs/([\w/-]+)\.md", literal.astext())
         if named and named[1] in self.env.all_docs and not _within(literal, nodes.reference):
             link = self._reference(page, named[1])
             literal.replace_self(link)
             link += literal
 
     def _link_named_pages(self, text: nodes.Text, page: str) -> None:
-        parts = re.split(r"docs/([\w-]+)\.md", text.astext())
+        parts = re.split(r"docs/([\w/-]+)\.md", text.astext())
         if len(parts) == 1 or text.parent is None:
             return
         out: list[nodes.Node] = []
@@ -130,6 +156,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
             field.label = "Attributes"
     app.connect("builder-inited", _write)
     app.connect("source-read", _read)
+    app.connect("viewcode-follow-imported", _home)
+    app.connect("html-page-context", _mend_back_links)
     app.connect("env-check-consistency", _check_names)
     app.add_post_transform(Words)
+    app.add_lexer("csv", TextLexer)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

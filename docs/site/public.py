@@ -12,9 +12,21 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["REPO", "Entry", "entries", "imports_of_pages", "public_modules", "summary_of"]
+__all__ = [
+    "GENERATED",
+    "REPO",
+    "Entry",
+    "entries",
+    "imports_of_pages",
+    "public_modules",
+    "summary_of",
+    "written_pages",
+]
 
 REPO = Path(__file__).resolve().parents[2]
+GENERATED = ("api", "commands", "project")
+"""Folders below ``docs`` that hold nothing but generated pages."""
+
 Kind = Literal["class", "function", "data"]
 
 
@@ -77,9 +89,15 @@ def _listed(module: str) -> list[str]:
     return []
 
 
+def written_pages() -> list[Path]:
+    """Return the pages of ``docs`` that are written by hand, in its folders too, sorted."""
+    docs = REPO / "docs"
+    return sorted(path for path in docs.rglob("*.md") if path.relative_to(docs).parts[0] not in GENERATED)
+
+
 def imports_of_pages() -> dict[str, list[str]]:
     """Return what pages and examples import from mixlab: names by module, both sorted."""
-    pages = [REPO / "README.md", *(REPO / "docs").glob("*.md"), *(REPO / "examples").glob("*.py")]
+    pages = [REPO / "README.md", *written_pages(), *(REPO / "examples").glob("*.py")]
     found: dict[str, set[str]] = {}
     for page in pages:
         text = page.read_text(encoding="utf-8")

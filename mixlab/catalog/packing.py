@@ -338,6 +338,14 @@ def pack_catalog(
             pack; or a corpus is not where the catalog says. What was packed is kept.
         ConfigError: the catalog lies at a URL, and ``folder`` is not given.
         OutputError: it cannot be written; what was packed is kept.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mixlab import Catalog, pack_catalog
+        >>> catalog = Catalog.open("my-catalog")
+        >>> report = pack_catalog(catalog, Path("pack-16k"), sample_rate=16_000, workers=1)
+        >>> report.stems == len(catalog), report.problems
+        (True, ())
     """
     if folder is None and catalog.origin is not None:
         raise ConfigError(

@@ -39,6 +39,14 @@ class Tagger:
 
     Attributes:
         scorer: What scores windows: a run, published weights (``mixlab.inference.scorer``).
+
+    Example:
+        >>> from mixlab import Tagger
+        >>> from mixlab.inference import shipped_scorer
+        >>> tagger = Tagger(shipped_scorer())           # or Tagger.load("runs/mine")
+        >>> tags = tagger.tag("songs/song00/00_drumset.wav", hop_s=2.0)
+        >>> len(tags.labels), tags.scores.shape == (len(tags.start_s), 15)
+        (15, True)
     """
 
     scorer: Scorer

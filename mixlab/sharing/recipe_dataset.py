@@ -15,7 +15,7 @@ __all__ = ["RecipeDataset"]
 
 
 class RecipeDataset(MixDataset):
-    """A fixed set of mixes from a file of recipes, on any catalog that holds their stems.
+    r"""A fixed set of mixes from a file of recipes, on any catalog that holds their stems.
 
     The file is one that ``mixlab recipes`` writes. Number i is the recipe of line i + 2, and an item says in
     ``epoch`` and ``index`` where its recipe came from in the stream that it was sampled from. Items hold what
@@ -39,6 +39,18 @@ class RecipeDataset(MixDataset):
 
     Attributes:
         file: The file of recipes.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mixlab import Catalog, MixConfig, RecipeDataset, sample_recipe
+        >>> from mixlab.sharing.recipe_files import recipe_lines
+        >>> catalog, config = Catalog.open("my-catalog"), MixConfig(duration_s=1.0)
+        >>> recipes = [sample_recipe(catalog, config, seed=0, epoch=0, index=i) for i in range(4)]
+        >>> lines = recipe_lines(recipes, catalog, config)    # as the command ``mixlab recipes`` writes them
+        >>> written = Path("recipes.jsonl").write_text("\n".join(lines) + "\n")
+        >>> dataset = RecipeDataset("my-catalog", "recipes.jsonl")
+        >>> len(dataset.file), dataset.recipe(3) == recipes[3]
+        (4, True)
     """
 
     attempts: ClassVar[int] = 1

@@ -53,14 +53,15 @@ def paper_table(
         scale: Of our scores: 100 where the paper prints per cent.
         digits: Behind the point.
 
-    Example:
-        >>> paper_table(
-        ...     results,
-        ...     "accuracy",
-        ...     ("features", "accuracy"),
-        ...     [("convnet", Beside("convnet", "accuracy", 0.89))],
-        ...     source="Table 2 (GTZAN)",
-        ... )
+    In the results of a study of one's own::
+
+        paper_table(
+            results,
+            "accuracy",
+            ("features", "accuracy"),
+            [("convnet", Beside("convnet", "accuracy", 0.89))],
+            source="Table 2 (GTZAN)",
+        )
     """
     scored = [any(isinstance(row[column], Beside) for row in rows) for column in range(len(header))]
     titles: list[str] = []

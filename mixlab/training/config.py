@@ -189,6 +189,13 @@ class TrainConfig:
         save_every: Also save a checkpoint every so many steps, and every half a minute; 0 only after epochs.
         tensorboard: Also write curves for TensorBoard.
         bootstrap: Resamples behind the confidence intervals of the report.
+
+    Example:
+        >>> from mixlab import TrainConfig
+        >>> from mixlab.models import ModelConfig
+        >>> config = TrainConfig(ModelConfig(width=16), epochs=20, monitor="roc_auc")
+        >>> config.batch_size, config.lr_head
+        (32, 0.01)
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -186,11 +186,17 @@ def train(
         processes but the first of a distributed training.
 
     Example:
-        >>> run, scores = mixlab.train(
-        ...     "catalog", "runs/first", MixConfig(p_musical=0.4), TrainConfig(epochs=20), report=print
+        A first try of a few seconds; leave the sizes out for a training that is worth its name.
+
+        >>> from mixlab import MixConfig, TrainConfig, train
+        >>> from mixlab.models import ModelConfig
+        >>> small = TrainConfig(
+        ...     ModelConfig(n_mels=32, width=4), epochs=1, epoch_size=32, batch_size=8, val_size=24,
+        ...     test_size=24, bootstrap=20, precision="fp32", accelerator="cpu", tensorboard=False,
         ... )
-        >>> print(scores)
-        >>> scores.test.scores["average_precision"].value
+        >>> run, report = train("my-catalog", "runs/first", MixConfig(p_musical=0.4, duration_s=1.0), small)
+        >>> 0 <= report.test.scores["average_precision"].value <= 1
+        True
 
     Raises:
         ConfigError: settings contradict each other, or those of the run that is to go on.
@@ -374,8 +380,10 @@ def evaluate_run(
         OutputError: the run's folder cannot be written; found before anything is scored.
 
     Example:
-        >>> scores = mixlab.evaluate_run("runs/first", catalog="/moved/catalog")
-        >>> {c.name: c.scores["f1"].value for c in scores.test.classes}
+        >>> from mixlab import evaluate_run
+        >>> report = evaluate_run("runs/first", catalog="my-catalog")    # for one that has moved, say where
+        >>> len({each.name: each.scores["f1"].value for each in report.test.classes})
+        15
     """
     run = run if isinstance(run, Run) else Run.open(run)
     check_command(run, "train")

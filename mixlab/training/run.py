@@ -131,10 +131,14 @@ class Run:
     stopped; methods that need a file which is not there yet say which command makes it.
 
     Example:
+        >>> from mixlab import Run
         >>> run = Run.open("runs/first")
-        >>> run.metrics()[-1]["validation_macro_ap"]        # curves: a row per epoch
-        >>> run.predictions().only("test").scores           # of every test mix
-        >>> [run.path for run in Run.find("runs")]          # all runs below a folder
+        >>> len(run.metrics()), "validation_average_precision" in run.metrics()[-1]  # a row per epoch
+        (1, True)
+        >>> run.predictions().only("test").scores.shape     # (mixes, classes)
+        (24, 15)
+        >>> [found.path.name for found in Run.find("runs") if found.path == run.path]   # all runs of a folder
+        ['first']
 
     Attributes:
         path: The folder.

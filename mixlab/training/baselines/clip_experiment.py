@@ -74,9 +74,12 @@ def run_clip_baseline(
         The run, with predictions and report, and its scores.
 
     Example:
-        >>> run, scores = run_clip_baseline(
-        ...     ClipsConfig("gtzan", "GTZAN"), "runs/forest", WindowConfig(0), ClipBaselineConfig()
-        ... )
+        >>> from mixlab.corpora.clips import ClipsConfig
+        >>> from mixlab.training.baselines import ClipBaselineConfig, run_clip_baseline
+        >>> config = ClipBaselineConfig(features="mfcc", trees=20, workers=1, bootstrap=5)
+        >>> run, report = run_clip_baseline(ClipsConfig("folder", "clips"), "runs/forest", config=config)
+        >>> run.info["status"]
+        'evaluated'
 
     Raises:
         ConfigError: settings contradict each other, training holds one class only or one number only, or none

@@ -71,9 +71,18 @@ def train_on_clips(
         processes but the first of a distributed training.
 
     Example:
-        >>> run, scores = train_on_clips(
-        ...     ClipsConfig("irmas", "IRMAS"), "runs/irmas", WindowConfig(1.0), TrainConfig(epochs=20)
+        >>> from mixlab import TrainConfig
+        >>> from mixlab.corpora.clips import ClipsConfig
+        >>> from mixlab.models import ModelConfig
+        >>> from mixlab.training.clips import WindowConfig, train_on_clips
+        >>> small = TrainConfig(
+        ...     ModelConfig(n_mels=32, width=4), epochs=1, batch_size=8, bootstrap=5, precision="fp32",
+        ...     accelerator="cpu", tensorboard=False,
         ... )
+        >>> clips = ClipsConfig("folder", "clips")
+        >>> run, report = train_on_clips(clips, "runs/clips", WindowConfig(0.5), small)
+        >>> run.info["status"]
+        'evaluated'
 
     Raises:
         ConfigError: settings contradict each other, or those of the run that is to go on.
