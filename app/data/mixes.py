@@ -136,9 +136,9 @@ def _kind(item: Item) -> Kind | None:
     return None if item.mix_kind == BY_P else cast("Kind", item.mix_kind.replace("-", "_"))
 
 
-def class_names() -> tuple[str, ...]:
+def class_names(label_set: str = MixConfig.label_set) -> tuple[str, ...]:
     """Return the classes that mixes are labelled with."""
-    return load_label_set(MixConfig().label_set).names
+    return load_label_set(label_set).names
 
 
 @st.cache_resource(max_entries=4096, show_spinner=False)
@@ -191,9 +191,9 @@ def _strip(location: Location, item: Item) -> list[dict[str, Any]]:
     return items
 
 
-def instrument_names(location: Location) -> tuple[str, ...]:
+def instrument_names(location: Location, label_set: str = MixConfig.label_set) -> tuple[str, ...]:
     """Return what a mix can be asked to hold: the classes of its labels, then instruments of the catalog."""
-    classes = class_names()
+    classes = class_names(label_set)
     return (*classes, *(node for node in known_nodes(get_catalog(location)) if node not in classes))
 
 
@@ -279,25 +279,42 @@ def _before(location: Location, before: Item, mix: Mix) -> Take:
     if old.recipe == mix.recipe:
         return Take("before", "Before", about, missing="These settings make no difference to this index.")
     names = source_names(old.recipe, get_catalog(location))
-    # Lanes of its own where they are of one length and rate, and add up to what is heard.
-    alike = old.mixture.shape == mix.mixture.shape and (
-        old.recipe.render.sample_rate == mix.recipe.render.sample_rate
-    )
-    lanes = old if alike and not old.recipe.effects else None
-    return Take("before", "Before", about, _fitted(old, mix), mix=lanes, names=names)
+    fitted = _fitted(old, mix)
+    # What is done to a mixture as a whole has no lanes: it then sounds as one.
+    lanes = None if old.recipe.effects else fitted
+    return Take("before", "Before", about + _say_fitted(old, mix), fitted.mixture, mix=lanes, names=names)
 
 
-def _fitted(old: Mix, mix: Mix) -> FloatArray:
-    """Return a mixture at the rate, the channels and the length of another one."""
-    rate, (channels, samples) = mix.recipe.render.sample_rate, mix.mixture.shape
-    audio = old.mixture
-    if old.recipe.render.sample_rate != rate:
-        audio = resample(audio, old.recipe.render.sample_rate, rate)
-    if len(audio) != channels:
-        audio = np.repeat(audio.mean(axis=0, keepdims=True), channels, axis=0)
-    fitted = np.zeros((channels, samples), dtype=np.float32)
-    fitted[:, : audio.shape[1]] = audio[:, :samples]
-    return fitted
+def _fitted(old: Mix, mix: Mix) -> Mix:
+    """Return a mix with its sound at the rate, the channels and the length of another one."""
+    rate, shape = mix.recipe.render.sample_rate, mix.mixture.shape
+    old_rate = old.recipe.render.sample_rate
+    if (old_rate, old.mixture.shape) == (rate, shape):
+        return old
+
+    def fit(audio: FloatArray) -> FloatArray:
+        audio = audio if old_rate == rate else resample(audio, old_rate, rate)
+        if len(audio) != shape[0]:
+            audio = np.repeat(audio.mean(axis=0, keepdims=True), shape[0], axis=0)
+        fitted = np.zeros(shape, dtype=np.float32)
+        fitted[:, : audio.shape[1]] = audio[:, : shape[1]]
+        return fitted
+
+    sources = tuple(replace(source, audio=fit(source.audio)) for source in old.sources)
+    return replace(old, mixture=fit(old.mixture), sources=sources)
+
+
+def _say_fitted(old: Mix, mix: Mix) -> str:
+    """Say what of a mix is changed where it is played beside another one."""
+    was, now = old.recipe.render, mix.recipe.render
+    said = []
+    if was.duration_s > now.duration_s:
+        said.append(f"the first {now.duration_s:g} of its {was.duration_s:g} s")
+    elif was.duration_s < now.duration_s:
+        said.append(f"{was.duration_s:g} s, then silence")
+    if was.sample_rate != now.sample_rate:
+        said.append(f"brought from {was.sample_rate:,} to {now.sample_rate:,} Hz")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -42,11 +42,13 @@ def show(location: Location) -> None:
     try:
         catalog = data.get_catalog(location)
         link = _remember_link(catalog)
-        header.check_address(_allowed(location))
+        text = settings.current("audition")
         # Whatever comes and goes has a container that stays: what follows is then not built anew.
         with st.container():
             run = _run_of_link(location)
-        item, contains = _controls(location, run)
+        offered = _offered(location, run, text)
+        header.check_address(_allowed(offered))
+        item, contains = _controls(location, run, text, offered)
         with st.container():
             if _is_foreign(link, catalog):
                 return
@@ -131,12 +133,21 @@ def _leave_run() -> None:
 # ---- controls ----
 
 
-def _allowed(location: Location) -> dict[str, Allowed]:
+def _offered(location: Location, run: RunLocation | None, text: str) -> tuple[str, ...]:
+    """Return what a mix can be asked to hold: classes of the settings' label set, and instruments."""
+    item = Item(MixConfig.p_musical, 0, 0, "train", run=run, settings="" if run else text)
+    try:
+        return data.instrument_names(location, data.training_config(item).label_set)
+    except MixlabError:  # settings that are refused, of which the drawer tells
+        return data.instrument_names(location)
+
+
+def _allowed(offered: tuple[str, ...]) -> dict[str, Allowed]:
     """Return what values of an address the controls take."""
     return {
         "p": Between(0, 1), "seed": Between(0, data.LAST_INDEX), "index": Between(0, data.LAST_INDEX),
         "split": SPLITS, "mix_kind": MIX_KINDS, "effects": tuple(PRESETS),
-        "contains": data.instrument_names(location),
+        "contains": offered,
     }  # fmt: skip
 
 
@@ -150,9 +161,10 @@ def whole_number(row: DeltaGenerator, label: str, key: str, width: int, last: in
         return int(box(key=f"{key} beside"))
 
 
-def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[str, ...]]:
+def _controls(
+    location: Location, run: RunLocation | None, text: str, offered: tuple[str, ...]
+) -> tuple[Item, tuple[str, ...]]:
     """Show what decides the mix; all of it stands in the address."""
-    text = settings.current("audition")
     # Of such widths that all of it stands in one line of a screen of 1280 pixels.
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
     split = str(
@@ -162,8 +174,10 @@ def _controls(location: Location, run: RunLocation | None) -> tuple[Item, tuple[
     mix_kind = row.selectbox("Kind of mix", MIX_KINDS, key="mix_kind", bind="query-params", width=140)
     seed = whole_number(row, "Seed", "seed", 95)
     index = whole_number(row, "Index", "index", 130)
+    if "contains" in st.session_state:  # classes of another label set are none of this one
+        st.session_state["contains"] = [name for name in st.session_state["contains"] if name in offered]
     contains = row.multiselect(
-        "Must contain", data.instrument_names(location), key="contains", bind="query-params", width=215,
+        "Must contain", offered, key="contains", bind="query-params", width=215,
         placeholder="anything",
         help="Classes, or instruments of the tree. Previous, next and random then go to the nearest index "
              "that has all of them.",

@@ -10,7 +10,7 @@ the folder that the work fills:
 ``progress.json``  which of them is at work, and how far it is
 ``end.json``       the exit code; missing where the process was killed
 ``stop``           a byte for each time that somebody asked it to stop
-``lock``           locked as long as the process lives
+``lock``           locked as long as the process lives; workers that it forks do not hold it
 =================  ===================================================================================
 """
 
@@ -51,6 +51,8 @@ _LOOK_S = 0.3
 _LOG_BYTES = 60_000
 _PATIENCE_S = 1.0
 _WRITTEN_BY = "mixlab app"
+_LOCK = "MIXLAB_WORK_LOCK"
+"""Tells the process under which number it was handed the lock, which is open."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Work:
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", _LOCK: str(lock.fileno())},
                     start_new_session=True,  # it outlives the terminal of whoever started it
                     pass_fds=() if os.name == "nt" else (lock.fileno(),),
                 )
@@ -338,6 +340,7 @@ def carry_out(work: Work, steps: Sequence[Step], command: Callable[[list[str]], 
         command: Carries out what stands behind ``mixlab``, and returns the exit code.
     """
     code = 0
+    _keep_lock_to_itself()
     progress = _Progressing(work)
     try:
         with reported_to(progress), _stopped_by(work):
@@ -356,6 +359,24 @@ def carry_out(work: Work, steps: Sequence[Step], command: Callable[[list[str]], 
         code = 1
     work.write_end(code)
     return code
+
+
+def _keep_lock_to_itself() -> None:
+    """Let neither what this process starts nor what it forks hold its lock: it is to end with this process.
+
+    The system lets a lock go only when all copies of the open file are closed, and a worker that was forked
+    may outlive a process that was killed.
+    """
+    number = os.environ.pop(_LOCK, "")
+    if not number or not hasattr(os, "register_at_fork"):
+        return
+    os.set_inheritable(int(number), False)
+
+    def let_go() -> None:
+        with suppress(OSError):
+            os.close(int(number))
+
+    os.register_at_fork(after_in_child=let_go)
 
 
 class _Progressing:

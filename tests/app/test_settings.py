@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import parse_qs
 
+import numpy as np
 import pytest
 
 pytest.importorskip("streamlit", reason="the app extra is not installed")
@@ -14,8 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from app import settings
 from app.components.payload import read_header
+from app.data import mixes as mix_data
 from app.links import Item, make_query
-from mixlab import Catalog, MixConfig, sample_recipe
+from mixlab import Catalog, MixConfig, load_label_set, sample_recipe
+from mixlab.audio.io import resample
 from mixlab.errors import ConfigError
 from mixlab.mixing.effects_config import EffectsConfig
 from tests.errors import raises
@@ -190,6 +193,71 @@ def test_a_changed_setting_is_mixed_compared_and_stands_in_the_address(
     button.click().run()
     assert header(page)["id"] == before["id"]
     assert not in_address(page)
+
+
+def test_a_mix_is_asked_for_classes_of_the_label_set_in_the_settings(
+    toy: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_drawer(toy, monkeypatch, "label_set")
+    asked = page.multiselect(key="contains")
+    assert asked.options[:15] == list(load_label_set("mixtures15").names)
+    location = mix_data.find_location(str(toy.path))
+    assert location is not None
+    gone = next(name for name in asked.options if name not in mix_data.instrument_names(location, "musdb4"))
+    asked.set_value([gone, "piano"]).run()
+    page.selectbox(key="mix.label_set").set_value("musdb4").run()
+    assert not page.exception
+    asked = page.multiselect(key="contains")
+    assert asked.options[:4] == list(load_label_set("musdb4").names)
+    assert asked.value == ["piano"]  # an instrument of the tree; the class is none of these four
+    asked.set_value(["vocals", "bass"]).run()
+    linked = open_page(toy, monkeypatch, contains=["vocals", "bass"], settings='{"label_set":"musdb4"}')
+    assert linked.multiselect(key="contains").value == ["vocals", "bass"]
+    assert not [one for one in linked.warning if "no setting here" in one.value]
+
+
+NOISY: dict[str, Any] = {"effects": {"custom": [{"effect": "noise", "stage": "mixture", "p": 1.0}]}}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said", "has_lanes"),
+    [
+        ({}, {"duration_s": 3.0}, " (the first 3 of its 4 s)", True),
+        ({}, {"duration_s": 5.0}, " (4 s, then silence)", True),
+        ({}, {"sample_rate": 8000}, " (brought from 16,000 to 8,000 Hz)", True),
+        ({}, NOISY, "", True),
+        (NOISY, {"duration_s": 3.0}, " (the first 3 of its 4 s)", False),
+    ],
+    ids=["shorter", "longer", "slower", "noise", "noise before"],
+)
+def test_before_is_what_it_was_whatever_its_length_rate_and_effects(
+    toy: Catalog, was: dict[str, Any], now: dict[str, Any], said: str, has_lanes: bool
+) -> None:
+    location = mix_data.find_location(str(toy.path))
+    assert location is not None
+    items = [
+        Item(0.4, 3, 1, "train", settings=settings.encode(MixConfig.from_dict(given))) for given in (was, now)
+    ]
+    blob = mix_data.get_payload(location, items[1], items[0])
+    header = read_header(blob)
+    (place,) = (n for n, take in enumerate(header["takes"]) if take["key"] == "before")
+    take = header["takes"][place]
+    assert take["about"] == f"index 1 with the settings before they were changed{said}"
+    old = mix_data.get_mix(location, items[0])
+    assert len(take["lanes"]) == (len(old.sources) if has_lanes else 0)
+    assert take["audio"] is not has_lanes
+    # What is sent of it adds up to its mixture.
+    size = header["channels"] * header["samples"]
+    sent = np.frombuffer(blob[4 + int.from_bytes(blob[:4], "little") :], "<f4").reshape(-1, size)
+    first = sum(len(one["lanes"]) + one["audio"] for one in header["takes"][:place])
+    played = sent[first : first + max(len(take["lanes"]), 1)].sum(axis=0)
+    rate = old.recipe.render.sample_rate
+    whole = (
+        old.mixture if rate == header["sample_rate"] else resample(old.mixture, rate, header["sample_rate"])
+    )
+    expected = np.zeros(size, np.float32)
+    expected[: whole.shape[1]] = whole[0, :size]
+    np.testing.assert_allclose(played, expected, atol=1e-5)
 
 
 def test_a_bad_value_is_refused_beside_its_field_until_its_partner_fits(

@@ -1,19 +1,27 @@
 """The drawer of settings in a real browser: change one, hear the same index before and after, pass it on."""
 
+import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from mixlab import Catalog, MixConfig, sample_recipe
+from mixlab.training.run import Run
+from mixlab.utils.plain import plain
+from tests.browser.conftest import serve
 from tests.browser.test_audition import mix_hash, player, playing, wait_for_another
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.browser
+
+OF_RUN = MixConfig(p_musical=0.9, min_sources=4, effects={"preset": "studio"})  # type: ignore[arg-type]
 
 LEVEL = """async (root) => {
   let top = 0;
@@ -24,6 +32,14 @@ LEVEL = """async (root) => {
   }
   return top;
 }"""
+
+
+@pytest.fixture(scope="module")
+def address(browser: "Browser", toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an explorer that finds a run."""
+    folder = tmp_path_factory.mktemp("served")
+    Run.create(folder / "runs" / "own", {"catalog": str(toy.path), "mix": plain(OF_RUN)}, {"seed": 0})
+    yield from serve(toy.path, folder)
 
 
 def find(page: "Page", words: str) -> None:
@@ -101,6 +117,48 @@ def test_a_yaml_is_opened_and_python_is_copied(open_page: "OpenPage", toy: Catal
     wait_for_another(page, changed)
     assert mix_hash(page) == before
     assert "settings" not in page.url
+
+
+def test_the_configuration_of_a_run_is_opened_and_a_bad_file_is_refused(
+    open_page: "OpenPage", toy: Catalog
+) -> None:
+    page = open_page("index=1")
+    player(page)
+    before = mix_hash(page)
+    page.get_by_role("button", name=re.compile("^Settings")).click()
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_text("Open a YAML or a run").click()
+    sidebar.get_by_role("combobox", name="Configuration of a run").click()
+    page.get_by_role("option", name="runs/own").click()
+    wait_for_another(page, before)
+    opened = mix_hash(page)
+    assert opened == sample_recipe(toy, OF_RUN, 0, 0, 1).content_hash
+    page.get_by_role("button", name=re.compile("^Settings · 1 changed")).wait_for()
+    query = parse_qs(urlsplit(page.url).query)
+    assert {name: query[name] for name in ("p", "effects", "settings")} == {
+        "p": ["0.9"],
+        "effects": ["studio"],
+        "settings": ['{"min_sources":4}'],
+    }
+    chooser = page.locator("[data-testid=stFileUploader] input[type=file]")
+    bad = {"name": "bad.yaml", "mimeType": "application/yaml", "buffer": b"mix:\n  min_sources: 50\n"}
+    chooser.set_input_files(bad)  # type: ignore[arg-type]
+    sidebar.get_by_text("found (50, 5)").wait_for()
+    assert mix_hash(page) == opened
+
+
+def test_before_plays_in_lanes_of_its_own_whatever_its_length_and_rate(
+    open_page: "OpenPage", toy: Catalog
+) -> None:
+    changed = json.dumps({"duration_s": 3.0, "sample_rate": 8000, "max_sources": 2})
+    page = open_page(urlencode({"index": 1, "settings": changed}))
+    root = player(page)
+    page.get_by_role("button", name="Before", exact=True).click()
+    page.get_by_text("the first 3 of its 4 s; brought from 16,000 to 8,000 Hz").first.wait_for()
+    sources = sample_recipe(toy, MixConfig(), 0, 0, 1).sources
+    assert page.locator("[data-lane^=lane]").count() == len(sources)
+    root.evaluate("root => root.player.play()")
+    assert root.evaluate(LEVEL) > 0.01
 
 
 @pytest.mark.parametrize("width", [400, 1280])

@@ -1,6 +1,8 @@
 """Work that goes on by itself: started once, found again, stopped, and told apart however it ends."""
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -84,6 +86,26 @@ def test_a_job_that_is_killed_says_so(tmp_path: Path) -> None:
     script = "import os; os.kill(os.getpid(), 9)"
     work.start("index", "", steps(("wait", "0")), program=(sys.executable, "-c", script))
     assert wait_until(work, ended).state == "killed"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks nothing")
+def test_a_job_that_is_killed_is_ended_though_its_workers_live(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    work.start("index", "", steps(("fork", "0")), program=PROGRAM)
+    wait_until(work, lambda status: status.total == 4)
+    (said,) = (line for line in work.log_tail().splitlines() if line.startswith("processes "))
+    main, *workers = map(int, said.split()[1:])
+    try:
+        assert status_of(work).state == "running"
+        os.kill(main, signal.SIGKILL)
+        assert wait_until(work, ended).state == "killed"
+        for worker in workers:
+            os.kill(worker, 0)  # it lives
+        assert work.start("index", "again", steps(("say", "0")), program=PROGRAM)
+        assert wait_until(work, ended).state == "done"
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
