@@ -1,5 +1,6 @@
 """How loud a class is in each mix of a split, from the levels that the catalog keeps: nothing is rendered."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -54,14 +55,15 @@ def _level_db(catalog: Catalog, recipe: dict[str, Any], is_of_class: Any) -> flo
         )
     render = recipe["render"]
     label_set = render["label_set"]
+    if not isinstance(label_set, str):
+        label_set = json.dumps(label_set)  # one of one's own, which stands in the recipe itself
     own = whole = 0.0
     for source in recipe["sources"]:
         row = catalog.find(source["stem"])
         power = _power(catalog, row, float(source["start_s"]), float(render["duration_s"]))
         power *= 10.0 ** (float(source["level_db"]) / 10.0)
         whole += power
-        # A label set of one's own stands in the recipe itself, which is no name to look up.
-        own += power if isinstance(label_set, str) and is_of_class(row, label_set) else 0.0
+        own += power if is_of_class(row, label_set) else 0.0
     return 10.0 * float(np.log10(own / whole)) if own > 0.0 else float("nan")
 
 

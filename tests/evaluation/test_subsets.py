@@ -107,6 +107,19 @@ def test_the_level_of_a_class_is_that_of_its_rendered_sources(toy: Catalog) -> N
         class_levels(toy, ['{"track": "1"}'], "key")
 
 
+def test_levels_are_found_where_the_label_set_stands_in_the_recipe(toy: Catalog) -> None:
+    config = MixConfig().for_evaluation()
+    own = MixConfig(label_set="{name: mine, outputs: [{name: keys, nodes: [key]}]}").for_evaluation()
+    texts, shipped = (
+        [sample_recipe(toy, each, 0, 0, index, split="test").to_json() for index in range(12)]
+        for each in (own, config)
+    )
+    assert '"outputs"' in texts[0]
+    levels = class_levels(toy, texts, "keys")
+    assert np.isfinite(levels).sum() > 2
+    assert np.array_equal(levels, class_levels(toy, shipped, "key"), equal_nan=True)
+
+
 def _is(mix: object, source: object, name: str) -> bool:
     from mixlab.taxonomy import load_taxonomy, stem_evidence
 
