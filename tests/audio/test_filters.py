@@ -9,10 +9,12 @@ import pytest
 from scipy.signal import sosfilt
 
 from mixlab.audio._kernels import filter as filter_kernels
+from mixlab.audio._kernels import flac_writing as flac_writing_kernels
 from mixlab.audio._kernels import resampling as resampling_kernels
 from mixlab.audio._kernels import simd as lanes
 from mixlab.audio._kernels import vocoder as vocoder_kernels
 from mixlab.audio.filters import HIGHEST_CORNER, Section, cascade, section
+from mixlab.synthesis._kernels import notes as note_kernels
 
 RATE = 16000
 PLUGINS = {"low_shelf": "LowShelfFilter", "high_shelf": "HighShelfFilter", "peak": "PeakFilter"}
@@ -95,5 +97,5 @@ def test_a_gain_alone_is_a_product() -> None:
 def test_kernels_are_compiled_anew_when_what_they_are_made_of_changes() -> None:
     made_of = Path(lanes.__file__).read_bytes()
     digest = hashlib.sha256(made_of).hexdigest()[:16]
-    for kernels in (filter_kernels, resampling_kernels, vocoder_kernels):
+    for kernels in (filter_kernels, flac_writing_kernels, note_kernels, resampling_kernels, vocoder_kernels):
         assert digest == kernels.LANES_HASH, f"lanes.py has changed: put its hash into {kernels.__file__}"

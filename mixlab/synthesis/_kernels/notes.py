@@ -1,0 +1,158 @@
+"""Kernels of ``mixlab.synthesis.notes``, compiled by numba when first imported; free of the GIL."""
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from mixlab.audio._kernels.simd import LANES, Emitter, instructions
+from mixlab.utils.jit import njit
+
+__all__ = ["add_dull", "add_note"]
+
+LANES_HASH = "0ccd692dc809d297"
+"""Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
+
+_BLOCK = 64
+_BEFORE = LANES // 2 - 1
+
+
+@instructions
+def _four(_, audio, firsts, rows, parts, table, out, at):  # type: ignore[no-untyped-def]
+    """Read four places of a sound: each by a row of ``table``, on the way to the next row."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def data(n: int) -> ir.Value:
+            return context.make_array(signature.args[n])(context, builder, value=args[n]).data
+
+        samples, firsts, rows, parts, table, out = (data(n) for n in range(6))
+        e = Emitter(builder)
+        long = ir.IntType(64)
+        products = []
+        for k in range(4):
+            place = ir.Constant(long, k)
+            row = builder.load(builder.gep(rows, [place]))
+            low = e.load(table, row)
+            high = e.load(table, builder.add(row, ir.Constant(long, LANES)))
+            weights = e.add(low, e.mul(e.splat(parts, place), e.sub(high, low)))
+            products.append(e.mul(weights, e.load(samples, builder.load(builder.gep(firsts, [place])))))
+        e.store_four(e.sum_four(products), out, args[6])
+
+    return types.void(audio, firsts, rows, parts, table, out, at), generate
+
+
+@njit("float64(float64[::1], int64)", nogil=True, cache=True)
+def _ahead(swing, n):  # type: ignore[no-untyped-def]
+    """Return how far ahead the place runs at a sample while the pitch swings."""
+    depth, omega, phase, delay, growth = swing[0], swing[1], swing[2], swing[3], swing[4]
+    grown = min(max((n - delay) / growth, 0.0), 1.0)
+    return depth * grown * math.sin(omega * n + phase)
+
+
+@njit(
+    "void(float32[::1], float64, float64, float64[::1], float32[:, ::1], int64, int64, int64, float64,"
+    " float64, float64, int64, float32[::1], float32[::1])",
+    nogil=True,
+    cache=True,
+)
+def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain, dull, first, out, dark):  # type: ignore[no-untyped-def]
+    """Add a note to ``out``, and a part of it to ``dark``.
+
+    Args:
+        audio: The recording; silent before and after it.
+        skip: Where in it the note begins, in samples.
+        ratio: Samples of it for one of ``out``.
+        swing: Of the pitch: depth in samples, radians per sample, first phase, samples until it begins, and
+            until it has grown. A depth of 0 is none.
+        table: Windowed sincs, as of ``mixlab.audio.varispeed``.
+        samples: Length of the note.
+        rise: Samples over which it is faded in, linearly.
+        fall: Last samples, over which it falls exponentially to ``lowest``, from which 0 is counted.
+        lowest: Above 0.
+        gain: Of the note.
+        dull: The part of it, 0 to 1, that goes to ``dark`` in place of ``out``.
+        first: Sample of ``out`` at which it begins; may be below 0, not beyond the end with ``samples``.
+        out: Is changed.
+        dark: Is changed, where ``dull`` is above 0.
+    """
+    phases = len(table) - 1
+    flat = table.reshape(table.size)
+    block = np.empty(_BLOCK, np.float32)
+    firsts, rows, parts = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.float32)
+    swings = swing[0] != 0.0
+    end = min(samples, int((len(audio) + LANES + abs(swing[0]) - skip) / ratio) + 1)
+    plain = ratio == 1.0 and not swings and skip == math.floor(skip)
+    kept = lowest ** (1.0 / max(fall - 1, 1))
+    bright, dim = np.float32(gain * (1.0 - dull)), np.float32(gain * dull)
+    for start in range(max(-first, 0) // _BLOCK * _BLOCK, end, _BLOCK):
+        count = min(_BLOCK, end - start)
+        begin = skip + ratio * start
+        stop = skip + ratio * (start + _BLOCK)
+        if swings:
+            begin += _ahead(swing, start)
+            stop += _ahead(swing, start + _BLOCK)
+        step = (stop - begin) / _BLOCK
+        low, high = math.floor(begin) - LANES, math.floor(stop) + LANES
+        if plain:
+            whole = int(begin)
+            inside = min(count, len(audio) - whole)
+            for k in range(inside):
+                block[k] = audio[whole + k]
+            for k in range(max(inside, 0), count):
+                block[k] = np.float32(0.0)
+        elif low >= 0 and high < len(audio):
+            for k in range(0, _BLOCK, 4):
+                for j in range(4):
+                    place = begin + step * (k + j)
+                    whole = int(place)
+                    at = (place - whole) * phases
+                    row = int(at)
+                    firsts[j] = whole - _BEFORE
+                    rows[j] = row * LANES
+                    parts[j] = np.float32(at - row)
+                _four(audio, firsts, rows, parts, flat, block, k)
+        else:
+            for k in range(count):
+                place = begin + step * k
+                whole = math.floor(place)
+                at = (place - whole) * phases
+                row = int(at)
+                part = np.float32(at - row)
+                total = np.float32(0.0)
+                for j in range(max(_BEFORE - whole, 0), min(LANES, len(audio) - whole + _BEFORE)):
+                    weight = table[row, j] + part * (table[row + 1, j] - table[row, j])
+                    total += weight * audio[whole - _BEFORE + j]
+                block[k] = total
+        if start < rise:
+            for k in range(min(count, rise - start)):
+                block[k] *= np.float32((start + k) / max(rise - 1, 1))
+        if start + count > samples - fall and fall > 1:
+            curve = lowest ** (max(start - (samples - fall), 0) / (fall - 1))
+            for k in range(max(samples - fall - start, 0), count):
+                block[k] *= np.float32((curve - lowest) / (1.0 - lowest))
+                curve *= kept
+        skipped = max(-first - start, 0)
+        target = out[first + start + skipped : first + start + count]
+        source = block[skipped:count]
+        for k in range(len(target)):
+            target[k] += source[k] * bright
+        if dull > 0.0:
+            target = dark[first + start + skipped : first + start + count]
+            for k in range(len(target)):
+                target[k] += source[k] * dim
+
+
+@njit("void(float32[::1], float64, float32[::1])", nogil=True, cache=True, fastmath={"contract"})
+def add_dull(audio, kept, out):  # type: ignore[no-untyped-def]
+    """Add a sound through a low-pass of one pole to ``out``; ``kept`` is what remains after a sample."""
+    state, new, kept = np.float32(0.0), np.float32(1.0 - kept), np.float32(kept)
+    for first in range(0, len(audio), _BLOCK):
+        held, target = audio[first : first + _BLOCK], out[first : first + _BLOCK]
+        if state == 0.0 and not held.any():
+            continue
+        for n in range(len(held)):
+            state = kept * state + new * held[n]
+            target[n] += state
+        if abs(state) < 1e-12:
+            state = np.float32(0.0)
