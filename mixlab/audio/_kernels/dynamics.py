@@ -4,11 +4,11 @@ import numpy as np
 
 from mixlab.utils.jit import njit
 
-__all__ = ["compress", "limit"]
+__all__ = ["compress", "limit", "reduction_db"]
 
 
 @njit("float64(float64, float64, float64, float64)", nogil=True, cache=True)
-def _reduction_db(level_db, threshold_db, ratio, knee_db):  # type: ignore[no-untyped-def]
+def reduction_db(level_db, threshold_db, ratio, knee_db):  # type: ignore[no-untyped-def]
     """Return the static curve's gain in dB (0 or less), with a parabola within the knee."""
     over, slope = level_db - threshold_db, 1.0 / ratio - 1.0
     if 2.0 * over <= -knee_db:
@@ -30,6 +30,7 @@ def compress(audio, step, threshold_db, ratio, knee_db, rms, attack, release, ou
     """
     channels, samples = audio.shape
     power, state, gain = -1.0, 0.0, 1.0
+    line = np.empty(step, np.float32)
     for first in range(0, samples, step):
         end = min(first + step, samples)
         loudest = 0.0
@@ -41,15 +42,16 @@ def compress(audio, step, threshold_db, ratio, knee_db, rms, attack, release, ou
         # The first step is taken for all that was before it: no attack at the beginning of an excerpt.
         started = power >= 0.0
         power = rms * power + (1.0 - rms) * loudest if started else loudest
-        wanted = _reduction_db(10.0 * np.log10(max(power, 1e-12)), threshold_db, ratio, knee_db)
+        wanted = reduction_db(10.0 * np.log10(max(power, 1e-12)), threshold_db, ratio, knee_db)
         kept = (attack if wanted < state else release) if started else 0.0
         state = kept * state + (1.0 - kept) * wanted
         after = 10.0 ** (state / 20.0)
         before = gain if started else after
-        for n in range(first, end):
-            now = np.float32(before + (after - before) * (n - first + 1) / step)
-            for c in range(channels):
-                out[c, n] = audio[c, n] * now
+        for n in range(end - first):
+            line[n] = before + (after - before) * (n + 1) / step
+        for c in range(channels):
+            for n in range(end - first):
+                out[c, first + n] = audio[c, first + n] * line[n]
         gain = after
 
 

@@ -55,6 +55,47 @@ def _block(_, audio, start, response, echoes, feeds, state, order, out, place, f
     return types.void(audio, start, response, echoes, feeds, state, order, out, place, fed), generate
 
 
+_WIDE = 8
+
+
+@instructions
+def _advance(_, carry, state, fed, order, width, after):  # type: ignore[no-untyped-def]
+    """Write the states behind a block: what was fed to each, and what each state before it leaves of itself.
+
+    Eight at a time, and each in the order of a plain sum: ``carry`` has a row for each state before.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def data(n: int) -> ir.Value:
+            return context.make_array(signature.args[n])(context, builder, value=args[n]).data
+
+        table, before, feed, out = (data(n) for n in (0, 1, 2, 5))
+        order, width = args[3], args[4]
+        doubles, floats = ir.VectorType(ir.DoubleType(), _WIDE), ir.VectorType(ir.FloatType(), _WIDE)
+        nothing = ir.Constant(doubles, ir.Undefined)
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), _WIDE), [0] * _WIDE)
+
+        def at(pointer: ir.Value, place: ir.Value, kind: ir.Type) -> ir.Value:
+            return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
+
+        wide = ir.Constant(width.type, _WIDE)
+        with cgutils.for_range(builder, builder.udiv(width, wide)) as group:
+            first = builder.mul(group.index, wide)
+            total = cgutils.alloca_once(builder, doubles)  # type: ignore[no-untyped-call]
+            builder.store(builder.fpext(builder.load(at(feed, first, floats), align=4), doubles), total)
+            with cgutils.for_range(builder, order) as loop:
+                row = builder.load(
+                    at(table, builder.add(builder.mul(loop.index, width), first), doubles), align=8
+                )
+                value = builder.load(builder.gep(before, [loop.index]))
+                one = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+                spread = builder.shuffle_vector(one, nothing, lanes)
+                builder.store(builder.fadd(builder.load(total), builder.fmul(row, spread)), total)
+            builder.store(builder.load(total), at(out, first, doubles), align=8)
+
+    return types.void(carry, state, fed, order, width, after), generate
+
+
 @njit(nogil=True)
 def _step(table, state, x):  # type: ignore[no-untyped-def]
     """Filter one sample, in transposed direct form II; ``state`` has two values per section."""
@@ -76,8 +117,9 @@ def cascade(audio, table, out):  # type: ignore[no-untyped-def]
     response = np.zeros(2 * LANES, np.float32)
     echoes = np.empty((order, LANES), np.float32)
     feeds = np.empty((order, LANES), np.float32)
-    carry = np.empty((order, order), np.float64)
-    state = np.zeros(order, np.float64)
+    width = (order + _WIDE - 1) // _WIDE * _WIDE
+    carry = np.zeros((order, width), np.float64)
+    state = np.zeros(width, np.float64)
     for n in range(LANES):
         # A unit sample at place n of a block, run to the block's end: what it leaves in the states.
         state[:] = 0.0
@@ -85,15 +127,15 @@ def cascade(audio, table, out):  # type: ignore[no-untyped-def]
             y = _step(table, state, 1.0 if m == n else 0.0)
             if n == 0:
                 response[LANES + m] = y
-        feeds[:, n] = state
+        feeds[:, n] = state[:order]
     for k in range(order):
         state[:] = 0.0
         state[k] = 1.0
         for m in range(LANES):
             echoes[k, m] = _step(table, state, 0.0)
-        carry[:, k] = state
-    after = np.empty(order, np.float64)
-    fed = np.empty(order, np.float32)
+        carry[k] = state
+    after = np.empty(width, np.float64)
+    fed = np.zeros(width, np.float32)
     samples = audio.shape[1]
     whole = samples // LANES * LANES
     for c in range(len(audio)):
@@ -101,11 +143,7 @@ def cascade(audio, table, out):  # type: ignore[no-untyped-def]
         first = c * samples
         for n in range(0, whole, LANES):
             _block(audio, first + n, response, echoes, feeds, state, order, out, first + n, fed)
-            for j in range(order):
-                total = np.float64(fed[j])
-                for k in range(order):
-                    total += carry[j, k] * state[k]
-                after[j] = total
+            _advance(carry, state, fed, order, width, after)
             state[:] = after
         for n in range(whole, samples):
             out[c, n] = _step(table, state, np.float64(audio[c, n]))
