@@ -94,8 +94,9 @@ def fingerpicked(
             if k % 2 == 0:
                 bass = low[0] if k % 4 == 0 else low[min(1 + k // 4 % 2, len(low) - 1)]
                 events.append(Event(at, 4.0, bass, 0.85 if k % 4 == 0 else 0.75))
-            finger = pattern[k % len(pattern)]
-            if finger is not None and (k % 2 == 1 or (k == 0 and pinched) or pattern[0] is not None):
+            # Pinched, the first beat has thumb and finger together.
+            finger = 0 if k == 0 and pinched else pattern[k % len(pattern)]
+            if finger is not None and (k % 2 == 1 or k == 0 or pattern[0] is not None):
                 strength = 0.72 + 0.1 * (k % 4 == 0) + float(rng.uniform(-0.04, 0.04))
                 events.append(Event(at, 4.0, high[min(finger, len(high) - 1)], strength))
     return ringing(events, frame, bars)

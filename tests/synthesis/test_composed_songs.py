@@ -19,7 +19,9 @@ from mixlab.synthesis.notes.line_ups import _SLOT, TEMPLATES, choose_ensembles
 from mixlab.synthesis.notes.making import make_composed
 from mixlab.synthesis.notes.song import sources_of
 from mixlab.synthesis.notes.stem_chain import (
-    master_together,
+    STEP,
+    master_gains,
+    master_stem,
     process_stem,
     sample_chain,
     sample_space,
@@ -189,11 +191,20 @@ def test_a_stem_has_its_level_and_place_and_silence_stays() -> None:
     assert float((after**2).mean()) > 1e-9
 
 
-def test_mastering_is_one_gain_for_all_stems() -> None:
+def test_mastering_is_one_gain_for_all_stems_and_keeps_their_sum_below_the_ceiling() -> None:
     rng = np.random.default_rng(2)
-    stems = [(0.2 * rng.standard_normal((2, SAMPLE_RATE))).astype(np.float32) for _ in range(3)]
-    mastered = master_together(stems, False, np.random.default_rng(1))
-    total = np.sum(mastered, axis=0)
-    assert np.abs(total).max() <= 10 ** (-1 / 20) + 1e-3
-    gains = [out / source for out, source in zip(mastered, stems, strict=True)]
-    assert np.allclose(gains[0][0], gains[2][1], rtol=1e-3)
+    stems = [(0.2 * rng.standard_normal((2, SAMPLE_RATE + 5))).astype(np.float32) for _ in range(3)]
+    for stem in stems:
+        stem[:, 20_000:20_100] *= 8.0  # what the limiter has to see ahead
+    for hall in (False, True):
+        gains = master_gains(stems, hall, np.random.default_rng(1))
+        total = np.zeros(stems[0].shape, np.int32)
+        mastered = [master_stem(stem, gains, total) for stem in stems]
+        assert np.array_equal(np.sum(mastered, axis=0, dtype=np.int32), total)
+        assert np.abs(total).max() <= 32767 * 10 ** (-1 / 20) + len(stems)
+        led = np.interp(np.arange(SAMPLE_RATE + 5), STEP * np.arange(len(gains)), gains)
+        for stem, pcm in zip(stems, mastered, strict=True):
+            assert np.abs(stem * led * 32767 - pcm).max() < 0.6
+        assert gains.max() / gains.min() > 2.0
+    silent = [np.zeros((2, 100), np.float32)]
+    assert np.array_equal(master_gains(silent, False, rng), np.ones(5, np.float32))

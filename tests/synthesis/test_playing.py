@@ -1,10 +1,12 @@
 """How guitars, pianos and drum sets are played: shapes of a hand, pedals, choruses that are louder."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from mixlab.synthesis import guitars
 from mixlab.synthesis.compose import PartSpec, compose
 from mixlab.synthesis.events import Event
 from mixlab.synthesis.guitars import fingerpicked, ringing, shape, strummed
@@ -30,6 +32,18 @@ def test_a_guitars_chords_are_open_shapes_on_their_root() -> None:
             assert held[0] % 12 == root
             assert held == sorted(held)
             assert {p % 12 for p in held} <= {root, (root + third) % 12, (root + 7) % 12}
+
+
+def test_some_players_pinch_the_first_beat_with_thumb_and_finger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guitars, "_PICKS", ((None, 2, 1, 0, 1, 2, 1, 2),))
+    frame, together = frame_of("ballad", 0), set()
+    for seed in range(8):
+        events = fingerpicked(frame, ALL, GUITAR, np.random.default_rng(seed))
+        counts = Counter(event.beat for event in events)
+        firsts = {counts[float(bar.index * frame.beats)] for bar in frame.bars}
+        assert len(firsts) == 1  # one way through the song
+        together |= firsts
+    assert together == {1, 2}
 
 
 @pytest.mark.parametrize("pattern", [strummed, fingerpicked, two_hands, with_tune])

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixlab.utils.jit import njit
 
-__all__ = ["HOP", "sing"]
+__all__ = ["HOP", "brighten", "sing"]
 
 HOP = 32
 """Samples between two values of a track."""
@@ -149,3 +149,14 @@ def sing(rate, tracks, formants, widths, pulses, highest, wobble, jitter, shimme
             state[k, 0], state[k, 1] = y1, y2
         for n in range(HOP):
             out[begin + n] += block[n]
+
+
+@njit("void(float64[::1], float64, float64, float32[::1])", nogil=True, cache=True, fastmath={"contract"})
+def brighten(audio, kept, gain, out):  # type: ignore[no-untyped-def]
+    """Write a sound with what a low-pass of one pole takes from it by a gain; ``kept`` as in ``add_dull``."""
+    state = 0.0
+    for n in range(len(audio)):
+        state = kept * state + (1.0 - kept) * audio[n]
+        if abs(state) < 1e-30:
+            state = 0.0
+        out[n] = state + (audio[n] - state) * gain

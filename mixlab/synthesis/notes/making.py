@@ -26,11 +26,11 @@ from mixlab.utils.files import make_folder, write_atomic
 from mixlab.utils.hashing import file_digest, ordered_digest
 from mixlab.utils.parallel import Engine
 
-__all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "plan_composed"]
+__all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "make_orchestra", "plan_composed"]
 
 DEFAULT_COMPOSED = 24
 _RECORD, _SONGS = "composed.json", "songs"
-_VERSION = 4
+_VERSION = 5
 _SONGS_OF_ARTIST = 2
 
 
@@ -104,7 +104,7 @@ def make_composed(
     libraries = find_libraries(notes)
     if soundfonts or any(each.soundfont for held in libraries for each in held.instruments):
         require_synthesizer()
-    orchestra = _orchestra(libraries, finders, soundfonts)
+    orchestra = make_orchestra(libraries, finders, soundfonts)
     plans = plan_composed(orchestra.seats, songs, seed, bleed, line_ups, tone)
     settings = {
         "version": _VERSION,
@@ -147,9 +147,19 @@ def _check(songs: int, seconds: float, bleed: float, line_ups: str) -> None:
             raise ConfigError(f"Expected {expected}.", code="invalid-setting")
 
 
-def _orchestra(
+def make_orchestra(
     libraries: Sequence[NoteLibrary], finders: Sequence[PlayerFinder], soundfonts: Sequence[Path]
 ) -> Orchestra:
+    """Return who can play what.
+
+    Args:
+        libraries: Of recorded notes; they come first.
+        finders: Others who know players.
+        soundfonts: For what nobody else plays.
+
+    Raises:
+        ConfigError: a SoundFont is missing.
+    """
     for path in soundfonts:
         if not path.is_file():
             raise ConfigError(

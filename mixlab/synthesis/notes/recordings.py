@@ -24,9 +24,11 @@ _STEADY_DB = 14.0
 """How far below its usual level a note that is held may fall before it counts as ended."""
 
 _CROSSFADE_S = 0.12
+_GONE_DB = 75.0
+"""What lies so far below the loudest hundredth of a second, up to its end, is cut off a recording."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """One note, mono, from just before it sounds.
 
@@ -69,6 +71,8 @@ def load_recording(path: Path, start: int, pitch: float) -> Recording:
     first = int(np.argmax(np.abs(audio) > _BEGIN * peak))
     audio = np.ascontiguousarray(audio[max(first - round(0.003 * rate), 0) :])
     levels = _levels(audio, rate)
+    levels = levels[: int(np.flatnonzero(levels > levels.max() * 10 ** (-_GONE_DB / 20))[-1]) + 1]
+    audio = audio[: len(levels) * round(_HOP_S * rate)]
     attack = int(np.argmax(levels > 0.5 * levels[: round(0.5 / _HOP_S)].max())) * _HOP_S
     steady = _steady(levels, rate)
     swing = _swing_cents(audio[steady[0] : steady[1]], rate, pitch) if pitch else 0.0
@@ -99,9 +103,12 @@ def _swing_cents(audio: NDArray[np.float32], rate: int, pitch: float) -> float:
     if len(audio) < 64 * hop:
         return 0.0
     hz = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
-    turned = audio * np.exp(-2j * math.pi * hz / rate * np.arange(len(audio)))
+    # The sound turned back by the fundamental, hop by hop, and each hop by all before it.
+    back = -2.0 * math.pi * hz / rate * np.arange(hop)
+    held = audio[: len(audio) // hop * hop].reshape(-1, hop)
+    within = held @ np.cos(back).astype(np.float32) + 1j * (held @ np.sin(back).astype(np.float32))
     # A mean over two hops keeps what is within 50 Hz of the fundamental.
-    blocks = turned[: len(turned) // hop * hop].reshape(-1, hop).mean(axis=1)
+    blocks = within * np.exp(-2j * math.pi * hz / rate * hop * np.arange(len(held)))
     phase = np.unwrap(np.angle(blocks[1:] + blocks[:-1]))
     drift_hz = np.diff(phase) / (2.0 * math.pi * _HOP_S)
     spectrum = np.abs(np.fft.rfft((drift_hz - drift_hz.mean()) * np.hanning(len(drift_hz))))
@@ -127,16 +134,20 @@ def stretched(note: Recording, samples: int, loop: tuple[int, int] | None) -> ND
     fade = min(round(_CROSSFADE_S * note.rate), (last - first) // 3)
     if samples <= last or fade < 32:
         return audio
+    body = _loop_body(note, first, last, fade)
+    turns = -(-(samples - (last - fade)) // len(body))
+    return np.concatenate([audio[: last - fade], *[body] * turns])
+
+
+@lru_cache(maxsize=64)
+def _loop_body(note: Recording, first: int, last: int, fade: int) -> NDArray[np.float32]:
+    """Return what is repeated after a note's first ``last - fade`` samples."""
+    audio = note.audio
     first = _matched(audio, first, last, fade)
     rising = np.sin(np.linspace(0.0, math.pi / 2.0, fade, dtype=np.float32)) ** 2
-    parts = [audio[: last - fade]]
-    length = last - fade
     body = audio[first : last - fade].copy()
     body[:fade] = body[:fade] * rising + audio[last - fade : last] * (1.0 - rising)
-    while length < samples:
-        parts.append(body)
-        length += len(body)
-    return np.concatenate(parts)
+    return body
 
 
 def _matched(audio: NDArray[np.float32], first: int, last: int, fade: int) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio.filters import cascade, section
 from mixlab.audio.varispeed import sinc_table
 from mixlab.synthesis.events import Note
 from mixlab.synthesis.notes.library import RecordedNote
@@ -22,8 +21,11 @@ _LEGATO_S = 0.03
 _FADE_S = 0.03
 _RING_FADE_S = 0.3
 _END_FADE_S = 0.012
-_DARK_DB, _DARK_HZ = 11.0, 2500.0
-"""How much less treble the softest note has, where there is one recording for all velocities."""
+_DARK_DB, _DARK_HZ = 11.0, 1700.0
+"""How much less treble the softest note has, where there is one recording for all velocities.
+
+It is a shelf of one pole at this frequency, whose middle lies an octave higher at the most.
+"""
 
 _USUAL = 92
 """Velocity at which a note sounds as it was recorded: libraries are played firmly."""
@@ -31,6 +33,7 @@ _USUAL = 92
 # An open hi-hat sounds until the next note of the hi-hat.
 _CHOKED, _CHOKING = (46,), (42, 44, 46)
 _LOWEST = 1e-3
+_STEADY = np.zeros(5)
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,15 @@ class RecordedPlayer:
 
     def play(self, notes: Sequence[Note], seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
         """Return the dry sound of a part; notes without a recording near enough are left out."""
-        # Notes are added up by how much darker they are, so that each shade is filtered once.
-        shades: dict[float, NDArray[np.float32]] = {}
+        from mixlab.synthesis._kernels import notes as kernels
+
+        # What softer notes have less of goes to a part of its own, which loses its treble as a whole.
+        out, dark = (np.zeros(round(seconds * SAMPLE_RATE), np.float32) for _ in range(2))
         turns: dict[tuple[int, int], int] = {}
+        by_pitch: dict[int, list[RecordedNote]] = {}
         ordered = sorted(notes)
         for place, note in enumerate(ordered):
-            recorded = self._choose(note, turns)
+            recorded = self._choose(note, turns, by_pitch)
             tuning = float(rng.normal(0.0, self.manner.tuning_cents)) + self.detune_cents
             vibrato = (
                 float(rng.uniform(4.8, 6.3)),
@@ -95,19 +101,19 @@ class RecordedPlayer:
             if recorded is not None and note.start_s < seconds:
                 before = ordered[place - 1] if place else None
                 end_s = self._end(note, ordered[place + 1 :])
-                shade = 0.0 if self.manner.kit or not _alone(recorded) else _darker_db(note.velocity)
-                out = shades.setdefault(shade, np.zeros(round(seconds * SAMPLE_RATE), np.float32))
-                self._add(out, note, recorded, before, end_s, tuning, vibrato)
-        whole = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
-        for shade, out in sorted(shades.items()):
-            shelf = [section("high_shelf", _DARK_HZ, -shade, 0.7, SAMPLE_RATE)] if shade else []
-            whole += cascade(out[None], shelf)[0]
-        return _finish(whole)
+                self._add(out, dark, note, recorded, before, end_s, tuning, vibrato)
+        if dark.any():
+            kernels.add_dull(dark, math.exp(-2.0 * math.pi * _DARK_HZ / SAMPLE_RATE), out)
+        return _finish(out)
 
-    def _choose(self, note: Note, turns: dict[tuple[int, int], int]) -> RecordedNote | None:
+    def _choose(
+        self, note: Note, turns: dict[tuple[int, int], int], by_pitch: dict[int, list[RecordedNote]]
+    ) -> RecordedNote | None:
         """Return the recording that plays a note: its layer, and whose turn it is."""
         pitch = self.pieces.get(note.pitch, note.pitch)
-        able = [each for each in self.notes if each.low <= pitch <= each.high]
+        able = by_pitch.get(pitch)
+        if able is None:
+            able = by_pitch[pitch] = [each for each in self.notes if each.low <= pitch <= each.high]
         if not able:
             return None
         off = [max(each.softest - note.velocity, note.velocity - each.loudest, 0) for each in able]
@@ -119,6 +125,7 @@ class RecordedPlayer:
     def _add(
         self,
         out: NDArray[np.float32],
+        dark: NDArray[np.float32],
         note: Note,
         recorded: RecordedNote,
         before: Note | None,
@@ -126,6 +133,8 @@ class RecordedPlayer:
         tuning_cents: float,
         vibrato: tuple[float, float, float],
     ) -> None:
+        from mixlab.synthesis._kernels import notes as kernels
+
         manner, kit = self.manner, self.manner.kit
         sound = load_recording(recorded.path, recorded.start, 0.0 if kit else recorded.pitch)
         slurred = manner.mono and before is not None and _near(before, note)
@@ -147,13 +156,15 @@ class RecordedPlayer:
         if manner.held:
             loop = recorded.loop and _loop_of(recorded.loop, sound)
             audio = stretched(sound, math.ceil((skip_s * SAMPLE_RATE + samples) * ratio * 1.02) + 32, loop)
-        places = skip_s * sound.rate + ratio * np.arange(samples, dtype=np.float64)
+        swing = _STEADY
         if manner.vibrato_cents and note.duration_s > 0.35 and sound.swing_cents < 0.5 * manner.vibrato_cents:
-            places += _vibrato(samples, ratio, manner.vibrato_cents, vibrato)
-        played = _read(audio, places)
-        played *= _envelope(samples, release_s, slurred) * np.float32(self._gain(note, recorded))
-        cut = max(-first, 0)
-        out[first + cut : first + samples] += played[cut:]
+            swing = _swing(ratio, manner.vibrato_cents, vibrato)
+        rise = min(round((_FADE_S if slurred else 0.001) * SAMPLE_RATE), samples)
+        fall = min(round(release_s * SAMPLE_RATE), samples)
+        dull = 0.0 if kit or not _alone(recorded) else 1.0 - 10.0 ** (-_darker_db(note.velocity) / 20.0)
+        sounding = (samples, rise, fall, _LOWEST, self._gain(note, recorded), dull)
+        place = skip_s * sound.rate
+        kernels.add_note(audio, place, ratio, swing, sinc_table(), *sounding, first, out, dark)
 
     def _end(self, note: Note, following: Sequence[Note]) -> float:
         """Return when a note ends: by its length, or never, or by a hi-hat that closes."""
@@ -173,8 +184,8 @@ class RecordedPlayer:
 
 
 def _darker_db(velocity: int) -> float:
-    """Return how much less treble a note has, in steps of 2 dB."""
-    return 2.0 * round(_DARK_DB * max(_USUAL - velocity, 0) / _USUAL / 2.0)
+    """Return how much less treble a note has."""
+    return _DARK_DB * max(_USUAL - velocity, 0) / _USUAL
 
 
 def _alone(recorded: RecordedNote) -> bool:
@@ -190,45 +201,19 @@ def _loop_of(loop: tuple[int, int], sound: Recording) -> tuple[int, int]:
     return max(loop[0], 0), min(loop[1], len(sound.audio))
 
 
-def _vibrato(
-    samples: int, ratio: float, cents: float, vibrato: tuple[float, float, float]
-) -> NDArray[np.float64]:
-    """Return how far ahead the place in a recording runs while the pitch swings, from a moment on."""
+def _swing(ratio: float, cents: float, vibrato: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Return how the place in a recording runs ahead while the pitch swings, as the kernel takes it."""
     rate_hz, depth, phase = vibrato
-    time_s = np.arange(samples) / SAMPLE_RATE
     omega = 2.0 * math.pi * rate_hz
-    swing = cents * depth * math.log(2.0) / 1200.0 * ratio * SAMPLE_RATE / omega
-    grown = np.clip((time_s - 0.18) / 0.4, 0.0, 1.0)
-    ahead: NDArray[np.float64] = swing * grown * np.sin(omega * time_s + phase)
-    return ahead
-
-
-def _envelope(samples: int, release_s: float, slurred: bool) -> NDArray[np.float32]:
-    """Return the gain over a note: a short rise, and a release that falls exponentially."""
-    gain = np.ones(samples, np.float32)
-    rise = min(round((_FADE_S if slurred else 0.001) * SAMPLE_RATE), samples)
-    gain[:rise] = np.linspace(0.0, 1.0, rise, dtype=np.float32)
-    fall = min(round(release_s * SAMPLE_RATE), samples)
-    if fall > 1:
-        curve = _LOWEST ** np.linspace(0.0, 1.0, fall, dtype=np.float32)
-        gain[-fall:] *= (curve - _LOWEST) / np.float32(1.0 - _LOWEST)
-    return gain
-
-
-def _read(audio: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
-    from mixlab.audio._kernels import varispeed as kernels
-
-    out = np.empty((1, len(places)), np.float32)
-    kernels.play(audio[None], places, sinc_table(), out)
-    played: NDArray[np.float32] = out[0]
-    return played
+    reach = cents * depth * math.log(2.0) / 1200.0 * ratio * SAMPLE_RATE / omega
+    return np.array([reach, omega / SAMPLE_RATE, phase, 0.18 * SAMPLE_RATE, 0.4 * SAMPLE_RATE])
 
 
 def _finish(out: NDArray[np.float32]) -> NDArray[np.float32]:
     """Fade the end out, and bring what is beyond full scale below it."""
     fade = min(round(_END_FADE_S * SAMPLE_RATE), len(out))
     out[len(out) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-    peak = float(np.abs(out).max(initial=0.0))
+    peak = float(max(out.max(initial=0.0), -out.min(initial=0.0)))
     if peak > 0.99:
         out *= np.float32(0.99 / peak)
     return out

@@ -7,8 +7,10 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixlab.audio.filters import cascade
+from mixlab.audio.flac_writing import encode_flac
 from mixlab.audio.io import FloatArray
 from mixlab.errors import AudioError, MixlabError
 from mixlab.synthesis.compose import Composition, compose
@@ -16,15 +18,17 @@ from mixlab.synthesis.ensembles import Ensemble
 from mixlab.synthesis.notes.casting import Seat, SoundFontPlayer, amplified, player_of, section_of
 from mixlab.synthesis.notes.library import NoteInstrument
 from mixlab.synthesis.notes.stem_chain import (
-    master_together,
+    is_silent,
+    master_gains,
+    master_stem,
     place_stem,
     sample_chain,
     sample_space,
     shape_stem,
 )
 from mixlab.synthesis.notes.tone import balance_sections
-from mixlab.synthesis.players import Player, PlayerFinder
-from mixlab.synthesis.stems import add_bleed, to_pcm, write_audio
+from mixlab.synthesis.players import SAMPLE_RATE, Player, PlayerFinder
+from mixlab.synthesis.stems import add_bleed
 from mixlab.utils.csv import csv_text
 
 __all__ = ["ComposedSong", "Orchestra", "render_composed", "write_composed"]
@@ -121,8 +125,8 @@ def _find_player(name: str, song: ComposedSong, orchestra: Orchestra, part: int)
 
 def render_composed(
     song: ComposedSong, seconds: float, orchestra: Orchestra
-) -> tuple[Composition, list[FloatArray], list[str]]:
-    """Return a song's notes, its stems ``(2, samples)``, which sum to its mix, and what each is played on.
+) -> tuple[Composition, list[FloatArray], NDArray[np.float32], list[str]]:
+    """Return a song's notes, its stems ``(2, samples)``, the gains of ``master_gains``, and who plays each.
 
     Raises:
         MixlabError: a part cannot be played.
@@ -143,7 +147,7 @@ def render_composed(
             dry = player.play(notes, seconds, rng)
         except MixlabError as error:
             raise MixlabError(f"{song.id}, {spec.instrument} ({name}): {error}", code=error.code) from error
-        if notes and not dry.any():
+        if notes and is_silent(dry):
             raise AudioError(
                 f"{song.id}, {spec.instrument} ({name}): expected sound for {len(notes)} notes, such as "
                 f"{notes[0].pitch}, found silence. Leave the library out.",
@@ -161,7 +165,7 @@ def render_composed(
     ]
     if song.bleeds:
         stems = add_bleed(stems, master_rng)
-    return composition, master_together(stems, song.hall, master_rng), played
+    return composition, stems, master_gains(stems, song.hall, master_rng), played
 
 
 def write_composed(song: ComposedSong, seconds: float, orchestra: Orchestra, folder: Path) -> None:
@@ -170,26 +174,25 @@ def write_composed(song: ComposedSong, seconds: float, orchestra: Orchestra, fol
     Raises:
         MixlabError: a part cannot be played.
     """
-    composition, stems, played = render_composed(song, seconds, orchestra)
+    composition, stems, gains, played = render_composed(song, seconds, orchestra)
     folder.mkdir(parents=True)
-    total = np.zeros_like(to_pcm(stems[0]))
+    total = np.zeros(stems[0].shape, np.int32)
     rows: list[Sequence[object]] = [_COLUMNS]
     parts = []
     nodes = [orchestra.seats[part.instrument].node for part in song.ensemble.parts]
     for number, (spec, stem, node, source) in enumerate(
         zip(song.ensemble.parts, stems, nodes, played, strict=True), start=1
     ):
-        pcm = to_pcm(stem)
-        total += pcm
         name = f"{number:02d}_{spec.instrument.replace(' ', '_')}.flac"
-        write_audio(folder / name, pcm)
+        (folder / name).write_bytes(encode_flac(master_stem(stem, gains, total), SAMPLE_RATE))
         others = sorted(set(nodes) - {node, ""}) if song.bleeds else []
         rows.append(
             (name, node, song.id, song.artist, song.title, song.ensemble.genre, song.split,
              "yes" if song.bleeds else "no", ";".join(others))
         )  # fmt: skip
         parts.append({"file": name, "instrument": spec.instrument, "role": spec.role, "played_on": source})
-    write_audio(folder / f"{song.id}_MIX.flac", np.clip(total, -32767, 32767))
+    mix = np.clip(total, -32767, 32767).astype(np.int16)
+    (folder / f"{song.id}_MIX.flac").write_bytes(encode_flac(mix, SAMPLE_RATE))
     (folder / "stems.csv").write_text(csv_text(rows, exact=True), encoding="utf-8")
     frame = composition.frame
     sheet = {"tempo_bpm": frame.tempo_bpm, "key": frame.key, "mode": frame.mode, "parts": parts}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio.dynamics import compress, limit
 from mixlab.audio.filters import Section, cascade, pass_sections, section
 from mixlab.audio.io import FloatArray, amplitude
 from mixlab.audio.rooms import Point, Room, room_response
@@ -19,9 +18,12 @@ from mixlab.synthesis.notes.tone import presence_db, shelf
 from mixlab.synthesis.players import SAMPLE_RATE
 
 __all__ = [
+    "STEP",
     "SongSpace",
     "StemChain",
-    "master_together",
+    "is_silent",
+    "master_gains",
+    "master_stem",
     "place_stem",
     "process_stem",
     "sample_chain",
@@ -151,7 +153,9 @@ def process_stem(
 
 def shape_stem(dry: NDArray[np.float32], chain: StemChain, family: str = "") -> NDArray[np.float32]:
     """Return a dry part after its equaliser and compressor, at its level; see ``process_stem``."""
-    if not dry.any():
+    from mixlab.synthesis._kernels import stems as kernels
+
+    if is_silent(dry):
         return dry
     (low_hz, low_db), (peak_hz, peak_db), (high_hz, high_db) = chain.curve
     filters = [
@@ -163,19 +167,22 @@ def shape_stem(dry: NDArray[np.float32], chain: StemChain, family: str = "") -> 
     if family:
         filters.append(shelf(presence_db(dry, family, chain.role, chain.hall)))
     audio = cascade(dry[None], filters)
-    audio *= np.float32(amplitude(-20.0) / _sounding_rms(audio[0]))
+    powers, _ = _levels(audio)
+    gains = np.ones(len(powers) + 1)
     if chain.ratio > 1.02:
-        audio = compress(
-            audio, SAMPLE_RATE, threshold_db=-22.0, ratio=chain.ratio, attack_ms=chain.attack_ms,
-            release_ms=120.0,
-        )  # fmt: skip
-    shaped: NDArray[np.float32] = audio[0] * np.float32(amplitude(chain.level_db) / _sounding_rms(audio[0]))
+        # 2 dB below its level.
+        kept = _kept(_RMS_S, chain.attack_ms * 1e-3, 0.12)
+        kernels.compress_steps(powers, _sounding_db(powers) - 2.0, chain.ratio, _KNEE_DB, *kept, gains)
+        powers *= 0.5 * (gains[:-1] ** 2 + gains[1:] ** 2)
+    gains *= amplitude(chain.level_db - _sounding_db(powers))
+    shaped: NDArray[np.float32] = audio[0]
+    kernels.apply_gains(shaped, gains.astype(np.float32), STEP)
     return shaped
 
 
 def place_stem(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
     """Return a shaped part ``(samples,)`` in its place of the room, ``(2, samples)``."""
-    return _in_room(audio, chain) if audio.any() else np.zeros((2, len(audio)), np.float32)
+    return np.zeros((2, len(audio)), np.float32) if is_silent(audio) else _in_room(audio, chain)
 
 
 def _in_room(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
@@ -183,72 +190,113 @@ def _in_room(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
 
     The answer is computed at half the rate: walls and air leave little of the highest octave.
     """
+    from mixlab.synthesis._kernels import stems as kernels
+
     half_rate = SAMPLE_RATE // 2
     response = room_response(chain.room, 2, half_rate)
     # The direct sound, which the panorama places, is 1 / metres in the response's first millisecond.
     response[:, : round(0.001 * half_rate)] = 0.0
     response *= np.float32(chain.room.distance_m(chain.room.microphone_m))
-    samples = len(audio)
-    even = np.pad(audio, (0, samples % 2))
-    answer = _convolved(0.5 * (even[::2] + even[1::2]), response[:, : round(_ANSWERED * response.shape[1])])
+    answers = _answers(audio, response[:, : round(_ANSWERED * response.shape[1])])
     angle = (chain.pan + 1.0) * math.pi / 4.0
-    gains = math.sqrt(2.0) * np.array([[math.cos(angle)], [math.sin(angle)]], np.float32)
-    stem: FloatArray = audio * gains.astype(np.float32)
-    stem[:, ::2] += answer[:, : (samples + 1) // 2]
-    between = 0.5 * (answer[:, :-1] + answer[:, 1:])
-    stem[:, 1:-1:2] += between[:, : stem[:, 1:-1:2].shape[1]]
+    gains = math.sqrt(2.0) * np.array([math.cos(angle), math.sin(angle)])
+    stem = np.empty((2, len(audio)), np.float32)
+    kernels.place(np.ascontiguousarray(audio), answers, gains.astype(np.float32), stem)
     return stem
 
 
-def _convolved(audio: NDArray[np.float32], response: FloatArray) -> FloatArray:
-    """Return a sound ``(samples,)`` in the room of responses ``(2, taps)``, as long as it is."""
+def _answers(audio: NDArray[np.float32], response: FloatArray) -> FloatArray:
+    """Return a sound ``(samples,)`` in a room at half the rate, which responses ``(2, taps)`` have, too."""
     from scipy import fft
+
+    from mixlab.synthesis._kernels import stems as kernels
 
     size = 1 << (2 * response.shape[1]).bit_length()
     hop = size - response.shape[1] + 1
-    spectrum = fft.rfft(response, size, axis=1)
-    out = np.zeros((2, len(audio) + size), np.float32)
-    for first in range(0, len(audio), hop):
-        block = audio[first : first + hop]
-        if block.any():
-            answer = fft.irfft(fft.rfft(block, size)[None] * spectrum, size, axis=1)
-            # Transforms leave noise where there is silence.
-            answer[np.abs(answer) < 1e-7] = 0.0
-            out[:, first : first + size] += answer
-    return out[:, : len(audio)]
+    out = np.zeros((2, len(audio) // 2), np.float32)
+    count = -(-out.shape[1] // hop)
+    blocks, sounds = np.empty((count, size), np.float32), np.empty(count, np.bool_)
+    kernels.half_blocks(np.ascontiguousarray(audio), hop, blocks, sounds)
+    places = np.flatnonzero(sounds)
+    # All blocks at once: several transforms of a kind go side by side.
+    spectra = fft.rfft(blocks if sounds.all() else blocks[places], axis=1)
+    for channel, spectrum in zip(out, fft.rfft(response, size, axis=1), strict=True):
+        answers = fft.irfft(spectra * spectrum, size, axis=1, overwrite_x=True)
+        kernels.add_answers(answers, places, hop, channel)
+    return out
 
 
-def _sounding_rms(audio: NDArray[np.float32]) -> float:
-    """Return the RMS over the 100 ms that sound, within 30 dB of the loudest."""
-    block = SAMPLE_RATE // 10
-    power = (audio[: max(len(audio) // block, 1) * block].reshape(-1, min(block, len(audio))) ** 2).mean(
-        axis=1
-    )
-    return max(float(np.sqrt(power[power >= power.max() * 1e-3].mean())), 1e-9)
+def is_silent(audio: NDArray[np.float32]) -> bool:
+    """Tell whether all samples are 0; quicker than asking each."""
+    return audio.size == 0 or not (audio.max() > 0.0 or audio.min() < 0.0)
+
+
+def _levels(audio: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean power (of the channel where it is highest) and peak of each step."""
+    from mixlab.synthesis._kernels import stems as kernels
+
+    steps = -(-audio.shape[1] // STEP)
+    powers, peaks = np.empty(steps), np.empty(steps)
+    kernels.levels(audio, STEP, powers, peaks)
+    return powers, peaks
+
+
+def _sounding_db(powers: NDArray[np.float64]) -> float:
+    """Return the level of the 100 ms that sound, within 30 dB of the loudest, of mean powers of steps."""
+    block = min(round(0.1 * SAMPLE_RATE / STEP), len(powers))
+    power = powers[: len(powers) // block * block].reshape(-1, block).mean(axis=1)
+    return 10.0 * math.log10(max(float(power[power >= power.max() * 1e-3].mean()), 1e-18))
+
+
+def _kept(*times_s: float) -> tuple[float, ...]:
+    """Return what remains of a past value after a step, for time constants."""
+    return tuple(math.exp(-STEP / (SAMPLE_RATE * each)) for each in times_s)
 
 
 _ANSWERED = 0.75
 """Part of the decay time that is computed: until 45 dB below the beginning."""
 
-_MARK = 1e-5
+STEP = 32
+"""Samples between two gains of a compressor, and of the gain that all stems of a song share."""
+
+_RMS_S, _KNEE_DB = 0.01, 6.0
+_CEILING_DB, _AHEAD, _RELEASE_S = -1.0, 2, 0.08
 
 
-def master_together(stems: list[FloatArray], hall: bool, rng: np.random.Generator) -> list[FloatArray]:
-    """Return the stems of a song after what is done to their sum: glue, loudness and limiting.
+def master_gains(stems: Sequence[FloatArray], hall: bool, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return what is done to the sum of a song's stems ``(2, samples)``: glue, loudness and limiting.
 
-    Both are gains over time, the same for every stem, so that the stems still sum to the mix.
+    They are gains over time, the same for every stem, so that the stems still sum to the mix.
+
+    Returns:
+        float32 ``(steps + 1,)``: at the ends of steps of ``STEP`` samples, and led straight between.
     """
-    mix = np.sum(stems, axis=0, dtype=np.float32)
-    if not mix.any():
-        return stems
-    level_db = 20.0 * math.log10(_sounding_rms(mix.mean(axis=0)))
+    from mixlab.synthesis._kernels import stems as kernels
+
+    mix = stems[0].copy()
+    for stem in stems[1:]:
+        mix += stem
     ratio = float(rng.uniform(1.05, 1.2) if hall else rng.uniform(1.2, 2.0))
     loudness_db = float(rng.uniform(-23.0, -18.0) if hall else rng.uniform(-17.5, -12.0))
-    marked = np.concatenate([mix, np.full((1, mix.shape[1]), _MARK, np.float32)])
-    glued = compress(
-        marked, SAMPLE_RATE, threshold_db=level_db, ratio=ratio, attack_ms=30.0, release_ms=200.0
-    )
-    glued *= np.float32(amplitude(loudness_db - level_db))
-    limited, _ = limit(glued, SAMPLE_RATE, -1.0)
-    gain = limited[2:] / np.float32(_MARK)
-    return [stem * gain for stem in stems]
+    powers, peaks = _levels(mix)
+    gains, limits = np.ones(len(powers) + 1), np.empty(len(powers) + 1)
+    if is_silent(mix):
+        return gains.astype(np.float32)
+    level_db = _sounding_db(_levels((0.5 * (mix[0] + mix[1]))[None])[0])
+    kernels.compress_steps(powers, level_db, ratio, _KNEE_DB, *_kept(_RMS_S, 0.03, 0.2), gains)
+    gains *= amplitude(loudness_db - level_db)
+    # A hair below the ceiling, so that rounding cannot lead over it.
+    ceiling = amplitude(_CEILING_DB) * (1.0 - 1e-6)
+    reached = np.maximum(peaks * np.maximum(gains[:-1], gains[1:]), 1e-12)
+    release = 1.0 - _kept(_RELEASE_S)[0]
+    kernels.limit_steps(np.minimum(ceiling / reached, 1.0), _AHEAD, release, limits)
+    return (gains * limits).astype(np.float32)
+
+
+def master_stem(stem: FloatArray, gains: NDArray[np.float32], total: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Return a stem ``(2, samples)`` after ``master_gains`` as 16 bits, and add it to ``total``."""
+    from mixlab.synthesis._kernels import stems as kernels
+
+    pcm = np.empty(stem.shape, np.int16)
+    kernels.to_pcm(np.ascontiguousarray(stem), gains, STEP, pcm, total)
+    return pcm

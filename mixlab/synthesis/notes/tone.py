@@ -37,12 +37,14 @@ _SEGMENTS, _SEGMENT = 64, 4096
 
 def _power(audio: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the power spectrum of a sound ``(samples,)``: the mean over segments from all of it."""
+    from scipy import fft
+
     if len(audio) < _SEGMENT:
         audio = np.pad(audio, (0, _SEGMENT - len(audio)))
     starts = np.linspace(0, len(audio) - _SEGMENT, _SEGMENTS).astype(int)
     window = np.hanning(_SEGMENT).astype(np.float32)
-    spectra = np.fft.rfft(np.stack([audio[at : at + _SEGMENT] for at in starts]) * window, axis=1)
-    return np.asarray((np.abs(spectra) ** 2).mean(axis=0), np.float64)
+    spectra = fft.rfft(np.stack([audio[at : at + _SEGMENT] for at in starts]) * window, axis=1)
+    return np.asarray((spectra.real**2 + spectra.imag**2).mean(axis=0), np.float64)
 
 
 def _between(power: NDArray[np.float64], low_hz: float, high_hz: float) -> float:

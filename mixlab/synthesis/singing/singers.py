@@ -104,7 +104,8 @@ def _perform(
             late = float(rng.normal(0, late_s))
             take = [_late(syllable, late, float(rng.normal(0, 0.006))) for syllable in words]
             _sing_line(take, voice, out, rng)
-    return _finished(resample_poly(out, up, 1)[:samples], voice.squeeze, voice.presence_db)
+    squeezed = _squeezed(out, voice.squeeze, voice.presence_db)
+    return _finished(resample_poly(squeezed, up, 1)[:samples])
 
 
 def _late(syllable: Syllable, late_s: float, jitter_s: float) -> Syllable:
@@ -137,29 +138,37 @@ def _sing_line(
     out += padded[: len(out)]
 
 
-def _finished(out: NDArray[np.float64], squeeze: float, presence_db: float) -> NDArray[np.float32]:
-    """Do what a channel of a mixing desk does to a voice, fade what is cut, and bring the peak below 1."""
+def _squeezed(out: NDArray[np.float64], squeeze: float, presence_db: float) -> NDArray[np.float32]:
+    """Do what a channel of a mixing desk does to a voice, at ``RATE``."""
     from scipy.ndimage import uniform_filter1d
-    from scipy.signal import lfilter
 
-    corner = np.exp(-2 * np.pi * _PRESENCE_HZ / SAMPLE_RATE)
-    low = lfilter([1 - corner], [1, -corner], out)
-    out = low + (out - low) * 10 ** (presence_db / 20)
+    from mixlab.synthesis._kernels.stems import apply_gains
+    from mixlab.synthesis._kernels.voice import brighten
 
-    block = 256
-    count = -(-len(out) // block)
-    power = (np.pad(out, (0, count * block - len(out))).reshape(count, block) ** 2).mean(axis=1)
+    audio = np.empty(len(out), np.float32)
+    brighten(out, float(np.exp(-2 * np.pi * _PRESENCE_HZ / RATE)), 10 ** (presence_db / 20), audio)
+    block = 128
+    count = -(-len(audio) // block)
+    blocks = np.pad(audio, (0, count * block - len(audio))).reshape(count, block)
+    power = np.einsum("ij,ij->i", blocks, blocks) / np.float64(block)
     # A sliding sum can end a little below zero.
     envelope = np.sqrt(np.maximum(uniform_filter1d(uniform_filter1d(power, 7), 7), 0.0))
     loud = float(np.quantile(envelope[envelope > 1e-4], 0.9)) if (envelope > 1e-4).any() else 1.0
     gain = np.maximum(envelope / loud, 0.05) ** (-squeeze)
-    out = out * np.interp(np.arange(len(out)), (np.arange(count) + 0.5) * block, gain)
-    fade = min(len(out), round(_FADE_S * SAMPLE_RATE))
-    out[-fade:] *= np.linspace(1.0, 0.0, fade)
-    peak = float(np.abs(out).max())
+    ends = np.concatenate([gain[:1], 0.5 * (gain[1:] + gain[:-1]), gain[-1:]])
+    apply_gains(audio, ends.astype(np.float32), block)
+    return audio
+
+
+def _finished(out: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fade what is cut, and bring the peak below 1."""
+    audio = np.ascontiguousarray(out, np.float32)
+    fade = min(len(audio), round(_FADE_S * SAMPLE_RATE))
+    audio[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    peak = float(max(audio.max(), -audio.min()))
     if peak > 0:
-        out *= _PEAK / peak
-    return out.astype(np.float32)
+        audio *= np.float32(_PEAK / peak)
+    return audio
 
 
 def sample_voice(sex: str, rng: np.random.Generator) -> Voice:

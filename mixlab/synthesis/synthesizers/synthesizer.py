@@ -11,7 +11,7 @@ from mixlab.synthesis.events import Note
 from mixlab.synthesis.players import SAMPLE_RATE
 from mixlab.synthesis.synthesizers.effects import chorus, drive, duck, echo
 from mixlab.synthesis.synthesizers.patches import Envelope, FmPatch, Rack, TablePatch
-from mixlab.synthesis.synthesizers.waves import highest_pitches, sine, wave_tables
+from mixlab.synthesis.synthesizers.waves import highest_pitches, wave_tables
 
 __all__ = ["PatchPlayer", "beat_of", "envelope"]
 
@@ -165,7 +165,6 @@ def _play_fm(
         np.array(patch.ratios),
         depths,
         weights,
-        sine(),
         out,
     )
 

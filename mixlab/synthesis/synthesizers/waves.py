@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TABLES", "highest_pitches", "sine", "wave_tables"]
+__all__ = ["TABLES", "highest_pitches", "wave_tables"]
 
 FloatArray = NDArray[np.float64]
 
@@ -88,9 +88,3 @@ def wave_tables(name: str, rate: int) -> NDArray[np.float32]:
             tables[row, band, :_SIZE] = np.fft.irfft(kept, _SIZE)
     tables[:, :, _SIZE] = tables[:, :, 0]
     return tables
-
-
-@lru_cache(maxsize=1)
-def sine() -> FloatArray:
-    """Return a period of a sine, its first sample repeated at its end."""
-    return np.asarray(np.sin(2 * np.pi * np.arange(4097) / 4096))
