@@ -24,9 +24,22 @@ __all__ = ["import_alone", "njit"]
 
 
 def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:  # noqa: ANN401 - as numba's own
-    """Return numba's decorator; ``cache`` is passed on where compiled code can be kept at all."""
-    decorate: Any = numba.njit
-    return decorate(*signature, cache=cache and _can_keep(), **options)
+    """Return numba's decorator; ``cache`` is passed on where compiled code can be kept at all.
+
+    What is compiled when it is decorated, since its signature is given, and kept, is compiled by one process
+    of this user at a time: workers that start together then read what the first has compiled.
+    """
+    kept = cache and _can_keep()
+    decorator: Any = numba.njit
+    decorate = decorator(*signature, cache=kept, **options)
+    if not (signature and kept):
+        return decorate
+
+    def compiled(function: Any) -> Any:  # noqa: ANN401 - as numba's own
+        with _alone():
+            return decorate(function)
+
+    return compiled
 
 
 @lru_cache(maxsize=1)
@@ -75,7 +88,12 @@ def _alone() -> Iterator[None]:
             import fcntl
 
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone would leave it to processes that were forked meanwhile and hold the file, too.
+            with suppress(ImportError, OSError):
+                fcntl.flock(file.fileno(), fcntl.LOCK_UN)
 
 
 def _say(what: str) -> None:

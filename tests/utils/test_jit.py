@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from mixlab.audio.tempo_key import find_beats
 from mixlab.training.baselines.descriptors import load_librosa
+from mixlab.utils.jit import _alone
 from tests.conftest import REPO
 
 NAME = f"mixlab-numba-{os.getuid()}"
@@ -109,6 +111,45 @@ def test_processes_compile_one_after_another() -> None:
             for stream in (process.stdin, process.stdout):
                 assert stream is not None
                 stream.close()
+
+
+MISSES = """
+from mixlab.audio._kernels import varispeed
+found = [value for value in vars(varispeed).values() if hasattr(value, "stats")]
+print(sum(sum(kernel.stats.cache_misses.values()) for kernel in found), len(found))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_of_workers_that_start_together_one_compiles(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(REPO)}
+    command = [sys.executable, "-c", MISSES]
+    started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+    missed, kernels = zip(*(map(int, process.communicate()[0].split()) for process in started), strict=True)
+    assert kernels[0] >= 1
+    assert sum(missed) == kernels[0], "each is compiled once"
+
+
+def test_a_process_forked_meanwhile_does_not_keep_the_lock() -> None:
+    with _alone():
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.read(reading, 1)
+            os._exit(0)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(_enter).result(timeout=60)
+    finally:
+        os.write(writing, b"!")
+        os.waitpid(child, 0)
+        os.close(reading)
+        os.close(writing)
+
+
+def _enter() -> None:
+    with _alone():
+        pass
 
 
 def test_librosa_is_imported_alone(monkeypatch: pytest.MonkeyPatch) -> None:

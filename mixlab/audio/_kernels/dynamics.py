@@ -74,7 +74,9 @@ def limit(audio, ceiling, ahead, release, out):  # type: ignore[no-untyped-def]
             need[n] = ceiling / peak
             lowest = min(lowest, need[n])
     if lowest == 1.0:
-        out[:] = audio
+        for c in range(channels):  # assigning one array to another takes numba seconds to compile
+            for n in range(samples):
+                out[c, n] = audio[c, n]
         return 1.0
     queue = np.empty(samples, np.int64)
     head, tail, seen = 0, 0, 0

@@ -127,13 +127,15 @@ def cascade(audio, table, out):  # type: ignore[no-untyped-def]
             y = _step(table, state, 1.0 if m == n else 0.0)
             if n == 0:
                 response[LANES + m] = y
-        feeds[:, n] = state[:order]
+        for k in range(order):  # assigning one array to another takes numba seconds to compile
+            feeds[k, n] = state[k]
     for k in range(order):
         state[:] = 0.0
         state[k] = 1.0
         for m in range(LANES):
             echoes[k, m] = _step(table, state, 0.0)
-        carry[k] = state
+        for j in range(width):
+            carry[k, j] = state[j]
     after = np.empty(width, np.float64)
     fed = np.zeros(width, np.float32)
     samples = audio.shape[1]
@@ -144,6 +146,7 @@ def cascade(audio, table, out):  # type: ignore[no-untyped-def]
         for n in range(0, whole, LANES):
             _block(audio, first + n, response, echoes, feeds, state, order, out, first + n, fed)
             _advance(carry, state, fed, order, width, after)
-            state[:] = after
+            for j in range(width):
+                state[j] = after[j]
         for n in range(whole, samples):
             out[c, n] = _step(table, state, np.float64(audio[c, n]))

@@ -34,6 +34,13 @@ def _swings(audio):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
+def _copy(source, total):  # type: ignore[no-untyped-def]
+    # Assigning one array to another takes numba seconds to compile.
+    for n in range(len(total)):
+        total[n] = source[n]
+
+
+@njit(nogil=True)
 def _add(source, total):  # type: ignore[no-untyped-def]
     for n in range(len(total)):
         total[n] += source[n]
@@ -64,7 +71,7 @@ def add_up(sources, edges, mixture, powers):  # type: ignore[no-untyped-def]
             begin = edges[h]
             end = edges[h + 1] if h + 1 < len(edges) else samples
             total = mixture[c, begin:end]
-            total[:] = sources[0, c, begin:end]
+            _copy(sources[0, c, begin:end], total)
             powers[0, h] += _swings(total)
             for s in range(1, count):
                 source = sources[s, c, begin:end]
