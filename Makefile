@@ -17,7 +17,7 @@ COVER := --cov --cov-report= --cov-fail-under=0 --cov-append
 FAST  := not slow and not gpu and not corpus and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo notes test test-all harm test-browser coverage coverage-report check format app bench docs wheel constraints clean
+.PHONY: help setup demo notes test test-all harm test-browser coverage coverage-report check format tutorials app bench docs wheel constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ format: $(STAMP) ## Put the code into the common format
 
 notes: ## Get libraries of recorded notes into NOTES for "mixlab compose", with their licences (npm, apt-get)
 	examples/get_notes.sh $(NOTES)
+
+tutorials: $(STAMP) ## Execute the tutorials into build/tutorials; goes on where it was stopped
+	$(BIN)/python -m docs.tutorials.run $(ARGS)
 
 app: $(STAMP) ## Open the explorer in the browser
 	$(BIN)/mixlab app
