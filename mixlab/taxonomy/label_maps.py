@@ -160,21 +160,23 @@ def load_label_map(name: str, extra: Path | None = None) -> LabelMap:
         >>> load_label_map("medleydb").resolve("female singer").nodes
         ('female-singer',)
     """
+    base = _own_label_map(Path(name)) if name.endswith(".csv") else _cached_label_map(name)
     if extra is None:
-        return _cached_label_map(name)
-    base = _cached_label_map(name)
+        return base
     added = _read_label_rows(extra, load_taxonomy())
     overridden = {normalise_label(label) for label in added}
     kept = {label: r for label, r in base.rows.items() if normalise_label(label) not in overridden}
     return LabelMap(base.corpus, {**kept, **added}, base.source)
 
 
+def _own_label_map(path: Path) -> LabelMap:
+    """Read a user's file, each time: who is told what row is missing adds it, and tries again."""
+    return LabelMap(path.stem, _read_label_rows(path, load_taxonomy()), str(path))
+
+
 @lru_cache(maxsize=32)
 def _cached_label_map(name: str) -> LabelMap:
     taxonomy = load_taxonomy()
-    if name.endswith(".csv"):
-        path = Path(name)
-        return LabelMap(path.stem, _read_label_rows(path, taxonomy), str(path))
     if name not in label_map_names():
         raise TaxonomyError(
             f"No label map {name!r}; there are {', '.join(label_map_names())}, or give a CSV file's path.",

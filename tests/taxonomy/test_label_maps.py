@@ -226,3 +226,12 @@ def test_no_program_of_slakh_claims_what_one_of_its_patches_is_not(shared: Path)
                 if not claimed.present <= there or not there & {*said.nodes}:
                     wrong.append((label, patch))
     assert wrong == []
+
+
+def test_a_label_map_of_ones_own_is_read_as_it_is_now(tmp_path: Path) -> None:
+    file = tmp_path / "tapes.csv"
+    file.write_text("label,nodes,ignored,note\nAlto,female-singer,,\n", encoding="utf-8")
+    assert set(load_label_map(str(file)).rows) == {"Alto"}
+    with file.open("a", encoding="utf-8") as rows:
+        rows.write("Kit,drums,,\n")
+    assert set(load_label_map(str(file)).rows) == {"Alto", "Kit"}
