@@ -1,6 +1,7 @@
 """The tutorials are true: each of their notebooks runs, and shows what it promises."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,3 +205,48 @@ def test_a_name_that_no_tutorial_has_is_refused() -> None:
 
     with pytest.raises(SystemExit, match="No tutorial begins with 99; there are 01_stems_to_training"):
         notebooks(["01", "99"])
+
+
+def notebook(cells: list[dict[str, object]]) -> str:
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def code(source: str, *outputs: dict[str, object]) -> dict[str, object]:
+    return {"cell_type": "code", "source": source.splitlines(keepends=True), "outputs": list(outputs)}
+
+
+def test_a_page_of_the_site_shows_cells_and_what_they_gave(tmp_path: Path) -> None:
+    from docs.site.notebooks import notebook_page
+
+    title: dict[str, object] = {"cell_type": "markdown", "source": ["# A title"]}
+    cells = ("print('there')\n1 + 1", "%%bash\nls -l", "%%writefile demo/a.yaml\nname: a", "!mixlab weights")
+    plain, executed = tmp_path / "one.ipynb", tmp_path / "executed"
+    executed.mkdir()
+    plain.write_text(notebook([title, *map(code, cells)]))
+    without = notebook_page(plain, executed)
+    assert without.startswith("# A title\n\n*This page is a notebook:* {download}`one.ipynb`. It is shown")
+    assert "{code-block} sh\nls -l\n" in without
+    assert "`demo/a.yaml`:\n\n````````{code-block} yaml\nname: a\n" in without
+    assert "{code-block} sh\nmixlab weights\n" in without
+
+    table = '<div>\n<style scoped>th {}</style><tr style="text-align: right;"><td>7</td></tr></div>'
+    outputs: list[dict[str, object]] = [
+        {"output_type": "stream", "name": "stdout", "text": ["\x1b[31mth"]},
+        {"output_type": "stream", "name": "stdout", "text": [f"ere\x1b[0m in {executed}/work/demo\n"]},
+        {"output_type": "execute_result", "data": {"text/plain": ["table"], "text/html": [table]}},
+        {"output_type": "display_data", "data": {"image/svg+xml": ["<svg/>"], "text/plain": "chart"}},
+        {"output_type": "display_data", "data": {"image/png": "iVBO\n", "text/html": "picture"}},
+    ]
+    first = code(cells[0], *outputs)
+    (executed / "one.ipynb").write_text(notebook([title, first, *map(code, cells[1:])]))
+    page = notebook_page(plain, executed)
+    assert "It is shown" not in page
+    assert "{code-block} text\n:class: output\n\nthere in demo\n" in page
+    assert '<div class="output"><div>\n<tr><td>7</td></tr></div></div>' in page
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in page
+    assert 'src="data:image/png;base64,iVBO"' in page
+    assert ">picture<" not in page
+    assert "chart" not in page
+
+    (executed / "one.ipynb").write_text(notebook([title, code("other", *outputs)]))
+    assert notebook_page(plain, executed) == without

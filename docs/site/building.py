@@ -16,8 +16,9 @@ from sphinx.util.osutil import relative_uri
 
 from docs.site import terms
 from docs.site.links import navigation, rewrite
+from docs.site.notebooks import notebook_page
 from docs.site.pages import write_pages
-from docs.site.public import GENERATED, entries
+from docs.site.public import GENERATED, REPO, entries
 
 __all__ = ["setup"]
 
@@ -29,7 +30,10 @@ def _write(app: Sphinx) -> None:
 
 
 def _read(app: Sphinx, page: str, source: list[str]) -> None:
-    if Path(app.env.doc2path(page)).suffix == ".md" and not _is_generated(page):
+    path = Path(app.env.doc2path(page))
+    if path.suffix == ".ipynb":
+        source[0] = notebook_page(path, REPO / "build" / "tutorials")
+    if path.suffix == ".md" and not _is_generated(page):
         source[0] = rewrite(source[0], f"docs/{page}.md")
         if page == app.config.root_doc:
             source[0] = navigation(source[0])

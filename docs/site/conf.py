@@ -23,6 +23,7 @@ extensions = [
     "docs.site.building",
 ]
 exclude_patterns = ["site"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".ipynb": "markdown"}
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]

@@ -57,7 +57,7 @@ def navigation(home: str) -> str:
     """
     trees = []
     for section in re.split(r"^## ", home, flags=re.MULTILINE)[1:]:
-        pages = re.findall(r"^- \[[^\]]*\]\(([\w/.-]+)\.(?:md|rst)\)", section, flags=re.MULTILINE)
+        pages = re.findall(r"^- \[[^\]]*\]\(([\w/.-]+)\.(?:md|rst|ipynb)\)", section, flags=re.MULTILINE)
         if pages:
             caption = section.partition("\n")[0]
             trees.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]))

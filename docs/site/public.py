@@ -5,6 +5,7 @@ pages or examples import from. A name that several of them offer has its entry i
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,9 +91,10 @@ def _listed(module: str) -> list[str]:
 
 
 def written_pages() -> list[Path]:
-    """Return the pages of ``docs`` that are written by hand, in its folders too, sorted."""
+    """Return the pages and notebooks of ``docs`` that are written by hand, in its folders too, sorted."""
     docs = REPO / "docs"
-    return sorted(path for path in docs.rglob("*.md") if path.relative_to(docs).parts[0] not in GENERATED)
+    found = [*docs.rglob("*.md"), *docs.rglob("*.ipynb")]
+    return sorted(path for path in found if path.relative_to(docs).parts[0] not in GENERATED)
 
 
 def imports_of_pages() -> dict[str, list[str]]:
@@ -100,10 +102,17 @@ def imports_of_pages() -> dict[str, list[str]]:
     pages = [REPO / "README.md", *written_pages(), *(REPO / "examples").glob("*.py")]
     found: dict[str, set[str]] = {}
     for page in pages:
-        text = page.read_text(encoding="utf-8")
+        text = _text_of(page)
         for module, names in re.findall(r"^ *from (mixlab[\w.]*) import ([\w, ]+)$", text, re.MULTILINE):
             found.setdefault(module, set()).update(name.strip() for name in names.split(","))
     return {module: sorted(names) for module, names in sorted(found.items())}
+
+
+def _text_of(page: Path) -> str:
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
 
 
 def public_modules() -> list[str]:

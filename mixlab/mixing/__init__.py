@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mixlab.mixing.dataset import MixDataset
     from mixlab.mixing.effects import Effect
     from mixlab.mixing.effects_config import EffectsConfig
+    from mixlab.mixing.grouping import Groups, group_sources
     from mixlab.mixing.recipe import MixRecipe, SourceRecipe
     from mixlab.mixing.rendering import Mix, Source, render_mix
     from mixlab.mixing.sampler import RecipeSampler, sample_recipe
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Effect",
     "EffectsConfig",
+    "Groups",
     "Mix",
     "MixConfig",
     "MixDataset",
@@ -24,6 +26,7 @@ __all__ = [
     "RenderSettings",
     "Source",
     "SourceRecipe",
+    "group_sources",
     "render_mix",
     "sample_recipe",
 ]
@@ -33,6 +36,7 @@ _HOMES = {
     "dataset": ("MixDataset",),
     "effects": ("Effect",),
     "effects_config": ("EffectsConfig",),
+    "grouping": ("Groups", "group_sources"),
     "recipe": ("MixRecipe", "SourceRecipe"),
     "rendering": (
         "Mix",

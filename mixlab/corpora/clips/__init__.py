@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mixlab.corpora.clips.base import Clip, ClipCorpus, ClipSet
     from mixlab.corpora.clips.config import ClipsConfig
     from mixlab.corpora.clips.opening import open_clips, read_clips
+    from mixlab.corpora.clips.recordings import read_recordings
     from mixlab.corpora.clips.registry import clip_corpora, find_corpus
 
 __all__ = [
@@ -25,12 +26,14 @@ __all__ = [
     "find_corpus",
     "open_clips",
     "read_clips",
+    "read_recordings",
 ]
 
 _HOMES = {
     "base": ("Clip", "ClipCorpus", "ClipSet"),
     "config": ("ClipsConfig",),
     "opening": ("open_clips", "read_clips"),
+    "recordings": ("read_recordings",),
     "registry": ("clip_corpora", "find_corpus"),
 }
 
