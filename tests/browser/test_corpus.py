@@ -101,11 +101,13 @@ def test_a_cell_a_bar_and_a_badge_open_what_they_count_and_back_returns(open_pag
     page.go_back()
     page.get_by_role("tab", name="Classes", selected=True).wait_for()
     page.wait_for_function("() => !location.search.includes('splits=') && location.search.includes('split')")
+    settle(page)
     page.get_by_role("button", name=re.compile("leak")).click()
     page.get_by_role("tab", name="Leakage", selected=True).wait_for()
     settle(page)
     page.go_back()
     page.get_by_role("tab", name="Classes", selected=True).wait_for()
+    settle(page)
     page.get_by_role("tab", name="Distributions").click()
     bars = page.get_by_test_id("stVegaLiteChart").nth(2).locator("canvas, svg").first
     bars.wait_for()
