@@ -58,9 +58,11 @@ def test_an_address_reopens_the_stem_and_the_filters(open_page: "OpenPage") -> N
 def test_pages_follow_each_other_without_errors(open_page: "OpenPage") -> None:
     page = opened(open_page(location="corpus"))
     for tab in TABS:
+        settle(page)
         page.get_by_role("tab", name=tab).click()
         page.wait_for_function("name => document.querySelector('[role=tab][aria-selected=true]')"
                                "?.textContent.includes(name)", arg=tab)  # fmt: skip
+    settle(page)
     page.get_by_role("link", name="Audition").click()
     page.locator(".player [data-lane=lane0]").wait_for()
     assert "corpora=" not in page.url
