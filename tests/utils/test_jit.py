@@ -7,9 +7,9 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -137,14 +137,15 @@ def test_a_process_forked_meanwhile_does_not_keep_the_lock() -> None:
         if child == 0:
             os.read(reading, 1)
             os._exit(0)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(_enter).result(timeout=60)
-    finally:
-        os.write(writing, b"!")
-        os.waitpid(child, 0)
-        os.close(reading)
-        os.close(writing)
+    waiting = Thread(target=_enter, daemon=True)
+    waiting.start()
+    waiting.join(timeout=60)
+    kept = waiting.is_alive()
+    os.write(writing, b"!")  # lets the child end, and with it whatever it holds
+    os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
+    assert not kept, "a child that was forked within keeps the lock"
 
 
 def _enter() -> None:
