@@ -42,7 +42,7 @@ for commas, UTF-16 or cp1252, backslashes, other case and common column names (`
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -63,7 +63,7 @@ from mixlab.corpora.metadata import Labels, MetadataFile
 from mixlab.corpora.mixing_secrets import identify
 from mixlab.errors import CorpusError
 
-__all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "SIDECAR", "Folder"]
+__all__ = ["ADAPTER", "CITATION", "LICENCE", "NAME", "SIDECAR", "Folder", "labels_by_name"]
 
 NAME = "folder"
 LICENCE = "unknown (your own files)"
@@ -103,7 +103,7 @@ class Folder:
         for path, reason in layout.skipped:
             scan.problem("skipped", reason, path=path)
         labels: list[tuple[str, ...]] = []
-        for song in _songs(layout.files, sidecars.rows, root.name or "song", scan):
+        for song in _songs(layout.files, sidecars.rows, root.name or "song", scan.note):
             _report_several(song, scan)
             for entry in _entries(song, folder_parser()):
                 scan.add(entry)
@@ -173,21 +173,29 @@ class _Song:
 
 
 def _songs(
-    placed: Sequence[Placed], rows: Mapping[str, SidecarRow], root_name: str, scan: TreeScan
+    placed: Sequence[Placed], rows: Mapping[str, SidecarRow], root_name: str, note: Callable[[str], None]
 ) -> list[_Song]:
     """Put files together to songs, and say of each whose it is and what may be another form of it."""
+    songs = _with_artists(placed, rows, root_name, note)
+    _check_splits(songs)
+    return _tied(songs)
+
+
+def _with_artists(
+    placed: Sequence[Placed], rows: Mapping[str, SidecarRow], root_name: str, note: Callable[[str], None]
+) -> list[_Song]:
+    """Put files together to songs, and say of each whose it is."""
     keys = _song_keys(placed, rows, root_name)
     ids = _song_ids(keys.values(), root_name)
     files: dict[str, list[_File]] = defaultdict(list)
     for one in placed:
         files[ids[keys[one.path]]].append(_File(one, rows.get(one.path)))
     songs = [_named(song, tuple(found)) for song, found in sorted(files.items())]
-    _check_splits(songs)
     above = {song.id: song.files[0].placed.above for song in songs}
     artists = artists_of_folders(above, {song.id for song in songs if song.artist})
     if artists.note:
-        scan.note(artists.note)
-    return _tied([replace(song, artist=song.artist or artists.names.get(song.id, "")) for song in songs])
+        note(artists.note)
+    return [replace(song, artist=song.artist or artists.names.get(song.id, "")) for song in songs]
 
 
 def _song_keys(
@@ -336,6 +344,22 @@ def _stem_ids(song: _Song) -> dict[str, str]:
         counts = Counter(ids.values())
         ids = {path: longer[path] if counts[stem] > 1 else stem for path, stem in ids.items()}
     return {path: unicodedata.normalize("NFC", stem) for path, stem in ids.items()}
+
+
+def labels_by_name(paths: Iterable[str], root_name: str, parser: NameParser) -> dict[str, tuple[str, ...]]:
+    """Return the labels that audio files get where no ``stems.csv`` says any, by path.
+
+    Names are read as those of a whole tree: the title of the song is taken off, and a file that says nothing
+    has the label of its folder. Files that are not read, such as loops of a sampler, are left out.
+
+    Args:
+        paths: Audio files below the root, POSIX separators.
+        root_name: Name of the root: the title of a song that lies in it directly.
+        parser: Finds labels.
+    """
+    layout = read_layout(paths, root_name or "song", parser)
+    songs = _with_artists(layout.files, {}, root_name or "song", lambda _: None)
+    return {path: labels for song in songs for path, labels in _labels(song, parser).items()}
 
 
 def _labels(song: _Song, parser: NameParser) -> dict[str, tuple[str, ...]]:

@@ -25,8 +25,10 @@ from mixlab.corpora.metadata import (
 from mixlab.errors import CorpusError, TaxonomyError
 from mixlab.taxonomy.label_maps import LabelMap, load_label_map
 
-__all__ = ["CheckReport", "CorpusCheck", "check_folder", "label_readers", "read_labels"]
+__all__ = ["CheckReport", "CorpusCheck", "NameLabels", "check_folder", "label_readers", "read_labels"]
 
+NameLabels = Callable[[Sequence[str], str], Mapping[str, Sequence[str]]]
+"""From the paths of audio files below a folder, and its name, to the labels of each by path."""
 
 _NAMES_MAP = "folder"
 """The label map that names of files are looked up in."""
@@ -104,7 +106,7 @@ def check_folder(
     folder: Path,
     corpus: str | None = None,
     extra: Path | None = None,
-    name_labels: Callable[[str], Sequence[str]] | None = None,
+    name_labels: NameLabels | None = None,
 ) -> CheckReport:
     """Compare the labels in a folder of corpus metadata with the label maps.
 
@@ -114,8 +116,8 @@ def check_folder(
             shares MedleyDB's format, and is told by the ``origin`` in its sheets; sheets without any belong
             to whichever is named.
         extra: CSV of one's own rows on top of the maps.
-        name_labels: Labels that the name of an audio file (without suffix) gives. With it, the
-            names of all audio files are checked against the map ``folder``.
+        name_labels: Labels that the names of audio files give. With it, those of all audio files are checked
+            against the map ``folder``.
 
     Raises:
         TaxonomyError: ``folder`` does not exist, no such corpus, or an inconsistent ``extra``.
@@ -127,8 +129,10 @@ def check_folder(
         )
     readers = label_readers(corpus)
     only = None if corpus is None else next(iter(readers))
-    gathered = _Gathered(folder, readers, only, name_labels)
-    for path in _walk(folder):
+    paths = list(_walk(folder))
+    by_name = None if name_labels is None else _by_name(folder, paths, name_labels)
+    gathered = _Gathered(folder, readers, only, by_name)
+    for path in paths:
         gathered.add(path)
     checks = [_compare(load_label_map(name, extra), found) for name, found in gathered.labels.items()]
     return CheckReport(
@@ -140,6 +144,14 @@ def check_folder(
     )
 
 
+def _by_name(folder: Path, paths: Sequence[Path], name_labels: NameLabels) -> dict[Path, Sequence[str]]:
+    """Return the labels of audio files by their names, read as ``mixlab index`` reads those of a tree."""
+    root = folder.parent if folder.is_file() else folder
+    audio = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
+    found = name_labels([path.relative_to(root).as_posix() for path in audio], root.resolve().name)
+    return {root / path: labels for path, labels in found.items()}
+
+
 @dataclass
 class _Gathered:
     """What was read so far."""
@@ -147,7 +159,7 @@ class _Gathered:
     folder: Path
     readers: Mapping[str, LabelReader]
     only: str | None
-    name_labels: Callable[[str], Sequence[str]] | None
+    by_name: Mapping[Path, Sequence[str]] | None
     labels: dict[str, Counter[str]] = field(default_factory=dict)
     recognised: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -157,7 +169,7 @@ class _Gathered:
         """Read one file and take note of what it gave."""
         name = path.relative_to(self.folder).as_posix() if path != self.folder else path.name
         try:
-            found = read_labels(path, self.readers, self.name_labels)
+            found = read_labels(path, self.readers, self.by_name)
         except TaxonomyError as error:
             self.unreadable.append((name, str(error).removeprefix(str(path)).lstrip(":, ")))
             return
@@ -176,9 +188,14 @@ class _Gathered:
 def read_labels(
     path: Path,
     readers: Mapping[str, LabelReader],
-    name_labels: Callable[[str], Sequence[str]] | None = None,
+    by_name: Mapping[Path, Sequence[str]] | None = None,
 ) -> tuple[str, Labels] | str:
     """Return the label map of the first corpus that knows a file, and its labels; else why there are none.
+
+    Args:
+        path: The file.
+        readers: Who is asked, by label map.
+        by_name: Labels that audio files have by their names; None leaves audio to the readers.
 
     Raises:
         TaxonomyError: the file is broken.
@@ -186,8 +203,8 @@ def read_labels(
     file = read_file(path)
     if isinstance(file, str):
         return file
-    if file.is_audio and name_labels is not None:
-        return _NAMES_MAP, Labels.of("", name_labels(path.stem))
+    if file.is_audio and by_name is not None:
+        return _NAMES_MAP, Labels.of("", by_name.get(path, ()))
     reason = ""
     for label_map, reader in readers.items():
         found = reader.read_labels(file)

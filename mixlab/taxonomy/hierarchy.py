@@ -33,11 +33,12 @@ def ancestry(labels: LabelSet, taxonomy: Taxonomy) -> NDArray[np.bool_]:
 
     Output j is a descendant of i when each of j's nodes lies at or below a node of i, so that j = 1 gives
     i = 1, and i = 0 gives j = 0. Outputs without nodes (a genre tag) are related to nothing but
-    themselves; two outputs that imply each other mean the same and are not related either, as in
-    ``LabelSet.parents``.
+    themselves; of outputs that imply each other, which mean the same, later ones stand above earlier ones, as
+    in ``LabelSet.parents``.
     """
     implies = np.array([[taxonomy.implies(j.nodes, i.nodes) for j in labels.outputs] for i in labels.outputs])
-    related: NDArray[np.bool_] = (implies & ~implies.T) | np.eye(len(labels), dtype=np.bool_)
+    later = np.tri(len(labels), k=-1, dtype=np.bool_)
+    related: NDArray[np.bool_] = (implies & (later | ~implies.T)) | np.eye(len(labels), dtype=np.bool_)
     return related
 
 

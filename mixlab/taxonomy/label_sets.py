@@ -195,7 +195,8 @@ class LabelSet:
         """Return for each output the index of the nearest output that it implies, or None.
 
         Output P is implied by output C when each node of C lies at or below a node of P: then
-        C = 1 gives P = 1, and P = 0 gives C = 0. Used to make predictions hierarchy-consistent.
+        C = 1 gives P = 1, and P = 0 gives C = 0. Used to make predictions hierarchy-consistent. Of outputs
+        that mean the same, each is the parent of the one before it.
         """
         return tuple(self._parent(i, taxonomy) for i in range(len(self.outputs)))
 
@@ -204,8 +205,10 @@ class LabelSet:
         candidates = []
         for i, output in enumerate(self.outputs):
             distance = taxonomy.steps_up(nodes, output.nodes)
-            # Two outputs that imply each other mean the same; neither is the other's parent.
-            if i != child and distance is not None and not taxonomy.implies(output.nodes, nodes):
+            # Outputs that imply each other mean the same: each is the parent of the one before it, so that
+            # what implies one of them implies all, and nothing goes in circles.
+            same = taxonomy.implies(output.nodes, nodes)
+            if i != child and distance is not None and (i > child or not same):
                 candidates.append((distance, i))
         return min(candidates)[1] if candidates else None
 

@@ -64,6 +64,7 @@ def _match(wanted: Output, outputs: Sequence[Output], taxonomy: Taxonomy) -> Mat
     same = [k for k in below if k in above]
     # A tag without nodes (a genre) is only ever itself.
     same += [k for k, output in enumerate(outputs) if output == wanted and not wanted.nodes]
+    same.sort(key=lambda k: outputs[k] != wanted)  # of synonyms, the one of that name
     if same:
         return Match(wanted.name, "exact", (same[0],), tuple(k for k in below if k != same[0]))
     if below:

@@ -1,6 +1,8 @@
 """``mixlab taxonomy``: the printed tree, and the check of any folder of corpus metadata."""
 
 import json
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixlab.cli.main import main
+from mixlab.corpora import get_adapter
+from mixlab.corpora._names import NameParser
+from mixlab.corpora.base import ScanOptions
+from mixlab.corpora.folder import labels_by_name
 from mixlab.corpora.label_check import CheckReport, check_folder, label_readers, read_labels
 from mixlab.errors import TaxonomyError
-from mixlab.taxonomy import load_taxonomy
+from mixlab.taxonomy import load_label_map, load_taxonomy
 from tests.errors import raises
 
 # A busy machine is no failure.
@@ -252,6 +258,31 @@ def test_the_command_checks_file_names(tmp_path: Path, capsys: pytest.CaptureFix
     assert "  qwxyz,NODE-ID,," in capsys.readouterr().out
 
 
+def test_the_command_reads_the_names_of_a_tree_as_the_index_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stem that is named as its song, a title that is no instrument's, and folders that say what sounds."""
+    stems = (
+        "Zorkon/Zorkon.wav", "Zorkon/Zorkon_Bass.wav", "Piano Man/Piano Man.wav",
+        "Piano Man/Piano Man Vox.wav", "Piano/Piano.wav", "Piano/Drums.wav", "Quux/Drums/01.wav",
+        "Quux/Bass/Qwxyz.wav",
+    )  # fmt: skip
+    for stem in stems:
+        (tmp_path / stem).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / stem).touch()
+    indexed = Counter(
+        label for stem in get_adapter("folder").scan(tmp_path, ScanOptions()).stems for label in stem.labels
+    )
+    parser = NameParser(load_label_map("folder"), load_taxonomy())
+    (check,) = check_folder(tmp_path, "folder", None, partial(labels_by_name, parser=parser)).corpora
+    checked = [check.mapped, check.ambiguous, check.ignored, check.unmapped]
+    assert {label: n for sort in checked for label, n in sort.items()} == indexed
+    assert indexed["piano"] == 1
+    capsys.readouterr()
+    main(["taxonomy", "--check", str(tmp_path), "--corpus", "folder"])
+    assert "zorkon" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -271,7 +302,9 @@ def test_the_command_explains_what_it_cannot(
 
 def test_an_empty_folder_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["taxonomy", "--check", str(tmp_path)]) == 1
-    assert "No labels found" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "No labels found" in said
+    assert "--corpus folder" in said
 
 
 @pytest.mark.parametrize("ending", [".wav", ".flac", ".aiff"])

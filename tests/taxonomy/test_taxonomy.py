@@ -31,7 +31,7 @@ from tests.errors import raises
 TREE = load_taxonomy()
 # A busy machine is no failure.
 LAWS = settings(deadline=None)
-LABEL_SETS = [load_label_set(name) for name in ("mixtures15", "irmas11", "openmic20", "jamendo50")]
+LABEL_SETS = [load_label_set(name) for name in ("mixtures15", "irmas11", "openmic20", "jamendo50", "mtat50")]
 FAMILIES = ("voice", "percussion", "bowed-string", "plucked-string", "woodwind", "brass", "key", "synth")
 
 nodes = st.sampled_from(sorted(TREE.nodes))
@@ -294,8 +294,8 @@ def test_no_stem_at_all_is_silence() -> None:
 
 
 def test_the_label_sets_have_their_published_order() -> None:
-    assert label_set_names() == ("irmas11", "jamendo50", "mixtures15", "musdb4", "openmic20")
-    mixtures15, irmas11, openmic20, jamendo50 = LABEL_SETS
+    assert label_set_names() == ("irmas11", "jamendo50", "mixtures15", "mtat50", "musdb4", "openmic20")
+    mixtures15, irmas11, openmic20, jamendo50, mtat50 = LABEL_SETS
     assert mixtures15.names == (
         "voice", "percussion", "bowed string", "plucked string", "woodwind", "brass", "key", "synth",
         "singer", "drums", "violin", "electric guitar", "acoustic guitar", "electric bass", "piano",
@@ -310,6 +310,40 @@ def test_the_label_sets_have_their_published_order() -> None:
     assert len(jamendo50) == 50
     assert list(jamendo50.names) == sorted(jamendo50.names)
     assert all(o.nodes == () for o in jamendo50.outputs if not o.name.startswith("instrument---"))
+    assert mtat50.names == (
+        "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano",
+        "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing",
+        "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal",
+        "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice", "new age", "dance", "male voice",
+        "female vocal", "beats", "harp", "cello", "no voice", "weird", "country", "metal", "female voice",
+        "choral",
+    )  # fmt: skip
+    bound = {output.name: output.nodes for output in mtat50.outputs if output.nodes}
+    assert len(bound) == 25
+    assert not {"no vocals", "no vocal", "no voice", "opera", "electronic", "beat"} & set(bound)
+    families = {name: {TREE.family(node) for node in nodes} for name, nodes in bound.items()}
+    assert {name for name, roots in families.items() if roots == {"voice"}} == {
+        "vocal", "female", "male", "singing", "vocals", "woman", "male vocal", "man", "choir", "voice",
+        "male voice", "female vocal", "female voice", "choral",
+    }  # fmt: skip
+
+
+def test_what_implies_one_of_several_synonyms_implies_all() -> None:
+    (mtat50,) = [labels for labels in LABEL_SETS if labels.name == "mtat50"]
+    parents = mtat50.parents(TREE)
+
+    def implied(name: str) -> list[str]:
+        found, at = [], parents[mtat50.names.index(name)]
+        while at is not None:
+            found.append(mtat50.names[at])
+            at = parents[at]
+        return found
+
+    assert implied("singing") == ["vocal", "vocals", "voice"]
+    assert implied("choir") == ["choral", "singing", "vocal", "vocals", "voice"]
+    assert implied("woman") == ["female vocal", "female voice", "vocal", "vocals", "voice"]
+    assert implied("cello") == ["strings"]
+    assert implied("voice") == []
 
 
 @pytest.mark.parametrize("label_set", LABEL_SETS, ids=lambda s: s.name)
@@ -399,8 +433,8 @@ def test_parents_are_the_nearest_outputs_that_are_implied() -> None:
     # any of two basses is implied by one of them, but implies neither family
     basses = outputs_of(("electric-bass", "double-bass"), ("electric-bass",), ("bowed-string",))
     assert basses.parents(TREE) == (None, 0, None)
-    # outputs that mean the same are not each other's parents
-    assert outputs_of(("guitar",), ("guitar", "electric-guitar")).parents(TREE) == (None, None)
+    # of outputs that mean the same, the later is the parent of the earlier
+    assert outputs_of(("guitar",), ("guitar", "electric-guitar")).parents(TREE) == (1, None)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +481,7 @@ def test_ones_own_label_set(tmp_path: Path) -> None:
     )
     own = load_label_set(str(path))
     assert (own.name, own.title, own.names) == ("own", "Two", ("sax", "rest"))
-    assert len({s.content_hash for s in [own, *LABEL_SETS]}) == 5
+    assert len({s.content_hash for s in [own, *LABEL_SETS]}) == 6
     with raises(TaxonomyError, code="plugin-not-found", mentions=("mixtures", "irmas11", "jamendo50")):
         load_label_set("mixtures")
     with raises(TaxonomyError, code="plugin-not-found", mentions="mixtures15"):

@@ -1,11 +1,12 @@
 """``mixlab taxonomy``: print the instrument tree, or check the labels of corpora against it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mixlab.corpora._names import NameParser
-from mixlab.corpora.label_check import CheckReport, CorpusCheck, check_folder
+from mixlab.corpora.folder import labels_by_name
+from mixlab.corpora.label_check import CheckReport, CorpusCheck, NameLabels, check_folder
 from mixlab.errors import TaxonomyError
 from mixlab.taxonomy import Output, Taxonomy, load_label_map, load_label_set, load_taxonomy
 from mixlab.utils.tables import align
@@ -35,8 +36,8 @@ def taxonomy(
             package.module:Class. With "folder", stems.csv and the names of audio files are checked.
         extra: With --check, a CSV of your own rows (label,nodes,ignored,note) on top of the maps.
         family: Print this branch of the tree only; any node's id.
-        labels: Print the outputs of a label set (mixtures15, irmas11, openmic20, jamendo50, musdb4, or a
-            YAML file) and the nodes they stand for.
+        labels: Print the outputs of a label set (mixtures15, irmas11, openmic20, jamendo50, mtat50, musdb4,
+            or a YAML file) and the nodes they stand for.
         files: With --check, list every file that was recognised or skipped.
 
     Returns:
@@ -59,11 +60,11 @@ def taxonomy(
     return 1 if report.n_unmapped or not report.corpora else 0
 
 
-def _file_name_labels(corpus: str | None, extra: Path | None) -> Callable[[str], Sequence[str]] | None:
-    """Return the parser of file names where audio files are to be checked by their names."""
+def _file_name_labels(corpus: str | None, extra: Path | None) -> NameLabels | None:
+    """Return what reads the names of a tree where audio files are to be checked by their names."""
     if corpus != "folder":
         return None
-    return NameParser(load_label_map("folder", extra), load_taxonomy()).labels
+    return partial(labels_by_name, parser=NameParser(load_label_map("folder", extra), load_taxonomy()))
 
 
 def _tree_lines(tree: Taxonomy, branch: str | None) -> list[str]:
@@ -135,7 +136,10 @@ def _tally(counts: Counter[str]) -> list[str]:
 
 def _verdict(report: CheckReport) -> list[str]:
     if not report.corpora:
-        return ["No labels found. Is this the folder with the metadata? --help lists what is read."]
+        return [
+            "No labels found. Is this the folder with the metadata? --help lists what is read.",
+            "If it is a folder of stems without metadata, add --corpus folder: file names are checked.",
+        ]
     if not report.n_unmapped:
         return ["Every label is known or ignored for a reason. Next: mixlab index"]
     lines = []
