@@ -27,6 +27,7 @@ from mixlab.synthesis.notes.casting import SoundFontPlayer
 from mixlab.synthesis.notes.making import make_orchestra, plan_composed
 from mixlab.synthesis.notes.reading import find_libraries
 from mixlab.synthesis.notes.sampler import RecordedPlayer
+from mixlab.synthesis.plucked import PluckedPlayer
 from mixlab.synthesis.singing import Choir, Singer
 from mixlab.synthesis.synthesizers import PatchPlayer
 
@@ -36,11 +37,12 @@ STEPS = (
     ("voices", Singer, "play"),
     ("voices", Choir, "play"),
     ("synthesizers", PatchPlayer, "play"),
+    ("plucked bass, pizzicato", PluckedPlayer, "play"),
     ("SoundFont", SoundFontPlayer, "play"),
     ("amplifiers", AmplifiedPlayer, "play"),
     ("equaliser, compressor, level", song, "shape_stem"),
     ("balance of the mix", song, "balance_sections"),
-    ("balance of the mix", song, "cascade"),
+    ("balance of the mix", song, "filter_part"),
     ("room and place", song, "place_stem"),
     ("glue and limiter", song, "master_gains"),
     ("16 bits", song, "master_stem"),

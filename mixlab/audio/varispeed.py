@@ -41,10 +41,10 @@ def swing_speed(audio: FloatArray, sample_rate: int, swings: Sequence[Swing]) ->
     return out
 
 
-@lru_cache(maxsize=1)
-def sinc_table() -> FloatArray:
+@lru_cache(maxsize=2)
+def sinc_table(phases: int = _PHASES) -> FloatArray:
     """Return a windowed sinc for each fraction of a sample, both ends included, ``(phases + 1, taps)``."""
-    fractions = np.arange(_PHASES + 1) / _PHASES
+    fractions = np.arange(phases + 1) / phases
     offsets = np.arange(_TAPS) - (_TAPS // 2 - 1) - fractions[:, None]
     window = np.i0(9.0 * np.sqrt(np.clip(1.0 - (offsets / (_TAPS // 2)) ** 2, 0.0, 1.0))) / np.i0(9.0)
     table = np.sinc(offsets) * window

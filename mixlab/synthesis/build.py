@@ -28,7 +28,9 @@ from mixlab.utils.parallel import Engine
 __all__ = ["CORPORA", "DEFAULT_SECONDS", "DEFAULT_SONGS", "DemoCorpora", "make_demo_corpora"]
 
 DEFAULT_SONGS = 48
+"""Multitrack songs of the demo corpora, over all their trees."""
 DEFAULT_SECONDS = 14.0
+"""Length of a song, in seconds."""
 # Folder of each corpus below the output folder, by the name that mixlab's commands use for it.
 CORPORA = {
     "medleydb": "medleydb",

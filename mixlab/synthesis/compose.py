@@ -177,7 +177,7 @@ def _play(
         start = min(max(start, 0.0), end_s - 0.05)
         length = max(0.05, min(event.length * beat_s, end_s - start))
         energy = _ENERGY[frame.bars[min(int(event.beat / frame.beats), len(frame.bars) - 1)].section]
-        velocity = int(np.clip(112 * event.strength * energy + rng.normal(0, 5), 24, 127))
+        velocity = int(min(max(112 * event.strength * energy + float(rng.normal(0, 5)), 24), 127))
         notes.append(Note(round(start, 4), round(length, 4), event.pitch, velocity))
     notes.sort()
     return tuple(_one_voice(notes)) if instrument.mono else tuple(notes)

@@ -1,10 +1,11 @@
-"""Players that are computed and need no recordings: voices and synthesizers."""
+"""Players that are computed and need no recordings: voices, synthesizers and plucked bowed strings."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mixlab.synthesis.players import Player
+from mixlab.synthesis.plucked import sample_pizzicato, sample_plucked_bass
 from mixlab.synthesis.singing import Choir, Singer, sample_voice
 from mixlab.synthesis.synthesizers import PatchPlayer, sample_patch, sample_rack
 from mixlab.synthesis.synthesizers.keyboards import sample_drawbar_organ, sample_electric_piano
@@ -56,6 +57,8 @@ MODELLED: Mapping[str, Callable[[np.random.Generator], Player]] = {
     "bass synth": _synthesizer("bass"),
     "electric piano": _keyboard(sample_electric_piano),
     "electronic organ": _keyboard(sample_drawbar_organ),
+    "upright bass": sample_plucked_bass,
+    "pizzicato strings": sample_pizzicato,
 }
 """How a player is sampled, by the key of ``INSTRUMENTS``."""
 

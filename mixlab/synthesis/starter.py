@@ -6,7 +6,10 @@ from mixlab.utils.csv import csv_text
 __all__ = ["STARTER_SECONDS", "STARTER_SONGS", "starter_splits"]
 
 STARTER_SONGS = 6
-"""Four songs of one corpus, so that there are mixes of several, and one each for the other splits."""
+"""Four songs of one corpus, so that there are mixes of several, and one each for the other splits.
+
+With three, one a split, no mix could be of two songs. Six take 10 processor seconds, four take 8.
+"""
 
 STARTER_SECONDS = 6.0
 

@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,13 @@ from mixlab.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError
 from mixlab.synthesis.compose import ROLES
+from mixlab.synthesis.events import Note
 from mixlab.synthesis.harmony import STYLES
 from mixlab.synthesis.notes import find_libraries
 from mixlab.synthesis.notes.casting import MORE_INSTRUMENTS, Seat, cast, family_of, node_of
 from mixlab.synthesis.notes.line_ups import _SLOT, TEMPLATES, choose_ensembles
-from mixlab.synthesis.notes.making import make_composed
-from mixlab.synthesis.notes.song import sources_of
+from mixlab.synthesis.notes.making import make_composed, make_orchestra, plan_composed
+from mixlab.synthesis.notes.song import render_composed, sources_of
 from mixlab.synthesis.notes.stem_chain import (
     STEP,
     master_gains,
@@ -208,3 +211,35 @@ def test_mastering_is_one_gain_for_all_stems_and_keeps_their_sum_below_the_ceili
         assert gains.max() / gains.min() > 2.0
     silent = [np.zeros((2, 100), np.float32)]
     assert np.array_equal(master_gains(silent, False, rng), np.ones(5, np.float32))
+
+
+@dataclass(frozen=True)
+class _Hum:
+    """Plays noise for every instrument: of length and kind as asked for in the first part alone."""
+
+    more: int
+    kind: str
+    parts: list[int]
+
+    def find(self, instrument: str, rng: np.random.Generator) -> "_Hum":
+        return self
+
+    def play(self, notes: Sequence[Note], seconds: float, rng: np.random.Generator) -> np.ndarray:
+        self.parts.append(0)
+        first = len(self.parts) == 1
+        samples = round(seconds * SAMPLE_RATE) + (0 if first else self.more)
+        return rng.uniform(-0.5, 0.5, samples).astype(np.float32 if first else self.kind)
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"), [(0, "float32"), (3000, "float32"), (-3000, "float32"), (0, "float64")]
+)
+def test_a_part_of_another_length_is_told_before_it_is_written_over_others(more: int, kind: str) -> None:
+    orchestra = make_orchestra([], [_Hum(more, kind, [])], [])
+    song = plan_composed(orchestra.seats, 1, 0, 0.0, "balanced")[0]
+    assert len(song.ensemble.parts) > 1
+    if (more, kind) == (0, "float32"):
+        assert np.abs(render_composed(song, 4.0, orchestra)[1]).max(axis=(1, 2)).min() > 0.0
+        return
+    with raises(ConfigError, code="wrong-shape", mentions=(song.id, kind, 4 * SAMPLE_RATE + more)):
+        render_composed(song, 4.0, orchestra)

@@ -24,6 +24,9 @@ FRAME_BYTES = 2 * (BLOCK * 17 // 8 + 64) + 64
 LANES_HASH = "0ccd692dc809d297"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
+FLAC_HASH = "4a1edb9bde6a005d"
+"""Of ``flac.py``, likewise."""
+
 _PART, _ORDERS = 256, 4
 _BEFORE = 4  # samples of silence before each frame
 _WORD = 57
@@ -125,6 +128,24 @@ def _put(held, full, at, out, value, bits):  # type: ignore[no-untyped-def]
     return held, full & 7, at + (full >> 3)
 
 
+@njit(nogil=True, inline="always")
+def _code(value, low):  # type: ignore[no-untyped-def]
+    """Return a Rice code without the zeros that it begins with, and its length with them."""
+    value = np.int64(value)
+    folded = value << 1 ^ value >> 63
+    unit = np.int64(1) << low
+    return unit | (folded & (unit - 1)), (folded >> low) + 1 + low
+
+
+@njit("UniTuple(int64, 3)(int64, int64, int64, uint8[::1], int64, int64)", nogil=True, cache=True)
+def _put_long(held, full, at, out, value, bits):  # type: ignore[no-untyped-def]
+    """Write a code of any length; see ``_put``."""
+    while bits > _WORD:
+        held, full, at = _put(held, full, at, out, 0, 32)
+        bits -= 32
+    return _put(held, full, at, out, value, bits)
+
+
 @njit(
     "UniTuple(int64, 3)(int64, int64, int64, uint8[::1], int32[::1], int64, int64, int64, int32[::1])",
     nogil=True,
@@ -161,15 +182,19 @@ def _channel(held, full, at, out, x, count, bits, order, r):  # type: ignore[no-
             total += abs(codes[n])
         low, _ = _best_low(total, stop - first)
         held, full, at = _put(held, full, at, out, low, 4)
-        unit = np.int64(1) << low
-        for n in range(len(codes)):
-            value = np.int64(codes[n])
-            folded = value << 1 ^ value >> 63
-            length = (folded >> low) + 1 + low
-            while length > _WORD:
-                held, full, at = _put(held, full, at, out, 0, 32)
-                length -= 32
-            held, full, at = _put(held, full, at, out, unit | (folded & (unit - 1)), length)
+        # Two codes at a time, where they fit into a word together.
+        even = len(codes) & ~1
+        for n in range(0, even, 2):
+            one, size = _code(codes[n], low)
+            other, more = _code(codes[n + 1], low)
+            if size + more <= _WORD:
+                held, full, at = _put(held, full, at, out, one << more | other, size + more)
+            else:
+                held, full, at = _put_long(held, full, at, out, one, size)
+                held, full, at = _put_long(held, full, at, out, other, more)
+        if even < len(codes):
+            one, size = _code(codes[even], low)
+            held, full, at = _put_long(held, full, at, out, one, size)
     return held, full, at
 
 

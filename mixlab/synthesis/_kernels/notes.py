@@ -19,27 +19,23 @@ _BEFORE = LANES // 2 - 1
 
 
 @instructions
-def _four(_, audio, firsts, rows, parts, table, out, at):  # type: ignore[no-untyped-def]
-    """Read four places of a sound: each by a row of ``table``, on the way to the next row."""
+def _four(_, audio, firsts, rows, table, out, at):  # type: ignore[no-untyped-def]
+    """Read four places of a sound, each by a row of ``table``."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         def data(n: int) -> ir.Value:
             return context.make_array(signature.args[n])(context, builder, value=args[n]).data
 
-        samples, firsts, rows, parts, table, out = (data(n) for n in range(6))
+        samples, firsts, rows, table, out = (data(n) for n in range(5))
         e = Emitter(builder)
-        long = ir.IntType(64)
         products = []
         for k in range(4):
-            place = ir.Constant(long, k)
-            row = builder.load(builder.gep(rows, [place]))
-            low = e.load(table, row)
-            high = e.load(table, builder.add(row, ir.Constant(long, LANES)))
-            weights = e.add(low, e.mul(e.splat(parts, place), e.sub(high, low)))
-            products.append(e.mul(weights, e.load(samples, builder.load(builder.gep(firsts, [place])))))
-        e.store_four(e.sum_four(products), out, args[6])
+            place = [builder.add(args[5], ir.Constant(args[5].type, k))]
+            weights = e.load(table, builder.load(builder.gep(rows, place)))
+            products.append(e.mul(weights, e.load(samples, builder.load(builder.gep(firsts, place)))))
+        e.store_four(e.sum_four(products), out, args[5])
 
-    return types.void(audio, firsts, rows, parts, table, out, at), generate
+    return types.void(audio, firsts, rows, table, out, at), generate
 
 
 @njit("float64(float64[::1], int64)", nogil=True, cache=True)
@@ -65,7 +61,7 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
         ratio: Samples of it for one of ``out``.
         swing: Of the pitch: depth in samples, radians per sample, first phase, samples until it begins, and
             until it has grown. A depth of 0 is none.
-        table: Windowed sincs, as of ``mixlab.audio.varispeed``.
+        table: Windowed sincs, as of ``mixlab.audio.varispeed``, so many that the nearest is near enough.
         samples: Length of the note.
         rise: Samples over which it is faded in, linearly.
         fall: Last samples, over which it falls exponentially to ``lowest``, from which 0 is counted.
@@ -79,7 +75,7 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
     phases = len(table) - 1
     flat = table.reshape(table.size)
     block = np.empty(_BLOCK, np.float32)
-    firsts, rows, parts = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.float32)
+    firsts, rows = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
     swings = swing[0] != 0.0
     end = min(samples, int((len(audio) + LANES + abs(swing[0]) - skip) / ratio) + 1)
     plain = ratio == 1.0 and not swings and skip == math.floor(skip)
@@ -102,27 +98,21 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
             for k in range(max(inside, 0), count):
                 block[k] = np.float32(0.0)
         elif low >= 0 and high < len(audio):
+            for k in range(_BLOCK):
+                place = begin + step * k
+                whole = int(place)
+                firsts[k] = whole - _BEFORE
+                rows[k] = int((place - whole) * phases + 0.5) * LANES
             for k in range(0, _BLOCK, 4):
-                for j in range(4):
-                    place = begin + step * (k + j)
-                    whole = int(place)
-                    at = (place - whole) * phases
-                    row = int(at)
-                    firsts[j] = whole - _BEFORE
-                    rows[j] = row * LANES
-                    parts[j] = np.float32(at - row)
-                _four(audio, firsts, rows, parts, flat, block, k)
+                _four(audio, firsts, rows, flat, block, k)
         else:
             for k in range(count):
                 place = begin + step * k
                 whole = math.floor(place)
-                at = (place - whole) * phases
-                row = int(at)
-                part = np.float32(at - row)
+                row = int((place - whole) * phases + 0.5)
                 total = np.float32(0.0)
                 for j in range(max(_BEFORE - whole, 0), min(LANES, len(audio) - whole + _BEFORE)):
-                    weight = table[row, j] + part * (table[row + 1, j] - table[row, j])
-                    total += weight * audio[whole - _BEFORE + j]
+                    total += table[row, j] * audio[whole - _BEFORE + j]
                 block[k] = total
         if start < rise:
             for k in range(min(count, rise - start)):

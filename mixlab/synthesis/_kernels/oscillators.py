@@ -12,11 +12,34 @@ HOP = 32
 """Samples between two values of a track."""
 
 
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _add_oscillator(near, far, part, phase, ratio, run, weight, out):  # type: ignore[no-untyped-def]
+    """Add a frame of an oscillator that reads ``near``, and ``far`` for a part."""
+    size = np.float32(len(near) - 1)
+    if part > 0.0:
+        for n in range(HOP):
+            at = phase + ratio * run[n]
+            at = (at - np.float32(np.int32(at))) * size
+            whole = np.uint32(at)
+            rest = at - np.float32(whole)
+            low = near[whole] + rest * (near[whole + np.uint32(1)] - near[whole])
+            high = far[whole] + rest * (far[whole + np.uint32(1)] - far[whole])
+            out[n] += weight * (low + part * (high - low))
+    else:
+        for n in range(HOP):
+            at = phase + ratio * run[n]
+            at = (at - np.float32(np.int32(at))) * size
+            whole = np.uint32(at)
+            rest = at - np.float32(whole)
+            out[n] += weight * (near[whole] + rest * (near[whole + np.uint32(1)] - near[whole]))
+
+
 @njit(
     "void(float64, float64[:, ::1], float32[:, :, ::1], float64[::1], float64[:, ::1], float64, int64,"
     " float64, uint64, float64[::1])",
     nogil=True,
     cache=True,
+    error_model="numpy",
     fastmath={"contract", "nsz"},
 )
 def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, seed, out):  # type: ignore[no-untyped-def]
@@ -42,7 +65,7 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
     size -= 1
     voices = unison.shape[1]
     phases = unison[1].copy()
-    block = np.empty(HOP)
+    block, run = np.empty(HOP, np.float32), np.empty(HOP, np.float32)
     first1, first2, second1, second2 = 0.0, 0.0, 0.0, 0.0
     damping = 2.0 - 1.96 * resonance
     bits = seed
@@ -53,69 +76,71 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
             break
         place = min(max(tracks[3, frame], 0.0), shapes - 1.0)
         row = min(int(place), shapes - 1)
-        part = place - row
+        part = np.float32(place - row)
         other = min(row + 1, shapes - 1)
-        for n in range(count):
+        block[:] = np.float32(0.0)
+        for n in range(count if noise > 0.0 else 0):
             bits ^= bits << np.uint64(13)
             bits ^= bits >> np.uint64(7)
             bits ^= bits << np.uint64(17)
             block[n] = noise * (np.float64(bits >> np.uint64(11)) * 2.0**-52 - 1.0)
+        pitch = tracks[0, frame]
+        step = (tracks[0, frame + 1] - pitch) / HOP
+        for n in range(HOP):
+            # Each place by itself, so that several are found at a time.
+            run[n] = ((n + 1) * pitch + 0.5 * n * (n + 1) * step) / rate
         for voice in range(voices):
-            pitch = tracks[0, frame] * unison[0, voice]
-            step = (tracks[0, frame + 1] - tracks[0, frame]) * unison[0, voice] / HOP
-            weight = unison[2, voice]
+            ratio, weight = unison[0, voice], np.float32(unison[2, voice])
             band = 0
-            while band < bands - 1 and highest[band] < max(pitch, pitch + HOP * step):
+            while band < bands - 1 and highest[band] < ratio * max(pitch, pitch + HOP * step):
                 band += 1
-            phase = phases[voice]
-            for n in range(count):
-                phase += pitch / rate
-                phase -= math.floor(phase)
-                pitch += step
-                at = phase * size
-                whole = int(at)
-                rest = at - whole
-                low = tables[row, band, whole] * (1.0 - rest) + tables[row, band, whole + 1] * rest
-                if part > 0.0:
-                    high = tables[other, band, whole] * (1.0 - rest) + tables[other, band, whole + 1] * rest
-                    low += part * (high - low)
-                block[n] += weight * low
-            phases[voice] = phase
+            first = np.float32(phases[voice])
+            near, far = tables[row, band], tables[other, band]
+            _add_oscillator(near, far, part, first, np.float32(ratio), run, weight, block)
+            phase = phases[voice] + ratio * (HOP * pitch + 0.5 * (HOP - 1) * HOP * step) / rate
+            phases[voice] = phase - math.floor(phase)
         g = math.tan(math.pi * min(max(tracks[2, frame], 20.0), 0.45 * rate) / rate)
         a1 = 1.0 / (1.0 + g * (g + damping))
         a2 = g * a1
+        a3 = g * a2
         level = tracks[1, frame]
         level_step = (tracks[1, frame + 1] - level) / HOP
+        # Both states at once from those before: nothing waits longer than it must.
         for n in range(count):
-            v3 = block[n] - first2
-            v1 = a1 * first1 + a2 * v3
-            v2 = first2 + g * v1
-            first1, first2 = 2.0 * v1 - first1, 2.0 * v2 - first2
-            y = v2
+            x = np.float64(block[n])
+            y = a2 * first1 + (a3 * x + (1.0 - a3) * first2)
+            first1, first2 = (
+                (2.0 * a1 - 1.0) * first1 + (2.0 * a2 * x - 2.0 * a2 * first2),
+                2.0 * a2 * first1 + (2.0 * a3 * x + (1.0 - 2.0 * a3) * first2),
+            )
             if poles == 4:
-                v3 = y - second2
-                v1 = a1 * second1 + a2 * v3
-                v2 = second2 + g * v1
-                second1, second2 = 2.0 * v1 - second1, 2.0 * v2 - second2
-                y = v2
+                x = y
+                y = a2 * second1 + (a3 * x + (1.0 - a3) * second2)
+                second1, second2 = (
+                    (2.0 * a1 - 1.0) * second1 + (2.0 * a2 * x - 2.0 * a2 * second2),
+                    2.0 * a2 * second1 + (2.0 * a3 * x + (1.0 - 2.0 * a3) * second2),
+                )
             out[begin + n] += level * y
             level += level_step
 
 
-_ROUND = 1.5 * 2.0**52
+_ROUND = np.float32(1.5 * 2.0**23)
 """Added and taken away again, it leaves the nearest whole number."""
 
 _QUIET = 1e-6
+_TURN, _HALF = np.float32(2.0 * math.pi), np.float32(0.5)
+_TERMS = tuple(np.float32(each) for each in (-1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800))
 
 
 @njit(nogil=True, inline="always")
 def _sine(cycles):  # type: ignore[no-untyped-def]
-    """Return the sine of a phase in cycles, by its series, which errs by 6e-8."""
+    """Return the sine of a phase in cycles, by its series."""
     rest = cycles - ((cycles + _ROUND) - _ROUND)
     size = abs(rest)
-    x = 2.0 * math.pi * min(size, 0.5 - size)
+    other = _HALF - size
+    x = _TURN * (size if size < other else other)
     y = x * x
-    value = x * (1.0 - y / 6.0 * (1.0 - y / 20.0 * (1.0 - y / 42.0 * (1.0 - y / 72.0 * (1.0 - y / 110.0)))))
+    value = x + x * y * (_TERMS[0] + y * (_TERMS[1] + y * (_TERMS[2] + y * (_TERMS[3] + y * _TERMS[4]))))
     return value if rest >= 0.0 else -value
 
 
@@ -123,6 +148,7 @@ def _sine(cycles):  # type: ignore[no-untyped-def]
     "void(float64, float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1])",
     nogil=True,
     cache=True,
+    error_model="numpy",
     fastmath={"contract", "nsz"},
 )
 def play_fm(rate, tracks, ratios, depths, weights, out):  # type: ignore[no-untyped-def]
@@ -139,8 +165,9 @@ def play_fm(rate, tracks, ratios, depths, weights, out):  # type: ignore[no-unty
     """
     operators, frames = len(ratios), tracks.shape[1]
     phases = np.zeros(operators)
-    values = np.zeros((operators, HOP))
-    turned, total, run = np.empty(HOP), np.empty(HOP), np.empty(HOP)
+    values = np.zeros((operators, HOP), np.float32)
+    turned, total, run = np.empty(HOP, np.float32), np.empty(HOP, np.float32), np.empty(HOP, np.float32)
+    levels = np.empty(HOP, np.float32)
     used = np.zeros(operators, np.bool_)
     for k in range(operators):
         used[k] = weights[k] != 0.0
@@ -155,32 +182,34 @@ def play_fm(rate, tracks, ratios, depths, weights, out):  # type: ignore[no-unty
         pitch_step = (tracks[0, frame + 1] - pitch) / HOP
         for n in range(HOP):
             run[n] = ((n + 1) * pitch + 0.5 * n * (n + 1) * pitch_step) / rate
-            total[n] = 0.0
+            total[n] = np.float32(0.0)
         for k in range(operators - 1, -1, -1):
             level = tracks[1 + k, frame]
             step = (tracks[1 + k, frame + 1] - level) / HOP
             mine = values[k]
             if not used[k] or max(level, tracks[1 + k, frame + 1]) < _QUIET:
-                mine[:] = 0.0
+                mine[:] = np.float32(0.0)
             else:
+                first, ratio, weight = np.float32(phases[k]), np.float32(ratios[k]), np.float32(weights[k])
                 for n in range(HOP):
-                    turned[n] = phases[k] + ratios[k] * run[n]
+                    turned[n] = first + ratio * run[n]
+                    levels[n] = level + n * step
                 for j in range(k + 1, operators):
-                    depth, other = depths[k, j], values[j]
+                    depth, other = np.float32(depths[k, j]), values[j]
                     if depth != 0.0:
                         for n in range(HOP):
                             turned[n] += depth * other[n]
                 if depths[k, k] == 0.0:
                     for n in range(HOP):
-                        mine[n] = (level + n * step) * _sine(turned[n])
+                        mine[n] = levels[n] * _sine(turned[n])
                 else:
-                    last = mine[HOP - 1]
+                    last, depth = mine[HOP - 1], np.float32(depths[k, k])
                     for n in range(HOP):
-                        last = (level + n * step) * _sine(turned[n] + depths[k, k] * last)
+                        last = levels[n] * _sine(turned[n] + depth * last)
                         mine[n] = last
                 for n in range(HOP):
-                    total[n] += weights[k] * mine[n]
-            phases[k] += ratios[k] * run[HOP - 1]
+                    total[n] += weight * mine[n]
+            phases[k] += ratios[k] * (HOP * pitch + 0.5 * (HOP - 1) * HOP * pitch_step) / rate
             phases[k] -= math.floor(phases[k])
         target = out[begin : begin + count]
         for n in range(count):

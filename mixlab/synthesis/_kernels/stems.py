@@ -1,98 +1,113 @@
 """Kernels of ``mixlab.synthesis.notes.stem_chain``, compiled by numba when imported; free of the GIL."""
 
+import math
+
 import numpy as np
 
 from mixlab.audio._kernels.dynamics import reduction_db
 from mixlab.utils.jit import njit
 
 __all__ = [
-    "add_answers",
     "apply_gains",
     "compress_steps",
-    "half_blocks",
-    "levels",
     "limit_steps",
+    "mix_levels",
     "place",
+    "powers_of",
+    "sounds",
     "to_pcm",
 ]
 
-_LANES = 16
+DYNAMICS_HASH = "198ab67668c1b620"
+"""Of ``dynamics.py``: changes this file, and so has numba compile anew, when that one changes."""
+
+_TO_DB, _FROM_DB = 10.0 / math.log(10.0), math.log(10.0) / 20.0
 _FULL, _ROUND = np.float32(32767), np.float32(1.5 * 2**23)
 
 
-@njit("void(float32[::1], int64, float32[:, ::1], boolean[::1])", nogil=True, cache=True)
-def half_blocks(audio, hop, blocks, sounds):  # type: ignore[no-untyped-def]
-    """Write a sound at half its rate, means of two samples, into the first ``hop`` of each row of ``blocks``.
-
-    ``sounds`` tells which rows are not silent.
-    """
-    count = len(audio) // 2
-    for b in range(len(blocks)):
-        row = blocks[b]
-        held = min(hop, count - b * hop)
-        pairs = audio[2 * b * hop : 2 * (b * hop + held)]
-        sounds[b] = False
-        for n in range(held):
-            row[n] = np.float32(0.5) * (pairs[2 * n] + pairs[2 * n + 1])
-        for n in range(held):
-            if row[n] != 0.0:
-                sounds[b] = True
-                break
-        row[held:] = np.float32(0.0)
+@njit("boolean(float32[::1])", nogil=True, cache=True)
+def sounds(audio):  # type: ignore[no-untyped-def]
+    """Tell whether a sample is not 0."""
+    for n in range(len(audio)):  # noqa: SIM110 - numba compiles a generator into much more
+        if audio[n] != 0.0:
+            return True
+    return False
 
 
-@njit("void(float32[:, ::1], int64[::1], int64, float32[::1])", nogil=True, cache=True)
-def add_answers(blocks, places, hop, out):  # type: ignore[no-untyped-def]
-    """Add rows that begin ``hop`` samples apart to ``out``: transforms leave noise where there is silence."""
-    for b in range(len(blocks)):
-        first = places[b] * hop
-        count = min(blocks.shape[1], len(out) - first)
-        row, target = blocks[b, :count], out[first : first + count]
-        for n in range(count):
-            value = row[n]
-            target[n] += value if abs(value) >= 1e-7 else np.float32(0.0)
+_BLOCK = 64
 
 
 @njit("void(float32[::1], float32[:, ::1], float32[::1], float32[:, ::1])", nogil=True, cache=True)
 def place(audio, answers, gains, out):  # type: ignore[no-untyped-def]
     """Write a sound by a gain for each channel, and the room's answers, of half its rate, led straight."""
+    samples, half = len(audio), len(audio) // 2
+    line = np.empty(2 * _BLOCK, np.float32)
     for c in range(len(out)):
-        gain, answer, target = gains[c], answers[c], out[c]
-        half = len(audio) // 2
-        for n in range(half):
-            after = answer[min(n + 1, half - 1)]
-            target[2 * n] = audio[2 * n] * gain + answer[n]
-            target[2 * n + 1] = audio[2 * n + 1] * gain + np.float32(0.5) * (answer[n] + after)
-        if len(audio) > 2 * half:
-            target[2 * half] = audio[2 * half] * gain
+        gain = gains[c]
+        for first in range(0, half - 1, _BLOCK):
+            count = min(_BLOCK, half - 1 - first)
+            answer = answers[c, first : first + count + 1]
+            for n in range(count):
+                line[2 * n] = answer[n]
+                line[2 * n + 1] = np.float32(0.5) * (answer[n] + answer[n + 1])
+            held = audio[2 * first : 2 * (first + count)]
+            target = out[c, 2 * first : 2 * (first + count)]
+            for n in range(len(held)):
+                target[n] = held[n] * gain + line[n]
+        for n in range(max(2 * half - 2, 0), samples):
+            out[c, n] = audio[n] * gain + (answers[c, half - 1] if n < 2 * half else np.float32(0.0))
 
 
-@njit("void(float32[:, ::1], int64, float64[::1], float64[::1])", nogil=True, cache=True)
-def levels(audio, step, powers, peaks):  # type: ignore[no-untyped-def]
-    """Write mean power, of the channel where it is highest, and peak of all for every ``step`` samples."""
-    sums, highest = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
+@njit("void(float32[::1], int64, float64[::1])", nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def powers_of(audio, step, out):  # type: ignore[no-untyped-def]
+    """Write the mean power of every ``step`` samples."""
+    for b in range(len(out)):
+        held = audio[b * step : (b + 1) * step]
+        total = np.float32(0.0)
+        for n in range(len(held)):
+            total += held[n] * held[n]
+        out[b] = total / np.float32(len(held))
+
+
+@njit(
+    "void(float32[:, :, ::1], int64, float64[::1], float64[::1], float64[::1])",
+    nogil=True,
+    cache=True,
+    fastmath={"contract", "reassoc", "nnan", "nsz"},
+)
+def mix_levels(stems, step, powers, middles, peaks):  # type: ignore[no-untyped-def]
+    """Write what the sum of stems ``(2, samples)`` has in every ``step`` samples.
+
+    Args:
+        stems: ``(parts, 2, samples)``.
+        step: Samples.
+        powers: Mean power of the channel where it is higher.
+        middles: Mean power of the mean of both channels.
+        peaks: The highest sample of both.
+    """
+    left, right = np.empty(step, np.float32), np.empty(step, np.float32)
     for b in range(len(powers)):
-        powers[b], peaks[b] = 0.0, 0.0
-        for c in range(len(audio)):
-            held = audio[c, b * step : (b + 1) * step]
-            sums[:] = np.float32(0.0)
-            highest[:] = np.float32(0.0)
-            whole = len(held) // _LANES
-            for m in range(whole):
-                part = held[m * _LANES : (m + 1) * _LANES]
-                for n in range(_LANES):
-                    size = abs(part[n])
-                    sums[n] += size * size
-                    highest[n] = size if size > highest[n] else highest[n]
-            for n in range(whole * _LANES, len(held)):
-                size = abs(held[n])
-                sums[n % _LANES] += size * size
-                highest[n % _LANES] = max(size, highest[n % _LANES])
-            total = np.float32(0.0)
-            for n in range(_LANES):
-                total += sums[n]
-                peaks[b] = max(peaks[b], np.float64(highest[n]))
-            powers[b] = max(powers[b], np.float64(total) / len(held))
+        count = min(step, stems.shape[2] - b * step)
+        left[:] = np.float32(0.0)
+        right[:] = np.float32(0.0)
+        for k in range(len(stems)):
+            one, other = stems[k, 0, b * step : b * step + count], stems[k, 1, b * step : b * step + count]
+            for n in range(count):
+                left[n] += one[n]
+                right[n] += other[n]
+        power_left, power_right, both = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        peak = np.float32(0.0)
+        for n in range(step):
+            power_left += left[n] * left[n]
+            power_right += right[n] * right[n]
+            both += left[n] * right[n]
+            size = max(abs(left[n]), abs(right[n]))
+            peak = size if size > peak else peak
+        powers[b] = max(power_left, power_right) / np.float32(count)
+        middles[b] = max(
+            np.float32(0.25) * (power_left + power_right) + np.float32(0.5) * both, np.float32(0.0)
+        ) / np.float32(count)
+        peaks[b] = peak
 
 
 @njit(
@@ -108,10 +123,10 @@ def compress_steps(  # type: ignore[no-untyped-def]
     for n in range(len(powers)):
         started = power >= 0.0
         power = rms * power + (1.0 - rms) * powers[n] if started else powers[n]
-        wanted = reduction_db(10.0 * np.log10(max(power, 1e-12)), threshold_db, ratio, knee_db)
+        wanted = reduction_db(_TO_DB * math.log(max(power, 1e-12)), threshold_db, ratio, knee_db)
         kept = (attack if wanted < state else release) if started else 0.0
         state = kept * state + (1.0 - kept) * wanted
-        out[n + 1] = 10.0 ** (state / 20.0)
+        out[n + 1] = math.exp(_FROM_DB * state)
     out[0] = out[1]
 
 

@@ -31,6 +31,7 @@ _MORE = (
     Instrument("mandolin", "plucked-string", (25,), 55, 86, "mandolin"),
     Instrument("ukulele", "plucked-string", (24,), 60, 81, "ukulele"),
     Instrument("electric guitar", "plucked-string", (27,), 40, 79),
+    Instrument("pizzicato strings", "bowed-string", (45,), 36, 86),
     Instrument("djembe", "percussion", (0,), 62, 64, drum_kit=True, notes=(64, 63, 62)),
     Instrument("maracas", "percussion", (0,), 70, 70, "maracas", drum_kit=True, notes=(70,)),
     Instrument("claves", "percussion", (0,), 75, 75, drum_kit=True, notes=(75,)),
@@ -57,7 +58,7 @@ _SECTIONS = {
     "violin section": ("violin",), "cello section": ("cello",),
     "string section": ("violin", "viola", "cello"), "brass section": ("trumpet", "trombone"),
 }  # fmt: skip
-_UNPLUCKED = frozenset({"upright bass"})
+_UNPLUCKED = frozenset({"upright bass", "pizzicato strings"})
 """Played by plucking, which libraries of bowed notes lack."""
 
 # What is played for a piece that a kit lacks, the nearest first.

@@ -91,7 +91,7 @@ TEMPLATES: tuple[Template, ...] = (
         ".4 pad=string section|synth pad", ".3 counter=cello|violin", ".3 pick=acoustic guitar"), weight=8),
     Template("ballad", "Musical Theatre", (
         "hands=piano", "lead=female singer|male singer", ".5 answer=male singer|female singer",
-        ".4 counter=cello", ".4 pad=string section|choir"), weight=4),
+        ".4 counter=cello", ".4 pad=string section|choir", ".2 arp=pizzicato strings"), weight=4),
     Template("folk", "World/Folk", (
         f"strum={_STRUM}|banjo", f"lead=violin|flute|harmonica|{_SING}|@woodwind",
         ".5 pick=acoustic guitar|banjo|harp", ".3 comp=accordion|harmonium",
@@ -142,13 +142,14 @@ TEMPLATES: tuple[Template, ...] = (
         "lead=violin section|string section|violin", "inner=viola|cello|string section",
         "bass=cello section|double bass|cello", ".7 inner=french horn|trombone",
         ".7 answer=flute|clarinet|oboe|@woodwind", ".4 stabs=trumpet|brass section",
-        ".3 arp=harp", ".4 timpani=timpani", ".2 pad=choir", ".3 inner=bassoon"), hall=True, weight=3.5),
+        ".3 arp=harp", ".4 timpani=timpani", ".2 pad=choir", ".3 inner=bassoon",
+        ".3 arp=pizzicato strings"), hall=True, weight=3.5),
     Template("classical", "Classical", ("arp=harp|piano|xylophone|marimba|acoustic guitar",
              "lead=flute|clarinet|xylophone|vibraphone|glockenspiel|violin"), hall=True, weight=0.5),
 )  # fmt: skip
 _NOT_SOLO = frozenset(
     {"violin section", "cello section", "string section", "brass section", "choir", "vocalists",
-     "double bass", "upright bass", "tuba", "bassoon"}
+     "double bass", "upright bass", "tuba", "bassoon", "pizzicato strings"}
 )  # fmt: skip
 
 

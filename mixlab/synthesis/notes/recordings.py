@@ -47,7 +47,7 @@ class Recording:
     swing_cents: float
 
 
-@lru_cache(maxsize=192)
+@lru_cache(maxsize=384)
 def load_recording(path: Path, start: int, pitch: float) -> Recording:
     """Read a note and find out where it begins and ends.
 

@@ -27,6 +27,9 @@ _DARK_DB, _DARK_HZ = 11.0, 1700.0
 It is a shelf of one pole at this frequency, whose middle lies an octave higher at the most.
 """
 
+_PHASES = 4096
+"""Places between two samples at which a recording is read: errors are 85 dB and more below the sound."""
+
 _USUAL = 92
 """Velocity at which a note sounds as it was recorded: libraries are played firmly."""
 
@@ -164,7 +167,7 @@ class RecordedPlayer:
         dull = 0.0 if kit or not _alone(recorded) else 1.0 - 10.0 ** (-_darker_db(note.velocity) / 20.0)
         sounding = (samples, rise, fall, _LOWEST, self._gain(note, recorded), dull)
         place = skip_s * sound.rate
-        kernels.add_note(audio, place, ratio, swing, sinc_table(), *sounding, first, out, dark)
+        kernels.add_note(audio, place, ratio, swing, sinc_table(_PHASES), *sounding, first, out, dark)
 
     def _end(self, note: Note, following: Sequence[Note]) -> float:
         """Return when a note ends: by its length, or never, or by a hi-hat that closes."""

@@ -9,16 +9,16 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio.filters import cascade
 from mixlab.audio.flac_writing import encode_flac
 from mixlab.audio.io import FloatArray
-from mixlab.errors import AudioError, MixlabError
+from mixlab.errors import AudioError, ConfigError, MixlabError
 from mixlab.synthesis.compose import Composition, compose
 from mixlab.synthesis.ensembles import Ensemble
+from mixlab.synthesis.filtering import filter_part
+from mixlab.synthesis.levels import is_silent
 from mixlab.synthesis.notes.casting import Seat, SoundFontPlayer, amplified, player_of, section_of
 from mixlab.synthesis.notes.library import NoteInstrument
 from mixlab.synthesis.notes.stem_chain import (
-    is_silent,
     master_gains,
     master_stem,
     place_stem,
@@ -125,8 +125,8 @@ def _find_player(name: str, song: ComposedSong, orchestra: Orchestra, part: int)
 
 def render_composed(
     song: ComposedSong, seconds: float, orchestra: Orchestra
-) -> tuple[Composition, list[FloatArray], NDArray[np.float32], list[str]]:
-    """Return a song's notes, its stems ``(2, samples)``, the gains of ``master_gains``, and who plays each.
+) -> tuple[Composition, FloatArray, NDArray[np.float32], list[str]]:
+    """Return a song's notes, stems ``(parts, 2, samples)``, gains of ``master_gains``, and who plays each.
 
     Raises:
         MixlabError: a part cannot be played.
@@ -139,6 +139,7 @@ def render_composed(
     composition = compose(song.ensemble.style, song.ensemble.parts, music_s, compose_rng, instruments)
     space = sample_space(song.hall, space_rng)
     shaped, chains, played = [], [], []
+    samples = round(seconds * SAMPLE_RATE)
     for part, (spec, notes, rng) in enumerate(
         zip(song.ensemble.parts, composition.parts, streams, strict=True)
     ):
@@ -147,6 +148,13 @@ def render_composed(
             dry = player.play(notes, seconds, rng)
         except MixlabError as error:
             raise MixlabError(f"{song.id}, {spec.instrument} ({name}): {error}", code=error.code) from error
+        if dry.shape != (samples,) or dry.dtype != np.float32:
+            # Kernels do not look where a part ends: of a longer one they would write into the next.
+            raise ConfigError(
+                f"{song.id}, {spec.instrument} ({name}): expected a part of float32 ({samples},), found "
+                f"{dry.dtype} {dry.shape}. Leave the player out.",
+                code="wrong-shape",
+            )
         if notes and is_silent(dry):
             raise AudioError(
                 f"{song.id}, {spec.instrument} ({name}): expected sound for {len(notes)} notes, such as "
@@ -159,12 +167,11 @@ def render_composed(
         played.append(name)
     # Halls are left as they sound; in a studio the mix is brought near the balance of records.
     tone = balance_sections(shaped) if song.tone and not song.hall else []
-    stems = [
-        place_stem(cascade(part[None], tone)[0] if tone else part, chain)
-        for part, chain in zip(shaped, chains, strict=True)
-    ]
+    stems = np.empty((len(shaped), 2, len(shaped[0])), np.float32)
+    for audio, chain, stem in zip(shaped, chains, stems, strict=True):
+        place_stem(filter_part(audio, tone), chain, stem)
     if song.bleeds:
-        stems = add_bleed(stems, master_rng)
+        stems = np.stack(add_bleed(list(stems), master_rng))
     return composition, stems, master_gains(stems, song.hall, master_rng), played
 
 

@@ -7,13 +7,16 @@ leads and the drums in front, basses close behind, chords 5 to 9 dB below.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixlab.audio.filters import Section, cascade, pass_sections, section
+from mixlab.audio.filters import Section, pass_sections, section
 from mixlab.audio.io import FloatArray, amplitude
 from mixlab.audio.rooms import Point, Room, room_response
+from mixlab.synthesis.filtering import filter_part
+from mixlab.synthesis.levels import is_silent
 from mixlab.synthesis.notes.tone import presence_db, shelf
 from mixlab.synthesis.players import SAMPLE_RATE
 
@@ -21,7 +24,6 @@ __all__ = [
     "STEP",
     "SongSpace",
     "StemChain",
-    "is_silent",
     "master_gains",
     "master_stem",
     "place_stem",
@@ -147,8 +149,9 @@ def process_stem(
         family: Of the instrument: how bright it usually is; '' leaves that as it is.
         tone: An equaliser of the whole mix.
     """
-    shaped = shape_stem(dry, chain, family)
-    return place_stem(cascade(shaped[None], tone)[0] if tone else shaped, chain)
+    stem = np.empty((2, len(dry)), np.float32)
+    place_stem(filter_part(shape_stem(dry, chain, family), tone), chain, stem)
+    return stem
 
 
 def shape_stem(dry: NDArray[np.float32], chain: StemChain, family: str = "") -> NDArray[np.float32]:
@@ -166,8 +169,9 @@ def shape_stem(dry: NDArray[np.float32], chain: StemChain, family: str = "") -> 
     ]
     if family:
         filters.append(shelf(presence_db(dry, family, chain.role, chain.hall)))
-    audio = cascade(dry[None], filters)
-    powers, _ = _levels(audio)
+    shaped = filter_part(dry, filters)
+    powers = np.empty(-(-len(shaped) // STEP))
+    kernels.powers_of(shaped, STEP, powers)
     gains = np.ones(len(powers) + 1)
     if chain.ratio > 1.02:
         # 2 dB below its level.
@@ -175,23 +179,21 @@ def shape_stem(dry: NDArray[np.float32], chain: StemChain, family: str = "") -> 
         kernels.compress_steps(powers, _sounding_db(powers) - 2.0, chain.ratio, _KNEE_DB, *kept, gains)
         powers *= 0.5 * (gains[:-1] ** 2 + gains[1:] ** 2)
     gains *= amplitude(chain.level_db - _sounding_db(powers))
-    shaped: NDArray[np.float32] = audio[0]
     kernels.apply_gains(shaped, gains.astype(np.float32), STEP)
     return shaped
 
 
-def place_stem(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
-    """Return a shaped part ``(samples,)`` in its place of the room, ``(2, samples)``."""
-    return np.zeros((2, len(audio)), np.float32) if is_silent(audio) else _in_room(audio, chain)
+def place_stem(audio: NDArray[np.float32], chain: StemChain, stem: FloatArray) -> None:
+    """Write a shaped part ``(samples,)`` in its place of the room to ``stem`` ``(2, samples)``.
 
-
-def _in_room(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
-    """Place the direct sound by constant power, and add what the room answers to both microphones.
-
-    The answer is computed at half the rate: walls and air leave little of the highest octave.
+    The direct sound is placed by constant power, and what the room answers to both microphones is added. The
+    answer is computed at half the rate: walls and air leave little of the highest octave.
     """
     from mixlab.synthesis._kernels import stems as kernels
 
+    if is_silent(audio):
+        stem[:] = 0.0
+        return
     half_rate = SAMPLE_RATE // 2
     response = room_response(chain.room, 2, half_rate)
     # The direct sound, which the panorama places, is 1 / metres in the response's first millisecond.
@@ -200,45 +202,29 @@ def _in_room(audio: NDArray[np.float32], chain: StemChain) -> FloatArray:
     answers = _answers(audio, response[:, : round(_ANSWERED * response.shape[1])])
     angle = (chain.pan + 1.0) * math.pi / 4.0
     gains = math.sqrt(2.0) * np.array([math.cos(angle), math.sin(angle)])
-    stem = np.empty((2, len(audio)), np.float32)
     kernels.place(np.ascontiguousarray(audio), answers, gains.astype(np.float32), stem)
-    return stem
 
 
 def _answers(audio: NDArray[np.float32], response: FloatArray) -> FloatArray:
     """Return a sound ``(samples,)`` in a room at half the rate, which responses ``(2, taps)`` have, too."""
-    from scipy import fft
+    from mixlab.synthesis._kernels.answers import add_answers, spectrum
 
-    from mixlab.synthesis._kernels import stems as kernels
-
-    size = 1 << (2 * response.shape[1]).bit_length()
-    hop = size - response.shape[1] + 1
-    out = np.zeros((2, len(audio) // 2), np.float32)
-    count = -(-out.shape[1] // hop)
-    blocks, sounds = np.empty((count, size), np.float32), np.empty(count, np.bool_)
-    kernels.half_blocks(np.ascontiguousarray(audio), hop, blocks, sounds)
-    places = np.flatnonzero(sounds)
-    # All blocks at once: several transforms of a kind go side by side.
-    spectra = fft.rfft(blocks if sounds.all() else blocks[places], axis=1)
-    for channel, spectrum in zip(out, fft.rfft(response, size, axis=1), strict=True):
-        answers = fft.irfft(spectra * spectrum, size, axis=1, overwrite_x=True)
-        kernels.add_answers(answers, places, hop, channel)
-    return out
+    size = max(1 << (2 * response.shape[1]).bit_length(), 256)
+    table = _turns(size)
+    spectra = np.empty((2, 2 * size), np.float32)
+    for channel, out in zip(response, spectra, strict=True):
+        spectrum(np.ascontiguousarray(channel), table, out)
+    answers = np.zeros((2, len(audio) // 2), np.float32)
+    add_answers(np.ascontiguousarray(audio), size - response.shape[1] + 1, spectra, table, answers)
+    return answers
 
 
-def is_silent(audio: NDArray[np.float32]) -> bool:
-    """Tell whether all samples are 0; quicker than asking each."""
-    return audio.size == 0 or not (audio.max() > 0.0 or audio.min() < 0.0)
+@lru_cache(maxsize=8)
+def _turns(size: int) -> NDArray[np.float32]:
+    """Return the turns of a transform, which many rooms share."""
+    from mixlab.synthesis._kernels.answers import turns
 
-
-def _levels(audio: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean power (of the channel where it is highest) and peak of each step."""
-    from mixlab.synthesis._kernels import stems as kernels
-
-    steps = -(-audio.shape[1] // STEP)
-    powers, peaks = np.empty(steps), np.empty(steps)
-    kernels.levels(audio, STEP, powers, peaks)
-    return powers, peaks
+    return turns(size)
 
 
 def _sounding_db(powers: NDArray[np.float64]) -> float:
@@ -263,7 +249,9 @@ _RMS_S, _KNEE_DB = 0.01, 6.0
 _CEILING_DB, _AHEAD, _RELEASE_S = -1.0, 2, 0.08
 
 
-def master_gains(stems: Sequence[FloatArray], hall: bool, rng: np.random.Generator) -> NDArray[np.float32]:
+def master_gains(
+    stems: FloatArray | Sequence[FloatArray], hall: bool, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Return what is done to the sum of a song's stems ``(2, samples)``: glue, loudness and limiting.
 
     They are gains over time, the same for every stem, so that the stems still sum to the mix.
@@ -273,16 +261,15 @@ def master_gains(stems: Sequence[FloatArray], hall: bool, rng: np.random.Generat
     """
     from mixlab.synthesis._kernels import stems as kernels
 
-    mix = stems[0].copy()
-    for stem in stems[1:]:
-        mix += stem
+    held = np.ascontiguousarray(stems, np.float32)
     ratio = float(rng.uniform(1.05, 1.2) if hall else rng.uniform(1.2, 2.0))
     loudness_db = float(rng.uniform(-23.0, -18.0) if hall else rng.uniform(-17.5, -12.0))
-    powers, peaks = _levels(mix)
+    powers, middles, peaks = np.empty((3, -(-held.shape[2] // STEP)))
+    kernels.mix_levels(held, STEP, powers, middles, peaks)
     gains, limits = np.ones(len(powers) + 1), np.empty(len(powers) + 1)
-    if is_silent(mix):
+    if not peaks.any():
         return gains.astype(np.float32)
-    level_db = _sounding_db(_levels((0.5 * (mix[0] + mix[1]))[None])[0])
+    level_db = _sounding_db(middles)
     kernels.compress_steps(powers, level_db, ratio, _KNEE_DB, *_kept(_RMS_S, 0.03, 0.2), gains)
     gains *= amplitude(loudness_db - level_db)
     # A hair below the ceiling, so that rounding cannot lead over it.

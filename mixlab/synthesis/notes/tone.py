@@ -33,6 +33,7 @@ _SHELF_HZ = 2500.0
 
 _MIX_PART, _MIX_MOST_DB = 0.6, 5.0
 _SEGMENTS, _SEGMENT = 64, 4096
+_WINDOW = np.hanning(_SEGMENT).astype(np.float32)
 
 
 def _power(audio: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -42,9 +43,12 @@ def _power(audio: NDArray[np.float32]) -> NDArray[np.float64]:
     if len(audio) < _SEGMENT:
         audio = np.pad(audio, (0, _SEGMENT - len(audio)))
     starts = np.linspace(0, len(audio) - _SEGMENT, _SEGMENTS).astype(int)
-    window = np.hanning(_SEGMENT).astype(np.float32)
-    spectra = fft.rfft(np.stack([audio[at : at + _SEGMENT] for at in starts]) * window, axis=1)
-    return np.asarray((spectra.real**2 + spectra.imag**2).mean(axis=0), np.float64)
+    segments = np.empty((_SEGMENTS, _SEGMENT), np.float32)
+    for segment, at in zip(segments, starts, strict=True):
+        np.multiply(audio[at : at + _SEGMENT], _WINDOW, out=segment)
+    parts = fft.rfft(segments, axis=1).view(np.float32)
+    powers = np.einsum("ij,ij->j", parts, parts).reshape(-1, 2).sum(axis=1) / _SEGMENTS
+    return np.asarray(powers, np.float64)
 
 
 def _between(power: NDArray[np.float64], low_hz: float, high_hz: float) -> float:

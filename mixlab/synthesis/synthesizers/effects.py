@@ -9,6 +9,8 @@ __all__ = ["chorus", "drive", "duck", "echo"]
 
 FloatArray = NDArray[np.float64]
 
+_STEP = 32
+
 
 def drive(audio: FloatArray, amount: float) -> FloatArray:
     """Return audio saturated softly; ``amount`` 0 leaves it as it is, 1 is strong."""
@@ -22,31 +24,27 @@ def chorus(audio: FloatArray, depth_ms: float, rate_hz: float, phase: float) -> 
     """Return audio with two copies of itself, each later by a time that swings; as loud as before, about."""
     if depth_ms <= 0:
         return audio
-    place = np.arange(len(audio), dtype=np.float64)
-    total = audio.copy()
+    from mixlab.synthesis._kernels import effects as kernels
+
+    total, per_ms = audio.copy(), SAMPLE_RATE / 1000
     for voice in range(2):
-        swing = np.sin(2 * np.pi * (rate_hz * (1 + 0.3 * voice) * place / SAMPLE_RATE + phase + 0.4 * voice))
-        late = (7.0 + 5.0 * voice + depth_ms * swing) * SAMPLE_RATE / 1000
-        total += np.interp(place - late, place, audio, left=0.0)
-    return np.asarray(total / np.sqrt(3))
+        omega = 2 * np.pi * rate_hz * (1 + 0.3 * voice) / SAMPLE_RATE
+        late, depth = (7.0 + 5.0 * voice) * per_ms, depth_ms * per_ms
+        kernels.add_late(audio, late, depth, omega, 2 * np.pi * (phase + 0.4 * voice), total)
+    total /= np.sqrt(3)
+    return total
 
 
 def echo(audio: FloatArray, delay_s: float, feedback: float, level: float) -> FloatArray:
     """Return audio with echoes, each duller and ``feedback`` times as loud as the one before."""
-    from scipy.signal import lfilter
-
     step = round(delay_s * SAMPLE_RATE)
     if level <= 0 or step < 1:
         return audio
-    total, copy = audio.copy(), level * audio
-    for k in range(1, 6):
-        begin = k * step
-        if begin >= len(audio):
-            break
-        copy = lfilter([0.35], [1, -0.65], copy)
-        total[begin:] += copy[: len(audio) - begin]
-        copy = feedback * copy
-    return np.asarray(total)
+    from mixlab.synthesis._kernels import effects as kernels
+
+    total = np.empty_like(audio)
+    kernels.echo(audio, step, level, feedback, total)
+    return total
 
 
 def duck(audio: FloatArray, beat_s: float, first_s: float, depth: float) -> FloatArray:
@@ -60,7 +58,9 @@ def duck(audio: FloatArray, beat_s: float, first_s: float, depth: float) -> Floa
     """
     if depth <= 0:
         return audio
-    since = (np.arange(len(audio)) / SAMPLE_RATE - first_s) % beat_s
+    # Every 32 samples is often enough.
+    count = -(-len(audio) // _STEP)
+    since = (_STEP * np.arange(count) / SAMPLE_RATE - first_s) % beat_s
     # Down within 10 ms, back over most of the beat.
     closed = np.minimum(since / 0.01, 1.0) * np.exp(-since / (0.35 * beat_s))
-    return np.asarray(audio * (1.0 - depth * closed))
+    return np.asarray(audio * np.repeat(1.0 - depth * closed, _STEP)[: len(audio)])
