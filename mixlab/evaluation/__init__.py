@@ -10,7 +10,14 @@ report.
 from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS, Interval
 from mixlab.evaluation.cells import Cells
 from mixlab.evaluation.measured import Measured, Score, measure
-from mixlab.evaluation.metrics import METRICS, N_BINS, Metric, MetricInfo, metrics_for
+from mixlab.evaluation.metrics import (
+    METRICS,
+    N_BINS,
+    Metric,
+    MetricInfo,
+    average_precision_at,
+    metrics_for,
+)
 from mixlab.evaluation.own_metrics import check_metric, find_metrics
 from mixlab.evaluation.own_predictions import score
 from mixlab.evaluation.paired import Comparison, Difference, check_same_items, compare
@@ -64,6 +71,7 @@ __all__ = [
     "SplitScores",
     "Thresholds",
     "Units",
+    "average_precision_at",
     "check_metric",
     "check_same_items",
     "choose_thresholds",

@@ -19,7 +19,16 @@ from mixlab.evaluation.arrays import Bools, Floats, Integers, divide
 from mixlab.evaluation.cells import Over
 from mixlab.utils.decode import later
 
-__all__ = ["METRICS", "N_BINS", "SCORE_EPSILON", "Metric", "MetricInfo", "f_scores", "metrics_for"]
+__all__ = [
+    "METRICS",
+    "N_BINS",
+    "SCORE_EPSILON",
+    "Metric",
+    "MetricInfo",
+    "average_precision_at",
+    "f_scores",
+    "metrics_for",
+]
 
 SCORE_EPSILON = 1e-7
 """Scores are kept this far from 0 and 1 in the loss: float32 probabilities resolve no more."""
@@ -161,6 +170,32 @@ def _all_right(decided: Floats, present: Bools) -> float:
 
 def _average_precision(scores: Floats, present: Bools) -> float:
     return float(average_precision_score(present, scores))
+
+
+def average_precision_at(prevalence: float, scores: ArrayLike, present: ArrayLike) -> float:
+    """Return what the average precision would be if the class were present more or less often.
+
+    Items with the class weigh together as much as ``prevalence`` says, those without it the rest, so that
+    the scores of two sets of items can be held against each other at one chance level.
+
+    Args:
+        prevalence: The share of items with the class, from 0 to 1.
+        scores: ``(n,)``.
+        present: ``(n,)`` 1 or True where the class is present.
+
+    Returns:
+        The average precision, 0 to 1; NaN without items of both kinds, or where all or none are to be of one.
+
+    Example:
+        >>> from mixlab.evaluation import average_precision_at
+        >>> average_precision_at(0.5, [0.9, 0.8, 0.7], [1, 0, 1])
+        0.75
+    """
+    found, values = np.asarray(present) > 0.5, np.asarray(scores, np.float64)
+    if not 0.0 < prevalence < 1.0 or found.all() or not found.any():
+        return math.nan
+    weights = np.where(found, prevalence / found.sum(), (1.0 - prevalence) / (~found).sum())
+    return float(average_precision_score(found, values, sample_weight=weights))
 
 
 def _roc_auc(scores: Floats, present: Bools) -> float:

@@ -22,9 +22,9 @@ _ITEMS = Units("item", "items", "group", "groups")
 
 
 def score(
-    targets: Any,  # noqa: ANN401 - an array, a tensor, lists
+    scores: Any,  # noqa: ANN401 - an array, a tensor, lists
+    targets: Any,  # noqa: ANN401
     mask: Any,  # noqa: ANN401
-    scores: Any,  # noqa: ANN401
     *,
     labels: LabelSet | str | Sequence[str] | None = None,
     thresholds: Thresholds | Mapping[str, float] | ArrayLike = DEFAULT_THRESHOLD,
@@ -38,10 +38,10 @@ def score(
     """Score the predictions of a model of one's own, as mixlab scores its runs.
 
     Args:
-        targets: ``(N, C)`` 1 present, 0 absent: NumPy arrays, tensors on any device, or lists, as all that
-            follows. Where ``mask`` is False they may be anything.
-        mask: ``(N, C)`` True where the target is known; None if all are.
-        scores: ``(N, C)`` probabilities in [0, 1]: ``torch.sigmoid`` of logits.
+        scores: ``(N, C)`` probabilities in [0, 1], ``torch.sigmoid`` of logits: a NumPy array, a tensor on
+            any device, or lists, as all that follows.
+        targets: ``(N, C)`` 1 present, 0 absent. Where ``mask`` is False they may be anything.
+        mask: ``(N, C)`` True (or 1) where the target is known; None if all are.
         labels: A label set, or its name, for scores by levels of the tree and after making the scores
             hierarchy-consistent; or the C names of classes; None calls them ``class 0`` and so on.
         thresholds: From which score on a class counts as detected: ``fit_thresholds`` of validation, a number
@@ -60,16 +60,16 @@ def score(
         ``classes`` with those of each class. ``mixlab.evaluation.format_text`` writes it as tables.
 
     Raises:
-        ConfigError: shapes differ, a score lies outside [0, 1], a known target is neither 0 nor 1, labels or
-            thresholds are not those of C classes, or there is nothing to score.
+        ConfigError: shapes differ, a score lies outside [0, 1], a known target or a part of the mask is
+            neither 0 nor 1, labels or thresholds are not those of C classes, or there is nothing to score.
         TaxonomyError: there is no label set of that name.
 
     Example:
         >>> from mixlab.evaluation import score
         >>> found = score(
+        ...     scores=[[0.9, 0.2], [0.6, 0.4], [0.3, 0.7]],
         ...     targets=[[1, 0], [1, 1], [0, 1]],
         ...     mask=[[True, True], [True, True], [True, False]],
-        ...     scores=[[0.9, 0.2], [0.6, 0.4], [0.3, 0.7]],
         ...     labels=["voice", "drums"],
         ...     n_resamples=0,
         ... )
@@ -77,10 +77,10 @@ def score(
         1.0
     """
     t, s = _array(targets), _array(scores)
-    m = np.ones(t.shape, np.bool_) if mask is None else _array(mask) != 0
+    m = np.ones(t.shape, np.bool_) if mask is None else _mask(mask)
     if s.ndim != 2 or s.shape != t.shape or s.shape != m.shape:
         raise ConfigError(
-            f"Targets, mask and scores must share one shape (N, C); got {t.shape}, {m.shape}, {s.shape}.",
+            f"Scores, targets and mask must share one shape (N, C); got {s.shape}, {t.shape}, {m.shape}.",
             code="wrong-shape",
         )
     _check_values(t, m, s)
@@ -112,6 +112,17 @@ def _array(values: Any) -> NDArray[np.float64]:  # noqa: ANN401 - an array, a te
     if hasattr(values, "detach"):
         values = values.detach().cpu().double().numpy()
     return np.asarray(values, np.float64)
+
+
+def _mask(values: Any) -> NDArray[np.bool_]:  # noqa: ANN401
+    """Return a mask of any kind as booleans; scores in its place are an error, not a mask of ones."""
+    given = _array(values)
+    wrong = (given != 0) & (given != 1)
+    if wrong.any():
+        raise refuse(
+            "mask", "True or False (scores come first, then targets, then the mask)", float(given[wrong][0])
+        )
+    return np.asarray(given != 0)
 
 
 def _check_values(targets: NDArray[np.float64], mask: NDArray[np.bool_], scores: NDArray[np.float64]) -> None:

@@ -45,5 +45,8 @@ class Quantity:
 
 
 MIXES = Units("mix", "mixes", "song", "songs")
+"""Mixes, of which intervals resample whole songs."""
 CLIPS = Units("clip", "clips", "recording", "recordings")
+"""Labelled clips, of which intervals resample whole recordings."""
 TRACKS = Units("track", "tracks", "artist", "artists")
+"""Whole tracks, of which intervals resample artists with all of theirs."""

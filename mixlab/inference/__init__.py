@@ -7,7 +7,7 @@ from mixlab.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport, evaluate_on
     from mixlab.inference.ensemble import EnsembleConfig, build_ensemble
-    from mixlab.inference.joint import join_scorers
+    from mixlab.inference.joint import join_beside, join_scorers
     from mixlab.inference.opening import open_run
     from mixlab.inference.published import published_scorer, shipped_scorer
     from mixlab.inference.realism import Realism, measure_realism, realism_of_sounds
@@ -22,6 +22,7 @@ __all__ = [
     "Tagger",
     "build_ensemble",
     "evaluate_on",
+    "join_beside",
     "join_scorers",
     "measure_realism",
     "open_run",
@@ -37,7 +38,7 @@ _HOMES = {
         "evaluate_on",
     ),
     "ensemble": ("EnsembleConfig", "build_ensemble"),
-    "joint": ("join_scorers",),
+    "joint": ("join_beside", "join_scorers"),
     "opening": ("open_run",),
     "published": ("published_scorer", "shipped_scorer"),
     "realism": ("Realism", "measure_realism", "realism_of_sounds"),

@@ -1,8 +1,9 @@
-"""Several scorers as one: the mean of their ranks, or of their calibrated scores, as a run of its own kind.
+"""Several scorers as one: the mean of their calibrated scores, or of their ranks, as a run of its own kind.
 
 Members are trained networks, fitted classifiers and published weights. What makes their scores comparable
-is taken from validation: of ranks the distribution of each member's scores there, of calibrated scores a
-logistic curve for each class. A class that a member cannot say is left to the others.
+is taken from validation: of calibrated scores a logistic curve for each class, of ranks the distribution of
+each member's scores there. A class that a member cannot say is left to the others; but of calibrated scores,
+an instrument of a family that it says follows what it says of that (``mean_scores``).
 """
 
 import os
@@ -21,11 +22,12 @@ from mixlab.errors import ConfigError, RunError
 from mixlab.evaluation import find_metrics
 from mixlab.evaluation.predictions import Predictions
 from mixlab.evaluation.results import Report
+from mixlab.inference.calibration import calibrate, curved_odds, mean_scores
 from mixlab.inference.published import published_scorer
-from mixlab.inference.scorer import Scorer, known_outputs, open_member, raised_to, whole_scores
+from mixlab.inference.scorer import Scorer, known_outputs, open_member, raised_to, scored_by_run, whole_scores
 from mixlab.mixing.config import MixConfig
 from mixlab.models.pretrained import find_weights
-from mixlab.taxonomy import LabelSet, keep_label_set, load_label_set
+from mixlab.taxonomy import LabelSet, keep_label_set, load_label_set, load_taxonomy
 from mixlab.training.baselines.features import Extract, Features, Mixes, compute_features
 from mixlab.training.config import from_plain
 from mixlab.training.locations import as_catalog, catalog_entry, open_catalog
@@ -40,19 +42,15 @@ __all__ = [
     "Combine",
     "EnsembleConfig",
     "build_ensemble",
-    "calibrate",
-    "calibrated",
     "ensemble_members",
     "evaluate_ensemble",
     "open_ensemble",
     "ranks",
 ]
 
-Combine = Literal["ranks", "calibrated"]
+Combine = Literal["calibrated", "ranks"]
 
 Floats = NDArray[np.float64]
-
-_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,10 @@ class EnsembleConfig:
     """How members are put together, and on which mixes that is fitted and scored.
 
     Attributes:
-        combine: ``ranks``: the mean of where each member's score stands among its own on validation; it asks
-            nothing of the scores but their order. ``calibrated``: the mean of probabilities, each member's
-            scores brought there by a logistic curve per class.
+        combine: ``calibrated``: the mean of probabilities, each member's scores brought there by a logistic
+            curve per class; a class that validation has never or always keeps its scores. ``ranks``: the mean
+            of where each member's score stands among its own on validation; it asks nothing of the scores but
+            their order.
         val_size: Fixed musical mixes that the reference and the thresholds are taken from.
         test_size: Fixed musical mixes scored at the end; keep both as in the runs to compare with.
         eval_seed: Seeds both.
@@ -71,7 +70,7 @@ class EnsembleConfig:
         metrics: Metrics of one's own beside mixlab's.
     """
 
-    combine: Combine = "ranks"
+    combine: Combine = "calibrated"
     val_size: int = 1000
     test_size: int = 1000
     eval_seed: int = 0
@@ -100,41 +99,6 @@ def ranks(scores: Floats, reference: Floats) -> Floats:
     return out
 
 
-def calibrate(scores: Floats, targets: NDArray[Any], mask: NDArray[np.bool_]) -> Floats:
-    """Return slope and offset ``(C, 2)`` of the logistic curve that turns scores into probabilities.
-
-    A class without known positives or negatives keeps its scores. A curve that falls would turn a member's
-    judgement upside down: such a member says the class's frequency for everything.
-
-    Args:
-        scores: ``(N, C)`` in [0, 1].
-        targets: ``(N, C)`` 1 present, 0 absent.
-        mask: ``(N, C)`` True where that is known.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    curves = np.tile([1.0, 0.0], (scores.shape[1], 1))
-    for c in range(scores.shape[1]):
-        known = mask[:, c]
-        truth = targets[known, c] > 0.5
-        if not truth.any() or truth.all():
-            continue
-        fitted = LogisticRegression(C=1e3).fit(_logit(scores[known, c])[:, None], truth)
-        slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-        curves[c] = (slope, offset) if slope > 0 else (0.0, float(_logit(truth.mean())))
-    return curves
-
-
-def calibrated(scores: Floats, curves: Floats) -> Floats:
-    """Return scores ``(..., C)`` as probabilities by curves of ``calibrate``."""
-    return np.asarray(1 / (1 + np.exp(-(curves[:, 0] * _logit(scores) + curves[:, 1]))))
-
-
-def _logit(values: Any) -> Floats:  # noqa: ANN401 - an array or a number
-    inside = np.clip(np.asarray(values, np.float64), _TINY, 1 - _TINY)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
-
-
 @dataclass(frozen=True)
 class _Joint:
     """What puts the scores of members together.
@@ -143,20 +107,24 @@ class _Joint:
         combine: How.
         fitted: Of each member its reference ``(N, C_m)``, or its curves ``(C_m, 2)``.
         columns: Of each member, which classes of the ensemble its own are.
-        n_classes: Of the ensemble.
+        parents: Of each class of the ensemble its nearest ancestor, which members that cannot say the class
+            follow; None for all where nobody follows: of ranks, which say nothing of how probable a class is,
+            and in runs that older versions made.
     """
 
     combine: Combine
     fitted: tuple[Floats, ...]
     columns: tuple[tuple[int, ...], ...]
-    n_classes: int
+    parents: tuple[int | None, ...]
 
     def __call__(self, parts: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Return the mean ``(N, C)`` over the members that say a class, of their scores ``(N, C_m)``."""
-        total, count = np.zeros((len(parts[0]), self.n_classes)), np.zeros(self.n_classes)
+        if self.combine == "calibrated":
+            odds = [curved_odds(own, fitted) for own, fitted in zip(parts, self.fitted, strict=True)]
+            return np.asarray(mean_scores(odds, self.columns, self.parents), np.float32)
+        total, count = np.zeros((len(parts[0]), len(self.parents))), np.zeros(len(self.parents))
         for scores, fitted, columns in zip(parts, self.fitted, self.columns, strict=True):
-            own = np.asarray(scores, np.float64)
-            total[:, columns] += ranks(own, fitted) if self.combine == "ranks" else calibrated(own, fitted)
+            total[:, columns] += ranks(np.asarray(scores, np.float64), fitted)
             count[list(columns)] += 1
         return np.asarray(total / count, np.float32)
 
@@ -274,7 +242,7 @@ def build_ensemble(
                 )
         known = load_label_set(label_set).names
         kept = [known.index(name) for name in labels.names]
-        joint = _fit(config.combine, found["validation"], kept, columns)
+        joint = _fit(config.combine, found["validation"], kept, columns, labels)
         run = Run.create(
             out,
             _settings(opened, out, settings, config, joined),
@@ -338,7 +306,11 @@ def _classes(labels: LabelSet, scorers: Sequence[Scorer]) -> tuple[LabelSet, tup
 
 
 def _fit(
-    combine: Combine, parts: Sequence[Features], kept: Sequence[int], columns: tuple[tuple[int, ...], ...]
+    combine: Combine,
+    parts: Sequence[Features],
+    kept: Sequence[int],
+    columns: tuple[tuple[int, ...], ...],
+    labels: LabelSet,
 ) -> _Joint:
     """Take from validation what makes the members' scores comparable."""
     fitted = []
@@ -348,7 +320,14 @@ def _fit(
         fitted.append(
             scores if combine == "ranks" else calibrate(scores, part.targets[:, of], part.mask[:, of])
         )
-    return _Joint(combine, tuple(fitted), columns, len(kept))
+    return _Joint(
+        combine, tuple(fitted), columns, _followed(combine == "calibrated", labels.parents(load_taxonomy()))
+    )
+
+
+def _followed(follows: bool, parents: Sequence[int | None]) -> tuple[int | None, ...]:
+    """Return the parents that members follow: those given, or None of each class where they do not."""
+    return tuple(parents if follows else [None] * len(parents))
 
 
 def _predict(
@@ -406,9 +385,14 @@ def _card(
         "input": {"sample_rate": mix.sample_rate, "duration_s": mix.duration_s, "channels": 1},
         "note": run.info["note"],
         "output": "the mean over the members that say a class, of "
-        + ("ranks among their scores on validation" if config.combine == "ranks" else "calibrated scores"),
+        + (
+            "ranks among their scores on validation"
+            if config.combine == "ranks"
+            else "calibrated scores; an instrument that one cannot say follows its family"
+        ),
         "ensemble": {
             "combine": config.combine,
+            "follows_families": config.combine == "calibrated",
             "label_set": members[0].label_set,
             "members": [
                 {
@@ -455,7 +439,7 @@ def open_ensemble(run: Run, device: str = "cpu") -> Scorer:
             entry["combine"],
             tuple(tensors[f"member.{m}"].numpy().astype(np.float64) for m in range(len(members))),
             tuple(tuple(int(c) for c in of["columns"]) for of in entry["members"]),
-            len(card["labels"]["outputs"]),
+            _followed(_follows_families(entry), card["labels"]["parents"]),
         )
         outputs = tuple(str(name) for name in card["labels"]["outputs"])
         nodes = tuple(tuple(str(node) for node in of) for of in card["labels"]["nodes"])
@@ -489,7 +473,16 @@ def open_ensemble(run: Run, device: str = "cpu") -> Scorer:
         nodes=nodes,
         unsaid=tuple(name for name in load_label_set(entry["label_set"]).names if name not in outputs),
         refuse_seen=refuse_seen,
+        scored_by=(scored_by_run(run, card), *(by for scorer in scorers for by in scorer.scored_by)),
     )
+
+
+def _follows_families(entry: Mapping[str, Any]) -> bool:
+    """Tell whether members follow families; older versions made ensembles in which none does."""
+    found = entry.get("follows_families", False)
+    if not isinstance(found, bool):
+        raise ValueError(f"follows_families is {found!r}, neither true nor false")
+    return found
 
 
 def _members_note(scorers: Sequence[Scorer]) -> str:

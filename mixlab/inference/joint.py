@@ -1,13 +1,14 @@
-"""Models that tag together, without mixes to fit them on: the mean of log odds, less those of thresholds.
+"""Models that tag together, without mixes to fit them on; ``mixlab.inference.ensemble`` takes a catalog's.
 
-``mixlab.inference.ensemble`` takes more care and needs a catalog. Here the log odds of each score count from
-those of its class's threshold, so that both members say yes from 0 on, and the mean counts.
+Where the curves of every member come with mixlab (``calibration.known_curves``), the mean of calibrated
+scores counts. Else log odds count from those of each class's threshold, so that all members say yes from 0
+on, and their mean counts. A member that says a family and not one of its instruments takes the instrument's
+share in the family from the others.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,15 @@ from numpy.typing import NDArray
 from mixlab.audio.io import FloatArray
 from mixlab.corpora.clips.base import ClipSet
 from mixlab.errors import ConfigError
+from mixlab.inference.calibration import curved_odds, log_odds, mean_scores
 from mixlab.inference.opening import open_run
 from mixlab.inference.published import published_scorer
 from mixlab.inference.scorer import Scorer, known_outputs, raised_to, whole_scores
 from mixlab.taxonomy import LabelSet, label_set_names, load_label_set, load_taxonomy
 from mixlab.training.run import Run
+from mixlab.utils.hashing import file_digest
 
-__all__ = ["join_scorers", "open_beside"]
-
-_TINY = 1e-6
+__all__ = ["join_beside", "join_scorers", "open_beside"]
 
 
 def open_beside(
@@ -54,6 +55,53 @@ def open_beside(
     return raised_to(known_outputs(open_run(run, device=device), run), labels)
 
 
+def join_beside(
+    first: Scorer, also: Sequence[str | Path], *, device: str = "auto", labels: LabelSet | None = None
+) -> Scorer:
+    """Return a scorer together with runs and published weights.
+
+    Of published weights among them, the classifier on their embeddings that comes with mixlab scores too,
+    where there is one and the curves of all others are known.
+
+    Args:
+        first: The first one.
+        also: What scores beside it: runs' folders, and names or files of published weights.
+        device: Where these compute.
+        labels: The label set that all speak of; by default that of the first.
+
+    Raises:
+        ConfigError: one cannot be joined, or is there twice.
+        RunError: the classes of one are not known, or it says none of the first's.
+        MixlabError: one cannot be opened.
+    """
+    if isinstance(also, str | Path):
+        raise TypeError(f"also takes a list of names, such as [{str(also)!r}]")
+    if not also:
+        return first
+    members = [first, *(open_beside(first, name, device=device, labels=labels) for name in also)]
+    _check_once(members)
+    if all(member.curves is not None for member in members):
+        from mixlab.inference.fitted_head import fitted_heads, head_scorer
+
+        files = {member.source: member.weights_file for member in members}
+        members += [head_scorer(file, device=device) for name in fitted_heads() if (file := files.get(name))]
+    return join_scorers(members, labels)
+
+
+def _check_once(members: Sequence[Scorer]) -> None:
+    """See to it that no model counts twice, under whatever name or path it was given."""
+    seen = set()
+    for member in members:
+        file = member.weights_file
+        own = str(Path(member.source).resolve()) if file is None else file_digest(file)
+        if own in seen:
+            raise ConfigError(
+                f"{member.source} is given twice. Models that score together count equally: name each once.",
+                code="repeated-option",
+            )
+        seen.add(own)
+
+
 def _labels_of(first: Scorer) -> LabelSet:
     """Return a shipped label set whole; of one's own, which no name finds, the classes that are said."""
     if first.label_set in label_set_names():
@@ -65,10 +113,16 @@ def _labels_of(first: Scorer) -> LabelSet:
 
 
 def join_scorers(members: Sequence[Scorer], labels: LabelSet | None = None) -> Scorer:
-    """Return several models as one: of each class the mean over those that can say it, of log odds.
+    """Return several models as one: of each class the mean over those that can say it.
 
-    All its thresholds are one half: there the odds of members are on average as high as those of their
-    thresholds.
+    It is the mean of calibrated scores where the ``curves`` of all members are known, else that of log odds,
+    counted from those of each member's threshold.
+
+    An instrument that a member cannot say, where it says the family, follows what it says of that
+    (``mean_scores``).
+
+    All its thresholds are one half: there a class is as probable as not, by calibrated scores, or the odds of
+    members are on average as high as those of their thresholds.
 
     Args:
         members: Two or more whose classes are of one label set. Those of the first come first, and its rate
@@ -99,41 +153,43 @@ def join_scorers(members: Sequence[Scorer], labels: LabelSet | None = None) -> S
     outputs = [output for output in labels.outputs if output.name in said]
     names = tuple(output.name for output in outputs)
     columns = [[names.index(name) for name in member.labels] for member in members]
-    count = np.zeros(len(names))
-    for own in columns:
-        count[own] += 1
+    part = replace(labels, outputs=tuple(outputs))
+    parents = part.parents(load_taxonomy())
+
+    lacking = [member.source for member in members if member.curves is None]
+    curved, some = not lacking, 0 < len(lacking) < len(members)
+    curves_by = [member.curves_by for member in members if curved and member.curves_by is not None]
+    how = f"joined by thresholds, as there are no curves for {' and '.join(lacking)}" if some else ""
 
     def compute(audio: FloatArray) -> NDArray[np.float32]:
-        total = np.zeros((len(audio), len(names)))
-        for member, own in zip(members, columns, strict=True):
+        odds = []
+        for member in members:
             scores = whole_scores(member, audio, first.sample_rate)
-            total[:, own] += _log_odds(scores) - _log_odds(member.thresholds)
-        return np.asarray(1 / (1 + np.exp(-total / count)), np.float32)
+            if curved:
+                odds.append(curved_odds(scores, member.curves))
+            else:
+                odds.append(log_odds(scores) - log_odds(member.thresholds))
+        return np.asarray(mean_scores(odds, columns, parents, of_odds=not curved), np.float32)
 
     def refuse_seen(clips: ClipSet) -> None:
         for member in members:
             member.refuse_seen(clips)
 
-    part = replace(labels, outputs=tuple(outputs))
     return Scorer(
         compute=compute,
         labels=names,
-        parents=part.parents(load_taxonomy()),
+        parents=parents,
         thresholds=np.full(len(names), 0.5),
         sample_rate=first.sample_rate,
         window_s=max(member.window_s for member in members),
         source=" and ".join(member.source for member in members),
         fitted=True,
-        note="; ".join(dict.fromkeys(member.note for member in members if member.note)),
+        note="; ".join(filter(None, dict.fromkeys([*(member.note for member in members), how]))),
         device=first.device,
         label_set=first.label_set,
         nodes=tuple(output.nodes for output in outputs),
         unsaid=tuple(name for name in labels.names if name not in names),
         refuse_seen=refuse_seen,
         kind=first.kind,
+        scored_by=tuple(dict.fromkeys([*(by for member in members for by in member.scored_by), *curves_by])),
     )
-
-
-def _log_odds(scores: NDArray[Any]) -> NDArray[np.float64]:
-    inside = np.clip(np.asarray(scores, np.float64), _TINY, 1 - _TINY)
-    return np.asarray(np.log(inside) - np.log1p(-inside))

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mixlab import __version__
 from mixlab.inference.file_tags import FileTags
+from mixlab.inference.scorer import Scorer
 from mixlab.utils.csv import csv_text
 
 __all__ = [
     "FORMATS",
     "ClassRow",
+    "about_scorer",
     "audacity_labels",
     "class_rows",
     "format_table",
@@ -142,12 +145,28 @@ def _finite(value: float) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 
+def about_scorer(scorer: Scorer) -> dict[str, Any]:
+    """Return what a JSON file says of what scored: entries for ``tags_as_json``.
+
+    ``scored_by`` names every file that the scores come from with its SHA-256: runs, weights, the classifier
+    on their embeddings, and curves; ``mixlab`` the version. With these a result can be made again; with a
+    label set of one's own, which is not among them, by keeping that, too.
+    """
+    return {
+        scorer.kind: scorer.source,
+        "note": scorer.note,
+        "unsaid": list(scorer.unsaid),
+        "mixlab": __version__,
+        "scored_by": [{k: v for k, v in asdict(by).items() if v} for by in scorer.scored_by],
+    }
+
+
 def tags_as_json(tags: FileTags, **extra: Any) -> str:  # noqa: ANN401 - entries of a JSON file
     """Return everything but the single moments as JSON text; null where nothing sounds.
 
     Args:
         tags: The file's tags.
-        **extra: Further entries, such as the run.
+        **extra: Further entries, such as those of ``about_scorer``.
     """
     spans, mean, highest, detected = tags.spans(), tags.mean, tags.max, set(tags.tags)
     data = {

@@ -13,12 +13,14 @@ import numpy as np
 
 from mixlab.corpora.clips.base import ClipSet
 from mixlab.errors import WeightsError
-from mixlab.inference.scorer import Scorer, network_scores, raised_to, usable_device
+from mixlab.inference.calibration import known_curves
+from mixlab.inference.scorer import ScoredBy, Scorer, network_scores, raised_to, usable_device
 from mixlab.inference.unseen import check_unseen_weights
 from mixlab.models.checkpoint_list import Checkpoint
 from mixlab.models.published import PublishedTagger, find_published
-from mixlab.models.shipped_model import SHIPPED, read_card
-from mixlab.taxonomy import load_label_set, load_taxonomy
+from mixlab.models.shipped_model import SHIPPED, read_card, shipped_card, shipped_curves
+from mixlab.taxonomy import LabelSet, load_label_set, load_taxonomy
+from mixlab.utils.hashing import file_digest
 
 __all__ = ["DEFAULT_LABEL_SET", "THRESHOLD", "published_scorer", "shipped_scorer"]
 
@@ -39,7 +41,8 @@ def published_scorer(
 
     Args:
         weights: A name that ``mixlab weights`` lists, or a file.
-        label_set: The classes; the checkpoint's own (``jamendo50``) gives its tags as they are.
+        label_set: The classes; the checkpoint's own (``jamendo50``, ``mtat50``) gives its tags, each at least
+            as high as those that imply it.
         device: Where it computes; ``auto`` takes a GPU where there is one.
 
     Returns:
@@ -51,12 +54,29 @@ def published_scorer(
         ConfigError: the file does not fit its network.
         RunError: no tag says anything of the label set.
     """
-    published = find_published(weights)
+    published, labels = find_published(weights), load_label_set(str(label_set))
     scorer = _scorer_of_tags(published, usable_device(device))
     if published.entry.name == SHIPPED:
-        return raised_to(_as_carded(scorer), load_label_set(str(label_set)))
-    raised = raised_to(scorer, load_label_set(str(label_set)))
-    return replace(raised, thresholds=np.full(len(raised.labels), THRESHOLD))
+        raised = raised_to(_as_carded(scorer), labels)
+    else:
+        raised = raised_to(scorer, labels)
+        raised = replace(raised, thresholds=np.full(len(raised.labels), THRESHOLD))
+    return _with_curves(published, raised, labels)
+
+
+def _with_curves(published: PublishedTagger, raised: Scorer, labels: LabelSet) -> Scorer:
+    """Return it with the curves that come with mixlab for these weights and classes, if there are any."""
+    name, sha256 = published.entry.name, file_digest(published.file)
+    card = file_digest(shipped_card()) if name == SHIPPED else ""
+    raised = replace(raised, scored_by=(ScoredBy("weights", name, sha256, card),))
+    known = known_curves(name, sha256, labels.content_hash)
+    if known is None or not set(raised.labels) <= set(known):
+        return raised
+    return replace(
+        raised,
+        curves=np.array([known[each] for each in raised.labels], np.float64),
+        curves_by=ScoredBy("curves", shipped_curves().name, file_digest(shipped_curves())),
+    )
 
 
 def shipped_scorer(*, device: str = "auto") -> Scorer:
@@ -110,6 +130,7 @@ def _scorer_of_tags(published: PublishedTagger, device: str) -> Scorer:
         nodes=tuple(output.nodes for output in tags.outputs),
         refuse_seen=partial(_refuse_seen, entry),
         kind="weights",
+        weights_file=published.file,
     )
 
 

@@ -6,9 +6,11 @@ The measure is the macro average precision over the families that it speaks of. 
 prevalence, which differs from catalog to catalog: compare measures with their chance levels beside them.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from mixlab.evaluation import (
     SplitScores,
     Thresholds,
     Units,
+    average_precision_at,
     class_prevalence,
     score_split,
 )
@@ -42,11 +45,26 @@ from mixlab.training.locations import as_catalog
 from mixlab.training.provenance import demo_note
 from mixlab.utils.hashing import digest, file_digest
 
-__all__ = ["Realism", "judge_scores", "measure_of", "measure_realism", "realism_of_sounds"]
+__all__ = ["AtPrevalence", "Realism", "judge_scores", "measure_of", "measure_realism", "realism_of_sounds"]
 
 SCHEMA = 1
 
 _METRICS = ("average_precision", "roc_auc")
+
+
+@dataclass(frozen=True)
+class AtPrevalence:
+    """Average precision of mixes at the prevalence that each class has in recordings, beside that of these.
+
+    Attributes:
+        classes: Of the mixes by class; NaN where the class is always or never present in one of both.
+        mixes: Mean over the families where there is one; NaN without any.
+        recordings: Mean of the recordings' own over the same families.
+    """
+
+    classes: dict[str, float]
+    mixes: float
+    recordings: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,8 @@ class Realism:
         note: What must stand beside the numbers, or ''.
         recordings: The same on recordings; None without any.
         recordings_source: Where these are from, or ''.
+        at_prevalence: The mixes as if each class were as frequent in them as in the recordings; None without
+            any.
     """
 
     weights: str
@@ -80,6 +100,7 @@ class Realism:
     note: str
     recordings: SplitScores | None = None
     recordings_source: str = ""
+    at_prevalence: AtPrevalence | None = None
 
     @property
     def measure(self) -> Score:
@@ -187,11 +208,12 @@ def measure_realism(
     found = compute_features(mixes, tags, Path(cache), workers=workers, show=show)
     dataset = mixes.open()
     columns = [dataset.labels.names.index(name) for name in scorer.labels]
+    targets, mask = found.targets[:, columns], found.mask[:, columns]
     scored = judge_scores(
         scorer,
         found.values,
-        found.targets[:, columns],
-        found.mask[:, columns],
+        targets,
+        mask,
         _songs(dataset, found.attempt),
         part=split,
         n_resamples=n_resamples,
@@ -210,6 +232,7 @@ def measure_realism(
         note=demo_note(opened.path, *opened.roots.values()),
         recordings=judged,
         recordings_source="" if recordings is None else recordings.source,
+        at_prevalence=None if judged is None else _at_prevalence(scorer, judged, found.values, targets, mask),
     )
 
 
@@ -273,6 +296,25 @@ def realism_of_sounds(
     scorer = published_scorer(weights, label_set, device="cpu")
     rows = [whole_scores(scorer, audio[None], rate)[0] for audio, rate in sounds]
     return scorer.labels, np.array(rows, np.float32).reshape(len(rows), len(scorer.labels))
+
+
+def _at_prevalence(
+    scorer: Scorer, recordings: SplitScores, scores: ArrayLike, targets: ArrayLike, mask: ArrayLike
+) -> AtPrevalence:
+    """Hold the scores of mixes ``(N, C)`` against recordings, at the prevalence of the latter."""
+    values, truth, known = np.asarray(scores), np.asarray(targets), np.asarray(mask)
+    found = {}
+    for c, (of, rows) in enumerate(zip(recordings.classes, known.T, strict=True)):
+        prevalence = of.support / of.known if of.known else 0.0
+        found[of.name] = average_precision_at(prevalence, values[rows, c], truth[rows, c])
+    own = {of.name: of.scores["average_precision"].value for of in recordings.classes}
+    families = [
+        name
+        for name, above in zip(scorer.labels, scorer.parents, strict=True)
+        if above is None and math.isfinite(found[name]) and math.isfinite(own[name])
+    ]
+    means = [fmean(of[name] for name in families) if families else math.nan for of in (found, own)]
+    return AtPrevalence(found, *means)
 
 
 def _songs(dataset: MixDataset, attempts: NDArray[np.int64]) -> list[str]:

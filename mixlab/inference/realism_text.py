@@ -52,6 +52,11 @@ def _table(result: Realism) -> Table:
         for name in means
     ]
     header = ("class", *(title for of in titles for title in of))
+    if result.at_prevalence is not None:
+        # Last, after what both have: the mixes once more.
+        header += ("mixes: AP at that prevalence",)
+        found = result.at_prevalence.classes
+        rows = [(*row, _number(found.get(row[0], math.nan))) for row in rows]
     return Table("what the tagger finds, class by class", header, tuple(rows), len(means))
 
 
@@ -79,6 +84,12 @@ def _lines(result: Realism) -> list[str]:
         lines.append(
             f"recordings ({result.recordings_source}): {result.recordings.n_items} clips of "
             f"{result.recordings.n_groups} groups, macro {_number(measure_of(result.recordings).value)}"
+        )
+    if result.at_prevalence is not None:
+        both = result.at_prevalence
+        lines.append(
+            "at the prevalence of the recordings, over the families known in both: mixes "
+            f"{_number(both.mixes)}, recordings {_number(both.recordings)}"
         )
     return lines
 

@@ -28,17 +28,20 @@ from mixlab.taxonomy.hierarchy import ancestry_from_parents, consistent_max
 from mixlab.training.clips.reading import side_by_side
 from mixlab.training.run import Run
 from mixlab.training.run_kinds import check_command
+from mixlab.utils.hashing import file_digest
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
     "Compute",
+    "ScoredBy",
     "Scorer",
     "known_outputs",
     "network_scores",
     "open_member",
     "raised_to",
+    "scored_by_run",
     "usable_device",
     "whole_scores",
     "window_starts",
@@ -50,6 +53,23 @@ Compute = Callable[[FloatArray], NDArray[np.float32]]
 
 def _nothing_seen(clips: ClipSet) -> None:
     """Refuse nothing: what was trained on no clips has seen none of them."""
+
+
+@dataclass(frozen=True)
+class ScoredBy:
+    """One of the files that scores come from, so that they can be made again.
+
+    Attributes:
+        kind: What it is.
+        name: The folder of a run, the name of weights, or that of a file that comes with mixlab.
+        sha256: Of the file: the weights of a run, published ones, a classifier, curves.
+        card_sha256: Of the card beside it, with thresholds and settings that count; '' where none does.
+    """
+
+    kind: Literal["run", "weights", "classifier", "curves"]
+    name: str
+    sha256: str
+    card_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,12 @@ class Scorer:
         of_clip: From all windows of a clip ``(K, channels, T)`` to its scores ``(1, C)``, where these are not
             the mean of the windows' scores: of a baseline, whose features are put together. None elsewhere.
         kind: What ``source`` is: a ``run``, or ``weights``.
+        curves: ``(C, 2)`` slope and offset of the logistic curves that make probabilities of its scores of
+            whole excerpts (``calibrated``), where they are known; else None.
+        weights_file: Where published weights lie; None for all else.
+        scored_by: All files that its scores come from, but for ``curves_by``, as they were opened.
+        curves_by: The file of its curves, which count together with others alone; None where ``scored_by``
+            has them, or there are none.
     """
 
     compute: Compute
@@ -102,6 +128,10 @@ class Scorer:
     refuse_seen: Callable[[ClipSet], None] = _nothing_seen
     of_clip: Compute | None = None
     kind: Literal["run", "weights"] = "run"
+    curves: NDArray[np.float64] | None = None
+    weights_file: Path | None = None
+    scored_by: tuple[ScoredBy, ...] = ()
+    curves_by: ScoredBy | None = None
 
     def score(self, audio: FloatArray) -> NDArray[np.float32]:
         """Score windows.
@@ -242,6 +272,11 @@ def open_member(run: Run | str | Path, *, device: str = "auto") -> Scorer:
     return _OPENERS[str(run.info.get("command", "train"))](run, usable_device(device))
 
 
+def scored_by_run(run: Run, card: Mapping[str, Any]) -> ScoredBy:
+    """Return what names a run and the content of its model, as it is opened."""
+    return ScoredBy("run", str(run.path), str(card["sha256"]), file_digest(run.path / "model.json"))
+
+
 def known_outputs(scorer: Scorer, run: Run, label_set: str | Path | None = None) -> Scorer:
     """Return a run's scorer with the nodes of its classes, as ``run_outputs`` finds them.
 
@@ -305,6 +340,8 @@ def raised_to(scorer: Scorer, labels: LabelSet) -> Scorer:
         label_set=labels.name,
         nodes=tuple(output.nodes for output in chosen),
         unsaid=tuple(name for name in labels.names if name not in part.names),
+        curves=None,
+        curves_by=None,
     )
 
 
@@ -344,6 +381,7 @@ def _open_network(run: Run, device: str) -> Scorer:
             label_set=str(card["labels"].get("name", "")),
             refuse_seen=partial(check_unseen, run),
             of_clip=model.of_clip if isinstance(model, FittedBaseline) and model.of_clips else None,
+            scored_by=(scored_by_run(run, card),),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -12,7 +12,16 @@ import pytest
 from sklearn import metrics as sk
 
 from mixlab.errors import ConfigError
-from mixlab.evaluation import METRICS, Cells, Metric, check_metric, find_metrics, measure, score_split
+from mixlab.evaluation import (
+    METRICS,
+    Cells,
+    Metric,
+    average_precision_at,
+    check_metric,
+    find_metrics,
+    measure,
+    score_split,
+)
 from mixlab.evaluation.bootstrap import song_weights
 from mixlab.evaluation.own_metrics import find_faults
 from mixlab.evaluation.thresholds import Thresholds
@@ -341,3 +350,16 @@ def test_a_name_is_taken_once() -> None:
     module.OTHER = Metric("f1", "my F1", function=module.balanced)
     with raises(ConfigError, code="repeated-option", mentions=["someones_metrics:OTHER", "f1"]):
         find_metrics(["someones_metrics:OTHER"])
+
+
+def test_average_precision_at_a_prevalence_is_that_of_items_repeated(rng: np.random.Generator) -> None:
+    present, scores = rng.uniform(size=40) < 0.4, rng.uniform(size=40).round(1)  # with ties
+    plain = sk.average_precision_score(present, scores)
+    assert average_precision_at(present.mean(), scores, present) == pytest.approx(plain)
+    times = np.where(present, 1, 5)
+    more, again = np.repeat(present, times), np.repeat(scores, times)
+    expected = sk.average_precision_score(more, again)
+    assert expected != pytest.approx(plain)
+    assert average_precision_at(more.mean(), scores, present) == pytest.approx(expected)
+    for prevalence, kept in ((0.0, present), (1.0, present), (np.nan, present), (0.5, present | True)):
+        assert np.isnan(average_precision_at(prevalence, scores, kept))

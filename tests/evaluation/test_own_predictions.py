@@ -33,12 +33,12 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 def data(rng: np.random.Generator) -> Arrays:
     targets = (rng.random((N, C)) < 0.3).astype(np.float32)
     scores = np.round(np.clip(0.3 * targets + 0.7 * rng.random((N, C)), 0, 1), 2).astype(np.float32)
-    return targets, rng.random((N, C)) < 0.8, scores
+    return scores, targets, rng.random((N, C)) < 0.8
 
 
 def test_scores_of_every_class_are_those_of_scikit_learn(data: Arrays) -> None:
-    targets, mask, scores = data
-    found = score(targets, mask, scores, thresholds=0.4, n_resamples=0)
+    scores, targets, mask = data
+    found = score(scores, targets, mask, thresholds=0.4, n_resamples=0)
     for c, one in enumerate(found.classes):
         y, s = targets[mask[:, c], c], scores[mask[:, c], c]
         precision, recall, f1, _ = sk.precision_recall_fscore_support(y, s >= 0.4, average="binary")
@@ -61,11 +61,11 @@ def test_scores_of_every_class_are_those_of_scikit_learn(data: Arrays) -> None:
 
 
 def test_it_is_what_a_report_says(data: Arrays) -> None:
-    targets, mask, scores = data
+    scores, targets, mask = data
     labels = load_label_set("mixtures15")
     songs = [f"song {n // 4}" for n in range(N)]
     fitted, prevalence = fit_thresholds(scores, targets, mask), class_prevalence(targets, mask)
-    found = score(targets, mask, scores, labels=labels, thresholds=fitted, groups=songs, n_resamples=40)
+    found = score(scores, targets, mask, labels=labels, thresholds=fitted, groups=songs, n_resamples=40)
     reported = score_split(
         "test",
         labels.names,
@@ -86,23 +86,23 @@ def test_it_is_what_a_report_says(data: Arrays) -> None:
 
 
 def test_tensors_of_any_kind_are_taken(data: Arrays) -> None:
-    targets, mask, scores = data
-    expected = plain(score(targets, mask, scores, n_resamples=0))
-    tensors = torch.from_numpy(targets), torch.from_numpy(mask), torch.from_numpy(scores).requires_grad_()
+    scores, targets, mask = data
+    expected = plain(score(scores, targets, mask, n_resamples=0))
+    tensors = torch.from_numpy(scores).requires_grad_(), torch.from_numpy(targets), torch.from_numpy(mask)
     assert plain(score(*tensors, n_resamples=0)) == expected
     half = torch.from_numpy(scores).bfloat16()
-    assert plain(score(targets.tolist(), tensors[1].int(), half, n_resamples=0)) == plain(
-        score(targets, mask, half.float(), n_resamples=0)
+    assert plain(score(half, targets.tolist(), tensors[2].int(), n_resamples=0)) == plain(
+        score(half.float(), targets, mask, n_resamples=0)
     )
 
 
 def test_unknown_targets_have_no_influence(data: Arrays) -> None:
-    targets, mask, scores = data
+    scores, targets, mask = data
     changed = np.where(mask, targets, np.nan)
-    assert plain(score(changed, mask, scores, n_resamples=20)) == plain(
-        score(targets, mask, scores, n_resamples=20)
+    assert plain(score(scores, changed, mask, n_resamples=20)) == plain(
+        score(scores, targets, mask, n_resamples=20)
     )
-    whole = score(targets, None, scores, n_resamples=0)
+    whole = score(scores, targets, None, n_resamples=0)
     assert {one.known for one in whole.classes} == {N}
 
 
@@ -119,7 +119,7 @@ def test_thresholds_are_one_number_or_one_for_each_class(data: Arrays) -> None:
 
 
 def test_the_tables_say_where_thresholds_are_from(data: Arrays) -> None:
-    targets, mask, scores = data
+    scores, targets, mask = data
     given, fitted = (
         format_text(score(*data, thresholds=at, n_resamples=0))
         for at in (0.5, fit_thresholds(scores, targets, mask))
@@ -139,7 +139,7 @@ def test_it_is_stored_and_read_again(data: Arrays) -> None:
 def test_of_one_label_the_highest_decides(rng: np.random.Generator) -> None:
     right = rng.integers(0, 4, 60)
     scores = rng.dirichlet(np.ones(4), 60)
-    found = score(np.eye(4)[right], None, scores, single_label=True, n_resamples=0)
+    found = score(scores, np.eye(4)[right], None, single_label=True, n_resamples=0)
     assert found.scores["accuracy"].value == pytest.approx(sk.accuracy_score(right, scores.argmax(1)))
     assert found.confusion == tuple(map(tuple, sk.confusion_matrix(right, scores.argmax(1)).tolist()))
 
@@ -152,6 +152,7 @@ def test_of_one_label_the_highest_decides(rng: np.random.Generator) -> None:
         ({"targets": np.full((N, C), 0.3)}, "invalid-setting", ("targets", "0.3")),
         ({"targets": np.full((N, C), np.nan)}, "invalid-setting", ("targets", "nan")),
         ({"mask": np.ones(N)}, "wrong-shape", ((N, C), (N,))),
+        ({"mask": np.full((N, C), np.nan)}, "invalid-setting", ("mask", "nan")),
         ({"scores": np.zeros((N, 3))}, "wrong-shape", (N, 3)),
         ({"labels": "irmas11"}, "wrong-shape", ("labels", C, 11)),
         ({"labels": ["a"] * C}, "wrong-shape", ("labels", C, 1)),
@@ -167,9 +168,15 @@ def test_of_one_label_the_highest_decides(rng: np.random.Generator) -> None:
 def test_what_cannot_be_scored_is_refused(
     data: Arrays, change: dict[str, Any], code: str, mentions: object
 ) -> None:
-    given: dict[str, Any] = {**dict(zip(("targets", "mask", "scores"), data, strict=True)), **change}
+    given: dict[str, Any] = {**dict(zip(("scores", "targets", "mask"), data, strict=True)), **change}
     with raises(ConfigError, code=code, mentions=mentions):
-        score(given.pop("targets"), given.pop("mask"), given.pop("scores"), n_resamples=0, **given)
+        score(given.pop("scores"), given.pop("targets"), given.pop("mask"), n_resamples=0, **given)
+
+
+def test_scores_in_the_place_of_the_mask_are_refused(data: Arrays) -> None:
+    scores, targets, mask = data
+    with raises(ConfigError, code="invalid-setting", mentions=("mask", "scores come first")):
+        score(targets, mask, scores, n_resamples=0)
 
 
 def test_there_is_something_to_score(data: Arrays) -> None:

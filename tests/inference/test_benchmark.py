@@ -102,7 +102,7 @@ def test_a_class_is_scored_by_the_nearest_output_above_it() -> None:
 
 
 def test_every_label_set_matches_itself_exactly() -> None:
-    for name in ("mixtures15", "irmas11", "openmic20", "jamendo50"):
+    for name in ("mixtures15", "irmas11", "openmic20", "jamendo50", "mtat50"):
         labels = load_label_set(name)
         matches = match_classes(labels, labels.outputs)
         assert [m.kind for m in matches] == ["exact"] * len(labels)

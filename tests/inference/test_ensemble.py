@@ -1,6 +1,7 @@
 """Ensembles: ranks and curves from validation, means over who can say a class, and runs like any other."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,10 @@ import torch
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.errors import ConfigError, RunError
+from mixlab.inference.calibration import calibrate, calibrated
 from mixlab.inference.ensemble import (
     EnsembleConfig,
     build_ensemble,
-    calibrate,
-    calibrated,
     evaluate_ensemble,
     ranks,
 )
@@ -30,7 +30,7 @@ from tests.errors import raises
 from tests.tagged_trees import RATE, make_irmas, make_run, sound
 
 MIX = MixConfig(duration_s=2.0)
-SMALL = EnsembleConfig(val_size=16, test_size=8, bootstrap=0, workers=1)
+SMALL = EnsembleConfig(combine="ranks", val_size=16, test_size=8, bootstrap=0, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,49 @@ def test_the_mean_is_over_the_members_that_say_a_class(
     assert card["ensemble"]["members"][0]["sha256"] == member.card["sha256"]
 
 
+def test_an_instrument_that_a_member_cannot_say_follows_its_family(
+    built: Run, toy: Catalog, member: Run, weights: Path, tmp_path: Path
+) -> None:
+    run, _ = build_ensemble([str(member.path), str(weights)], tmp_path / "out", catalog=toy, mix=MIX,
+                            config=replace(SMALL, combine="calibrated"),
+                            cache=built.path.parent / "scores")  # fmt: skip
+    dataset = MixDataset(toy, MIX.for_evaluation(), split="test", seed=0, epoch_size=8, batch_size=1,
+                         rank=0, world_size=1)  # fmt: skip
+    audio, stored = dataset.item(0)["audio"].numpy()[None], run.predictions().only("test")
+
+    def scores() -> dict[str, float]:
+        scorer = open_run(Run.open(run.path), device="cpu")
+        return dict(zip(scorer.labels, scorer.score(audio)[0], strict=True))
+
+    np.testing.assert_allclose([scores()[name] for name in stored.labels], stored.scores[0], atol=1e-4)
+    # Sixteen mixes fit curves that fall flat; with others it shows who follows whom.
+    tensors, card = run.read_model()
+    tensors = {key: torch.tensor([[1.0, -m]] * len(of)) for m, (key, of) in enumerate(tensors.items())}
+    run.write_model(tensors, card)
+    said = []
+    for m, one in enumerate((open_run(member, device="cpu"), published_scorer(weights, device="cpu"))):
+        probable = calibrated(whole_scores(one, audio, RATE), tensors[f"member.{m}"].numpy())[0]
+        said.append(dict(zip(one.labels, probable, strict=True)))
+    own, tags = said
+    found = scores()
+    for name, family in (("singer", "voice"), ("electric bass", "plucked string")):
+        assert family in tags
+        assert name not in tags
+        followed = tags[family] * min(own[name] / own[family], 1)
+        assert abs(followed - own[name]) > 1e-3
+        assert found[name] == pytest.approx((own[name] + followed) / 2, abs=1e-5)
+    assert found["brass"] == pytest.approx(own["brass"], abs=1e-5)  # tags say nothing of the family either
+    # As older versions made it, it goes on meaning what it did.
+    del card["ensemble"]["follows_families"]
+    run.write_model(tensors, card)
+    assert scores()["singer"] == pytest.approx(own["singer"], abs=1e-5)
+    assert scores()["voice"] == found["voice"]
+    card["ensemble"]["follows_families"] = "yes"
+    run.write_model(tensors, card)
+    with raises(RunError, code="run-damaged", mentions=("follows_families", "mixlab ensemble")):
+        open_run(Run.open(run.path), device="cpu")
+
+
 def test_predictions_are_what_the_opened_ensemble_says_of_the_mixes(built: Run, toy: Catalog) -> None:
     scorer, test = open_run(built, device="cpu"), built.predictions().only("test")
     dataset = MixDataset(toy, MIX.for_evaluation(), split="test", seed=0, epoch_size=8, batch_size=1,
@@ -125,6 +168,10 @@ def test_predictions_are_what_the_opened_ensemble_says_of_the_mixes(built: Run, 
         np.testing.assert_allclose(scorer.score(item["audio"].numpy()[None])[0], test.scores[row], atol=1e-4)
         np.testing.assert_array_equal(item["target"].numpy(), test.targets[row])
     assert scorer.fitted
+    own, published = built.card["ensemble"]["members"]
+    assert [(by.kind, by.sha256) for by in scorer.scored_by] == [
+        ("run", built.card["sha256"]), ("run", own["sha256"]), ("weights", published["sha256"])
+    ]  # fmt: skip
     report = built.report()
     assert {k.name: k.threshold for k in report.test.classes}.keys() == set(scorer.labels)
 
@@ -146,22 +193,30 @@ def test_an_ensemble_is_a_run_to_every_command(
     assert json.loads((built.path / "external/irmas-test.json").read_text())["n_clips"] == 3
 
 
-def test_calibrated_members_and_published_weights_alone(
+def test_by_default_published_weights_alone_are_calibrated(
     toy: Catalog, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(4)
     other = tmp_path / "jamendo_musicnn.pth"
     torch.save(build_model(ModelConfig(architecture="musicnn"), 50).state_dict(), other)
     arguments = ["ensemble", str(tmp_path / "out"), "--member", str(weights), "--member", str(other),
-                 "--combine", "calibrated", "--val_size", "8", "--test_size", "4", "--bootstrap", "0",
+                 "--val_size", "8", "--test_size", "4", "--bootstrap", "0",
                  "--workers", "1"]  # fmt: skip
     assert main(arguments) == 2
     assert "--catalog FOLDER" in capsys.readouterr().err
     assert main([*arguments, "--catalog", str(toy.path)]) == 0
     scorer = open_run(tmp_path / "out", device="cpu")
     assert scorer.unsaid == ("woodwind", "brass", "singer", "electric bass")
-    scores = scorer.score(sound([300.0], 4.0, 0)[None, None])
-    assert ((scores > 0) & (scores < 1)).all()
+    audio = sound([300.0], 4.0, 0)[None, None]
+    tensors, card = Run.open(tmp_path / "out").read_model()
+    parts = []
+    for m, file in enumerate((weights, other)):
+        said = published_scorer(file, device="cpu")
+        probable = calibrated(whole_scores(said, audio, RATE), tensors[f"member.{m}"].numpy())[0]
+        parts.append(dict(zip(said.labels, probable, strict=True)))
+    assert card["ensemble"]["combine"] == "calibrated"
+    for name, value in zip(scorer.labels, scorer.score(audio)[0], strict=True):
+        assert value == pytest.approx(np.mean([part[name] for part in parts if name in part]), abs=1e-5)
 
 
 def test_another_member_than_it_was_fitted_with_is_refused(

@@ -160,8 +160,7 @@ def test_weights_that_cannot_be_used_are_named(tmp_path: Path, weights: Path) ->
     other.write_bytes(weights.read_bytes())
     with raises(WeightsError, code="unknown-weights", mentions=("mine.pth", "jamendo_musicnn")):
         published_scorer(other)
-    for name, why in (("imagenet_resnet18", "pictures"), ("mtat_short_multi_32", "streams"),
-                      ("mtat_musicnn", "instrument tree")):  # fmt: skip
+    for name, why in (("imagenet_resnet18", "pictures"), ("mtat_short_multi_32", "streams")):
         file = tmp_path / f"{name}.pth"
         file.write_bytes(b"never read")
         with raises(WeightsError, code="unknown-weights", mentions=(name, why)):
@@ -248,17 +247,29 @@ def test_tracks_that_weights_were_trained_on_are_not_scored(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("stem", "family"),
-    [("waveform-playlist/BassDrums30", "percussion"), ("waveform-playlist/PianoSynth30", "key"),
-     ("trackswitch/synth", "synth")],
+    ("weights", "stem", "family"),
+    [("jamendo_musicnn", "waveform-playlist/BassDrums30", "percussion"),
+     ("jamendo_musicnn", "waveform-playlist/PianoSynth30", "key"),
+     ("jamendo_musicnn", "trackswitch/synth", "synth"),
+     ("mtat_musicnn", "waveform-playlist/BassDrums30", "percussion"),
+     ("mtat_musicnn", "waveform-playlist/Vocals30", "voice"),
+     ("mtat_musicnn", "waveform-playlist/Guitar30", "plucked string")],
 )  # fmt: skip
-def test_the_real_weights_say_what_real_stems_hold(shared: Path, stem: str, family: str) -> None:
+def test_the_real_weights_say_what_real_stems_hold(
+    shared: Path, weights: str, stem: str, family: str
+) -> None:
     (file,) = (shared / "real_audio").glob(f"{stem}.*")
     audio, rate = soundfile.read(file, frames=20 * 48_000, always_2d=True)
-    scorer = published_scorer(shared / "weights/jamendo_musicnn.pth", device="cpu")
-    assert scorer.source == "jamendo_musicnn"
+    scorer = published_scorer(shared / f"weights/{weights}.pth", device="cpu")
+    assert scorer.source == weights
     mono = soxr.resample(audio.mean(axis=1), rate, scorer.sample_rate).astype(np.float32)
     tags = Tagger(scorer).tag_audio(mono[None], hop_s=3.0)
     families = [name for name, parent in zip(tags.labels, tags.parents, strict=True) if parent is None]
     best = max(families, key=lambda name: tags.mean[tags.labels.index(name)])
     assert best == family
+
+
+def test_of_the_tags_of_magnatagatune_families_and_singers_are_said(shared: Path) -> None:
+    scorer = published_scorer(shared / "weights/mtat_musicnn.pth", device="cpu")
+    assert scorer.unsaid == ("brass", "electric guitar", "acoustic guitar", "electric bass")
+    assert scorer.labels[7:] == ("singer", "drums", "violin", "piano")

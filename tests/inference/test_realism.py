@@ -153,7 +153,17 @@ def test_recordings_stand_beside_the_mixes(
     known = {k.name: (k.support, k.known) for k in found.recordings.classes if k.known}
     assert known == {"key": (3, 6), "violin": (2, 6)}
     assert sum(seen) == 6
-    assert "recordings (by hand): 6 clips of 6 groups" in " ".join(format_text(found).split())
+    text = " ".join(format_text(found).split())
+    assert "recordings (by hand): 6 clips of 6 groups" in text
+    # Half of the recordings hold keys: the mixes are judged as if half of them did.
+    both = found.at_prevalence
+    assert both is not None
+    assert [name for name, value in both.classes.items() if np.isfinite(value)] == ["key"]
+    assert (both.mixes, both.recordings) == (
+        both.classes["key"],
+        next(k for k in found.recordings.classes if k.name == "key").scores["average_precision"].value,
+    )
+    assert f"mixes {both.mixes:.3f}, recordings {both.recordings:.3f}" in text
     clips.clips[0].path.write_bytes(b"no audio")
     again = measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
                             workers=1, recordings=clips)  # fmt: skip
@@ -196,3 +206,21 @@ def test_what_cannot_be_measured_is_refused_before_the_work(
     with raises(WeightsError, code="weights-not-found"):
         measure_realism(toy, "nowhere.pth", cache=tmp_path, mix=MIX)
     assert not list(tmp_path.iterdir())
+
+
+def test_only_families_count_in_the_mean_at_the_prevalence_of_recordings() -> None:
+    scorer = level_scorer(
+        labels=("voice", "singer", "key"), parents=(None, 0, None), thresholds=np.full(3, 0.5)
+    )
+    scores = np.array([[0.9, 0.1, 0.2], [0.2, 0.8, 0.4], [0.8, 0.9, 0.6], [0.1, 0.3, 0.8]])
+    truth, known = (
+        np.array([[1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1]], np.float32),
+        np.ones((4, 3), np.bool_),
+    )
+    recordings = judge_scores(scorer, scores[:, ::-1], truth, known, list("abcd"), n_resamples=0)
+    found = module._at_prevalence(scorer, recordings, scores, truth, known)
+    own = {of.name: of.scores["average_precision"].value for of in recordings.classes}
+    assert list(found.classes) == ["voice", "singer", "key"]
+    assert found.mixes == pytest.approx((found.classes["voice"] + found.classes["key"]) / 2)
+    assert found.recordings == pytest.approx((own["voice"] + own["key"]) / 2)
+    assert found.classes["singer"] != pytest.approx(found.mixes)

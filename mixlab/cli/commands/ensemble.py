@@ -12,7 +12,7 @@ __all__ = ["ensemble"]
 def ensemble(
     out: Path | None = None,
     member: list[str] | None = None,
-    combine: Literal["ranks", "calibrated"] = "ranks",
+    combine: Literal["calibrated", "ranks"] = "calibrated",
     catalog: Path | None = None,
     root: list[str] | None = None,
     val_size: int = 1000,
@@ -23,16 +23,20 @@ def ensemble(
     cache: Path | None = None,
     metrics: list[str] | None = None,
 ) -> int:
-    """Put runs and published weights together: the mean of their ranks, or of their calibrated scores.
+    """Put runs and published weights together: the mean of their calibrated scores, or of their ranks.
 
     What makes scores of members comparable is taken from the fixed validation mixes. A class that a member
-    cannot say is left to the others. The result is a run folder, which 'mixlab tag', 'evaluate',
-    'evaluate-on' and 'compare' take; it names its members with their checksums and holds no copy of them.
+    cannot say is left to the others; but of calibrated scores, an instrument of a family that it says counts
+    with its probability of the family times the share in it that the others give the instrument.
+
+    The result is a run folder, which 'mixlab tag', 'evaluate', 'evaluate-on' and 'compare' take; it names its
+    members with their checksums and holds no copy of them.
 
     Args:
         out: Folder of the run, may be given as a bare word; by default runs/ and the time.
         member: A run's folder, or the name or file of published weights; give it twice or more.
-        combine: ranks asks nothing of scores but their order; calibrated takes probabilities.
+        combine: calibrated takes probabilities, by a curve for each class and member; ranks asks nothing of
+            scores but their order.
         catalog: Folder of the catalog whose mixes are scored; by default that of the first member that was
             trained on mixes, whose settings of the mixing are taken in any case.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
@@ -48,7 +52,7 @@ def ensemble(
         Exit code: 0 when the ensemble is scored.
     """
     from mixlab.cli.commands.evaluate import print_evaluation
-    from mixlab.cli.commands.options import parse_pairs
+    from mixlab.cli.commands.options import check_each_alone, parse_pairs
     from mixlab.inference.ensemble import EnsembleConfig, build_ensemble
 
     if not member:
@@ -56,6 +60,7 @@ def ensemble(
             "Of what? Give --member twice or more: run folders, or names that 'mixlab weights' lists.",
             code="missing-setting",
         )
+    check_each_alone(member, "--member")
     folder = out or Path("runs") / datetime.now().strftime("ensemble-%Y%m%d-%H%M%S")
     run, evaluation = build_ensemble(
         member,

@@ -20,7 +20,7 @@ def evaluate_on(
     benchmark: Literal["irmas", "openmic", "jamendo", "folder"],
     run: Path | None = None,
     weights: str = "",
-    also: str = "",
+    also: list[str] | None = None,
     root: Path | None = None,
     labels: Path | None = None,
     part: Literal["test", "train"] = "test",
@@ -42,7 +42,8 @@ def evaluate_on(
         run: Folder of the run whose model is scored.
         weights: Published weights that are scored in place of a run: a name that 'mixlab weights' lists, or a
             file of one of these; mixlab_tagger comes with mixlab.
-        also: With --weights, others (or the folder of a run) that score beside them, so that the mean counts.
+        also: With --weights, others (or the folder of a run) that score beside them, so that the mean counts;
+            may be given several times: --also A --also B.
         root: Where the corpus lies.
         labels: Of a folder, the table: columns file, present, unknown, group, and optionally start, end, kind
             (solo, mix), key. Several instruments, groups or families have | or ; between. By default
@@ -112,7 +113,12 @@ def _check_labels(benchmark: str, labels: Path | None, part: str) -> None:
 
 
 def _open(
-    run: Path | None, weights: str, also: str, label_set: Path | None, device: str, out: Path | None
+    run: Path | None,
+    weights: str,
+    also: list[str] | None,
+    label_set: Path | None,
+    device: str,
+    out: Path | None,
 ) -> "tuple[Run | Scorer, Path | None]":
     """Return what is scored, and the folder for its report; None where nothing is written."""
     from mixlab.cli.commands.options import choose_scorer

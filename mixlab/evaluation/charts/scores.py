@@ -86,7 +86,8 @@ def dots(
         layers.append(alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(color=colours.quiet).encode(x="at:Q"))
     if chance:
         layers.append(base.mark_tick(thickness=2, size=12, color=colours.quiet).encode(x="chance:Q"))
-    layers.append(base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=named["color"]))
+    if known["low"].notna().any():  # a layer without marks would be a picture of nothing to screen readers
+        layers.append(base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=named["color"]))
     layers += _marks(marks, x, y, colours)
     dot = base.mark_point(size=75, strokeWidth=2, opacity=1)
     layers.append(dot.encode(x=x, fill=alt.Fill("ink:N", scale=None, legend=None), **named))

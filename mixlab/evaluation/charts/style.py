@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 Chart: TypeAlias = alt.LayerChart | alt.FacetChart
+"""A chart of this package: one in layers, or such ones side by side."""
 Table: TypeAlias = pd.DataFrame
 
 ROW = 24
@@ -33,6 +34,7 @@ ROW = 24
 _ABOVE = 80  # pixels: the axis above the rows, its title, and the margins
 
 UNIT = alt.Scale(domain=[0, 1])
+"""The scale of what lies between 0 and 1."""
 SHAPES = ("circle", "diamond", "square", "triangle-up", "cross", "triangle-down", "triangle-right")
 
 
@@ -72,10 +74,12 @@ LIGHT = Palette(
     ("#0f6b8f", "#b3541e", "#3f7d3c", "#7a4f9a", "#8a6d00", "#5d6d7e", "#a3324a", "#2f7f86"),
     "#6d7680", "#e6f0f4", "#0f5f80", "#000000", "#ffffff", "#ffffff", "#b4d1dd", "#c77700", switch=0.79,
 )  # fmt: skip
+"""Colours on a light page."""
 DARK = Palette(
     ("#5bb8dc", "#f0a36b", "#8fca85", "#c39be0", "#e0c255", "#a9b6c3", "#f08a9b", "#6fd0c9"),
     "#8d959f", "#16303b", "#7fd0ef", "#ffffff", "#000000", "#171614", "#2c4f5e", "#f0b65b", switch=0.5,
 )  # fmt: skip
+"""Colours on a dark page."""
 
 
 def cycled(values: Sequence[Any], names: Sequence[str]) -> alt.Scale:
