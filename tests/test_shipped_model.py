@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from benchmarks.shipped_model import CONDITIONS, KITS, _put, average_precision, interval, libraries, means
+from benchmarks.shipped_model import CONDITIONS, average_precision, interval, means
+from benchmarks.shipped_songs import KITS, _put, libraries
 from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.taxonomy import load_label_set
 

@@ -13,6 +13,7 @@ from mixlab.models.parts import belongs_to, head_names, last_name
 __all__ = ["Parts", "load_backbone", "load_weights", "read_weights", "stream_state"]
 
 Parts = Literal["all", "backbone", "all_but_last"]
+"""Which weights of a checkpoint are taken."""
 
 FRONT_END = "spec."
 """Window and mel bank in a checkpoint: fixed by the configuration, and left out by some files."""
@@ -40,7 +41,7 @@ def read_weights(path: Path, *, stream: int | None = None) -> dict[str, Tensor]:
             code="weights-not-found",
         )
     state = _without_denormals(_read_state(file))
-    if "layer1.0.conv.weight" in state:
+    if "layer1.0.conv.weight" in state and "dense1.0.weight" not in state:  # else an ensemble of networks
         if stream is None:
             raise ConfigError(
                 f"{file} holds several parallel streams; choose one with pretrained_stream (0, 1, ...).",

@@ -49,10 +49,10 @@ class ModelConfig:
     ``mixlab.models.resolve`` checks them all.
 
     Attributes:
-        architecture: One of short_chunk_cnn, short_chunk_cnn_res, musicnn, crnn, fcn, rawnet2, stft_convnet,
-            resnet18, resnet50, inception_v3, efficientnet_lite0; or a network of your own as
-            ``package.module:Class``, or by the name under which an installed package offers it (entry points
-            of the group ``mixlab.models``).
+        architecture: One of short_chunk_cnn, short_chunk_cnn_res, short_chunk_ensemble, musicnn, crnn, fcn,
+            rawnet2, stft_convnet, resnet18, resnet50, inception_v3, efficientnet_lite0; or a network of your
+            own as ``package.module:Class``, or by the name under which an installed package offers it (entry
+            points of the group ``mixlab.models``).
         sample_rate: Rate of the audio the network takes, in Hz; must be that of the mixes.
         n_fft: Window and FFT length of the spectrogram, in samples.
         hop: Hop of the spectrogram, in samples.
@@ -82,7 +82,8 @@ class ModelConfig:
             the lower octaves (``mixlab.models.bands.log_resolution_limit_hz``).
         parameters: Settings of rawnet2, stft_convnet, or a network of your own, by the names of its
             constructor's arguments; they take the place of all settings between ``sample_rate`` and here. Of
-            networks for pictures, what else they have: channel_conversion, image_size, colour.
+            networks for pictures, what else they have: channel_conversion, image_size, colour. Of
+            short_chunk_ensemble, members: how many networks lie side by side.
     """
 
     architecture: str = "short_chunk_cnn"

@@ -81,19 +81,17 @@ def _entry_of(file: Path, given: str) -> Checkpoint:
 
 
 def _with_tags() -> list[str]:
-    return [entry.name for entry in CHECKPOINTS.values() if entry.label_set]
+    return [entry.name for entry in CHECKPOINTS.values() if entry.label_set and not entry.streams]
 
 
 def _tags_of(entry: Checkpoint, given: str) -> LabelSet:
     """Return the label set of a checkpoint's head."""
-    if entry.label_set:
-        return load_label_set(entry.label_set)
     if entry.picture_size:
         why = "was trained on pictures, and says nothing of sound"
     elif entry.streams:
         why = "has one head for several streams, none for one of them"
     else:
-        why = "has tags that are not bound to the instrument tree"
+        return load_label_set(entry.label_set)
     raise WeightsError(
         f"{given} {why}. As they are, these can be used: {', '.join(_with_tags())}.", code="unknown-weights"
     )

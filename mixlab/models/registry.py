@@ -17,7 +17,7 @@ from mixlab.models.image_networks import InceptionV3, ResNet18, ResNet50
 from mixlab.models.musicnn import Musicnn
 from mixlab.models.parts import check_parts, classify, embed, in_channels
 from mixlab.models.rawnet2 import RawNet2
-from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes
+from mixlab.models.short_chunk import ShortChunkCNN, ShortChunkCNNRes, ShortChunkEnsemble
 from mixlab.models.stft_convnet import StftConvNet
 from mixlab.utils.plugins import find, running, source_digest
 
@@ -34,6 +34,7 @@ __all__ = [
 MODELS: dict[str, type[nn.Module]] = {
     "short_chunk_cnn": ShortChunkCNN,
     "short_chunk_cnn_res": ShortChunkCNNRes,
+    "short_chunk_ensemble": ShortChunkEnsemble,
     "musicnn": Musicnn,
     "crnn": CRNN,
     "fcn": FCN,

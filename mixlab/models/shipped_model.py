@@ -10,7 +10,15 @@ from typing import Any
 
 from mixlab.errors import WeightsError
 
-__all__ = ["FOLDER", "SHIPPED", "read_card", "shipped_card", "shipped_file"]
+__all__ = [
+    "FOLDER",
+    "SHIPPED",
+    "read_card",
+    "shipped_card",
+    "shipped_curves",
+    "shipped_file",
+    "shipped_files",
+]
 
 SHIPPED = "mixlab_tagger"
 """Its name wherever published weights are named."""
@@ -26,6 +34,16 @@ def shipped_file() -> Path:
 def shipped_card() -> Path:
     """Return where its card lies."""
     return FOLDER / f"{SHIPPED}.json"
+
+
+def shipped_curves() -> Path:
+    """Return where the curves lie that make probabilities of its scores, and of some published weights'."""
+    return FOLDER / "curves.json"
+
+
+def shipped_files() -> tuple[Path, ...]:
+    """Return all files by which mixlab scores without a run: weights, cards, curves, classifiers."""
+    return tuple(sorted(FOLDER.glob("*")))
 
 
 def read_card() -> dict[str, Any]:

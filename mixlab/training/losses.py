@@ -172,7 +172,7 @@ def known_terms(mask: Tensor, loss: str) -> Tensor:
 
 def step_seed(seed: int, step: int, rank: int) -> int:
     """Return the seed of one training step's dropout, so that a resumed step repeats it exactly."""
-    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]) >> 1
 
 
 def measure_precision(

@@ -21,6 +21,7 @@ from mixlab.models import (
     last_parameters,
     load_weights,
     read_weights,
+    resolve,
 )
 from mixlab.models.pretrained import find_weights, identify, mismatches, needed_settings
 from mixlab.training.config import FROZEN, PRETRAINED, TrainConfig, from_plain
@@ -115,21 +116,33 @@ def check_pretrained(config: TrainConfig) -> Path:
     """
     file = find_weights(config.pretrained)
     known = identify(file)
-    needed, name = [], ""
+    needed, name, trained = [], "", None
     if known is not None:
         needed, name = needed_settings(known, config.model), known.name
+        trained = None if known.picture_size else known.model
         if known.streams and config.pretrained_stream is None:
             needed.append(f"pretrained_stream=0 (to {len(known.streams) - 1}: {', '.join(known.streams)})")
     elif (file / "run.json").is_file():
-        needed, name = mismatches(settings_of_model(Run.open(file)), config.model), str(file)
+        trained = settings_of_model(Run.open(file))
+        needed, name = mismatches(trained, config.model), str(file)
     if needed:
         raise ConfigError(
             f"train.pretrained is {name}, whose backbone needs "
             f"{', '.join(f'train.{setting}' for setting in needed)}; set these, or "
-            "choose other weights ('mixlab weights' lists them).",
+            f"choose other weights ('mixlab weights' lists them).{_yours_to_choose(trained, config.model)}",
             code="weights-mismatch",
         )
     return file
+
+
+def _yours_to_choose(trained: ModelConfig | None, config: ModelConfig) -> str:
+    """Return a sentence on hop and level, which may be others than weights were trained with, if they are."""
+    if trained is None:
+        return ""
+    wanted, found = resolve(trained), resolve(config)
+    own = {"hop": (wanted.hop, found.hop), "level": (wanted.level, found.level)}
+    differing = [f"train.model.{name}={value}" for name, (value, given) in own.items() if value != given]
+    return f" They were trained with {' and '.join(differing)}, which you may change." if differing else ""
 
 
 def _load_pretrained(model: nn.Module, config: TrainConfig) -> None:

@@ -27,7 +27,7 @@ from mixlab.models import (
     stream_state,
 )
 from mixlab.models.musicnn import TimbreFilter
-from mixlab.models.short_chunk import ShortChunkCNN
+from mixlab.models.short_chunk import ShortChunkCNN, ensemble_weights
 from tests.errors import raises
 from tests.models.groups import ON_MEL
 
@@ -333,3 +333,25 @@ def test_the_timbre_filter_is_convolution_batch_norm_and_maximum(
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=2e-4, msg=name)
     for (name, a), (_, b) in zip(fast.named_buffers(), plain.named_buffers(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_an_ensemble_gives_the_mean_of_its_members_logits() -> None:
+    torch.manual_seed(0)
+    config = replace(TINY, scale=0.5)
+    members = [build_model(config, 3).eval() for _ in range(3)]
+    for k, member in enumerate(members):
+        norm = member.get_submodule("spec_bn")  # as training leaves it: of each its own
+        norm.load_state_dict({**norm.state_dict(), "running_mean": torch.tensor([-30.0 - 5 * k])})
+    config = replace(config, architecture="short_chunk_ensemble", parameters={"members": 3})
+    together = build_model(config, 3).eval()
+    load_weights(together, ensemble_weights([member.state_dict() for member in members]))
+    audio = 0.1 * torch.randn(2, 1, 24000)
+    with torch.inference_mode():
+        wanted = torch.stack([member(audio) for member in members]).mean(dim=0)
+        torch.testing.assert_close(together(audio), wanted)
+        assert not torch.allclose(members[0](audio), wanted, atol=1e-3)
+    other = build_model(replace(TINY, width=8), 3)
+    with raises(ConfigError, code="weights-mismatch", mentions="different settings"):
+        ensemble_weights([members[0].state_dict(), other.state_dict()])
+    with raises(ConfigError, code="invalid-setting", mentions="members must be 2 or more"):
+        build_model(replace(config, parameters={"members": 1}), 3)

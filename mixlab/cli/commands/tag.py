@@ -27,7 +27,7 @@ def tag(
     files: list[str],
     run: Path | None = None,
     weights: str = "",
-    also: str = "",
+    also: list[str] | None = None,
     label_set: str = "mixtures15",
     threshold: float | None = None,
     hop: float = 1.0,
@@ -47,8 +47,9 @@ def tag(
     cannot be read stops no other.
 
     Without --run and --weights the model scores that comes with mixlab. --also NAME has published weights
-    score beside it, which is the better choice where you may fetch them ('mixlab weights get NAME'): log
-    odds count from those of the threshold, and the mean of both counts.
+    score beside it, which is the better choice where you may fetch them ('mixlab weights get mtat_musicnn'):
+    the mean of their calibrated scores counts. Of a model whose curves mixlab does not have, such as a run,
+    log odds count from those of the thresholds, and the mean of these.
 
     With --weights in place of --run, published weights are used as they are: a class of the label set scores
     what the surest tag at or below it in the instrument tree does, and classes that no tag speaks of are
@@ -60,7 +61,8 @@ def tag(
             'baseline', 'baseline-clips' or 'ensemble'.
         weights: Published weights that score them, in place of a run: a name that 'mixlab weights' lists, or
             a file of one of these.
-        also: Published weights, or the folder of a run, that score beside the model, so that the mean counts.
+        also: Published weights, or the folder of a run, that score beside the model, so that the mean counts;
+            may be given several times: --also A --also B.
         label_set: With --weights, the classes: a shipped label set or a YAML file.
         threshold: The score from which on every class counts as detected, in place of the fitted ones.
         hop: Seconds from one window to the next.
@@ -181,7 +183,7 @@ def _introduce(tagger: "Tagger", *, default: bool = False) -> None:
 
         print(
             f"{scorer.source} comes with mixlab, card: {shipped_card()}; better, where you may fetch it: "
-            "--also jamendo_musicnn"
+            "--also mtat_musicnn"
         )
     print(f"model of {scorer.source}: {len(scorer.labels)} classes, windows of {scorer.window_s:g} s\n")
     if scorer.note:
@@ -217,14 +219,12 @@ def _bar(paths: Sequence[Path]) -> Any:  # noqa: ANN401 - tqdm's own type has pa
 
 def _write(tags: "FileTags", tagger: "Tagger", out: Path, name: str, kinds: Sequence[str]) -> int:
     """Write what was asked for; return how many files."""
-    from mixlab.inference.output import FORMATS
+    from mixlab.inference.output import FORMATS, about_scorer
 
     make_folder(out)
     for kind in kinds:
         ending, content = FORMATS[kind]
-        scorer = tagger.scorer
-        said = {scorer.kind: scorer.source, "note": scorer.note, "unsaid": list(scorer.unsaid)}
-        extra = said if kind == "json" else {}
+        extra = about_scorer(tagger.scorer) if kind == "json" else {}
         data = content(tags, **extra)
         write_atomic(out / f"{name}{ending}", data, sync=False)
     return len(kinds)

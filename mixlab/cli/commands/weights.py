@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from tqdm import tqdm
 
 from mixlab.errors import WeightsError
+from mixlab.models.config import ModelConfig
 from mixlab.models.pretrained import CHECKPOINTS, Checkpoint, copy_of, fetch, get_checkpoint, weights_folder
 from mixlab.utils.hashing import file_digest
 from mixlab.utils.tables import align
@@ -85,9 +86,15 @@ def _as_json(entries: Sequence[Checkpoint]) -> str:
 
 
 def _settings(entry: Checkpoint) -> str:
-    model = entry.model
+    model, usual = entry.model, ModelConfig()
+    own = {
+        name: getattr(model, name)
+        for name in ("n_mels", "hop", "width", "level")
+        if getattr(model, name) != getattr(usual, name)
+    }
+    own |= {f"parameters.{name}": value for name, value in model.parameters.items()}
     words = [f"--train.model.architecture {model.architecture}"]
-    words += [f"--train.model.width {model.width}"] if model.width else []
+    words += [f"--train.model.{name} {value}" for name, value in own.items()]
     words += ["--train.pretrained_stream 0"] if entry.streams else []
     return " ".join(words)
 
@@ -102,7 +109,7 @@ def _state(entry: Checkpoint) -> str:
 
 
 def _list_lines() -> list[str]:
-    rows = [("name", "architecture", "rate", "chunk", "trained on", "scores", "size", "copy")]
+    rows = [("name", "architecture", "rate", "excerpt", "trained on", "scores", "size", "copy")]
     for entry in CHECKPOINTS.values():
         size = f"{entry.size / 1e6:.1f} MB" if entry.size else "-"
         data, scores = entry.trained_on.partition(":")[0], entry.published.rpartition(": ")[2] or "-"
