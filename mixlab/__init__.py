@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from mixlab.mixing.recipe import MixRecipe
     from mixlab.mixing.rendering import Mix, render_mix
     from mixlab.mixing.sampler import sample_recipe
+    from mixlab.sharing.exporting_mixes import export_mixes
     from mixlab.sharing.recipe_dataset import RecipeDataset
     from mixlab.taxonomy import load_label_set, load_taxonomy
     from mixlab.training.config import TrainConfig
     from mixlab.training.experiment import evaluate_run, train
     from mixlab.training.run import Run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+"""The version, as ``pip`` and ``mixlab report-environment`` say it."""
 
 _HOMES = {
     "catalog": (
@@ -50,6 +52,7 @@ _HOMES = {
         "render_mix",
     ),
     "mixing.sampler": ("sample_recipe",),
+    "sharing.exporting_mixes": ("export_mixes",),
     "sharing.recipe_dataset": ("RecipeDataset",),
     "taxonomy": (
         "load_label_set",
@@ -77,6 +80,7 @@ __all__ = [
     "__version__",
     "build_catalog",
     "evaluate_run",
+    "export_mixes",
     "load_label_set",
     "load_taxonomy",
     "pack_catalog",

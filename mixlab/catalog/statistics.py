@@ -42,9 +42,13 @@ ALL = "all"
 """The column of totals in a class table."""
 
 State = Literal["all", "usable", "not usable", "with problems", "may bleed"]
+"""Which stems of a catalog are counted."""
 STATES: tuple[State, ...] = get_args(State)
+"""All of ``State``, in the order in which they are offered."""
 Across = Literal["corpus", "split"]
+"""By what classes are counted: corpora, or splits."""
 QUANTITIES = ("duration", "loudness", "active share", "stems per song")
+"""What distributions are of: seconds of a stem, its LUFS, the share of it that sounds, stems in a song."""
 
 BLEEDS = "may bleed"
 """The remark on a stem that may hold other instruments."""

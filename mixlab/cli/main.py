@@ -98,7 +98,7 @@ COMMANDS: dict[str, Command] = {
     "ensemble": Command(
         "mixlab.cli.commands.ensemble",
         "ensemble",
-        "put runs and published weights together, by ranks or calibrated scores",
+        "put runs and published weights together, by calibrated scores or ranks",
         words=("out",),
     ),
     "evaluate": Command(
@@ -179,12 +179,36 @@ def _load(command: Command) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = getattr(import_module(command.module), command.function)
     except ImportError as error:
-        if (error.name or "").partition(".")[0] == "mixlab":
+        if (told := _missing_package(error)) is None:
             raise
-        raise MissingDependencyError(
-            f"This command needs the package {error.name!r}, not installed here: pip install 'mixlab[all]'."
-        ) from error
+        raise told from error
     return function
+
+
+_OF_TRAIN = frozenset(
+    {
+        "lightning",
+        "safetensors",
+        "scipy",
+        "sklearn",
+        "threadpoolctl",
+        "torchaudio",
+        "torchmetrics",
+        "torchvision",
+    }
+)
+"""Packages of the extra ``train``, which several commands load only when they come to use them."""
+
+
+def _missing_package(error: ImportError) -> MissingDependencyError | None:
+    """Return what to say of a package that cannot be imported; None if it is one of mixlab itself."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "mixlab"):
+        return None
+    extra = "train" if package in _OF_TRAIN else "all"
+    return MissingDependencyError(
+        f"This command needs the package {package!r}, not installed here: pip install 'mixlab[{extra}]'."
+    )
 
 
 _REPEATABLE = (
@@ -384,6 +408,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_command(name, arguments[1:])
     except MixlabError as error:
         print(f"mixlab: error [{error.code}]: {_message(error)}", file=sys.stderr)
+        return _USAGE_EXIT
+    except ModuleNotFoundError as error:
+        if (missing := _missing_package(error)) is None:
+            raise
+        print(f"mixlab: error [{missing.code}]: {missing}", file=sys.stderr)
         return _USAGE_EXIT
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nothing is wrong.

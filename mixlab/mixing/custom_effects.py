@@ -6,8 +6,11 @@ repaired: what comes back in another shape, not finite or silent would make a mi
 
 import inspect
 import json
+import os
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,6 +43,19 @@ _SILENCED = 1e-5
 
 _BEYOND_MEASURE = 1e18
 """A peak of which no effect can be asked to make sense: its square is more than single precision holds."""
+
+_ALONE = threading.RLock()
+"""Held while the code of an effect runs: what seeds NumPy, or has an array of its own to work in, is right in
+one thread and wrong in two, of which no trial would tell."""
+
+
+def _let_go() -> None:
+    global _ALONE  # a forked process has none of the threads that may hold it
+    _ALONE = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 @dataclass(frozen=True)
@@ -217,7 +233,7 @@ def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: st
     peak = float(np.abs(audio).max(initial=0.0))
     if not peak < _BEYOND_MEASURE:
         raise not_finite([where])
-    with running("effect", effect_name(type(effect)), f"on {where}", passing=ConfigError):
+    with running("effect", effect_name(type(effect)), f"on {where}", passing=ConfigError), _alone(effect):
         found = effect.apply(audio, sample_rate)
     fault = find_fault(found, audio.shape, peak)
     if fault:
@@ -227,6 +243,16 @@ def apply_checked(effect: Effect, audio: FloatArray, sample_rate: int, where: st
             code="unfit-plugin",
         )
     return found
+
+
+@contextmanager
+def _alone(effect: Effect) -> Iterator[None]:
+    """Let no other thread run the code of an effect meanwhile, unless it is mixlab's own, which bears it."""
+    if type(effect).__module__.startswith("mixlab."):
+        yield
+        return
+    with _ALONE:
+        yield
 
 
 def find_fault(found: Any, shape: tuple[int, ...], peak: float) -> str:  # noqa: ANN401 - whatever came back

@@ -590,8 +590,9 @@ def sample_recipe(
     # Kept with the catalog, so that they go when it goes; the few latest, since sliders make many.
     samplers: dict[tuple[str, str], RecipeSampler] = catalog.derived.setdefault("samplers", {})
     key = (check_config(config).content_hash, split)
-    if key not in samplers:
-        samplers[key] = RecipeSampler(catalog, config, split)
-        while len(samplers) > _KEPT_SAMPLERS:
-            samplers.pop(next(iter(samplers)))
-    return samplers[key].sample(seed, epoch, index, kind)
+    sampler = samplers.get(key)
+    if sampler is None:
+        sampler = samplers[key] = RecipeSampler(catalog, config, split)
+        for old in list(samplers)[:-_KEPT_SAMPLERS]:  # other threads may do the same at this moment
+            samplers.pop(old, None)
+    return sampler.sample(seed, epoch, index, kind)

@@ -1,6 +1,7 @@
 """The command line: help without extras, clear errors, and mixes that replay to the same bytes."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -14,11 +15,12 @@ import soundfile
 import yaml
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.cli.main import COMMANDS, main
+from mixlab.cli.main import _OF_TRAIN, COMMANDS, main
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.mixing.recipe import MixRecipe
 from mixlab.utils.plain import plain
+from tests.conftest import REPO
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +189,7 @@ def test_options_are_given_by_their_whole_names(option: str, capsys: pytest.Capt
     with pytest.raises(SystemExit) as stop:
         main(["mix", "CATALOG", "--seed=7", option, "--print_config"])
     assert stop.value.code == 2
-    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err.replace("Unrec", "unrec")
 
 
 @pytest.mark.parametrize("command", ["train", "sweep", "baseline", "study p_musical"])
@@ -398,3 +400,24 @@ def test_what_fails_in_a_worker_is_said_without_its_traceback(
     code = "plugin-failed" if sys.version_info >= (3, 11) else "unspecified"  # torch hands on text alone
     assert last.startswith(f"mixlab: error [{code}]: The effect 'tests.own_effects:Stateful' on ")
     assert last.endswith("AudioError: impulse.wav is damaged. Mend it, or take it out.")
+
+
+@pytest.mark.parametrize(("command", "package"), [("tag", "sklearn"), ("evaluate", "sklearn")])
+def test_a_command_without_its_packages_names_the_extra(command: str, package: str, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        f"sys.modules[{package!r}] = None\n"  # as if it were not installed
+        "from mixlab.cli.main import main\n"
+        f"sys.exit(main([{command!r}, {str(tmp_path / 'none')!r}]))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr.startswith("mixlab: error [missing-dependency]: ")
+    assert f"{package!r}, not installed here: pip install 'mixlab[train]'" in run.stderr
+
+
+def test_packages_that_train_brings_are_those_it_declares() -> None:
+    text = (REPO / "pyproject.toml").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^train = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
+    declared = {name.replace("scikit-learn", "sklearn") for name in re.findall(r'"([\w-]+)', listed)}
+    assert declared - {"tensorboard", "torch"} == _OF_TRAIN

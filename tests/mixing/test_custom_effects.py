@@ -1,13 +1,16 @@
 """Effects of one's own: found by name, sampled beside the others, stored, replayed, and looked at."""
 
 import json
-from dataclasses import asdict, replace
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mixlab import Catalog, MixConfig, MixDataset, MixLoader, MixRecipe, render_mix, sample_recipe
+from mixlab.audio.io import FloatArray
 from mixlab.errors import AudioError, ConfigError, RecipeError
 from mixlab.mixing.custom_effects import apply_checked
 from mixlab.mixing.effect_plan import apply_effects, plan_effects
@@ -394,6 +397,28 @@ def test_pitch_and_time_around_an_effect_keep_their_order_and_length(toy: Catalo
     mix = render_mix(with_effects(sounding(toy), *chain), toy)
     assert mix.mixture.shape == (1, 2 * RATE)
     assert mix.sources[0].active.all()
+
+
+@dataclass(frozen=True)
+class Seeding(Effect):
+    """Noise from NumPy's one generator, which is right as long as nothing else asks that for numbers."""
+
+    seed: int
+
+    def apply(self, audio: FloatArray, sample_rate: int) -> FloatArray:
+        np.random.seed(self.seed)
+        time.sleep(0.01)
+        return audio + np.random.standard_normal(audio.shape).astype(np.float32)
+
+
+def test_threads_take_turns_in_the_code_of_an_effect() -> None:
+    def noise(seed: int) -> FloatArray:
+        return apply_checked(Seeding(seed), np.zeros((1, 100), dtype=np.float32), RATE, "silence")
+
+    expected = [noise(seed) for seed in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(noise, range(12)))
+    np.testing.assert_array_equal(found, expected)
 
 
 # --- Streams ---------------------------------------------------------------------------------------------

@@ -486,3 +486,29 @@ def test_a_catalog_in_which_everything_bleeds_refuses_non_musical_mixes(tmp_path
     with raises(RecipeError, code="nothing-to-sample", mentions=("allow", "mix.p_musical", "1", "mix.bleed")):
         sample_recipe(catalog, MixConfig(p_musical=0.0), 0, 0, 0)
     assert sample_recipe(catalog, MixConfig(p_musical=1.0), 0, 0, 0).kind == "musical"
+
+
+class Emptied(dict[object, object]):
+    """Samplers that another thread throws away the moment after one of them was looked up."""
+
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        self.clear()
+        return found
+
+    def get(self, key: object, default: object = None) -> object:
+        found = super().get(key, default)
+        self.clear()
+        return found
+
+
+def test_threads_that_sample_with_other_settings_take_no_sampler_away(toy: Catalog) -> None:
+    config = MixConfig(p_musical=0.375)
+    recipe = sample_recipe(toy, config, 0, 0, 7)
+    kept = toy.derived["samplers"]
+    toy.derived["samplers"] = Emptied(kept)
+    try:
+        assert sample_recipe(toy, config, 0, 0, 7) == recipe
+        assert not toy.derived["samplers"]
+    finally:
+        toy.derived["samplers"] = kept

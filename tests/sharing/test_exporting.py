@@ -20,6 +20,7 @@ from mixlab.cli.main import main
 from mixlab.errors import ConfigError, MixlabError
 from mixlab.sharing.encoding import encode_item, quantise
 from mixlab.sharing.exporting import ExportSettings, export_items, items_per_shard, verify_export
+from mixlab.sharing.exporting_mixes import export_mixes
 from mixlab.sharing.item_sources import StreamItems
 from mixlab.utils.csv import csv_text, harmless
 from tests.conftest import REPO
@@ -73,6 +74,30 @@ def check_item(
     recipe = MixRecipe.decode(about["recipe"])
     assert (recipe, about["index"], about["item"]) == (MixDataset(toy).recipe(n), n, n)
     assert np.array_equal(render_mix(recipe, toy).mixture, expected)
+
+
+def test_in_python_a_folder_is_a_catalog_and_wrong_words_are_told_before_anything_is_written(
+    toy: Catalog, tmp_path: Path
+) -> None:
+    wrong: list[tuple[dict[str, Any], tuple[str, str]]] = [
+        ({"format": "webdatset"}, ("webdatset", "webdataset, huggingface, folder")),
+        ({"audio": "mp3"}, ("mp3", "flac, wav")),
+        ({"kind": "matchd"}, ("matchd", "musical, non_musical, matched")),
+        ({"items": 2.5}, ("items", "2.5")),
+        ({"shard_items": 1.5}, ("shard_items", "1.5")),
+    ]
+    for change, mentions in wrong:
+        given: dict[str, Any] = {"items": 2, "workers": 1, **change}
+        with raises(ConfigError, code="invalid-setting", mentions=mentions):
+            export_mixes(toy, tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
+    config = MixConfig(duration_s=1.0)
+    assert export_mixes(str(toy.path), tmp_path / "out", config, items=2, workers=1).written == 2
+    (shard,) = (tmp_path / "out/data").iterdir()
+    other = StreamItems(toy, None, config, "train", 0, 0)
+    settings = ExportSettings("webdataset", shard_items=2)
+    export_items(other, tmp_path / "same", settings, 2, workers=1, progress=False)
+    assert (tmp_path / "same/data" / shard.name).read_bytes() == shard.read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # it leaves closing its files to Python

@@ -33,7 +33,9 @@ def app(
         ConfigError: ``port`` is out of range.
     """
     if find_spec("streamlit") is None:
-        raise MissingDependencyError("The explorer needs streamlit. Type: pip install 'mixlab[app]'")
+        raise MissingDependencyError(
+            "The explorer needs streamlit. Type: pip install 'mixlab[app]'; it needs Python 3.11 or newer"
+        )
     if not 1024 <= port <= 65535:
         raise ConfigError(f"--port takes 1024 to 65535, found {port}.", code="invalid-setting")
     environment = dict(os.environ)
@@ -73,9 +75,11 @@ def server_command(port: int, *, browser: bool) -> list[str]:
         "global.disableWidgetStateDuplicationWarning": "true",
         # Streamlit also shows an advertisement on every page with it, on some machines.
         "logger.hideWelcomeMessage": "true",
-        "theme.light.primaryColor": "#0f6b8f",
+        "theme.light.primaryColor": "#0d6487",
+        "theme.light.linkColor": "#0d6487",
         "theme.dark.primaryColor": "#5bb8dc",
-        "theme.headingFontSizes": '["2rem"]',
+        "theme.dark.linkColor": "#5bb8dc",
+        "theme.headingFontSizes": '["2rem", "1.4rem", "1.25rem", "1.1rem", "1rem", "1rem"]',
     }
     main = resource_path("app", "main.py")
     return [sys.executable, "-m", "streamlit", "run", str(main), *(f"--{k}={v}" for k, v in options.items())]

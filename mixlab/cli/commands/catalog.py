@@ -90,7 +90,7 @@ def catalog(
     Args:
         path: Catalog folder, as 'mixlab index' makes it.
         by: Rows of the table: class, family, corpus or split.
-        labels: Label set of the classes: mixtures15, irmas11, openmic20, jamendo50, musdb4 or a file.
+        labels: Label set of the classes: mixtures15, irmas11, openmic20, jamendo50, mtat50, musdb4 or a file.
         problems: List every problem instead.
         splits: Look at another split (artist, random, corpus) than the catalog's own.
         seed: Seed of that other split.

@@ -3,25 +3,16 @@
 from pathlib import Path
 
 from mixlab.catalog.catalog import Catalog
-from mixlab.cli.commands.options import parse_pairs, settings_for_split
-from mixlab.errors import ConfigError
+from mixlab.cli.commands.options import parse_pairs
 from mixlab.mixing.config import Kind, MixConfig
 from mixlab.sharing.encoding import AudioFormat
-from mixlab.sharing.exporting import (
-    ExportReport,
-    ExportSettings,
-    export_items,
-    items_per_shard,
-    verify_export,
-)
+from mixlab.sharing.exporting import ExportReport, verify_export
+from mixlab.sharing.exporting_mixes import export_mixes
 from mixlab.sharing.formats import ExportFormat
-from mixlab.sharing.item_sources import ItemSource, ReplayedItems, StreamItems
-from mixlab.sharing.recipe_files import read_recipes
 from mixlab.utils.parallel import Engine
 
 __all__ = ["export"]
 
-_SHARD_MB = 100.0
 _TOLD = 20
 
 
@@ -84,31 +75,26 @@ def export(
         wrong = verify_export(out)
         print("\n".join(wrong) or f"All files of {out} are as they were written.")
         return 1 if wrong else 0
-    opened = Catalog.open(catalog, roots=parse_pairs(root, "--root"))
-    read_from = None if pack == "files" else pack
-    source: ItemSource
-    if recipes is not None:
-        file = read_recipes(recipes)
-        source = ReplayedItems.open(opened, file, read_from)
-        items = len(file) if items is None else items
-        if items > len(file):
-            raise ConfigError(f"--items {items}: {recipes} has {len(file)} recipes.", code="invalid-setting")
-    else:
-        source = StreamItems(
-            opened, read_from, settings_for_split(mix, split, evaluation), split, seed, epoch, kind
-        )
-    if items is None:
-        raise ConfigError("Say how many items of the stream: --items 1000", code="missing-setting")
-    given = {"--items": items, "--shard_mb": shard_mb, "--shard_items": shard_items}
-    for name, number in given.items():
-        if number is not None and not number > 0:
-            raise ConfigError(f"{name}: expected more than 0, found {number}.", code="invalid-setting")
-    if shard_mb is not None and shard_items is not None:
-        raise ConfigError("Give one of --shard_mb and --shard_items.", code="conflicting-settings")
-    settings = ExportSettings(format, audio, sources)
-    size = shard_items or items_per_shard(source, settings, shard_mb or _SHARD_MB)
-    settings = ExportSettings(format, audio, sources, size)
-    report = export_items(source, out, settings, items, workers=workers, engine=engine)
+    report = export_mixes(
+        Catalog.open(catalog, roots=parse_pairs(root, "--root")),
+        out,
+        mix,
+        items=items,
+        format=format,
+        seed=seed,
+        epoch=epoch,
+        split=split,
+        kind=kind,
+        evaluation=evaluation,
+        recipes=recipes,
+        audio=audio,
+        sources=sources,
+        shard_mb=shard_mb,
+        shard_items=shard_items,
+        pack=pack,
+        workers=workers,
+        engine=engine,
+    )
     print(summary(report, out))
     return 1 if report.left_out else 0
 

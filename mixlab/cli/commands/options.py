@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,12 @@ if TYPE_CHECKING:
     from mixlab.inference.scorer import Scorer
     from mixlab.mixing.config import MixConfig
 
-__all__ = ["check_one_model", "choose_scorer", "parse_pairs", "settings_for_split"]
+__all__ = ["check_each_alone", "check_one_model", "choose_scorer", "parse_pairs", "settings_for_split"]
 
 
-def choose_scorer(run: Path | None, weights: str, label_set: str, device: str, also: str = "") -> "Scorer":
+def choose_scorer(
+    run: Path | None, weights: str, label_set: str, device: str, also: Sequence[str] | None = None
+) -> "Scorer":
     """Return what is to score audio: a run, or published weights raised to a label set.
 
     Args:
@@ -21,16 +24,17 @@ def choose_scorer(run: Path | None, weights: str, label_set: str, device: str, a
         weights: Published weights in its place. Without either it is the model that comes with mixlab.
         label_set: The classes that tags of published weights are raised to.
         device: Where it computes.
-        also: Published weights or a run that score beside it, so that the mean counts; '' for none.
+        also: Published weights and runs that score beside it, so that the mean counts.
 
     Raises:
-        ConfigError: run and weights are both given.
+        ConfigError: run and weights are both given, or what is to score beside them is not named one by one.
         MixlabError: what is given cannot be opened.
     """
     from mixlab.inference.opening import open_run
     from mixlab.inference.published import published_scorer
     from mixlab.models.shipped_model import SHIPPED
 
+    check_each_alone(also or (), "--also")
     if run is not None and weights:
         check_one_model(run, weights)
     if run is not None:
@@ -39,7 +43,7 @@ def choose_scorer(run: Path | None, weights: str, label_set: str, device: str, a
         scorer = published_scorer(weights or SHIPPED, label_set, device=device)
     if not also:
         return scorer
-    from mixlab.inference.joint import join_scorers, open_beside
+    from mixlab.inference.joint import join_beside
     from mixlab.taxonomy import load_label_set
 
     if run is not None:
@@ -48,7 +52,7 @@ def choose_scorer(run: Path | None, weights: str, label_set: str, device: str, a
 
         scorer = known_outputs(scorer, Run.open(run))
     labels = load_label_set(label_set) if run is None else None
-    return join_scorers([scorer, open_beside(scorer, also, device=device, labels=labels)], labels)
+    return join_beside(scorer, also, device=device, labels=labels)
 
 
 def check_one_model(run: Path | None, weights: str) -> None:
@@ -67,6 +71,27 @@ def check_one_model(run: Path | None, weights: str) -> None:
             "'mixlab weights' lists, such as mixlab_tagger, which comes with mixlab.",
             code="missing-setting",
         )
+
+
+def check_each_alone(models: Sequence[str], option: str) -> None:
+    """See to it that an option that is repeated for several models names one each time.
+
+    Raises:
+        ConfigError: it names nothing, or several with commas between.
+    """
+    for text in models:
+        if not text:
+            raise ConfigError(
+                f"{option} takes the name of published weights or a run's folder; found nothing.",
+                code="malformed-option",
+            )
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if "," in text and not os.path.exists(text):  # noqa: PTH110 - Path.exists fails at a long list
+            raise ConfigError(
+                f"{option} takes one model, and is given again for each further one; found {text!r}. Give "
+                + " ".join(f"{option} {name}" for name in names or ["NAME"]),
+                code="malformed-option",
+            )
 
 
 def parse_pairs(values: Sequence[str] | None, option: str) -> dict[str, str]:

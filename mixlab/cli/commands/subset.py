@@ -34,7 +34,8 @@ def subset(
         genres: Genres as the corpora state them, whatever their case.
         min_duration_s: Least length of a song in seconds.
         classes: Classes of which one is certain to sound in the song.
-        labels: Label set of the classes: mixtures15, irmas11, openmic20, jamendo50 or a YAML file.
+        labels: Label set of the classes: mixtures15, irmas11, openmic20, jamendo50, mtat50, musdb4
+            or a YAML file.
         keep: 'songs' keeps all stems of these songs, 'stems' only those with one of the classes.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
     """

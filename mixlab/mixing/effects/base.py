@@ -10,8 +10,10 @@ from mixlab.utils.random import Stream
 __all__ = ["Effect", "Range", "Stage", "value_info"]
 
 Stage = Literal["source", "mixture"]
+"""What an effect is applied to: each source by itself, or their sum."""
 
 Range = tuple[float, float]
+"""The lowest and the highest value that may be sampled, in the unit of the setting."""
 
 
 class Effect:
