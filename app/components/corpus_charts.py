@@ -73,6 +73,7 @@ def heat_chart(table: pd.DataFrame, across: str, unit: str, colours: Palette) ->
     top_axis = alt.Axis(
         orient="top",
         labelAngle=0,
+        labelExpr="split(datum.label, '_')",  # in lines, which are narrower
         title=None,
         labelLimit=110,
         labelOverlap=False,

@@ -1,21 +1,18 @@
-"""Register the components' files with Streamlit; each is a folder of one HTML, one CSS and one JS file."""
+"""Register the components with Streamlit, and show them."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-__all__ = ["copy_link", "join_steps", "play", "show_mixes", "show_strip"]
+from app.components.files import read_component
 
-_FOLDER = Path(__file__).resolve().parent
+__all__ = ["copy_link", "join_steps", "play", "show_mixes", "show_strip"]
 
 
 def _component(name: str) -> Any:  # noqa: ANN401 - a callable whose keywords are its events
-    def text(kind: str) -> str:
-        return (_FOLDER / name / f"{name}.{kind}").read_text(encoding="utf-8")
-
-    return st.components.v2.component(f"mixlab_{name}", html=text("html"), css=text("css"), js=text("js"))
+    html, css, js = (read_component(name, kind) for kind in ("html", "css", "js"))
+    return st.components.v2.component(f"mixlab_{name}", html=html, css=css, js=js)
 
 
 _PLAYER = _component("player")
@@ -75,7 +72,7 @@ def copy_link(query: str) -> None:
 
 
 def join_steps() -> None:
-    """Let the browser's history have one entry per click, not one per parameter of the address."""
+    """Let the browser's history have one entry per click, and the page follow a change of light and dark."""
     st.html("<style>.st-key-steps_place { display: none; }</style>")
     with st.container(key="steps_place"):
-        _STEPS(key="steps")
+        _STEPS(key="steps", on_scheme_change=lambda: None)

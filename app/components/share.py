@@ -3,12 +3,12 @@
 import base64
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from string import Template
+
+from app.components.files import read_component
 
 __all__ = ["share_page"]
 
-_PLAYER = Path(__file__).resolve().parent / "player"
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -71,7 +71,7 @@ def share_page(
         recipe: The recipe as JSON.
         file: Name for the recipe's file, without an ending.
     """
-    styled = f"<style>{_read('css')}</style>{_read('html')}"
+    styled = f"<style>{read_component('player', 'css')}</style>{read_component('player', 'html')}"
     rows = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in labels)
     return _PAGE.substitute(
         title=escape(title),
@@ -81,13 +81,9 @@ def share_page(
         recipe64=_base64(recipe.encode()),
         file=escape(file, quote=True),
         payload=_base64(payload),
-        script=_read("js").replace("export default function", "const mount = function"),
+        script=read_component("player", "js").replace("export default function", "const mount = function"),
         markup="`" + styled.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${") + "`",
     )
-
-
-def _read(kind: str) -> str:
-    return (_PLAYER / f"player.{kind}").read_text(encoding="utf-8")
 
 
 def _base64(data: bytes) -> str:

@@ -6,6 +6,7 @@ Objects that are shared between sessions (catalogs, mixes) are read-only by agre
 import os
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -18,6 +19,7 @@ from app import texts as words
 from app.components.payload import Take, model_front, pack_mix
 from app.components.share import share_page
 from app.data import runs as runs_data
+from app.data.bounded_cache import MB, BoundedCache
 from app.links import BY_P, Item
 from mixlab import Catalog, Mix, MixConfig, MixlabError, MixRecipe, load_label_set, render_mix, sample_recipe
 from mixlab.audio.io import FloatArray, resample
@@ -55,6 +57,7 @@ __all__ = [
     "has_classes",
     "instrument_names",
     "mix_config",
+    "prepare",
     "source_names",
     "training_config",
     "try_settings",
@@ -68,6 +71,10 @@ _DEFAULT_MODEL: dict[str, Any] = {
     "architecture": "short_chunk_cnn", "sample_rate": 16000, "n_fft": 512, "hop": 256, "n_mels": 128,
     "f_max": 8000.0, "spectrogram": "mel",
 }  # fmt: skip
+
+
+_WORKER = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+_ahead: Future[None] | None = None
 
 
 class Location(NamedTuple):
@@ -159,9 +166,16 @@ def get_recipe(location: Location, item: Item) -> MixRecipe:
     return without_effects(recipe, item.bypass) if item.bypass else recipe
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _rendered(location: Location, recipe_hash: str, _recipe: MixRecipe) -> Mix:
-    return render_mix(_recipe, get_catalog(location))
+def _sound_bytes(mix: Mix) -> int:
+    return sum(audio.nbytes for audio in (mix.mixture, *(source.audio for source in mix.sources)))
+
+
+_MIXES: BoundedCache[Mix] = BoundedCache(512 * MB, _sound_bytes)
+_BLOBS: BoundedCache[bytes] = BoundedCache(256 * MB, len)
+
+
+def _rendered(location: Location, recipe_hash: str, recipe: MixRecipe) -> Mix:
+    return _MIXES.get((location, recipe_hash), lambda: render_mix(recipe, get_catalog(location)))
 
 
 def get_rendered(location: Location, recipe: MixRecipe) -> Mix:
@@ -317,10 +331,37 @@ def _say_fitted(old: Mix, mix: Mix) -> str:
     return f" ({'; '.join(said)})" if said else ""
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def get_payload(location: Location, item: Item, before: Item | None = None) -> bytes:
     """Return the player's blob: this mix, the same index before, its counterparts and its dry form."""
-    return _payload(location, item, before, short=False)
+    return _BLOBS.get((location, item, before), lambda: _payload(location, item, before, short=False))
+
+
+def prepare(location: Location, item: Item, before: Item | None, wanted: Sequence[str] = ()) -> None:
+    """Make in the background what the page is likely to be asked for next, so that it is there at once.
+
+    What cannot be made, the page tells of when it is asked for it.
+
+    Args:
+        location: The catalog.
+        item: What is next, or from where on it is searched.
+        before: The same index with the settings that it is compared with, if there are any.
+        wanted: Classes that it must have.
+    """
+    global _ahead  # of a hundred steps in a row, only the last is worth preparing
+    if _ahead is not None:
+        _ahead.cancel()
+    _ahead = _WORKER.submit(_prepare, location, item, before, tuple(wanted))
+
+
+def _prepare(location: Location, item: Item, before: Item | None, wanted: tuple[str, ...]) -> None:
+    if wanted:
+        index = find_index(location, item, wanted)
+        if index is None:
+            return
+        item = replace(item, index=index)
+        before = before and replace(before, index=index)
+    get_payload(location, item, before)
+    get_lufs(location, item)
 
 
 def get_page(location: Location, item: Item) -> str:
@@ -374,19 +415,19 @@ def _front(item: Item, rate: int) -> dict[str, Any] | None:
     return model_front(rate, model["n_fft"], model["hop"], n_mels, float(model["f_max"]))
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _recipe_payload(location: Location, recipe_hash: str, _recipe: MixRecipe) -> bytes:
-    mix = get_rendered(location, _recipe)
+def _recipe_payload(location: Location, recipe: MixRecipe) -> bytes:
+    mix = get_rendered(location, recipe)
     count = "1 source" if len(mix.sources) == 1 else f"{len(mix.sources)} sources"
-    own = Take("mix", "This mix", f"{_recipe.kind.replace('_', '-')}, {count}", mix.mixture)
-    names = source_names(_recipe, get_catalog(location))
+    own = Take("mix", "This mix", f"{recipe.kind.replace('_', '-')}, {count}", mix.mixture)
+    names = source_names(recipe, get_catalog(location))
+    name = f"{location.path} {recipe.content_hash}"
     # The page has the steps.
-    return pack_mix(mix, f"{location.path} {recipe_hash}", names, _with_mixture_effects(own, mix), {})
+    return pack_mix(mix, name, names, _with_mixture_effects(own, mix), {})
 
 
 def get_recipe_payload(location: Location, recipe: MixRecipe) -> bytes:
     """Return the player's blob of a recipe as it is, without counterparts."""
-    return _recipe_payload(location, recipe.content_hash, recipe)
+    return _BLOBS.get((location, recipe.content_hash), lambda: _recipe_payload(location, recipe))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.data import mixes as data
+from app.data.bounded_cache import MB, BoundedCache
 from app.data.mixes import Location
 from app.links import Item
 from mixlab import MixlabError, load_label_set
@@ -68,9 +69,15 @@ def _rates(location: Location, item: Item) -> StreamRates:
     )
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+_SOUNDS: BoundedCache[str] = BoundedCache(64 * MB, len)
+
+
 def get_sound(location: Location, item: Item) -> str:
     """Return a mix as a WAV file in base64; one that would clip is made softer."""
+    return _SOUNDS.get((location, item), lambda: _sound(location, item))
+
+
+def _sound(location: Location, item: Item) -> str:
     mix = data.get_mix(location, item)
     peak = float(np.abs(mix.mixture).max(initial=0.0))
     wav = encode_wav(mix.mixture / np.float32(max(peak, 1.0)), mix.recipe.render.sample_rate)

@@ -14,7 +14,7 @@ from app.components.heat import HeatPicture, pack_tags, picture_of
 from mixlab.audio.uploads import Upload, decode_upload
 from mixlab.errors import RunError
 from mixlab.models.pretrained import CHECKPOINTS, copy_of
-from mixlab.models.shipped_model import SHIPPED, shipped_card, shipped_file
+from mixlab.models.shipped_model import SHIPPED, shipped_files
 from mixlab.studies.locations import Found
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 _KEPT = 4
-BESIDE = "jamendo_musicnn"
-"""Published weights that are offered beside mixlab's own model, where they were fetched."""
+BESIDE = ("mtat_musicnn", "jamendo_musicnn")
+"""Published weights that are offered beside mixlab's own model, where they were fetched; the best first."""
 
 
 class RunModel(NamedTuple):
@@ -54,12 +54,20 @@ class RunModel(NamedTuple):
 
 
 def without_run() -> list[RunModel]:
-    """Return the model that comes with mixlab, and it together with published weights that were fetched."""
-    names = [SHIPPED]
-    if copy_of(CHECKPOINTS[BESIDE]).is_file():
-        names.append(f"{SHIPPED},{BESIDE}")
-    modified = (_time(shipped_file()), _time(shipped_card()))
-    return [RunModel(name.replace(",", " and "), "", modified, name) for name in names]
+    """Return the model that comes with mixlab, and it together with published weights that were fetched.
+
+    Of several, each is offered alone, and all of them.
+    """
+    fetched = [name for name in BESIDE if copy_of(CHECKPOINTS[name]).is_file()]
+    beside = [[], *([name] for name in fetched)] + ([fetched] if len(fetched) > 1 else [])
+    return [_shipped_with(also) for also in beside]
+
+
+def _shipped_with(also: Sequence[str]) -> RunModel:
+    """Return mixlab's model and published weights as one; another where any of their files has changed."""
+    files = [*shipped_files(), *(copy_of(CHECKPOINTS[name]) for name in also)]
+    names = (SHIPPED, *also)
+    return RunModel(" and ".join(names), "", tuple(_time(file) for file in files), ",".join(names))
 
 
 def with_model(found: Sequence[Found]) -> list[RunModel]:
@@ -87,11 +95,12 @@ def get_tagger(run: RunModel) -> "Tagger":
 
     if not run.weights:
         return Tagger.load(run.path)
-    from mixlab.inference.joint import join_scorers
+    from mixlab.inference.joint import join_beside
     from mixlab.inference.published import published_scorer
 
-    scorers = [published_scorer(name) for name in run.weights.split(",")]
-    return Tagger(scorers[0] if len(scorers) == 1 else join_scorers(scorers))
+    name, *also = run.weights.split(",")
+    scorer = published_scorer(name)
+    return Tagger(join_beside(scorer, also) if also else scorer)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -161,7 +170,7 @@ def get_example(name: str) -> bytes:
 
 
 @st.cache_resource(scope="session", show_spinner=False)
-def _shelf() -> dict[tuple[object, ...], "FileTags"]:
+def _file_tags() -> dict[tuple[object, ...], "FileTags"]:
     return {}
 
 
@@ -180,13 +189,13 @@ def get_tags(
         MixlabError: the run or ``hop_s`` does not fit.
     """
     # A dict of our own, since what a cached function writes on the page is written again from the cache.
-    shelf, key = _shelf(), (run, upload.key, hop_s)
-    if key not in shelf:
+    kept, key = _file_tags(), (run, upload.key, hop_s)
+    if key not in kept:
         tags = get_tagger(run).tag_audio(upload.audio, name=upload.name, hop_s=hop_s, progress=progress)
-        while len(shelf) >= _KEPT:
-            shelf.pop(next(iter(shelf)))
-        shelf[key] = tags
-    return shelf[key]
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)))
+        kept[key] = tags
+    return kept[key]
 
 
 @st.cache_resource(scope="session", max_entries=2, show_spinner=False)

@@ -166,7 +166,7 @@ def _controls(
 ) -> tuple[Item, tuple[str, ...]]:
     """Show what decides the mix; all of it stands in the address."""
     # Of such widths that all of it stands in one line of a screen of 1280 pixels.
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="controls")
     split = str(
         row.selectbox("Split", SPLITS, key="split", bind="query-params", width=112,
                       help="Validation and test are as models are scored on them: musical, no effects.")
@@ -286,6 +286,9 @@ def _show_item(
     with tabs[3]:
         _recipe(mix, item, catalog)
     _downloads(location, item, mix)
+    if item.index < data.LAST_INDEX:
+        following = replace(item, index=item.index + 1, bypass=())
+        data.prepare(location, following, settings.before_of(following), contains)
     header.offer_link(
         make_query(
             item, contains, chosen, catalog.content_hash, mix.recipe.content_hash,
@@ -332,8 +335,8 @@ def _labels(mix: Mix, names: list[str]) -> None:
 def _recipe(mix: Mix, item: Item, catalog: Catalog) -> None:
     st.caption("Python that makes this very mix:")
     st.code(words.snippet(mix, item, catalog.path), language="python", wrap_lines=True)
-    st.caption("The recipe: plain data that fully determines it, given the catalog.")
-    st.code(mix.recipe.to_json(indent=2), language="json", height=380)
+    with st.expander("The recipe: plain data that fully determines it, given the catalog"):
+        st.code(mix.recipe.to_json(indent=2), language="json", wrap_lines=True)
 
 
 def _downloads(location: Location, item: Item, mix: Mix) -> None:

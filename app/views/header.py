@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["check_address", "offer_link", "offer_view", "show"]
 
-# Streamlit leaves a band above every page, and writes figures as large as headings.
+# Streamlit leaves a band above every page and every sidebar, writes figures as large as headings, and texts
+# of charts, code and buttons in colours that are hard to read.
 STYLE = """<style>
-.stMainBlockContainer { padding: 4.4rem 2rem 3rem; }
+.stMainBlockContainer { padding: 3.4rem 2rem 3rem; }
+[data-testid="stSidebarHeader"] { height: 2.6rem; padding-bottom: 0; margin-bottom: 0; }
 .mixlab-head { margin: 0; line-height: 1.35; overflow-wrap: anywhere; }
 .mixlab-head h1 { display: inline; margin: 0; padding: 0; font-size: 1em; font-weight: 700; }
 .mixlab-head h2 {
@@ -33,7 +35,36 @@ STYLE = """<style>
 .mixlab-head code { font-size: 0.85em; color: inherit; background: none; padding: 0; }
 [data-testid="stMetricValue"] { font-size: 1.4rem; padding-bottom: 0; }
 [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.8; }
-@media (max-width: 640px) { .stMainBlockContainer { padding: 4.4rem 1rem 3rem; } }
+[data-testid="stCaptionContainer"] code { font-size: 0.9em; }
+.stElementContainer:has(> [data-testid="stButtonGroup"]), [data-testid="stButtonGroup"] { max-width: 100%; }
+[data-testid="stButtonGroup"] button[data-variant="segmented_control"] { min-height: 2.5rem; }
+/* As Streamlit's own tabs look. */
+[class*="st-key-parts_"] [role="radiogroup"] {
+  width: 100%; gap: 0 1rem; border-bottom: 2px solid color-mix(in srgb, currentColor 20%, transparent);
+}
+[class*="st-key-parts_"] [role="radio"] {
+  flex: none; padding: 0; border: 0; border-bottom: 2px solid transparent; border-radius: 0;
+  margin-bottom: -2px; background: none;
+}
+[class*="st-key-parts_"] [role="radio"][data-selected] {
+  border-bottom-color: currentColor; background: none;
+}
+[data-testid="stVegaLiteChart"] :is(.role-axis, .role-legend, .role-header, .role-title) text {
+  fill: currentColor;
+}
+.stApp .token.keyword { color: light-dark(#0b57a4, #79b8ff); }
+.stApp .token.string { color: light-dark(#0a6b2b, #7ee29a); }
+.stApp .token.number { color: light-dark(#0a6470, #7fd8d0); }
+.stApp button[kind^="primary"]:not(:disabled) * { color: light-dark(#ffffff, #171614); }
+@media (min-width: 1200px) {
+  /* Beside the drawer too, what decides the mix stands in one line. */
+  .st-key-controls { flex-wrap: nowrap; }
+  .st-key-controls > * { flex-shrink: 1; min-width: 0; }
+  .st-key-controls > :is(.st-key-mix_kind, .st-key-rows, .st-key-next_mixes, .st-key-open_drawer) {
+    flex-shrink: 0;
+  }
+}
+@media (max-width: 640px) { .stMainBlockContainer { padding: 3.4rem 1rem 3rem; } }
 </style>"""
 _SEEN = "seen_catalog"
 _PLACE: ContextVar["DeltaGenerator | None"] = ContextVar("link_place", default=None)

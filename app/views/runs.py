@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import texts as words
 from app.components import run_tables
+from app.components.parts import choose_part
 from app.data import runs as runs_data
 from app.data.mixes import Location
 from app.data.runs import FITTED
@@ -150,10 +151,7 @@ def _scored(location: Location | None, selection: RunSelection, row: "DeltaGener
     }
     shown = [name for name in TABS if _has_tab(selection, name)]
     # Only what is open is drawn: a run of 60 classes then follows the slider at once.
-    for name, tab in zip(shown, st.tabs(shown, key="look", bind="query-params"), strict=True):
-        if tab.open:
-            with tab:
-                renderers[name]()
+    renderers[choose_part(shown, key="look")]()
     st.caption(_footnote(selection))
 
 

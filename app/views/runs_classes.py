@@ -43,7 +43,7 @@ def show_scores(scores: Sequence[tuple[str, Score]]) -> None:
         for title, score in scores:
             row.metric(
                 title, run_tables.figure(score.value), run_tables.say_interval(score.interval),
-                delta_color="off", delta_arrow="off", width=180,
+                delta_color="off", delta_arrow="off", width=170,  # two on a small screen
             )  # fmt: skip
         return
     said = [f"{title} **{run_tables.figure(score.value)}**" for title, score in scores]
@@ -58,7 +58,7 @@ def classes(selection: "RunSelection") -> None:
     """Show F1 of every class with its interval, and the table of all scores."""
     order = st.segmented_control(
         "Order", run_tables.ORDERS, default=run_tables.ORDERS[0], key="order", bind="query-params",
-        required=True,
+        required=True, label_visibility="collapsed",
     )  # fmt: skip
     table, decided, units = selection.table, selection.decided, selection.units
     always = "predicting the class always"

@@ -61,7 +61,8 @@ def settle(page: str, location: Location, item: Item, head: DeltaGenerator) -> I
     place = {key: st.session_state[key] for key in SHARED if key in st.session_state}
     st.session_state[_PLACE] = place
     count = _count(config)
-    name = "Settings" if not count else f"Settings · {count} changed"
+    # Beside the open drawer, whose groups say what is changed in them, there is less room.
+    name = "Settings" if not count or st.session_state.get(_OPEN) else f"Settings · {count} changed"
     head.button(
         name, icon=":material/settings:", key="open_drawer", on_click=_toggle,
         type="primary" if st.session_state.get(_OPEN) else "secondary",

@@ -9,6 +9,7 @@ import streamlit as st
 from app import texts as words
 from app.components import stream_charts as charts
 from app.components.mount import show_mixes
+from app.components.parts import choose_part
 from app.components.theme import palette
 from app.data import mixes as data
 from app.data import stream as stream_data
@@ -55,7 +56,7 @@ def show(location: Location) -> None:
 def _controls(location: Location) -> tuple[Item, int]:
     """Show what decides the stream; all of it stands in the address, under the names that Audition has."""
     text = settings.current("stream")
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="controls")
     p = row.slider(
         "p_musical", 0.0, 1.0, MixConfig.p_musical, 0.05, key="p", bind="query-params", width=180,
         disabled=settings.sets_shares(text), help="Share of musical mixes.",
@@ -136,11 +137,8 @@ def _rates(location: Location, item: Item) -> None:
     else:
         rates[charts.VALIDATION] = validation
         st.markdown(_say("Validation", validation))
-    shown = st.tabs(list(TABS), key="of", bind="query-params")
-    for tab, show_part in zip(shown, (_classes, _together, _polyphony), strict=True):
-        if tab.open:
-            with tab:
-                show_part(rates)
+    shows = dict(zip(TABS, (_classes, _together, _polyphony), strict=True))
+    shows[choose_part(TABS, key="of")](rates)
     st.caption(
         f"Of the first {training.items} mixes of seed {item.seed}, labelled by the levels that the catalog "
         "has of the recordings: nothing is rendered for it. Validation is as models are scored on it: "

@@ -16,7 +16,14 @@ from app.data.tags import RunModel
 from app.views import header, runs_locations, welcome
 from mixlab.audio.uploads import MAX_BYTES, MAX_S, Upload
 from mixlab.errors import MixlabError
-from mixlab.inference.output import ClassRow, audacity_labels, class_rows, tags_as_csv, tags_as_json
+from mixlab.inference.output import (
+    ClassRow,
+    about_scorer,
+    audacity_labels,
+    class_rows,
+    tags_as_csv,
+    tags_as_json,
+)
 
 if TYPE_CHECKING:
     from mixlab.inference.file_tags import FileTags
@@ -41,7 +48,8 @@ PRIVACY = (
 )
 RUNS_HELP = (
     "Runs with a model, in the folders that are listed under Folders; and the model that comes with mixlab. "
-    "Where jamendo_musicnn was fetched ('mixlab weights get jamendo_musicnn'), both together are better."
+    "Together with published weights it is better, where these were fetched ('mixlab weights get "
+    "mtat_musicnn')."
 )
 
 
@@ -126,7 +134,7 @@ def _choose_sound(row: "st.delta_generator.DeltaGenerator") -> Sound | None:
         width="content",
     )  # fmt: skip
     if source == EXAMPLE:
-        return _choose_example()
+        return _choose_example(row)
     limits = f"up to {MAX_S / 60:g} minutes"
     if source == RECORD:
         found = st.audio_input(
@@ -142,12 +150,12 @@ def _choose_sound(row: "st.delta_generator.DeltaGenerator") -> Sound | None:
     return Sound("recording.wav" if source == RECORD else found.name, found.file_id, found.getvalue)
 
 
-def _choose_example() -> Sound:
+def _choose_example(row: "st.delta_generator.DeltaGenerator") -> Sound:
     examples = tag_data.example_names()
     name = str(
-        st.segmented_control(
+        row.segmented_control(
             "Example", list(examples), default=next(iter(examples)), key="tag_example", bind="query-params",
-            required=True,
+            required=True, width="content",
         )
     )  # fmt: skip
     st.caption(
@@ -189,7 +197,7 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
         _classes(rows, tags, notes, sound.truth)
     with second:
         _moments(tags)
-    _downloads(tags, run, tagger)
+    _downloads(tags, tagger)
 
 
 def _describe(upload: Upload, tags: "FileTags", window_s: float, note: str) -> str:
@@ -248,6 +256,7 @@ def _say_tags(tags: "FileTags", notes: dict[str, str], truth: frozenset[str] | N
         badges = " ".join(_badge(name, notes, truth) for name in lasting)
         st.markdown(
             f"**Detected** ({len(lasting)} of {len(tags.labels)} classes, the strongest first): {badges}"
+            f"{_say_truth(tags, lasting, truth)}"
         )
     elif not short:
         highest = tags.max
@@ -259,15 +268,19 @@ def _say_tags(tags: "FileTags", notes: dict[str, str], truth: frozenset[str] | N
         )
     if short:
         st.caption(f"In less than {MIN_SHARE:.0%} of what sounds, so no tag of the file: {', '.join(short)}.")
-    if truth is not None:
-        missed = [name for name in tags.labels if name in truth and name not in lasting]
-        st.caption(
-            ":green-badge[✓] is true, :red-badge[✗] false. "
-            + (f"Missed: {words.escape(', '.join(missed))}." if missed else "Nothing is missed.")
-        )
+    if not lasting and truth is not None:
+        st.caption(_say_truth(tags, lasting, truth))
     told = [f"{words.escape(name)}: {note}" for name, note in notes.items()]
     if told:
         st.caption("\\* Little is known of some classes. " + ". ".join(told) + ".")
+
+
+def _say_truth(tags: "FileTags", detected: list[str], truth: frozenset[str] | None) -> str:
+    if truth is None:
+        return ""
+    missed = [name for name in tags.labels if name in truth and name not in detected]
+    legend = " · ✓ is true, ✗ false. " if detected else ""
+    return legend + (f"Missed: {words.escape(', '.join(missed))}." if missed else "Nothing is missed.")
 
 
 def _badge(name: str, notes: dict[str, str], truth: frozenset[str] | None) -> str:
@@ -330,17 +343,21 @@ def _moments(tags: "FileTags") -> None:
     st.dataframe(pd.concat([pd.DataFrame(times), scores], axis=1), hide_index=True)
 
 
-def _downloads(tags: "FileTags", run: RunModel, tagger: "Tagger") -> None:
+def _as_json(tags: "FileTags", tagger: "Tagger") -> str:
+    return tags_as_json(tags, **about_scorer(tagger.scorer))
+
+
+def _downloads(tags: "FileTags", tagger: "Tagger") -> None:
     stem = Path(tags.path.name).stem
-    said = {"weights": run.weights} if run.weights else {"run": run.path}
     row = st.container(horizontal=True)
     row.download_button(
         "Scores (CSV)", lambda: tags_as_csv(tags), f"{stem}.csv", "text/csv", icon=DOWNLOAD,
         on_click="ignore", help="A row per moment, a column per class.",
     )  # fmt: skip
     row.download_button(
-        "Tags (JSON)", lambda: tags_as_json(tags, **said, note=tagger.note), f"{stem}.json",
-        "application/json", icon=DOWNLOAD, on_click="ignore", help="Every class with its spans.",
+        "Tags (JSON)", lambda: _as_json(tags, tagger), f"{stem}.json",
+        "application/json", icon=DOWNLOAD, on_click="ignore",
+        help="Every class with its spans, and all that scored, with its SHA-256.",
     )  # fmt: skip
     row.download_button(
         "Audacity labels", lambda: audacity_labels(tags), f"{stem}.labels.txt", "text/plain", icon=DOWNLOAD,

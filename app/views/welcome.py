@@ -32,7 +32,8 @@ mixlab train --catalog {catalog} --out {out}     # see: mixlab train --help
 Runs that lie elsewhere are opened under Folders. Or train a small one on demo corpora first: songs that
 are composed and played on this machine. Its scores show that the steps work, and nothing about real music."""
 STARTER_COST = (
-    "Some seconds and some MB: six short songs, composed and played on this machine; too few to train on."
+    "About 10 seconds of computing and some MB: six short songs, composed and played on this machine; too "
+    "few to train on."
 )
 COST = "Takes a few minutes and about 0.5 GB, downloads nothing, and can be stopped and started again."
 RUN_COST = "Takes 5 to 10 minutes and about 0.5 GB, downloads nothing, and can be stopped and started again."

@@ -21,6 +21,7 @@ from streamlit.util import calc_hash
 
 from app import texts as words
 from app.components.payload import Take, pack_mix, read_header
+from app.data import mixes as data
 from app.data.mixes import LAST_INDEX, find_location
 from app.links import MIX_KINDS, Item, Link, bypass_pairs, make_query, read_link
 from mixlab import Catalog, Mix, MixConfig, MixDataset, MixRecipe, build_catalog, render_mix, sample_recipe
@@ -30,7 +31,7 @@ from mixlab.cli.commands.app import app, server_command
 from mixlab.errors import CatalogError, ConfigError
 from mixlab.mixing.effect_presets import PRESETS
 from mixlab.mixing.effects_config import EffectsConfig
-from mixlab.mixing.preview import label_tree, without_effects
+from mixlab.mixing.preview import find_classes, label_tree, without_effects
 from tests.errors import raises
 from tests.own_effects import HISS, TREMOLO
 from tests.toy import write_songs
@@ -284,6 +285,48 @@ def test_steps_change_what_is_heard(page: AppTest) -> None:
     for name in ("next", "random", "previous"):
         ids.append(player(step(page, name))["id"])
     assert len(set(ids)) == len(ids)
+
+
+def test_the_next_mix_is_made_ahead_with_the_settings_that_it_is_then_shown_with(
+    page: AppTest, catalog_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[float, int]] = []
+    pack = data._payload
+
+    def count(location: data.Location, item: Item, before: Item | None, *, short: bool) -> bytes:
+        if item.seed == 907:  # not what the page that was opened before has in the making
+            made.append((item.p, item.index))
+        return pack(location, item, before, short=short)
+
+    def made_ahead() -> list[tuple[float, int]]:
+        assert data._ahead is not None
+        data._ahead.result(timeout=120)
+        found, made[:] = made[:], []
+        return found
+
+    monkeypatch.setattr(data, "_payload", count)
+    page.number_input(key="seed").set_value(907).run()
+    p = page.slider(key="p").value
+    assert made_ahead() == [(p, 0), (p, 1)]
+    step(page, "next")
+    assert made_ahead() == [(p, 2)]
+    page.slider(key="p").set_value(1.0).run()
+    assert made_ahead() == [(1.0, 1), (1.0, 2)]
+    step(page, "next")
+    assert made_ahead() == [(1.0, 3)]
+    catalog, config, wanted = Catalog.open(catalog_path), MixConfig(p_musical=1.0), ["violin", "key"]
+    assert player(page)["id"] == sample_recipe(catalog, config, 907, 0, 2).content_hash
+
+    def following(index: int) -> int | None:
+        return find_classes(catalog, config, wanted, seed=907, start=index + 1)
+
+    index, found = next((i, found) for i in range(10, 90) if (found := following(i)) not in (None, i + 1))
+    page.number_input(key="index").set_value(index)
+    page.multiselect(key="contains").set_value(wanted).run()
+    assert made_ahead() == [(1.0, index), (1.0, found)]
+    step(page, "next")
+    assert page.number_input(key="index").value == found
+    assert (1.0, found) not in made_ahead()
 
 
 def test_next_goes_to_a_mix_that_holds_all_of_what_is_asked_for(page: AppTest) -> None:

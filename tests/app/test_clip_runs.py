@@ -40,8 +40,10 @@ def runs(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def labels_of(page: AppTest) -> set[str]:
-    kinds: tuple[Any, ...] = (page.get("button_group"), page.slider, page.get("tab"))
-    return {element.label for kind in kinds for element in kind}
+    """Return the labels of what can be chosen, and the names of the page's parts."""
+    kinds: tuple[Any, ...] = (page.get("button_group"), page.slider)
+    (parts,) = [group for group in page.get("button_group") if group.key == "look"]
+    return {element.label for kind in kinds for element in kind} | set(parts.options)
 
 
 def test_a_single_label_run_shows_accuracy_and_no_threshold(runs: Path) -> None:

@@ -52,7 +52,8 @@ def open_corpus(**query: str | list[str]) -> AppTest:
 def page(odd: Catalog, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The page, opened once, with few rows to a table."""
     monkeypatch.setenv("MIXLAB_CATALOG", str(odd.path))
-    monkeypatch.setattr("app.views.corpus.PAGE_ROWS", 5)
+    for part in ("stems", "problems"):
+        monkeypatch.setattr(f"app.views.corpus_{part}.PAGE_ROWS", 5)
     test = open_corpus()
     assert not test.exception
     assert any("<h2>Corpus</h2>" in html.proto.body for html in test.get("html"))
@@ -265,7 +266,7 @@ def test_the_verdict_is_said_in_words(page: AppTest, odd: Catalog) -> None:
 
 
 def test_long_tables_say_that_they_are_cut(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.views.corpus.PAGE_ROWS", 1)
+    monkeypatch.setattr("app.views.corpus_problems.PAGE_ROWS", 1)
     page.session_state["show"] = "Leakage"
     page.run()
     assert any("The first 1 of" in caption.value for caption in page.caption)

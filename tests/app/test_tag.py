@@ -1,6 +1,8 @@
 """The page that tags files: what is shown, what moves it, and what it says of files it cannot take."""
 
 import io
+import json
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -21,8 +23,10 @@ from app.components.payload import read_header
 from app.data import tags as tag_data
 from mixlab.audio.uploads import Upload, decode_upload
 from mixlab.inference.tagger import Tagger
+from mixlab.models import shipped_model
 from mixlab.taxonomy import load_label_set
 from mixlab.training.run import Run
+from mixlab.utils.hashing import file_digest
 from tests.tiny_run import LABELS, RATE, THRESHOLDS, write_run
 
 OFFER = "Make the demo corpora and train a small run"
@@ -177,6 +181,19 @@ def test_silent_stretches_are_marked_and_have_no_scores(page: AppTest) -> None:
 def test_downloads_are_offered_in_three_kinds(tagged: AppTest) -> None:
     labels = [button.proto.label for button in tagged.get("download_button")]
     assert labels == ["Scores (CSV)", "Tags (JSON)", "Audacity labels"]
+
+
+def test_the_json_names_the_files_that_scored(own: tuple[Upload, Tagger]) -> None:
+    from app.views.tag import _as_json
+
+    sound, tagger = own
+    run = Run.open(tagger.source)
+    said = json.loads(_as_json(tagger.tag_audio(sound.audio), tagger))
+    assert said["run"] == tagger.source
+    assert said["scored_by"] == [
+        {"kind": "run", "name": tagger.source, "sha256": run.card["sha256"],
+         "card_sha256": file_digest(run.path / "model.json")}
+    ]  # fmt: skip
 
 
 # ---- every control changes something ----
@@ -343,6 +360,44 @@ def test_without_a_run_the_model_that_comes_with_mixlab_tags(
         "own",
         "mixlab_tagger",
     ]
+
+
+def test_published_weights_that_were_fetched_are_offered_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIXLAB_WEIGHTS", str(tmp_path))
+    (tmp_path / "jamendo_musicnn.pth").write_bytes(b"never read")
+    assert [run.weights for run in tag_data.without_run()] == [
+        "mixlab_tagger",
+        "mixlab_tagger,jamendo_musicnn",
+    ]
+    (tmp_path / "mtat_musicnn.pth").write_bytes(b"never read")
+    assert [run.name for run in tag_data.without_run()] == [
+        "mixlab_tagger",
+        "mixlab_tagger and mtat_musicnn",
+        "mixlab_tagger and jamendo_musicnn",
+        "mixlab_tagger and mtat_musicnn and jamendo_musicnn",
+    ]
+
+
+def test_no_tags_are_kept_of_files_that_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What scored before is told from what scores now by the times of all files that have a part in it."""
+    shutil.copytree(shipped_model.FOLDER, tmp_path / "shipped")
+    monkeypatch.setattr(shipped_model, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setenv("MIXLAB_WEIGHTS", str(tmp_path))
+    weights = tmp_path / "mtat_musicnn.pth"
+    weights.write_bytes(b"never read")
+    names = sorted(file.name for file in (tmp_path / "shipped").iterdir())
+    assert {"curves.json", "mtat_musicnn_head.json", "mtat_musicnn_head.safetensors"} < {*names}
+    for k, name in enumerate(names):
+        alone, both = tag_data.without_run()
+        os.utime(tmp_path / "shipped" / name, (k, k))
+        assert alone not in tag_data.without_run(), name
+        assert both not in tag_data.without_run(), name
+    alone, both = tag_data.without_run()
+    os.utime(weights, (1, 1))
+    assert tag_data.without_run()[0] == alone
+    assert tag_data.without_run()[1] != both
 
 
 # ---- the blob ----

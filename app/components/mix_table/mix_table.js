@@ -7,19 +7,8 @@ const KINDS = {
   matched: { name: "matched", mark: "◐", letter: "T" },
   noise: { name: "without instruments", mark: "○", letter: "–" },
 };
-const CEILING = 10 ** (-1 / 20); // full scale comes out at -1 dBFS
 const SMOOTH_S = 0.01;
 const MOST_UNKNOWN = 3; // classes that are named; more are counted
-
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name in node && name !== "role") node[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 class Mixes {
   constructor(root) {

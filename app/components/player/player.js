@@ -12,7 +12,6 @@ const STEPS_S = [0.25, 1]; // of the arrow keys, in mixes and in whole songs
 const LONG_S = 30;
 const HEAT_COLUMNS = 1200;
 const TOLD = 4; // classes that are told at the cursor
-const CEILING = 10 ** (-1 / 20); // full scale comes out at -1 dBFS
 const LOWEST_DB = -60; // the lower end of a gain slider is silence
 // Dark to bright in even steps of lightness (after viridis), so that it also reads in grey.
 const COLOURS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
@@ -21,16 +20,6 @@ const amplitude = (db) => (db <= LOWEST_DB ? 0 : 10 ** (db / 20));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const minutes = (time) => `${Math.floor(time / 60)}:${String(Math.round(time % 60)).padStart(2, "0")}`;
 const said = (db) => (db <= LOWEST_DB ? "−∞ dB" : `${db > 0 ? "+" : ""}${db.toFixed(1).replace("-", "−")} dB`);
-
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name in node && name !== "role") node[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 function readHeader(blob) {
   const length = new DataView(blob.buffer, blob.byteOffset).getUint32(0, true);
@@ -312,14 +301,15 @@ class Player {
     if (!this.takes[this.mixer.take]?.signal) this.mixer.take = 0;
     this.position = sameItem ? Math.min(position, this.duration) : 0;
     if (!sameItem) this.region = null;
+    // Also where it came to its end while the next mix was waited for. It sounds first, and is drawn then.
+    const goesOn = header.steps && this.playOn && (wasPlaying || (this.stepped && !sameItem));
+    if (goesOn) this.play();
     this.build();
     this.apply();
     this.show();
     this.root.querySelector(`[data-focus="${focus}"]`)?.focus({ preventScroll: true });
-    // Also where it came to its end while the next mix was waited for.
-    const goesOn = header.steps && this.playOn && (wasPlaying || (this.stepped && !sameItem));
     this.stepped = false;
-    if (goesOn || (wasPlaying && sameItem)) this.play();
+    if (!goesOn && wasPlaying && sameItem) this.play();
   }
 
   hasLanesOf(header) {
@@ -365,7 +355,7 @@ class Player {
     this.status = make("p", { className: "hidden", role: "status" });
     this.root.replaceChildren(
       this.buildBar(),
-      make("div", { className: "body" }, this.labelBox,
+      make("div", { className: this.takes.some((take) => take.labels) ? "body labelled" : "body" }, this.labelBox,
         make("div", { className: "grid" }, this.buildRuler(), this.mainView.row, this.laneBox,
           ...this.buildHeat(), this.buildSpectrogram())),
       this.keys, this.status,
@@ -449,12 +439,13 @@ class Player {
     if (this.takes.length === 1 && !this.takes[0].lanes.length) return make("div", { className: "bar" }, transport, this.loudness);
     const save = button("save", "save", "Save what I hear", () => this.save());
     save.title = "A WAV file of this take with solo, mute, gain and loudness as they are now";
-    return make("div", { className: "bar" }, transport,
-      make("div", { className: "group", role: "group", "aria-label": "Compare at the same position" },
-        make("div", { className: "takes" }, ...this.takeButtons)),
-      make("div", { className: "group end" },
-        make("label", { title: "The others are brought to the loudness of this mix" },
-          this.matchBox, " match loudness"),
+    const compare = make("div", { className: "group", role: "group", "aria-label": "Compare at the same position" },
+      make("div", { className: "takes" }, ...this.takeButtons));
+    const match = make("label", { title: "The others are brought to the loudness of this mix" },
+      this.matchBox, " match loudness");
+    const others = this.takes.length > 1;
+    return make("div", { className: "bar" }, transport, ...(others ? [compare] : []),
+      make("div", { className: "group end" }, ...(others ? [match] : []),
         button("reset", "reset", "Reset mixer", () => this.reset()), save));
   }
 

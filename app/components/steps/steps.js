@@ -9,9 +9,28 @@ function onlyLoses(now, before) {
   return [...now.searchParams].every(([name, value]) => before.searchParams.getAll(name).includes(value));
 }
 
-export default function () {
-  if (window[DONE]) return;
-  window[DONE] = true;
+// Of a part that a page no longer has, as of differences without a second run, Streamlit opens the first one
+// instead and leaves the name in the address.
+function forgetParts(replace) {
+  const url = new URL(location.href);
+  for (const place of document.querySelectorAll("[class*=st-key-parts_]")) {
+    const names = [...place.querySelectorAll("[role=radio]")].map((part) => part.textContent.trim());
+    const key = [...place.classList].find((name) => name.startsWith("st-key-parts_")).slice("st-key-parts_".length);
+    const named = url.searchParams.get(key);
+    if (names.length && named !== null && !names.includes(named)) url.searchParams.delete(key);
+  }
+  if (url.href !== location.href) replace(history.state, "", url);
+}
+
+export default function ({ setTriggerValue }) {
+  if (window[DONE]) {
+    window[DONE].rerun = setTriggerValue;
+    return;
+  }
+  const page = (window[DONE] = { rerun: setTriggerValue });
+  // Charts have colours that the server chose for the scheme; after a moment, so that it is told the new one.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+    setTimeout(() => page.rerun("scheme", performance.now()), 100));
   let acts = 0, pushed = 0, leaving = false;
   const act = (event) => {
     acts += 1;
@@ -27,4 +46,10 @@ export default function () {
     else push(state, title, url);
     pushed = acts;
   };
+  const app = document.querySelector("[data-test-script-state]");
+  // Another Streamlit may say in another way when a page is complete; names of parts then stay in the address.
+  if (!app) return;
+  new MutationObserver(() => {
+    if (app.dataset.testScriptState === "notRunning") forgetParts(replace);
+  }).observe(app, { attributeFilter: ["data-test-script-state"] });
 }
