@@ -17,7 +17,7 @@ from mixlab import Catalog
 from mixlab.cli.commands.app import server_command
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Where a browser must be there, as in a full check, its absence is a failure instead of a skip.
@@ -80,7 +80,7 @@ def serve(catalog: Path, folder: Path) -> Generator[str, None, None]:
             yield address
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE_S)
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -111,6 +111,87 @@ def is_failure(request: "Request") -> bool:
     return not (request.resource_type == "media" and "ERR_ABORTED" in str(request.failure))
 
 
+def part(page: "Page", name: str, *, checked: bool | None = None) -> "Locator":
+    """Return the control that opens a part of a page, or only if that is (not) open."""
+    return page.get_by_role("radio", name=name, exact=True, checked=checked)
+
+
+# When the page asked for a run of the script, when the server began one, and when the page last took that in.
+# In Streamlit's messages (Protocol Buffers) the request is field 11, and the beginning field 4 of several.
+WATCH = """(() => {
+  const seen = (window.scriptRuns = { asked: 0, began: 0, changed: 0 });
+  const watched = new WeakSet(), send = WebSocket.prototype.send;
+  const holds = (bytes, field) => {
+    let at = 0;
+    const number = () => {
+      for (let value = 0, unit = 1; ; unit *= 128) {
+        value += (bytes[at] % 128) * unit;
+        if (bytes[at++] < 128) return value;
+      }
+    };
+    while (at < bytes.length) {
+      const tag = number(), size = number();
+      if (Math.floor(tag / 8) === field) return true;
+      if (tag % 8 === 2) at += size;
+    }
+    return false;
+  };
+  WebSocket.prototype.send = function (data) {
+    if (!watched.has(this)) this.addEventListener("message", ({ data }) => {
+      if (holds(new Uint8Array(data), 4)) seen.began = performance.now();
+    });
+    watched.add(this);
+    if (holds(new Uint8Array(data), 11)) seen.asked = performance.now();
+    return send.call(this, data);
+  };
+  new MutationObserver(() => { seen.changed = performance.now(); }).observe(
+    document, { subtree: true, attributes: true, attributeFilter: ["data-test-script-state"] });
+})()"""
+# A short run may come and go unseen, and a page that is watched too late knows of none.
+AT_REST = """() => {
+  const { asked, began, changed } = window.scriptRuns ?? { asked: 0, began: 0, changed: 0 };
+  const app = document.querySelector("[data-testid=stApp]"), now = performance.now();
+  const taken = began >= asked && (changed > began || now - began > 3000);
+  const still = app?.dataset.testScriptState === "notRunning" && now - changed > 250;
+  return still && (taken || now - asked > 20000);
+}"""
+
+
+def settle(page: "Page") -> None:
+    """Wait until all that was asked for is drawn; until then charts move, and addresses may change again."""
+    page.wait_for_timeout(300)
+    page.wait_for_function(AT_REST, polling=100)
+    page.wait_for_timeout(300)
+
+
+def wait_for_address(page: "Page", *parts: str) -> None:
+    """Wait until the query of the address holds each of some texts."""
+    page.wait_for_function("parts => parts.every((one) => location.search.includes(one))", arg=list(parts))
+
+
+def choose_option(box: "Locator", option: "Locator", typed: str = "") -> None:
+    """Open a select and click an option; where it is not offered, open it again, as a person does.
+
+    Args:
+        box: The select. A click on one that is open leaves it open.
+        option: What is to be chosen.
+        typed: What is written into the select to find it.
+    """
+    from playwright.sync_api import TimeoutError as InVain
+
+    for patience_s in (10.0, 10.0, 20.0, PATIENCE_S):
+        box.click()
+        if typed:
+            box.fill(typed)
+        try:
+            option.click(timeout=patience_s * 1000)
+        except InVain:
+            if patience_s == PATIENCE_S:
+                raise
+        else:
+            return
+
+
 OpenPage = Callable[..., "Page"]
 
 
@@ -127,6 +208,7 @@ def open_page(browser: "Browser", address: str) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE_S * 1000)
+        context.add_init_script(WATCH)
         page = context.new_page()
         page.on("console", lambda m: errors.append(m.text) if is_error(m) else None)
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -50,6 +50,16 @@ def settle_charts(page: Page) -> None:
     page.wait_for_timeout(6000)
 
 
+def settle_mistake(page: Page) -> None:
+    """Open the clearest mistake, and wait until its lanes say what they score."""
+    settle_charts(page)
+    page.get_by_role("button", name="Hear").first.click()
+    page.locator(".player .score").nth(1).wait_for()
+    page.wait_for_timeout(2000)
+    page.mouse.move(0, 0)
+    page.locator(".player").evaluate("root => root.player.seek(1.7)")
+
+
 def settle_stems(page: Page) -> None:
     """Choose a stem, and come back to the top of the page."""
     choose_first(opened(page))
@@ -61,6 +71,7 @@ def settle_stems(page: Page) -> None:
 def settle_tag(page: Page) -> None:
     """Wait until the example is tagged, and move the player's cursor off its start."""
     page.locator(".player .strip").first.wait_for(timeout=120_000)
+    page.get_by_role("button", name="Copy link").wait_for()  # the last that the page shows
     page.wait_for_timeout(1500)
     page.locator(".player").evaluate("root => root.player.seek(5.2)")
 
@@ -73,10 +84,10 @@ VIEWS = {
     "corpus-stems": View("corpus", "show=Stems&instrument=brass&sort=duration", settle_stems),
     # These want a run beside the catalog, as `mixlab demo` leaves one.
     "runs": View("runs", "", settle_charts),
-    "tag": View("tag", "tag_source=Try+an+example", settle_tag),
+    "tag": View("tag", "run=mixlab_tagger&tag_source=Try+an+example", settle_tag),
     # And this one a study of p_musical.
     "p_musical": View("p-musical", "", settle_charts),
-    "runs-listen": View("runs", "look=Listen&class=voice", settle_charts),
+    "runs-listen": View("runs", "look=Listen&class=voice", settle_mistake),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mixlab import Catalog
 from mixlab.audio.io import write_wav
-from tests.browser.conftest import PATIENCE_S, serve
+from tests.browser.conftest import PATIENCE_S, serve, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -22,10 +22,11 @@ RATE = 8000
 STEMS = {"piano": 330.0, "violyn": 660.0, "zzqqkk": 82.0}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     """A folder with recordings of six songs, and no catalog."""
-    folder = tmp_path_factory.mktemp("served")
+    folder = tmp_path / "served"
+    folder.mkdir()
     times = np.arange(6 * RATE) / RATE
     for song in range(6):
         below = folder / "recordings" / f"Artist {song} - Song {song}"
@@ -36,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address(browser: "Browser", folder: Path) -> Iterator[str]:
     """Address of an explorer that was started in that folder."""
     yield from serve(folder / "my-catalog", folder)
@@ -45,6 +46,7 @@ def address(browser: "Browser", folder: Path) -> Iterator[str]:
 def test_a_folder_is_indexed_while_the_page_is_closed(open_page: "OpenPage", folder: Path) -> None:
     page = open_page()
     page.get_by_role("heading", name="Welcome to mixlab").wait_for()
+    settle(page)
     field = page.get_by_role("textbox", name="Folder of recordings")
     field.fill(str(folder / "recordings"))
     field.press("Enter")
@@ -52,6 +54,7 @@ def test_a_folder_is_indexed_while_the_page_is_closed(open_page: "OpenPage", fol
     page.get_by_text("2 unknown").wait_for()
     page.get_by_text("violyn (6 stems)").wait_for()
     page.screenshot(path=folder / "checked.png", full_page=True)
+    settle(page)
     page.get_by_role("button", name="Index", exact=True).click()
     page.get_by_text("Index /").first.wait_for()
     page.screenshot(path=folder / "started.png")

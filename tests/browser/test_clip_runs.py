@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mixlab import Catalog
-from tests.browser.conftest import serve
+from tests.browser.conftest import part, serve, settle
 from tests.browser.test_runs import CHART
 from tests.clip_run import write_clip_run
 from tests.training.clips.tone_clips import make_tones
@@ -31,13 +31,14 @@ def address(browser: "Browser", toy: Catalog, tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize("width", [400, 1280])
 def test_the_confusion_matrix_is_drawn_with_all_its_rows(open_page: "OpenPage", width: int) -> None:
     page = open_page("run=runs/clips&look=Confusions", location="runs", width=width)
-    page.get_by_role("tab", name="Confusions", selected=True).wait_for()
+    part(page, "Confusions", checked=True).wait_for()
     chart = page.locator(CHART).first
     chart.wait_for()
+    settle(page)
     box = chart.bounding_box()
     assert box
     assert min(box["width"], box["height"]) > 150
-    assert page.get_by_text("accuracy", exact=True).first.is_visible()
+    page.get_by_text("accuracy", exact=True).first.wait_for()
     assert page.get_by_text("Thresholds", exact=True).count() == 0
 
 
@@ -46,5 +47,6 @@ def test_a_clip_is_heard_after_a_click(open_page: "OpenPage") -> None:
     page.get_by_role("button", name=re.compile("Hear")).first.click()
     audio = page.locator("audio")
     audio.wait_for(state="attached")
+    settle(page)
     audio.evaluate("a => a.play()")
     page.wait_for_function("a => a.currentTime > 0.2 && a.duration > 0.9", arg=audio.element_handle())

@@ -12,8 +12,7 @@ from mixlab import Catalog
 from mixlab.evaluation.marks import read_marks
 from mixlab.training.run import Run
 from tests.app.test_runs import write_small_model
-from tests.browser.conftest import serve
-from tests.browser.test_corpus import settle
+from tests.browser.conftest import choose_option, part, serve, settle, wait_for_address
 from tests.scored_run import write_scored
 from tests.studies.test_reports import INSIDE, made_up
 
@@ -49,9 +48,10 @@ def address(browser: "Browser", toy: Catalog, folder: Path) -> Iterator[str]:
 )
 def test_every_view_opens_and_draws(open_page: "OpenPage", look: str) -> None:
     page = open_page(f"run=runs/a&against=runs/b&look={look}", location="runs")
-    page.get_by_role("tab", name=look, selected=True).wait_for()
+    part(page, look, checked=True).wait_for()
     chart = page.locator(CHART).first
     chart.wait_for()
+    settle(page)
     box = chart.bounding_box()
     assert box
     assert min(box["width"], box["height"]) > 100
@@ -73,7 +73,21 @@ def wait_for_query(page: "Page", **values: str | None) -> None:
 
 
 def selected_tab(page: "Page", name: str) -> None:
-    page.get_by_role("tab", name=name, selected=True).wait_for()
+    part(page, name, checked=True).wait_for()
+
+
+def test_the_address_forgets_a_part_that_is_gone(open_page: "OpenPage") -> None:
+    page = open_page("run=runs/a&against=runs/b", location="runs")
+    part(page, "Differences").click()
+    selected_tab(page, "Differences")
+    wait_for_query(page, look="Differences")
+    against = page.get_by_role("combobox", name="Compare with")
+    choose_option(against, page.get_by_role("option", name="no other run", exact=True))
+    selected_tab(page, "Classes")
+    wait_for_query(page, look=None)
+    part(page, "Tree").click()  # nor does it come back with what is chosen next
+    selected_tab(page, "Tree")
+    wait_for_query(page, look="Tree")
 
 
 def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder: Path) -> None:
@@ -81,6 +95,7 @@ def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder:
     page = open_page("run=runs/a", location="runs")
     chart = page.locator(CHART).first
     chart.wait_for()
+    settle(page)
     label = "percussion"
     name, box = chart.get_by_text(label, exact=True).bounding_box(), chart.bounding_box()
     assert name
@@ -90,12 +105,15 @@ def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder:
     chart.click(position={"x": 0.6 * box["width"], "y": y})
     selected_tab(page, "Listen")
     wait_for_query(page, **{"class": label})
+    settle(page)
     page.get_by_text("hits", exact=True).first.click()
     page.get_by_text(re.compile("hits of")).first.wait_for()
     page.get_by_role("button", name=re.compile("^Next"), disabled=False).first.wait_for()
+    settle(page)
     assert page.locator(".player").count() == 0
     page.keyboard.press("n")
     page.locator(".player [data-lane=lane0]").wait_for()
+    settle(page)
     first = query_of(page)["item"]
     player = page.locator(".player")
     assert player.evaluate("root => root.player.playing") is False
@@ -103,17 +121,21 @@ def test_mistakes_are_heard_marked_and_left_again(open_page: "OpenPage", folder:
     page.wait_for_function("root => root.player.time > 0.3", arg=player.element_handle())
     page.keyboard.press("n")
     page.wait_for_function(f"() => new URLSearchParams(location.search).get('item') !== '{first}'")
+    settle(page)
     second = query_of(page)["item"]
     page.keyboard.press("w")
     page.get_by_text("Marked of").wait_for()
     page.screenshot(path=folder / "listen.png")
     (mark,) = read_marks(folder / "runs" / "a").values()
     assert (str(mark.index), mark.label, mark.verdict) == (second, label, "label wrong")
+    settle(page)
     page.go_back()
     wait_for_query(page, item=first, **{"class": label})
     page.get_by_text("1 marked by ear").wait_for()
+    settle(page)
     page.go_back()
     wait_for_query(page, item=None, kind="hits", **{"class": label})
+    settle(page)
     page.go_back()
     wait_for_query(page, look=None, **{"class": None})
     selected_tab(page, "Classes")
@@ -124,12 +146,13 @@ def test_the_next_mistake_plays_on_and_lanes_say_what_they_score(open_page: "Ope
     player, scores = page.locator(".player"), page.locator(".player .score")
     alone = scores.filter(has_text=re.compile(r"^alone [01]\.\d\d.* mix without it [01]\.\d\d"))
     scores.filter(has_text=re.compile(r"^key [01]\.\d\d.*, threshold [01]\.\d\d$")).wait_for()
+    settle(page)
     assert alone.count() == player.evaluate("root => root.player.header.lanes.length")
     page.screenshot(path=folder / "scores.png")
     player.evaluate("root => { root.player.play(); root.player.setLoop(true); }")
-    page.keyboard.press("n")
     moved = "([root, old]) => root.player.header.id !== old && root.player.playing === "
     first = player.evaluate("root => root.player.header.id")
+    page.keyboard.press("n")
     page.wait_for_function(f"{moved} true", arg=[player.element_handle(), first])
     second = player.evaluate("root => root.player.header.id")
     player.evaluate("root => root.player.toggle()")
@@ -142,20 +165,24 @@ def test_the_next_mistake_plays_on_and_lanes_say_what_they_score(open_page: "Ope
 
 def test_back_from_audition_returns_to_class_tab_and_page(open_page: "OpenPage") -> None:
     page = open_page("run=runs/a&thresholds=one+for+all&at=0.1", location="runs")
-    page.get_by_role("tab", name="Listen").click()
+    part(page, "Listen").click()
     selected_tab(page, "Listen")
+    settle(page)
     page.get_by_text("hits", exact=True).first.click()
+    settle(page)
     page.get_by_role("button", name="Next page").click()
     page.get_by_text("9 to").wait_for()
-    page.wait_for_function("() => location.search.includes('list=2-')")
+    wait_for_address(page, "list=2-")
+    settle(page)
     before = query_of(page)
     assert (before["look"], before["kind"]) == ("Listen", "hits")
     page.get_by_role("link", name="Audition").nth(1).click()  # the first one is in the navigation
     page.locator(".player [data-lane=lane0]").wait_for()
     page.get_by_text("With the settings of the run").wait_for()
-    page.wait_for_timeout(1500)
+    settle(page)
     page.go_back()
     page.get_by_text("9 to").wait_for()
+    settle(page)
     assert urlsplit(page.url).path == "/runs"
     assert query_of(page) == before
     selected_tab(page, "Listen")
@@ -164,9 +191,11 @@ def test_back_from_audition_returns_to_class_tab_and_page(open_page: "OpenPage")
 def test_its_mix_opens_in_audition_and_its_sources_can_be_soloed(open_page: "OpenPage", folder: Path) -> None:
     page = open_page(LISTEN, location="runs")
     page.get_by_role("button", name=re.compile("Hear")).first.wait_for()
+    settle(page)
     page.get_by_role("link", name="Audition").nth(1).click()  # the first one is in the navigation
     page.locator(".player [data-lane=lane0]").wait_for()
     page.get_by_text("With the settings of the run").wait_for()
+    settle(page)
     shown = page.locator(".player").evaluate("root => root.player.header.id")
     scored = Run.open(folder / "runs" / "a").predictions().only("test").mix_recipes()
     index = re.search(r"index=(\d+)", page.url)
@@ -181,11 +210,12 @@ def test_the_threshold_moves_by_keys_and_numbers_follow(open_page: "OpenPage") -
     page = open_page("run=runs/a&thresholds=one+for+all&at=0.5", location="runs")
     value = page.locator("[data-testid=stMetricValue]").first
     value.wait_for()
+    settle(page)
     before = value.inner_text()
     page.locator("[data-testid=stSlider] input[type=range]").focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => location.search.includes('at=0.7')")
+    wait_for_address(page, "at=0.7")
     page.wait_for_function(
         "old => document.querySelector('[data-testid=stMetricValue]').innerText !== old", arg=before
     )
@@ -198,6 +228,7 @@ def test_nothing_lies_beyond_the_edge(open_page: "OpenPage", width: int, dark: b
     for location, query in (("runs", "run=runs/a"), ("runs", LISTEN), ("p-musical", "")):
         page = open_page(query, location=location, width=width, dark=dark)
         page.locator(CHART).first.wait_for()
+        settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -205,6 +236,7 @@ def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> 
     page = open_page("study=studies/p_musical", location="p-musical")
     page.locator(CHART).first.wait_for()
     page.get_by_text("1 point is missing").wait_for()
+    settle(page)
     page.get_by_text("The same in a terminal").click()
     command = page.get_by_text("mixlab train --config").first
     command.wait_for()
@@ -240,13 +272,16 @@ def test_two_runs_are_chosen_in_the_table_and_compared(open_page: "OpenPage") ->
     table = page.get_by_test_id("stDataFrame").first
     table.locator("canvas").first.wait_for()
     for line in (0, 1):
+        settle(page)
         table.click(position={"x": 18, "y": 52 + 35 * line})
     wait_for_query(page, run_a="runs/a", run_b="runs/b", scored_on="test")
     page.get_by_role("heading", name="Settings").wait_for()
     page.get_by_text("They have the same settings").wait_for()
+    settle(page)
     assert page.get_by_text("Not paired").count() == 0
     page.get_by_role("link", name="Class by class").click()
     selected_tab(page, "Differences")
+    settle(page)
     page.go_back()
     wait_for_query(page, run_a="runs/a", run_b="runs/b", scored_on="test")
     page.get_by_text("They have the same settings").wait_for()

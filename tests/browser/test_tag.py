@@ -13,7 +13,7 @@ import soundfile
 from mixlab import Catalog
 from mixlab.inference.output import audacity_labels
 from mixlab.inference.tagger import Tagger
-from tests.browser.conftest import serve
+from tests.browser.conftest import serve, settle, wait_for_address
 from tests.tiny_run import LABELS, write_run
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ def tags_address(
 def upload(page: "Page", data: bytes, name: str = "my song.flac") -> None:
     box = page.locator("[data-testid=stFileUploaderDropzoneInput]")
     box.wait_for(state="attached")
+    settle(page)
     box.set_input_files({"name": name, "mimeType": "audio/flac", "buffer": data})
 
 
 def player(page: "Page") -> "Locator":
     page.locator(".player .strip").first.wait_for()
+    settle(page)
     return page.locator(".player")
 
 
@@ -70,7 +72,7 @@ def test_an_uploaded_file_gets_tags_that_can_be_downloaded(
     root = player(page)
     assert root.evaluate("root => root.player.duration") == pytest.approx(SECONDS, abs=0.01)
     assert page.locator(".heat-row").count() == len(LABELS)
-    assert page.get_by_text("✓ voice").is_visible()
+    page.get_by_text("✓ voice").wait_for()
     with page.expect_download() as expected:
         page.get_by_role("button", name="Audacity labels").click()
     assert expected.value.suggested_filename == "my song.labels.txt"
@@ -102,8 +104,7 @@ def test_it_plays_and_the_map_follows_and_seeks(open_page: "OpenPage", tags_addr
     page.wait_for_function("(root) => root.player.levels.master > 0.1", arg=root.element_handle())
     root.evaluate("root => root.player.seek(10.0)")
     page.get_by_text(re.compile(r"From .* s: silent")).wait_for()
-    page.wait_for_timeout(400)
-    assert root.evaluate("root => root.player.levels.master") < 1e-3
+    page.wait_for_function("(root) => root.player.levels.master < 1e-3", arg=root.element_handle())
 
 
 def test_moving_the_threshold_changes_the_map_while_it_plays_on(
@@ -125,7 +126,7 @@ def test_moving_the_threshold_changes_the_map_while_it_plays_on(
     page.keyboard.press("End")
     page.get_by_text("No class reaches its threshold").wait_for()
     assert root.evaluate("root => root.player.playing") is True
-    assert "tag_threshold=1" in page.url
+    wait_for_address(page, "tag_threshold=1")
 
 
 def test_a_file_that_is_no_audio_gets_a_message_and_the_next_one_is_tagged(
