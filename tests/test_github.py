@@ -48,7 +48,7 @@ def test_only_the_job_that_publishes_may_prove_who_it_is() -> None:
 def test_commands_and_scripts_that_are_named_exist() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in GITHUB.rglob("*") if path.is_file())
     named = set(re.findall(r"(?:bin/mixlab\"?|[\"`]mixlab) ([a-z][a-z-]+)", text))
-    assert {"report-environment", "demo-corpora", "index", "mix"} <= named <= set(COMMANDS)
+    assert "report-environment" in named <= set(COMMANDS)
     check = read(GITHUB / "workflows" / "check.yml")
     assert [step["run"] for step in check["jobs"]["check"]["steps"] if "run" in step] == [".ci/run"]
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import mixlab
 from tests.conftest import find_shared
@@ -46,6 +48,19 @@ def test_version_is_the_changelogs_newest() -> None:
     assert mixlab.__version__ == newest.group(1)
 
 
+@pytest.mark.parametrize("section", re.findall(r"^## (.+)", read("CHANGELOG.md"), flags=re.MULTILINE))
+def test_every_version_of_the_changelog_has_its_day(section: str) -> None:
+    assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", section)
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [("CITATION.cff", "version: {version}"), ("docs/citing.md", "  version = {{{version}}},")],
+)
+def test_what_is_cited_is_this_version(document: str, line: str) -> None:
+    assert line.format(version=mixlab.__version__) in read(document).split("\n")
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", ".ci/run"])
 def test_make_targets_that_documents_name_exist(document: str) -> None:
     named = set(re.findall(r"(?:`|^\s*|&& )make ([a-z][a-z-]*)", read(document), flags=re.MULTILINE))
@@ -58,7 +73,7 @@ def test_make_help_lists_every_target() -> None:
     assert make_targets() == listed
 
 
-@pytest.mark.parametrize("name", ["run", "apt-install"])
+@pytest.mark.parametrize("name", ["run", "apt-install", "lowest", "other-pythons"])
 def test_the_scripts_of_the_check_can_be_run(name: str) -> None:
     assert os.access(REPO / ".ci" / name, os.X_OK)
 
@@ -76,6 +91,30 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
         if name != "mixlab":
             assert name in pinned
             assert requirement.specifier.contains(pinned[name]), f"{requirement}, pinned to {pinned[name]}"
+
+
+def _lowest(specifiers: SpecifierSet) -> Version:
+    (lowest,) = [Version(one.version) for one in specifiers if one.operator in (">=", "==")]
+    return lowest
+
+
+@pytest.mark.parametrize("name", ["core", "all"])
+def test_the_oldest_releases_that_are_tried_are_those_allowed(name: str) -> None:
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", read(f".ci/lowest-{name}.txt"), flags=re.MULTILINE))
+    optional = PROJECT["project"]["optional-dependencies"]
+    extras = ["demo"]
+    if name == "all":
+        (everything,) = map(Requirement, optional["all"])
+        extras = sorted(everything.extras)
+    texts = [*PROJECT["project"]["dependencies"], *(text for extra in extras for text in optional[extra])]
+    floors: dict[str, Version] = {}
+    for requirement in map(Requirement, texts):
+        if requirement.marker is None or requirement.marker.evaluate({"python_version": "3.10"}):
+            package, lowest = canonicalize_name(requirement.name), _lowest(requirement.specifier)
+            floors[package] = max(lowest, floors.get(package, lowest))
+    tried = {package: Version(pins[package]) for package in floors}
+    raised = {"tqdm": Version("4.66.3")} if name == "all" else {}  # by datasets
+    assert tried == {**floors, **raised}
 
 
 def test_every_package_that_mixlab_imports_is_declared() -> None:
@@ -99,7 +138,8 @@ def test_every_package_that_mixlab_imports_is_declared() -> None:
 
 # Declared without an import: programs, plugins, and what others load by name.
 NOT_IMPORTED = {
-    "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-xdist", "ruff",  # tools
+    "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-rerunfailures", "pytest-xdist",
+    "ruff",  # tools
     "types-pyyaml", "types-tqdm",  # types
     "tensorboard",  # behind torch.utils.tensorboard
     "fast-mp3-augment", "pyroomacoustics",  # behind audiomentations
