@@ -1,6 +1,6 @@
-"""The table of the README, made from the results that are kept beside it."""
+"""The tables of the README and of docs/speed.md, made from the results that are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from benchmarks.workloads import NO_EFFECTS, PAPER, W
 Result = dict[str, Any]
 
 README = Path(__file__).parent.parent / "README.md"
+SPEED = README.parent / "docs" / "speed.md"
 BEGIN = "<!-- speed: written by `python -m benchmarks.report --write` -->"
 END = "<!-- end of speed -->"
 
@@ -33,24 +34,48 @@ SHOWN = {
     "the paper's steps with pyrubberband at 44.1 kHz": PYRUBBERBAND,
     "only read and sum, without effects": PLAIN,
 }
-"""What the README calls a method, and its name in the results."""
+"""What the pages call a method, and its name in the results."""
+
+IN_README = (
+    "mixlab, `vocoder` (default)",
+    "mixlab, `rubberband`",
+    "python-stretch (Signalsmith) and pedalboard's filters",
+    "audiomentations",
+    "pedalboard's Rubber Band (R3)",
+    "the paper's steps with pyrubberband at 44.1 kHz",
+)
+"""The methods that the README shows; docs/speed.md shows all."""
 
 
 def readme_lines(result: Result) -> list[str]:
-    """Return the table, and what is said below it."""
-    heads = ("4 sources, from a copy", "4 sources, from FLAC", "paper, from a copy", "paper, from FLAC")
+    """Return the README's table, of one workload, and where it was measured."""
+    where = result["machine"]
+    return [
+        *_table(result, {title: SHOWN[title] for title in IN_README}, (W,)),
+        "",
+        f"({where['date']}, {where['processor']}, {where['cores']} cores.)",
+    ]
+
+
+def speed_lines(result: Result) -> list[str]:
+    """Return the table of docs/speed.md, of both workloads, and what is said below it."""
+    return [*_table(result, SHOWN, (W, PAPER)), "", *_below(result)]
+
+
+def _table(result: Result, shown: Mapping[str, str], workloads: Sequence[str]) -> list[str]:
+    heads = [f"{HEADS[workload]}, from {kind}" for workload in workloads for kind in ("a copy", "FLAC")]
     lines = [
         f"| mixes per second (times audiomentations) | {' | '.join(heads)} |",
-        "|---|---:|---:|---:|---:|",
+        "|---|" + "---:|" * len(heads),
     ]
-    for title, name in SHOWN.items():
+    for title, name in shown.items():
         cells = [
             _cell(result["rows"], workload, name, source)
-            for workload in (W, PAPER)
+            for workload in workloads
             for source in (COPY, FILES)
         ]
         lines.append(f"| {title} | {' | '.join(cells)} |")
-    return [*lines, "", *_below(result)]
+    return lines
 
 
 def _cell(rows: Sequence[Result], workload: str, name: str, source: str) -> str:
@@ -76,11 +101,16 @@ def _below(result: Result) -> list[str]:
     ]
 
 
+HEADS = {W: "4 sources", PAPER: "paper"}
 BARE = (("mixlab", PACK), ("mixlab", FILES), (PLAIN, COPY))
 
 
-def with_lines(text: str, result: Result) -> str:
-    """Return the README with the part between the two marks made anew.
+PAGES: dict[Path, Callable[[Result], list[str]]] = {README: readme_lines, SPEED: speed_lines}
+"""The pages that hold a table, and what makes it."""
+
+
+def with_lines(text: str, lines: Sequence[str]) -> str:
+    """Return a page with the part between the two marks made anew.
 
     Raises:
         ValueError: the marks are not there once each, in this order.
@@ -88,5 +118,5 @@ def with_lines(text: str, result: Result) -> str:
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"Expected {BEGIN!r} and later {END!r} in {README.name}; put them around the table.")
-    return "\n".join([head + begin, *readme_lines(result), end + tail])
+        raise ValueError(f"Expected {BEGIN!r} and later {END!r} in the page; put them around the table.")
+    return "\n".join([head + begin, *lines, end + tail])

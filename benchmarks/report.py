@@ -2,8 +2,8 @@
 
     python -m benchmarks.report --write
 
-Ratios, targets, tables, the picture and the README's table follow from ``benchmarks/results/latest.json``;
-`make bench` ends with this as well.
+Ratios, targets, tables, the picture and the tables of the README and ``docs/speed.md`` follow from
+``benchmarks/results/latest.json``; `make bench` ends with this as well.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.readme import README, with_lines
+from benchmarks.readme import PAGES, with_lines
 from benchmarks.tables import add_ratios, as_markdown
 from benchmarks.targets import judge
 
@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parent / "results"
 def write(result: dict[str, Any], out: Path) -> str:
     """Write ``latest.json``, ``latest.md`` and ``latest.svg``; return the tables.
 
-    Into the folder of the results that are kept, the README is written as well.
+    Into the folder of the results that are kept, those pages are written as well.
     """
     out.mkdir(parents=True, exist_ok=True)
     add_ratios(result["rows"])
@@ -32,7 +32,8 @@ def write(result: dict[str, Any], out: Path) -> str:
     (out / "latest.md").write_text(text, encoding="utf-8")
     _draw(result, out / "latest.svg")
     if out.resolve() == RESULTS.resolve():
-        README.write_text(with_lines(README.read_text(encoding="utf-8"), result), encoding="utf-8")
+        for page, lines in PAGES.items():
+            page.write_text(with_lines(page.read_text(encoding="utf-8"), lines(result)), encoding="utf-8")
     return text
 
 

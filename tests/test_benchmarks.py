@@ -27,7 +27,7 @@ from benchmarks.effects import INSTEAD, measure_effect
 from benchmarks.mixing import Bench, measure, mixlab_methods, rows_of
 from benchmarks.plot import plot
 from benchmarks.prepared import COPY, FILES, PACK, Copy, Files
-from benchmarks.readme import README, with_lines
+from benchmarks.readme import PAGES, with_lines
 from benchmarks.report import RESULTS
 from benchmarks.tables import add_ratios, as_markdown
 from benchmarks.targets import find, judge
@@ -197,9 +197,10 @@ def kept() -> dict[str, Any]:
     return json.loads((RESULTS / "latest.json").read_text(encoding="utf-8"))
 
 
-def test_the_readme_shows_the_results_that_are_kept(kept: dict[str, Any]) -> None:
-    text = README.read_text(encoding="utf-8")
-    assert with_lines(text, kept) == text, "run: python -m benchmarks.report --write"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_show_the_results_that_are_kept(page: Path, kept: dict[str, Any]) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert with_lines(text, PAGES[page](kept)) == text, "run: python -m benchmarks.report --write"
 
 
 def test_the_tables_are_those_of_the_results_that_are_kept(kept: dict[str, Any]) -> None:
@@ -211,9 +212,9 @@ def test_the_tables_are_those_of_the_results_that_are_kept(kept: dict[str, Any])
     assert not kept["quick"]
 
 
-def test_a_readme_without_its_marks_is_refused(kept: dict[str, Any]) -> None:
+def test_a_page_without_its_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="put them around the table"):
-        with_lines("# mixlab\n", kept)
+        with_lines("# mixlab\n", ["| a table |"])
 
 
 def test_the_picture_has_a_bar_for_every_way_of_others(kept: dict[str, Any], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from docs.site import terms
 from docs.site.check import check_site
 from docs.site.check import main as check
+from docs.site.gallery import SHOWN
 from docs.site.links import COPIES, navigation, rewrite
 from docs.site.pages import api_pages, command_page, copied_pages
 from docs.site.public import entries, imports_of_pages, public_modules, written_pages
@@ -32,6 +33,10 @@ def test_every_public_name_has_its_entry_on_a_page(module: str) -> None:
         assert getattr(import_module(first), name) is getattr(held, name)
 
 
+def test_every_public_name_says_what_it_is() -> None:
+    assert [entry.full_name for entry in entries() if not entry.doc.strip()] == []
+
+
 def test_what_pages_and_examples_import_is_public() -> None:
     public = {(entry.module, entry.name) for entry in entries()}
     imported = {(module, name) for module, names in imports_of_pages().items() for name in names}
@@ -50,7 +55,9 @@ def test_every_package_with_public_names_is_a_page() -> None:
 
 def test_the_home_page_leads_to_every_page_once() -> None:
     ours = navigation(rewrite(HOME, "docs/index.md"))
-    listed = re.findall(r"^[\w/.-]+$", "\n".join(re.findall(r"```{toctree}(.*?)```", ours, re.DOTALL)), re.M)
+    listed = re.findall(
+        r" <([\w/.-]+)>$", "\n".join(re.findall(r"```{toctree}(.*?)```", ours, re.DOTALL)), re.M
+    )
     docs = REPO / "docs"
     pages = {path.relative_to(docs).with_suffix("").as_posix() for path in written_pages()} - {"index"}
     copies = {page.removesuffix(".md") for page in COPIES.values()}
@@ -130,6 +137,12 @@ def test_the_check_finds_what_is_broken(tmp_path: Path, capsys: pytest.CaptureFi
     ]
     assert check([str(site)]) == 1
     capsys.readouterr()
+
+
+def test_the_gallery_shows_every_mix_that_is_made_for_it() -> None:
+    text = (REPO / "docs" / "gallery.md").read_text(encoding="utf-8")
+    names = re.findall(r'<a href="gallery/([\w-]+).html"><img src="gallery/\1.png"', text)
+    assert names == [name for shown in SHOWN for name in shown.names()]
 
 
 def test_an_empty_site_is_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,8 +35,10 @@ def blocks() -> list[str]:
 
 
 def test_the_blocks_of_the_page_run(toy: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
-    # That on weights for rare classes is run by the tests of what a dataset is.
-    items, transforms, origins, _ = (code.replace("demo-output/catalog", str(toy.path)) for code in blocks())
+    # The first two are run by the tests of the README, that on weights for rare classes by those of datasets.
+    _, _, items, transforms, origins, _ = (
+        code.replace("demo-output/catalog", str(toy.path)) for code in blocks()
+    )
     exec(items, {})
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 16

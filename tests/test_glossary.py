@@ -18,6 +18,7 @@ PAGES = sorted(
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "how_to").glob("*.md"),
         *(ROOT / "configs").glob("*.yaml"),
     }
     - {GLOSSARY}

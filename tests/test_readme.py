@@ -1,4 +1,4 @@
-"""The README is true: its examples run as they stand, wherever Python runs, and its commands exist."""
+"""The README, and what it first leads to, is true: examples run as they stand, wherever Python runs."""
 
 import os
 import re
@@ -18,6 +18,10 @@ REPO = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def readme() -> str:
     return (REPO / "README.md").read_text(encoding="utf-8")
+
+
+def page(name: str) -> str:
+    return (REPO / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -47,17 +51,25 @@ METHODS = ["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_first_example_runs(readme: str, toy: Catalog, tmp_path: Path, method: str) -> None:
-    code = blocks(readme, "python")[0]
-    assert len([line for line in code.splitlines() if line.strip()]) == 15
+def test_the_ten_lines_run(readme: str, toy: Catalog, tmp_path: Path, method: str) -> None:
+    (code,) = blocks(readme, "python")
+    assert len([line for line in code.splitlines() if line.strip()]) == 10
+    code = code.replace("demo-output/catalog", str(toy.path)).replace("range(20)", "range(2)")
+    printed = run(code, tmp_path, method)
+    assert re.match(r"torch\.Size\(\[16, 1, \d+\]\) torch\.Size\(\[16, 15\]\)\n\[\('voice', '", printed)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_loop_of_the_stream_runs(toy: Catalog, tmp_path: Path, method: str) -> None:
+    code = blocks(page("stream"), "python")[0]
     code = code.replace("demo-output/catalog", str(toy.path)).replace("range(20)", "range(2)")
     assert re.fullmatch(r"loss \d\.\d{3} after 2 steps\n", run(code, tmp_path, method))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_other_examples_run(readme: str, toy: Catalog, tmp_path: Path, method: str) -> None:
+def test_an_item_is_had_again_and_a_catalog_made(toy: Catalog, tmp_path: Path, method: str) -> None:
     make_corpus(tmp_path / "songs", 8, seed=3)
-    again, own = blocks(readme, "python")[1:]
+    again, (own,) = blocks(page("stream"), "python")[1], blocks(page("catalogs"), "python")
     again = again.replace("demo-output/catalog", str(toy.path)) + "\nprint(mix.recipe == recipe)\n"
     assert run(again, tmp_path, method) == "True\n"
     own = own.replace("/data/MedleyDB", str(tmp_path / "songs")).replace("medleydb", "folder")
@@ -66,7 +78,7 @@ def test_the_other_examples_run(readme: str, toy: Catalog, tmp_path: Path, metho
 
 
 def test_examples_that_start_processes_can_be_imported(readme: str) -> None:
-    pages = {page.name: page.read_text(encoding="utf-8") for page in (REPO / "docs").glob("*.md")}
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (REPO / "docs").glob("*.md")}
     started = re.compile(r"workers=[2-9]")
     found = [
         (name, code)

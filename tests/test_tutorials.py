@@ -52,9 +52,9 @@ SHOWS = {
     ],
     "06_activity": [r"'frame_target': \(8, 15, 60\)", r"frames with it", r"loss 0\.\d\d at first"],
     "07_transfer": [
-        r"mixlab_tagger +efficientnet_lite0",
+        r"mixlab_tagger +short_chunk_ensemble",
         r"frozen +macro AP 0\.\d{3}",
-        r"_blocks +False +0\.0 +0\.0",
+        r"layer1 +False +0\.0 +0\.0",
         r"weights, head for 3 classes",
     ],
     "08_cluster_and_shards": [
@@ -220,8 +220,8 @@ def test_a_page_of_the_site_shows_cells_and_what_they_gave(tmp_path: Path) -> No
 
     title: dict[str, object] = {"cell_type": "markdown", "source": ["# A title"]}
     cells = ("print('there')\n1 + 1", "%%bash\nls -l", "%%writefile demo/a.yaml\nname: a", "!mixlab weights")
-    plain, executed = tmp_path / "one.ipynb", tmp_path / "executed"
-    executed.mkdir()
+    plain, executed = tmp_path / "one.ipynb", tmp_path / "build" / "tutorials"
+    executed.mkdir(parents=True)
     plain.write_text(notebook([title, *map(code, cells)]))
     without = notebook_page(plain, executed)
     assert without.startswith("# A title\n\n*This page is a notebook:* {download}`one.ipynb`. It is shown")
@@ -232,7 +232,12 @@ def test_a_page_of_the_site_shows_cells_and_what_they_gave(tmp_path: Path) -> No
     table = '<div>\n<style scoped>th {}</style><tr style="text-align: right;"><td>7</td></tr></div>'
     outputs: list[dict[str, object]] = [
         {"output_type": "stream", "name": "stdout", "text": ["\x1b[31mth"]},
-        {"output_type": "stream", "name": "stdout", "text": [f"ere\x1b[0m in {executed}/work/demo\n"]},
+        {
+            "output_type": "stream",
+            "name": "stdout",
+            "text": [f"ere\x1b[0m in {executed}/work/demo, {tmp_path}/mixlab/cli/main.py:7\n"],
+        },
+        {"output_type": "stream", "name": "stderr", "text": f"{tmp_path}/a.py:7: UserWarning: odd\n  f(x)\n"},
         {"output_type": "execute_result", "data": {"text/plain": ["table"], "text/html": [table]}},
         {"output_type": "display_data", "data": {"image/svg+xml": ["<svg/>"], "text/plain": "chart"}},
         {"output_type": "display_data", "data": {"image/png": "iVBO\n", "text/html": "picture"}},
@@ -241,7 +246,8 @@ def test_a_page_of_the_site_shows_cells_and_what_they_gave(tmp_path: Path) -> No
     (executed / "one.ipynb").write_text(notebook([title, first, *map(code, cells[1:])]))
     page = notebook_page(plain, executed)
     assert "It is shown" not in page
-    assert "{code-block} text\n:class: output\n\nthere in demo\n" in page
+    assert "{code-block} text\n:class: output\n\nthere in demo, mixlab/cli/main.py:7\n" in page
+    assert "{code-block} text\n:class: output said\n\nUserWarning: odd\n```" in page
     assert '<div class="output"><div>\n<tr><td>7</td></tr></div></div>' in page
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in page
     assert 'src="data:image/png;base64,iVBO"' in page

@@ -15,7 +15,9 @@ from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
 from docs.site import terms
+from docs.site.gallery import make_gallery
 from docs.site.links import navigation, rewrite
+from docs.site.looks import Commands, Pictures
 from docs.site.notebooks import notebook_page
 from docs.site.pages import write_pages
 from docs.site.public import GENERATED, REPO, entries
@@ -70,6 +72,11 @@ def _mend_back_links(_app: Sphinx, page: str, _template: str, context: dict[str,
 
     pattern = r'(id="([^"]+)">\n<a class="viewcode-back" href="[^"#]*#)[^"]*'
     context["body"] = re.sub(pattern, mended, context["body"])
+
+
+def _show_mixes(app: Sphinx, failed: Exception | None) -> None:
+    if failed is None and app.builder.format == "html":
+        make_gallery(Path(app.outdir) / "gallery")
 
 
 class Words(SphinxPostTransform):
@@ -161,8 +168,11 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _write)
     app.connect("source-read", _read)
     app.connect("viewcode-follow-imported", _home)
+    app.connect("build-finished", _show_mixes)
     app.connect("html-page-context", _mend_back_links)
     app.connect("env-check-consistency", _check_names)
+    app.add_transform(Pictures)
     app.add_post_transform(Words)
     app.add_lexer("csv", TextLexer)
+    app.add_lexer("sh", Commands)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,10 +3,14 @@
 import sys
 from pathlib import Path
 
+from streamlit.logger import set_log_level
+
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 import mixlab  # noqa: E402 - found by the line above
+
+set_log_level("ERROR")  # the gallery's pages are made without its server, of which it warns
 
 project = "mixlab"
 author = "The mixlab contributors"
@@ -25,6 +29,7 @@ extensions = [
 exclude_patterns = ["site"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".ipynb": "markdown"}
 
+smartquotes_action = "qe"  # quotes and dots; two dashes are those of an option
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 
@@ -40,9 +45,11 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # that of the theme underlines names as if they were links
 html_static_path = ["static"]
 templates_path = ["templates"]
 html_css_files = ["site.css"]
+html_search_scorer = str(Path(__file__).parent / "scorer.js")
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
@@ -52,10 +59,14 @@ html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#1f5f8b",
         "color-brand-content": "#1f5f8b",
+        "color-api-name": "#1f5f8b",
+        "color-api-pre-name": "#1f5f8b",
     },
     "dark_css_variables": {
         "color-brand-primary": "#7cc4f0",
         "color-brand-content": "#7cc4f0",
+        "color-api-name": "#7cc4f0",
+        "color-api-pre-name": "#7cc4f0",
     },
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

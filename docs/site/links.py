@@ -50,14 +50,15 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def navigation(home: str) -> str:
-    """Return the home page with the site's navigation: its headings with the pages that they link to.
+    """Return the home page with the site's navigation: its headings with the links below them.
 
     Args:
         home: The home page, in Markdown, with links as the site wants them.
     """
     trees = []
     for section in re.split(r"^## ", home, flags=re.MULTILINE)[1:]:
-        pages = re.findall(r"^- \[[^\]]*\]\(([\w/.-]+)\.(?:md|rst|ipynb)\)", section, flags=re.MULTILINE)
+        found = re.findall(r"^- \[([^\]]*)\]\(([\w/.-]+)\.(?:md|rst|ipynb)\)", section, flags=re.MULTILINE)
+        pages = [f"{words} <{page}>" for words, page in found]
         if pages:
             caption = section.partition("\n")[0]
             trees.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]))

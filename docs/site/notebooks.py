@@ -14,6 +14,10 @@ _FENCE = "`" * 8
 _LANGUAGES = {"py": "python", "yaml": "yaml", "csv": "text", "sh": "sh"}
 _TABLE_STYLE = re.compile(r"<style scoped>.*?</style>| style=\"text-align: right;\"", flags=re.DOTALL)
 """What pandas says of the looks of its tables; the site's style sheet says it for all."""
+_FOLDERS = re.compile(r"(?<![\w.+=/])(?:/[\w.@+-]+)+/(?:build/tutorials/work/|(?=mixlab/[\w/]+\.\w))")
+"""The folder that a tutorial was executed in, and that of the checkout: nobody's who reads it."""
+_WARNING = re.compile(r"^\S+\.py:\d+: (\w*Warning: .*)\n(?: {2}.*\n?)?", flags=re.MULTILINE)
+"""A warning as Python prints it, with the line of code that it came from."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -25,7 +29,6 @@ def notebook_page(notebook: Path, executed: Path) -> str:
         executed: Folder that may hold its executed copy. The outputs of a copy of other cells are left out.
     """
     cells, outputs = _cells(notebook), _outputs(notebook, executed / notebook.name)
-    work = f"{executed / 'work'}/"
     lines = []
     for number, cell in enumerate(cells):
         source = "".join(cell["source"])
@@ -36,8 +39,7 @@ def notebook_page(notebook: Path, executed: Path) -> str:
         elif cell["cell_type"] == "code":
             lines += _code(source)
             found = _joined((outputs or {}).get(number, ()))
-            # The folder that it was executed in is nobody's who reads it.
-            lines += (text.replace(work, "") for output in found for text in _shown(output))
+            lines += (_FOLDERS.sub("", text) for output in found for text in _shown(output))
     return "\n\n".join(lines) + "\n"
 
 
@@ -85,7 +87,7 @@ def _joined(outputs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         pieces = list(group)
         if name:
             text = "".join(part for piece in pieces for part in piece["text"])
-            yield {"output_type": "stream", "text": text}
+            yield {"output_type": "stream", "name": name, "text": text}
         else:
             yield from pieces
 
@@ -94,7 +96,9 @@ def _shown(output: dict[str, Any]) -> Iterator[str]:
     """Yield an output as a page shows it: a picture, else HTML, else text."""
     if output["output_type"] == "stream":
         text = _COLOURS.sub("", "".join(output["text"]))
-        if text.strip():
+        if output["name"] == "stderr" and text.strip():
+            yield _block(_WARNING.sub(r"\1\n", text), "text", "output said")
+        elif text.strip():
             yield _block(text, "text", "output")
         return
     data = {

@@ -185,6 +185,7 @@ def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterato
 
 def _value(action: argparse.Action) -> str:
     shown = action.metavar if isinstance(action.metavar, str) else action.dest.rpartition(".")[2].upper()
+    shown = shown.lstrip("\b ")  # by which help on a terminal takes the blank before it back
     return shown if shown.startswith("[=") else f" {shown}"
 
 
