@@ -138,7 +138,8 @@ def test_every_package_that_mixlab_imports_is_declared() -> None:
 
 # Declared without an import: programs, plugins, and what others load by name.
 NOT_IMPORTED = {
-    "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-rerunfailures", "pytest-xdist",
+    "build", "mypy", "pandas-stubs", "pytest-cov", "pytest-rerunfailures", "pytest-timeout",
+    "pytest-xdist",
     "ruff",  # tools
     "types-pyyaml", "types-tqdm",  # types
     "tensorboard",  # behind torch.utils.tensorboard

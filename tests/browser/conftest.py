@@ -126,7 +126,7 @@ WATCH = """(() => {
     const number = () => {
       for (let value = 0, unit = 1; ; unit *= 128) {
         value += (bytes[at] % 128) * unit;
-        if (bytes[at++] < 128) return value;
+        if (!(bytes[at++] >= 128)) return value;  // the last byte of a number, or past the end of a message
       }
     };
     while (at < bytes.length) {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mixlab import Catalog
-from tests.browser.conftest import missing, part, serve
+from tests.browser.conftest import PATIENCE_S, missing, part, serve
 from tests.scored_run import write_scored
 from tests.studies.test_reports import INSIDE, made_up
 
@@ -26,14 +26,17 @@ COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 # What is about to be replaced is pale, and how soon the server is asked for charts of another
 # scheme is not known; what explains a button may open late. Found meanwhile, nothing counts.
-FIND_AT_REST = """async (runOnly) => {
+FIND_AT_REST = """async ([runOnly, patience]) => {
   const why = (node) => (node.any[0] ?? node.all[0] ?? node.none[0])?.message;
   const said = (v) => v.nodes.slice(0, 4).map((node) =>
     `${v.id}: ${node.target} ${node.html.slice(0, 160)} ${why(node)}`);
   const app = document.querySelector("[data-testid=stApp]");
   const tip = "[data-testid=stTooltipContent]";
-  const passing = `[data-stale=true], ${tip}`;
-  const busy = () => app.dataset.testScriptState !== "notRunning" || document.querySelector(passing) !== null;
+  const busy = () => {
+    const passing = document.querySelector(`[data-stale=true], ${tip}`);
+    if (passing) return passing.outerHTML.slice(0, 300);
+    return app.dataset.testScriptState === "notRunning" ? "" : `the script is ${app.dataset.testScriptState}`;
+  };
   const explains = (node) => node.matches?.(tip) || node.querySelector?.(tip);
   let worked = false;
   const watcher = new MutationObserver((changes) => {
@@ -42,19 +45,23 @@ FIND_AT_REST = """async (runOnly) => {
   });
   const attributeFilter = ["data-test-script-state", "data-stale"];
   watcher.observe(document.body, { subtree: true, childList: true, attributeFilter });
+  const end = performance.now() + patience;
+  let seen = "";
   try {
-    for (let tries = 0; tries < 20; tries++) {
-      for (let calm = 0; calm < 3; calm = busy() ? 0 : calm + 1)
-        await new Promise((resolve) => setTimeout(resolve, 70));
+    for (let calm = 0; performance.now() < end; calm = busy() ? 0 : calm + 1) {
+      await new Promise((resolve) => setTimeout(resolve, 70));
+      seen = busy() || seen;
+      if (calm < 3) continue;
       worked = false;
       const { violations } = await axe.run(document, { runOnly, resultTypes: ["violations"] });
       await new Promise((resolve) => setTimeout(resolve, 70));
       if (!worked && !busy()) return violations.flatMap(said);
+      calm = -1;
     }
   } finally {
     watcher.disconnect();
   }
-  return ["the page never came to rest"];
+  return [`the page never came to rest; seen at last: ${seen}`];
 }"""
 
 
@@ -117,8 +124,7 @@ def drawer(page: "Page") -> Iterator[str]:
     page.locator(".player [data-lane=lane0]").wait_for()
     button(page, "Settings")
     search = page.get_by_label("Find a setting")
-    search.wait_for()
-    page.keyboard.press("Escape")  # closes what explains the button
+    search.focus()  # away from the button, which explains itself, early or late, while it has the focus
     yield "the groups"
     search.fill("effects")
     search.press("Enter")
@@ -189,7 +195,9 @@ def violations(page: "Page", name: str) -> list[str]:
             dark = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
             page.emulate_media(color_scheme="light" if dark else "dark")
         theme = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
-        found += [f"{name}, {theme}: {one}" for one in page.evaluate(FIND_AT_REST, rules)]
+        found += [
+            f"{name}, {theme}: {one}" for one in page.evaluate(FIND_AT_REST, [rules, PATIENCE_S * 1000])
+        ]
     return found
 
 
