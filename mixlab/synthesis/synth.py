@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mixlab.errors import AudioError, ConfigError, MissingDependencyError
 from mixlab.synthesis.events import Note
+from mixlab.synthesis.font_excerpts import font_excerpt
 from mixlab.synthesis.midi import encode_midi, midi_part
 
 __all__ = [
@@ -151,7 +152,7 @@ def play_dry(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: Pat
 def _synthesize(notes: Sequence[Note], sound: Sound, seconds: float, soundfont: Path) -> NDArray[np.float32]:
     from scipy.signal import resample_poly
 
-    font = _soundfont_bytes(soundfont, soundfont.stat().st_mtime_ns)
+    font = _font_for(soundfont, soundfont.stat().st_mtime_ns, sound.program, sound.drum_kit)
     for volume in _VOLUMES:
         part = midi_part(notes, sound.program, sound.drum_kit, controls={**_DRY, _VOLUME: volume})
         audio, rate = _play(font, encode_midi([part], 120.0, _TICKS_PER_S // 2, seconds), soundfont)
@@ -176,6 +177,11 @@ def _play(font: bytes, midi: bytes, soundfont: Path) -> tuple[NDArray[np.float32
         ) from error
     audio, rate = soundfile.read(io.BytesIO(wave), dtype="float32", always_2d=True)
     return audio, rate
+
+
+@lru_cache(maxsize=16)
+def _font_for(path: Path, changed_ns: int, program: int, drum_kit: bool) -> bytes:
+    return font_excerpt(path, program, drum_kit) or _soundfont_bytes(path, changed_ns)
 
 
 @lru_cache(maxsize=4)
