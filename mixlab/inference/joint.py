@@ -24,7 +24,7 @@ from mixlab.taxonomy import LabelSet, label_set_names, load_label_set, load_taxo
 from mixlab.training.run import Run
 from mixlab.utils.hashing import file_digest
 
-__all__ = ["join_beside", "join_scorers", "open_beside"]
+__all__ = ["check_once", "join_beside", "join_scorers", "open_beside"]
 
 
 def open_beside(
@@ -79,7 +79,7 @@ def join_beside(
     if not also:
         return first
     members = [first, *(open_beside(first, name, device=device, labels=labels) for name in also)]
-    _check_once(members)
+    check_once(members)
     if all(member.curves is not None for member in members):
         from mixlab.inference.fitted_head import fitted_heads, head_scorer
 
@@ -88,8 +88,12 @@ def join_beside(
     return join_scorers(members, labels)
 
 
-def _check_once(members: Sequence[Scorer]) -> None:
-    """See to it that no model counts twice, under whatever name or path it was given."""
+def check_once(members: Sequence[Scorer]) -> None:
+    """See to it that no model counts twice, under whatever name or path it was given.
+
+    Raises:
+        ConfigError: one is there twice.
+    """
     seen = set()
     for member in members:
         file = member.weights_file

@@ -2,13 +2,15 @@
 
 The tagger scores the fixed musical mixes of a catalog, and is held against their labels. It has never been
 trained on them, and their labels are right: what it cannot find there does not sound as it does on records.
+Several taggers find more together than each alone, on recordings as in mixes: then the mean of their log odds
+counts, of the classes that all of them can say.
 The measure is the macro average precision over the families that it speaks of. Its chance level is the
 prevalence, which differs from catalog to catalog: compare measures with their chance levels beside them.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -32,10 +34,12 @@ from mixlab.evaluation import (
     class_prevalence,
     score_split,
 )
+from mixlab.inference.calibration import log_odds, probabilities
 from mixlab.inference.class_mapping import match_classes
 from mixlab.inference.clip_scores import score_clips
+from mixlab.inference.joint import check_once
 from mixlab.inference.published import published_scorer
-from mixlab.inference.scorer import Scorer, whole_scores
+from mixlab.inference.scorer import Scorer, raised_to, whole_scores
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.models.pretrained import find_weights
@@ -45,7 +49,15 @@ from mixlab.training.locations import as_catalog
 from mixlab.training.provenance import demo_note
 from mixlab.utils.hashing import digest, file_digest
 
-__all__ = ["AtPrevalence", "Realism", "judge_scores", "measure_of", "measure_realism", "realism_of_sounds"]
+__all__ = [
+    "Alone",
+    "AtPrevalence",
+    "Realism",
+    "judge_scores",
+    "measure_of",
+    "measure_realism",
+    "realism_of_sounds",
+]
 
 SCHEMA = 1
 
@@ -68,24 +80,40 @@ class AtPrevalence:
 
 
 @dataclass(frozen=True)
-class Realism:
-    """What a published tagger makes of mixes, beside what it makes of recordings.
+class Alone:
+    """What one of several taggers finds by itself, over the families that all of them can say.
 
     Attributes:
-        weights: Name of the tagger.
+        weights: Its name.
+        mixes: Its macro average precision on the mixes.
+        recordings: The same on recordings; None without any.
+    """
+
+    weights: str
+    mixes: float
+    recordings: float | None = None
+
+
+@dataclass(frozen=True)
+class Realism:
+    """What published taggers make of mixes, beside what they make of recordings.
+
+    Attributes:
+        weights: Name of the tagger; of several the names with "and" between.
         label_set: Whose classes its tags are raised to.
         catalog: Content hash of the catalog.
         split: Which of its songs were mixed.
         seed: Of the mixes.
         mix_hash: Of the settings of the mixing.
         mixes: Scores on the mixes; intervals are over songs.
-        unsaid: Classes that no tag speaks of. They count in no mean.
+        unsaid: Classes that no tag speaks of, or not one of each tagger. They count in no mean.
         replaced: Mixes that are not those meant, as files could not be read.
         note: What must stand beside the numbers, or ''.
         recordings: The same on recordings; None without any.
         recordings_source: Where these are from, or ''.
         at_prevalence: The mixes as if each class were as frequent in them as in the recordings; None without
             any.
+        alone: Of several taggers what each of them finds by itself.
     """
 
     weights: str
@@ -101,6 +129,7 @@ class Realism:
     recordings: SplitScores | None = None
     recordings_source: str = ""
     at_prevalence: AtPrevalence | None = None
+    alone: tuple[Alone, ...] = ()
 
     @property
     def measure(self) -> Score:
@@ -154,6 +183,7 @@ def measure_realism(
     catalog: Catalog | str | Path,
     weights: str | Path = "jamendo_musicnn",
     *,
+    also: Sequence[str | Path] = (),
     cache: str | Path,
     mix: MixConfig | None = None,
     split: str = "test",
@@ -171,6 +201,8 @@ def measure_realism(
     Args:
         catalog: A catalog or its folder.
         weights: A name that ``mixlab weights`` lists, or a file of one of these.
+        also: Other published weights that score beside these: the mean of their log odds counts, of the
+            classes that all of them can say.
         cache: Folder where scores are kept, by the content of catalog, settings and weights: what was scored
             once is read the second time, and after a stop the same call goes on.
         mix: Settings of the mixing, used as for evaluation: musical mixes without effects. Its label set is
@@ -183,11 +215,12 @@ def measure_realism(
         n_resamples: Bootstrap resamples of songs; 0 leaves intervals out.
         workers: Processes that mix and score; 0 takes one per processor, 1 stays in this one.
         show: Whether to show a progress bar on a terminal.
-        progress: Called with the number of recordings that are done.
+        progress: Called with the number of recordings that are done, by each tagger.
 
     Raises:
         WeightsError: there are no such weights, or they say nothing of sound.
-        ConfigError: no tag says anything of the label set, or the mixes are not mono.
+        ConfigError: no tag says anything of the label set, weights are given twice, or the mixes are not
+            mono.
         MixlabError: mixes could not be made; those that could are kept.
     """
     settings = mix or MixConfig()
@@ -197,43 +230,114 @@ def measure_realism(
             "mixes.",
             code="mono-required" if n_mixes > 0 else "invalid-setting",
         )
-    opened, label_set = as_catalog(catalog, roots), settings.label_set
-    scorer = published_scorer(
-        weights, label_set, device="cpu"
-    )  # what cannot be used is found before the work
-    file = find_weights(str(weights))
-    tags = _Tags(str(file), label_set, file_digest(file), settings.sample_rate)
+    if isinstance(also, str | Path):
+        raise TypeError(f"also takes a list of names, such as [{str(also)!r}]")
+    opened, label_set, names = as_catalog(catalog, roots), settings.label_set, (weights, *also)
+    # What cannot be used is found before the work.
+    taggers = [published_scorer(name, label_set, device="cpu") for name in names]
+    check_once(taggers)
+    common, columns = _common(taggers, load_label_set(label_set))
     stream = tuple((name, str(root)) for name, root in opened.roots.items())
     mixes = Mixes(str(opened.path), stream, settings.for_evaluation(), split, seed, n_mixes)
-    found = compute_features(mixes, tags, Path(cache), workers=workers, show=show)
-    dataset = mixes.open()
-    columns = [dataset.labels.names.index(name) for name in scorer.labels]
-    targets, mask = found.targets[:, columns], found.mask[:, columns]
-    scored = judge_scores(
-        scorer,
-        found.values,
-        targets,
-        mask,
+    files = [find_weights(str(name)) for name in names]
+    tags = [_Tags(str(file), label_set, file_digest(file), settings.sample_rate) for file in files]
+    features = [compute_features(mixes, each, Path(cache), workers=workers, show=show) for each in tags]
+    dataset, found = mixes.open(), features[0]
+    classes = [dataset.labels.names.index(name) for name in common.labels]
+    of_mixes = _Scored(
+        [each.values[:, of] for each, of in zip(features, columns, strict=True)],
+        found.targets[:, classes],
+        found.mask[:, classes],
         _songs(dataset, found.attempt),
-        part=split,
-        n_resamples=n_resamples,
+        split,
+        MIXES,
     )
-    judged = None if recordings is None else _judge_recordings(scorer, recordings, n_resamples, progress)
+    judged = at_prevalence = None
+    alone = [of_mixes.alone(common)]
+    if recordings is not None:
+        of_recordings = _score_recordings(taggers, common, columns, recordings, progress)
+        judged = of_recordings.judge(common, n_resamples)
+        alone.append(of_recordings.alone(common))
+        at_prevalence = _at_prevalence(common, judged, of_mixes.together, of_mixes.targets, of_mixes.mask)
     return Realism(
-        weights=scorer.source,
+        weights=common.source,
         label_set=dataset.labels.name,
         catalog=opened.content_hash,
         split=split,
         seed=seed,
         mix_hash=mixes.mix.content_hash,
-        mixes=scored,
-        unsaid=scorer.unsaid,
+        mixes=of_mixes.judge(common, n_resamples),
+        unsaid=common.unsaid,
         replaced=int((found.attempt > 0).sum()),
         note=demo_note(opened.path, *opened.roots.values()),
         recordings=judged,
         recordings_source="" if recordings is None else recordings.source,
-        at_prevalence=None if judged is None else _at_prevalence(scorer, judged, found.values, targets, mask),
+        at_prevalence=at_prevalence,
+        alone=tuple(map(Alone, (tagger.source for tagger in taggers), *alone)) if also else (),
     )
+
+
+def _common(taggers: Sequence[Scorer], labels: LabelSet) -> tuple[Scorer, list[list[int]]]:
+    """Return a scorer of the classes that all taggers can say, and which of the classes of each these are."""
+    said = [each for each in labels.outputs if all(each.name in tagger.labels for tagger in taggers)]
+    source = " and ".join(tagger.source for tagger in taggers)
+    if not said:
+        raise ConfigError(
+            f"Label set {labels.name} has no class that all of {source} can say. Leave one of them out.",
+            code="label-set-mismatch",
+        )
+    common = raised_to(taggers[0], LabelSet(labels.name, labels.title, tuple(said), ""))
+    unsaid = tuple(name for name in labels.names if name not in common.labels)
+    columns = [[tagger.labels.index(name) for name in common.labels] for tagger in taggers]
+    return replace(common, source=source, unsaid=unsaid), columns
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What taggers say of the same N items, and what is true of these.
+
+    Attributes:
+        scores: Of each tagger ``(N, C)``, of the classes that all can say.
+        targets: ``(N, C)`` 1 present, 0 absent.
+        mask: ``(N, C)`` True where that is known.
+        groups: N songs or recordings.
+        part: Name of the items.
+        units: What items and groups are called.
+    """
+
+    scores: Sequence[NDArray[np.float32]]
+    targets: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    groups: Sequence[str]
+    part: str
+    units: Units
+
+    @property
+    def together(self) -> NDArray[np.float32]:
+        """The probability of the mean of log odds ``(N, C)``; of one tagger its scores as they are."""
+        if len(self.scores) == 1:
+            return self.scores[0]
+        return probabilities(np.mean([log_odds(each) for each in self.scores], axis=0)).astype(np.float32)
+
+    def judge(self, scorer: Scorer, n_resamples: int) -> SplitScores:
+        """Hold what all of them say together against what is true."""
+        return self._judge(scorer, self.together, n_resamples)
+
+    def alone(self, scorer: Scorer) -> list[float]:
+        """Return the measure of each tagger by itself."""
+        return [measure_of(self._judge(scorer, each, 0)).value for each in self.scores]
+
+    def _judge(self, scorer: Scorer, scores: NDArray[np.float32], n_resamples: int) -> SplitScores:
+        return judge_scores(
+            scorer,
+            scores,
+            self.targets,
+            self.mask,
+            self.groups,
+            part=self.part,
+            n_resamples=n_resamples,
+            units=self.units,
+        )
 
 
 def judge_scores(
@@ -323,17 +427,26 @@ def _songs(dataset: MixDataset, attempts: NDArray[np.int64]) -> list[str]:
     return [recipe.sources[0].stem.rpartition("/")[0] if recipe.sources else "" for recipe in recipes]
 
 
-def _judge_recordings(
-    scorer: Scorer, clips: ClipSet, n_resamples: int, progress: Callable[[int], object] | None
-) -> SplitScores:
-    """Score the same classes on recordings; those that their labels do not speak of stay unknown."""
+def _score_recordings(
+    taggers: Sequence[Scorer],
+    common: Scorer,
+    columns: Sequence[Sequence[int]],
+    clips: ClipSet,
+    progress: Callable[[int], object] | None,
+) -> _Scored:
+    """Score the same classes of recordings; those that their labels do not speak of stay unknown."""
     if clips.label_set is None:
         raise ConfigError(
             f"Expected recordings whose classes are instruments, found those of {clips.corpus} "
             f"({clips.task}).",
             code="unknown-benchmark",
         )
-    scores, problems = score_clips(clips, scorer, progress=progress)
+    scores: list[NDArray[np.float32]] = []
+    problems: dict[int, str] = {}
+    for tagger, of in zip(taggers, columns, strict=True):
+        values, unread = score_clips(clips, tagger, progress=progress)
+        scores.append(values[:, list(of)].astype(np.float32))
+        problems.update(unread)
     kept = [row for row in range(len(clips)) if row not in problems]
     if not kept:
         raise ConfigError(
@@ -341,21 +454,18 @@ def _judge_recordings(
             f"{next(iter(problems.values()))}",
             code="unreadable-audio",
         )
-    targets = np.zeros(scores.shape, np.float32)
-    mask = np.zeros(scores.shape, np.bool_)
-    wanted = LabelSet("said", "said", scorer.outputs, "")
+    targets = np.zeros(scores[0].shape, np.float32)
+    mask = np.zeros(scores[0].shape, np.bool_)
+    wanted = LabelSet("said", "said", common.outputs, "")
     for c, match in enumerate(match_classes(wanted, clips.label_set.outputs)):
         # Where labels speak of some instruments of a class alone, nobody knows when it is absent.
         if match.kind == "exact":
             targets[:, c], mask[:, c] = clips.targets[:, match.outputs[0]], clips.mask[:, match.outputs[0]]
-    groups = [clips.clips[row].group for row in kept]
-    return judge_scores(
-        scorer,
-        scores[kept],
+    return _Scored(
+        [each[kept] for each in scores],
         targets[kept],
         mask[kept],
-        groups,
-        part="recordings",
-        n_resamples=n_resamples,
-        units=CLIPS,
+        [clips.clips[row].group for row in kept],
+        "recordings",
+        CLIPS,
     )

@@ -4,7 +4,7 @@ import math
 
 from mixlab.evaluation import ClassScores, Score, SplitScores
 from mixlab.evaluation.report import Table
-from mixlab.inference.realism import Realism, measure_of
+from mixlab.inference.realism import Alone, Realism, measure_of
 
 __all__ = ["format_markdown", "format_text"]
 
@@ -69,6 +69,11 @@ def _head(result: Realism) -> str:
     )
 
 
+def _alone(found: Alone) -> str:
+    beside = "" if found.recordings is None else f" (recordings {_number(found.recordings)})"
+    return f"{found.weights} {_number(found.mixes)}{beside}"
+
+
 def _lines(result: Realism) -> list[str]:
     lines = [
         f"catalog `{result.catalog}`, settings of the mixing `{result.mix_hash}`, seed {result.seed}, label "
@@ -76,8 +81,14 @@ def _lines(result: Realism) -> list[str]:
         "prevalence is what saying the same of every mix gives: measures of two catalogs are compared with "
         "it beside them",
     ]
+    if result.alone:
+        lines.append(
+            "the mean of their log odds counts, of the classes that all of them can say; each by itself, "
+            "over the same families: " + "; ".join(_alone(each) for each in result.alone)
+        )
     if result.unsaid:
-        lines.append(f"no tag speaks of {', '.join(result.unsaid)}: they are in no mean")
+        said = "not all taggers can say" if result.alone else "no tag speaks of"
+        lines.append(f"{said} {', '.join(result.unsaid)}: they are in no mean")
     if result.replaced:
         lines.append(f"{result.replaced} mixes were replaced, as files could not be read")
     if result.recordings is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 from mixlab.audio.io import write_wav
 from mixlab.catalog.catalog import Catalog
@@ -128,7 +129,7 @@ def test_the_measure_is_that_of_the_mixes_and_their_labels(
 
 
 def test_recordings_stand_beside_the_mixes(
-    toy: Catalog, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
 ) -> None:
     """The families of recordings are judged; where labels speak of violins alone, bowed strings are not."""
     for number in range(6):
@@ -165,14 +166,94 @@ def test_recordings_stand_beside_the_mixes(
     )
     assert f"mixes {both.mixes:.3f}, recordings {both.recordings:.3f}" in text
     clips.clips[0].path.write_bytes(b"no audio")
+    seen.clear()
+    several = measure_realism(toy, weights, also=[other_weights], cache=tmp_path / "cache", mix=MIX,
+                              n_mixes=4, n_resamples=0, workers=1, recordings=clips,
+                              progress=seen.append)  # fmt: skip
+    assert several.recordings is not None
+    assert (several.recordings.n_items, sum(seen)) == (5, 12)
+    assert all(each.recordings is not None and 0 < each.recordings <= 1 for each in several.alone)
+    assert f"(recordings {several.alone[0].recordings:.3f})" in " ".join(format_text(several).split())
     again = measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
                             workers=1, recordings=clips)  # fmt: skip
     assert again.recordings is not None
     assert again.recordings.n_items == 5
 
 
+@pytest.fixture(scope="module")
+def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a tagger that says other classes too: woodwind, but no guitars."""
+    torch.manual_seed(4)
+    file = tmp_path_factory.mktemp("weights") / "mtat_musicnn.pth"
+    torch.save(build_model(ModelConfig(architecture="musicnn"), 50).state_dict(), file)
+    return file
+
+
+def test_of_several_taggers_the_mean_of_log_odds_counts_where_all_speak(
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
+) -> None:
+    def measure(*names: Path) -> module.Realism:
+        return measure_realism(toy, names[0], also=names[1:], cache=tmp_path, mix=MIX, n_mixes=N_MIXES,
+                               seed=4, n_resamples=0, workers=1)  # fmt: skip
+
+    both, one, two = measure(weights, other_weights), measure(weights), measure(other_weights)
+    dataset = MixDataset(toy, MIX.for_evaluation(), split="test", seed=4, epoch_size=N_MIXES, batch_size=1,
+                         rank=0, world_size=1)  # fmt: skip
+    items = [dataset.item(index) for index in range(N_MIXES)]
+    audio = np.stack([item["audio"].numpy() for item in items])
+    odds = {}
+    for file in (weights, other_weights):
+        scorer = published_scorer(file, device="cpu")
+        scores = whole_scores(scorer, audio, RATE).astype(float)
+        odds[file] = dict(zip(scorer.labels, np.log(scores / (1 - scores)).T, strict=True))
+    for found in both.mixes.classes:
+        column = dataset.labels.names.index(found.name)
+        truth = np.array([item["target"][column] for item in items])
+        known = np.array([item["mask"][column] for item in items], bool)
+        if not 0 < truth[known].sum() < known.sum():
+            continue
+        mean = (odds[weights][found.name] + odds[other_weights][found.name]) / 2
+        expected = average_precision_score(truth[known], mean[known])
+        assert found.scores["average_precision"].value == pytest.approx(expected, abs=1e-6)
+    assert [k.name for k in both.mixes.classes] == [
+        k.name for k in one.mixes.classes if k.name in odds[other_weights]
+    ]
+    assert both.unsaid == tuple(name for name in dataset.labels.names
+                                if not (name in odds[weights] and name in odds[other_weights]))  # fmt: skip
+    assert "woodwind" in both.unsaid
+    assert "woodwind" not in two.unsaid
+    # The first says no family that the other does not: by itself it measures what it measured alone.
+    assert [each.weights for each in both.alone] == ["jamendo_crnn", "mtat_musicnn"]
+    assert both.alone[0].mixes == pytest.approx(one.measure.value)
+    families = ("voice", "percussion", "bowed string", "plucked string", "key", "synth")
+    of = {k.name: k.scores["average_precision"].value for k in two.mixes.classes}
+    assert both.alone[1].mixes == pytest.approx(np.nanmean([of[name] for name in families]))
+    assert one.alone == ()
+    text = " ".join(format_text(both).split())
+    assert "macro average precision of jamendo_crnn and mtat_musicnn on 12 test mixes" in text
+    assert f"over the same families: jamendo_crnn {both.alone[0].mixes:.3f}; mtat_musicnn" in text
+    assert "not all taggers can say woodwind, brass," in text
+    assert plain(both.to_dict())["alone"][1]["weights"] == "mtat_musicnn"
+
+
+def test_a_tagger_counts_once_and_some_class_is_said_by_all(
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
+) -> None:
+    with raises(ConfigError, code="repeated-option", mentions="given twice"):
+        measure_realism(toy, weights, also=[weights], cache=tmp_path, mix=MIX)
+    with pytest.raises(TypeError, match="list of names"):
+        measure_realism(toy, weights, also=str(other_weights), cache=tmp_path, mix=MIX)
+    own = (
+        '{"name": "own", "outputs": [{"name": "woodwind", "nodes": ["woodwind"]}, '
+        '{"name": "electric guitar", "nodes": ["electric-guitar"]}]}'
+    )
+    with raises(ConfigError, code="label-set-mismatch", mentions="no class that all of"):
+        measure_realism(toy, weights, also=[other_weights], cache=tmp_path, mix=replace(MIX, label_set=own))
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_writes_what_it_prints(
-    toy: Catalog, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "realism"
     arguments = ["realism", str(toy.path), "--weights", str(weights), "--out", str(out), "--mixes", "4",
@@ -185,6 +266,13 @@ def test_the_command_writes_what_it_prints(
     assert data["catalog"] == toy.content_hash
     assert data["mixes"]["n_items"] == 4
     assert (out / "realism.md").is_file()
+    assert main([*arguments, "--also", str(other_weights)]) == 0
+    assert "jamendo_crnn and mtat_musicnn on 4 test mixes" in capsys.readouterr().out
+    assert [each["weights"] for each in json.loads((out / "realism.json").read_text())["alone"]] == [
+        "jamendo_crnn", "mtat_musicnn"
+    ]  # fmt: skip
+    assert main([*arguments, "--also", f"{weights},{other_weights}"]) == 2
+    assert "--also" in capsys.readouterr().err
     assert main([*arguments, "--labels", "x.csv"]) == 2
     assert "--recordings FOLDER" in capsys.readouterr().err
 

@@ -19,6 +19,7 @@ _MIX = MixConfig()
 def realism(
     catalog: Path = Path("catalog"),
     weights: str = "jamendo_musicnn",
+    also: list[str] | None = None,
     out: Path = Path("realism"),
     mixes: int = 512,
     split: Literal["train", "validation", "test"] = "test",
@@ -38,9 +39,13 @@ def realism(
     prevalence and beside recordings of your own, where you have some. No real audio is needed. The default
     takes about a minute of a processor; scores are kept, so that the same again is quick.
 
+    With --also mtat_musicnn a second tagger scores beside it, and the mean of their log odds counts, of the
+    classes that both can say. On recordings, too, the two find more than each alone.
+
     Args:
         catalog: Folder of the catalog; may be given as a bare word.
         weights: The tagger: a name that 'mixlab weights' lists, or a file of one of these.
+        also: Other published weights that score beside it; may be given several times: --also A --also B.
         out: Folder for realism.json and realism.md.
         mixes: How many mixes.
         split: Whose songs are mixed.
@@ -58,7 +63,7 @@ def realism(
     """
     from tqdm import tqdm
 
-    from mixlab.cli.commands.options import parse_pairs
+    from mixlab.cli.commands.options import check_each_alone, parse_pairs
     from mixlab.inference.realism import measure_realism
     from mixlab.inference.realism_text import format_text
     from mixlab.utils.files import check_writable
@@ -67,14 +72,20 @@ def realism(
         raise ConfigError(
             "--labels is the table of --recordings FOLDER; give both.", code="conflicting-settings"
         )
+    check_each_alone(also or (), "--also")
     check_writable(out)
     clips = None if recordings is None else _read(recordings, labels)
     with tqdm(
-        total=len(clips or ()), desc="recordings", unit="clip", leave=False, disable=clips is None or None
+        total=len(clips or ()) * (1 + len(also or ())),
+        desc="recordings",
+        unit="clip",
+        leave=False,
+        disable=clips is None or None,
     ) as bar:
         result = measure_realism(
             catalog,
             weights,
+            also=also or (),
             cache=cache or out / "scores",
             mix=mix,
             split=split,
