@@ -54,7 +54,8 @@ _SHAKEN = "maracas|shaker|tambourine|claps|snaps|claves|cowbell|woodblock"
 _ORGAN = "electronic organ|organ"
 
 # Weights add up, genre by genre, to the 122 songs of MedleyDB: 22 Classical, 22 Singer/Songwriter, 20 Rock
-# (with Funk), 18 World/Folk (with Latin), 13 Electronic/Fusion, 11 Jazz, 10 Pop, 4 Musical Theatre, 2 Rap.
+# (with Funk), 18 World/Folk (with Latin), 13 Electronic/Fusion, 11 Jazz, 10 Pop, 4 Musical Theatre, 2 Rap. In
+# classical, folk and singers' songs, slots bring drums, strings and winds near to their shares in MedleyDB's.
 TEMPLATES: tuple[Template, ...] = (
     Template("rock", "Rock", (
         "kit=drum set", "bass=electric bass", "comp=distorted electric guitar",
@@ -81,29 +82,29 @@ TEMPLATES: tuple[Template, ...] = (
         "kit=drum machine|drum set", "bass=bass synth", "pad=synth pad", ".7 arp=synth lead",
         f"lead={_SING}", ".3 solo=synth lead", f".3 strum={_ELECTRIC}", ".3 hands=piano"), weight=2),
     Template("ballad", "Singer/Songwriter", (
-        "pick=acoustic guitar", f"lead={_SING}|@voice", ".3 counter=cello|violin", ".3 kit=drum set",
-        ".4 bass=electric bass|double bass", ".3 hands=piano"), weight=7),
+        "pick=acoustic guitar", f"lead={_SING}|@voice", ".2 counter=cello|violin", ".7 kit=drum set",
+        ".7 bass=electric bass", f".4 arp={_ELECTRIC}", ".3 hands=piano"), weight=7),
     Template("folk", "Singer/Songwriter", (
-        f"strum={_STRUM}", f"lead={_SING}|@voice", ".4 kit=drum set", ".5 bass=electric bass",
+        f"strum={_STRUM}", f"lead={_SING}|@voice", ".7 kit=drum set", ".7 bass=electric bass",
         ".3 solo=harmonica|violin", f".3 percussion={_SHAKEN}"), weight=7),
     Template("ballad", "Singer/Songwriter", (
-        "hands=piano", f"lead={_SING}|@voice", ".4 kit=drum set", ".4 bass=electric bass",
-        ".4 pad=string section|synth pad", ".3 counter=cello|violin", ".3 pick=acoustic guitar"), weight=8),
+        "hands=piano", f"lead={_SING}|@voice", ".7 kit=drum set", ".7 bass=electric bass",
+        ".4 pad=string section|synth pad", ".2 counter=cello|violin", ".3 pick=acoustic guitar"), weight=8),
     Template("ballad", "Musical Theatre", (
         "hands=piano", "lead=female singer|male singer", ".5 answer=male singer|female singer",
         ".4 counter=cello", ".4 pad=string section|choir", ".2 arp=pizzicato strings"), weight=4),
     Template("folk", "World/Folk", (
-        f"strum={_STRUM}|banjo", f"lead=violin|flute|harmonica|{_SING}|@woodwind",
-        ".5 pick=acoustic guitar|banjo|harp", ".3 comp=accordion|harmonium",
-        f".5 percussion=djembe|bongo|congas|{_SHAKEN}", ".4 bass=upright bass|double bass|electric bass"),
-        weight=10),
+        f"strum={_STRUM}|banjo", f"lead=violin|violin|flute|{_SING}|@woodwind",
+        ".4 answer=violin|cello|flute", ".3 pick=acoustic guitar|banjo|harp",
+        ".2 comp=accordion|harmonium", ".3 kit=drum set", f".4 percussion=djembe|bongo|congas|{_SHAKEN}",
+        ".4 bass=upright bass|electric bass"), weight=10),
     Template("folk", "World/Folk", (
-        "comp=harmonium|accordion", f"lead={_SOLO}", "percussion=djembe|bongo|congas",
+        "comp=harmonium|accordion", f"lead=violin|{_SOLO}", "percussion=djembe|bongo|congas",
         ".4 pick=sitar|harp|acoustic guitar"), weight=3),
     Template("latin", "Latin", (
         "percussion=congas|bongo|djembe", f"percussion={_SHAKEN}", "comp=piano",
-        "bass=electric bass|upright bass", f"lead={_SING}|trumpet|flute|@brass|@woodwind",
-        ".4 stabs=trombone|brass section", ".3 strum=acoustic guitar", ".3 kit=drum set"), weight=5),
+        "bass=electric bass|electric bass|upright bass", f"lead={_SING}|trumpet|flute|@brass|@woodwind",
+        ".4 stabs=trombone|brass section", ".3 strum=acoustic guitar", ".5 kit=drum set"), weight=5),
     Template("dance", "Electronic/Fusion", (
         "kit=drum machine|drum set", "bass=bass synth", "pad=synth pad", "arp=synth lead",
         f".5 lead={_SING}|@voice|synth lead", ".3 hands=piano|electric piano"), weight=8),
@@ -120,27 +121,29 @@ TEMPLATES: tuple[Template, ...] = (
         "kit=drum machine|drum set", "bass=bass synth|electric bass", "hands=electric piano|piano",
         f".7 lead={_SING}|@voice", ".4 pad=string section|synth pad", ".3 solo=trumpet|saxophone|flute"),
         weight=2),
-    Template("classical", "Classical", ("tune=piano",), hall=True, weight=4),
+    Template("classical", "Classical", ("tune=piano",), hall=True, weight=2),
     Template("classical", "Classical", ("pick=acoustic guitar", ".5 lead=acoustic guitar|flute|violin"),
-             hall=True, weight=2),
+             hall=True, weight=0.5),
     Template("classical", "Classical", (
-        "lead=violin", "answer=violin|viola", "inner=viola|cello", "bass=cello|double bass"), hall=True,
-        weight=4),
+        "lead=violin", "answer=violin|viola", "inner=viola|cello", "bass=cello|cello|double bass"), hall=True,
+        weight=5),
     Template("classical", "Classical", (
-        "lead=violin|cello|flute|clarinet", "hands=piano"), hall=True, weight=3),
+        "lead=violin|violin|violin|cello|flute|clarinet", "hands=piano"), hall=True, weight=4),
+    Template("classical", "Classical", (
+        f"lead={_SING}", "hands=piano", ".3 counter=violin|cello|clarinet"), hall=True, weight=2),
     Template("classical", "Classical", (
         f"lead={_SOLO}", "comp=piano|harp|organ|harpsichord|harmonium"), hall=True, weight=1),
     Template("classical", "Classical", ("lead=violin|cello", "answer=cello|clarinet|flute", "hands=piano"),
-             hall=True, weight=1),
+             hall=True, weight=2.5),
     Template("classical", "Classical", (
         "lead=flute|piccolo", "answer=oboe|clarinet", "inner=clarinet|english horn|saxophone",
-        "inner=french horn", "bass=bassoon|bass clarinet"), hall=True, weight=1.5),
+        "inner=french horn", "bass=bassoon|bass clarinet"), hall=True, weight=0.5),
     Template("classical", "Classical", (
         "lead=trumpet", ".6 answer=trumpet|french horn", "inner=french horn|trombone", "inner=trombone",
-        "bass=tuba|trombone"), hall=True, weight=1.5),
+        "bass=tuba|trombone"), hall=True, weight=0.5),
     Template("orchestral", "Classical", (
         "lead=violin section|string section|violin", "inner=viola|cello|string section",
-        "bass=cello section|double bass|cello", ".7 inner=french horn|trombone",
+        "bass=cello section|cello|cello|double bass", ".7 inner=french horn|trombone",
         ".7 answer=flute|clarinet|oboe|@woodwind", ".4 stabs=trumpet|brass section",
         ".3 arp=harp", ".4 timpani=timpani", ".2 pad=choir", ".3 inner=bassoon",
         ".3 arp=pizzicato strings"), hall=True, weight=3.5),

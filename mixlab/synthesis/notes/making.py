@@ -30,7 +30,7 @@ __all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "make_orchestra", "p
 
 DEFAULT_COMPOSED = 24
 _RECORD, _SONGS = "composed.json", "songs"
-_VERSION = 8
+_VERSION = 9
 _SONGS_OF_ARTIST = 2
 
 
