@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mixlab.audio.filters import Section
 
-__all__ = ["filter_part"]
+__all__ = ["filter_part", "one_pole"]
 
 _FORGOTTEN = 1e-6
 """What is left of a filter's past, as a part of it, where it no longer counts."""
@@ -32,6 +32,18 @@ def filter_part(audio: NDArray[np.float32], sections: Sequence[Section]) -> NDAr
     warm = math.ceil(_memory(sections) / TILE)
     filter_stretches(np.ascontiguousarray(audio), np.array(sections, np.float64), warm, out)
     return out
+
+
+def one_pole(frequency_hz: float, sample_rate: int, high: float) -> Section:
+    """Return a shelf of one pole.
+
+    Args:
+        frequency_hz: Its corner.
+        sample_rate: In Hz.
+        high: Gain of the treble as a factor, 0 for a low-pass; the bass stays.
+    """
+    kept = math.exp(-2.0 * math.pi * frequency_hz / sample_rate)
+    return high + (1.0 - high) * (1.0 - kept), -high * kept, 0.0, -kept, 0.0
 
 
 def _memory(sections: Sequence[Section]) -> float:

@@ -16,7 +16,7 @@ from mixlab.utils.jit import njit
 
 __all__ = ["cascade"]
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 

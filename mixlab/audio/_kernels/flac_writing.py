@@ -21,10 +21,10 @@ BLOCK = 4096
 FRAME_BYTES = 2 * (BLOCK * 17 // 8 + 64) + 64
 """A frame of two channels has fewer, whatever is in it."""
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
-FLAC_HASH = "4a1edb9bde6a005d"
+FLAC_HASH = "1f8c3fce3b3e90da"
 """Of ``flac.py``, likewise."""
 
 _PART, _ORDERS = 256, 4
@@ -137,6 +137,53 @@ def _code(value, low):  # type: ignore[no-untyped-def]
     return unit | (folded & (unit - 1)), (folded >> low) + 1 + low
 
 
+@instructions
+def _join_codes(_, values, first, low, words, sizes):  # type: ignore[no-untyped-def]
+    """Write the codes of sixteen values as four words of four, and the lengths of these; see ``_code``.
+
+    What is longer than a word is only told by its length.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        values, words, sizes = (
+            context.make_array(signature.args[n])(context, builder, value=args[n]).data for n in (0, 3, 4)
+        )
+        whole = ir.VectorType(ir.IntType(32), LANES)
+
+        def spread(value: int) -> ir.Value:
+            return ir.Constant(whole, [value] * LANES)
+
+        def joined(word: ir.Value, size: ir.Value) -> tuple[ir.Value, ir.Value]:
+            half = word.type.count // 2
+            parts = []
+            for vector in (word, size):
+                for k in range(2):
+                    lanes = ir.Constant(ir.VectorType(ir.IntType(32), half), [2 * n + k for n in range(half)])
+                    parts.append(builder.shuffle_vector(vector, vector, lanes))
+            by = builder.and_(parts[3], ir.Constant(parts[3].type, [63] * half))
+            return builder.or_(builder.shl(parts[0], by), parts[1]), builder.add(parts[2], parts[3])
+
+        one = builder.insert_element(
+            ir.Constant(whole, ir.Undefined),
+            builder.trunc(args[2], whole.element),
+            ir.Constant(whole.element, 0),
+        )
+        low = builder.shuffle_vector(one, one, spread(0))
+        place = builder.bitcast(builder.gep(values, [args[1]]), whole.as_pointer())
+        value = builder.load(place, align=4)
+        folded = builder.xor(builder.shl(value, spread(1)), builder.ashr(value, spread(31)))
+        unit = builder.shl(spread(1), low)
+        word = builder.or_(unit, builder.and_(folded, builder.sub(unit, spread(1))))
+        size = builder.add(builder.lshr(folded, low), builder.add(low, spread(1)))
+        wide = ir.VectorType(ir.IntType(64), LANES)
+        word, size = joined(*joined(builder.zext(word, wide), builder.zext(size, wide)))
+        for vector, target in ((word, words), (size, sizes)):
+            builder.store(vector, builder.bitcast(target, vector.type.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(values, first, low, words, sizes), generate
+
+
 @njit("UniTuple(int64, 3)(int64, int64, int64, uint8[::1], int64, int64)", nogil=True, cache=True)
 def _put_long(held, full, at, out, value, bits):  # type: ignore[no-untyped-def]
     """Write a code of any length; see ``_put``."""
@@ -147,12 +194,16 @@ def _put_long(held, full, at, out, value, bits):  # type: ignore[no-untyped-def]
 
 
 @njit(
-    "UniTuple(int64, 3)(int64, int64, int64, uint8[::1], int32[::1], int64, int64, int64, int32[::1])",
+    "UniTuple(int64, 3)(int64, int64, int64, uint8[::1], int32[::1], int64, int64, int64, int32[::1],"
+    " int64[::1], int64[::1])",
     nogil=True,
     cache=True,
 )
-def _channel(held, full, at, out, x, count, bits, order, r):  # type: ignore[no-untyped-def]
-    """Write a channel of a frame; ``r`` is room for what is left of it by the prediction."""
+def _channel(held, full, at, out, x, count, bits, order, r, words, sizes):  # type: ignore[no-untyped-def]
+    """Write a channel of a frame.
+
+    There is room in ``r`` for what is left of it by the prediction, in ``words`` and ``sizes`` for codes.
+    """
     mask = (np.int64(1) << bits) - 1
     if order == _CONSTANT:
         return _put(held, full, at, out, np.int64(x[0]) & mask, 8 + bits)
@@ -182,18 +233,19 @@ def _channel(held, full, at, out, x, count, bits, order, r):  # type: ignore[no-
             total += abs(codes[n])
         low, _ = _best_low(total, stop - first)
         held, full, at = _put(held, full, at, out, low, 4)
-        # Two codes at a time, where they fit into a word together.
-        even = len(codes) & ~1
-        for n in range(0, even, 2):
-            one, size = _code(codes[n], low)
-            other, more = _code(codes[n + 1], low)
-            if size + more <= _WORD:
-                held, full, at = _put(held, full, at, out, one << more | other, size + more)
-            else:
-                held, full, at = _put_long(held, full, at, out, one, size)
-                held, full, at = _put_long(held, full, at, out, other, more)
-        if even < len(codes):
-            one, size = _code(codes[even], low)
+        # Four codes at a time, where they fit into a word together.
+        joined = len(codes) // LANES * LANES
+        for begin in range(0, joined, LANES):
+            _join_codes(codes, np.int64(begin), low, words, sizes)
+            for n in range(len(words)):
+                if sizes[n] <= _WORD:
+                    held, full, at = _put(held, full, at, out, words[n], sizes[n])
+                else:
+                    for k in range(begin + 4 * n, begin + 4 * n + 4):
+                        one, size = _code(codes[k], low)
+                        held, full, at = _put_long(held, full, at, out, one, size)
+        for k in range(joined, len(codes)):
+            one, size = _code(codes[k], low)
             held, full, at = _put_long(held, full, at, out, one, size)
     return held, full, at
 
@@ -211,6 +263,7 @@ def encode(pcm, rate, out):  # type: ignore[no-untyped-def]
     x = np.zeros((4, _BEFORE + BLOCK), np.int32)
     sums = np.empty((_ORDERS, LANES), np.int32)
     r = np.empty(BLOCK, np.int32)
+    words, sizes = np.empty(LANES // 4, np.int64), np.empty(LANES // 4, np.int64)
     orders = np.zeros(4, np.int64)
     costs = np.zeros(4, np.int64)
     at = np.int64(0)
@@ -223,7 +276,7 @@ def encode(pcm, rate, out):  # type: ignore[no-untyped-def]
         if channels == 2:
             left, right, middle, side = x[0, _BEFORE:], x[1, _BEFORE:], x[2, _BEFORE:], x[3, _BEFORE:]
             for n in range(count):
-                middle[n] = (left[n] + right[n]) >> 1
+                middle[n] = np.int32(left[n] + right[n]) >> 1
                 side[n] = left[n] - right[n]
         for c in range(4 if channels == 2 else 1):
             orders[c], costs[c] = _plan(x[c], count, 17 if c == 3 else 16, sums)
@@ -258,11 +311,11 @@ def encode(pcm, rate, out):  # type: ignore[no-untyped-def]
         at += 1
         held, full = np.int64(0), np.int64(0)
         held, full, at = _channel(
-            held, full, at, out, x[a, _BEFORE:], count, 17 if a == 3 else 16, orders[a], r
+            held, full, at, out, x[a, _BEFORE:], count, 17 if a == 3 else 16, orders[a], r, words, sizes
         )
         if channels == 2:
             held, full, at = _channel(
-                held, full, at, out, x[b, _BEFORE:], count, 17 if b == 3 else 16, orders[b], r
+                held, full, at, out, x[b, _BEFORE:], count, 17 if b == 3 else 16, orders[b], r, words, sizes
             )
         at += 1 if full else 0
         check = _sum16(out, begin, at)

@@ -10,7 +10,7 @@ from mixlab.utils.jit import njit
 
 __all__ = ["mono", "polyphase"]
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 # Output samples of one row that are made together, sharing what is read of the row.

@@ -54,6 +54,15 @@ class Emitter:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
         return self.builder.shuffle_vector(a, b, mask)
 
+    def turn(self, rows: list[ir.Value]) -> list[ir.Value]:
+        """Turn sixteen rows of sixteen on their side: four times, rows of both halves alternate."""
+        low = [n // 2 + LANES * (n % 2) for n in range(LANES)]
+        high = [n + LANES // 2 for n in low]
+        for _n in range(4):
+            pairs = [(rows[n], rows[n + LANES // 2]) for n in range(LANES // 2)]
+            rows = [self.shuffle(a, b, lanes) for a, b in pairs for lanes in (low, high)]
+        return rows
+
     def add(self, a: ir.Value, b: ir.Value) -> ir.Value:
         """Add, free to be fused with a product."""
         return self.builder.fadd(a, b, flags=("contract",))

@@ -20,7 +20,7 @@ from mixlab.utils.jit import njit
 
 __all__ = ["TAPS", "fourier", "resample", "stretch"]
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 TAPS = 32

@@ -20,7 +20,7 @@ from mixlab.utils.jit import njit
 
 __all__ = ["add_answers", "spectrum", "turns"]
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 _TILE = LANES * LANES
@@ -78,15 +78,6 @@ class _Steps:
             return [made[n % 4][n // 4] for n in range(LANES)]
 
         return columns(turned(rows(x))) if back else rows(turned(columns(x)))
-
-    def turn(self, rows: list[ir.Value]) -> list[ir.Value]:
-        """Turn sixteen rows of sixteen on their side: four times, rows of both halves alternate."""
-        low = [n // 2 + LANES * (n % 2) for n in range(LANES)]
-        high = [n + LANES // 2 for n in low]
-        for _n in range(4):
-            pairs = [(rows[n], rows[n + LANES // 2]) for n in range(LANES // 2)]
-            rows = [self.e.shuffle(a, b, lanes) for a, b in pairs for lanes in (low, high)]
-        return rows
 
     def load(self, pointer: ir.Value, place: ir.Value, apart: ir.Value) -> _Complex:
         builder = self.e.builder
@@ -154,7 +145,7 @@ def _tile(_, x, size, first, out):  # type: ignore[no-untyped-def]
         s = _Steps(builder)
         places = [builder.add(args[2], ir.Constant(args[2].type, n * LANES)) for n in range(LANES)]
         rows = [s.load(data, place, args[1]) for place in places]
-        sides = zip(*(s.turn([row[n] for row in rows]) for n in (0, 1)), strict=True)
+        sides = zip(*(s.e.turn([row[n] for row in rows]) for n in (0, 1)), strict=True)
         for value, place in zip(s.sixteen(list(sides), False), places, strict=True):
             s.store(value, target, place, args[1])
         return context.get_dummy_value()
@@ -174,7 +165,7 @@ def _tile_back(_, x, size, first, response, out):  # type: ignore[no-untyped-def
         places = [builder.add(args[2], ir.Constant(args[2].type, n * LANES)) for n in range(LANES)]
         rows = [s.mul(s.load(data, place, args[1]), s.load(other, place, args[1])) for place in places]
         rows = s.sixteen(rows, True)
-        sides = zip(*(s.turn([row[n] for row in rows]) for n in (0, 1)), strict=True)
+        sides = zip(*(s.e.turn([row[n] for row in rows]) for n in (0, 1)), strict=True)
         for value, place in zip(sides, places, strict=True):
             s.store(value, target, place, args[1])
         return context.get_dummy_value()

@@ -9,9 +9,9 @@ from numba import types
 from mixlab.audio._kernels.simd import LANES, Emitter, instructions
 from mixlab.utils.jit import njit
 
-__all__ = ["add_dull", "add_note"]
+__all__ = ["add_note"]
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 _BLOCK = 64
@@ -51,6 +51,7 @@ def _ahead(swing, n):  # type: ignore[no-untyped-def]
     " float64, float64, int64, float32[::1], float32[::1])",
     nogil=True,
     cache=True,
+    error_model="numpy",
 )
 def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain, dull, first, out, dark):  # type: ignore[no-untyped-def]
     """Add a note to ``out``, and a part of it to ``dark``.
@@ -75,11 +76,15 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
     phases = len(table) - 1
     flat = table.reshape(table.size)
     block = np.empty(_BLOCK, np.float32)
-    firsts, rows = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
+    firsts, rows = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32)
     swings = swing[0] != 0.0
     end = min(samples, int((len(audio) + LANES + abs(swing[0]) - skip) / ratio) + 1)
     plain = ratio == 1.0 and not swings and skip == math.floor(skip)
-    kept = lowest ** (1.0 / max(fall - 1, 1))
+    # A fall of a block, which the next ones continue.
+    kept, scale = lowest ** (1.0 / max(fall - 1, 1)), 1.0 / (1.0 - lowest)
+    falls = np.ones(_BLOCK)
+    for k in range(1, _BLOCK):
+        falls[k] = falls[k - 1] * kept
     bright, dim = np.float32(gain * (1.0 - dull)), np.float32(gain * dull)
     for start in range(max(-first, 0) // _BLOCK * _BLOCK, end, _BLOCK):
         count = min(_BLOCK, end - start)
@@ -100,9 +105,9 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
         elif low >= 0 and high < len(audio):
             for k in range(_BLOCK):
                 place = begin + step * k
-                whole = int(place)
-                firsts[k] = whole - _BEFORE
-                rows[k] = int((place - whole) * phases + 0.5) * LANES
+                before = np.int32(place)
+                firsts[k] = before - _BEFORE
+                rows[k] = np.int32((place - before) * phases + 0.5) * LANES
             for k in range(0, _BLOCK, 4):
                 _four(audio, firsts, rows, flat, block, k)
         else:
@@ -118,10 +123,10 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
             for k in range(min(count, rise - start)):
                 block[k] *= np.float32((start + k) / max(rise - 1, 1))
         if start + count > samples - fall and fall > 1:
-            curve = lowest ** (max(start - (samples - fall), 0) / (fall - 1))
-            for k in range(max(samples - fall - start, 0), count):
-                block[k] *= np.float32((curve - lowest) / (1.0 - lowest))
-                curve *= kept
+            falling = block[max(samples - fall - start, 0) : count]
+            curve = scale * lowest ** (max(start - (samples - fall), 0) / (fall - 1))
+            for k in range(len(falling)):
+                falling[k] *= np.float32(curve * falls[k] - scale * lowest)
         skipped = max(-first - start, 0)
         target = out[first + start + skipped : first + start + count]
         source = block[skipped:count]
@@ -131,18 +136,3 @@ def add_note(audio, skip, ratio, swing, table, samples, rise, fall, lowest, gain
             target = dark[first + start + skipped : first + start + count]
             for k in range(len(target)):
                 target[k] += source[k] * dim
-
-
-@njit("void(float32[::1], float64, float32[::1])", nogil=True, cache=True, fastmath={"contract"})
-def add_dull(audio, kept, out):  # type: ignore[no-untyped-def]
-    """Add a sound through a low-pass of one pole to ``out``; ``kept`` is what remains after a sample."""
-    state, new, kept = np.float32(0.0), np.float32(1.0 - kept), np.float32(kept)
-    for first in range(0, len(audio), _BLOCK):
-        held, target = audio[first : first + _BLOCK], out[first : first + _BLOCK]
-        if state == 0.0 and not held.any():
-            continue
-        for n in range(len(held)):
-            state = kept * state + new * held[n]
-            target[n] += state
-        if abs(state) < 1e-12:
-            state = np.float32(0.0)

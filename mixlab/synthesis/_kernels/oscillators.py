@@ -3,39 +3,64 @@
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 
+from mixlab.audio._kernels.simd import LANES, Emitter, instructions
 from mixlab.utils.jit import njit
 
 __all__ = ["HOP", "play_fm", "play_tables"]
+
+LANES_HASH = "3bd14f5ebb8f6e0e"
+"""Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 HOP = 32
 """Samples between two values of a track."""
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _add_oscillator(near, far, part, phase, ratio, run, weight, out):  # type: ignore[no-untyped-def]
-    """Add a frame of an oscillator that reads ``near``, and ``far`` for a part."""
-    size = np.float32(len(near) - 1)
-    if part > 0.0:
-        for n in range(HOP):
-            at = phase + ratio * run[n]
-            at = (at - np.float32(np.int32(at))) * size
-            whole = np.uint32(at)
-            rest = at - np.float32(whole)
-            low = near[whole] + rest * (near[whole + np.uint32(1)] - near[whole])
-            high = far[whole] + rest * (far[whole + np.uint32(1)] - far[whole])
-            out[n] += weight * (low + part * (high - low))
-    else:
-        for n in range(HOP):
-            at = phase + ratio * run[n]
-            at = (at - np.float32(np.int32(at))) * size
-            whole = np.uint32(at)
-            rest = at - np.float32(whole)
-            out[n] += weight * (near[whole] + rest * (near[whole + np.uint32(1)] - near[whole]))
+@instructions
+def _read(_, table, first, places, rests, out):  # type: ignore[no-untyped-def]
+    """Write ``HOP`` values between the points of a period, of which each has its step to the next beside it.
+
+    ``table`` has such pairs, the period's from pair ``first`` on; each value is at one of ``places``, and
+    by ``rests`` on the way to the next.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        table, places, rests, out = (
+            context.make_array(signature.args[n])(context, builder, value=args[n]).data for n in (0, 2, 3, 4)
+        )
+        e, long = Emitter(builder), ir.IntType(64)
+        longs, whole = ir.VectorType(long, LANES), ir.VectorType(ir.IntType(32), LANES)
+        pointers = ir.VectorType(long.as_pointer(), LANES)
+        mask = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [1] * LANES)
+        kinds = [pointers, ir.IntType(32), mask.type, longs]
+        gather = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, ir.FunctionType(longs, kinds), f"llvm.masked.gather.v{LANES}i64.v{LANES}p0i64"
+        )
+        begin = builder.ptrtoint(builder.gep(table, [builder.mul(args[1], ir.Constant(long, 2))]), long)
+        one = builder.insert_element(ir.Constant(longs, ir.Undefined), begin, ir.Constant(ir.IntType(32), 0))
+        begins = e.shuffle(one, one, [0] * LANES)
+        for n in range(0, HOP, LANES):
+            at = ir.Constant(long, n)
+            source = builder.bitcast(builder.gep(places, [at]), whole.as_pointer())
+            offset = builder.zext(builder.load(source, align=4), longs)
+            offset = builder.mul(offset, ir.Constant(longs, [8] * LANES))
+            address = builder.inttoptr(builder.add(begins, offset), pointers)
+            found = builder.call(
+                gather, [address, ir.Constant(ir.IntType(32), 4), mask, ir.Constant(longs, ir.Undefined)]
+            )
+            pairs = builder.bitcast(found, ir.VectorType(ir.FloatType(), 2 * LANES))
+            value, step = (e.shuffle(pairs, pairs, [2 * lane + k for lane in range(LANES)]) for k in (0, 1))
+            e.store(e.add(value, e.mul(e.load(rests, at), step)), out, at)
+        return context.get_dummy_value()
+
+    return types.void(table, first, places, rests, out), generate
 
 
 @njit(
-    "void(float64, float64[:, ::1], float32[:, :, ::1], float64[::1], float64[:, ::1], float64, int64,"
+    "void(float64, float64[:, ::1], float32[:, :, :, ::1], float64[::1], float64[:, ::1], float64, int64,"
     " float64, uint64, float64[::1])",
     nogil=True,
     cache=True,
@@ -51,7 +76,7 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
     Args:
         rate: Samples per second.
         tracks: Rows of ``frames`` values: pitch in Hz, level, cut-off in Hz, place in ``tables``.
-        tables: ``(shapes, bands, size + 1)``: a period each.
+        tables: ``(shapes, bands, size, 2)``: a period each, with the step from each value to the next.
         highest: Highest pitch in Hz that a band is for, rising.
         unison: ``(3, n)``: pitch ratios, first phases 0..1 and weights of the oscillators.
         resonance: 0 for none to 1, where the filter would sing by itself.
@@ -61,13 +86,15 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
         out: float64; ``HOP`` samples for every frame but the last, or fewer.
     """
     frames = tracks.shape[1]
-    shapes, bands, size = tables.shape
-    size -= 1
+    shapes, bands, size = tables.shape[:3]
+    table = tables.reshape(tables.size)
+    places, rests = np.empty(HOP, np.int32), np.empty(HOP, np.float32)
+    low, high = np.empty(HOP, np.float32), np.empty(HOP, np.float32)
     voices = unison.shape[1]
     phases = unison[1].copy()
     block, run = np.empty(HOP, np.float32), np.empty(HOP, np.float32)
     first1, first2, second1, second2 = 0.0, 0.0, 0.0, 0.0
-    damping = 2.0 - 1.96 * resonance
+    damping, per_sample = 2.0 - 1.96 * resonance, 1.0 / rate
     bits = seed
     for frame in range(frames - 1):
         begin = frame * HOP
@@ -88,15 +115,26 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
         step = (tracks[0, frame + 1] - pitch) / HOP
         for n in range(HOP):
             # Each place by itself, so that several are found at a time.
-            run[n] = ((n + 1) * pitch + 0.5 * n * (n + 1) * step) / rate
+            run[n] = ((n + 1) * pitch + 0.5 * n * (n + 1) * step) * per_sample
         for voice in range(voices):
             ratio, weight = unison[0, voice], np.float32(unison[2, voice])
             band = 0
             while band < bands - 1 and highest[band] < ratio * max(pitch, pitch + HOP * step):
                 band += 1
-            first = np.float32(phases[voice])
-            near, far = tables[row, band], tables[other, band]
-            _add_oscillator(near, far, part, first, np.float32(ratio), run, weight, block)
+            first, speed = np.float32(phases[voice]), np.float32(ratio)
+            for n in range(HOP):
+                at = first + speed * run[n]
+                at = (at - np.float32(np.int32(at))) * np.float32(size)
+                places[n] = np.int32(at)
+                rests[n] = at - np.float32(np.int32(at))
+            _read(table, (row * bands + band) * size, places, rests, low)
+            if part > 0.0:
+                _read(table, (other * bands + band) * size, places, rests, high)
+                for n in range(HOP):
+                    block[n] += weight * (low[n] + part * (high[n] - low[n]))
+            else:
+                for n in range(HOP):
+                    block[n] += weight * low[n]
             phase = phases[voice] + ratio * (HOP * pitch + 0.5 * (HOP - 1) * HOP * step) / rate
             phases[voice] = phase - math.floor(phase)
         g = math.tan(math.pi * min(max(tracks[2, frame], 20.0), 0.45 * rate) / rate)
@@ -168,7 +206,7 @@ def play_fm(rate, tracks, ratios, depths, weights, out):  # type: ignore[no-unty
     values = np.zeros((operators, HOP), np.float32)
     turned, total, run = np.empty(HOP, np.float32), np.empty(HOP, np.float32), np.empty(HOP, np.float32)
     levels = np.empty(HOP, np.float32)
-    used = np.zeros(operators, np.bool_)
+    used, per_sample = np.zeros(operators, np.bool_), 1.0 / rate
     for k in range(operators):
         used[k] = weights[k] != 0.0
         for i in range(k):
@@ -181,7 +219,7 @@ def play_fm(rate, tracks, ratios, depths, weights, out):  # type: ignore[no-unty
         pitch = tracks[0, frame]
         pitch_step = (tracks[0, frame + 1] - pitch) / HOP
         for n in range(HOP):
-            run[n] = ((n + 1) * pitch + 0.5 * n * (n + 1) * pitch_step) / rate
+            run[n] = ((n + 1) * pitch + 0.5 * n * (n + 1) * pitch_step) * per_sample
             total[n] = np.float32(0.0)
         for k in range(operators - 1, -1, -1):
             level = tracks[1 + k, frame]

@@ -5,17 +5,19 @@ forgotten, though: so a part is filtered in sixteen stretches side by side, each
 earlier that nothing is left of having begun there.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from mixlab.audio._kernels.simd import instructions
+from mixlab.audio._kernels.simd import LANES, Emitter, instructions
 from mixlab.utils.jit import njit
 
 __all__ = ["STRETCHES", "TILE", "filter_stretches"]
 
-LANES_HASH = "0ccd692dc809d297"
+LANES_HASH = "3bd14f5ebb8f6e0e"
 """Of ``simd.py``: changes this file, and so has numba compile anew, when that one changes."""
 
 STRETCHES = 16
@@ -83,6 +85,57 @@ def _filter_tile(_, tile, table, states, count):  # type: ignore[no-untyped-def]
     return types.void(tile, table, states, count), generate
 
 
+@instructions
+def _load_tile(_, audio, first, apart, tile):  # type: ignore[no-untyped-def]
+    """Write ``TILE`` samples of each stretch side by side; stretches begin ``apart`` samples apart."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        samples, tiled = (
+            context.make_array(signature.args[n])(context, builder, value=args[n]).data for n in (0, 3)
+        )
+        e, double = Emitter(builder), ir.VectorType(ir.DoubleType(), STRETCHES)
+        for at, place in _places(builder, args[1], args[2]):
+            rows = e.turn([e.load(samples, each) for each in place])
+            for n, row in enumerate(rows):
+                target = builder.gep(tiled, [ir.Constant(ir.IntType(64), (at + n) * STRETCHES)])
+                target = builder.bitcast(target, double.as_pointer())
+                builder.store(builder.fpext(row, double), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(audio, first, apart, tile), generate
+
+
+@instructions
+def _store_tile(_, tile, out, first, apart):  # type: ignore[no-untyped-def]
+    """Go the way of ``_load_tile`` back."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        tiled, target = (
+            context.make_array(signature.args[n])(context, builder, value=args[n]).data for n in (0, 1)
+        )
+        e, double = Emitter(builder), ir.VectorType(ir.DoubleType(), STRETCHES)
+        for at, place in _places(builder, args[2], args[3]):
+            rows = []
+            for n in range(LANES):
+                source = builder.gep(tiled, [ir.Constant(ir.IntType(64), (at + n) * STRETCHES)])
+                wide = builder.load(builder.bitcast(source, double.as_pointer()), align=8)
+                rows.append(builder.fptrunc(wide, e.vector))
+            for row, each in zip(e.turn(rows), place, strict=True):
+                e.store(row, target, each)
+        return context.get_dummy_value()
+
+    return types.void(tile, out, first, apart), generate
+
+
+def _places(builder: ir.IRBuilder, first: ir.Value, apart: ir.Value) -> Iterator[tuple[int, list[ir.Value]]]:
+    """Yield every sixteenth sample of a tile, and where it is in each stretch."""
+    for at in range(0, TILE, LANES):
+        place = [builder.add(first, ir.Constant(first.type, at))]
+        while len(place) < STRETCHES:
+            place.append(builder.add(place[-1], apart))
+        yield at, place
+
+
 @njit("void(float32[::1], float64[:, ::1], int64, float32[::1])", nogil=True, cache=True)
 def filter_stretches(audio, table, warm, out):  # type: ignore[no-untyped-def]
     """Filter a sound with the sections of ``table`` ``(n, 5)`` in turn, from a state of rest.
@@ -98,8 +151,13 @@ def filter_stretches(audio, table, warm, out):  # type: ignore[no-untyped-def]
     tile = np.zeros(TILE * STRETCHES)
     states = np.zeros(2 * len(table) * STRETCHES)
     count = np.int64(len(table))
+    apart = tiles * TILE
     for turn in range(-warm, tiles):
-        for lane in range(STRETCHES):
+        # But for the first and the last, all of it lies within the sound.
+        whole = turn >= 0 and (STRETCHES - 1) * apart + (turn + 1) * TILE <= samples
+        if whole:
+            _load_tile(audio, np.int64(turn * TILE), apart, tile)
+        for lane in range(0 if whole else STRETCHES):
             first = (lane * tiles + turn) * TILE
             if first >= 0 and first + TILE <= samples:
                 held = audio[first : first + TILE]
@@ -114,7 +172,9 @@ def filter_stretches(audio, table, warm, out):  # type: ignore[no-untyped-def]
             states[n] = states[n] if abs(states[n]) > _NOTHING else 0.0
         if turn < 0:
             continue
-        for lane in range(STRETCHES):
+        if whole:
+            _store_tile(tile, out, np.int64(turn * TILE), apart)
+        for lane in range(0 if whole else STRETCHES):
             first = (lane * tiles + turn) * TILE
             target = out[first : min(first + TILE, samples)]
             for n in range(len(target)):

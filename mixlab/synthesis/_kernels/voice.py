@@ -11,7 +11,7 @@ import numpy as np
 from mixlab.synthesis._kernels.amplifier import add_filtered
 from mixlab.utils.jit import njit
 
-__all__ = ["HOP", "brighten", "double_rate", "sing"]
+__all__ = ["HOP", "double_rate", "sing"]
 
 AMPLIFIER_HASH = "d7b53f47320a53db"
 """Of ``amplifier.py``: changes this file, and so has numba compile anew, when that one changes."""
@@ -21,12 +21,33 @@ HOP = 32
 
 _QUIET_FRAMES = 48
 
+_TERMS = (-1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800, -1 / 1307674368000)
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _resonances(rate, formants, widths, out):  # type: ignore[no-untyped-def]
+    """Write what a resonator of each formant takes of its input and of its last two outputs.
+
+    By series, so that all are found side by side: errors are below 1e-9 for widths below the rate's twelfth.
+    """
+    for k in range(len(formants)):
+        x = math.pi / rate * widths[k]
+        radius = 1.0 - x * (1.0 - x / 2 * (1.0 - x / 3 * (1.0 - x / 4 * (1.0 - x / 5 * (1.0 - x / 6)))))
+        half = math.pi / rate * formants[k]
+        y = half * half
+        high = _TERMS[3] + y * (_TERMS[4] + y * (_TERMS[5] + y * _TERMS[6]))
+        sine = half + half * y * (_TERMS[0] + y * (_TERMS[1] + y * (_TERMS[2] + y * high)))
+        out[2, k] = -radius * radius
+        out[1, k] = 2.0 * radius * (1.0 - 2.0 * sine * sine)
+        out[0, k] = 1.0 - out[1, k] - out[2, k]
+
 
 @njit(
     "void(float64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float32[:, :, ::1], float64[::1],"
     " float64[:, ::1], float64, float64, uint64, float64[::1])",
     nogil=True,
     cache=True,
+    error_model="numpy",
     fastmath={"contract", "nsz"},
 )
 def sing(rate, tracks, formants, widths, pulses, highest, wobble, jitter, shimmer, seed, out):  # type: ignore[no-untyped-def]
@@ -50,7 +71,9 @@ def sing(rate, tracks, formants, widths, pulses, highest, wobble, jitter, shimme
     frames, count = formants.shape
     shapes, bands, size = pulses.shape
     size -= 1
-    block = np.empty(HOP)
+    block, phases, strengths, noises = np.empty(HOP), np.empty(HOP), np.empty(HOP), np.empty(HOP)
+    resonances = np.empty((3, count))
+    nasal = math.exp(-math.pi * 100.0 / rate)
     state = np.zeros((count + 2, 4))
     phase, stretch, strength, period = 0.0, 1.0, 1.0, 0
     bits = seed
@@ -114,25 +137,26 @@ def sing(rate, tracks, formants, widths, pulses, highest, wobble, jitter, shimme
                 period = (period + 1) % wobble.shape[1]
                 stretch = 1.0 + jitter * wobble[0, period]
                 strength = 1.0 + shimmer * wobble[1, period]
-            place = phase * size
-            whole = int(place)
-            rest = place - whole
-            low = pulses[row, band, whole] * (1.0 - rest) + pulses[row, band, whole + 1] * rest
-            high = pulses[row + 1, band, whole] * (1.0 - rest) + pulses[row + 1, band, whole + 1] * rest
+            phases[n], strengths[n] = phase, strength
+            pitch += pitch_step
             bits ^= bits << np.uint64(13)
             bits ^= bits >> np.uint64(7)
             bits ^= bits << np.uint64(17)
-            noise = (np.float64(bits >> np.uint64(11)) * 2.0**-52 - 1.0) * 1.7320508
-            pulse = voice * strength * (low + part * (high - low))
-            block[n] = pulse + breath * noise * (1.0 if voice < 1e-3 or phase < 0.6 else 0.4)
-            voice += voice_step
-            breath += breath_step
-            pitch += pitch_step
+            noises[n] = (np.float64(bits >> np.uint64(11)) * 2.0**-52 - 1.0) * 1.7320508
+        near, far = pulses[row, band], pulses[row + 1, band]
+        for n in range(HOP):
+            place = phases[n] * size
+            whole = np.uint32(place)
+            rest = place - whole
+            low = near[whole] * (1.0 - rest) + near[whole + np.uint32(1)] * rest
+            high = far[whole] * (1.0 - rest) + far[whole + np.uint32(1)] * rest
+            voiced, breathed = voice + n * voice_step, breath + n * breath_step
+            open_part = 1.0 if voiced < 1e-3 or phases[n] < 0.6 else 0.4
+            block[n] = voiced * strengths[n] * (low + part * (high - low)) + breathed * noises[n] * open_part
 
         # The nasal zero, and the resonators.
-        radius = math.exp(-math.pi * 100.0 / rate)
-        c = -radius * radius
-        b = 2.0 * radius * math.cos(2.0 * math.pi * tracks[7, frame] / rate)
+        b = 2.0 * nasal * math.cos(2.0 * math.pi * tracks[7, frame] / rate)
+        c = -nasal * nasal
         scale = 1.0 / (1.0 - b - c)
         x1, x2 = state[count - 1, 2], state[count - 1, 3]
         for n in range(HOP):
@@ -140,30 +164,18 @@ def sing(rate, tracks, formants, widths, pulses, highest, wobble, jitter, shimme
             block[n] = scale * (x - b * x1 - c * x2)
             x2, x1 = x1, x
         state[count - 1, 2], state[count - 1, 3] = x1, x2
+        _resonances(rate, formants[frame], widths[frame], resonances)
         for k in range(count):
-            radius = math.exp(-math.pi * widths[frame, k] / rate)
-            c = -radius * radius
-            b = 2.0 * radius * math.cos(2.0 * math.pi * formants[frame, k] / rate)
-            a = 1.0 - b - c
+            a, b, c = resonances[0, k], resonances[1, k], resonances[2, k]
             y1, y2 = state[k, 0], state[k, 1]
             for n in range(HOP):
-                y = a * block[n] + b * y1 + c * y2
+                # What waits for the last sample comes last.
+                y = (a * block[n] + c * y2) + b * y1
                 y2, y1 = y1, y
                 block[n] = y
             state[k, 0], state[k, 1] = y1, y2
         for n in range(HOP):
             out[begin + n] += block[n]
-
-
-@njit("void(float64[::1], float64, float64, float32[::1])", nogil=True, cache=True, fastmath={"contract"})
-def brighten(audio, kept, gain, out):  # type: ignore[no-untyped-def]
-    """Write a sound with what a low-pass of one pole takes from it by a gain; ``kept`` as in ``add_dull``."""
-    state = 0.0
-    for n in range(len(audio)):
-        state = kept * state + (1.0 - kept) * audio[n]
-        if abs(state) < 1e-30:
-            state = 0.0
-        out[n] = state + (audio[n] - state) * gain
 
 
 _BLOCK = 512

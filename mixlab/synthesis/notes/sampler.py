@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mixlab.audio.varispeed import sinc_table
 from mixlab.synthesis.events import Note
+from mixlab.synthesis.filtering import filter_part, one_pole
 from mixlab.synthesis.notes.library import RecordedNote
 from mixlab.synthesis.notes.recordings import Recording, load_recording, stretched
 from mixlab.synthesis.synth import SAMPLE_RATE
@@ -86,8 +87,6 @@ class RecordedPlayer:
 
     def play(self, notes: Sequence[Note], seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
         """Return the dry sound of a part; notes without a recording near enough are left out."""
-        from mixlab.synthesis._kernels import notes as kernels
-
         # What softer notes have less of goes to a part of its own, which loses its treble as a whole.
         out, dark = (np.zeros(round(seconds * SAMPLE_RATE), np.float32) for _ in range(2))
         turns: dict[tuple[int, int], int] = {}
@@ -96,17 +95,13 @@ class RecordedPlayer:
         for place, note in enumerate(ordered):
             recorded = self._choose(note, turns, by_pitch)
             tuning = float(rng.normal(0.0, self.manner.tuning_cents)) + self.detune_cents
-            vibrato = (
-                float(rng.uniform(4.8, 6.3)),
-                float(rng.uniform(0.7, 1.2)),
-                float(rng.uniform(0, 6.28)),
-            )
+            vibrato = rng.random(3)
             if recorded is not None and note.start_s < seconds:
                 before = ordered[place - 1] if place else None
-                end_s = self._end(note, ordered[place + 1 :])
+                end_s = self._end(note, ordered, place)
                 self._add(out, dark, note, recorded, before, end_s, tuning, vibrato)
         if dark.any():
-            kernels.add_dull(dark, math.exp(-2.0 * math.pi * _DARK_HZ / SAMPLE_RATE), out)
+            out += filter_part(dark, [one_pole(_DARK_HZ, SAMPLE_RATE, 0.0)])
         return _finish(out)
 
     def _choose(
@@ -116,14 +111,20 @@ class RecordedPlayer:
         pitch = self.pieces.get(note.pitch, note.pitch)
         able = by_pitch.get(pitch)
         if able is None:
-            able = by_pitch[pitch] = [each for each in self.notes if each.low <= pitch <= each.high]
+            able = sorted(
+                (each for each in self.notes if each.low <= pitch <= each.high), key=lambda each: each.turn
+            )
+            by_pitch[pitch] = able
         if not able:
             return None
-        off = [max(each.softest - note.velocity, note.velocity - each.loudest, 0) for each in able]
-        layer = [each for each, far in zip(able, off, strict=True) if far == min(off)]
+        layer = able
+        if len(able) > 1:
+            off = [max(each.softest - note.velocity, note.velocity - each.loudest, 0) for each in able]
+            nearest = min(off)
+            layer = [each for each, far in zip(able, off, strict=True) if far == nearest]
         key = (pitch, layer[0].softest)
         turns[key] = turns.get(key, -1) + 1
-        return sorted(layer, key=lambda each: each.turn)[turns[key] % len(layer)]
+        return layer[turns[key] % len(layer)]
 
     def _add(
         self,
@@ -134,7 +135,7 @@ class RecordedPlayer:
         before: Note | None,
         end_s: float,
         tuning_cents: float,
-        vibrato: tuple[float, float, float],
+        vibrato: NDArray[np.float64],
     ) -> None:
         from mixlab.synthesis._kernels import notes as kernels
 
@@ -169,12 +170,12 @@ class RecordedPlayer:
         place = skip_s * sound.rate
         kernels.add_note(audio, place, ratio, swing, sinc_table(_PHASES), *sounding, first, out, dark)
 
-    def _end(self, note: Note, following: Sequence[Note]) -> float:
+    def _end(self, note: Note, ordered: Sequence[Note], place: int) -> float:
         """Return when a note ends: by its length, or never, or by a hi-hat that closes."""
         if not self.manner.rings:
             return note.start_s + note.duration_s
         if self.manner.kit and note.pitch in _CHOKED:
-            closing = (each.start_s for each in following if each.pitch in _CHOKING)
+            closing = (each.start_s for each in ordered[place + 1 :] if each.pitch in _CHOKING)
             return next((at for at in closing if at > note.start_s), math.inf)
         return math.inf
 
@@ -204,9 +205,12 @@ def _loop_of(loop: tuple[int, int], sound: Recording) -> tuple[int, int]:
     return max(loop[0], 0), min(loop[1], len(sound.audio))
 
 
-def _swing(ratio: float, cents: float, vibrato: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Return how the place in a recording runs ahead while the pitch swings, as the kernel takes it."""
-    rate_hz, depth, phase = vibrato
+def _swing(ratio: float, cents: float, random: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how the place in a recording runs ahead while the pitch swings, as the kernel takes it.
+
+    Rate, depth and first phase are found by three random numbers from 0 to 1.
+    """
+    rate_hz, depth, phase = 4.8 + (6.3 - 4.8) * random[0], 0.7 + (1.2 - 0.7) * random[1], 6.28 * random[2]
     omega = 2.0 * math.pi * rate_hz
     reach = cents * depth * math.log(2.0) / 1200.0 * ratio * SAMPLE_RATE / omega
     return np.array([reach, omega / SAMPLE_RATE, phase, 0.18 * SAMPLE_RATE, 0.4 * SAMPLE_RATE])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixlab.synthesis.events import Note
+from mixlab.synthesis.filtering import filter_part, one_pole
 from mixlab.synthesis.players import SAMPLE_RATE
 from mixlab.synthesis.singing.glottis import highest_pitches, pulse_tables
 from mixlab.synthesis.singing.lyrics import Syllable, lines_of, write_lyrics
@@ -141,10 +142,8 @@ def _squeezed(out: NDArray[np.float64], squeeze: float, presence_db: float) -> N
     from scipy.ndimage import uniform_filter1d
 
     from mixlab.synthesis._kernels.stems import apply_gains
-    from mixlab.synthesis._kernels.voice import brighten
 
-    audio = np.empty(len(out), np.float32)
-    brighten(out, float(np.exp(-2 * np.pi * _PRESENCE_HZ / RATE)), 10 ** (presence_db / 20), audio)
+    audio = filter_part(out.astype(np.float32), [one_pole(_PRESENCE_HZ, RATE, 10 ** (presence_db / 20))])
     block = 128
     count = -(-len(audio) // block)
     blocks = np.pad(audio, (0, count * block - len(audio))).reshape(count, block)

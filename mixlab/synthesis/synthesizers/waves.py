@@ -72,12 +72,12 @@ def highest_pitches() -> FloatArray:
 
 @lru_cache(maxsize=16)
 def wave_tables(name: str, rate: int) -> NDArray[np.float32]:
-    """Return the shapes of a family ``(shapes, bands, size + 1)``, each of RMS .5.
+    """Return the shapes of a family ``(shapes, bands, size, 2)``, each of RMS .5.
 
-    The first sample of each period is repeated at its end.
+    Beside each sample of a period is the step from it to the next one, round to the first.
     """
     shapes = TABLES[name]
-    tables = np.empty((len(shapes), _BANDS, _SIZE + 1), np.float32)
+    tables = np.empty((len(shapes), _BANDS, _SIZE, 2), np.float32)
     for row, shape in enumerate(shapes):
         spectrum = np.zeros(_SIZE // 2 + 1, np.complex128)
         spectrum[1 : _PARTIALS + 1] = shape(np.arange(1.0, _PARTIALS + 1))
@@ -85,6 +85,6 @@ def wave_tables(name: str, rate: int) -> NDArray[np.float32]:
         for band, highest in enumerate(highest_pitches()):
             kept = spectrum.copy()
             kept[int(0.48 * rate / highest) + 1 :] = 0.0
-            tables[row, band, :_SIZE] = np.fft.irfft(kept, _SIZE)
-    tables[:, :, _SIZE] = tables[:, :, 0]
+            tables[row, band, :, 0] = np.fft.irfft(kept, _SIZE)
+    tables[..., 1] = np.roll(tables[..., 0], -1, axis=2) - tables[..., 0]
     return tables
