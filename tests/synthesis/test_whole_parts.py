@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import resample_poly, sosfilt
 
 from mixlab.audio.filters import pass_sections, section
-from mixlab.synthesis.filtering import filter_part
+from mixlab.synthesis.filtering import filter_part, one_pole
 from mixlab.synthesis.notes.amplifier import _driven
 from mixlab.synthesis.notes.stem_chain import _answers
 from mixlab.synthesis.singing.singers import _doubled
@@ -33,6 +33,18 @@ def test_what_a_filter_forgets_becomes_silence() -> None:
     audio = np.zeros(400_000, np.float32)
     audio[:20_000] = 1.0
     assert not filter_part(audio, [section("peak", 500.0, 6.0, 0.7, RATE)])[200_000:].any()
+
+
+@pytest.mark.parametrize("high", [0.0, 0.5, 4.0])
+def test_a_shelf_of_one_pole_keeps_the_bass_and_scales_the_treble(high: float) -> None:
+    b0, b1, b2, a1, a2 = one_pole(1700.0, RATE, high)
+    kept = np.exp(-2.0 * np.pi * 1700.0 / RATE)
+    for hz in (0.0, 1700.0, 9000.0, RATE / 2):
+        z = np.exp(-2j * np.pi * hz / RATE)
+        low = (1.0 - kept) / (1.0 - kept * z)
+        assert (b0 + b1 * z + b2 * z**2) / (1.0 + a1 * z + a2 * z**2) == pytest.approx(
+            low + (1.0 - low) * high
+        )
 
 
 @pytest.mark.parametrize("taps", [60, 200, 500])  # transforms of 256, 512 and 1024

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from mixlab.utils.jit import njit
 
 __all__ = ["add_late", "echo"]
@@ -9,7 +11,12 @@ __all__ = ["add_late", "echo"]
 _BLOCK = 32
 
 
-@njit("void(float64[::1], float64, float64, float64, float64, float64[::1])", nogil=True, cache=True)
+@njit(
+    "void(float64[::1], float64, float64, float64, float64, float64[::1])",
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
 def add_late(audio, late, depth, omega, phase, out):  # type: ignore[no-untyped-def]
     """Add a sound to ``out`` that is later by a time that swings.
 
@@ -29,8 +36,10 @@ def add_late(audio, late, depth, omega, phase, out):  # type: ignore[no-untyped-
         if begin >= 0.0 and stop >= 0.0:
             for n in range(len(held)):
                 place = begin + step * n
-                whole = int(place)
-                held[n] += audio[whole] + (place - whole) * (audio[whole + 1] - audio[whole])
+                # Without a sign, so that it cannot count from the end.
+                at = np.uint32(place)
+                before, after = audio[at], audio[at + np.uint32(1)]
+                held[n] += before + (place - at) * (after - before)
         else:
             for n in range(len(held)):
                 place = begin + step * n

@@ -59,6 +59,23 @@ def _read(_, table, first, places, rests, out):  # type: ignore[no-untyped-def]
     return types.void(table, first, places, rests, out), generate
 
 
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _low_pass(a1, a2, a3, first, second, x):  # type: ignore[no-untyped-def]
+    """Filter a frame in place, and return its states; of two samples each waits for those before both."""
+    b1, b2, b3, b4 = 2.0 * a1 - 1.0, 2.0 * a2, 2.0 * a3, 1.0 - 2.0 * a3
+    c1, c2, c3, c4 = b1 * b1 - b2 * b2, -b2 * (b1 + b4), b2 * (b1 + b4), b4 * b4 - b2 * b2
+    for n in range(0, len(x), 2):
+        one, other = x[n], x[n + 1]
+        after1, after2 = b1 * first + (b2 * one - b2 * second), b2 * first + (b3 * one + b4 * second)
+        x[n] = a2 * first + (a3 * one + (1.0 - a3) * second)
+        x[n + 1] = a2 * after1 + (a3 * other + (1.0 - a3) * after2)
+        first, second = (
+            c1 * first + (c2 * second + ((b1 * b2 - b2 * b3) * one + b2 * other)),
+            c3 * first + (c4 * second + ((b2 * b2 + b4 * b3) * one + b3 * other)),
+        )
+    return first, second
+
+
 @njit(
     "void(float64, float64[:, ::1], float32[:, :, :, ::1], float64[::1], float64[:, ::1], float64, int64,"
     " float64, uint64, float64[::1])",
@@ -92,7 +109,7 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
     low, high = np.empty(HOP, np.float32), np.empty(HOP, np.float32)
     voices = unison.shape[1]
     phases = unison[1].copy()
-    block, run = np.empty(HOP, np.float32), np.empty(HOP, np.float32)
+    block, run, wide = np.empty(HOP, np.float32), np.empty(HOP, np.float32), np.empty(HOP)
     first1, first2, second1, second2 = 0.0, 0.0, 0.0, 0.0
     damping, per_sample = 2.0 - 1.96 * resonance, 1.0 / rate
     bits = seed
@@ -143,23 +160,13 @@ def play_tables(rate, tracks, tables, highest, unison, resonance, poles, noise, 
         a3 = g * a2
         level = tracks[1, frame]
         level_step = (tracks[1, frame + 1] - level) / HOP
-        # Both states at once from those before: nothing waits longer than it must.
+        wide[:] = block
+        first1, first2 = _low_pass(a1, a2, a3, first1, first2, wide)
+        if poles == 4:
+            second1, second2 = _low_pass(a1, a2, a3, second1, second2, wide)
+        target = out[begin : begin + count]
         for n in range(count):
-            x = np.float64(block[n])
-            y = a2 * first1 + (a3 * x + (1.0 - a3) * first2)
-            first1, first2 = (
-                (2.0 * a1 - 1.0) * first1 + (2.0 * a2 * x - 2.0 * a2 * first2),
-                2.0 * a2 * first1 + (2.0 * a3 * x + (1.0 - 2.0 * a3) * first2),
-            )
-            if poles == 4:
-                x = y
-                y = a2 * second1 + (a3 * x + (1.0 - a3) * second2)
-                second1, second2 = (
-                    (2.0 * a1 - 1.0) * second1 + (2.0 * a2 * x - 2.0 * a2 * second2),
-                    2.0 * a2 * second1 + (2.0 * a3 * x + (1.0 - 2.0 * a3) * second2),
-                )
-            out[begin + n] += level * y
-            level += level_step
+            target[n] += (level + n * level_step) * wide[n]
 
 
 _ROUND = np.float32(1.5 * 2.0**23)

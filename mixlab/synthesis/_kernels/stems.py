@@ -42,18 +42,19 @@ def place(audio, answers, gains, out):  # type: ignore[no-untyped-def]
     """Write a sound by a gain for each channel, and the room's answers, of half its rate, led straight."""
     samples, half = len(audio), len(audio) // 2
     line = np.empty(2 * _BLOCK, np.float32)
-    for c in range(len(out)):
-        gain = gains[c]
-        for first in range(0, half - 1, _BLOCK):
-            count = min(_BLOCK, half - 1 - first)
-            answer = answers[c, first : first + count + 1]
+    for first in range(0, half - 1, _BLOCK):
+        count = min(_BLOCK, half - 1 - first)
+        held = audio[2 * first : 2 * (first + count)]
+        for c in range(len(out)):
+            gain, answer = gains[c], answers[c, first : first + count + 1]
             for n in range(count):
                 line[2 * n] = answer[n]
                 line[2 * n + 1] = np.float32(0.5) * (answer[n] + answer[n + 1])
-            held = audio[2 * first : 2 * (first + count)]
             target = out[c, 2 * first : 2 * (first + count)]
             for n in range(len(held)):
                 target[n] = held[n] * gain + line[n]
+    for c in range(len(out)):
+        gain = gains[c]
         for n in range(max(2 * half - 2, 0), samples):
             out[c, n] = audio[n] * gain + (answers[c, half - 1] if n < 2 * half else np.float32(0.0))
 

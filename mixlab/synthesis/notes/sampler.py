@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mixlab.audio.varispeed import sinc_table
 from mixlab.synthesis.events import Note
 from mixlab.synthesis.filtering import filter_part, one_pole
+from mixlab.synthesis.levels import is_silent
 from mixlab.synthesis.notes.library import RecordedNote
 from mixlab.synthesis.notes.recordings import Recording, load_recording, stretched
 from mixlab.synthesis.synth import SAMPLE_RATE
@@ -100,7 +101,7 @@ class RecordedPlayer:
                 before = ordered[place - 1] if place else None
                 end_s = self._end(note, ordered, place)
                 self._add(out, dark, note, recorded, before, end_s, tuning, vibrato)
-        if dark.any():
+        if not is_silent(dark):
             out += filter_part(dark, [one_pole(_DARK_HZ, SAMPLE_RATE, 0.0)])
         return _finish(out)
 

@@ -1,6 +1,7 @@
 """Compose, play and write one song: its stems, their sum, and a table that says what they are."""
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,10 +124,33 @@ def _find_player(name: str, song: ComposedSong, orchestra: Orchestra, part: int)
     return SoundFontPlayer(font, program, seat.instrument.drum_kit), font.name
 
 
+class _Memory(threading.local):
+    """Memory for stems, which a thread keeps for its next song: the system clears what is new to it."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0, np.float32)
+
+    def stems(self, parts: int, samples: int) -> FloatArray:
+        """Return room for stems ``(parts, 2, samples)``, with whatever was in it."""
+        size = parts * 2 * samples
+        if len(self._held) < size:
+            self._held = np.empty(size, np.float32)
+        return self._held[:size].reshape(parts, 2, samples)
+
+
+_MEMORY = _Memory()
+
+
 def render_composed(
-    song: ComposedSong, seconds: float, orchestra: Orchestra
+    song: ComposedSong, seconds: float, orchestra: Orchestra, stems: FloatArray | None = None
 ) -> tuple[Composition, FloatArray, NDArray[np.float32], list[str]]:
     """Return a song's notes, stems ``(parts, 2, samples)``, gains of ``master_gains``, and who plays each.
+
+    Args:
+        song: What is played.
+        seconds: Its length.
+        orchestra: Who can play.
+        stems: Room for the stems, float32 of their shape; None to take new memory.
 
     Raises:
         MixlabError: a part cannot be played.
@@ -167,7 +191,8 @@ def render_composed(
         played.append(name)
     # Halls are left as they sound; in a studio the mix is brought near the balance of records.
     tone = balance_sections(shaped) if song.tone and not song.hall else []
-    stems = np.empty((len(shaped), 2, len(shaped[0])), np.float32)
+    if stems is None:
+        stems = np.empty((len(shaped), 2, samples), np.float32)
     for audio, chain, stem in zip(shaped, chains, stems, strict=True):
         place_stem(filter_part(audio, tone), chain, stem)
     if song.bleeds:
@@ -181,7 +206,8 @@ def write_composed(song: ComposedSong, seconds: float, orchestra: Orchestra, fol
     Raises:
         MixlabError: a part cannot be played.
     """
-    composition, stems, gains, played = render_composed(song, seconds, orchestra)
+    room = _MEMORY.stems(len(song.ensemble.parts), round(seconds * SAMPLE_RATE))
+    composition, stems, gains, played = render_composed(song, seconds, orchestra, room)
     folder.mkdir(parents=True)
     total = np.zeros(stems[0].shape, np.int32)
     rows: list[Sequence[object]] = [_COLUMNS]
@@ -198,7 +224,7 @@ def write_composed(song: ComposedSong, seconds: float, orchestra: Orchestra, fol
              "yes" if song.bleeds else "no", ";".join(others))
         )  # fmt: skip
         parts.append({"file": name, "instrument": spec.instrument, "role": spec.role, "played_on": source})
-    mix = np.clip(total, -32767, 32767).astype(np.int16)
+    mix = np.clip(total, -32767, 32767, out=total).astype(np.int16)
     (folder / f"{song.id}_MIX.flac").write_bytes(encode_flac(mix, SAMPLE_RATE))
     (folder / "stems.csv").write_text(csv_text(rows, exact=True), encoding="utf-8")
     frame = composition.frame
