@@ -30,7 +30,7 @@ __all__ = ["DEFAULT_COMPOSED", "Composed", "make_composed", "make_orchestra", "p
 
 DEFAULT_COMPOSED = 24
 _RECORD, _SONGS = "composed.json", "songs"
-_VERSION = 9
+_VERSION = 10
 _SONGS_OF_ARTIST = 2
 
 
@@ -322,7 +322,6 @@ def _readme(
     fonts = "".join(f"  {each['file']} (SoundFont): see its source\n" for each in settings["soundfonts"])
     counted = ", ".join(f"{family or 'other'} {count}" for family, count in stems.items())
     return f"""Songs composed by mixlab, played by recorded notes
-==================================================
 
 {songs} songs (seed {settings["seed"]}), stems by family: {counted}.
 
