@@ -322,6 +322,7 @@ def _readme(
     fonts = "".join(f"  {each['file']} (SoundFont): see its source\n" for each in settings["soundfonts"])
     counted = ", ".join(f"{family or 'other'} {count}" for family, count in stems.items())
     return f"""Songs composed by mixlab, played by recorded notes
+==================================================
 
 {songs} songs (seed {settings["seed"]}), stems by family: {counted}.
 
