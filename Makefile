@@ -18,7 +18,8 @@ COVER := --cov --cov-report= --cov-fail-under=0 --cov-append
 FAST  := not slow and not gpu and not corpus and not browser
 # On a busy machine a click may come to nothing, as a person's may, who then clicks again. A test is tried once more
 # only where Playwright waited in vain; what a test asserts must hold at once. All that was tried again is printed.
-# Scripts in a page have no limit of their own: one that never ends fails its test, and the others go on.
+# Scripts in a page have no limit of their own: one that never ends fails its test, after more than any test takes with
+# its waits of a minute, and the others go on.
 AGAIN := --reruns 1 --only-rerun '^TimeoutError: .*Timeout [0-9.]+ms exceeded' -raR --rerun-show-tracebacks --timeout 400
 
 .DEFAULT_GOAL := help

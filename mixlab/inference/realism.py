@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.corpora.clips.base import ClipSet
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, MixlabError, WeightsError
 from mixlab.evaluation import (
     CLIPS,
     METRICS,
@@ -39,20 +39,21 @@ from mixlab.inference.class_mapping import match_classes
 from mixlab.inference.clip_scores import score_clips
 from mixlab.inference.joint import check_once
 from mixlab.inference.published import published_scorer
-from mixlab.inference.scorer import Scorer, raised_to, whole_scores
+from mixlab.inference.scorer import Scorer, whole_scores
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
 from mixlab.models.pretrained import find_weights
+from mixlab.models.shipped_model import SHIPPED
 from mixlab.taxonomy import LabelSet, load_label_set, load_taxonomy
-from mixlab.training.baselines.features import Extract, Mixes, compute_features
+from mixlab.training.baselines.features import Extract, Features, Mixes, compute_features
 from mixlab.training.locations import as_catalog
 from mixlab.training.provenance import demo_note
 from mixlab.utils.hashing import digest, file_digest
 
 __all__ = [
-    "Alone",
     "AtPrevalence",
     "Realism",
+    "TaggerAlone",
     "judge_scores",
     "measure_of",
     "measure_realism",
@@ -80,7 +81,7 @@ class AtPrevalence:
 
 
 @dataclass(frozen=True)
-class Alone:
+class TaggerAlone:
     """What one of several taggers finds by itself, over the families that all of them can say.
 
     Attributes:
@@ -106,7 +107,8 @@ class Realism:
         seed: Of the mixes.
         mix_hash: Of the settings of the mixing.
         mixes: Scores on the mixes; intervals are over songs.
-        unsaid: Classes that no tag speaks of, or not one of each tagger. They count in no mean.
+        unsaid: Classes that no tag speaks of; of several taggers, those that not all of them can say. They
+            count in no mean.
         replaced: Mixes that are not those meant, as files could not be read.
         note: What must stand beside the numbers, or ''.
         recordings: The same on recordings; None without any.
@@ -129,7 +131,7 @@ class Realism:
     recordings: SplitScores | None = None
     recordings_source: str = ""
     at_prevalence: AtPrevalence | None = None
-    alone: tuple[Alone, ...] = ()
+    alone: tuple[TaggerAlone, ...] = ()
 
     @property
     def measure(self) -> Score:
@@ -218,10 +220,13 @@ def measure_realism(
         progress: Called with the number of recordings that are done, by each tagger.
 
     Raises:
+        TypeError: ``also`` is one name, not a list of names.
         WeightsError: there are no such weights, or they say nothing of sound.
-        ConfigError: no tag says anything of the label set, weights are given twice, or the mixes are not
-            mono.
-        MixlabError: mixes could not be made; those that could are kept.
+        RunError: no tag says anything of the label set.
+        ConfigError: weights are given twice, were trained on composed songs, or have no class in common; the
+            mixes are not mono; no recording could be read.
+        MixlabError: mixes could not be made, and those that could are kept; or the taggers were given
+            different ones.
     """
     settings = mix or MixConfig()
     if settings.channels != 1 or n_mixes < 1:
@@ -234,7 +239,7 @@ def measure_realism(
         raise TypeError(f"also takes a list of names, such as [{str(also)!r}]")
     opened, label_set, names = as_catalog(catalog, roots), settings.label_set, (weights, *also)
     # What cannot be used is found before the work.
-    taggers = [published_scorer(name, label_set, device="cpu") for name in names]
+    taggers = [_open_tagger(name, label_set) for name in names]
     check_once(taggers)
     common, columns = _common(taggers, load_label_set(label_set))
     stream = tuple((name, str(root)) for name, root in opened.roots.items())
@@ -242,6 +247,7 @@ def measure_realism(
     files = [find_weights(str(name)) for name in names]
     tags = [_Tags(str(file), label_set, file_digest(file), settings.sample_rate) for file in files]
     features = [compute_features(mixes, each, Path(cache), workers=workers, show=show) for each in tags]
+    _check_same(features, Path(cache))
     dataset, found = mixes.open(), features[0]
     classes = [dataset.labels.names.index(name) for name in common.labels]
     of_mixes = _Scored(
@@ -273,23 +279,84 @@ def measure_realism(
         recordings=judged,
         recordings_source="" if recordings is None else recordings.source,
         at_prevalence=at_prevalence,
-        alone=tuple(map(Alone, (tagger.source for tagger in taggers), *alone)) if also else (),
+        alone=tuple(map(TaggerAlone, (tagger.source for tagger in taggers), *alone)) if also else (),
     )
 
 
+def _open_tagger(weights: str | Path, label_set: str) -> Scorer:
+    """Return published weights that were trained on recorded music."""
+    if (Path(weights) / "run.json").is_file():
+        raise WeightsError(
+            f"{weights} is a run. Mixes are judged by published taggers, which were trained on recorded "
+            "music: 'mixlab weights' lists them.",
+            code="unknown-weights",
+        )
+    tagger = published_scorer(weights, label_set, device="cpu")
+    if any(each.name == SHIPPED for each in tagger.scored_by):
+        raise ConfigError(
+            f"{SHIPPED} was trained on composed songs: what it finds in mixes does not say whether they "
+            "sound like recorded music. Take published weights that were trained on that, such as "
+            "jamendo_musicnn.",
+            code="training-overlap",
+        )
+    return tagger
+
+
+def _check_same(features: Sequence[Features], cache: Path) -> None:
+    """See to it that all taggers were given the same mixes, as others replace those that cannot be read."""
+    first = features[0]
+    for each in features[1:]:
+        same = [
+            np.array_equal(getattr(first, name), getattr(each, name))
+            for name in ("attempt", "targets", "mask")
+        ]
+        if not all(same):
+            raise MixlabError(
+                "The taggers were not given the same mixes, as files could not be read when one of them "
+                f"scored. Remove {cache}, where scores are kept, and start again.",
+                code="items-failed",
+            )
+
+
 def _common(taggers: Sequence[Scorer], labels: LabelSet) -> tuple[Scorer, list[list[int]]]:
-    """Return a scorer of the classes that all taggers can say, and which of the classes of each these are."""
-    said = [each for each in labels.outputs if all(each.name in tagger.labels for tagger in taggers)]
+    """Return the taggers as one that says what all can say, and which of the classes of each these are."""
+    first = taggers[0]
+    said = tuple(each for each in labels.outputs if all(each.name in tagger.labels for tagger in taggers))
     source = " and ".join(tagger.source for tagger in taggers)
     if not said:
         raise ConfigError(
             f"Label set {labels.name} has no class that all of {source} can say. Leave one of them out.",
             code="label-set-mismatch",
         )
-    common = raised_to(taggers[0], LabelSet(labels.name, labels.title, tuple(said), ""))
-    unsaid = tuple(name for name in labels.names if name not in common.labels)
-    columns = [[tagger.labels.index(name) for name in common.labels] for tagger in taggers]
-    return replace(common, source=source, unsaid=unsaid), columns
+    columns = [[tagger.labels.index(each.name) for each in said] for tagger in taggers]
+    if len(taggers) == 1:
+        return first, columns
+    part = LabelSet(labels.name, labels.title, said, "")
+
+    def compute(audio: FloatArray) -> NDArray[np.float32]:
+        scores = [whole_scores(tagger, audio, first.sample_rate) for tagger in taggers]
+        return _mean_odds([each[:, of] for each, of in zip(scores, columns, strict=True)])
+
+    together = replace(
+        first,
+        compute=compute,
+        labels=part.names,
+        parents=part.parents(load_taxonomy()),
+        thresholds=first.thresholds[columns[0]],
+        nodes=tuple(each.nodes for each in said),
+        unsaid=tuple(name for name in labels.names if name not in part.names),
+        source=source,
+        curves=None,
+        curves_by=None,
+    )
+    return together, columns
+
+
+def _mean_odds(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the probabilities ``(N, C)`` of the mean of log odds; of one tagger its scores as they are."""
+    if len(scores) == 1:
+        return scores[0]
+    return probabilities(np.mean([log_odds(each) for each in scores], axis=0)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -314,10 +381,8 @@ class _Scored:
 
     @property
     def together(self) -> NDArray[np.float32]:
-        """The probability of the mean of log odds ``(N, C)``; of one tagger its scores as they are."""
-        if len(self.scores) == 1:
-            return self.scores[0]
-        return probabilities(np.mean([log_odds(each) for each in self.scores], axis=0)).astype(np.float32)
+        """What they say together ``(N, C)``."""
+        return _mean_odds(self.scores)
 
     def judge(self, scorer: Scorer, n_resamples: int) -> SplitScores:
         """Hold what all of them say together against what is true."""

@@ -4,7 +4,7 @@ import math
 
 from mixlab.evaluation import ClassScores, Score, SplitScores
 from mixlab.evaluation.report import Table
-from mixlab.inference.realism import Alone, Realism, measure_of
+from mixlab.inference.realism import Realism, TaggerAlone, measure_of
 
 __all__ = ["format_markdown", "format_text"]
 
@@ -57,7 +57,8 @@ def _table(result: Realism) -> Table:
         header += ("mixes: AP at that prevalence",)
         found = result.at_prevalence.classes
         rows = [(*row, _number(found.get(row[0], math.nan))) for row in rows]
-    return Table("what the tagger finds, class by class", header, tuple(rows), len(means))
+    title = "what the taggers find together" if result.alone else "what the tagger finds"
+    return Table(f"{title}, class by class", header, tuple(rows), len(means))
 
 
 def _head(result: Realism) -> str:
@@ -69,7 +70,7 @@ def _head(result: Realism) -> str:
     )
 
 
-def _alone(found: Alone) -> str:
+def _alone(found: TaggerAlone) -> str:
     beside = "" if found.recordings is None else f" (recordings {_number(found.recordings)})"
     return f"{found.weights} {_number(found.mixes)}{beside}"
 
@@ -83,7 +84,7 @@ def _lines(result: Realism) -> list[str]:
     ]
     if result.alone:
         lines.append(
-            "the mean of their log odds counts, of the classes that all of them can say; each by itself, "
+            "the taggers' log odds are averaged, for the classes that all of them can say; each by itself, "
             "over the same families: " + "; ".join(_alone(each) for each in result.alone)
         )
     if result.unsaid:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixlab.synthesis.soundfonts import read_parts
+from mixlab.synthesis.soundfonts import COMPRESSED, ROM, read_parts
 
 __all__ = ["font_excerpt"]
 
@@ -31,7 +31,7 @@ _MOVES = {0: 1, 1: 1, 2: 1, 3: 1, 4: 32768, 12: 32768, 45: 32768, 50: 32768}
 _NEAR = 64
 """Samples on both sides of one that are kept, as a synthesizer reads a little beyond its ends."""
 
-_SOUNDS = ("smpl",)
+_SOUND = "smpl"
 _TABLES = ("phdr", "pbag", "pmod", "pgen", "inst", "ibag", "imod", "igen", "shdr")
 _Parts = Mapping[str, np.ndarray]
 
@@ -46,11 +46,14 @@ def font_excerpt(path: Path, program: int, drum_kit: bool) -> bytes | None:
         drum_kit: Of the drum bank.
 
     Returns:
-        The file's content; None where the whole is needed, as it is no SoundFont of 16 bits in order.
+        The file's content; None where the whole is needed, as it is no SoundFont of 16 bits in order, or has
+        what the synthesizer treats in ways of its own: zones that name nothing, banks from 32768 on.
     """
     try:
         parts = read_parts(path)
-        if not {*_SOUNDS, *_TABLES} <= parts.keys() or "sm24" in parts:
+        if not {_SOUND, *_TABLES} <= parts.keys() or "sm24" in parts:
+            return None
+        if parts[_SOUND][:4].tobytes() == b"OggS":  # an .sf3 by another name, which the synthesizer refuses
             return None
         return _excerpt(parts, program, drum_kit)
     except (IndexError, ValueError):
@@ -61,17 +64,17 @@ def font_excerpt(path: Path, program: int, drum_kit: bool) -> bytes | None:
 def _excerpt(parts: _Parts, program: int, drum_kit: bool) -> bytes:
     presets = _records(parts, "phdr", _PRESET)
     chosen = _chosen(presets[:-1], program, drum_kit)
-    of_presets = _level(presets, chosen, parts, "p")
+    of_presets = _level(presets, chosen, parts, "p", _INSTRUMENT_OF)
     instruments = _numbers(of_presets["pgen"], _INSTRUMENT_OF)
-    of_instruments = _level(_records(parts, "inst", _INSTRUMENT), instruments, parts, "i")
+    of_instruments = _level(_records(parts, "inst", _INSTRUMENT), instruments, parts, "i", _SAMPLE_OF)
     samples = _numbers(of_instruments["igen"], _SAMPLE_OF)
     moved = sum(_farthest(each) for each in (of_presets["pgen"], of_instruments["igen"]))
     headers, sound = _samples(parts, samples, _NEAR + moved)
-    info = {name: each for name, each in parts.items() if name not in (*_SOUNDS, *_TABLES)}
+    info = {name: each for name, each in parts.items() if name not in (_SOUND, *_TABLES)}
     made = {"phdr": of_presets["head"], **of_presets, "inst": of_instruments["head"], **of_instruments}
     lists = (
         _list(b"INFO", info.items()),
-        _list(b"sdta", [("smpl", sound)]),
+        _list(b"sdta", [(_SOUND, sound)]),
         _list(b"pdta", [(name, made.get(name, headers)) for name in _TABLES]),
     )
     return _riff(b"RIFF", b"sfbk" + b"".join(lists))
@@ -83,6 +86,8 @@ def _records(parts: _Parts, name: str, kind: np.dtype) -> np.ndarray:
 
 def _chosen(presets: np.ndarray, program: int, drum_kit: bool) -> np.ndarray:
     """Return the numbers of the presets that the synthesizer takes for a program."""
+    if (presets["bank"] >= 1 << 15).any():
+        raise ValueError("a bank is beyond 32767")
     ids = presets["bank"].astype(np.int64) << 16 | presets["program"]
     for wanted in (_DRUMS << 16 | program, _DRUMS << 16) if drum_kit else (program,):
         if (ids == wanted).any():
@@ -90,8 +95,13 @@ def _chosen(presets: np.ndarray, program: int, drum_kit: bool) -> np.ndarray:
     return np.flatnonzero(ids == ids.min())
 
 
-def _level(heads: np.ndarray, chosen: np.ndarray, parts: _Parts, level: str) -> dict[str, np.ndarray]:
-    """Return the records of chosen presets (``p``) or instruments (``i``), with marks of the end."""
+def _level(
+    heads: np.ndarray, chosen: np.ndarray, parts: _Parts, level: str, naming: int
+) -> dict[str, np.ndarray]:
+    """Return the records of chosen presets (``p``) or instruments (``i``), with marks of the end.
+
+    A zone without the generator ``naming`` is one for all others, and so the first of several.
+    """
     tables = {
         name: _records(parts, level + name, kind)
         for name, kind in (("bag", _BAG), ("gen", _GENERATOR), ("mod", _MODULATOR))
@@ -100,6 +110,11 @@ def _level(heads: np.ndarray, chosen: np.ndarray, parts: _Parts, level: str) -> 
     firsts, count = [], {"bag": 0, "gen": 0, "mod": 0}
     for number in chosen:
         first, stop = int(heads["bag"][number]), int(heads["bag"][number + 1])
+        named = [
+            naming in tables["gen"]["kind"][bags["gen"][n] : bags["gen"][n + 1]] for n in range(first, stop)
+        ]
+        if not (named and named[-1] and all(named[1:])):
+            raise ValueError(f"{level}bag has a zone that names nothing")
         firsts.append(count["bag"])
         moved = bags[first:stop].copy()
         for name in ("gen", "mod"):
@@ -138,6 +153,8 @@ def _samples(parts: _Parts, chosen: np.ndarray, near: int) -> tuple[np.ndarray, 
     headers, data = _records(parts, "shdr", _SAMPLE), parts["smpl"]
     data = data[: len(data) // 2 * 2].view("<i2")
     kept = headers[[*chosen, len(headers) - 1]]
+    if (kept["kind"][:-1] & (COMPRESSED | ROM)).any():
+        raise ValueError("a sample is compressed, or not in the file")
     sounds, at = [], 0
     for header in kept[:-1]:
         first = max(min(int(header[name]) for name in _PLACES) - near, 0)
@@ -148,6 +165,8 @@ def _samples(parts: _Parts, chosen: np.ndarray, near: int) -> tuple[np.ndarray, 
         for name in _PLACES:
             header[name] = int(header[name]) - first + at
         at += len(sounds[-1])
+        if at > len(data) + 2 * _NEAR * len(kept):
+            raise ValueError("its samples overlap by more than all of them")
     links = np.searchsorted(chosen, kept["link"][:-1])
     there = np.isin(kept["link"][:-1], chosen)
     kept["link"][:-1] = np.where(there, links, 0)

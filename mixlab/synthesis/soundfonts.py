@@ -15,12 +15,24 @@ import numpy as np
 
 from mixlab.errors import ConfigError
 
-__all__ = ["SharedSamples", "compare_soundfonts", "overlap_lines", "read_parts", "sample_digests"]
+__all__ = [
+    "COMPRESSED",
+    "ROM",
+    "SharedSamples",
+    "compare_soundfonts",
+    "overlap_lines",
+    "read_parts",
+    "sample_digests",
+]
 
 # sfSample of the SoundFont 2.04 specification, section 7.10.
 _HEADER = struct.Struct("<20s5IBbHH")
-_ROM = 0x8000  # The sample lies in a synthesizer's ROM, not in the file.
-_COMPRESSED = 0x10  # .sf3: start and end count the bytes of an Ogg Vorbis stream.
+ROM = 0x8000
+"""Flag of a sample that lies in a synthesizer's ROM, not in the file."""
+
+COMPRESSED = 0x10
+"""Flag of .sf3: start and end count the bytes of an Ogg Vorbis stream."""
+
 _LOUD = 200  # Of 32768: what stays below is silence, which all SoundFonts share.
 _SHORTEST = 64  # Frames: less may agree by chance.
 
@@ -94,9 +106,9 @@ def sample_digests(path: Path) -> frozenset[bytes]:
     # The last header is a mark of the end.
     for at in range(0, len(headers) - 2 * _HEADER.size + 1, _HEADER.size):
         _, start, end, *_, kind = _HEADER.unpack_from(headers, at)
-        compressed = bool(kind & _COMPRESSED)
+        compressed = bool(kind & COMPRESSED)
         sample = data[start:end] if compressed else data[: len(data) // 2 * 2].view("<i2")[start:end]
-        if kind & _ROM or len(sample) < _SHORTEST or not (compressed or _sounds(sample)):
+        if kind & ROM or len(sample) < _SHORTEST or not (compressed or _sounds(sample)):
             continue
         digests.add(blake2b(sample.tobytes(), digest_size=16).digest())
     return frozenset(digests)

@@ -56,6 +56,7 @@ FIND_AT_REST = """async ([runOnly, patience]) => {
       const { violations } = await axe.run(document, { runOnly, resultTypes: ["violations"] });
       await new Promise((resolve) => setTimeout(resolve, 70));
       if (!worked && !busy()) return violations.flatMap(said);
+      seen = busy() || "a run of the script";
       calm = -1;
     }
   } finally {

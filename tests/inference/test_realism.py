@@ -15,7 +15,7 @@ from mixlab.cli.main import main
 from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.errors import ConfigError, MixlabError, WeightsError
 from mixlab.inference import realism as module
-from mixlab.inference.published import published_scorer
+from mixlab.inference.published import THRESHOLD, published_scorer
 from mixlab.inference.realism import judge_scores, measure_of, measure_realism, realism_of_sounds
 from mixlab.inference.realism_text import format_markdown, format_text
 from mixlab.inference.scorer import Scorer, whole_scores
@@ -229,6 +229,7 @@ def test_of_several_taggers_the_mean_of_log_odds_counts_where_all_speak(
     of = {k.name: k.scores["average_precision"].value for k in two.mixes.classes}
     assert both.alone[1].mixes == pytest.approx(np.nanmean([of[name] for name in families]))
     assert one.alone == ()
+    assert {k.threshold for found in (both, one, two) for k in found.mixes.classes} == {THRESHOLD}
     text = " ".join(format_text(both).split())
     assert "macro average precision of jamendo_crnn and mtat_musicnn on 12 test mixes" in text
     assert f"over the same families: jamendo_crnn {both.alone[0].mixes:.3f}; mtat_musicnn" in text
@@ -236,11 +237,36 @@ def test_of_several_taggers_the_mean_of_log_odds_counts_where_all_speak(
     assert plain(both.to_dict())["alone"][1]["weights"] == "mtat_musicnn"
 
 
+def test_taggers_that_were_given_other_mixes_are_not_averaged(
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
+) -> None:
+    def measure(also: list[Path]) -> None:
+        measure_realism(toy, weights, also=also, cache=tmp_path, mix=MIX, n_mixes=4, n_resamples=0, workers=1)
+
+    measure([])
+    (kept,) = tmp_path.rglob("*.npz")
+    with np.load(kept) as held:
+        values = dict(held)
+    # As if a file could not be read when the first tagger scored.
+    values["attempt"][1] = 1
+    np.savez(kept, **values)
+    measure([])
+    with raises(MixlabError, code="items-failed", mentions=str(tmp_path)):
+        measure([other_weights])
+
+
 def test_a_tagger_counts_once_and_some_class_is_said_by_all(
     toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
 ) -> None:
     with raises(ConfigError, code="repeated-option", mentions="given twice"):
         measure_realism(toy, weights, also=[weights], cache=tmp_path, mix=MIX)
+    with raises(ConfigError, code="training-overlap", mentions="trained on composed songs"):
+        measure_realism(toy, weights, also=["mixlab_tagger"], cache=tmp_path, mix=MIX)
+    run = tmp_path.parent / "a-run"
+    run.mkdir(exist_ok=True)
+    (run / "run.json").write_text("{}")
+    with raises(WeightsError, code="unknown-weights", mentions="published taggers"):
+        measure_realism(toy, weights, also=[run], cache=tmp_path, mix=MIX)
     with pytest.raises(TypeError, match="list of names"):
         measure_realism(toy, weights, also=str(other_weights), cache=tmp_path, mix=MIX)
     own = (

@@ -119,6 +119,65 @@ def test_what_is_damaged_is_left_whole(tmp_path: Path, changes: dict[str, bytes]
     assert font_excerpt(small_font(tmp_path / "odd.sf2", changes), 5, False) is None
 
 
+def presets(*heads: tuple[int, int]) -> bytes:
+    """Return headers of presets of bank 0, by program and first zone, the last of which is the mark."""
+    return b"".join(struct.pack("<20sHHHIII", b"any", program, 0, zone, 0, 0, 0) for program, zone in heads)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"phdr": presets((9, 0), (5, 2), (0, 3)), "pgen": struct.pack("<8H", 48, 60, 41, 0, 48, 60, 0, 0)},
+        {"phdr": presets((9, 0), (5, 2), (7, 2), (0, 3))},
+        {
+            "phdr": presets((9, 0), (5, 1), (0, 3)),
+            "pbag": struct.pack("<8H", 0, 0, 1, 0, 2, 0, 2, 0),
+            "pmod": bytes(10),
+            "pgen": struct.pack("<6H", 41, 0, 48, 60, 0, 0),
+        },
+        {
+            "phdr": presets((9, 0), (5, 2), (0, 3)),
+            "inst": b"".join(struct.pack("<20sH", b"any", zone) for zone in (0, 5, 5)),
+        },
+    ],
+    ids=["a zone for all others alone", "no zone", "an empty zone", "an instrument without zones"],
+)
+def test_presets_without_a_sample_are_left_whole(tmp_path: Path, changes: dict[str, bytes]) -> None:
+    # An excerpt would have no sample at all, or another one, and without any the synthesizer crashes.
+    path = small_font(tmp_path / "odd.sf2", changes)
+    assert font_excerpt(path, 5, False) is None
+    assert font_excerpt(path, 9, False) is not None
+
+
+def samples(kind: int) -> bytes:
+    """Return headers of samples of one kind."""
+    places = ((n * (FRAMES + 46), (n + 1) * (FRAMES + 46) - 46) for n in range(4))
+    each = (struct.pack("<20s5IBbHH", b"x", at, to, at, to, 44100, 60, 0, 0, kind) for at, to in places)
+    return b"".join(each) + bytes(46)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"shdr": samples(0x11)}, {"shdr": samples(0x8001)}, {"phdr": presets((5, 0), (9, 2), (0, 3)).replace(
+        struct.pack("<HH", 9, 0), struct.pack("<HH", 9, 1 << 15))}],
+    ids=["compressed", "of a ROM", "a bank too high"],
+)  # fmt: skip
+def test_what_the_synthesizer_has_ways_of_its_own_with_is_left_whole(
+    tmp_path: Path, changes: dict[str, bytes]
+) -> None:
+    assert font_excerpt(small_font(tmp_path / "odd.sf2", {"shdr": samples(1)}), 5, False) is not None
+    assert font_excerpt(small_font(tmp_path / "odd.sf2", changes), 5, False) is None
+
+
+def test_an_sf3_by_another_name_and_offsets_beyond_all_samples_are_left_whole(tmp_path: Path) -> None:
+    path = small_font(tmp_path / "small.sf2")
+    content = path.read_bytes()
+    at = content.index(b"smpl") + 8
+    path.write_bytes(content[:at] + b"OggS" + content[at + 4 :])
+    assert font_excerpt(path, 9, False) is None
+    assert font_excerpt(small_font(tmp_path / "far.sf2", move=(4, 32767)), 5, False) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"no SoundFont at all", chunk(b"RIFF", b"sfbk")])
 def test_other_files_are_left_whole(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.sf2"

@@ -73,8 +73,15 @@ def check_one_model(run: Path | None, weights: str) -> None:
         )
 
 
-def check_each_alone(models: Sequence[str], option: str) -> None:
+def check_each_alone(
+    models: Sequence[str], option: str, takes: str = "the name of published weights or a run's folder"
+) -> None:
     """See to it that an option that is repeated for several models names one each time.
+
+    Args:
+        models: What was given.
+        option: The option.
+        takes: What it takes, for people.
 
     Raises:
         ConfigError: it names nothing, or several with commas between.
@@ -82,7 +89,7 @@ def check_each_alone(models: Sequence[str], option: str) -> None:
     for text in models:
         if not text:
             raise ConfigError(
-                f"{option} takes the name of published weights or a run's folder; found nothing.",
+                f"{option} takes {takes}; found nothing.",
                 code="malformed-option",
             )
         names = [name.strip() for name in text.split(",") if name.strip()]

@@ -39,8 +39,9 @@ def realism(
     prevalence and beside recordings of your own, where you have some. No real audio is needed. The default
     takes about a minute of a processor; scores are kept, so that the same again is quick.
 
-    With --also mtat_musicnn a second tagger scores beside it, and the mean of their log odds counts, of the
-    classes that both can say. On recordings, too, the two find more than each alone.
+    With --also mtat_musicnn a second tagger scores beside it, which takes as long again: the mean of their
+    log odds counts, of the classes that both can say. On the recordings that mixlab is developed with, the
+    two find more than each alone.
 
     Args:
         catalog: Folder of the catalog; may be given as a bare word.
@@ -72,7 +73,7 @@ def realism(
         raise ConfigError(
             "--labels is the table of --recordings FOLDER; give both.", code="conflicting-settings"
         )
-    check_each_alone(also or (), "--also")
+    check_each_alone(also or (), "--also", "the name of published weights")
     check_writable(out)
     clips = None if recordings is None else _read(recordings, labels)
     with tqdm(

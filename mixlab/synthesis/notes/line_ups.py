@@ -54,8 +54,9 @@ _SHAKEN = "maracas|shaker|tambourine|claps|snaps|claves|cowbell|woodblock"
 _ORGAN = "electronic organ|organ"
 
 # Weights add up, genre by genre, to the 122 songs of MedleyDB: 22 Classical, 22 Singer/Songwriter, 20 Rock
-# (with Funk), 18 World/Folk (with Latin), 13 Electronic/Fusion, 11 Jazz, 10 Pop, 4 Musical Theatre, 2 Rap. In
-# classical, folk and singers' songs, slots bring drums, strings and winds near to their shares in MedleyDB's.
+# (with Funk), 18 World/Folk (with Latin), 13 Electronic/Fusion, 11 Jazz, 10 Pop, 4 Musical Theatre, 2 Rap.
+# The chances of slots in classical music, folk and singers' songs bring drums, strings and winds near to the
+# shares that they have in MedleyDB's songs of these genres.
 TEMPLATES: tuple[Template, ...] = (
     Template("rock", "Rock", (
         "kit=drum set", "bass=electric bass", "comp=distorted electric guitar",
