@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.corpora.clips.base import ClipSet
-from mixlab.errors import ConfigError, MixlabError, WeightsError
+from mixlab.errors import ConfigError, MixlabError, RunError, WeightsError
 from mixlab.evaluation import (
     CLIPS,
     METRICS,
@@ -222,9 +222,9 @@ def measure_realism(
     Raises:
         TypeError: ``also`` is one name, not a list of names.
         WeightsError: there are no such weights, or they say nothing of sound.
-        RunError: no tag says anything of the label set.
-        ConfigError: weights are given twice, were trained on composed songs, or have no class in common; the
-            mixes are not mono; no recording could be read.
+        RunError: no tag says anything of the label set, or the taggers have no class of it in common.
+        ConfigError: weights are given twice, or were trained on composed songs; the mixes are not mono; no
+            recording could be read.
         MixlabError: mixes could not be made, and those that could are kept; or the taggers were given
             different ones.
     """
@@ -324,7 +324,7 @@ def _common(taggers: Sequence[Scorer], labels: LabelSet) -> tuple[Scorer, list[l
     said = tuple(each for each in labels.outputs if all(each.name in tagger.labels for tagger in taggers))
     source = " and ".join(tagger.source for tagger in taggers)
     if not said:
-        raise ConfigError(
+        raise RunError(
             f"Label set {labels.name} has no class that all of {source} can say. Leave one of them out.",
             code="label-set-mismatch",
         )

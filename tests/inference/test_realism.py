@@ -13,7 +13,7 @@ from mixlab.audio.io import write_wav
 from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.corpora.clips.base import Clip, ClipSet
-from mixlab.errors import ConfigError, MixlabError, WeightsError
+from mixlab.errors import ConfigError, MixlabError, RunError, WeightsError
 from mixlab.inference import realism as module
 from mixlab.inference.published import THRESHOLD, published_scorer
 from mixlab.inference.realism import judge_scores, measure_of, measure_realism, realism_of_sounds
@@ -273,7 +273,7 @@ def test_a_tagger_counts_once_and_some_class_is_said_by_all(
         '{"name": "own", "outputs": [{"name": "woodwind", "nodes": ["woodwind"]}, '
         '{"name": "electric guitar", "nodes": ["electric-guitar"]}]}'
     )
-    with raises(ConfigError, code="label-set-mismatch", mentions="no class that all of"):
+    with raises(RunError, code="label-set-mismatch", mentions="no class that all of"):
         measure_realism(toy, weights, also=[other_weights], cache=tmp_path, mix=replace(MIX, label_set=own))
     assert not list(tmp_path.iterdir())
 
