@@ -112,7 +112,7 @@ COMMANDS: dict[str, Command] = {
     "realism": Command(
         "mixlab.cli.commands.realism",
         "realism",
-        "measure how much mixes sound like recorded music to a published tagger",
+        "measure how much mixes sound like recorded music to published taggers",
         words=("catalog",),
     ),
     "compare": Command(

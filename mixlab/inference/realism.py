@@ -1,11 +1,12 @@
-"""How much mixes sound like recorded music to a published tagger that was trained on it.
+"""How much mixes sound like recorded music to published taggers that were trained on it.
 
-The tagger scores the fixed musical mixes of a catalog, and is held against their labels. It has never been
-trained on them, and their labels are right: what it cannot find there does not sound as it does on records.
-Several taggers find more together than each alone, on recordings as in mixes: then the mean of their log odds
+The taggers score the fixed musical mixes of a catalog, and are held against their labels. They have never
+been trained on them, and the labels are right: what they cannot find there does not sound as it does on
+records. Several find more together than each alone, on recordings as in mixes: the mean of their log odds
 counts, of the classes that all of them can say.
-The measure is the macro average precision over the families that it speaks of. Its chance level is the
+The measure is the macro average precision over the families that they speak of. Its chance level is the
 prevalence, which differs from catalog to catalog: compare measures with their chance levels beside them.
+Full mixes, with all stems of a song, stand beside those of the stream: on records everything plays together.
 """
 
 import math
@@ -21,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixlab.audio.io import FloatArray
 from mixlab.catalog.catalog import Catalog
 from mixlab.corpora.clips.base import ClipSet
-from mixlab.errors import ConfigError, MixlabError, RunError, WeightsError
+from mixlab.errors import ConfigError, MixlabError, RecipeError, RunError, WeightsError
 from mixlab.evaluation import (
     CLIPS,
     METRICS,
@@ -51,6 +52,7 @@ from mixlab.training.provenance import demo_note
 from mixlab.utils.hashing import digest, file_digest
 
 __all__ = [
+    "TAGGERS",
     "AtPrevalence",
     "Realism",
     "TaggerAlone",
@@ -61,6 +63,9 @@ __all__ = [
 ]
 
 SCHEMA = 1
+
+TAGGERS = ("jamendo_musicnn", "mtat_musicnn")
+"""Who measures, unless others are named."""
 
 _METRICS = ("average_precision", "roc_auc")
 
@@ -87,11 +92,13 @@ class TaggerAlone:
     Attributes:
         weights: Its name.
         mixes: Its macro average precision on the mixes.
+        full: The same on full mixes; None without any.
         recordings: The same on recordings; None without any.
     """
 
     weights: str
     mixes: float
+    full: float | None = None
     recordings: float | None = None
 
 
@@ -111,6 +118,9 @@ class Realism:
             count in no mean.
         replaced: Mixes that are not those meant, as files could not be read.
         note: What must stand beside the numbers, or ''.
+        full: Scores on full mixes, of all stems of a song; None without any.
+        full_seconds: Their length.
+        too_short: Whether there are none as no song is so long.
         recordings: The same on recordings; None without any.
         recordings_source: Where these are from, or ''.
         at_prevalence: The mixes as if each class were as frequent in them as in the recordings; None without
@@ -128,6 +138,9 @@ class Realism:
     unsaid: tuple[str, ...]
     replaced: int
     note: str
+    full: SplitScores | None = None
+    full_seconds: float = 10.0
+    too_short: bool = False
     recordings: SplitScores | None = None
     recordings_source: str = ""
     at_prevalence: AtPrevalence | None = None
@@ -183,13 +196,15 @@ class _Tags:
 
 def measure_realism(
     catalog: Catalog | str | Path,
-    weights: str | Path = "jamendo_musicnn",
+    weights: str | Path | None = None,
     *,
     also: Sequence[str | Path] = (),
     cache: str | Path,
     mix: MixConfig | None = None,
     split: str = "test",
-    n_mixes: int = 512,
+    n_mixes: int = 384,
+    n_full: int = 128,
+    full_seconds: float = 10.0,
     seed: int = 0,
     recordings: ClipSet | None = None,
     roots: Mapping[str, str | Path] | None = None,
@@ -198,12 +213,13 @@ def measure_realism(
     show: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Realism:
-    """Measure how much a catalog's mixes sound like recorded music to a published tagger.
+    """Measure how much a catalog's mixes sound like recorded music to published taggers.
 
     Args:
         catalog: A catalog or its folder.
-        weights: A name that ``mixlab weights`` lists, or a file of one of these.
-        also: Other published weights that score beside these: the mean of their log odds counts, of the
+        weights: A name that ``mixlab weights`` lists, or a file of one of these; None takes both of
+            ``TAGGERS``.
+        also: Other published weights that score beside these: the mean of all log odds counts, of the
             classes that all of them can say.
         cache: Folder where scores are kept, by the content of catalog, settings and weights: what was scored
             once is read the second time, and after a stop the same call goes on.
@@ -211,8 +227,11 @@ def measure_realism(
             the one that tags are raised to.
         split: Whose songs are mixed.
         n_mixes: So many mixes.
+        n_full: So many full mixes, of all stems of a song; 0 leaves them out. They are left out, too, where
+            the settings make full mixes already and where no song is so long.
+        full_seconds: Length of a full mix.
         seed: Of the mixes.
-        recordings: Labelled clips to judge the tagger by, as any reader of clips gives them.
+        recordings: Labelled clips to judge the taggers by, as any reader of clips gives them.
         roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
         n_resamples: Bootstrap resamples of songs; 0 leaves intervals out.
         workers: Processes that mix and score; 0 takes one per processor, 1 stays in this one.
@@ -229,57 +248,65 @@ def measure_realism(
             different ones.
     """
     settings = mix or MixConfig()
-    if settings.channels != 1 or n_mixes < 1:
+    if settings.channels != 1 or n_mixes < 1 or n_full < 0:
         raise ConfigError(
-            f"The measure takes one mono mix at least: found mix.channels {settings.channels} and {n_mixes} "
-            "mixes.",
-            code="mono-required" if n_mixes > 0 else "invalid-setting",
+            f"The measure takes one mono mix at least, and 0 full mixes or more: found mix.channels "
+            f"{settings.channels}, {n_mixes} mixes and {n_full} full mixes.",
+            code="mono-required" if settings.channels != 1 else "invalid-setting",
         )
     if isinstance(also, str | Path):
         raise TypeError(f"also takes a list of names, such as [{str(also)!r}]")
-    opened, label_set, names = as_catalog(catalog, roots), settings.label_set, (weights, *also)
+    opened, label_set = as_catalog(catalog, roots), settings.label_set
+    names = (*(TAGGERS if weights is None else (weights,)), *also)
     # What cannot be used is found before the work.
     taggers = [_open_tagger(name, label_set) for name in names]
     check_once(taggers)
     common, columns = _common(taggers, load_label_set(label_set))
     stream = tuple((name, str(root)) for name, root in opened.roots.items())
-    mixes = Mixes(str(opened.path), stream, settings.for_evaluation(), split, seed, n_mixes)
     files = [find_weights(str(name)) for name in names]
     tags = [_Tags(str(file), label_set, file_digest(file), settings.sample_rate) for file in files]
-    features = [compute_features(mixes, each, Path(cache), workers=workers, show=show) for each in tags]
-    _check_same(features, Path(cache))
-    dataset, found = mixes.open(), features[0]
-    classes = [dataset.labels.names.index(name) for name in common.labels]
-    of_mixes = _Scored(
-        [each.values[:, of] for each, of in zip(features, columns, strict=True)],
-        found.targets[:, classes],
-        found.mask[:, classes],
-        _songs(dataset, found.attempt),
-        split,
-        MIXES,
-    )
-    judged = at_prevalence = None
-    alone = [of_mixes.alone(common)]
+
+    mixes = Mixes(str(opened.path), stream, settings.for_evaluation(), split, seed, n_mixes)
+    asked, too_short = {"mixes": mixes}, False
+    if n_full and not settings.full:
+        full = replace(mixes, mix=replace(mixes.mix, full=True, duration_s=full_seconds), n_items=n_full)
+        too_short = _too_short(full)
+        asked |= {} if too_short else {"full": full}
+    parts, replaced = {}, 0
+    for name, of in asked.items():
+        features = [compute_features(of, each, Path(cache), workers=workers, show=show) for each in tags]
+        parts[name] = _score_mixes(of, features, columns, common, Path(cache))
+        replaced += int((features[0].attempt > 0).sum())
     if recordings is not None:
-        of_recordings = _score_recordings(taggers, common, columns, recordings, progress)
-        judged = of_recordings.judge(common, n_resamples)
-        alone.append(of_recordings.alone(common))
-        at_prevalence = _at_prevalence(common, judged, of_mixes.together, of_mixes.targets, of_mixes.mask)
+        parts["recordings"] = _score_recordings(taggers, common, columns, recordings, progress)
+    judged = {name: part.judge(common, n_resamples) for name, part in parts.items()}
+    at_prevalence = None
+    if recordings is not None:
+        held = parts["mixes"]
+        at_prevalence = _at_prevalence(common, judged["recordings"], held.together, held.targets, held.mask)
+    alone = {name: part.alone(common) for name, part in parts.items()} if len(taggers) > 1 else {}
     return Realism(
         weights=common.source,
-        label_set=dataset.labels.name,
+        label_set=load_label_set(label_set).name,
         catalog=opened.content_hash,
         split=split,
         seed=seed,
         mix_hash=mixes.mix.content_hash,
-        mixes=of_mixes.judge(common, n_resamples),
+        mixes=judged["mixes"],
         unsaid=common.unsaid,
-        replaced=int((found.attempt > 0).sum()),
+        replaced=replaced,
         note=demo_note(opened.path, *opened.roots.values()),
-        recordings=judged,
+        full=judged.get("full"),
+        full_seconds=full_seconds,
+        too_short=too_short,
+        recordings=judged.get("recordings"),
         recordings_source="" if recordings is None else recordings.source,
         at_prevalence=at_prevalence,
-        alone=tuple(map(TaggerAlone, (tagger.source for tagger in taggers), *alone)) if also else (),
+        alone=tuple(
+            TaggerAlone(tagger.source, **{name: found[k] for name, found in alone.items()})
+            for k, tagger in enumerate(taggers)
+            if alone
+        ),
     )
 
 
@@ -300,6 +327,38 @@ def _open_tagger(weights: str | Path, label_set: str) -> Scorer:
             code="training-overlap",
         )
     return tagger
+
+
+def _score_mixes(
+    mixes: Mixes,
+    features: Sequence[Features],
+    columns: Sequence[Sequence[int]],
+    common: Scorer,
+    cache: Path,
+) -> "_Scored":
+    """Return what the taggers say of mixes, with their labels."""
+    _check_same(features, cache)
+    dataset, found = mixes.open(), features[0]
+    classes = [dataset.labels.names.index(name) for name in common.labels]
+    return _Scored(
+        [each.values[:, list(of)] for each, of in zip(features, columns, strict=True)],
+        found.targets[:, classes],
+        found.mask[:, classes],
+        _songs(dataset, found.attempt),
+        mixes.split,
+        MIXES,
+    )
+
+
+def _too_short(mixes: Mixes) -> bool:
+    """Return whether no song of the split fills one of these mixes."""
+    try:
+        mixes.open()
+    except RecipeError as error:
+        if error.code != "songs-too-short":
+            raise
+        return True
+    return False
 
 
 def _check_same(features: Sequence[Features], cache: Path) -> None:
@@ -446,7 +505,7 @@ def judge_scores(
 
 def realism_of_sounds(
     sounds: Iterable[tuple[FloatArray, int]],
-    weights: str | Path = "jamendo_musicnn",
+    weights: str | Path = TAGGERS[0],
     label_set: str = "mixtures15",
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Return what a published tagger says of single sounds, to judge a synthesizer or sampler by its patches.

@@ -1,6 +1,7 @@
 """The measure of realism as text, for the terminal and as Markdown."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from mixlab.evaluation import ClassScores, Score, SplitScores
 from mixlab.evaluation.report import Table
@@ -36,43 +37,59 @@ def _mean_cells(scores: SplitScores, name: str) -> list[str]:
     return _cells(None, of["average_precision"], of["roc_auc"].value)
 
 
-def _table(result: Realism) -> Table:
-    both = [result.mixes] if result.recordings is None else [result.mixes, result.recordings]
+def _table(scores: Sequence[SplitScores], title: str, found: Mapping[str, float] | None = None) -> Table:
+    """Return the classes of mixes; of recordings, too, where those are given, and mixes held against them."""
     columns = ("present", "AP", "95 %", "prevalence", "ROC-AUC")
-    titles = [columns] if len(both) == 1 else [
+    titles = [columns] if len(scores) == 1 else [
         tuple(f"{what}: {column}" for column in columns) for what in ("mixes", "recordings")
     ]  # fmt: skip
     rows = [
-        (k.name, *(cell for scores in both for cell in _class_cells(scores, k.name)))
-        for k in result.mixes.classes
+        (k.name, *(cell for each in scores for cell in _class_cells(each, k.name))) for k in scores[0].classes
     ]
-    means = [level.name for level in result.mixes.levels] or ["classes"]
+    means = [level.name for level in scores[0].levels] or ["classes"]
     rows += [
-        (f"macro of {name}", *(cell for scores in both for cell in _mean_cells(scores, name)))
-        for name in means
+        (f"macro of {name}", *(cell for each in scores for cell in _mean_cells(each, name))) for name in means
     ]
     header = ("class", *(title for of in titles for title in of))
-    if result.at_prevalence is not None:
+    if found is not None:
         # Last, after what both have: the mixes once more.
         header += ("mixes: AP at that prevalence",)
-        found = result.at_prevalence.classes
         rows = [(*row, _number(found.get(row[0], math.nan))) for row in rows]
+    return Table(title, header, tuple(rows), len(means))
+
+
+def _tables(result: Realism) -> list[Table]:
     title = "what the taggers find together" if result.alone else "what the tagger finds"
-    return Table(f"{title}, class by class", header, tuple(rows), len(means))
+    beside = [] if result.recordings is None else [result.recordings]
+    held = None if result.at_prevalence is None else result.at_prevalence.classes
+    tables = [_table([result.mixes, *beside], f"{title}, class by class", held)]
+    if result.full is not None:
+        tables.append(_table([result.full], "the same in full mixes"))
+    return tables
 
 
-def _head(result: Realism) -> str:
-    measure = result.measure
+def _full(scores: SplitScores, seconds: float) -> str:
+    found = measure_of(scores)
     return (
+        f"full mixes {_number(found.value)} (95 % {_interval(found)}, prevalence {_number(found.chance)}): "
+        f"all stems of a song over {seconds:g} s, {scores.n_items} mixes of {scores.n_groups} songs"
+    )
+
+
+def _head(result: Realism) -> list[str]:
+    measure = result.measure
+    head = (
         f"realism {_number(measure.value)} (95 % {_interval(measure)}, prevalence "
         f"{_number(measure.chance)}): macro average precision of {result.weights} on "
         f"{result.mixes.n_items} {result.split} mixes of {result.mixes.n_groups} songs"
     )
+    return [head] if result.full is None else [head, _full(result.full, result.full_seconds)]
 
 
 def _alone(found: TaggerAlone) -> str:
-    beside = "" if found.recordings is None else f" (recordings {_number(found.recordings)})"
-    return f"{found.weights} {_number(found.mixes)}{beside}"
+    others = {"full mixes": found.full, "recordings": found.recordings}
+    beside = ", ".join(f"{name} {_number(value)}" for name, value in others.items() if value is not None)
+    return f"{found.weights} {_number(found.mixes)}" + (f" ({beside})" if beside else "")
 
 
 def _lines(result: Realism) -> list[str]:
@@ -90,6 +107,8 @@ def _lines(result: Realism) -> list[str]:
     if result.unsaid:
         said = "not all taggers can say" if result.alone else "no tag speaks of"
         lines.append(f"{said} {', '.join(result.unsaid)}: they are in no mean")
+    if result.too_short:
+        lines.append(f"no full mixes: no song of the split is {result.full_seconds:g} s long")
     if result.replaced:
         lines.append(f"{result.replaced} mixes were replaced, as files could not be read")
     if result.recordings is not None:
@@ -112,12 +131,14 @@ def format_text(result: Realism) -> str:
 
     notes = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in _lines(result)]
     note = [f"({result.note})"] if result.note else []
-    return "\n\n".join(["\n".join([_head(result), *note]), _table(result).text(), "\n".join(notes)])
+    tables = [table.text() for table in _tables(result)]
+    return "\n\n".join(["\n".join([*_head(result), *note]), *tables, "\n".join(notes)])
 
 
 def format_markdown(result: Realism) -> str:
     """Return the result as Markdown."""
     note = [f"**{result.note[0].upper()}{result.note[1:]}.**"] if result.note else []
     lines = "\n".join(f"- {line}" for line in _lines(result))
-    head = f"# Realism: {_number(result.measure.value)}"
-    return "\n\n".join([head, _head(result) + ".", *note, _table(result).markdown(), lines]) + "\n"
+    tables = [table.markdown() for table in _tables(result)]
+    head = [f"# Realism: {_number(result.measure.value)}", *(f"{line}." for line in _head(result))]
+    return "\n\n".join([*head, *note, *tables, lines]) + "\n"

@@ -237,6 +237,47 @@ def test_of_several_taggers_the_mean_of_log_odds_counts_where_all_speak(
     assert plain(both.to_dict())["alone"][1]["weights"] == "mtat_musicnn"
 
 
+def test_full_mixes_have_all_stems_of_a_song(
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TAGGERS", (str(weights), str(other_weights)))
+
+    def measure(mix: MixConfig, n_mixes: int, n_full: int, seconds: float = 3.0) -> module.Realism:
+        return measure_realism(toy, cache=tmp_path, mix=mix, n_mixes=n_mixes, n_full=n_full,
+                               full_seconds=seconds, seed=4, n_resamples=20, workers=1)  # fmt: skip
+
+    found = measure(MIX, 4, 8)
+    assert found.weights == "jamendo_crnn and mtat_musicnn"
+    assert found.full is not None
+    assert (found.mixes.n_items, found.full.n_items, found.full_seconds) == (4, 8, 3.0)
+    # As if the settings asked for such mixes alone.
+    settings = replace(MIX, full=True, duration_s=3.0)
+    alone = measure(settings, 8, 8)
+    assert alone.full is None
+    assert not alone.too_short
+    assert plain([k.scores for k in alone.mixes.classes]) == plain([k.scores for k in found.full.classes])
+    assert [each.full for each in found.alone] == [each.mixes for each in alone.alone]
+    dataset = MixDataset(toy, settings.for_evaluation(), split="test", seed=4, epoch_size=8, batch_size=1,
+                         rank=0, world_size=1)  # fmt: skip
+    voice = dataset.labels.names.index("voice")
+    items = [dataset.item(index) for index in range(8)]
+    assert found.full.classes[0].support == sum(float(item["target"][voice]) for item in items)
+    full = measure_of(found.full)
+    text = " ".join(format_text(found).split())
+    assert f"full mixes {full.value:.3f} (95 % " in text
+    assert "all stems of a song over 3 s, 8 mixes of" in text
+    assert f"jamendo_crnn {found.alone[0].mixes:.3f} (full mixes {found.alone[0].full:.3f})" in text
+    assert "the same in full mixes" in format_markdown(found)
+    # What songs cannot fill is left out, and said.
+    none = measure(MIX, 4, 8, seconds=10.0)
+    assert none.full is None
+    assert none.too_short
+    assert "no full mixes: no song of the split is 10 s long" in " ".join(format_text(none).split())
+    without = measure(MIX, 4, 0)
+    assert (without.full, without.too_short) == (None, False)
+    assert "full mixes" not in format_text(without)
+
+
 def test_taggers_that_were_given_other_mixes_are_not_averaged(
     toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
 ) -> None:
@@ -297,6 +338,9 @@ def test_the_command_writes_what_it_prints(
     assert [each["weights"] for each in json.loads((out / "realism.json").read_text())["alone"]] == [
         "jamendo_crnn", "mtat_musicnn"
     ]  # fmt: skip
+    assert main([*arguments, "--full_mixes", "3", "--full_seconds", "2"]) == 0
+    assert "all stems of a song over 2 s, 3 mixes of" in capsys.readouterr().out
+    assert json.loads((out / "realism.json").read_text())["full"]["n_items"] == 3
     assert main([*arguments, "--also", f"{weights},{other_weights}"]) == 2
     assert "--also" in capsys.readouterr().err
     assert main([*arguments, "--labels", "x.csv"]) == 2
@@ -314,9 +358,11 @@ def test_sounds_are_scored_one_by_one(weights: Path, rng: np.random.Generator) -
 def test_what_cannot_be_measured_is_refused_before_the_work(
     toy: Catalog, weights: Path, tmp_path: Path
 ) -> None:
-    for settings, mixes in ((MixConfig(channels=2), 4), (MIX, 0)):
-        with raises(ConfigError, code="mono-required" if mixes else "invalid-setting"):
-            measure_realism(toy, weights, cache=tmp_path, mix=settings, n_mixes=mixes)
+    for settings, mixes, full in ((MixConfig(channels=2), 4, 4), (MIX, 0, 4), (MIX, 4, -1)):
+        with raises(ConfigError, code="mono-required" if settings is not MIX else "invalid-setting"):
+            measure_realism(toy, weights, cache=tmp_path, mix=settings, n_mixes=mixes, n_full=full)
+    with raises(ConfigError, code="invalid-setting", mentions="duration_s"):
+        measure_realism(toy, weights, cache=tmp_path, mix=MIX, n_mixes=4, full_seconds=0.0)
     with raises(WeightsError, code="weights-not-found"):
         measure_realism(toy, "nowhere.pth", cache=tmp_path, mix=MIX)
     assert not list(tmp_path.iterdir())
