@@ -1,7 +1,7 @@
 """The measure of realism as text, for the terminal and as Markdown."""
 
 import math
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mixlab.evaluation import ClassScores, Score, SplitScores
 from mixlab.evaluation.report import Table
@@ -37,34 +37,29 @@ def _mean_cells(scores: SplitScores, name: str) -> list[str]:
     return _cells(None, of["average_precision"], of["roc_auc"].value)
 
 
-def _table(scores: Sequence[SplitScores], title: str, found: Mapping[str, float] | None = None) -> Table:
-    """Return the classes of mixes; of recordings, too, where those are given, and mixes held against them."""
-    columns = ("present", "AP", "95 %", "prevalence", "ROC-AUC")
-    titles = [columns] if len(scores) == 1 else [
-        tuple(f"{what}: {column}" for column in columns) for what in ("mixes", "recordings")
-    ]  # fmt: skip
-    rows = [
-        (k.name, *(cell for each in scores for cell in _class_cells(each, k.name))) for k in scores[0].classes
-    ]
-    means = [level.name for level in scores[0].levels] or ["classes"]
-    rows += [
-        (f"macro of {name}", *(cell for each in scores for cell in _mean_cells(each, name))) for name in means
-    ]
-    header = ("class", *(title for of in titles for title in of))
-    if found is not None:
-        # Last, after what both have: the mixes once more.
-        header += ("mixes: AP at that prevalence",)
-        rows = [(*row, _number(found.get(row[0], math.nan))) for row in rows]
-    return Table(title, header, tuple(rows), len(means))
+_COLUMNS = ("class", "present", "AP", "95 %", "prevalence", "ROC-AUC")
+
+
+def _table(scores: SplitScores, title: str) -> Table:
+    means = [level.name for level in scores.levels] or ["classes"]
+    rows = [(k.name, *_class_cells(scores, k.name)) for k in scores.classes]
+    rows += [(f"macro of {name}", *_mean_cells(scores, name)) for name in means]
+    return Table(title, _COLUMNS, tuple(rows), len(means))
 
 
 def _tables(result: Realism) -> list[Table]:
     title = "what the taggers find together" if result.alone else "what the tagger finds"
-    beside = [] if result.recordings is None else [result.recordings]
-    held = None if result.at_prevalence is None else result.at_prevalence.classes
-    tables = [_table([result.mixes, *beside], f"{title}, class by class", held)]
+    tables = [_table(result.mixes, f"{title}, class by class")]
     if result.full is not None:
-        tables.append(_table([result.full], "the same in full mixes"))
+        tables.append(_table(result.full, "the same in full mixes"))
+    if result.recordings is not None:
+        table = _table(result.recordings, "the same in recordings")
+        if result.at_prevalence is not None:
+            # Last, after what recordings have: the mixes once more.
+            found = result.at_prevalence.classes
+            rows = tuple((*row, _number(found.get(row[0], math.nan))) for row in table.rows)
+            table = replace(table, header=(*table.header, "AP of mixes at that prevalence"), rows=rows)
+        tables.append(table)
     return tables
 
 
