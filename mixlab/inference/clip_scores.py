@@ -1,6 +1,7 @@
 """What a scorer says of clips: their windows, scored and put together."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from mixlab.corpora.clips.mtg_jamendo import read_track_excerpt
 from mixlab.errors import AudioError
 from mixlab.inference.blocks import peak_gain
 from mixlab.inference.scorer import Compute, Scorer, window_starts
+from mixlab.training.baselines.clip_features import read_rows, row_name, write_rows
 from mixlab.training.clips import WindowConfig, load_windows, read_clip
 from mixlab.training.clips.reading import LONGEST_S, fill
+from mixlab.utils.files import make_folder
+from mixlab.utils.hashing import digest
 
-__all__ = ["score_clips"]
+__all__ = ["kept_scores", "score_clips"]
 
 Floats = NDArray[np.float64]
 
@@ -171,3 +175,44 @@ def _batches(
         owners = [*owners, *([int(clip["index"])] * len(audio))]
     if waiting:
         yield torch.cat(waiting), owners
+
+
+def kept_scores(
+    clips: ClipSet,
+    scorer: Scorer,
+    cache: Path,
+    *,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """Return what ``score_clips`` does, from a folder as far as it was scored before.
+
+    Args:
+        clips: What to score.
+        scorer: What scores them.
+        cache: Folder for this scorer's scores alone. A row belongs to a file, a part of it, and the windows;
+            what a stop may cost is the scores of a few clips.
+        progress: Called with the number of clips that are done.
+
+    Returns:
+        ``(N, O)`` float32, NaN for clips that cannot be read, and what went wrong by the clip's place.
+    """
+    names = [digest([row_name(clip, clips.corpus), clips.windows]) for clip in clips.clips]
+    found = read_rows(make_folder(cache), set(names))
+    missing = [row for row, name in enumerate(names) if name not in found]
+    if progress is not None:
+        progress(len(clips) - len(missing))
+    problems: dict[int, str] = {}
+    for first in range(0, len(missing), _BATCH):
+        rows = missing[first : first + _BATCH]
+        values, unread = score_clips(clips.take(rows), scorer, progress=progress)
+        problems |= {rows[place]: problem for place, problem in unread.items()}
+        own = {
+            names[row]: values[place].astype(np.float32)
+            for place, row in enumerate(rows)
+            if place not in unread
+        }
+        write_rows(cache / f"{digest([*own])}.npz", own)
+        found |= own
+    blank = np.full(len(scorer.labels), np.nan, np.float32)
+    scores = np.array([found.get(name, blank) for name in names], np.float32)
+    return scores.reshape(len(names), len(blank)), problems

@@ -11,7 +11,7 @@ Full mixes, with all stems of a song, stand beside those of the stream: on recor
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -37,7 +37,7 @@ from mixlab.evaluation import (
 )
 from mixlab.inference.calibration import log_odds, probabilities
 from mixlab.inference.class_mapping import match_classes
-from mixlab.inference.clip_scores import score_clips
+from mixlab.inference.clip_scores import kept_scores
 from mixlab.inference.joint import check_once
 from mixlab.inference.published import published_scorer
 from mixlab.inference.scorer import Scorer, whole_scores
@@ -117,6 +117,7 @@ class Realism:
         unsaid: Classes that no tag speaks of; of several taggers, those that not all of them can say. They
             count in no mean.
         replaced: Mixes that are not those meant, as files could not be read.
+        left_out: Settings that were asked for and are not those of the mixes.
         note: What must stand beside the numbers, or ''.
         full: Scores on full mixes, of all stems of a song; None without any.
         full_seconds: Their length.
@@ -137,6 +138,7 @@ class Realism:
     mixes: SplitScores
     unsaid: tuple[str, ...]
     replaced: int
+    left_out: tuple[str, ...]
     note: str
     full: SplitScores | None = None
     full_seconds: float = 10.0
@@ -205,6 +207,7 @@ def measure_realism(
     n_mixes: int = 384,
     n_full: int = 128,
     full_seconds: float = 10.0,
+    effects: bool = False,
     seed: int = 0,
     recordings: ClipSet | None = None,
     roots: Mapping[str, str | Path] | None = None,
@@ -223,13 +226,15 @@ def measure_realism(
             classes that all of them can say.
         cache: Folder where scores are kept, by the content of catalog, settings and weights: what was scored
             once is read the second time, and after a stop the same call goes on.
-        mix: Settings of the mixing, used as for evaluation: musical mixes without effects. Its label set is
-            the one that tags are raised to.
+        mix: Settings of the mixing, used as for evaluation: musical mixes without effects. What they ask for
+            beyond that is left out, and the result says so. Their label set is the one that tags are raised
+            to.
         split: Whose songs are mixed.
         n_mixes: So many mixes.
         n_full: So many full mixes, of all stems of a song; 0 leaves them out. They are left out, too, where
             the settings make full mixes already and where no song is so long.
         full_seconds: Length of a full mix.
+        effects: Whether mixes have the effects of the settings, such as those of a preset.
         seed: Of the mixes.
         recordings: Labelled clips to judge the taggers by, as any reader of clips gives them.
         roots: Where corpora lie now, by corpus name, if they have moved; with a catalog's folder.
@@ -266,7 +271,9 @@ def measure_realism(
     files = [find_weights(str(name)) for name in names]
     tags = [_Tags(str(file), label_set, file_digest(file), settings.sample_rate) for file in files]
 
-    mixes = Mixes(str(opened.path), stream, settings.for_evaluation(), split, seed, n_mixes)
+    used = settings.for_evaluation()
+    used = replace(used, effects=settings.effects) if effects else used
+    mixes = Mixes(str(opened.path), stream, used, split, seed, n_mixes, effects)
     asked, too_short = {"mixes": mixes}, False
     if n_full and not settings.full:
         full = replace(mixes, mix=replace(mixes.mix, full=True, duration_s=full_seconds), n_items=n_full)
@@ -278,7 +285,8 @@ def measure_realism(
         parts[name] = _score_mixes(of, features, columns, common, Path(cache))
         replaced += int((features[0].attempt > 0).sum())
     if recordings is not None:
-        parts["recordings"] = _score_recordings(taggers, common, columns, recordings, progress)
+        folders = [Path(cache) / f"recordings-{each.content_hash}" for each in tags]
+        parts["recordings"] = _score_recordings(taggers, common, columns, recordings, folders, progress)
     judged = {name: part.judge(common, n_resamples) for name, part in parts.items()}
     at_prevalence = None
     if recordings is not None:
@@ -295,6 +303,7 @@ def measure_realism(
         mixes=judged["mixes"],
         unsaid=common.unsaid,
         replaced=replaced,
+        left_out=_left_out(settings, used),
         note=demo_note(opened.path, *opened.roots.values()),
         full=judged.get("full"),
         full_seconds=full_seconds,
@@ -347,6 +356,15 @@ def _score_mixes(
         _songs(dataset, found.attempt),
         mixes.split,
         MIXES,
+    )
+
+
+def _left_out(asked: MixConfig, used: MixConfig) -> tuple[str, ...]:
+    """Return the settings that somebody asked for and that the mixes do not have."""
+    usual = MixConfig()
+    names = [each.name for each in fields(MixConfig) if each.init]
+    return tuple(
+        name for name in names if getattr(asked, name) not in (getattr(usual, name), getattr(used, name))
     )
 
 
@@ -556,6 +574,7 @@ def _score_recordings(
     common: Scorer,
     columns: Sequence[Sequence[int]],
     clips: ClipSet,
+    folders: Sequence[Path],
     progress: Callable[[int], object] | None,
 ) -> _Scored:
     """Score the same classes of recordings; those that their labels do not speak of stay unknown."""
@@ -567,9 +586,9 @@ def _score_recordings(
         )
     scores: list[NDArray[np.float32]] = []
     problems: dict[int, str] = {}
-    for tagger, of in zip(taggers, columns, strict=True):
-        values, unread = score_clips(clips, tagger, progress=progress)
-        scores.append(values[:, list(of)].astype(np.float32))
+    for tagger, of, folder in zip(taggers, columns, folders, strict=True):
+        values, unread = kept_scores(clips, tagger, folder, progress=progress)
+        scores.append(values[:, list(of)])
         problems.update(unread)
     kept = [row for row in range(len(clips)) if row not in problems]
     if not kept:

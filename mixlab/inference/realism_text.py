@@ -102,6 +102,10 @@ def _lines(result: Realism) -> list[str]:
     if result.unsaid:
         said = "not all taggers can say" if result.alone else "no tag speaks of"
         lines.append(f"{said} {', '.join(result.unsaid)}: they are in no mean")
+    if result.left_out:
+        names = ", ".join(f"mix.{name}" for name in result.left_out)
+        effects = " (--effects true takes effects)" if "effects" in result.left_out else ""
+        lines.append(f"not as asked for, as these are mixes for evaluation: {names}{effects}")
     if result.too_short:
         lines.append(f"no full mixes: no song of the split is {result.full_seconds:g} s long")
     if result.replaced:

@@ -14,6 +14,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.cli.main import main
 from mixlab.corpora.clips.base import Clip, ClipSet
 from mixlab.errors import ConfigError, MixlabError, RunError, WeightsError
+from mixlab.inference import clip_scores
 from mixlab.inference import realism as module
 from mixlab.inference.published import THRESHOLD, published_scorer
 from mixlab.inference.realism import judge_scores, measure_of, measure_realism, realism_of_sounds
@@ -21,6 +22,7 @@ from mixlab.inference.realism_text import format_markdown, format_text
 from mixlab.inference.scorer import Scorer, whole_scores
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.dataset import MixDataset
+from mixlab.mixing.effects_config import EffectsConfig
 from mixlab.models import ModelConfig, build_model
 from mixlab.taxonomy import load_label_set, load_taxonomy
 from mixlab.utils.plain import plain
@@ -129,7 +131,7 @@ def test_the_measure_is_that_of_the_mixes_and_their_labels(
 
 
 def test_recordings_stand_beside_the_mixes(
-    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
+    toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The families of recordings are judged; where labels speak of violins alone, bowed strings are not."""
     for number in range(6):
@@ -174,10 +176,58 @@ def test_recordings_stand_beside_the_mixes(
     assert (several.recordings.n_items, sum(seen)) == (5, 12)
     assert all(each.recordings is not None and 0 < each.recordings <= 1 for each in several.alone)
     assert f"(recordings {several.alone[0].recordings:.3f})" in " ".join(format_text(several).split())
-    again = measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
-                            workers=1, recordings=clips)  # fmt: skip
+
+    def measure(clips: ClipSet) -> module.Realism:
+        return measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
+                               workers=1, recordings=clips)  # fmt: skip
+
+    again = measure(clips)
     assert again.recordings is not None
     assert again.recordings.n_items == 5
+    # What was scored is kept, but for what could not be read; another part of a file is another clip.
+    scored: list[int] = []
+    true_scores = clip_scores.score_clips
+
+    def count(clips: ClipSet, *args: object, **settings: object) -> object:
+        scored.append(len(clips))
+        return true_scores(clips, *args, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(clip_scores, "score_clips", count)
+    once = measure(clips)
+    assert scored == [1]
+    assert plain(once.to_dict()) == plain(again.to_dict())
+    part = replace(clips.clips[1], end_s=1.0)
+    measure(replace(clips, clips=(clips.clips[0], part, *clips.clips[2:])))
+    assert scored == [1, 2]
+
+
+def test_settings_that_are_not_those_of_the_mixes_are_named(
+    toy: Catalog, weights: Path, tmp_path: Path
+) -> None:
+    def measure(mix: MixConfig, *, effects: bool = False) -> module.Realism:
+        return measure_realism(toy, weights, cache=tmp_path, mix=mix, n_mixes=4, n_full=0, n_resamples=0,
+                               effects=effects, workers=1)  # fmt: skip
+
+    plain_mix = measure(MIX)
+    assert plain_mix.left_out == ()
+    loud = replace(MIX, p_musical=0.1, effects=EffectsConfig(preset="studio"))
+    without = measure(loud)
+    assert without.left_out == ("p_musical", "effects")
+    assert "these are mixes for evaluation: mix.p_musical, mix.effects (--effects true" in " ".join(
+        format_text(without).split()
+    )
+    assert without.mix_hash == plain_mix.mix_hash
+    having = measure(loud, effects=True)
+    assert having.left_out == ("p_musical",)
+    assert having.mix_hash != plain_mix.mix_hash
+    assert "--effects" not in format_text(having)
+    values = [
+        [k.scores["roc_auc"].value for k in each.mixes.classes] for each in (plain_mix, without, having)
+    ]
+    np.testing.assert_array_equal(values[0], values[1])
+    scores = [np.load(file)["values"] for file in sorted(tmp_path.rglob("*.npz"))]
+    assert len(scores) == 2
+    assert not np.array_equal(scores[0], scores[1])
 
 
 @pytest.fixture(scope="module")

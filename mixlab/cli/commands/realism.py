@@ -24,6 +24,7 @@ def realism(
     mixes: int = 384,
     full_mixes: int = 128,
     full_seconds: float = 10.0,
+    effects: bool = False,
     split: Literal["train", "validation", "test"] = "test",
     seed: int = 0,
     recordings: Path | None = None,
@@ -54,12 +55,14 @@ def realism(
         mixes: How many mixes.
         full_mixes: How many full mixes, of all stems of a song; 0 leaves them out.
         full_seconds: Length of a full mix.
+        effects: Whether mixes have the effects of --mix.effects, such as those of a preset.
         split: Whose songs are mixed.
         seed: Of the mixes.
         recordings: Folder of labelled recordings, to see what the tagger finds there.
         labels: Their table, as 'mixlab evaluate-on folder' takes it; by default clips.csv in the folder.
         root: Where a corpus lies now, as NAME=FOLDER, if it has moved since indexing.
-        mix: Settings of the mixing, used as for evaluation: musical mixes without effects.
+        mix: Settings of the mixing, used as for evaluation: musical mixes, and without effects unless
+            --effects true.
         cache: Folder where scores are kept; by default 'scores' below --out.
         workers: Processes that mix and score; 0 takes one per processor.
         resamples: Bootstrap resamples of songs; 0 leaves the intervals out.
@@ -98,6 +101,7 @@ def realism(
             n_mixes=mixes,
             n_full=full_mixes,
             full_seconds=full_seconds,
+            effects=effects,
             seed=seed,
             recordings=clips,
             roots=parse_pairs(root, "--root"),

@@ -22,7 +22,15 @@ from mixlab.utils.files import discard_damaged, make_folder, open_atomic, read_a
 from mixlab.utils.hashing import digest
 from mixlab.utils.parallel import default_workers, map_items
 
-__all__ = ["BLOCK", "ClipFeatures", "Hearing", "compute_clip_features"]
+__all__ = [
+    "BLOCK",
+    "ClipFeatures",
+    "Hearing",
+    "compute_clip_features",
+    "read_rows",
+    "row_name",
+    "write_rows",
+]
 
 BLOCK = 32
 """Clips per file of the cache: some seconds of work, which is what a stop may cost."""
@@ -130,10 +138,15 @@ def _make(block: _Block) -> dict[str, str]:
             rows[name] = row.astype(np.float32)
         else:
             faults[name] = "its features are not finite numbers"
-    if rows:
-        with open_atomic(Path(block.file)) as file:
-            np.savez(file, names=np.array(list(rows)), values=np.stack(list(rows.values())))
+    write_rows(Path(block.file), rows)
     return faults
+
+
+def write_rows(path: Path, rows: Mapping[str, FloatArray]) -> None:
+    """Write rows ``(D,)`` by name into a file of the cache; without any there is none."""
+    if rows:
+        with open_atomic(path) as file:
+            np.savez(file, names=np.array(list(rows)), values=np.stack(list(rows.values())))
 
 
 def compute_clip_features(
@@ -160,8 +173,8 @@ def compute_clip_features(
             those that could are kept.
     """
     folder = make_folder(cache / f"clips-{digest([extractor.content_hash, hearing.content_hash])}")
-    names = [_name(clip, clips.corpus) for clip in clips.clips]
-    found = _read_rows(folder, set(names))
+    names = [row_name(clip, clips.corpus) for clip in clips.clips]
+    found = read_rows(folder, set(names))
     faults = dict[str, str]()
     # A second pass, clip by clip, finds the one that ended a whole block.
     for size in (BLOCK, 1):
@@ -169,7 +182,7 @@ def compute_clip_features(
         count = 1 if len(missing) <= _FEW else workers or default_workers()
         blocks = _blocks(clips, names, missing, size, hearing, extractor, folder, alone=count == 1)
         problems = _run(blocks, faults, len(clips), len(missing), count, show)
-        found |= _read_rows(folder, {names[k] for k in missing})
+        found |= read_rows(folder, {names[k] for k in missing})
         if not problems:
             break
     _LOADED.clear()
@@ -182,7 +195,7 @@ def compute_clip_features(
     return _gather(clips, names, found, faults, folder)
 
 
-def _name(clip: Clip, corpus: str) -> str:
+def row_name(clip: Clip, corpus: str) -> str:
     """Return what the row of a clip is kept under: it changes with its file, too."""
     try:
         status = clip.path.stat()
@@ -234,7 +247,7 @@ def _run(
     return problems
 
 
-def _read_rows(folder: Path, wanted: set[str]) -> dict[str, FloatArray]:
+def read_rows(folder: Path, wanted: set[str]) -> dict[str, FloatArray]:
     """Return the kept rows of some names; damaged files are removed."""
     found = dict[str, FloatArray]()
     for file in sorted(folder.glob("*.npz")) if wanted else ():

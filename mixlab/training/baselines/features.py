@@ -77,10 +77,12 @@ class Mixes:
     Attributes:
         catalog: Folder of the catalog.
         roots: Where corpora lie now, by name, if they have moved.
-        mix: Settings of the mixing; validation and test take ``mix.for_evaluation()``.
+        mix: Settings of the mixing.
         split: ``train``, ``validation`` or ``test``.
         seed: Of the stream.
         n_items: How many.
+        as_given: Whether validation and test take the settings as they are, and not
+            ``mix.for_evaluation()``.
     """
 
     catalog: str
@@ -89,6 +91,7 @@ class Mixes:
     split: str
     seed: int
     n_items: int
+    as_given: bool = False
 
     def open(self) -> MixDataset:
         """Return the stream: epoch 0 of a training stream, or a fixed set."""
@@ -99,6 +102,7 @@ class Mixes:
             seed=self.seed,
             epoch_size=self.n_items,
             batch_size=1,
+            evaluation=False if self.as_given else None,
             rank=0,
             world_size=1,
         )
