@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MadeHere", "made_here"]
+__all__ = ["NOT_KNOWN", "MadeHere", "made_here"]
+
+NOT_KNOWN = "licence not known"
+"""How the text in place of a licence begins that says where to look for it."""
 
 _KNOWN_SOUNDFONTS = {"TimGM6mb.sf2": "GPL-2.0, by Tim Brechbill"}
 
@@ -16,7 +19,8 @@ class MadeHere:
 
     Attributes:
         command: Which command made them.
-        sounds: What played them, with its licence, '' where that is not known.
+        sounds: What played them, with its licence; where that is not known ``NOT_KNOWN`` and what
+            to see, or ''.
         fault: Why the record cannot be used, or ''.
     """
 
@@ -49,11 +53,16 @@ def _read(record: Path, command: str, sounds: Any) -> MadeHere:  # noqa: ANN401 
 
 def _composed_sounds(settings: dict[str, Any]) -> list[tuple[str, str]]:
     libraries = [
-        (f"{each['name']} ({each['layout']})", str(each["licence"]))
+        (f"{each['name']} ({each['layout']})", _licence(str(each["licence"])))
         for each in settings["libraries"]
         if each["instruments"]
     ]
     return libraries + _soundfonts(settings["soundfonts"])
+
+
+def _licence(recorded: str) -> str:
+    # The first line of a Debian copyright file, which is no licence, is what earlier records have.
+    return f"{NOT_KNOWN}, see the file copyright beside it" if recorded.startswith("Format:") else recorded
 
 
 def _demo_sounds(settings: dict[str, Any]) -> list[tuple[str, str]]:

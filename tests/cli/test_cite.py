@@ -13,7 +13,7 @@ from mixlab.catalog.citing import _of_adapter
 from mixlab.cli.commands.cite import MIXLAB, _comment
 from mixlab.cli.main import main
 from mixlab.models.pretrained import CHECKPOINTS
-from mixlab.synthesis.made_here import MadeHere, made_here
+from mixlab.synthesis.made_here import NOT_KNOWN, MadeHere, made_here
 from mixlab.training.run import Run
 from mixlab.utils.bibtex import read_bibtex
 from tests.conftest import REPO
@@ -209,3 +209,30 @@ def test_composed_songs_are_under_the_licences_of_their_libraries(tmp_path: Path
     assert made_here(tmp_path / "songs") == MadeHere(
         "mixlab compose", fault="composed.json cannot be read (TypeError)"
     )
+
+
+def test_a_licence_that_a_file_does_not_say_is_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog = make_musdb(tmp_path / "made")
+    root = Path(str(catalog.roots["musdb18hq"]))
+    songs = tmp_path / "composed" / "songs"
+    songs.parent.mkdir()
+    root.rename(songs)
+    kit = {"layout": "Hydrogen drum kit", "instruments": ["kit"]}
+    libraries = [
+        {"name": "One", "licence": "GPL (its drumkit.xml)", **kit},
+        {"name": "Two", "licence": f"{NOT_KNOWN}, see kits/copyright", **kit},
+        # As records had it before Debian's copyright files were read.
+        {"name": "Three", "licence": "Format: https://www.debian.org/doc/packaging-manuals/", **kit},
+    ]
+    record = {"settings": {"libraries": libraries, "soundfonts": []}}
+    (songs.parent / "composed.json").write_text(json.dumps(record))
+    text, missing = said(capsys, str(catalog.path), "--root", f"musdb18hq={songs}")
+    assert "sound of One (Hydrogen drum kit): GPL (its drumkit.xml)" in text
+    assert "sound of Two (Hydrogen drum kit): licence not known, see kits/copyright" in text
+    assert "Format:" not in text
+    assert sorted(missing) == [
+        "the licence of Three (Hydrogen drum kit), which played musdb18hq: see the file copyright beside it",
+        "the licence of Two (Hydrogen drum kit), which played musdb18hq: see kits/copyright",
+    ]

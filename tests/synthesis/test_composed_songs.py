@@ -1,6 +1,7 @@
 """``mixlab compose``: stems sum to the mix, labels are exact, splits keep libraries apart, bytes repeat."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from mixlab.synthesis.notes.stem_chain import (
 from mixlab.synthesis.synth import SAMPLE_RATE
 from mixlab.taxonomy import load_taxonomy
 from tests.errors import raises
-from tests.synthesis.recorded import small_orchestra, tone
+from tests.synthesis.recorded import small_orchestra, tone, write
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,66 @@ def test_other_settings_other_files_and_bad_values_are_refused(
             make_composed(tmp_path / "out", notes=[library], **setting)  # type: ignore[arg-type]
     with raises(ConfigError, code="soundfont-not-found", mentions=str(tmp_path / "no.sf2")):
         make_composed(tmp_path / "out", notes=[library], soundfonts=[tmp_path / "no.sf2"])
+
+
+def test_what_is_known_of_licences_may_change_before_songs_are_resumed(
+    library: Path, songs: Path, tmp_path: Path
+) -> None:
+    notes, out = tmp_path / "notes", tmp_path / "out"
+    shutil.copytree(library, notes)
+    shutil.copytree(songs, out)
+    (notes / "LICENCE.txt").write_text("CC0, by all of us")
+    # A folder that nothing plays of is no change, either.
+    write(notes / "tuba" / "C2.wav", tone(36))
+    made = make_composed(out, notes=[notes], songs=8, seconds=6.0, seed=3, workers=1, bleed=0.5)
+    assert (made.made, made.kept) == (0, 8)
+    assert [path for path, _ in made.problems] == [str(notes / "tuba")]
+    assert "piano (files named by pitch): CC0, by all of us" in (out / "README.txt").read_text()
+    held = json.loads((out / "composed.json").read_text())["settings"]["libraries"]
+    assert {each["licence"] for each in held if each["name"] == "cello"} == {"CC0, by all of us"}
+    (notes / "cello").rename(notes / "cello solo")
+    with raises(ConfigError, code="settings-changed", mentions=(str(out), "(libraries)")):
+        make_composed(out, notes=[notes], songs=8, seconds=6.0, seed=3, workers=1, bleed=0.5)
+
+
+def test_what_songs_are_played_on_is_found_in_the_readme(library: Path, tmp_path: Path) -> None:
+    for name in ("guitar_acoustic_004", "bass_electronic_001"):
+        for pitch in range(28, 80, 3):
+            write(tmp_path / "many" / "audio" / f"{name}-{pitch:03d}-100.wav", tone(pitch, fall=3.0))
+    settings = {"notes": [library, tmp_path / "many"], "songs": 6, "seconds": 4.0, "workers": 1}
+    out = tmp_path / "out"
+    make_composed(out, **settings)  # type: ignore[arg-type]
+    readme = (out / "README.txt").read_text()
+    sheets = [json.loads(path.read_text()) for path in sorted(out.glob("songs/*/song.json"))]
+    names = {name for each in sheets for part in each["parts"] for name in part["played_on"].split(" + ")}
+    several = {name for name in names if " / " in name}
+    assert several
+    assert several <= {"many / bass_electronic_001", "many / guitar_acoustic_004"}
+    for name in names:
+        assert f"\n  {name.split(' / ')[0]} (" in readme, name
+    # Records of before have the first instrument's name in place of the folder's, and no names of the others.
+    record = json.loads((out / "composed.json").read_text())
+    (many,) = (each for each in record["settings"]["libraries"] if each["name"] == "many")
+    many["name"] = many.pop("parts")[0]
+    assert many["name"] == "bass_electronic_001"
+    (out / "composed.json").write_text(json.dumps(record))
+    made = make_composed(out, **settings)  # type: ignore[arg-type]
+    assert (made.made, made.kept) == (0, 6)
+
+
+def test_the_command_says_what_cannot_be_used_with_whole_folders_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = small_orchestra(tmp_path / "notes")
+    for number in range(7):
+        write(notes / "cello" / f"other{number}.wav", tone(60))
+    write(notes / "tuba" / "C2.wav", tone(36))
+    assert (
+        main(["compose", str(tmp_path / "out"), "--notes", str(notes), "--songs", "1", "--seconds", "4"]) == 0
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert lines[0].startswith(f"  problem: {notes / 'tuba'}: expected at least 3 files named by pitch")
+    assert lines[5].startswith("  and 3 more problems")
 
 
 def test_a_stem_has_its_level_and_place_and_silence_stays() -> None:

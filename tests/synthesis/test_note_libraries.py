@@ -205,3 +205,50 @@ def test_a_section_of_a_soundfont_plays() -> None:
         [Note(0.0, 0.5, 69, 90)], 1.0, np.random.default_rng(1)
     )
     assert np.abs(audio).max() > 0.01
+
+
+def test_a_folder_with_too_few_notes_is_a_listed_problem(tmp_path: Path) -> None:
+    pitch_library(tmp_path, "flute", {"C4": 60, "D4": 62, "E4": 64})
+    pitch_library(tmp_path, "cello", {"C3": 48, "D3": 50})
+    mixed = pitch_library(tmp_path, "oboe", {"C4": 60, "D4": 62, "E4": 64})
+    for number in range(3):
+        write(mixed / f"take{number}.wav", tone(60))
+    write(tmp_path / "nsynth" / "guitar_acoustic_004-060-025.wav", tone(60))
+    write(tmp_path / "songs" / "bass.wav", tone(60))
+    found = {each.root.name: each for each in find_libraries([tmp_path])}
+    assert set(found) == {"flute", "cello", "oboe", "nsynth"}
+    assert found["flute"].problems == ()
+    expected = {
+        "cello": ("at least 3 files named by pitch", "2 of 2", "add notes"),
+        "oboe": ("more than half", "3 of 6", "move the other files"),
+        "nsynth": ("at least 2 files named as those of NSynth", "1 of 1", "add notes"),
+    }
+    for name, words in expected.items():
+        assert found[name].instruments == ()
+        ((path, message),) = found[name].problems
+        assert path == str(tmp_path / name)
+        assert all(word in message for word in words)
+
+
+def test_where_nothing_can_be_used_the_error_says_what_was_passed_over(tmp_path: Path) -> None:
+    pitch_library(tmp_path, "cello", {"C3": 48})
+    with raises(CorpusError, code="layout-not-found", mentions=(str(tmp_path / "cello"), "at least 3")):
+        find_libraries([tmp_path])
+
+
+def test_several_instruments_of_one_folder_are_a_library_named_by_the_folder(tmp_path: Path) -> None:
+    for name in ("guitar_acoustic_004", "vocal_acoustic_002"):
+        for pitch in (60, 63):
+            write(tmp_path / "my notes" / "audio" / f"{name}-{pitch:03d}-060.wav", tone(pitch))
+    (library,) = find_libraries([tmp_path])
+    assert library.name == "my notes"
+    assert {each.source for each in library.instruments} == {
+        "my notes / guitar_acoustic_004",
+        "my notes / vocal_acoustic_002",
+    }
+
+
+def test_one_instrument_of_a_folder_is_said_by_its_name(tmp_path: Path) -> None:
+    pitch_library(tmp_path, "flute", {"C4": 60, "D4": 62, "E4": 64})
+    (library,) = find_libraries([tmp_path])
+    assert [library.name, *(each.source for each in library.instruments)] == ["flute", "flute"]

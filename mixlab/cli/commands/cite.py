@@ -10,7 +10,7 @@ from mixlab.catalog.catalog import Catalog
 from mixlab.catalog.citing import CorpusCitation, cite_corpora, references
 from mixlab.cli.commands.options import parse_pairs
 from mixlab.studies.papers import PAPERS
-from mixlab.synthesis.made_here import MadeHere, made_here
+from mixlab.synthesis.made_here import NOT_KNOWN, MadeHere, made_here
 from mixlab.utils.remote import RemotePath
 
 if TYPE_CHECKING:
@@ -86,13 +86,12 @@ def _of_corpus(found: CorpusCitation, made: MadeHere | str | None) -> _Section:
         section.facts.append(
             f"made by {made.command}: nothing of it is from another corpus, in whose layout it may be"
         )
-        section.facts += [
-            f"sound of {name}: {licence or 'licence not known'}" for name, licence in made.sounds
-        ]
+        section.facts += [f"sound of {name}: {licence or NOT_KNOWN}" for name, licence in made.sounds]
         section.unknown += [
-            f"the licence of {name}, which played {found.corpus}: see its source"
+            f"the licence of {name}, which played {found.corpus}: "
+            f"{licence.removeprefix(NOT_KNOWN).strip(', ') or 'see its source'}"
             for name, licence in made.sounds
-            if not licence
+            if not licence or licence.startswith(NOT_KNOWN)
         ]
         section.unknown += [f"what played {found.corpus}: {made.fault}"] if made.fault else []
         return section

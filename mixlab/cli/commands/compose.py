@@ -80,6 +80,8 @@ def compose(
     for path, message in made.problems[:_SHOWN]:
         print(f"  problem: {path}: {message}")
     if len(made.problems) > _SHOWN:
-        print(f"  and {len(made.problems) - _SHOWN} more files of the libraries that cannot be used")
+        print(
+            f"  and {len(made.problems) - _SHOWN} more problems with files, pieces or names (docs/compose.md)"
+        )
     print(f"Licences: {made.path / 'README.txt'}")
     print(f"\nNext: mixlab index {out}/catalog --splits {out}/splits.csv --root folder={made.root}")

@@ -7,16 +7,16 @@ from xml.etree import ElementTree
 from mixlab.synthesis.notes.library import Findings, RecordedNote
 from mixlab.synthesis.notes.pieces import piece_of
 
-__all__ = ["LAYOUT", "claims", "licence", "read"]
+__all__ = ["FILE", "LAYOUT", "claims", "licence", "read"]
 
 LAYOUT = "Hydrogen drum kit"
-_FILE = "drumkit.xml"
+FILE = "drumkit.xml"
 _LARGEST = 16 << 20
 
 
 def claims(folder: Path) -> bool:
     """Tell whether the folder is a kit."""
-    return (folder / _FILE).is_file()
+    return (folder / FILE).is_file()
 
 
 def _root(folder: Path) -> ElementTree.Element:
@@ -25,7 +25,7 @@ def _root(folder: Path) -> ElementTree.Element:
     Raises:
         ValueError: it is too large, has a document type of its own, or is no XML.
     """
-    data = (folder / _FILE).read_bytes()
+    data = (folder / FILE).read_bytes()
     # Entities of one's own can stand for more than memory holds, and no kit needs any.
     if len(data) > _LARGEST or b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
         raise ValueError("it is too large, or declares entities")
@@ -52,14 +52,14 @@ def read(folder: Path) -> Findings:
     try:
         root = _root(folder)
     except (OSError, ValueError) as error:
-        found.problem(folder / _FILE, str(error))
+        found.problem(folder / FILE, str(error))
         return found
     owned: dict[str, list[RecordedNote]] = defaultdict(list)
     taken: dict[tuple[int, str], int] = defaultdict(int)
     for instrument in root.iter("instrument"):
         name = instrument.findtext("name") or ""
         if (piece := piece_of(name)) is None:
-            found.problem(folder / _FILE, f"piece {name!r} is none that is known, and is left out")
+            found.problem(folder / FILE, f"piece {name!r} is none that is known, and is left out")
             continue
         notes = list(_layers(folder, instrument, piece[0], taken[piece], found))
         taken[piece] += bool(notes)

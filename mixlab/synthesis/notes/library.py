@@ -51,12 +51,13 @@ class NoteInstrument:
     """One instrument of a library.
 
     Attributes:
-        library: Name of the library.
+        library: Name of the library; of instruments that a layout numbers, and of SoundFonts, their own.
         name: What the library calls the instrument.
         nodes: Nodes of the instrument tree; of several at least one sounds.
         notes: Its recordings; empty where ``soundfont`` has them.
         kit: Pitches are pieces of a drum kit or other unpitched sounds, and are never shifted.
         soundfont: SoundFont file, program and whether it is of the drum bank, or None.
+        within: Of one of several in a folder that ``library`` names apart, the name of the folder, else ''.
     """
 
     library: str
@@ -65,6 +66,12 @@ class NoteInstrument:
     notes: tuple[RecordedNote, ...] = ()
     kit: bool = False
     soundfont: tuple[Path, int, bool] | None = None
+    within: str = ""
+
+    @property
+    def source(self) -> str:
+        """What songs say they are played on: the library, or of several in one ``library / instrument``."""
+        return f"{self.within} / {self.library}" if self.within else self.library
 
     def pitches(self) -> frozenset[int]:
         """Return the MIDI pitches that it can play; of a SoundFont, all are tried."""
@@ -78,12 +85,12 @@ class NoteLibrary:
     """A folder of recorded notes.
 
     Attributes:
-        name: Its name: that of the folder.
+        name: Its name: that of the folder, or of the one instrument or collection that its files name.
         root: The folder.
         layout: Name of the reader that knew it.
-        licence: What is known of its licence, '' if nothing.
+        licence: What is known of its licence; '' if nothing, or where to look.
         instruments: What can be played.
-        problems: Path and message of each file that cannot.
+        problems: What cannot: a file, a piece of one, a folder or a name, each with a message.
     """
 
     name: str

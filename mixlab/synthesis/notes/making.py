@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mixlab.errors import ConfigError
+from mixlab.synthesis.made_here import NOT_KNOWN
 from mixlab.synthesis.names import artist_name, song_title
 from mixlab.synthesis.notes.casting import MORE_INSTRUMENTS, Seat, cast, family_of, node_of
 from mixlab.synthesis.notes.library import NoteLibrary
@@ -44,7 +45,8 @@ class Composed:
         made: Songs rendered in this call.
         kept: Songs found finished.
         stems: Number of stems by family, over all songs.
-        problems: Files of the libraries that cannot be used: path and message.
+        problems: What of the libraries cannot be used: a file, a folder or a name, and a message; first
+            of libraries that are not used at all.
     """
 
     path: Path
@@ -131,7 +133,8 @@ def make_composed(
         out / "splits.csv", csv_text([("song", "split"), *((f"folder/{p.id}", p.split) for p in plans)])
     )
     _write_record(out, settings, plans, complete=True)
-    problems = tuple(each for library in libraries for each in library.problems)
+    unused_first = sorted(libraries, key=lambda each: bool(each.instruments))
+    problems = tuple(each for library in unused_first for each in library.problems)
     return Composed(out, out / _SONGS, len(left), len(tasks) - len(left), stems, problems)
 
 
@@ -236,8 +239,11 @@ def _described(library: NoteLibrary) -> dict[str, Any]:
         for note in each.notes
     )
     fonts = sorted({each.soundfont[0] for each in library.instruments if each.soundfont})
+    # Of several in a folder, their own names are kept in the order of reading.
+    parts = list(dict.fromkeys(each.library for each in library.instruments if each.within))
     return {
         "name": library.name,
+        **({"parts": parts} if parts else {}),
         "layout": library.layout,
         "licence": library.licence,
         "instruments": [each.name for each in library.instruments],
@@ -256,11 +262,10 @@ def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
         raise ConfigError(f"Expected a folder to write songs to, found a file at {out}.", code="not-a-folder")
     if record.is_file():
         found = _read_settings(record)
-        if found != settings:
+        old, new = _what_sounds(found), _what_sounds(settings)
+        if old != new:
             if not force:
-                differing = [
-                    key for key in settings if not isinstance(found, dict) or found.get(key) != settings[key]
-                ]
+                differing = [key for key in new if not isinstance(old, dict) or old.get(key) != new[key]]
                 raise ConfigError(
                     f"{out} holds songs composed with other settings ({', '.join(differing)}). Choose "
                     "another folder, or replace them with --force true.",
@@ -275,6 +280,24 @@ def _claim(out: Path, settings: dict[str, Any], force: bool) -> None:
     make_folder(out / _SONGS)
     remove_partial(out)
     _write_record(out, settings, [], complete=False)
+
+
+def _what_sounds(settings: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+    """Return settings without what makes no difference to the songs.
+
+    What is known of a licence may change, libraries that have nothing to play may come and go, and records of
+    before name a folder with several by the first of them.
+    """
+    held = settings.get("libraries") if isinstance(settings, dict) else None
+    if not isinstance(held, list) or not all(isinstance(each, dict) for each in held):
+        return settings
+    libraries = [
+        {key: value for key, value in each.items() if key not in ("licence", "parts")}
+        | {"name": (each.get("parts") or [each.get("name")])[0]}
+        for each in held
+        if each.get("instruments")
+    ]
+    return {**settings, "libraries": libraries}
 
 
 def _read_settings(record: Path) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -315,7 +338,7 @@ def _readme(
     settings: Mapping[str, Any], libraries: Sequence[NoteLibrary], stems: Mapping[str, int], songs: int
 ) -> str:
     used = "\n".join(
-        f"  {each.name} ({each.layout}): {each.licence or 'licence not known: see its source'}"
+        f"  {each.name} ({each.layout}): {each.licence or f'{NOT_KNOWN}: see its source'}"
         for each in libraries
         if each.instruments
     )
@@ -329,7 +352,8 @@ def _readme(
   songs/SONG/NN_instrument.flac   stems, stereo, 44.1 kHz, 16 bits; they sum to the mix
   songs/SONG/SONG_MIX.flac        the mix
   songs/SONG/stems.csv            instrument (a node of mixlab's tree), artist, split
-  songs/SONG/song.json            tempo, key (0 is C), roles, and what each stem is played on
+  songs/SONG/song.json            tempo, key (0 is C), roles, and what each stem is played on: a library of
+                                  those below, or "library / instrument" where a folder holds several
   splits.csv                      the split of each song; of an instrument with several libraries the test
                                   songs have one that no other song has
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mixlab.synthesis.notes.files import audio_files
+from mixlab.synthesis.notes.files import audio_files, why_passed_over
 from mixlab.synthesis.notes.library import Findings, RecordedNote, spread_pitches
 from mixlab.synthesis.notes.pitches import PITCH, midi_pitch
 
@@ -72,9 +72,17 @@ class NamedNotes:
 
     def claims(self, folder: Path) -> bool:
         """Tell whether most files of a folder have such names."""
+        named, files = self._count(folder)
+        return named >= _LEAST and 2 * named > files
+
+    def too_few(self, folder: Path) -> str:
+        """Return why a folder is passed over though it has such files; '' if it has none."""
+        named, files = self._count(folder)
+        return why_passed_over(f"files named as those of {self.layout}", named, files, _LEAST)
+
+    def _count(self, folder: Path) -> tuple[int, int]:
         files = audio_files(folder)
-        named = sum(self._form.match(path.stem) is not None for path in files)
-        return named >= _LEAST and 2 * named > len(files)
+        return sum(self._form.match(path.stem) is not None for path in files), len(files)
 
     def read(self, folder: Path) -> Findings:
         """Read a folder that is claimed; other manners of playing are passed over."""

@@ -9,24 +9,34 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from mixlab.synthesis.notes.files import audio_files
+from mixlab.synthesis.notes.files import audio_files, named_folder, why_passed_over
 from mixlab.synthesis.notes.library import Findings, RecordedNote, spread_pitches
 from mixlab.synthesis.notes.pitches import PITCH, midi_pitch
 
-__all__ = ["LAYOUT", "claims", "read"]
+__all__ = ["LAYOUT", "claims", "read", "too_few"]
 
 LAYOUT = "files named by pitch"
 _NAME = re.compile(rf"(?P<pitch>{PITCH})(?:[ _.-]*v(?P<take>\d+))?$")
-_INNER = ("audio", "samples", "mp3", "ogg", "wav", "flac")
 _LEAST = 3
 """Files named by pitch that make a folder a library."""
 
 
 def claims(folder: Path) -> bool:
     """Tell whether the folder is one of notes, mostly."""
+    named, files = _count(folder)
+    return named >= _LEAST and 2 * named > files
+
+
+def too_few(folder: Path) -> str:
+    """Return why a folder is passed over though it has files named by pitch; '' if it has none."""
+    named, files = _count(folder)
+    return why_passed_over("files named by pitch, such as C4.wav", named, files, _LEAST)
+
+
+def _count(folder: Path) -> tuple[int, int]:
+    """Return how many audio files are named by pitch, and how many there are."""
     files = audio_files(folder)
-    named = sum(_NAME.match(path.stem) is not None for path in files)
-    return named >= _LEAST and 2 * named > len(files)
+    return sum(_NAME.match(path.stem) is not None for path in files), len(files)
 
 
 def read(folder: Path) -> Findings:
@@ -40,7 +50,7 @@ def read(folder: Path) -> Findings:
             found.problem(path, "its name is no pitch such as C4 or A#3")
         else:
             takes[pitch][int(match["take"] or 1)] = path
-    own = folder.parent if folder.name.lower() in _INNER else folder
+    own = named_folder(folder)
     found.add(own.name, own.name, spread_pitches(_notes(takes)))
     return found
 

@@ -108,13 +108,13 @@ def _find_player(name: str, song: ComposedSong, orchestra: Orchestra, part: int)
         held = [sources_of(orchestra.seats[each], song.split) for each in seat.members]
         chosen = [each[int(rng.integers(len(each)))] for each in held]
         player = amplified(chosen[0], rng) if "guitar" in name else section_of(chosen, rng)
-        return player, " + ".join(each.library for each in chosen)
+        return player, " + ".join(each.source for each in chosen)
     if seat.sources:
         able = sources_of(seat, song.split)
         source = able[int(rng.integers(len(able)))]
         if name in _AMPLIFIED and source.soundfont is None:
-            return amplified(source, rng, clean=True), source.library
-        return player_of(source), source.library
+            return amplified(source, rng, clean=True), source.source
+        return player_of(source), source.source
     for finder in orchestra.finders:
         found = finder.find(name, rng)
         if found is not None:
