@@ -17,7 +17,7 @@ from mixlab.inference.blocks import peak_gain
 from mixlab.inference.scorer import Compute, Scorer, window_starts
 from mixlab.training.baselines.clip_features import read_rows, row_name, write_rows
 from mixlab.training.clips import WindowConfig, load_windows, read_clip
-from mixlab.training.clips.reading import LONGEST_S, fill
+from mixlab.training.clips.reading import LONGEST_S, fill, no_samples
 from mixlab.utils.files import make_folder
 from mixlab.utils.hashing import digest
 
@@ -65,9 +65,7 @@ class _Windows(Dataset[dict[str, Any]]):
         seconds = clip.seconds(info.frames / info.sample_rate)
         samples = round(seconds * self.sample_rate)
         if samples == 0:
-            raise AudioError(
-                f"{clip.path} holds no samples; restore the file from its source.", code="empty-audio"
-            )
+            raise no_samples(clip, info.frames / info.sample_rate)
         if not self.count and seconds > LONGEST_S:
             raise AudioError(
                 f"Expected a clip of up to {LONGEST_S} s at {clip.path}, found a header of {seconds:.0f} s: "

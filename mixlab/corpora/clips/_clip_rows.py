@@ -70,7 +70,7 @@ def clip_of(where: str, folder: Path, cells: Mapping[str, str], audio: AudioFile
     file = audio.find(path)
     part = f"#{start_s:g}" if start_s or end_s is not None else ""
     key = cells.get("key") or f"{cells['file']}{part}"
-    clip = Clip(key, file or path, cells.get("group") or cells["file"], split, start_s, end_s)
+    clip = Clip(key, file or path, cells.get("group") or cells["file"], split, start_s, end_s, where)
     return clip, file is not None
 
 

@@ -51,6 +51,7 @@ class Clip:
         split: ``train``, ``validation`` or ``test``; '' where the corpus has none.
         start_s: Where it starts in the file, in seconds.
         end_s: Where it ends; None is the end of the file.
+        row: Table and row that name it, for messages; '' where no table does.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Clip:
     split: str = ""
     start_s: float = 0.0
     end_s: float | None = None
+    row: str = field(default="", compare=False)
 
     def seconds(self, file_s: float) -> float:
         """Return how long it lasts in a file of so many seconds, 0 or more."""

@@ -33,6 +33,7 @@ __all__ = [
     "clip_samples",
     "fill",
     "load_windows",
+    "no_samples",
     "read_clip",
     "read_window",
     "window_starts",
@@ -64,15 +65,39 @@ class _Span:
         return max(round(self.frames * sample_rate / self.rate), 1)
 
 
+def no_samples(clip: Clip, file_s: float) -> AudioError:
+    """Return the error that says why nothing can be read of a clip: the file is empty, or the row is wrong.
+
+    Args:
+        clip: The clip.
+        file_s: How long its file is, in seconds.
+    """
+    if file_s <= 0:
+        return AudioError(
+            f"{clip.path} holds no samples; restore the file from its source.", code="empty-audio"
+        )
+    where = clip.row or f"clip {clip.key}"
+    if clip.start_s >= file_s:
+        return AudioError(
+            f"{where}: expected a start within the file, found {clip.start_s:g} s, and {clip.path} is "
+            f"{file_s:.2f} s long. Correct the start, in seconds from the beginning of the file, or leave "
+            "the clip out.",
+            code="clip-outside-file",
+        )
+    end_s = file_s if clip.end_s is None else min(clip.end_s, file_s)
+    return AudioError(
+        f"{where}: expected a clip of at least one sample, found {clip.start_s:g} to {end_s:g} s of "
+        f"{clip.path}. Correct start and end, or leave the clip out.",
+        code="clip-outside-file",
+    )
+
+
 def _span(clip: Clip, file: AudioFile) -> _Span:
     rate = file.samplerate
     first = round(clip.start_s * rate)
     end = file.frames if clip.end_s is None else min(round(clip.end_s * rate), file.frames)
     if end <= first:
-        part = "" if clip.start_s == 0 else f" behind {clip.start_s:g} s, where {clip.key} starts"
-        raise AudioError(
-            f"{clip.path} holds no samples{part}; restore the file from its source.", code="empty-audio"
-        )
+        raise no_samples(clip, file.frames / rate)
     return _Span(rate, first, end - first)
 
 
