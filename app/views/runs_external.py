@@ -83,13 +83,21 @@ def _table(title: str, scores: SplitScores) -> None:
 
 
 def _remarks(report: "ExternalReport") -> None:
+    from mixlab.inference.benchmark_text import say_missing
+    from mixlab.inference.scorer import said_of_thresholds
+
     said = list(report.notes)
+    if report.thresholds_from:  # earlier versions did not say it
+        said.append(
+            f"What needs thresholds was decided at thresholds {said_of_thresholds(report.thresholds_from)}."
+        )
     if report.not_evaluable:
         said.append(f"No output says anything of {', '.join(report.not_evaluable)}.")
     if report.missing:
-        said.append(f"{len(report.missing)} clips have no file and are left out.")
+        said.append(f"{say_missing(report)}.")
     for text in said:
         st.caption(words.escape(text))
     if report.problems:
-        st.warning(f"{len(report.problems)} clips could not be read.")
+        clips = "1 clip" if len(report.problems) == 1 else f"{len(report.problems):,} clips"
+        st.warning(f"{clips} could not be read.")
         behind(pd.DataFrame({"clip": report.problems}), "clips that could not be read")

@@ -24,6 +24,7 @@ from mixlab.inference.output import (
     tags_as_csv,
     tags_as_json,
 )
+from mixlab.inference.scorer import said_of_thresholds
 
 if TYPE_CHECKING:
     from mixlab.inference.file_tags import FileTags
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 UPLOAD, RECORD, EXAMPLE = SOURCES = ("Upload a file", "Record", "Try an example")
-FITTED, SAME = DECISIONS = ("fitted per class", "one for all")
+FITTED, SAME = DECISIONS = ("the model's own", "one for all")
 DEMO = "demo numbers"
 """How the note of a run on demo corpora begins."""
 MIN_SHARE = 0.05
@@ -120,7 +121,7 @@ def _describe_run(run: RunModel, tagger: "Tagger") -> str:
 
 
 def _warn(run: RunModel, tagger: "Tagger") -> None:
-    if not tagger.fitted:
+    if tagger.scorer.thresholds_from == "none":
         st.warning(
             "No thresholds are fitted, so every one is 0.5. If the run was not scored yet, type "
             f"`mixlab evaluate {run.path.replace('`', '')}`",
@@ -183,7 +184,7 @@ def _tag(run: RunModel, tagger: "Tagger", sound: Sound, hop_s: float) -> None:
     bar.empty()
     notes = tag_data.get_notes(run)
     st.markdown(_describe(upload, found, tagger.window_s, tagger.note))
-    tags, only_detected = _decide(found)
+    tags, only_detected = _decide(found, said_of_thresholds(tagger.scorer.thresholds_from))
     if tagger.note.startswith(DEMO) and sound.truth is None:
         st.warning(
             "This model was trained on demo corpora: what it says of recordings of real music means nothing.",
@@ -220,15 +221,20 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def _decide(found: "FileTags") -> tuple["FileTags", bool]:
-    """Show the thresholds; return the tags decided at them, and whether only detected classes are shown."""
+def _decide(found: "FileTags", own: str) -> tuple["FileTags", bool]:
+    """Show the thresholds; return the tags decided at them, and whether only detected classes are shown.
+
+    Args:
+        found: The tags, decided at the model's own thresholds.
+        own: What is said of these.
+    """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     if found.single_label:
         return found, _only_detected(row)
     decide = row.segmented_control(
         "Thresholds", DECISIONS, default=FITTED, key="tag_decide", bind="query-params", required=True,
         width="content",
-        help="Fitted on the model's validation mixes, where each gives the best F1; or one of your own.",
+        help=f"The model's own are thresholds {own}. Or one of yours for all classes.",
     )  # fmt: skip
     if decide == SAME:
         value = row.slider(

@@ -26,7 +26,7 @@ from mixlab.evaluation import (
 from mixlab.inference.class_mapping import Match, any_of, match_classes, roll_up
 from mixlab.inference.clip_scores import score_clips
 from mixlab.inference.opening import open_run
-from mixlab.inference.scorer import Scorer, known_outputs
+from mixlab.inference.scorer import ScoredBy, Scorer, ThresholdsFrom, known_outputs
 from mixlab.inference.unseen import part_of
 from mixlab.taxonomy import LabelSet, Node, load_taxonomy
 from mixlab.training.clips import WindowConfig
@@ -92,13 +92,20 @@ class ExternalReport:
         tables: Scores by the names of ``TABLES``; a table without classes is missing. Recordings have
             ``families`` and ``instruments`` instead of ``exact`` and ``rolled_up``.
         not_evaluable: Classes that no output can score; they count in no mean.
-        thresholds_fitted: Whether thresholds are those of the run's validation; else one holds for all: 0.5,
-            of published weights 0.2.
+        thresholds_fitted: Whether all thresholds were fitted: on the run's own validation, or when the model
+            that comes with mixlab was made. Those of models that score together are not.
         missing: Clips whose files are not there.
         problems: Clips that could not be read, and why.
         windows: How a run on clips cuts them and puts scores of windows together, in words. '' for other
             runs: clips score the mean of windows that overlap by half, or of as many as the corpus asks for.
         apart: Of recordings, the solos and the mixes by themselves, as far as there are any.
+        thresholds_from: Where the thresholds come from: ``run``, its own validation; ``shipped``, validation
+            mixes of composed songs when the model that comes with mixlab was made; ``partly``, so for some
+            classes, 0.5 for others; ``curves``, 0.5 of probabilities calibrated on composed mixes; ``odds``,
+            log odds of joined models, counted from their own thresholds; ``none``, one for all that nobody
+            fitted: 0.5, of published weights 0.2. '' in reports of earlier versions, where it is not known.
+        model: What scored: the run's folder, or the names of weights; '' in reports of earlier versions.
+        scored_by: Every file that the scores come from.
     """
 
     benchmark: str
@@ -118,6 +125,9 @@ class ExternalReport:
     problems: tuple[str, ...]
     windows: str = later("")
     apart: tuple[PartScores, ...] = later(())
+    thresholds_from: ThresholdsFrom = later("")  # noqa: RUF009 - a field, whose type ruff does not know
+    model: str = later("")
+    scored_by: tuple[ScoredBy, ...] = later(())
 
     @property
     def name(self) -> str:
@@ -195,9 +205,10 @@ def evaluate_on(
 ) -> ExternalReport:
     """Score a run, published weights, or what else is a ``Scorer``, on an external test set.
 
-    Decisions take the thresholds that were fitted on the run's own validation; a single-label run has none,
-    and what several classes can be right of here is decided at 0.5. The prevalence beside the scores is each
-    class's frequency in this very part: to predict always, or to say it for every clip.
+    Decisions take the thresholds of the scorer, those of a run as they were fitted on its own validation; a
+    single-label run has none, and what several classes can be right of here is decided at 0.5. The prevalence
+    beside the scores is each class's frequency in this very part: to predict always, or to say it for every
+    clip.
 
     Args:
         model: A run with a model, or a scorer whose classes are known.
@@ -261,6 +272,9 @@ def evaluate_on(
             PartScores(name, len(rows), _groups(clips, rows), score(rows))
             for name, rows in _rows_apart(clips, kept).items()
         ),
+        thresholds_from=scorer.thresholds_from,
+        model=scorer.source,
+        scored_by=scorer.scored_by,
     )
 
 
@@ -315,7 +329,13 @@ def _scorer_of_clips(run: Run, label_set: str | Path | None, device: str) -> Sco
     fitted = card.get("consistent_thresholds") or card.get("thresholds")
     values = [fitted[name] if fitted else 0.5 for name in scorer.labels]
     note = str(card.get("note", ""))
-    return replace(scorer, thresholds=np.array(values, np.float64), fitted=bool(fitted), note=note)
+    return replace(
+        scorer,
+        thresholds=np.array(values, np.float64),
+        fitted=bool(fitted),
+        thresholds_from="run" if fitted else "none",
+        note=note,
+    )
 
 
 def _labels(clips: ClipSet) -> LabelSet:

@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from mixlab.evaluation import Score, SplitScores
 from mixlab.evaluation.report import Table, metric_columns, metric_figures
-from mixlab.inference.benchmark import TABLES, ExternalReport
+from mixlab.inference.benchmark import TABLES, ExternalReport, PartScores
+from mixlab.inference.scorer import said_of_thresholds
 
-__all__ = ["format_markdown", "format_text"]
+__all__ = ["format_markdown", "format_text", "say_missing"]
+
+SHOWN_MISSING = 5
+"""So many clips without a file are named where a line says that there are some."""
 
 
 def _table(title: str, scores: SplitScores, scored_by: dict[str, str]) -> Table:
@@ -43,7 +47,7 @@ def _tables(report: ExternalReport, outputs: Sequence[str]) -> list[Table]:
         if name in report.tables
     ]
     return tables + [
-        _table(f"{part.name}, {part.n_clips} clips from {part.n_groups} groups: {name}", scores, outputs_of)
+        _table(f"{_part(part)}: {name}", scores, outputs_of)
         for part in report.apart
         for name, scores in part.tables.items()
         if name != "family"
@@ -66,12 +70,8 @@ def _lines(report: ExternalReport) -> list[str]:
             "not evaluable, as no output says anything of them; left out of all means: "
             + _listed(report.not_evaluable)
         )
-    fitted = (
-        "fitted on the run's own validation"
-        if report.thresholds_fitted
-        else "that nobody fitted (0.5, of published weights 0.2)"
-    )
-    lines.append(f"P, R and F1 at thresholds {fitted}; nothing was fitted on this corpus")
+    said = said_of_thresholds(report.thresholds_from)
+    lines.append(f"P, R and F1 at thresholds {said}; nothing was fitted on this corpus")
     lines.append(
         "chance AP is that of the same score for every clip, chance F1 that of predicting the class always"
     )
@@ -84,15 +84,32 @@ def _lines(report: ExternalReport) -> list[str]:
         counts = ", ".join(f"{count} in '{name}'" for name, count in undefined.items())
         lines.append(f"classes without positives are undefined (-) and left out of means: {counts}")
     if report.missing:
-        lines.append(f"{len(report.missing)} clips have no file and are left out")
+        lines.append(say_missing(report))
     if report.problems:
-        lines.append(f"{len(report.problems)} clips could not be read: {'; '.join(report.problems[:3])}")
+        lines.append(f"{_clips(len(report.problems))} could not be read: {'; '.join(report.problems[:3])}")
     return lines
+
+
+def _clips(n: int) -> str:
+    return "1 clip" if n == 1 else f"{n:,} clips"
+
+
+def _part(part: PartScores) -> str:
+    groups = "1 group" if part.n_groups == 1 else f"{part.n_groups:,} groups"
+    return f"{part.name}, {_clips(part.n_clips)} from {groups}"
+
+
+def say_missing(report: ExternalReport) -> str:
+    """Say which clips have no file: the first few by name, and where all are listed."""
+    n = len(report.missing)
+    more = "; all are under 'missing' in the report's JSON" if n > SHOWN_MISSING else ""
+    left_out = f"{_clips(n)} {'has no file and is' if n == 1 else 'have no file and are'} left out"
+    return f"{left_out}: {_listed(report.missing, SHOWN_MISSING)}{more}"
 
 
 def _head(report: ExternalReport) -> str:
     return (
-        f"{report.benchmark} {report.part}: {report.n_clips} clips from {report.n_groups} recordings or "
+        f"{report.benchmark} {report.part}: {_clips(report.n_clips)} from {report.n_groups} recordings or "
         f"artists, {_windows(report)}"
     )
 
@@ -107,14 +124,16 @@ def format_text(report: ExternalReport, outputs: Sequence[str]) -> str:
     import textwrap
 
     notes = [textwrap.fill(f"- {line}", 100, subsequent_indent="  ") for line in _lines(report)]
-    note = [f"({report.note})"] if report.note else []
+    note = [f"scored by {report.model}"] if report.model else []
+    note += [f"({report.note})"] if report.note else []
     tables = [table.text() for table in _tables(report, outputs)]
     return "\n\n".join(["\n".join([_head(report), *note]), *tables, "\n".join(notes)])
 
 
 def format_markdown(report: ExternalReport, outputs: Sequence[str]) -> str:
     """Return the report as Markdown; arguments as for ``format_text``."""
-    note = [f"**{report.note[0].upper()}{report.note[1:]}.**"] if report.note else []
+    note = [f"Scored by {report.model}."] if report.model else []
+    note += [f"**{report.note[0].upper()}{report.note[1:]}.**"] if report.note else []
     tables = [table.markdown() for table in _tables(report, outputs)]
     lines = "\n".join(f"- {line}" for line in _lines(report))
     return "\n\n".join([f"# {_head(report)}", *note, *tables, lines]) + "\n"

@@ -467,6 +467,7 @@ def open_ensemble(run: Run, device: str = "cpu") -> Scorer:
         window_s=window_s,
         source=str(run.path),
         fitted=bool(thresholds),
+        thresholds_from="run" if thresholds else "none",
         note="; ".join(filter(None, [str(card.get("note", "")), _members_note(scorers)])),
         device=device,
         label_set=str(card["labels"].get("name", "")),

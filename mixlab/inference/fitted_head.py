@@ -107,6 +107,7 @@ def _scorer(network: Any, name: str, card: dict[str, Any], device: str) -> Score
         window_s=window_s,
         source=f"embeddings of {name}",
         fitted=True,
+        thresholds_from="shipped",
         note=f"a classifier on the embeddings of {name}, fitted on composed songs",
         level="peak",
         min_samples=model.min_samples,

@@ -148,14 +148,17 @@ def _finite(value: float) -> float | None:
 def about_scorer(scorer: Scorer) -> dict[str, Any]:
     """Return what a JSON file says of what scored: entries for ``tags_as_json``.
 
-    ``scored_by`` names every file that the scores come from with its SHA-256: runs, weights, the classifier
-    on their embeddings, and curves; ``mixlab`` the version. With these a result can be made again; with a
+    ``thresholds_from`` says where thresholds come from, as in reports of ``mixlab evaluate-on``; ``chosen``
+    by --threshold, or ``highest`` where the highest score decides. ``scored_by`` names every file that the
+    scores come from with its SHA-256: runs, weights, the classifier on their embeddings, and curves;
+    ``mixlab`` the version. With these a result can be made again; with a
     label set of one's own, which is not among them, by keeping that, too.
     """
     return {
         scorer.kind: scorer.source,
         "note": scorer.note,
         "unsaid": list(scorer.unsaid),
+        "thresholds_from": scorer.thresholds_from,
         "mixlab": __version__,
         "scored_by": [{k: v for k, v in asdict(by).items() if v} for by in scorer.scored_by],
     }

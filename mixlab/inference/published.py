@@ -60,7 +60,7 @@ def published_scorer(
         raised = raised_to(_as_carded(scorer), labels)
     else:
         raised = raised_to(scorer, labels)
-        raised = replace(raised, thresholds=np.full(len(raised.labels), THRESHOLD))
+        raised = replace(raised, thresholds=np.full(len(raised.labels), THRESHOLD), thresholds_from="none")
     return _with_curves(published, raised, labels)
 
 
@@ -105,6 +105,7 @@ def _as_carded(scorer: Scorer) -> Scorer:
         scorer,
         thresholds=np.array([thresholds[name] for name in scorer.labels], np.float64),
         fitted=True,
+        thresholds_from="shipped",
         level="as_recorded",
         note="trained on composed songs alone",
     )
@@ -122,6 +123,7 @@ def _scorer_of_tags(published: PublishedTagger, device: str) -> Scorer:
         window_s=entry.native_samples / rate,
         source=entry.name,
         fitted=False,
+        thresholds_from="none",
         note=f"published weights, used as they are; trained on {entry.trained_on}",
         level="peak",
         min_samples=int(getattr(model, "min_samples", 1)),

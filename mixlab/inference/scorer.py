@@ -37,10 +37,12 @@ __all__ = [
     "Compute",
     "ScoredBy",
     "Scorer",
+    "ThresholdsFrom",
     "known_outputs",
     "network_scores",
     "open_member",
     "raised_to",
+    "said_of_thresholds",
     "scored_by_run",
     "usable_device",
     "whole_scores",
@@ -49,6 +51,28 @@ __all__ = [
 
 Compute = Callable[[FloatArray], NDArray[np.float32]]
 """Audio ``(B, channels, T)``, float32, to scores ``(B, C)`` in [0, 1]."""
+
+
+ThresholdsFrom = Literal["", "run", "shipped", "partly", "curves", "odds", "chosen", "highest", "none"]
+"""Where thresholds come from; ``said_of_thresholds`` has the words. '' is not known."""
+
+_THRESHOLDS: dict[ThresholdsFrom, str] = {
+    "": "that came with the model",
+    "run": "fitted on the run's own validation",
+    "shipped": "fitted when the model was made, on validation mixes of composed songs",
+    "partly": "of which those of the model's own classes were fitted when it was made; all others are 0.5",
+    "curves": "of 0.5, from which on a class is more probable than not by curves fitted on composed mixes",
+    "odds": "of 0.5, where the log odds of the models that were joined are on average those of their own "
+    "thresholds",
+    "chosen": "that you chose",
+    "highest": "of no kind: the highest score decides",
+    "none": "that nobody fitted (0.5, of published weights 0.2)",
+}
+
+
+def said_of_thresholds(thresholds_from: ThresholdsFrom) -> str:
+    """Return what follows *thresholds* in a sentence on where they come from."""
+    return _THRESHOLDS[thresholds_from]
 
 
 def _nothing_seen(clips: ClipSet) -> None:
@@ -85,7 +109,7 @@ class Scorer:
         sample_rate: Of the audio it takes, in Hz.
         window_s: How much of it at once.
         source: The run's folder, or the name of published weights.
-        fitted: Whether the thresholds were fitted on validation, or none are needed.
+        fitted: Whether all thresholds were fitted on validation, or none are needed.
         note: What must be said beside its numbers, or ''.
         channels: Of the audio it takes: 1, or 2 for stereo.
         level: ``peak`` where audio is to be brought to full scale first, else ``as_recorded``.
@@ -106,6 +130,7 @@ class Scorer:
         scored_by: All files that its scores come from, but for ``curves_by``, as they were opened.
         curves_by: The file of its curves, which count together with others alone; None where ``scored_by``
             has them, or there are none.
+        thresholds_from: Where the thresholds come from.
     """
 
     compute: Compute
@@ -132,6 +157,7 @@ class Scorer:
     weights_file: Path | None = None
     scored_by: tuple[ScoredBy, ...] = ()
     curves_by: ScoredBy | None = None
+    thresholds_from: ThresholdsFrom = ""
 
     def score(self, audio: FloatArray) -> NDArray[np.float32]:
         """Score windows.
@@ -337,6 +363,7 @@ def raised_to(scorer: Scorer, labels: LabelSet) -> Scorer:
         parents=part.parents(load_taxonomy()),
         thresholds=np.array(thresholds, np.float64),
         fitted=all(fitted),
+        thresholds_from=scorer.thresholds_from if all(fitted) else "partly" if any(fitted) else "none",
         label_set=labels.name,
         nodes=tuple(output.nodes for output in chosen),
         unsaid=tuple(name for name in labels.names if name not in part.names),
@@ -382,6 +409,7 @@ def _open_network(run: Run, device: str) -> Scorer:
             refuse_seen=partial(check_unseen, run),
             of_clip=model.of_clip if isinstance(model, FittedBaseline) and model.of_clips else None,
             scored_by=(scored_by_run(run, card),),
+            thresholds_from="highest" if single else "run" if thresholds else "none",
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

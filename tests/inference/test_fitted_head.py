@@ -111,6 +111,7 @@ def test_it_scores_beside_the_tags_of_its_weights(
     weights, own = shared / "weights" / "mtat_musicnn.pth", shipped_scorer(device="cpu")
     both = join_beside(own, [weights], device="cpu")
     assert both.source == "mixlab_tagger and mtat_musicnn and embeddings of mtat_musicnn"
+    assert (both.fitted, both.thresholds_from) == (False, "curves")
     assert both.labels == LABELS.names
     audio = real_stem(shared, "waveform-playlist/Vocals30", both.sample_rate)
     members = [own, published_scorer(weights, device="cpu"), head_scorer(weights, device="cpu")]
@@ -121,7 +122,9 @@ def test_it_scores_beside_the_tags_of_its_weights(
     soundfile.write(file, audio[0, : both.window], both.sample_rate)
     given = ["--also", "mtat_musicnn", "--out", str(tmp_path), "--format", "json", "--device", "cpu"]
     assert main(["tag", str(file), *given]) == 0
-    assert "embeddings of mtat_musicnn: 15 classes" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "embeddings of mtat_musicnn: 15 classes" in out
+    assert "thresholds of 0.5, from which on a class is more probable than not by curves" in out
     # Every file that had a part in it is named, once, with its SHA-256: as it lies on disk.
     said = json.loads((tmp_path / "vocals.json").read_text(encoding="utf-8"))
     assert said["mixlab"] == __version__

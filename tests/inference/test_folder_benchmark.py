@@ -8,12 +8,15 @@ import pytest
 
 from mixlab.cli.main import main
 from mixlab.corpora.clips.recordings import read_recordings
+from mixlab.errors import AudioError
 from mixlab.evaluation import METRICS
 from mixlab.inference.benchmark import ExternalReport, evaluate_on
 from mixlab.inference.clip_scores import score_clips
 from mixlab.inference.opening import open_run
+from mixlab.training.clips import WindowConfig, read_clip
 from mixlab.training.run import Run
 from mixlab.utils.plain import plain
+from tests.errors import raises
 from tests.tagged_trees import RECORDINGS, make_recordings, make_run
 
 
@@ -98,7 +101,7 @@ def test_the_command_writes_and_lists_what_it_cannot_read(
     assert main([*arguments, "--labels", "clips.csv", "--resamples", "5"]) == 1
     text = capsys.readouterr().out
     for said in ("folder mine: 8 clips from 8", "solos, 4 clips", "mixes, 4 clips", "chance AP", "broken.wav",
-                 "1 clips have no file"):  # fmt: skip
+                 "1 clip has no file and is left out: gone.wav"):  # fmt: skip
         assert said in text
     stored = ExternalReport.load(run.path / "external/folder-mine.json")
     assert plain(stored.to_dict()) == json.loads((run.path / "external/folder-mine.json").read_text())
@@ -106,6 +109,44 @@ def test_the_command_writes_and_lists_what_it_cannot_read(
     assert "solos, 4 clips" in (run.path / "external/folder-mine.md").read_text()
     assert len(stored.problems) == 1
     np.testing.assert_equal(stored.missing, ("gone.wav",))
+    assert "1 of 10 clips has no file and is left out:\n  gone.wav\n" in text
+    assert (
+        "1 clip has no file and is left out: gone.wav" in (run.path / "external/folder-mine.md").read_text()
+    )
+    assert (stored.thresholds_fitted, stored.thresholds_from) == (True, "run")
+    assert (stored.model, stored.scored_by[0].name) == (str(run.path), str(run.path))
+    assert "thresholds fitted on the run's own validation" in text
+
+
+def test_of_many_missing_clips_some_are_named(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_recordings(tmp_path / "mine", *(f"gone{k}.wav,voice,,j{k}" for k in range(8)))
+    arguments = ["--run", str(run.path), "--root", str(root), "--device", "cpu", "--resamples", "0"]
+    assert main(["evaluate-on", "folder", *arguments]) == 0
+    text = capsys.readouterr().out
+    assert "8 clips have no file and are left out: gone0.wav" in text
+    warning = text.rpartition("8 of 16 clips have no file and are left out:")[2]
+    assert [f"gone{k}.wav" in warning for k in range(8)] == [True] * 5 + [False] * 3
+    assert "and 3 more" in warning
+    (file,) = [word for word in warning.split() if word.endswith("folder-mine.json")]
+    assert json.loads(Path(file).read_text())["missing"] == [f"gone{k}.wav" for k in range(8)]
+
+
+@pytest.mark.parametrize("own_windows", [False, True])
+def test_a_start_behind_the_end_blames_the_row(tmp_path: Path, run: Run, own_windows: bool) -> None:
+    root = make_recordings(tmp_path)
+    header, rows = "file,present,unknown,group,start,end", ["a.wav,piano,,a,0.1,", "b.wav,piano,,b,40,50"]
+    (root / "clips.csv").write_text("\n".join([header, *rows]) + "\n")
+    clips = read_recordings(root)
+    windows = WindowConfig() if own_windows else None
+    _, problems = score_clips(clips, open_run(run, device="cpu"), windows=windows)
+    assert list(problems) == [1]
+    for said in ("clips.csv, row 3", "40 s", "b.wav is 0.60 s long"):
+        assert said in problems[1]
+    assert "restore" not in problems[1]
+    with raises(AudioError, code="clip-outside-file", mentions=("row 3", "40 s", "0.60 s")):
+        read_clip(clips.clips[1], 16000)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mixlab.inference.tagger import Tagger
 from mixlab.models import ModelConfig, build_model
 from mixlab.taxonomy import Output, load_label_set
 from tests.errors import raises
-from tests.tagged_trees import RATE, make_irmas, make_jamendo, make_run, sound
+from tests.tagged_trees import RATE, make_irmas, make_jamendo, make_recordings, make_run, sound
 
 TAGS = load_label_set("jamendo50").names
 
@@ -105,7 +105,7 @@ def test_a_class_keeps_the_threshold_of_its_own_output_alone() -> None:
     raised = raised_to(given, load_label_set("mixtures15"))
     at = dict(zip(raised.labels, raised.thresholds, strict=True))
     assert at == {"plucked string": 0.5, "key": 0.3, "acoustic guitar": 0.2}
-    assert not raised.fitted
+    assert (raised.fitted, raised.thresholds_from) == (False, "partly")
 
 
 def test_outputs_below_an_exact_one_are_named() -> None:
@@ -204,6 +204,38 @@ def test_quiet_files_are_brought_to_full_scale(weights: Path) -> None:
     np.testing.assert_allclose(quiet, loud, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("also", "fitted", "thresholds_from", "said"),
+    [
+        (False, True, "shipped", "fitted when the model was made, on validation mixes of composed songs"),
+        (True, False, "odds", "of 0.5, where the log odds of the models that were joined are on average"),
+    ],
+)
+def test_a_report_says_where_thresholds_come_from(
+    tmp_path: Path,
+    weights: Path,
+    capsys: pytest.CaptureFixture[str],
+    also: bool,
+    fitted: bool,
+    thresholds_from: str,
+    said: str,
+) -> None:
+    root = make_recordings(tmp_path / "mine")
+    arguments = ["evaluate-on", "folder", "--weights", "mixlab_tagger", "--root", str(root), "--resamples"]
+    arguments += ["0", "--device", "cpu", "--out", str(tmp_path), *(["--also", str(weights)] if also else [])]
+    assert main(arguments) == 0
+    stored = ExternalReport.load(tmp_path / "folder-mine.json")
+    assert (stored.thresholds_fitted, stored.thresholds_from) == (fitted, thresholds_from)
+    assert {k.threshold_fitted for k in stored.tables["families"].classes} == {fitted}
+    assert stored.model == ("mixlab_tagger and jamendo_crnn" if also else "mixlab_tagger")
+    assert [by.name for by in stored.scored_by] == stored.model.split(" and ")
+    for text in (capsys.readouterr().out, (tmp_path / "folder-mine.md").read_text()):
+        line = " ".join(text.split())
+        assert f"P, R and F1 at thresholds {said}" in line
+        assert "the run's own" not in line
+        assert stored.model in line
+
+
 def test_weights_are_scored_on_an_external_test_set(
     tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -215,6 +247,7 @@ def test_weights_are_scored_on_an_external_test_set(
     text = capsys.readouterr().out
     assert "thresholds that nobody fitted (0.5, of published weights 0.2)" in " ".join(text.split())
     stored = ExternalReport.load(tmp_path / "out/irmas-test.json")
+    assert (stored.thresholds_fitted, stored.thresholds_from) == (False, "none")
     kinds = {match.name: match.kind for match in stored.matches}
     assert kinds["pia"] == kinds["vio"] == "exact"
     assert {kinds[name] for name in ("cla", "flu", "sax", "tru")} == {"none"}

@@ -119,7 +119,7 @@ def test_it_gives_the_scores_that_its_card_states() -> None:
     np.testing.assert_allclose(scorer.consistent(found), wanted, atol=2e-3)
     assert scorer.labels == LABELS.names
     np.testing.assert_array_equal(scorer.thresholds, [card["thresholds"][name] for name in LABELS.names])
-    assert scorer.fitted
+    assert (scorer.fitted, scorer.thresholds_from) == (True, "shipped")
 
 
 def test_nothing_went_in_whose_licence_forbids_it() -> None:
@@ -155,8 +155,16 @@ def test_a_file_is_tagged_by_it_where_no_model_is_named(
     assert [row["name"] for row in data["classes"]] == list(LABELS.names)
     own = Tagger(shipped_scorer(device="cpu")).tag(sound)
     assert data["tags"] == list(own.tags)
+    assert data["thresholds_from"] == "shipped"
     assert main(["tag", str(sound), "--weights", SHIPPED, "--device", "cpu"]) == 0
-    assert "comes with mixlab" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "comes with mixlab" not in out
+    assert "thresholds fitted when the model was made, on validation mixes of composed songs" in out
+    # One of the user's own is no news to the user, and was not fitted.
+    own = ["--threshold", "0.3", "--out", str(tmp_path / "own")]
+    assert main(["tag", str(sound), "--weights", SHIPPED, "--device", "cpu", *own]) == 0
+    assert "thresholds" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "own" / "song.json").read_text())["thresholds_from"] == "chosen"
 
 
 def test_damage_is_told(copied: Path, sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,6 +249,7 @@ def test_of_two_models_the_mean_of_log_odds_counts_from_their_thresholds() -> No
     assert found["key"] == pytest.approx(probability((0.9, 0.2), (0.1, 0.6)))
     assert found["brass"] == pytest.approx(probability((0.3, 0.2)))
     np.testing.assert_array_equal(both.thresholds, 0.5)
+    assert (both.fitted, both.thresholds_from) == (False, "odds")
 
 
 def test_of_two_models_an_instrument_that_one_cannot_say_follows_its_family() -> None:
@@ -290,6 +299,7 @@ def test_of_models_whose_curves_are_known_the_mean_of_calibrated_scores_counts()
     assert found["key"] == pytest.approx(np.mean([0.9, curved(0.3, 0, -2)]))
     assert found["singer"] == pytest.approx(np.mean([0.1, voices[1] * min(0.1 / voices[0], 1)]))
     np.testing.assert_array_equal(both.thresholds, 0.5)
+    assert (both.fitted, both.thresholds_from) == (False, "curves")
     # One whose curves are not known is joined by thresholds, and so are all beside it.
     plain = join_scorers([first, second]).score(np.zeros((1, 1, 8000), np.float32))
     mixed = join_scorers([replace(first, curves=curves[0]), replace(second, source="other")])
@@ -368,6 +378,9 @@ def test_published_weights_tag_beside_it(crnn: Path, sound: Path, capsys: pytest
     assert main(["tag", str(sound), "--also", str(crnn), "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert f"model of {SHIPPED} and jamendo_crnn: 15 classes" in out
+    # Random weights have no curves.
+    assert "Decided at thresholds of 0.5, where the log odds" in out
+    assert "fitted on" not in out
     own = shipped_scorer(device="cpu")
     both = join_scorers([own, open_beside(own, crnn, device="cpu")])
     assert both.labels == LABELS.names

@@ -34,8 +34,9 @@ def evaluate_on(
     """Score a run or published weights on an external test set: what they can say of its classes.
 
     Outputs are bound to classes by the instrument tree. Classes that only a family can score are reported
-    apart, classes without any output are listed and never counted. Thresholds are the run's own; published
-    weights (--weights) have none, and are decided at 0.2.
+    apart, classes without any output are listed and never counted. Thresholds are the run's own, or those of
+    the model that comes with mixlab; other published weights have none, and are decided at 0.2, and models
+    that score together (--also) at 0.5 of what they say together.
 
     Args:
         benchmark: The corpus; folder stands for recordings of one's own and a table of what sounds in them.
@@ -59,7 +60,7 @@ def evaluate_on(
         out: With --weights, the folder where the report is written; that of a run lies in its folder.
 
     Returns:
-        Exit code: 0 when all clips were scored, 1 when some could not be read.
+        Exit code: 0 when all clips that have a file were scored, 1 when some could not be read.
     """
     from tqdm import tqdm
 
@@ -94,7 +95,21 @@ def evaluate_on(
         print("Nothing is written: give --out FOLDER for that.")
     else:
         print(f"Written:  {_write(folder, report, outputs)}   (all values: {report.name}.json beside it)")
+    if report.missing:
+        print(_warning(report, folder))
     return 1 if report.problems else 0
+
+
+def _warning(report: "ExternalReport", folder: Path | None) -> str:
+    """Return what is said at the end of clips without a file."""
+    n, shown = len(report.missing), 5
+    head = f"{n} of {report.n_clips + len(report.problems) + n} clips "
+    lines = [head + ("has no file and is left out:" if n == 1 else "have no file and are left out:")]
+    lines += [f"  {key}" for key in report.missing[:shown]]
+    if n > shown:
+        listed = f"in {folder / report.name}.json" if folder else "in the JSON that --out FOLDER writes"
+        lines.append(f"  and {n - shown} more, all under 'missing' {listed}")
+    return "\n" + "\n".join([*lines, "Correct their paths, or --root, or fetch the files."])
 
 
 def _check_labels(benchmark: str, labels: Path | None, part: str) -> None:

@@ -40,16 +40,16 @@ def tag(
     """Say which instruments sound in audio files of any length, and where.
 
     The model scores overlapping windows as long as its training excerpts. 'mean' and 'max' are over the
-    windows that sound; a class sounds where its score reaches the threshold fitted on the run's validation
-    mixes or clips. Of a single-label run the class with the highest score is detected, without thresholds,
-    and the highest mean score decides on the whole file. Files shorter than a window are padded with silence.
-    Moments below the gate are silent: there nothing sounds, whatever the model says of silence. A file that
-    cannot be read stops no other.
+    windows that sound; a class sounds where its score reaches its threshold: that of a run was fitted on its
+    validation mixes or clips, that of the model that comes with mixlab when it was made. Of a single-label
+    run the class with the highest score is detected, without thresholds, and the highest mean score decides
+    on the whole file. Files shorter than a window are padded with silence. Moments below the gate are silent:
+    there nothing sounds, whatever the model says of silence. A file that cannot be read stops no other.
 
     Without --run and --weights the model scores that comes with mixlab. --also NAME has published weights
     score beside it, which is the better choice where you may fetch them ('mixlab weights get mtat_musicnn'):
     the mean of their calibrated scores counts. Of a model whose curves mixlab does not have, such as a run,
-    log odds count from those of the thresholds, and the mean of these.
+    log odds count from those of the thresholds, and the mean of these. Of both, 0.5 is the threshold.
 
     With --weights in place of --run, published weights are used as they are: a class of the label set scores
     what the surest tag at or below it in the instrument tree does, and classes that no tag speaks of are
@@ -173,10 +173,12 @@ def _at_threshold(scorer: "Scorer", threshold: float | None) -> "Scorer":
             + (" for a run that decides by the highest score." if scorer.single_label else "."),
             code="conflicting-settings" if scorer.single_label else "invalid-setting",
         )
-    return replace(scorer, thresholds=np.full(len(scorer.labels), threshold), fitted=True)
+    return replace(scorer, thresholds=np.full(len(scorer.labels), threshold), thresholds_from="chosen")
 
 
 def _introduce(tagger: "Tagger", *, default: bool = False) -> None:
+    from mixlab.inference.scorer import said_of_thresholds
+
     scorer = tagger.scorer
     if default:
         from mixlab.models.shipped_model import shipped_card
@@ -190,7 +192,7 @@ def _introduce(tagger: "Tagger", *, default: bool = False) -> None:
         print(f"({scorer.note})\n")
     if scorer.unsaid:
         print(f"It says nothing of {', '.join(scorer.unsaid)}.\n")
-    if not scorer.fitted:
+    if not scorer.fitted and scorer.thresholds_from in ("", "none"):
         at = f"{scorer.thresholds[0]:g}"
         why = (
             f"Was the run scored? mixlab evaluate {scorer.source}"
@@ -198,6 +200,8 @@ def _introduce(tagger: "Tagger", *, default: bool = False) -> None:
             else "Another is chosen by --threshold."
         )
         print(f"No thresholds are fitted, so all are {at}. {why}\n")
+    elif scorer.thresholds_from not in ("", "chosen", "highest"):
+        print(f"Decided at thresholds {said_of_thresholds(scorer.thresholds_from)}.\n")
 
 
 def _bar(paths: Sequence[Path]) -> Any:  # noqa: ANN401 - tqdm's own type has parameters that say nothing here
