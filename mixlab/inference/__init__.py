@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from mixlab.inference.joint import join_beside, join_scorers
     from mixlab.inference.opening import open_run
     from mixlab.inference.published import published_scorer, shipped_scorer
-    from mixlab.inference.realism import Realism, measure_realism, realism_of_sounds
+    from mixlab.inference.realism import measure_realism, realism_of_sounds
+    from mixlab.inference.realism_result import Realism
     from mixlab.inference.scorer import Scorer, raised_to
     from mixlab.inference.tagger import Tagger
 
@@ -41,7 +42,8 @@ _HOMES = {
     "joint": ("join_beside", "join_scorers"),
     "opening": ("open_run",),
     "published": ("published_scorer", "shipped_scorer"),
-    "realism": ("Realism", "measure_realism", "realism_of_sounds"),
+    "realism": ("measure_realism", "realism_of_sounds"),
+    "realism_result": ("Realism",),
     "scorer": ("Scorer", "raised_to"),
     "tagger": ("Tagger",),
 }

@@ -7,7 +7,7 @@ from mixlab.evaluation.report import Table, metric_columns, metric_figures
 from mixlab.inference.benchmark import TABLES, ExternalReport, PartScores
 from mixlab.inference.scorer import said_of_thresholds
 
-__all__ = ["format_markdown", "format_text", "say_missing"]
+__all__ = ["SHOWN_MISSING", "format_markdown", "format_text", "say_missing"]
 
 SHOWN_MISSING = 5
 """So many clips without a file are named where a line says that there are some."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mixlab.evaluation import ClassScores, Score, SplitScores
 from mixlab.evaluation.report import Table
-from mixlab.inference.realism import Realism, TaggerAlone, measure_of
+from mixlab.inference.realism_result import Realism, TaggerAlone, measure_of
 
 __all__ = ["format_markdown", "format_text"]
 

@@ -17,7 +17,8 @@ from mixlab.errors import ConfigError, MixlabError, RunError, WeightsError
 from mixlab.inference import clip_scores
 from mixlab.inference import realism as module
 from mixlab.inference.published import THRESHOLD, published_scorer
-from mixlab.inference.realism import judge_scores, measure_of, measure_realism, realism_of_sounds
+from mixlab.inference.realism import judge_scores, measure_realism, realism_of_sounds
+from mixlab.inference.realism_result import Realism, measure_of
 from mixlab.inference.realism_text import format_markdown, format_text
 from mixlab.inference.scorer import Scorer, whole_scores
 from mixlab.mixing.config import MixConfig
@@ -94,7 +95,7 @@ def test_what_finds_all_measures_one_and_what_says_the_same_the_prevalence(rng: 
 def test_the_measure_is_that_of_the_mixes_and_their_labels(
     toy: Catalog, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure() -> module.Realism:
+    def measure() -> Realism:
         return measure_realism(
             toy, weights, cache=tmp_path, mix=MIX, n_mixes=N_MIXES, seed=4, n_resamples=20, workers=1
         )
@@ -177,7 +178,7 @@ def test_recordings_stand_beside_the_mixes(
     assert all(each.recordings is not None and 0 < each.recordings <= 1 for each in several.alone)
     assert f"(recordings {several.alone[0].recordings:.3f})" in " ".join(format_text(several).split())
 
-    def measure(clips: ClipSet) -> module.Realism:
+    def measure(clips: ClipSet) -> Realism:
         return measure_realism(toy, weights, cache=tmp_path / "cache", mix=MIX, n_mixes=4, n_resamples=0,
                                workers=1, recordings=clips)  # fmt: skip
 
@@ -204,7 +205,7 @@ def test_recordings_stand_beside_the_mixes(
 def test_settings_that_are_not_those_of_the_mixes_are_named(
     toy: Catalog, weights: Path, tmp_path: Path
 ) -> None:
-    def measure(mix: MixConfig, *, effects: bool = False) -> module.Realism:
+    def measure(mix: MixConfig, *, effects: bool = False) -> Realism:
         return measure_realism(toy, weights, cache=tmp_path, mix=mix, n_mixes=4, n_full=0, n_resamples=0,
                                effects=effects, workers=1)  # fmt: skip
 
@@ -242,7 +243,7 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_of_several_taggers_the_mean_of_log_odds_counts_where_all_speak(
     toy: Catalog, weights: Path, other_weights: Path, tmp_path: Path
 ) -> None:
-    def measure(*names: Path) -> module.Realism:
+    def measure(*names: Path) -> Realism:
         return measure_realism(toy, names[0], also=names[1:], cache=tmp_path, mix=MIX, n_mixes=N_MIXES,
                                seed=4, n_resamples=0, workers=1)  # fmt: skip
 
@@ -292,7 +293,7 @@ def test_full_mixes_have_all_stems_of_a_song(
 ) -> None:
     monkeypatch.setattr(module, "TAGGERS", (str(weights), str(other_weights)))
 
-    def measure(mix: MixConfig, n_mixes: int, n_full: int, seconds: float = 3.0) -> module.Realism:
+    def measure(mix: MixConfig, n_mixes: int, n_full: int, seconds: float = 3.0) -> Realism:
         return measure_realism(toy, cache=tmp_path, mix=mix, n_mixes=n_mixes, n_full=n_full,
                                full_seconds=seconds, seed=4, n_resamples=20, workers=1)  # fmt: skip
 

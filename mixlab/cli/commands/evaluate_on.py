@@ -102,7 +102,9 @@ def evaluate_on(
 
 def _warning(report: "ExternalReport", folder: Path | None) -> str:
     """Return what is said at the end of clips without a file."""
-    n, shown = len(report.missing), 5
+    from mixlab.inference.benchmark_text import SHOWN_MISSING
+
+    n, shown = len(report.missing), SHOWN_MISSING
     head = f"{n} of {report.n_clips + len(report.problems) + n} clips "
     lines = [head + ("has no file and is left out:" if n == 1 else "have no file and are left out:")]
     lines += [f"  {key}" for key in report.missing[:shown]]

@@ -9,7 +9,7 @@ from mixlab.mixing.config import MixConfig
 
 if TYPE_CHECKING:
     from mixlab.corpora.clips.base import ClipSet
-    from mixlab.inference.realism import Realism
+    from mixlab.inference.realism_result import Realism
 
 __all__ = ["realism"]
 
