@@ -4,7 +4,7 @@ Objects that are shared between sessions (predictions, tables) are read-only by 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from mixlab.evaluation.thresholding import (
     paired_f1,
     split_table,
 )
-from mixlab.studies.locations import RUN, Found, find_folders
+from mixlab.studies.locations import RUN, Found, FoundReports, find_folders, find_reports
 from mixlab.training.run import Run
 from mixlab.utils.entries import is_number
 from mixlab.utils.yaml import load_json
@@ -51,6 +51,7 @@ __all__ = [
     "default_locations",
     "divisions",
     "find_found",
+    "find_published",
     "find_run",
     "get_clip",
     "get_comparison",
@@ -74,7 +75,9 @@ __all__ = [
     "get_table",
     "has_external",
     "has_model",
+    "look_again",
     "mismatch",
+    "read_reports",
     "row_of_index",
     "run_mix_config",
     "run_model",
@@ -122,6 +125,18 @@ def default_locations(catalog: str = "") -> tuple[tuple[str, int], ...]:
 def find_found(locations: tuple[tuple[str, int], ...], marker: str = RUN) -> tuple[Found, ...]:
     """Return the runs, or with ``STUDY`` the studies, below some folders."""
     return find_folders(marker, [(Path(location), depth) for location, depth in locations])
+
+
+@st.cache_resource(ttl=5, max_entries=16, show_spinner=False)
+def find_published(locations: tuple[tuple[str, int], ...]) -> tuple[FoundReports, ...]:
+    """Return the reports of published weights below some folders."""
+    return find_reports([(Path(location), depth) for location, depth in locations])
+
+
+def look_again() -> None:
+    """Forget what was found."""
+    find_found.clear()
+    find_published.clear()
 
 
 def find_run(found: Sequence[Found], name: str) -> RunLocation | None:
@@ -348,7 +363,12 @@ def _external_files(location: RunLocation) -> list[Path]:
 
 def get_external(location: RunLocation) -> "dict[str, ExternalReport | str]":
     """Return a run's reports on external test sets by name; of one that cannot be read, why."""
-    return {file.stem: _external(str(file), _time(file)) for file in _external_files(location)}
+    return read_reports(_external_files(location))
+
+
+def read_reports(files: Iterable[Path]) -> "dict[str, ExternalReport | str]":
+    """Return reports on external test sets by name; of one that cannot be read, why."""
+    return {file.stem: _external(str(file), _time(file)) for file in files}
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -1,7 +1,7 @@
 """Runs: what a trained model gets right and wrong, class by class, at any threshold, and how it sounds."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -30,6 +30,8 @@ from mixlab.evaluation.bootstrap import MAX_UNDEFINED, MIN_SONGS
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+    from mixlab.studies.locations import Found
 
 __all__ = ["show"]
 
@@ -60,39 +62,60 @@ def show(location: Location | None) -> None:
     for key in ("link", *runs_listen.IN_ADDRESS):
         st.session_state.pop(key, None)
     try:
-        found = runs_locations.found_runs(location)
-        if not found:
+        found, reports = runs_locations.found_runs(location), runs_locations.found_reports(location)
+        if not found and not reports:
             runs_locations.say_none(location)
             return
         header.check_address(ALLOWED)
         row = st.container(horizontal=True, vertical_alignment="bottom")
-        run, other, split = _choose(found, row)
-        if run is None:
-            st.error("This run is not there any more. Choose another one.")
-        elif not run.is_scored:
-            _unscored(run)
-        elif runs_data.get_numbers(run, split) is not None:
-            runs_numbers.show_numbers(run, _comparable(run, other, split), split)
+        name = _choose([one.name for one in found], [one.name for one in reports], row)
+        chosen = next((one for one in reports if one.name == name), None)
+        if chosen is None:
+            _run(location, found, name, row)
         else:
-            _scored(location, RunSelection(run, _comparable(run, other, split), split, FITTED), row)
+            runs_external.published(chosen)
         header.offer_view(CONTROLS)
     except MixlabError as error:
         st.error(words.escape(str(error)))
 
 
-def _choose(
-    found: tuple[Any, ...], row: "DeltaGenerator"
-) -> tuple[RunLocation | None, RunLocation | None, str]:
-    names = [one.name for one in found]
+def _choose(runs: list[str], reports: list[str], row: "DeltaGenerator") -> str:
+    """Let a run be chosen, or the reports of published weights, whose names are longer."""
+    names = [*runs, *reports]
     wanted = st.query_params.get("run")
     if wanted and wanted not in names:
+        kinds = "runs and reports" if reports else "runs"
         st.warning(
-            f"The address names the run **{words.escape(wanted)}**, which is not among the {len(names)} runs "
-            "found here; another one is shown. Folders says where runs are looked for.",
+            f"The address names the run **{words.escape(wanted)}**, which is not among the {len(names)} "
+            f"{kinds} found here; another one is shown. Folders says where they are looked for.",
             icon=":material/link_off:",
         )
-    name = row.selectbox("Run", names, key="run", bind="query-params", width=260)
-    others = [NONE, *(other for other in names if other != name)]
+    return str(
+        row.selectbox(
+            "Run", names, key="run", bind="query-params", width=400 if reports else 260,
+            help="Runs, and after them what has reports of `mixlab evaluate-on` without being a run: "
+                 "published weights and the model that comes with mixlab.",
+        )
+    )  # fmt: skip
+
+
+def _run(location: Location | None, found: "tuple[Found, ...]", name: str, row: "DeltaGenerator") -> None:
+    run = runs_data.find_run(found, name)
+    other, split = _choose_beside(found, name, row)
+    if run is None:
+        st.error("This run is not there any more. Choose another one.")
+    elif not run.is_scored:
+        _unscored(run)
+    elif runs_data.get_numbers(run, split) is not None:
+        runs_numbers.show_numbers(run, _comparable(run, other, split), split)
+    else:
+        _scored(location, RunSelection(run, _comparable(run, other, split), split, FITTED), row)
+
+
+def _choose_beside(
+    found: "tuple[Found, ...]", name: str, row: "DeltaGenerator"
+) -> tuple[RunLocation | None, str]:
+    others = [NONE, *(one.name for one in found if one.name != name)]
     other = row.selectbox(
         "Compare with", others, key="against", bind="query-params", width=260,
         help="A second run that was scored on the same mixes or clips. Differences are its scores minus the "
@@ -103,7 +126,7 @@ def _choose(
         help="Thresholds and epochs are chosen on validation, so its numbers flatter the model.",
     )  # fmt: skip
     second = None if other in (None, NONE) else runs_data.find_run(found, str(other))
-    return runs_data.find_run(found, str(name)), second, str(split or SPLITS[0])
+    return second, str(split or SPLITS[0])
 
 
 def _comparable(run: RunLocation, other: RunLocation | None, split: str) -> RunLocation | None:
@@ -147,7 +170,7 @@ def _scored(location: Location | None, selection: RunSelection, row: "DeltaGener
         "Confusions": lambda: runs_confusions.show_confusions(selection),
         "Learning curves": lambda: runs_more.learning(selection.names),
         "Differences": lambda: runs_more.differences(selection),
-        "External": lambda: runs_external.external(selection.run),
+        "External": lambda: runs_external.external(runs_data.get_external(selection.run)),
     }
     shown = [name for name in TABS if _has_tab(selection, name)]
     # Only what is open is drawn: a run of 60 classes then follows the slider at once.

@@ -1,5 +1,6 @@
-"""Runs on sound that mixlab did not mix: the reports of ``mixlab evaluate-on``."""
+"""Runs and published weights on sound that mixlab did not mix: the reports of ``mixlab evaluate-on``."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -9,27 +10,39 @@ from app import texts as words
 from app.components import run_tables
 from app.components.theme import palette
 from app.data import runs as runs_data
-from app.links import RunLocation
 from app.views.runs_classes import behind, show_scores
 from mixlab.evaluation import SplitScores
 from mixlab.evaluation.charts import UNIT, dots
 
 if TYPE_CHECKING:
     from mixlab.inference.benchmark import ExternalReport
+    from mixlab.studies.locations import FoundReports
 
-__all__ = ["external"]
+__all__ = ["external", "published"]
 
 ALL = "all"
 AP = "average_precision"
 
 
-def external(run: RunLocation) -> None:
-    """Show what a run scores on external test sets, as its reports say.
+def published(found: "FoundReports") -> None:
+    """Show what published weights score on external test sets, as their reports say.
 
     Args:
-        run: A run that was scored on some.
+        found: The reports.
     """
-    reports = runs_data.get_external(run)
+    reports = runs_data.read_reports(found.files)
+    models = [report.model for report in reports.values() if not isinstance(report, str) and report.model]
+    scored_by = f"Scored by {words.escape(models[0])}. " if models else ""
+    st.caption(f"{scored_by}Reports of `mixlab evaluate-on` in {words.escape(str(found.path))}")
+    external(reports)
+
+
+def external(reports: "Mapping[str, ExternalReport | str]") -> None:
+    """Show scores on external test sets.
+
+    Args:
+        reports: The reports by name; of one that cannot be read, why.
+    """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = row.selectbox("Test set", list(reports), key="external", bind="query-params", width=330)
     report = reports.get(str(name))

@@ -1,19 +1,18 @@
-"""Where runs and studies are looked for, and what is shown where none is found."""
+"""Where runs, studies and reports are looked for, and what is shown where none is found."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import texts as words
 from app.data import runs as runs_data
 from app.data.mixes import Location
-from mixlab.studies.locations import RUN, STUDY, Found
+from mixlab.studies.locations import RUN, STUDY, Found, FoundReports
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-__all__ = ["found_runs", "found_studies", "locations", "say_none", "show_folders"]
+__all__ = ["found_reports", "found_runs", "found_studies", "locations", "say_none", "show_folders"]
 
 KEY = "runs_in"
 
@@ -43,8 +42,13 @@ def found_studies(location: Location | None) -> tuple[Found, ...]:
     return runs_data.find_found(locations(location), STUDY)
 
 
+def found_reports(location: Location | None) -> tuple[FoundReports, ...]:
+    """Return the reports of published weights."""
+    return runs_data.find_published(locations(location))
+
+
 def show_folders(location: Location | None, row: "DeltaGenerator") -> None:
-    """Show where runs and studies are looked for, and let another folder be named.
+    """Show where runs, studies and reports are looked for, and let another folder be named.
 
     Args:
         location: The open catalog, or None.
@@ -53,18 +57,21 @@ def show_folders(location: Location | None, row: "DeltaGenerator") -> None:
     with row.popover("Folders", icon=":material/folder_open:"):
         # It is no part of a link: an address must not open folders.
         st.text_input(
-            "Look in", key=KEY, persist_state="session", placeholder="a folder of runs or studies",
+            "Look in", key=KEY, persist_state="session", placeholder="a folder of runs, studies or reports",
             help="Several are separated by a semicolon. Empty: the usual places. `mixlab app --runs FOLDER` "
                  "sets them from the start.",
         )  # fmt: skip
         selection = locations(location)
         runs, studies = found_runs(location), found_studies(location)
-        found = f"{_count(len(runs), 'run')} and {_count(len(studies), 'study', 'studies')}"
-        st.caption(f"{found} found below, sweeps among the studies:")
+        reports = sum(len(one.files) for one in found_reports(location))
+        st.caption(
+            f"{_count(len(runs), 'run')}, {_count(len(studies), 'study', 'studies')} (sweeps among them) and "
+            f"{_count(reports, 'report')} of published weights found below:"
+        )
         looked = "\n".join(folder for folder, _ in selection)
         st.code(looked or "(none of the usual folders is there)", language=None)
         if st.button("Look again", icon=":material/refresh:"):
-            runs_data.find_found.clear()
+            runs_data.look_again()
             st.rerun()
 
 
@@ -74,12 +81,15 @@ def _count(n: int, one: str, more: str = "") -> str:
 
 def say_none(location: Location | None) -> None:
     """Say what to type while there is no run."""
-    selection = (
-        ", ".join(f"`{words.escape(folder)}`" for folder, _ in locations(location))
-        or "any of the usual places"
-    )
+    folders = (folder.replace("`", "'") for folder, _ in locations(location))
+    selection = ", ".join(f"`{folder}`" for folder in folders) or "any of the usual places"
     catalog = location.path if location else "CATALOG"
-    st.markdown(f"There is no run in {selection}. Train a tagger, and look again:")
+    reports = (
+        "The reports there are shown on the page Runs."
+        if found_reports(location)
+        else "Nor is there a report of `mixlab evaluate-on`."
+    )
+    st.markdown(f"There is no run in {selection}. {reports} Train a tagger, and look again:")
     st.code(
         f"mixlab train --catalog {catalog} --out runs/first\nmixlab app --runs runs",
         language="sh",

@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 import pytest
 
 from mixlab import Catalog
+from tests.app.test_external import WEIGHTS, make_report, of_weights, store
 from tests.browser.conftest import PATIENCE_S, missing, part, serve
 from tests.scored_run import write_scored
 from tests.studies.test_reports import INSIDE, made_up
@@ -77,11 +79,12 @@ def axe_file() -> Path:
 
 @pytest.fixture(scope="module")
 def folder(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two runs, a study, and recordings that are not indexed yet."""
+    """A folder with two runs, a study, and a report of published weights."""
     folder = tmp_path_factory.mktemp("served")
     first = write_scored(folder / "runs" / "a", toy)
     write_scored(folder / "runs" / "b", toy, noise=2.0, sampled=first.predictions())
     made_up("p_musical", toy, folder / "studies", INSIDE, fail=("p1-seed2",), grid=(0.0, 0.4, 1.0))
+    store(of_weights(make_report(folder / "work")), folder / "runs/published/folder-mine.json")
     return folder
 
 
@@ -152,6 +155,12 @@ def runs(page: "Page") -> Iterator[str]:
     yield "a mix of it"
 
 
+def published(page: "Page") -> Iterator[str]:
+    page.locator(CHART).first.wait_for()
+    yield "reports of weights"
+    yield from parts(page, "mixes")
+
+
 def compare(page: "Page") -> Iterator[str]:
     page.get_by_text("Scores", exact=True).first.wait_for()
     yield "two runs"
@@ -181,6 +190,7 @@ PAGES: dict[str, Callable[["Page"], Iterator[str]]] = {
     "stream": stream,
     "corpus": corpus,
     "runs?run=runs/a&against=runs/b": runs,
+    f"runs?run={quote_plus(WEIGHTS)}": published,
     "compare?run_a=runs/a&run_b=runs/b": compare,
     "p-musical": p_musical,
     "tag?tag_source=Try+an+example": tag,

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
 
 from mixlab import Catalog
 from mixlab.evaluation.marks import read_marks
 from mixlab.training.run import Run
+from tests.app.test_external import WEIGHTS, make_report, of_weights, store
 from tests.app.test_runs import write_small_model
 from tests.browser.conftest import choose_option, part, serve, settle, wait_for_address
 from tests.scored_run import write_scored
@@ -29,11 +30,12 @@ LISTEN = "run=runs/a&look=Listen&class=percussion&kind=hits"
 
 @pytest.fixture(scope="module")
 def folder(toy: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two runs and a study."""
+    """A folder with two runs, a study, and a report of published weights."""
     folder = tmp_path_factory.mktemp("served")
     first = write_scored(folder / "runs" / "a", toy)
     write_small_model(write_scored(folder / "runs" / "b", toy, noise=2.0, sampled=first.predictions()))
     made_up("p_musical", toy, folder / "studies", INSIDE, fail=("p1-seed2",), grid=(0.0, 0.4, 1.0))
+    store(of_weights(make_report(folder / "work")), folder / "runs/published/folder-mine.json")
     return folder
 
 
@@ -225,11 +227,33 @@ def test_the_threshold_moves_by_keys_and_numbers_follow(open_page: "OpenPage") -
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_lies_beyond_the_edge(open_page: "OpenPage", width: int, dark: bool) -> None:
-    for location, query in (("runs", "run=runs/a"), ("runs", LISTEN), ("p-musical", "")):
+    weights = f"run={quote_plus(WEIGHTS)}"
+    for location, query in (("runs", "run=runs/a"), ("runs", LISTEN), ("runs", weights), ("p-musical", "")):
         page = open_page(query, location=location, width=width, dark=dark)
         page.locator(CHART).first.wait_for()
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_reports_of_weights_are_chosen_and_have_their_address(open_page: "OpenPage") -> None:
+    page = open_page("run=runs/a", location="runs")
+    part(page, "Classes", checked=True).wait_for()
+    settle(page)
+    option = page.get_by_role("option", name=WEIGHTS, exact=True)
+    choose_option(page.get_by_role("combobox", name="Run", exact=True), option)
+    page.get_by_role("heading", name="families").wait_for()
+    wait_for_query(page, run=WEIGHTS)
+    settle(page)
+    assert part(page, "Classes").count() == page.get_by_text("Compare with", exact=True).count() == 0
+    part(page, "solos").click()
+    wait_for_query(page, run=WEIGHTS, part="solos")
+    page.get_by_text("4 clips of 4 groups").wait_for()
+    again = open_page(page.url)
+    part(again, "solos", checked=True).wait_for()
+    again.get_by_text("4 clips of 4 groups").wait_for()
+    again.locator(CHART).first.wait_for()
+    settle(again)
+    assert again.locator("[data-testid=stAlert]").count() == 0
 
 
 def test_the_sweep_is_drawn_and_names_what_is_missing(open_page: "OpenPage") -> None:

@@ -20,6 +20,7 @@ from mixlab.inference.published import published_scorer
 from mixlab.inference.scorer import Scorer, known_outputs, raised_to
 from mixlab.inference.tagger import Tagger
 from mixlab.models import ModelConfig, build_model
+from mixlab.studies.locations import find_reports
 from mixlab.taxonomy import Output, load_label_set
 from tests.errors import raises
 from tests.tagged_trees import RATE, make_irmas, make_jamendo, make_recordings, make_run, sound
@@ -245,6 +246,9 @@ def test_weights_are_scored_on_an_external_test_set(
     # The network takes 1.52 s and more; the test recordings have 1.7 s.
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
+    assert f"mixlab app --runs {tmp_path / 'out'}\n" in text
+    (found,) = find_reports([(tmp_path / "out", 0)])
+    assert (found.name, found.files) == ("jamendo_crnn (out)", (tmp_path / "out/irmas-test.json",))
     assert "thresholds that nobody fitted (0.5, of published weights 0.2)" in " ".join(text.split())
     stored = ExternalReport.load(tmp_path / "out/irmas-test.json")
     assert (stored.thresholds_fitted, stored.thresholds_from) == (False, "none")

@@ -21,8 +21,8 @@ def app(
     Args:
         catalog: Catalog folder to start with; the page can open others. Default: the environment
             variable ``MIXLAB_CATALOG``, else what ``mixlab demo`` made in this folder.
-        runs: Folder of runs, studies and sweeps to look at. Default: the environment variable
-            ``MIXLAB_RUNS``, else ``runs``, ``studies`` and ``sweeps`` here and beside the catalog.
+        runs: Folder of runs, studies, sweeps and external reports to look at. Default: the environment
+            variable ``MIXLAB_RUNS``, else ``runs``, ``studies`` and ``sweeps`` here and beside the catalog.
         port: Port of the page, 1024 to 65535.
         browser: Open a browser window; with ``--browser false`` only the address is printed.
 

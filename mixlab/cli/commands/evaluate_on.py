@@ -95,6 +95,7 @@ def evaluate_on(
         print("Nothing is written: give --out FOLDER for that.")
     else:
         print(f"Written:  {_write(folder, report, outputs)}   (all values: {report.name}.json beside it)")
+        print(f"Explorer: mixlab app --runs {folder if run is None else run}")
     if report.missing:
         print(_warning(report, folder))
     return 1 if report.problems else 0
