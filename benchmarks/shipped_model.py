@@ -10,9 +10,9 @@
 ``data`` composes songs in four parts, three of them played by recorded notes and one by a SoundFont, and
 makes packed catalogs of each and of those that go together; what is shipped takes three parts. ``table``
 changes one thing at a time against one configuration, with three seeds, and scores every training on real
-recordings (``benchmarks/real_recordings.py``). ``ship`` puts the trainings of one condition side by side into
-one network, fits its thresholds, and writes it into the package, with its card. Every step goes on where it
-was stopped.
+recordings (``benchmarks/real_recordings.py``); ``summary`` writes what it found into this repository.
+``ship`` puts the trainings of one condition side by side into one network, fits its thresholds, and writes it
+into the package, with its card. Every step goes on where it was stopped.
 
 Drum kits whose licence is not a Creative Commons one are left out, and no published weights teach what is
 shipped: what goes in is on the card.
@@ -31,13 +31,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.shipped_songs import make_data
+from benchmarks.shipped_songs import LICENCES, make_data
 from mixlab.corpora.clips.base import MIX, SOLO, ClipSet
 from mixlab.corpora.clips.recordings import read_recordings
 from mixlab.inference.scorer import Scorer
 from mixlab.mixing.config import MixConfig
 from mixlab.mixing.effects_config import EffectsConfig, PitchRange, StretchRange
 from mixlab.models import ModelConfig
+from mixlab.synthesis.made_here import NOT_KNOWN
 from mixlab.taxonomy import load_taxonomy
 from mixlab.training.config import AugmentConfig, TeacherConfig, TrainConfig
 from mixlab.training.run import Run
@@ -355,7 +356,7 @@ def _one_thread() -> None:
 def make_table(
     work: Path, recordings: Path, names: Sequence[str], seeds: Iterable[int], parallel: int
 ) -> None:
-    """Train all conditions, seed after seed, and write the table after each."""
+    """Train all conditions, seed after seed, and write the table of ``work``."""
     trials = [(name, seed) for seed in seeds for name in names]
     with ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_one_thread) as pool:
         waiting = {pool.submit(run_trial, work, recordings, *trial): trial for trial in trials}
@@ -372,7 +373,7 @@ def make_table(
                 f"{result['minutes']} min",
                 flush=True,
             )
-    write_atomic(RESULTS, json.dumps(summary(work, recordings), indent=1) + "\n")
+    write_atomic(work / RESULTS.name, json.dumps(summary(work, recordings), indent=1) + "\n")
 
 
 def summary(work: Path, recordings: Path) -> dict[str, Any]:
@@ -478,12 +479,15 @@ def reference_sound(sample_rate: int, seconds: float) -> NDArray[np.float32]:
 
 def licences(work: Path) -> list[dict[str, str]]:
     """Return the libraries that the songs were played by, each once, with their licences."""
+    # Earlier composers gave some libraries other names, and did not read the licences of all kits.
+    known = json.loads((work / LICENCES).read_text(encoding="utf-8"))
     found: dict[str, str] = {}
     for record in sorted((work / "composed").glob("*/composed.json")):
         settings = json.loads(record.read_text(encoding="utf-8"))["settings"]
-        found |= {library["name"]: library["licence"] for library in settings["libraries"]}
+        for library in settings["libraries"]:
+            found[library["name"]] = known.get(library["name"], library["licence"])
         found |= {font["file"]: FONTS.get(font["file"], "") for font in settings["soundfonts"]}
-    if unknown := [name for name, licence in found.items() if not licence]:
+    if unknown := [name for name, said in found.items() if not said or said.startswith(NOT_KNOWN)]:
         raise SystemExit(f"the licences of {unknown} are not known; they must not go into what is shipped")
     return [{"name": name, "licence": licence} for name, licence in sorted(found.items())]
 
@@ -600,6 +604,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--today", action="store_true", help="compose by the code as it is: another model")
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--only", default="", help="parts of the data, or conditions, with commas between")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
@@ -608,7 +613,8 @@ def main() -> None:
     given = parser.parse_args()
     only = [name for name in given.only.split(",") if name]
     if given.step == "data":
-        make_data(given.work, given.notes, given.soundfont, given.songs, given.seconds, given.workers, only)
+        sizes = (given.songs, given.seconds, given.workers)
+        make_data(given.work, given.notes, given.soundfont, *sizes, only, given.today)
     elif given.step == "table":
         seeds = [int(seed) for seed in given.seeds.split(",")]
         make_table(given.work, given.recordings, only or [*CONDITIONS], seeds, given.parallel)

@@ -1,10 +1,17 @@
 """The songs that the model that comes with mixlab is trained on, and those it is compared with, as catalogs.
 
-Called by ``python -m benchmarks.shipped_model data``.
+Called by ``python -m benchmarks.shipped_model data``. What a seed gives changes with the version of the
+composer, so each part is composed by the code of a commit that held the version by which the model was made.
 """
 
 import csv
+import io
+import json
+import os
 import shutil
+import subprocess
+import sys
+import tarfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixlab.utils.csv import csv_text
+from mixlab.utils.files import write_atomic
 
 if TYPE_CHECKING:
     from mixlab.synthesis.notes.line_ups import LineUps
 
-__all__ = ["KITS", "libraries", "make_data"]
+__all__ = ["KITS", "LICENCES", "libraries", "make_data"]
 
 KITS = ("Audiophob", "BJA_Pacific", "circAfrique v4", "rumpf_kit_z01_h2")
 """Kits of Debian's hydrogen-drumkits under CC0, CC BY or CC BY-SA; the others are under the GPL."""
@@ -29,26 +37,37 @@ def libraries(notes: Path) -> list[Path]:
     return plain + [kits / name for name in KITS if (kits / name).is_dir()]
 
 
+LICENCES = "licences.json"
+"""The licences of the libraries by their names, beside the songs."""
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+COMMITS = {1: "fd32c833b463c60636933d4aa58618e3d1c5d1b6", 2: "02013becc5a8af3b5ceec930e7014a38834fe24e",
+           4: "7fc5f16edc2746b2373ab2f264365930c5f15f68"}  # fmt: skip
+"""Commits by the version of the composer that they hold."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of the composed songs.
 
     Attributes:
+        version: Version of the composer that writes it; the first knew no line-ups but balanced ones.
         songs: How many, as a share of ``--songs``.
         notes: Whether recorded notes play it, or the SoundFont all that is not computed.
     """
 
     seed: int
     line_ups: "LineUps"
+    version: int
     songs: float = 1.0
     notes: bool = True
 
 
 PARTS = {
-    "recorded": Part(101, "balanced"),
-    "soundfont": Part(102, "balanced", notes=False),
-    "later": Part(103, "balanced", songs=0.8),
-    "records": Part(104, "records", songs=1.6),
+    "recorded": Part(101, "balanced", 1),
+    "soundfont": Part(102, "balanced", 1, notes=False),
+    "later": Part(103, "balanced", 2, songs=0.8),
+    "records": Part(104, "records", 4, songs=1.6),
 }
 CATALOGS = {
     "both": ["recorded", "soundfont"],
@@ -69,36 +88,67 @@ def make_data(
     seconds: float,
     workers: int,
     only: Sequence[str] = (),
+    today: bool = False,
 ) -> None:
     """Compose the parts, or some of them, and make a packed catalog of each and of those that go together.
 
-    Twice ``songs`` demo songs, as many as the baseline has, are a part of their own, ``demo``.
+    Twice ``songs`` demo songs, as many as the baseline has, are a part of their own, ``demo``. With ``today``
+    the composer of the code as it is writes all parts, which gives other songs and another model.
     """
-    from mixlab.synthesis.modelled import ModelledPlayers
-    from mixlab.synthesis.notes.making import make_composed
+    from mixlab.synthesis.notes.reading import find_libraries
 
     held = libraries(notes)
+    licences = {library.name: library.licence for library in find_libraries(held)}
+    write_atomic(work / LICENCES, json.dumps(licences, indent=1) + "\n")
     for name in only or [*PARTS, DEMO]:
         if name == DEMO:
             make_demo(work, 2 * songs, seconds, workers)
             continue
-        part, begin = PARTS[name], time.time()
-        made = make_composed(
-            work / "composed" / name,
-            notes=held if part.notes else [],
-            songs=round(part.songs * songs),
-            seconds=seconds,
-            seed=part.seed,
-            line_ups=part.line_ups,
-            workers=workers,
-            soundfonts=[soundfont],
-            finders=[ModelledPlayers()],
-        )
-        print(f"{name}: {made.made} songs in {time.time() - begin:.0f} s; {dict(made.stems)}", flush=True)
+        begin, count = time.time(), round(PARTS[name].songs * songs)
+        options = ["--songs", str(count), "--seconds", str(seconds), "--workers", str(workers)]
+        options += ["--soundfont", str(soundfont.resolve())]
+        compose(work, name, held, options, today)
+        print(f"{name}: {count} songs in {time.time() - begin:.0f} s", flush=True)
         make_catalog(work, name, [name])
     for name, parts in CATALOGS.items():
         if all((work / "composed" / part / "splits.csv").is_file() for part in parts):
             make_catalog(work, name, parts)
+
+
+def compose(work: Path, name: str, notes: Sequence[Path], options: Sequence[str], today: bool) -> None:
+    """Compose a part by ``mixlab compose``, of the commit that holds its version of the composer."""
+    part = PARTS[name]
+    code = REPOSITORY if today else code_of(COMMITS[part.version], work)
+    command = [sys.executable, "-m", "mixlab.cli", "compose", str((work / "composed" / name).resolve())]
+    command += ["--seed", str(part.seed), *options]
+    command += ["--notes", json.dumps([str(path.resolve()) for path in notes])] if part.notes else []
+    command += ["--line_ups", part.line_ups] if today or part.version > 1 else []
+    done = subprocess.run(command, cwd=code, env={**os.environ, "PYTHONPATH": str(code)}, check=False)
+    if done.returncode:
+        raise SystemExit(f"composing {name} failed, see above")
+
+
+def code_of(commit: str, work: Path) -> Path:
+    """Return a folder with the code of a commit, taken from this clone's history.
+
+    Raises:
+        SystemExit: the history does not hold it, as where only the newest commit was cloned.
+    """
+    place = (work / "code" / commit).resolve()
+    if (place / "mixlab").is_dir():
+        return place
+    command = ["git", "archive", "--format=tar", commit, "mixlab", "taxonomy", "pyproject.toml"]
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)
+    if found.returncode:
+        raise SystemExit(
+            f"The composer of commit {commit} is needed, and git does not give it "
+            f"({found.stderr.decode(errors='replace').strip()}). Run this in a clone of mixlab with all its "
+            "history ('git fetch --unshallow' gets it), or compose by today's composer with --today: other "
+            "songs, and another model, come out."
+        )
+    with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
+        archive.extractall(place, filter="data")
+    return place
 
 
 def make_demo(work: Path, songs: int, seconds: float, workers: int) -> None:

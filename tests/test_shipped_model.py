@@ -1,15 +1,33 @@
 """What makes the shipped model: its own average precision, what goes in, and how songs are laid out."""
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from benchmarks.shipped_model import CONDITIONS, average_precision, interval, means
-from benchmarks.shipped_songs import KITS, _put, libraries
+from benchmarks import shipped_songs
+from benchmarks.shipped_model import CONDITIONS, average_precision, interval, licences, means
+from benchmarks.shipped_songs import (
+    COMMITS,
+    KITS,
+    LICENCES,
+    PARTS,
+    REPOSITORY,
+    _put,
+    code_of,
+    compose,
+    libraries,
+)
+from mixlab.catalog import Catalog
 from mixlab.corpora.clips.base import Clip, ClipSet
+from mixlab.models.shipped_model import shipped_card
+from mixlab.synthesis.made_here import NOT_KNOWN
 from mixlab.taxonomy import load_label_set
+from tests.synthesis.recorded import small_orchestra
 
 FAMILIES = load_label_set("mixtures15").names[:8]
 
@@ -80,3 +98,72 @@ def test_an_interval_is_over_groups_of_clips() -> None:
     assert 0.2 < low < high < 0.8
     assert interval([good], [good], clips, 50)["6"] == [0.0, 0.0]
     assert means({"voice": 1.0, "brass": 0.0}) == {"8": 0.5, "6": 1.0}
+
+
+def git(*arguments: str, cwd: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
+    named = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    return subprocess.run(["git", *named, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_commits_hold_the_versions_of_the_composer_that_parts_are_of() -> None:
+    assert {part.version for part in PARTS.values()} <= {*COMMITS}
+    for version, commit in COMMITS.items():
+        shown = git("show", f"{commit}:mixlab/synthesis/notes/making.py")
+        if shown.returncode:
+            pytest.skip("this clone lacks the history in which earlier composers are")
+        found = re.search(r"^_VERSION = (\d+)$", shown.stdout, re.MULTILINE)
+        assert found is not None
+        assert int(found[1]) == version
+
+
+def test_the_code_of_a_commit_comes_from_the_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone, work = tmp_path / "clone", tmp_path / "work"
+    for name in ("mixlab/code.py", "taxonomy/tree.yaml", "pyproject.toml"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text("first", encoding="utf-8")
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "First")):
+        assert git(*arguments, cwd=clone).returncode == 0
+    first = git("rev-parse", "HEAD", cwd=clone).stdout.strip()
+    (clone / "mixlab/code.py").write_text("second", encoding="utf-8")
+    monkeypatch.setattr(shipped_songs, "REPOSITORY", clone)
+    place = code_of(first, work)
+    assert (place / "mixlab/code.py").read_text(encoding="utf-8") == "first"
+    assert code_of(first, work) == place
+    with pytest.raises(SystemExit, match="clone of mixlab with all its history"):
+        code_of("0" * 40, work)
+
+
+@pytest.mark.slow
+def test_a_part_is_composed_by_the_command_line(tmp_path: Path) -> None:
+    notes, options = small_orchestra(tmp_path / "notes"), ["--songs", "4", "--seconds", "6", "--workers", "1"]
+    compose(tmp_path, "records", [notes], options, today=True)
+    made = json.loads((tmp_path / "composed/records/composed.json").read_text(encoding="utf-8"))["settings"]
+    assert (made["seed"], made["line_ups"]) == (PARTS["records"].seed, "records")
+    shipped_songs.make_catalog(tmp_path, "records", ["records"])
+    assert len(Catalog.open(tmp_path / "catalogs/records/catalog").songs()) == 4
+    with pytest.raises(SystemExit, match="composing later failed"):
+        compose(tmp_path, "later", [tmp_path / "nothing"], options, today=True)
+
+
+def test_licences_are_those_that_are_read_now(tmp_path: Path) -> None:
+    place = tmp_path / "composed/recorded/composed.json"
+    place.parent.mkdir(parents=True)
+    found = [{"name": "Kit", "licence": "Format: of a file"}, {"name": "Old name", "licence": "CC0"}]
+    fonts = [{"file": "FluidR3_GM.sf2"}]
+    place.write_text(json.dumps({"settings": {"libraries": found, "soundfonts": fonts}}), encoding="utf-8")
+    for said in ("CC BY 3.0", f"{NOT_KNOWN}, see copyright"):
+        (tmp_path / LICENCES).write_text(json.dumps({"Kit": said}), encoding="utf-8")
+        if said.startswith(NOT_KNOWN):
+            with pytest.raises(SystemExit, match="Kit"):
+                licences(tmp_path)
+        else:
+            given = {each["name"]: each["licence"] for each in licences(tmp_path)}
+            assert given | {"FluidR3_GM.sf2": ""} == {"Kit": said, "Old name": "CC0", "FluidR3_GM.sf2": ""}
+            assert given["FluidR3_GM.sf2"].startswith("MIT")
+
+
+def test_the_card_names_who_played_what_was_trained_on() -> None:
+    card = json.loads(shipped_card().read_text(encoding="utf-8"))
+    said = {each["name"]: each["licence"] for each in card["sound"]["libraries"]}
+    assert {*KITS, "FluidR3_GM.sf2"} <= {*said}
+    assert not [name for name, licence in said.items() if not licence or licence.startswith("Format:")]
