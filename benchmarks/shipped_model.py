@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.shipped_songs import LICENCES, make_data
+from benchmarks.shipped_songs import COMMITS, LICENCES, TODAY, make_data
 from mixlab.corpora.clips.base import MIX, SOLO, ClipSet
 from mixlab.corpora.clips.recordings import read_recordings
 from mixlab.inference.scorer import Scorer
@@ -604,7 +604,13 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--today", action="store_true", help="compose by the code as it is: another model")
+    parser.add_argument(
+        "--composer",
+        type=int,
+        choices=(TODAY, *COMMITS),
+        help="version of the composer that writes all songs, 0 for that of the code as it is; by default "
+        "each part is written by the one that wrote it when the model was made",
+    )
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--only", default="", help="parts of the data, or conditions, with commas between")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
@@ -614,7 +620,7 @@ def main() -> None:
     only = [name for name in given.only.split(",") if name]
     if given.step == "data":
         sizes = (given.songs, given.seconds, given.workers)
-        make_data(given.work, given.notes, given.soundfont, *sizes, only, given.today)
+        make_data(given.work, given.notes, given.soundfont, *sizes, only, given.composer)
     elif given.step == "table":
         seeds = [int(seed) for seed in given.seeds.split(",")]
         make_table(given.work, given.recordings, only or [*CONDITIONS], seeds, given.parallel)

@@ -41,9 +41,16 @@ LICENCES = "licences.json"
 """The licences of the libraries by their names, beside the songs."""
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-COMMITS = {1: "fd32c833b463c60636933d4aa58618e3d1c5d1b6", 2: "02013becc5a8af3b5ceec930e7014a38834fe24e",
-           4: "7fc5f16edc2746b2373ab2f264365930c5f15f68"}  # fmt: skip
+COMMITS = {
+    1: "fd32c833b463c60636933d4aa58618e3d1c5d1b6",
+    2: "02013becc5a8af3b5ceec930e7014a38834fe24e",
+    4: "7fc5f16edc2746b2373ab2f264365930c5f15f68",
+    8: "a91a2deff4c3a23e33dc5fadbea6570d21c1013c",
+}
 """Commits by the version of the composer that they hold."""
+
+TODAY = 0
+"""Stands for the composer of the code as it is."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +95,18 @@ def make_data(
     seconds: float,
     workers: int,
     only: Sequence[str] = (),
-    today: bool = False,
+    version: int | None = None,
 ) -> None:
     """Compose the parts, or some of them, and make a packed catalog of each and of those that go together.
 
-    Twice ``songs`` demo songs, as many as the baseline has, are a part of their own, ``demo``. With ``today``
-    the composer of the code as it is writes all parts, which gives other songs and another model.
+    Twice ``songs`` demo songs, as many as the baseline has, are a part of their own, ``demo``. A
+    ``version`` of the composer, one of ``COMMITS`` or ``TODAY``, composes all parts in place of their own.
     """
     from mixlab.synthesis.notes.reading import find_libraries
 
     held = libraries(notes)
     licences = {library.name: library.licence for library in find_libraries(held)}
+    work.mkdir(parents=True, exist_ok=True)
     write_atomic(work / LICENCES, json.dumps(licences, indent=1) + "\n")
     for name in only or [*PARTS, DEMO]:
         if name == DEMO:
@@ -107,7 +115,7 @@ def make_data(
         begin, count = time.time(), round(PARTS[name].songs * songs)
         options = ["--songs", str(count), "--seconds", str(seconds), "--workers", str(workers)]
         options += ["--soundfont", str(soundfont.resolve())]
-        compose(work, name, held, options, today)
+        compose(work, name, held, options, version)
         print(f"{name}: {count} songs in {time.time() - begin:.0f} s", flush=True)
         make_catalog(work, name, [name])
     for name, parts in CATALOGS.items():
@@ -115,14 +123,17 @@ def make_data(
             make_catalog(work, name, parts)
 
 
-def compose(work: Path, name: str, notes: Sequence[Path], options: Sequence[str], today: bool) -> None:
-    """Compose a part by ``mixlab compose``, of the commit that holds its version of the composer."""
+def compose(
+    work: Path, name: str, notes: Sequence[Path], options: Sequence[str], version: int | None
+) -> None:
+    """Compose a part by ``mixlab compose``, of the commit that holds the version of the composer."""
     part = PARTS[name]
-    code = REPOSITORY if today else code_of(COMMITS[part.version], work)
+    version = part.version if version is None else version
+    code = REPOSITORY if version == TODAY else code_of(COMMITS[version], work)
     command = [sys.executable, "-m", "mixlab.cli", "compose", str((work / "composed" / name).resolve())]
     command += ["--seed", str(part.seed), *options]
     command += ["--notes", json.dumps([str(path.resolve()) for path in notes])] if part.notes else []
-    command += ["--line_ups", part.line_ups] if today or part.version > 1 else []
+    command += ["--line_ups", part.line_ups] if version != 1 else []
     done = subprocess.run(command, cwd=code, env={**os.environ, "PYTHONPATH": str(code)}, check=False)
     if done.returncode:
         raise SystemExit(f"composing {name} failed, see above")
@@ -143,8 +154,8 @@ def code_of(commit: str, work: Path) -> Path:
         raise SystemExit(
             f"The composer of commit {commit} is needed, and git does not give it "
             f"({found.stderr.decode(errors='replace').strip()}). Run this in a clone of mixlab with all its "
-            "history ('git fetch --unshallow' gets it), or compose by today's composer with --today: other "
-            "songs, and another model, come out."
+            "history ('git fetch --unshallow' gets it), or compose by the code as it is with --composer 0: "
+            "other songs, and another model, come out."
         )
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
         archive.extractall(place, filter="data")

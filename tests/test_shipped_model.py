@@ -17,6 +17,7 @@ from benchmarks.shipped_songs import (
     LICENCES,
     PARTS,
     REPOSITORY,
+    TODAY,
     _put,
     code_of,
     compose,
@@ -136,13 +137,13 @@ def test_the_code_of_a_commit_comes_from_the_history(tmp_path: Path, monkeypatch
 @pytest.mark.slow
 def test_a_part_is_composed_by_the_command_line(tmp_path: Path) -> None:
     notes, options = small_orchestra(tmp_path / "notes"), ["--songs", "4", "--seconds", "6", "--workers", "1"]
-    compose(tmp_path, "records", [notes], options, today=True)
+    compose(tmp_path, "records", [notes], options, TODAY)
     made = json.loads((tmp_path / "composed/records/composed.json").read_text(encoding="utf-8"))["settings"]
     assert (made["seed"], made["line_ups"]) == (PARTS["records"].seed, "records")
     shipped_songs.make_catalog(tmp_path, "records", ["records"])
     assert len(Catalog.open(tmp_path / "catalogs/records/catalog").songs()) == 4
     with pytest.raises(SystemExit, match="composing later failed"):
-        compose(tmp_path, "later", [tmp_path / "nothing"], options, today=True)
+        compose(tmp_path, "later", [tmp_path / "nothing"], options, TODAY)
 
 
 def test_licences_are_those_that_are_read_now(tmp_path: Path) -> None:
