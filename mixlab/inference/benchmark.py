@@ -35,7 +35,7 @@ from mixlab.training.config import from_plain
 from mixlab.training.run import Run
 from mixlab.utils.decode import Source, later, read_json
 
-__all__ = ["FOLDER", "ExternalReport", "PartScores", "align", "evaluate_on"]
+__all__ = ["FOLDER", "ExternalReport", "PartScores", "align", "evaluate_on", "report_name"]
 
 FOLDER = "folder"
 """Name of recordings of one's own as a benchmark."""
@@ -346,6 +346,11 @@ def _labels(clips: ClipSet) -> LabelSet:
             code="unknown-benchmark",
         )
     return clips.label_set
+
+
+def report_name(clips: ClipSet) -> str:
+    """Return the name of the files of a report on clips."""
+    return f"{_benchmark(clips)}-{part_of(clips)}"
 
 
 def _benchmark(clips: ClipSet) -> str:

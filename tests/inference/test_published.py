@@ -258,10 +258,33 @@ def test_weights_are_scored_on_an_external_test_set(
     assert set(stored.not_evaluable) >= {"cla", "flu", "sax", "tru"}
     assert main(arguments) == 0
     assert "Nothing is written" in capsys.readouterr().out
+    assert main([*arguments, "--out", str(tmp_path / "two words")]) == 0
+    assert f"mixlab app --runs '{tmp_path / 'two words'}'\n" in capsys.readouterr().out
     run = make_run(tmp_path / "run")
     assert main(["evaluate-on", "irmas", "--run", str(run.path), "--root", str(tmp_path / "irmas"),
                  "--out", str(tmp_path / "elsewhere")]) == 2  # fmt: skip
     assert "--out goes with --weights" in capsys.readouterr().err
+
+
+def test_a_report_replaces_no_other_models(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_irmas(tmp_path / "irmas")
+    file = tmp_path / "out/irmas-test.json"
+    arguments = ["evaluate-on", "irmas", "--root", str(tmp_path / "irmas"), "--resamples", "0"]
+    arguments += ["--device", "cpu", "--out", str(file.parent), "--weights"]
+    assert main([*arguments, str(weights)]) == 0
+    written = file.read_bytes()
+    capsys.readouterr()
+    assert main([*arguments, "mixlab_tagger", "--also", str(weights)]) == 2
+    said = capsys.readouterr().err
+    assert "report-exists" in said
+    assert f"{file} is the report of jamendo_crnn, and mixlab_tagger" in said
+    assert file.read_bytes() == written
+    file.write_text(written.decode()[:300], encoding="utf-8")  # as one that was cut off
+    assert main([*arguments, str(weights)]) == 0
+    assert file.read_bytes() == written
+    assert main([*arguments, str(weights)]) == 0  # the same model again
 
 
 def test_tracks_that_weights_were_trained_on_are_not_scored(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """``mixlab evaluate-on``: score a run or published weights on a corpus that nothing here was trained on."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mixlab.cli.commands.options import check_one_model
-from mixlab.errors import ConfigError
+from mixlab.errors import ConfigError, RunError
 from mixlab.utils.files import check_writable, make_folder, write_atomic
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def evaluate_on(
 
     from mixlab.corpora.clips.recordings import read_recordings
     from mixlab.corpora.clips.registry import load_benchmark
-    from mixlab.inference.benchmark import FOLDER
+    from mixlab.inference.benchmark import FOLDER, report_name
     from mixlab.inference.benchmark import evaluate_on as score
     from mixlab.inference.benchmark_text import format_text
+    from mixlab.training.run import Run
 
     check_one_model(run, weights)
     if root is None:
@@ -78,6 +80,8 @@ def evaluate_on(
     _check_labels(benchmark, labels, part)
     model, folder = _open(run, weights, also, label_set, device, out)
     clips = read_recordings(root, labels) if benchmark == FOLDER else load_benchmark(benchmark, root, part)
+    if folder is not None and not isinstance(model, Run):
+        _check_replaced(folder / f"{report_name(clips)}.json", model.source)
     with tqdm(total=len(clips), desc=benchmark, unit="clip", leave=False, disable=None) as bar:
         report = score(
             model,
@@ -95,7 +99,7 @@ def evaluate_on(
         print("Nothing is written: give --out FOLDER for that.")
     else:
         print(f"Written:  {_write(folder, report, outputs)}   (all values: {report.name}.json beside it)")
-        print(f"Explorer: mixlab app --runs {folder if run is None else run}")
+        print(f"Explorer: mixlab app --runs {shlex.quote(str(folder if run is None else run))}")
     if report.missing:
         print(_warning(report, folder))
     return 1 if report.problems else 0
@@ -160,6 +164,28 @@ def _open(
     opened = Run.open(run)
     opened.check_writable()
     return opened, opened.path / "external"
+
+
+def _check_replaced(file: Path, model: str) -> None:
+    """Refuse to replace the report of another model; one of the same model is made anew.
+
+    Raises:
+        RunError: the file is such a report.
+    """
+    from mixlab.inference.benchmark import ExternalReport
+
+    if not file.exists():
+        return
+    try:
+        stored = ExternalReport.load(file).model
+    except RunError:  # nobody can read it: it may be replaced
+        return
+    if stored and stored != model:
+        raise RunError(
+            f"{file} is the report of {stored}, and {model} would replace it. Give another folder "
+            "with --out, or move that report away.",
+            code="report-exists",
+        )
 
 
 def _output_names(model: "Run | Scorer") -> list[str]:
