@@ -157,9 +157,10 @@ def code_of(commit: str, work: Path) -> Path:
             "history ('git fetch --unshallow' gets it), or compose by the code as it is with --composer 0: "
             "other songs, and another model, come out."
         )
+    part = place.with_suffix(".part")  # what is cut off is not taken for the whole
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
-        archive.extractall(place, filter="data")
-    return place
+        archive.extractall(part, filter="data")
+    return part.rename(place)
 
 
 def make_demo(work: Path, songs: int, seconds: float, workers: int) -> None:
